@@ -1,0 +1,48 @@
+"""pytest-edgegate: a red build when a compressed model is worse than its budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_edgegate.core.artifact import Artifact
+    from pytest_edgegate.core.data import EdgeData
+    from pytest_edgegate.core.errors import BudgetExceeded, EdgeGateError, EdgeGateWarning
+    from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune
+    from pytest_edgegate.core.verdict import Outcome, Verdict
+    from pytest_edgegate.measures.metrics import Metric
+
+__all__ = [
+    "PTQ",
+    "QAT",
+    "Artifact",
+    "BudgetExceeded",
+    "Cast",
+    "Distill",
+    "EdgeData",
+    "EdgeGateError",
+    "EdgeGateWarning",
+    "Metric",
+    "Outcome",
+    "Prune",
+    "Verdict",
+]
+
+_HOMES = {
+    "core.artifact": ("Artifact",),
+    "core.data": ("EdgeData",),
+    "core.errors": ("BudgetExceeded", "EdgeGateError", "EdgeGateWarning"),
+    "core.recipe": ("PTQ", "QAT", "Cast", "Distill", "Prune"),
+    "core.verdict": ("Outcome", "Verdict"),
+    "measures.metrics": ("Metric",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are used: starting pytest needs none of them."""
+    from importlib import import_module
+
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

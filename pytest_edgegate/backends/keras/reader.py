@@ -1,0 +1,185 @@
+"""Recognises Keras models and SavedModels by their content, importing no framework."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.ports import LoadedModel, SourceModel
+
+RUNTIME = "keras"
+
+
+class KerasReader:
+    """``.keras`` and ``.h5`` files, SavedModel folders, live models of Keras 3 and tf-keras."""
+
+    def recognise(self, candidate: object) -> SourceModel | None:
+        if not isinstance(candidate, Path):
+            return LiveModel(candidate) if _is_keras_object(candidate) else None
+        if candidate.is_dir():
+            if (candidate / "saved_model.pb").is_file():
+                return SavedFile(candidate, "savedmodel", _load_saved_model)
+            return None
+        with candidate.open("rb") as opened:
+            head = opened.read(8)
+        if head == b"\x89HDF\r\n\x1a\n":
+            return SavedFile(candidate, "keras", _load_h5)
+        if head[:4] == b"PK\x03\x04" and _is_keras_archive(candidate):
+            return SavedFile(candidate, "keras", _load_keras)
+        return None
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """A model in a file or a folder; its digest is that of the bytes."""
+
+    path: Path
+    format: str
+    loader: Callable[[Path], LoadedModel]
+    runtime: str = RUNTIME
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def node(self) -> tuple[str, str]:
+        return (self.format, "float32")
+
+    def digest(self) -> str:
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        made = hashlib.sha256()
+        files = [self.path] if self.path.is_file() else sorted(self.path.rglob("*"))
+        for file in files:
+            if file.is_file():
+                made.update(file.relative_to(self.path).as_posix().encode() + b"\0")
+                with file.open("rb") as opened:
+                    made.update(hashlib.file_digest(opened, "sha256").digest())
+        return made.hexdigest()
+
+    def load(self) -> LoadedModel:
+        return self._loaded
+
+    @cached_property
+    def _loaded(self) -> LoadedModel:
+        return self.loader(self.path)
+
+
+class LiveModel:
+    """A model object; its digest is that of its traced graph and its weights.
+
+    Source text and configuration would miss what a closure or a custom layer brings.
+    """
+
+    path = None
+    runtime = RUNTIME
+    note = ""
+    node = ("keras", "float32")
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._graph: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self._model, "name", "model"))
+
+    def digest(self) -> str:
+        if self._graph is None:
+            self._graph = _traced_graph(self.load())
+        made = hashlib.sha256(self._graph)
+        for weight in self._model.get_weights():
+            made.update(f"{weight.dtype}{weight.shape}".encode())
+            made.update(weight.tobytes())
+        return made.hexdigest()
+
+    def load(self) -> LoadedModel:
+        return self._loaded
+
+    @cached_property
+    def _loaded(self) -> LoadedModel:
+        from pytest_edgegate.backends.keras.loading import from_keras_model
+        from pytest_edgegate.backends.keras.tensorflow import import_keras
+
+        if _family(self._model) == "keras":
+            import_keras()
+        return from_keras_model(self._model)
+
+
+def _traced_graph(loaded: LoadedModel) -> bytes:
+    from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
+
+    tf = import_tensorflow()
+    specs = [
+        tf.TensorSpec([None if size < 0 else size for size in each.shape], each.dtype, each.name)
+        for each in loaded.inputs
+    ]
+    graph = tf.function(loaded.function).get_concrete_function(*specs).graph
+    serialised: bytes = graph.as_graph_def().SerializeToString(deterministic=True)
+    return serialised
+
+
+def _family(candidate: object) -> str | None:
+    """``keras`` or ``tf_keras`` for a model object of theirs, told by the names of its bases."""
+    for base in type(candidate).__mro__:
+        if base.__name__ == "Model" and base.__module__.split(".")[0] in ("keras", "tf_keras"):
+            return base.__module__.split(".")[0]
+    return None
+
+
+def _is_keras_object(candidate: object) -> bool:
+    return _family(candidate) is not None
+
+
+def _is_keras_archive(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            if not {"config.json", "model.weights.h5"} <= names:
+                return False
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+        raise ConfigurationError(
+            f"{path.name} is a damaged archive: {error}",
+            "save it again with model.save('model.keras')",
+        ) from error
+    from pytest_edgegate.backends.keras.loading import refuse_code
+
+    if isinstance(config, dict):
+        refuse_code(path.name, config.get("config"))
+        refuse_code(path.name, {"class_name": config.get("class_name"),
+                                "module": config.get("module")})  # fmt: skip
+    return True
+
+
+def _load_keras(path: Path) -> LoadedModel:
+    from pytest_edgegate.backends.keras.loading import load_file
+
+    return load_file(path)
+
+
+def _load_h5(path: Path) -> LoadedModel:
+    from pytest_edgegate.backends.keras.loading import h5_config, load_file, refuse_code
+
+    refuse_code(path.name, h5_config(path))
+    return load_file(path)
+
+
+def _load_saved_model(path: Path) -> LoadedModel:
+    from pytest_edgegate.backends.keras.loading import load_saved_model
+
+    return load_saved_model(path)
+
+
+READER = KerasReader()

@@ -1,0 +1,77 @@
+"""Keras as a runtime: the reference predictions of the model under test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.ports import LoadedModel, Runner, SourceModel
+from pytest_edgegate.data.splits import Array
+
+
+class KerasRuntime:
+    """Runs a model under test in float, as its framework does."""
+
+    formats = ("keras", "savedmodel")
+    packages = ("tensorflow", "keras", "tf_keras")
+
+    def open(self, model: Path | SourceModel) -> Runner:
+        if isinstance(model, Path):
+            raise InferenceError(
+                f"{model.name} is no compressed artifact", "give the model as edge_model"
+            )
+        return KerasRunner(model.load())
+
+
+class KerasRunner:
+    """A loaded model behind one traced function."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._tf = import_tensorflow()
+        self._loaded = loaded
+        self._function = self._tf.function(loaded.function, reduce_retracing=True)
+        self.inputs = loaded.inputs
+        self.outputs = tuple(TensorInfo(name, (), "float32") for name in loaded.outputs)
+
+    def __enter__(self) -> KerasRunner:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self._function = None
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        fixed = self.inputs[0].shape[0]
+        if fixed < 0 or fixed == len(batch[0]):
+            return self._call(batch)
+        parts = [
+            self._call(tuple(array[start : start + fixed] for array in batch))
+            for start in range(0, len(batch[0]), fixed)
+        ]
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self.infer(batch)
+
+    def _call(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        tensors = [
+            self._tf.constant(np.ascontiguousarray(array), dtype=each.dtype)
+            for array, each in zip(batch, self.inputs, strict=True)
+        ]
+        try:
+            results: list[Any] = self._function(*tensors)
+        except Exception as error:  # whatever the model's own layers raise
+            raise InferenceError(
+                f"the model under test can't run on the evaluation data: {error}",
+                "compare the shape of edge_data's x with the model's input",
+            ) from error
+        return tuple(np.asarray(result, dtype=np.float32) for result in results)
+
+
+RUNTIME = KerasRuntime()

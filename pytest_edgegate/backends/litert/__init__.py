@@ -1,0 +1,1 @@
+"""LiteRT (.tflite): what makes, reads and runs it."""

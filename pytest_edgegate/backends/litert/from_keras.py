@@ -1,0 +1,151 @@
+"""Keras models and SavedModels to .tflite, by TensorFlow's own converter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    CompressionError,
+    EdgeGateError,
+    UnsupportedError,
+)
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import PTQ, Cast, Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.splits import Array
+
+_RESULTS: tuple[tuple[type[Step] | None, str], ...] = (
+    (None, "float32"),
+    (Cast, "float16"),
+    (PTQ, "int8"),
+)
+
+
+class KerasToLiteRT:
+    """Float export, float16 weights, and full-integer PTQ with a static batch of 1.
+
+    The model is traced to a concrete function with its weights frozen: a third of the time of
+    ``from_keras_model``, and no SHAPE, STRIDED_SLICE or PACK of a dynamic batch in the graph.
+    """
+
+    version = 1
+    packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
+    moves = tuple(
+        Move((source, "float32"), step, ("litert", dtype))
+        for source in ("keras", "savedmodel")
+        for step, dtype in _RESULTS
+    )
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        if isinstance(step, PTQ) and step.method != "minmax":
+            return (
+                f"TFLite's converter calibrates by minmax only, not by {step.method!r}",
+                f"write PTQ({step.samples})",
+            )
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {"io": target.default_io, "per_channel_dense": target.per_channel_dense}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        loaded = model.load()
+        main = out / f"{model.name}.tflite"
+        with held_native_output() as printed:
+            tf = _tensorflow()
+            try:
+                converter = _converter(tf, loaded)
+                if isinstance(step, Cast):
+                    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                    converter.target_spec.supported_types = [tf.float16]
+                if isinstance(step, PTQ):
+                    _full_integer(tf, converter, loaded, step, target, data)
+                content = converter.convert()
+            except EdgeGateError:
+                raise
+            except Exception as error:  # the converter raises many kinds of its own
+                raise _conversion_error(model, error, printed.errors()) from error
+        main.write_bytes(content)
+        return Produced(main, (main,), loaded.notes)
+
+
+def _tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise BackendUnavailableError(
+            "tensorflow", "making a .tflite file of a Keras model", "keras"
+        ) from error
+    return tensorflow
+
+
+def _converter(tf: Any, loaded: LoadedModel) -> Any:
+    for each in loaded.inputs:
+        if -1 in each.shape[1:]:
+            raise UnsupportedError(
+                f"the input {each.name!r} has the dynamic shape {each.shape}: a .tflite file for a "
+                "board has fixed shapes",
+                "give the model an Input with every size fixed but the batch",
+            )
+    specs = [tf.TensorSpec((1, *each.shape[1:]), each.dtype, each.name) for each in loaded.inputs]
+    concrete = tf.function(loaded.function).get_concrete_function(*specs)
+    # Variables of Keras 3 do not survive the converter's calibration, constants do
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(concrete)
+    return tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
+
+
+def _full_integer(
+    tf: Any, converter: Any, loaded: LoadedModel, step: PTQ, target: Target, data: TransformData
+) -> None:
+    samples = data.calibration(step.samples)
+
+    def representative() -> Iterator[list[Array]]:
+        for sample in samples:
+            arrays = arrange(sample, samples.names, loaded.inputs, "calibration")
+            yield [
+                np.ascontiguousarray(array, dtype=each.dtype)
+                for array, each in zip(arrays, loaded.inputs, strict=True)
+            ]
+
+    next(representative())  # data that does not fit is told before the converter starts
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.as_dtype(
+        target.default_io
+    )
+    converter._experimental_disable_per_channel = not step.per_channel
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = (
+        not target.per_channel_dense
+    )
+
+
+def _conversion_error(model: SourceModel, error: Exception, printed: str) -> EdgeGateError:
+    text = f"{error} {printed}"
+    reason = next((line.strip() for line in text.splitlines() if line.strip()), "(no message)")
+    if "flex" in text.lower() or "custom op" in text.lower():
+        names = sorted({word.strip("',.{}") for word in text.split() if word.startswith("tf.")})
+        return UnsupportedError(
+            f"{model.name} has operators that TFLite does not: {', '.join(names) or reason}",
+            "replace those layers by ones with a TFLite operator",
+        )
+    return CompressionError(
+        f"TFLite's converter failed on {model.name}: {reason[:300]}",
+        "the converter's own traceback is at --tb=long",
+    )
+
+
+TRANSFORM = KerasToLiteRT()

@@ -1,0 +1,203 @@
+"""Reads tensors, operators, parameters and MACs out of a .tflite file without running it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.litert.schema import DTYPES, damaged, import_schema, names_of, unpack
+from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+
+_INTEGERS = ("int8", "uint8", "int16", "int4", "int2")
+_BIAS_AT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3,
+            "CONV_3D": 2}  # fmt: skip
+"""Where an operator takes its bias: an int32 constant that is a parameter."""
+_BORDER = ("QUANTIZE", "DEQUANTIZE")
+_OPTIONS = {
+    "fusedActivationFunction": "fused_activation",
+    "dilationWFactor": "dilation_w",
+    "dilationHFactor": "dilation_h",
+    "weightsFormat": "weights_format",
+    "ellipsisMask": "ellipsis_mask",
+    "newAxisMask": "new_axis_mask",
+}
+
+
+class LiteRTInspector:
+    """``Inspector`` of the format ``litert``."""
+
+    formats = ("litert",)
+
+    def describe(self, path: Path) -> ModelDescription:
+        """What is in the file; every subgraph counts, inputs and outputs are the first's."""
+        model = unpack(path)
+        try:
+            return _describe(model)
+        except (IndexError, TypeError, AttributeError, KeyError, ValueError) as error:
+            raise damaged(path, f"its graph is inconsistent: {error}") from error
+
+
+def _describe(model: Any) -> ModelDescription:
+    schema = import_schema()
+    graphs = [_Graph(schema, model, graph) for graph in model.subgraphs]
+    operators = tuple(operator for graph in graphs for operator in graph.operators())
+    main = model.subgraphs[0]
+    constants = {id(tensor): size for graph in graphs for tensor, size in graph.parameters()}
+    return ModelDescription(
+        inputs=tuple(graphs[0].tensor(index) for index in main.inputs),
+        outputs=tuple(graphs[0].tensor(index) for index in main.outputs),
+        operators=operators,
+        parameters=sum(constants.values()),
+        macs=sum(count(operator) for operator in operators if (count := _MACS.get(operator.kind))),
+        uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
+        fully_quantized=bool(operators) and not any(map(float_tensors, operators)),
+    )
+
+
+def float_tensors(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
+    """The float tensors that an operator computes with; a QUANTIZE may have one side in float."""
+    if operator.kind in _BORDER:
+        return ()
+    tensors = (*(each for each in operator.inputs if each is not None), *operator.outputs)
+    return tuple(each for each in tensors if each.dtype in ("float32", "float16", "bfloat16"))
+
+
+class _Graph:
+    """One subgraph, with its tensors made once."""
+
+    def __init__(self, schema: Any, model: Any, graph: Any) -> None:
+        self._schema = schema
+        self._model = model
+        self._graph = graph
+        self._types = names_of(schema.TensorType)
+        self._kinds = names_of(schema.BuiltinOperator)
+        self._tensors = [self._make(tensor) for tensor in graph.tensors]
+
+    def tensor(self, index: int) -> TensorInfo:
+        return self._tensors[index]
+
+    def operators(self) -> list[OperatorInfo]:
+        return [self._operator(index, each) for index, each in enumerate(self._graph.operators)]
+
+    def parameters(self) -> list[tuple[TensorInfo, int]]:
+        """Constant tensors that hold weights or biases, not shapes, axes or paddings."""
+        found = []
+        for each in self.operators():
+            for position, tensor in enumerate(each.inputs):
+                if tensor is None or not tensor.constant:
+                    continue
+                if tensor.dtype in ("int32", "int64") and position != _BIAS_AT.get(each.kind):
+                    continue
+                found.append((tensor, math.prod(tensor.shape)))
+        return found
+
+    def _make(self, tensor: Any) -> TensorInfo:
+        quantization = tensor.quantization
+        signature = tensor.shapeSignature
+        shape = tensor.shape if signature is None or not len(signature) else signature
+        buffer = self._model.buffers[tensor.buffer]
+        constant = (buffer.data is not None and len(buffer.data) > 0) or bool(buffer.size)
+        return TensorInfo(
+            name=(tensor.name or b"").decode("utf-8", "replace"),
+            shape=() if shape is None else tuple(int(size) for size in shape),
+            dtype=DTYPES.get(self._types[tensor.type], self._types[tensor.type].lower()),
+            constant=constant,
+            scales=_tuple(quantization and quantization.scale, float),
+            zero_points=_tuple(quantization and quantization.zeroPoint, int),
+        )
+
+    def _operator(self, index: int, operator: Any) -> OperatorInfo:
+        code = self._model.operatorCodes[operator.opcodeIndex]
+        kind = self._kinds[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        if kind == "CUSTOM":
+            kind = f"CUSTOM:{(code.customCode or b'?').decode('utf-8', 'replace')}"
+        return OperatorInfo(
+            index=index,
+            kind=kind,
+            inputs=tuple(None if at < 0 else self._tensors[at] for at in operator.inputs),
+            outputs=tuple(self._tensors[at] for at in operator.outputs),
+            options=tuple(self._options(kind, operator)),
+        )
+
+    def _options(self, kind: str, operator: Any) -> list[tuple[str, object]]:
+        found: list[tuple[str, object]] = [
+            (name, getattr(operator.builtinOptions, field))
+            for field, name in _OPTIONS.items()
+            if hasattr(operator.builtinOptions, field)
+        ]
+        values = {
+            "MEAN": ("axes", 1), "SUM": ("axes", 1), "REDUCE_MAX": ("axes", 1),
+            "REDUCE_MIN": ("axes", 1), "PAD": ("paddings", 1), "STRIDED_SLICE": ("strides", 3),
+        }.get(kind)  # fmt: skip
+        if values is not None and len(operator.inputs) > values[1]:
+            found.append((values[0], self._constant(operator.inputs[values[1]])))
+        return found
+
+    def _constant(self, index: int) -> tuple[int, ...] | None:
+        """The values of a small integer constant, or None where it is computed."""
+        import numpy as np
+
+        data = self._model.buffers[self._graph.tensors[index].buffer].data
+        if data is None or self._tensors[index].dtype not in ("int32", "int64"):
+            return None
+        values = np.asarray(data, np.uint8).view(self._tensors[index].dtype)
+        return tuple(int(value) for value in values)
+
+
+def _tuple(values: Any, kind: Callable[[Any], Any]) -> tuple[Any, ...]:
+    return () if values is None else tuple(kind(value) for value in values)
+
+
+def _elements(shape: Sequence[int]) -> int:
+    """Elements of one sample: a free dimension counts once."""
+    return math.prod(max(size, 1) for size in shape)
+
+
+def _shape_at(operator: OperatorInfo, position: int) -> tuple[int, ...]:
+    tensor = operator.inputs[position]
+    return () if tensor is None else tensor.shape
+
+
+def _convolution(operator: OperatorInfo) -> int:
+    """Output elements times kernel volume times input channels of a group (weights: OHWI)."""
+    return _elements(operator.outputs[0].shape) * math.prod(_shape_at(operator, 1)[1:])
+
+
+def _depthwise(operator: OperatorInfo) -> int:
+    """Output elements times kernel area (weights: 1HWO)."""
+    return _elements(operator.outputs[0].shape) * math.prod(_shape_at(operator, 1)[1:3])
+
+
+def _dense(operator: OperatorInfo) -> int:
+    """Output elements times the length of a weight row (weights: OI)."""
+    return _elements(operator.outputs[0].shape) * _shape_at(operator, 1)[-1]
+
+
+def _transposed(operator: OperatorInfo) -> int:
+    """Input elements times kernel area times output channels (weights: OHWI)."""
+    weights = _shape_at(operator, 1)
+    return _elements(_shape_at(operator, 2)) * math.prod(weights[:3])
+
+
+def _batched(operator: OperatorInfo) -> int:
+    """Output elements times the contracted dimension, the last of the first input."""
+    return _elements(operator.outputs[0].shape) * _shape_at(operator, 0)[-1]
+
+
+_MACS: dict[str, Callable[[OperatorInfo], int]] = {
+    "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "FULLY_CONNECTED": _dense,
+    "TRANSPOSE_CONV": _transposed,
+    "BATCH_MATMUL": _batched,
+}
+_UNKNOWN_MACS = frozenset({
+    "CONV_3D", "CONV_3D_TRANSPOSE", "LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN",
+    "WHILE", "IF", "CALL", "CALL_ONCE", "STABLEHLO_CONVOLUTION", "STABLEHLO_DOT_GENERAL",
+})  # fmt: skip
+"""Operators that multiply and accumulate, or may, in a number that the file does not show."""
+
+INSPECTOR = LiteRTInspector()

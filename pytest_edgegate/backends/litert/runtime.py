@@ -1,0 +1,192 @@
+"""LiteRT as a runtime: with XNNPACK, and with its reference kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.backends.litert.schema import damaged
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.core.ports import Runner, SourceModel
+from pytest_edgegate.data.splits import Array
+
+THREADS = 1
+"""More do not help small models, and with xdist the cores are taken."""
+
+
+class LiteRTRuntime:
+    """One kind of kernels of the LiteRT interpreter."""
+
+    formats = ("litert",)
+    packages = ("ai-edge-litert",)
+
+    def __init__(self, resolver: str) -> None:
+        self._resolver = resolver
+
+    def open(self, model: Path | SourceModel) -> Runner:
+        path = model if isinstance(model, Path) else model.path
+        if path is None:
+            raise InferenceError("LiteRT runs files only", "save the model as a .tflite file")
+        return LiteRTRunner(path, self._resolver)
+
+
+class LiteRTRunner:
+    """An allocated interpreter. Samples go through it one static batch at a time."""
+
+    def __init__(self, path: Path, resolver: str) -> None:
+        try:
+            from ai_edge_litert import interpreter as litert
+        except ImportError as error:
+            raise BackendUnavailableError("ai-edge-litert", "a .tflite file", "coral") from error
+        self._path = path
+        with held_native_output() as printed:
+            try:
+                self._interpreter: Any = litert.Interpreter(
+                    model_path=str(path),
+                    num_threads=THREADS,
+                    experimental_op_resolver_type=getattr(litert.OpResolverType, resolver),
+                )
+                self._interpreter.allocate_tensors()
+            except (ValueError, RuntimeError, OSError, MemoryError) as error:
+                reason = f"{error} {printed.errors()}".strip().replace("\n", " ")
+                raise damaged(path, reason) from error
+        self._input_details = self._interpreter.get_input_details()
+        self._output_details = self._interpreter.get_output_details()
+        self.inputs = tuple(map(_info, self._input_details))
+        self.outputs = tuple(map(_info, self._output_details))
+        self._batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
+
+    def __enter__(self) -> LiteRTRunner:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self._interpreter = None
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        raw = self.infer_raw(batch)
+        return tuple(
+            dequantised(array, each) for array, each in zip(raw, self.outputs, strict=True)
+        )
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        feeds = [quantised(array, each) for array, each in zip(batch, self.inputs, strict=True)]
+        if self._batch < 1:
+            return self._whole(feeds)
+        if self._batch == 1:
+            return self._one_by_one(feeds)
+        return self._in_blocks(feeds)
+
+    def _one_by_one(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
+        """The hot loop. Views of the interpreter's tensors spare two copies a sample."""
+        count = len(feeds[0])
+        results = [self._room(count, each) for each in self._output_details]
+        interpreter = self._interpreter
+        ins = [interpreter.tensor(each["index"]) for each in self._input_details]
+        outs = [interpreter.tensor(each["index"]) for each in self._output_details]
+        invoke = interpreter.invoke
+        try:
+            if len(ins) == len(outs) == 1:
+                view_in, view_out, feed, result = ins[0], outs[0], feeds[0], results[0]
+                for index in range(count):
+                    view_in()[0] = feed[index]
+                    invoke()
+                    result[index] = view_out()[0]
+                return (result,)
+            for index in range(count):
+                for view, feed in zip(ins, feeds, strict=True):
+                    view()[0] = feed[index]
+                invoke()
+                for view, result in zip(outs, results, strict=True):
+                    result[index] = view()[0]
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
+        return tuple(results)
+
+    def _in_blocks(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
+        """A static batch above 1: the last block is filled up by repeating its last sample."""
+        count = len(feeds[0])
+        results = [self._room(count, each) for each in self._output_details]
+        for start in range(0, count, self._batch):
+            block = [feed[start : start + self._batch] for feed in feeds]
+            have = len(block[0])
+            filled = [
+                np.concatenate([part, np.repeat(part[-1:], self._batch - have, axis=0)])
+                for part in block
+            ]
+            for result, made in zip(results, self._invoke(filled), strict=True):
+                result[start : start + have] = made[:have]
+        return tuple(results)
+
+    def _whole(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
+        """A free batch: the interpreter is resized to what it is given."""
+        try:
+            for each, feed in zip(self._input_details, feeds, strict=True):
+                self._interpreter.resize_tensor_input(each["index"], feed.shape)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
+        return self._invoke(feeds)
+
+    def _invoke(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
+        try:
+            for each, feed in zip(self._input_details, feeds, strict=True):
+                self._interpreter.set_tensor(each["index"], feed)
+            self._interpreter.invoke()
+            return tuple(
+                self._interpreter.get_tensor(each["index"]) for each in self._output_details
+            )
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
+
+    def _room(self, count: int, detail: Any) -> Array:
+        shape = (count, *(int(size) for size in detail["shape"][1:]))
+        return np.empty(shape, detail["dtype"])
+
+    def _failed(self, error: Exception) -> InferenceError:
+        return InferenceError(
+            f"{self._path.name} opens but does not run: {error}".replace("\n", " "),
+            "open it in a model viewer at the operator that is named, and convert it again",
+        )
+
+
+def quantised(array: Array, tensor: TensorInfo) -> Array:
+    """Real values in the dtype of an input: round(x / scale + zero point), saturated."""
+    if not tensor.scales:
+        return np.ascontiguousarray(array, dtype=tensor.dtype)
+    limits = np.iinfo(tensor.dtype)
+    steps = np.asarray(array, np.float32) / np.float32(tensor.scales[0])
+    steps += tensor.zero_points[0]
+    np.rint(steps, out=steps)
+    np.clip(steps, limits.min, limits.max, out=steps)
+    return steps.astype(tensor.dtype)
+
+
+def dequantised(array: Array, tensor: TensorInfo) -> Array:
+    """Real values of an output: (q - zero point) * scale, as float32."""
+    if not tensor.scales:
+        return array.astype(np.float32, copy=False)
+    return (array.astype(np.float32) - tensor.zero_points[0]) * np.float32(tensor.scales[0])
+
+
+def _info(detail: Any) -> TensorInfo:
+    signature = detail["shape_signature"]
+    shape = detail["shape"] if len(signature) == 0 else signature
+    parameters = detail["quantization_parameters"]
+    return TensorInfo(
+        name=str(detail["name"]),
+        shape=tuple(int(size) for size in shape),
+        dtype=np.dtype(detail["dtype"]).name,
+        scales=tuple(float(each) for each in parameters["scales"]),
+        zero_points=tuple(int(each) for each in parameters["zero_points"]),
+    )
+
+
+XNNPACK = LiteRTRuntime("AUTO")
+REFERENCE = LiteRTRuntime("BUILTIN_REF")

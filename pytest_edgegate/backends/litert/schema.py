@@ -1,0 +1,67 @@
+"""The flatbuffer of a .tflite file as objects, by the schema that ai-edge-litert ships."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+
+MAGIC = b"TFL3"
+
+DTYPES = {
+    "FLOAT32": "float32", "FLOAT16": "float16", "INT32": "int32", "UINT8": "uint8",
+    "INT64": "int64", "STRING": "string", "BOOL": "bool", "INT16": "int16", "INT8": "int8",
+    "FLOAT64": "float64", "UINT64": "uint64", "UINT32": "uint32", "UINT16": "uint16",
+    "INT4": "int4", "BFLOAT16": "bfloat16", "INT2": "int2",
+}  # fmt: skip
+"""Numpy's name for each tensor type of the schema."""
+
+
+def import_schema() -> ModuleType:
+    """The generated schema. Raises BackendUnavailableError where ai-edge-litert is missing."""
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ImportError as error:
+        raise BackendUnavailableError("ai-edge-litert", "a .tflite file", "coral") from error
+    module: ModuleType = schema_py_generated
+    return module
+
+
+def unpack(path: Path) -> Any:
+    """The ModelT of a file. Raises InferenceError for one that is damaged or of another kind."""
+    schema = import_schema()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InferenceError(f"{path} can't be read: {error}", "check the path") from error
+    if content[4:8] != MAGIC:
+        raise damaged(path, "it is empty" if not content else "it is no .tflite file")
+    try:
+        return schema.ModelT.InitFromPackedBuf(content, 0)
+    except (struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError,
+            OverflowError, MemoryError, UnicodeDecodeError) as error:  # fmt: skip
+        raise damaged(path, f"its flatbuffer can't be read: {error}") from error
+
+
+def pack(model: Any) -> bytes:
+    """The bytes of a ModelT."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), MAGIC)
+    return bytes(builder.Output())
+
+
+def names_of(enumeration: Any) -> dict[int, str]:
+    """Value -> name of one of the schema's enumerations."""
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+def damaged(path: Path, reason: str) -> InferenceError:
+    return InferenceError(
+        f"{path.name} can't be opened: {reason}",
+        "make the file again: it is damaged, cut short or of another format",
+    )

@@ -1,0 +1,64 @@
+"""What frameworks print and warn of: kept out of the terminal, at hand for an error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+
+class NativeOutput:
+    """The lines that were printed while it was held."""
+
+    def __init__(self, kept: IO[bytes]) -> None:
+        self._kept = kept
+
+    def errors(self) -> str:
+        """The lines that native code marked as errors, or an empty string."""
+        self._kept.seek(0)
+        lines = self._kept.read().decode("utf-8", "replace").splitlines()
+        return " ".join(
+            line.removeprefix("ERROR: ").strip() for line in lines if line.startswith("ERROR")
+        )
+
+
+@contextmanager
+def held_native_output() -> Iterator[NativeOutput]:
+    """Redirects the process's stdout and stderr, as native code sees them, into a file.
+
+    Warnings and log lines of the frameworks (TensorFlow logs through absl) are dropped: they are
+    about the frameworks' own insides, and a run with ``-W error`` must not fail on them.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = logging.getLogger("absl")
+    with (
+        tempfile.TemporaryFile() as kept,
+        warnings.catch_warnings(action="ignore"),
+        _silenced(log),
+    ):
+        saved = [(number, os.dup(number)) for number in (1, 2)]
+        try:
+            for number, _ in saved:
+                os.dup2(kept.fileno(), number)
+            yield NativeOutput(kept)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, copy in saved:
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+@contextmanager
+def _silenced(log: logging.Logger) -> Iterator[None]:
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before

@@ -1,0 +1,84 @@
+"""Which tests are the gate's, and for which targets each of them runs."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.settings.markers import MARKERS, check_fixtures, read_markers
+from pytest_edgegate.settings.options import Settings
+
+_ASKING = frozenset(MARKERS) - {"edge"}
+_DESELECTED = pytest.StashKey[bool]()
+
+
+def add_target_fixture(collector: pytest.Collector, thing: Any) -> None:
+    """Makes a test that only carries an edge marker depend on ``edge_target``.
+
+    The closure of a test's fixtures is made right after this, so it has to be told before.
+    """
+    if inspect.isclass(thing):
+        refuse_unittest(collector, thing)
+    elif inspect.isfunction(thing) and _has_edge_marker(collector, thing):
+        used = [mark for mark in _own(thing) if mark.name == "usefixtures"]
+        if not any("edge_target" in mark.args for mark in used):
+            pytest.mark.usefixtures("edge_target")(thing)
+
+
+def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
+    """An edge marker on a TestCase would gate nothing: pytest can't parametrise its methods."""
+    unittest = sys.modules.get("unittest")
+    if unittest is None or not issubclass(thing, unittest.TestCase):
+        return
+    methods = [each for each in vars(thing).values() if inspect.isfunction(each)]
+    if any(_has_edge_marker(collector, each) for each in (thing, *methods)):
+        raise pytest.Collector.CollectError(
+            "edgegate error: an edge marker on the unittest.TestCase "
+            f"{thing.__name__} can't be run for each target\nuse a function or a plain class"
+        )
+
+
+def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str]) -> None:
+    """One run of the test for each of its targets. Raises CollectError for a wrong marker."""
+    if "edge_target" not in metafunc.fixturenames:
+        return
+    try:
+        markers = read_markers(metafunc.definition, known)
+        check_fixtures(markers, metafunc.fixturenames)
+    except ConfigurationError as error:
+        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}\n{error}") from None
+    names = markers.targets_of(settings.targets) or settings.targets
+    metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
+
+
+def deselect(
+    config: pytest.Config, items: list[pytest.Item], settings: Settings, known: list[str]
+) -> None:
+    """Takes out tests that are only for other targets, and, to explain, all that are not edge."""
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        if item.get_closest_marker("edge") is None:
+            wanted = not settings.explain
+        else:
+            wanted = bool(read_markers(item, known).targets_of(settings.targets))
+        (kept if wanted else left).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
+def _has_edge_marker(collector: pytest.Collector, thing: Any) -> bool:
+    own = any(mark.name in _ASKING for mark in _own(thing))
+    return own or any(mark.name in _ASKING for mark in collector.iter_markers())
+
+
+def _own(thing: Any) -> list[pytest.Mark]:
+    marks = getattr(thing, "pytestmark", [])
+    return [each.mark if isinstance(each, pytest.MarkDecorator) else each for each in marks] if (
+        isinstance(marks, list)
+    ) else []  # fmt: skip

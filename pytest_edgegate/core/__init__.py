@@ -1,0 +1,1 @@
+"""The vocabulary of the gate: plain values, ports and errors. Standard library only."""

@@ -1,0 +1,43 @@
+"""Artifacts: the files that ship, and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pytest_edgegate.core.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A compressed model on disk, as it would ship.
+
+    ``path`` is the file that a runtime opens, ``files`` every file that ships with it (``path``
+    included), ``size_bytes`` their sum, ``sha256`` the digest of ``path``.
+    """
+
+    path: Path
+    format: str
+    dtype: str | None
+    """The dtype that the recipe promises ("int8"), or None for a file that others made."""
+    files: tuple[Path, ...]
+    size_bytes: int
+    sha256: str
+    recipe: Recipe
+    target: str
+    cached: bool
+    compiled: Path | None = None
+    provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "format": self.format,
+            "sha256": self.sha256,
+            "size_bytes": self.size_bytes,
+            "recipe": [str(step) for step in self.recipe],
+            "cached": self.cached,
+            "compiled": None if self.compiled is None else str(self.compiled),
+        }

@@ -1,0 +1,67 @@
+"""The machine and the packages that a figure was measured with."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ISA_FLAGS = (
+    "sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16",
+    "amx_int8", "neon", "asimd", "asimddp", "i8mm", "sve", "sve2",
+)  # fmt: skip
+"""Instruction sets that change which kernels a runtime picks, and so its rounding and speed."""
+
+
+@dataclass(frozen=True)
+class Processor:
+    """This machine's processor: its name, its machine type, the instruction sets that matter."""
+
+    name: str
+    machine: str
+    isa: tuple[str, ...]
+
+
+@functools.cache
+def processor() -> Processor:
+    """The processor that this process runs on."""
+    name, flags = platform.processor(), set[str]()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        name, flags = _read_cpuinfo(cpuinfo.read_text(errors="replace"), name)
+    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    return Processor(name, machine, tuple(flag for flag in ISA_FLAGS if flag in flags))
+
+
+def _read_cpuinfo(text: str, name: str) -> tuple[str, set[str]]:
+    flags: set[str] = set()
+    for line in text.split("\n\n", 1)[0].splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            name = value.strip()
+        elif key.strip() in ("flags", "Features"):
+            flags = set(value.split())
+    return name, flags
+
+
+@functools.cache
+def version(package: str) -> str | None:
+    """The installed version of a distribution, without importing it; None if it is missing."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The versions of those packages that are installed."""
+    found = {package: version(package) for package in packages}
+    return {package: text for package, text in found.items() if text is not None}
+
+
+def python_version() -> str:
+    return ".".join(map(str, sys.version_info[:3]))

@@ -1,0 +1,89 @@
+"""Every error that a user can see. Each says what is wrong and, last, what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_edgegate.core.verdict import Verdict
+
+
+class EdgeGateError(Exception):
+    """A fault: the gate could not do its work. Not a finding about the model.
+
+    ``str(error)`` starts with ``edgegate error:`` and ends with the remedy.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"edgegate error: {self.message}\n{self.remedy}"
+
+
+class ConfigurationError(EdgeGateError):
+    """What the user wrote (options, markers, fixtures, data) can't be used as it is."""
+
+
+class UnknownNameError(ConfigurationError):
+    """A name that nothing is registered under; the nearest known one is offered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        choices = sorted(known)
+        super().__init__(
+            f"unknown {kind} {name!r}{nearest(name, choices)}", _listing(kind, choices)
+        )
+
+
+class BackendUnavailableError(EdgeGateError):
+    """A package that this work needs is not installed."""
+
+    def __init__(self, package: str, purpose: str, extra: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed",
+            f"pip install 'pytest-edgegate[{extra}]'",
+        )
+
+
+class UnsupportedError(EdgeGateError):
+    """No installed backend can do this; refused before any work, with what would work."""
+
+
+class CompressionError(EdgeGateError):
+    """A converter or a training failed while it made an artifact."""
+
+
+class InferenceError(EdgeGateError):
+    """A runtime could not open or run a model file."""
+
+
+class StorageError(EdgeGateError):
+    """The cache or a report could not be written or read."""
+
+
+class EdgeGateWarning(UserWarning):
+    """Something that does not decide a verdict but deserves a look."""
+
+
+class BudgetExceeded(AssertionError):  # noqa: N818 - a finding, named as pytest users read it
+    """One or more budgets are not held. ``verdicts`` has all verdicts of the call, worst first."""
+
+    def __init__(self, text: str, verdicts: Sequence[Verdict] = ()) -> None:
+        super().__init__(text)
+        self.verdicts = tuple(verdicts)
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """``, did you mean 'x'?`` for the known name closest to *name*, or nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _listing(kind: str, choices: Sequence[str]) -> str:
+    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    return f"known {plural}: {', '.join(choices) if choices else '(none installed)'}"

@@ -1,0 +1,61 @@
+"""What a measurement found, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from pytest_edgegate.core.budget import Direction
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure about one artifact, in the metric's own unit.
+
+    ``low`` and ``high`` are the ends of a two-sided interval of the given ``level``; they,
+    ``level`` and ``n`` are None where they mean nothing (a size has no interval).
+    """
+
+    metric: str
+    value: float
+    source: str
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    n: int | None = None
+    n_total: int | None = None
+    decided_early: bool = False
+    cached: bool = False
+    exact: Fraction | None = None
+    """The value as an exact ratio, where counts gave it; comparisons then need no rounding."""
+    method: str = ""
+    """The name of the interval, for messages ("Tango's paired score interval")."""
+    provable: bool = True
+    """False where the interval can't prove anything (a bootstrap of identical scores)."""
+    spread: float | None = None
+    """Variance of one sample's contribution, from which the samples needed are reckoned."""
+    direction: Direction | None = None
+    """Overrides the metric's direction (accuracy_min is a ceiling where lower is better)."""
+    nonfinite: str = ""
+    """Where NaN or Inf was met; not empty means that the verdict is fail."""
+    details: tuple[str, ...] = ()
+    """Lines that explain the figure: classes that lost most, samples that flipped, offenders."""
+    cause: str = ""
+    """The probable cause, when the figure turns out to be over its budget."""
+    remedy: str = ""
+    """What to do when the figure turns out to be over its budget."""
+
+    def as_cached(self, cached: bool) -> Measurement:
+        return replace(self, cached=cached)
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """Nothing could measure this metric here: red, unless the user allows it."""
+
+    metric: str
+    reason: str
+    remedy: str
+
+
+Finding = Measurement | NotMeasured

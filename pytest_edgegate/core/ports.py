@@ -1,0 +1,202 @@
+"""The ports that backends fill. A backend is reached through an entry point, never imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from pytest_edgegate.core.description import ModelDescription, TensorInfo
+from pytest_edgegate.core.measurement import Finding
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.recipe import Step
+from pytest_edgegate.core.target import Target
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A framework's model as one function, the same for every way that it was saved in.
+
+    ``function`` takes one tensor of the framework for each of ``inputs`` and returns one for each
+    of ``outputs``. ``framework_model`` is the framework's own object, where there is one.
+    """
+
+    function: Callable[..., Sequence[Any]]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[str, ...]
+    framework_model: Any = None
+    notes: tuple[str, ...] = ()
+
+
+class SourceModel(Protocol):
+    """A model under test: known by its content, loaded only when something must be built."""
+
+    @property
+    def name(self) -> str:
+        """A short name for messages and file names."""
+
+    @property
+    def node(self) -> tuple[str, str]:
+        """(format, dtype): the node of the planner's graph that it stands on."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder that it was read from, or None for a live object."""
+
+    @property
+    def runtime(self) -> str:
+        """The runtime that runs it as it is, for reference predictions."""
+
+    @property
+    def note(self) -> str:
+        """Something to tell the user about it ("read by tf-keras"), or nothing."""
+
+    def digest(self) -> str:
+        """Of all that decides its outputs: graph and weights, or the bytes of its files."""
+
+    def load(self) -> LoadedModel:
+        """The model, ready to be called. The framework is imported here and not before."""
+
+
+class ModelReader(Protocol):
+    """Recognises what a user gives as a model."""
+
+    def recognise(self, candidate: object) -> SourceModel | None:
+        """The model, if *candidate* (an object or an existing ``Path``) is of this reader's kind.
+
+        Imports no framework. Raises an ``EdgeGateError`` for what is of its kind but unusable.
+        """
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What a transform wrote. ``main`` is the file that a runtime opens."""
+
+    main: Path
+    files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Samples(Protocol):
+    """Calibration or training samples for a transform."""
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        """One tuple a sample: an array of shape (1, ...) for each input, in the model's order."""
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names of the inputs where the data has them."""
+
+
+class TransformData(Protocol):
+    """The data that a transform may use."""
+
+    def calibration(self, count: int) -> Samples:
+        """Up to *count* calibration samples."""
+
+
+class Transform(Protocol):
+    """Makes a model file of one format from a model of another."""
+
+    @property
+    def moves(self) -> Sequence[Move]:
+        """What it can do."""
+
+    @property
+    def packages(self) -> Sequence[str]:
+        """The distributions that it runs; their versions are part of the cache key."""
+
+    @property
+    def version(self) -> int:
+        """Raised whenever the same input would give other bytes than before."""
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        """(reason, remedy) where it can't do the step as it is written; no framework is loaded."""
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        """The part of the target that changes the bytes it makes; in the cache key."""
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        """Writes the result into the folder *out*.
+
+        Raises ``CompressionError``, ``UnsupportedError`` or ``BackendUnavailableError``.
+        """
+
+
+class Runner(AbstractContextManager["Runner"], Protocol):
+    """An opened model. It never times itself."""
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Name, shape (with -1 for what is free) and dtype of every input, in feeding order."""
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The same of every output."""
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Outputs of a batch of samples, in real values (dequantised), as float32.
+
+        Every input has shape (n, ...) and is in real values too: the runner quantises for a model
+        whose inputs are integers with a scale. Loops inside where the model's batch is fixed.
+        """
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        """As ``infer``, with outputs in the dtype of the file, before they are dequantised."""
+
+
+class Runtime(Protocol):
+    """Opens files of its formats."""
+
+    @property
+    def formats(self) -> Sequence[str]:
+        """The formats that it runs."""
+
+    @property
+    def packages(self) -> Sequence[str]:
+        """The distributions that decide its results."""
+
+    def open(self, model: Path | SourceModel) -> Runner:
+        """Raises ``InferenceError`` or ``BackendUnavailableError``."""
+
+
+class Inspector(Protocol):
+    """Reads what is in a file without running it."""
+
+    @property
+    def formats(self) -> Sequence[str]:
+        """The formats that it reads."""
+
+    def describe(self, path: Path) -> ModelDescription:
+        """Raises ``InferenceError`` for a file that is damaged or of another format."""
+
+
+class Estimator(Protocol):
+    """A vendor's tool that tells figures of a device that is not here."""
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """The budgets that it can measure."""
+
+    def estimate(self, path: Path, metric: str, target: Target) -> Finding:
+        """The figure, or why there is none."""
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Writes the verdicts of a run to a file."""
+
+    def write(
+        self, path: Path, verdicts: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]
+    ) -> None:
+        """*verdicts* and *environment* are in the form of the JSON report, schema 1."""

@@ -1,0 +1,178 @@
+"""Recipe steps: frozen values that say how a model is compressed, framework or not."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import ClassVar
+
+from pytest_edgegate.core.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a recipe. ``stage`` orders the steps: a later stage never comes first."""
+
+    stage: ClassVar[int] = 0
+    ends_in: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        """The step as a user would type it: its first field, and what differs from the default."""
+        shown = [
+            f"{field.name}={getattr(self, field.name)!r}"
+            for index, field in enumerate(fields(self))
+            if index == 0 or getattr(self, field.name) != field.default
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True)
+class PTQ(Step):
+    """Post-training quantisation to full int8.
+
+    ``samples``: how many calibration samples are used. ``method``: how ranges are chosen.
+    ``per_channel``: one scale for each output channel of convolution weights.
+    """
+
+    stage: ClassVar[int] = 4
+    ends_in: ClassVar[str | None] = "int8"
+    samples: int = 200
+    _: KW_ONLY
+    method: str = "minmax"
+    per_channel: bool = True
+
+    def __post_init__(self) -> None:
+        _at_least(self, "samples", self.samples, 1)
+
+
+@dataclass(frozen=True)
+class QAT(Step):
+    """Quantisation-aware training, ending in full int8."""
+
+    stage: ClassVar[int] = 4
+    ends_in: ClassVar[str | None] = "int8"
+    epochs: int = 2
+    _: KW_ONLY
+    lr: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _at_least(self, "epochs", self.epochs, 1)
+        _positive(self, "lr", self.lr)
+
+
+@dataclass(frozen=True)
+class Prune(Step):
+    """Structured pruning: ``amount`` of the filters of every prunable layer is removed."""
+
+    stage: ClassVar[int] = 2
+    amount: float = 0.3
+    _: KW_ONLY
+    epochs: int = 2
+    lr: float = 1e-4
+    importance: str = "l1"
+    round_to: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.amount < 1:
+            raise ConfigurationError(
+                f"Prune(amount={self.amount!r}): the amount is the share of filters to remove",
+                "give a number between 0 and 1, for example Prune(0.3)",
+            )
+        _at_least(self, "epochs", self.epochs, 1)
+        _positive(self, "lr", self.lr)
+        _at_least(self, "round_to", self.round_to, 1)
+
+
+@dataclass(frozen=True)
+class Distill(Step):
+    """Knowledge distillation into the ``edge_student``."""
+
+    stage: ClassVar[int] = 1
+    temperature: float = 4.0
+    _: KW_ONLY
+    alpha: float = 0.7
+    epochs: int = 10
+    lr: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _positive(self, "temperature", self.temperature)
+        if not 0 <= self.alpha <= 1:
+            raise ConfigurationError(
+                f"Distill(alpha={self.alpha!r}): alpha is the weight of the teacher's part",
+                "give a number from 0 to 1, for example Distill(alpha=0.7)",
+            )
+        _at_least(self, "epochs", self.epochs, 1)
+        _positive(self, "lr", self.lr)
+
+
+@dataclass(frozen=True)
+class Cast(Step):
+    """A change of number format with no calibration, to ``float16``."""
+
+    stage: ClassVar[int] = 4
+    dtype: str = "float16"
+
+    def __post_init__(self) -> None:
+        if self.dtype != "float16":
+            raise ConfigurationError(
+                f"Cast({self.dtype!r}): only float16 is a cast; int8 needs calibration",
+                "write Cast('float16'), or PTQ() for int8",
+            )
+
+
+Recipe = tuple[Step, ...]
+
+STEPS: tuple[type[Step], ...] = (PTQ, QAT, Prune, Distill, Cast)
+
+
+def as_recipe(steps: tuple[object, ...]) -> Recipe:
+    """The steps as a recipe; refuses what is no step and an order that makes no sense."""
+    for step in steps:
+        if isinstance(step, type) and issubclass(step, Step):
+            raise ConfigurationError(
+                f"the recipe has the class {step.__name__} where a step is wanted",
+                f"write {step.__name__}() with brackets",
+            )
+        if not isinstance(step, Step):
+            names = ", ".join(f"{kind.__name__}()" for kind in STEPS)
+            raise ConfigurationError(f"{step!r} is not a recipe step", f"recipe steps are {names}")
+    recipe = tuple(step for step in steps if isinstance(step, Step))
+    ordered = tuple(sorted(recipe, key=lambda step: step.stage))
+    stages = [step.stage for step in recipe]
+    if recipe != ordered:
+        raise ConfigurationError(
+            f"the recipe {spell(recipe)} is in an order that makes no sense",
+            f"write it as {spell(ordered)}",
+        )
+    if len(set(stages)) != len(stages):
+        twice = next(step for step in recipe if stages.count(step.stage) > 1)
+        kept = (*(step for step in recipe if step.stage != twice.stage), twice)
+        raise ConfigurationError(
+            f"the recipe {spell(recipe)} does one kind of work twice",
+            f"keep one of the steps, for example {spell(as_recipe(_sorted(kept)))}",
+        )
+    return recipe
+
+
+def spell(recipe: Recipe) -> str:
+    """The recipe as a user would type it."""
+    return ", ".join(map(str, recipe)) if recipe else "(no step)"
+
+
+def _sorted(steps: Recipe) -> Recipe:
+    return tuple(sorted(steps, key=lambda step: step.stage))
+
+
+def _at_least(step: Step, name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(
+            f"{type(step).__name__}({name}={value!r}): {name} is a whole number from {least}",
+            f"give a whole number from {least}, for example {type(step)()}",
+        )
+
+
+def _positive(step: Step, name: str, value: float) -> None:
+    if not value > 0:
+        raise ConfigurationError(
+            f"{type(step).__name__}({name}={value!r}): {name} has to be positive",
+            f"leave it out for the default, {type(step)()}",
+        )

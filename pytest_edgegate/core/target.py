@@ -1,0 +1,52 @@
+"""Targets: what a board, or this host, takes. Data, read from one file a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class OperatorRule:
+    """What a target asks of one operator. ``limits`` name the checks of ``measures.contract``."""
+
+    since: str = ""
+    limits: tuple[str, ...] = ()
+    note: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A device class that artifacts are made for and judged against."""
+
+    name: str
+    title: str
+    machine: str
+    """``any``, ``x86_64``, ``aarch64``, or an accelerator's name."""
+    formats: tuple[str, ...]
+    """The formats that the target runs; the first that a plan reaches is made."""
+    dtypes: tuple[str, ...]
+    io_dtypes: tuple[str, ...]
+    """The dtypes that the target accepts at its inputs and outputs; empty: any."""
+    default_io: str
+    complete_with_ptq: bool
+    static_shape: bool
+    per_channel_dense: bool
+    """Whether weights of fully connected layers may have a scale for each channel."""
+    runtimes: Mapping[str, tuple[str, ...]]
+    """For each format, the runtimes that parity compares; the first one measures accuracy."""
+    extra: str
+    """The extra of this package that installs what the target needs."""
+    memory_bytes: int | None = None
+    latency_source: str = ""
+    latency_remedy: str = ""
+    operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))
+    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    origin: str = ""
+    """The file that the target was read from."""
+
+    def is_host(self, machine: str) -> bool:
+        """Whether a latency that is measured on this machine speaks for the target."""
+        return self.machine in ("any", machine)

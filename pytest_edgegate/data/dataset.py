@@ -1,0 +1,141 @@
+"""The three splits of an EdgeData, made when they are first needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.core.data import EdgeData
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.data.splits import Array, ArraySplit, Split, make_split
+
+SEED = 0
+"""Of the shuffle that draws calibration samples from a train split."""
+
+
+class Dataset:
+    """What the user gave as ``edge_data``, split by split."""
+
+    def __init__(self, given: Any) -> None:
+        if not isinstance(given, EdgeData):
+            raise ConfigurationError(
+                f"edge_data is a {type(given).__name__}, not an EdgeData",
+                "return EdgeData(calibration=x[:200], evaluation=(x_test, y_test))",
+            )
+        self._given = given
+        self._splits: dict[str, Split] = {}
+
+    def split(self, name: str) -> Split | None:
+        """The split, or None where the user gave none."""
+        given = getattr(self._given, name)
+        if given is None:
+            return None
+        if name not in self._splits:
+            self._splits[name] = make_split(name, given, self._given.version)
+        return self._splits[name]
+
+    @property
+    def evaluation(self) -> Split:
+        found = self.split("evaluation")
+        if found is None:
+            raise ConfigurationError(
+                "edge_data has no evaluation split, and this budget is measured on one",
+                "return EdgeData(..., evaluation=(x_test, y_test))",
+            )
+        return found
+
+    def calibration(self, count: int) -> CalibrationSamples:
+        """The first *count* calibration samples, or a seeded draw from train without them."""
+        own = self.split("calibration")
+        source = own or self.split("train")
+        if source is None:
+            raise ConfigurationError(
+                "edge_data has neither calibration nor train samples, and PTQ calibrates on them",
+                "return EdgeData(calibration=x_train[:200], ...)",
+            )
+        return CalibrationSamples(source, count, shuffled=own is None)
+
+
+class CalibrationSamples:
+    """Samples that a converter chooses its ranges by: each input as an array of shape (1, ...)."""
+
+    def __init__(self, split: Split, count: int, *, shuffled: bool) -> None:
+        self._split = split
+        self._count = count
+        self._shuffled = shuffled and split.indexable
+
+    @property
+    def origin(self) -> str:
+        return self._split.name
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self._split.names
+
+    def digest(self) -> str:
+        """Of the samples that are used, no others."""
+        if self._shuffled or not self._split.indexable:
+            text = f"{self._split.digest()} {self._count} {SEED if self._shuffled else ''}"
+            return hashlib.sha256(text.encode()).hexdigest()
+        return self._split.digest(self._count)
+
+    def arrays(self) -> tuple[Array, ...]:
+        """All of them, stacked: shape (count or fewer, ...) for each input."""
+        if isinstance(self._split, ArraySplit):
+            if not self._shuffled:
+                return tuple(array[: self._count] for array in self._split.inputs)
+            drawn = np.random.default_rng(SEED).permutation(self._split.size)[: self._count]
+            return tuple(array[drawn] for array in self._split.inputs)
+        kept: list[tuple[Array, ...]] = []
+        have = 0
+        for batch in self._split.batches(self._count):
+            kept.append(tuple(array[: self._count - have] for array in batch.inputs))
+            have += len(kept[-1][0])
+            if have >= self._count:
+                break
+        return tuple(np.concatenate(column) for column in zip(*kept, strict=True))
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        arrays = self.arrays()
+        for index in range(len(arrays[0])):
+            yield tuple(array[index : index + 1] for array in arrays)
+
+
+def finite_or_error(samples: CalibrationSamples) -> None:
+    """Refuses calibration samples that hold NaN or Inf."""
+    for array in samples.arrays():
+        if array.dtype.kind == "f":
+            bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+            if bad.any():
+                raise ConfigurationError(
+                    f"{int(bad.sum())} of {len(array)} calibration samples hold NaN or Inf "
+                    f"(the first is number {int(bad.argmax())})",
+                    "mend or drop them: one such sample ruins every range",
+                )
+
+
+def shared_samples(samples: CalibrationSamples, evaluation: Split) -> int:
+    """How many calibration samples are evaluation samples too (0 for streams: not looked at)."""
+    if not isinstance(evaluation, ArraySplit):
+        return 0
+    seen = _row_hashes(evaluation.inputs)
+    return sum(row in seen for row in _row_hashes(samples.arrays(), distinct=False))
+
+
+def value_range(arrays: tuple[Array, ...]) -> tuple[float, float]:
+    """The smallest and the largest value over all inputs."""
+    return (
+        float(min(array.min() for array in arrays)),
+        float(max(array.max() for array in arrays)),
+    )
+
+
+def _row_hashes(arrays: tuple[Array, ...], distinct: bool = True) -> set[int] | list[int]:
+    rows = [
+        hash(b"".join(np.ascontiguousarray(array[index]).tobytes() for array in arrays))
+        for index in range(len(arrays[0]))
+    ]
+    return set(rows) if distinct else rows

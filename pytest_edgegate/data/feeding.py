@@ -1,0 +1,106 @@
+"""Fitting a batch of the user's data to the inputs of an opened model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.data.splits import Array
+
+
+def arrange(
+    arrays: tuple[Array, ...], names: Sequence[str] | None, inputs: Sequence[TensorInfo],
+    where: str,
+) -> tuple[Array, ...]:  # fmt: skip
+    """The arrays in the order of the model's inputs, each checked against its shape and dtype.
+
+    Arrays have shape (n, ...). With *names* they are matched by name, else by position.
+    Raises ConfigurationError before anything runs.
+    """
+    if len(arrays) != len(inputs):
+        raise ConfigurationError(
+            f"edge_data.{where} gives {len(arrays)} inputs, the model takes {len(inputs)} "
+            f"({', '.join(each.name for each in inputs)})",
+            "give x as a tuple in that order, or as a dict with those names",
+        )
+    if names is not None and len(inputs) > 1:
+        arrays = _by_name(arrays, names, inputs, where)
+    for array, each in zip(arrays, inputs, strict=True):
+        _check_shape(array, each, where)
+        _check_values(array, each, where)
+    return arrays
+
+
+def _by_name(
+    arrays: tuple[Array, ...], names: Sequence[str], inputs: Sequence[TensorInfo], where: str
+) -> tuple[Array, ...]:
+    given = dict(zip(names, arrays, strict=True))
+    wanted = [bare_name(each.name) for each in inputs]
+    missing = [name for name in wanted if name not in given]
+    if missing:
+        raise ConfigurationError(
+            f"edge_data.{where} has no input {missing[0]!r}: its keys are {', '.join(given)}",
+            f"name the inputs as the model does: {', '.join(wanted)}",
+        )
+    return tuple(given[name] for name in wanted)
+
+
+def bare_name(name: str) -> str:
+    """A tensor's name without what converters put around it (``serving_default_x:0`` -> ``x``)."""
+    return name.split(":", maxsplit=1)[0].removeprefix("serving_default_")
+
+
+def _check_shape(array: Array, tensor: TensorInfo, where: str) -> None:
+    sample, wanted = array.shape[1:], tensor.shape[1:]
+    if len(sample) == len(wanted) and all(
+        size in (want, -1) or want == -1 for size, want in zip(sample, wanted, strict=True)
+    ):
+        return
+    hint = f"the model takes samples of shape {wanted}"
+    if wanted and wanted[-1] == 1 and sample == wanted[:-1]:
+        hint += ": add the channel with x[..., None]"
+    raise ConfigurationError(
+        f"edge_data.{where}: samples of shape {sample} do not fit the input {tensor.name!r} "
+        f"of shape {wanted}",
+        hint,
+    )
+
+
+def _check_values(array: Array, tensor: TensorInfo, where: str) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ConfigurationError(
+            f"edge_data.{where} holds NaN or Inf for the input {tensor.name!r}",
+            "mend or drop those samples",
+        )
+    if tensor.dtype.startswith(("int", "uint")) and not tensor.scales:
+        limits = np.iinfo(tensor.dtype)
+        if (
+            (array.dtype.kind == "f" and (array != np.rint(array)).any())
+            or array.min() < limits.min
+            or array.max() > limits.max
+        ):
+            raise ConfigurationError(
+                f"edge_data.{where} does not fit the input {tensor.name!r}, which takes "
+                f"{tensor.dtype} ({limits.min} to {limits.max}): it goes from {array.min()} to {array.max()}",
+                f"give whole numbers in that range, for example x.astype('{tensor.dtype}')",
+            )
+    if array.dtype.kind in "iu" and tensor.scales:
+        low, high = real_range(tensor)
+        outside = float(((array < low) | (array > high)).mean())
+        if outside > 0.5:
+            raise ConfigurationError(
+                f"edge_data.{where} is {array.dtype} from {array.min()} to {array.max()}, but the "
+                f"input {tensor.name!r} stands for real values from {low:.4g} to {high:.4g}",
+                "give real values, preprocessed as in training (for example x / 255): "
+                "the gate quantises them itself",
+            )
+
+
+def real_range(tensor: TensorInfo) -> tuple[float, float]:
+    """The real values that a per-tensor quantised tensor can hold."""
+    limits = np.iinfo(tensor.dtype)
+    scale, zero = tensor.scales[0], tensor.zero_points[0]
+    return (limits.min - zero) * scale, (limits.max - zero) * scale

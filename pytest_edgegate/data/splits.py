@@ -1,0 +1,239 @@
+"""One split of the data: arrays or a stream, read batch by batch, with a digest.
+
+Inputs of a stream are never held whole: one batch at a time is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_edgegate.core.errors import ConfigurationError
+
+Array = NDArray[Any]
+
+FORMS = (
+    "a split is an array x of shape (n, ...), a pair (x, y), or a re-iterable of batches; "
+    "x is an array, or a tuple or dict of arrays for several inputs"
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples: one array of shape (n, ...) for each input, and labels where there are any."""
+
+    inputs: tuple[Array, ...]
+    labels: Array | None
+
+    def __len__(self) -> int:
+        return len(self.inputs[0])
+
+    def first(self, count: int) -> Batch:
+        """At most *count* of its samples."""
+        labels = None if self.labels is None else self.labels[:count]
+        return Batch(tuple(array[:count] for array in self.inputs), labels)
+
+
+class Split(Protocol):
+    """Samples that can be read again and again in one order."""
+
+    name: str
+    indexable: bool
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The inputs' names, where the data is a dict."""
+
+    @property
+    def size(self) -> int | None:
+        """How many samples, where that is known without a pass."""
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Every sample, in order; *size* is a wish that a stream does not heed."""
+
+    def digest(self, first: int | None = None) -> str:
+        """Of the content (of the *first* samples), or of the version of a stream."""
+
+
+class ArraySplit:
+    """A split whose arrays are in memory (or mapped from a file)."""
+
+    indexable = True
+
+    def __init__(self, name: str, inputs: tuple[Array, ...], labels: Array | None,
+                 names: tuple[str, ...] | None) -> None:  # fmt: skip
+        self.name = name
+        self.names = names
+        self._inputs = inputs
+        self._labels = labels
+        self._digests: dict[int | None, str] = {}
+        for array in (*inputs, *(() if labels is None else (labels,))):
+            _check_array(name, array)
+        lengths = {len(array) for array in inputs}
+        if labels is not None:
+            lengths.add(len(labels))
+        if len(lengths) > 1:
+            shapes = ", ".join(str(array.shape) for array in inputs)
+            labelled = "" if labels is None else f" and labels of shape {labels.shape}"
+            raise ConfigurationError(
+                f"edge_data.{name}: inputs of shape {shapes}{labelled} differ in their length",
+                "give every sample its label: the first dimensions have to be equal",
+            )
+        if lengths == {0}:
+            raise ConfigurationError(
+                f"edge_data.{name} is empty", "give it at least one sample (some hundreds are wise)"
+            )
+
+    @property
+    def size(self) -> int:
+        return len(self._inputs[0])
+
+    @property
+    def inputs(self) -> tuple[Array, ...]:
+        return self._inputs
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        for start in range(0, self.size, size):
+            part = slice(start, start + size)
+            labels = None if self._labels is None else self._labels[part]
+            yield Batch(tuple(array[part] for array in self._inputs), labels)
+
+    def digest(self, first: int | None = None) -> str:
+        if first not in self._digests:
+            made = hashlib.sha256()
+            for array in (*self._inputs, *(() if self._labels is None else (self._labels,))):
+                part = array[:first]
+                made.update(f"{part.dtype.str}{part.shape}".encode())
+                made.update(np.ascontiguousarray(part).data)
+            made.update(repr(self.names).encode())
+            self._digests[first] = made.hexdigest()
+        return self._digests[first]
+
+
+class StreamSplit:
+    """A split that is iterated: a list of batches, a DataLoader, a tf.data.Dataset."""
+
+    indexable = False
+    size = None
+
+    def __init__(self, name: str, source: Iterable[Any], version: str | None) -> None:
+        if isinstance(source, Iterator):
+            raise ConfigurationError(
+                f"edge_data.{name} is an iterator, which can be read only once",
+                "give something that can be iterated again: a list, a DataLoader, a Dataset",
+            )
+        if not version:
+            raise ConfigurationError(
+                f"edge_data.{name} is a stream, whose content has no digest of its own",
+                'name its content: EdgeData(..., version="digits-2024-05"), changed with the data',
+            )
+        self.name = name
+        self.names: tuple[str, ...] | None = None
+        self._source = source
+        self._version = version
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        empty = True
+        for element in self._source:
+            inputs, labels, self.names = _parts(self.name, element)
+            for array in (*inputs, *(() if labels is None else (labels,))):
+                _check_array(self.name, array)
+            if labels is not None and len(labels) != len(inputs[0]):
+                raise ConfigurationError(
+                    f"edge_data.{self.name}: a batch of {len(inputs[0])} samples has "
+                    f"{len(labels)} labels",
+                    "give every sample its label",
+                )
+            if len(inputs[0]):
+                empty = False
+                yield Batch(inputs, labels)
+        if empty:
+            raise ConfigurationError(
+                f"edge_data.{self.name} gave no samples",
+                "give it at least one batch, and something that can be iterated again",
+            )
+
+    def digest(self, first: int | None = None) -> str:
+        return hashlib.sha256(f"stream {self.name} {self._version}".encode()).hexdigest()
+
+
+class Fingerprint:
+    """Tells whether two passes over a split gave the same samples in the same order.
+
+    It covers every label and the first sample of each batch: cheap enough for every pass, and no
+    shuffle keeps them.
+    """
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, batch: Batch) -> None:
+        for array in batch.inputs:
+            self._sum = zlib.crc32(np.ascontiguousarray(array[0]).tobytes(), self._sum)
+        if batch.labels is not None:
+            self._sum = zlib.crc32(np.ascontiguousarray(batch.labels).tobytes(), self._sum)
+
+    @property
+    def value(self) -> str:
+        return f"{self._sum:08x}"
+
+
+def make_split(name: str, given: Any, version: str | None) -> Split:
+    """The split *name* of an EdgeData. Raises ConfigurationError for what is no such thing."""
+    if isinstance(given, np.ndarray | Mapping) or _is_pair(given) or _is_tensor(given):
+        return ArraySplit(name, *_parts(name, given))
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | tuple):
+        return StreamSplit(name, given, version)
+    raise ConfigurationError(f"edge_data.{name} is {_kind(given)}, which is no split", FORMS)
+
+
+def _is_pair(given: Any) -> bool:
+    return isinstance(given, tuple) and len(given) == 2
+
+
+def _is_tensor(given: Any) -> bool:
+    return hasattr(given, "shape") and hasattr(given, "dtype") and hasattr(given, "numpy")
+
+
+def _parts(name: str, given: Any) -> tuple[tuple[Array, ...], Array | None, tuple[str, ...] | None]:
+    x, y = given if isinstance(given, tuple | list) and len(given) == 2 else (given, None)
+    labels = None if y is None else _array(name, y)
+    if isinstance(x, Mapping):
+        return tuple(_array(name, each) for each in x.values()), labels, tuple(map(str, x))
+    if isinstance(x, tuple):
+        return tuple(_array(name, each) for each in x), labels, None
+    return (_array(name, x),), labels, None
+
+
+def _array(name: str, value: Any) -> Array:
+    """A numpy array of an array or a tensor, without importing the tensor's framework."""
+    if isinstance(value, np.ndarray):
+        return value
+    for method in ("detach", "cpu", "numpy"):  # torch wants all three, others only the last
+        if hasattr(value, method):
+            value = getattr(value, method)()
+    if isinstance(value, np.ndarray | np.generic):
+        return np.atleast_1d(value)
+    raise ConfigurationError(f"edge_data.{name} has {_kind(value)} where an array is wanted", FORMS)
+
+
+def _check_array(name: str, array: Array) -> None:
+    if array.ndim == 0:
+        raise ConfigurationError(
+            f"edge_data.{name} has a single number where an array of samples is wanted", FORMS
+        )
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise ConfigurationError(
+            f"edge_data.{name} has an array of dtype {array.dtype}, which is not a number",
+            "give integers or floats, for example x.astype('float32')",
+        )
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__module__}.{type(value).__qualname__}"

@@ -1,0 +1,137 @@
+"""The ``edge_*`` fixtures: thin, their work is remembered in the session and the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.state import session_of
+
+if TYPE_CHECKING:
+    from pytest_edgegate.core.artifact import Artifact
+    from pytest_edgegate.core.recipe import Step
+    from pytest_edgegate.core.target import Target
+    from pytest_edgegate.gate import EdgeGate, ItemGate
+    from pytest_edgegate.session.reference import Reference
+    from pytest_edgegate.session.subject import Subject
+
+
+@pytest.fixture(scope="session")
+def edge_model() -> Any:
+    """The model under test; define your own: a keras.Model or a path."""
+    from pytest_edgegate.session.subject import Missing
+
+    return Missing("edge_model")
+
+
+@pytest.fixture(scope="session")
+def edge_data() -> Any:
+    """The data; define your own: an EdgeData."""
+    from pytest_edgegate.session.subject import Missing
+
+    return Missing("edge_data")
+
+
+@pytest.fixture(scope="session")
+def edge_metric() -> Any:
+    """What accuracy means: top-1 unless you define your own."""
+    return "top1"
+
+
+@pytest.fixture(scope="session")
+def edge_target(request: pytest.FixtureRequest) -> Target:
+    """The target that the test is running for."""
+    if not hasattr(request, "param"):
+        raise ConfigurationError(
+            "a test that was not parametrised by target asks for an edge fixture",
+            "use a function or a plain class, and name the fixture as an argument",
+        )
+    return session_of(request.config).target(request.param)
+
+
+@pytest.fixture
+def _edge_subject(edge_model: Any, edge_data: Any, edge_metric: Any) -> Subject:
+    from pytest_edgegate.session.subject import Subject
+
+    return Subject(edge_model, edge_data, edge_metric)
+
+
+@pytest.fixture
+def _edge_item_gate(request: pytest.FixtureRequest, edge_target: Target) -> ItemGate:
+    from pytest_edgegate.gating import gate_of
+
+    return gate_of(request.node)
+
+
+@pytest.fixture
+def edge_reference(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Reference:
+    """The model under test as it is, in float."""
+    from pytest_edgegate.session.reference import Reference
+
+    return Reference(_edge_item_gate.session, _edge_subject)
+
+
+@pytest.fixture
+def edge_compress(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Callable[..., Artifact]:
+    """``edge_compress(*steps)``: an artifact of any recipe."""
+    from pytest_edgegate.core.recipe import as_recipe
+
+    def compress(*steps: Step) -> Artifact:
+        return _edge_item_gate.make("edge_compress", as_recipe(steps), _edge_subject)
+
+    return compress
+
+
+@pytest.fixture
+def edge_artifact(
+    request: pytest.FixtureRequest, _edge_item_gate: ItemGate, _edge_subject: Subject
+) -> Artifact:
+    """The artifact of the test's ``edge_recipe``; PTQ without one."""
+    from pytest_edgegate.gating import markers_of
+
+    recipe = markers_of(request.node).recipe_for(_edge_item_gate.target.name)
+    return _edge_item_gate.request("edge_artifact", recipe, _edge_subject)
+
+
+@pytest.fixture
+def edge_ptq(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Artifact:
+    """The artifact of PTQ."""
+    from pytest_edgegate.core.recipe import PTQ
+
+    return _edge_item_gate.request("edge_ptq", (PTQ(),), _edge_subject)
+
+
+@pytest.fixture
+def edge_qat(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Artifact:
+    """The artifact of quantisation-aware training."""
+    from pytest_edgegate.core.recipe import QAT
+
+    return _edge_item_gate.request("edge_qat", (QAT(),), _edge_subject)
+
+
+@pytest.fixture
+def edge_pruned(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Artifact:
+    """The artifact of structured pruning and PTQ."""
+    from pytest_edgegate.core.recipe import PTQ, Prune
+
+    return _edge_item_gate.request("edge_pruned", (Prune(), PTQ()), _edge_subject)
+
+
+@pytest.fixture
+def edge_distilled(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Artifact:
+    """The artifact of distillation into ``edge_student`` and quantisation-aware training."""
+    from pytest_edgegate.core.recipe import QAT, Distill
+
+    return _edge_item_gate.request("edge_distilled", (Distill(), QAT()), _edge_subject)
+
+
+@pytest.fixture
+def edge_gate(_edge_item_gate: ItemGate, _edge_subject: Subject) -> EdgeGate:
+    """Assertions by hand: ``edge_gate.accuracy(artifact, drop=0.01)`` and its kin."""
+    from pytest_edgegate.gate import EdgeGate
+
+    _edge_item_gate.session.check_budgets(_edge_item_gate.budgets, _edge_subject)
+    return EdgeGate(_edge_item_gate, _edge_subject)

@@ -1,0 +1,29 @@
+"""Hooks for a conftest.py and for other plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.registry import Registry
+
+
+@pytest.hookspec(historic=True)
+def pytest_edgegate_register(registry: Registry) -> None:
+    """Adds targets, runtimes or transforms of your own: ``registry.add(kind, name, thing)``."""
+
+
+@pytest.hookspec
+def pytest_edgegate_verdict(item: pytest.Item, verdict: Verdict) -> None:
+    """Called for every verdict, in the process that reached it, right after it was reached."""
+
+
+@pytest.hookspec
+def pytest_edgegate_report(verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Called once at the end, in the controlling process only, with every verdict of the run.
+
+    Each is in the form of the JSON report, schema 1.
+    """

@@ -1,0 +1,131 @@
+"""Verdicts as pure functions of measurements and budgets. The table is in docs/verdicts.md."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from pytest_edgegate.core.budget import Budget, Direction
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.rules import Rules
+from pytest_edgegate.core.verdict import Outcome, Verdict
+from pytest_edgegate.spelling import spell_value
+
+
+def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdict:
+    """The verdict on one budget, after the table of docs/verdicts.md."""
+    if isinstance(finding, NotMeasured):
+        return Verdict(
+            budget, Outcome.NOT_MEASURED, finding.reason, finding.remedy,
+            allowed=rules.allows(target, budget.metric),
+        )  # fmt: skip
+    if finding.nonfinite:
+        return Verdict(
+            budget, Outcome.FAIL, finding.nonfinite,
+            "look for overflow: a layer whose range float16 or int8 does not hold",
+            proven=True, measured=finding, details=finding.details,
+        )  # fmt: skip
+    held = _holds(finding, budget)
+    proof = _proof(finding, budget) if budget.info.rule == "interval" else held
+    outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
+    return Verdict(
+        budget,
+        outcome,
+        _reason(finding, budget, held),
+        _remedy(finding, budget) if outcome is Outcome.FAIL else "",
+        proven=proof is not None,
+        measured=finding,
+        note="" if proof is not None else _unproven(finding, budget),
+        details=finding.details if outcome is Outcome.FAIL else (),
+    )
+
+
+def direction_of(finding: Measurement, budget: Budget) -> Direction:
+    return finding.direction or budget.info.direction
+
+
+def _passes(held: bool, proof: bool | None, policy: str) -> bool:
+    """``proof`` is what the interval proves: within (True), over (False) or neither (None)."""
+    if proof is not None:
+        return proof
+    return {"point": held, "lenient": True, "strict": False}[policy]
+
+
+def _holds(finding: Measurement, budget: Budget) -> bool:
+    """The exact comparison: counts as a fraction, limits as the decimal that was written."""
+    value = Fraction(finding.value) if finding.exact is None else finding.exact
+    limit = Fraction(str(budget.limit))
+    return value <= limit if direction_of(finding, budget) == "at most" else value >= limit
+
+
+def _proof(finding: Measurement, budget: Budget) -> bool | None:
+    if finding.low is None or finding.high is None or not finding.provable:
+        return None
+    if direction_of(finding, budget) == "at most":
+        better, worse = finding.low, finding.high
+        return True if worse <= budget.limit else False if better > budget.limit else None
+    better, worse = finding.high, finding.low
+    return True if worse >= budget.limit else False if better < budget.limit else None
+
+
+def _reason(finding: Measurement, budget: Budget, held: bool) -> str:
+    metric = budget.metric
+    if metric == "contract":
+        return _contract_reason(finding, held)
+    at_most = direction_of(finding, budget) == "at most"
+    sign = ("<=" if held else ">") if at_most else (">=" if held else "<")
+    # The counts decide; a value that rounds to its limit is spelt with the digits that tell
+    value, limit = spell_value(metric, finding.value), spell_value(metric, budget.limit)
+    if not held and value == limit:
+        value = repr(finding.value)
+    return f"{metric} {value} {sign} {limit}"
+
+
+def _contract_reason(finding: Measurement, held: bool) -> str:
+    if held:
+        return "the file is what the target takes"
+    count = int(finding.value)
+    things = "one thing" if count == 1 else f"{count} things"
+    return f"{things} in the file that the target does not take"
+
+
+def _unproven(finding: Measurement, budget: Budget) -> str:
+    if not finding.provable or finding.n is None:
+        return "this interval can't prove anything: every sample scored the same"
+    distance = abs(finding.value - budget.limit)
+    if not finding.spread or not distance:
+        return f"{finding.n} samples can't prove it: the figure is at its budget"
+    from pytest_edgegate.stats.samples import samples_to_prove
+
+    about = samples_to_prove(finding.spread, distance)
+    if about <= finding.n:  # the power asked for is more than this set happened to need
+        return f"{finding.n} samples can't prove it"
+    return f"{finding.n} samples can't prove it; about {_rounded(about)} would"
+
+
+def _rounded(count: int) -> int:
+    """Two significant digits: the estimate is no better."""
+    scale: int = 10 ** max(len(str(count)) - 2, 0)
+    return -(-count // scale) * scale
+
+
+def _remedy(finding: Measurement, budget: Budget) -> str:
+    if finding.remedy:
+        return finding.remedy
+    return _REMEDIES.get(budget.metric, "") or _REMEDIES[budget.metric.split("_")[0]]
+
+
+_REMEDIES = {
+    "accuracy": (
+        "look at the samples above; try more or better calibration samples, PTQ(500), "
+        "or train through the quantisation, edge_qat"
+    ),
+    "size": "give the model fewer filters, or raise the budget knowingly",
+    "compression": "check that weights are int8; a small model's graph does not shrink",
+    "parameters": "give the model fewer filters, or raise the budget knowingly",
+    "macs": "give the model fewer filters or smaller inputs, or raise the budget knowingly",
+    "parity": (
+        "the runtimes round differently: run the deployed one on the samples above, and gate "
+        "accuracy in that one"
+    ),
+    "contract": "let edge_ptq make the file",
+}

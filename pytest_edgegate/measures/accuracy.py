@@ -1,0 +1,180 @@
+"""Accuracy of the artifact against the model under test, paired on the same samples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.measures.context import MeasureContext
+from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.metrics import Estimate, Scoring, TopN
+from pytest_edgegate.stats.intervals import Interval
+
+
+def accuracy_drop(context: MeasureContext) -> Finding:
+    """The reference's metric minus the artifact's, as "worse by": positive is worse."""
+    reference = context.reference()
+    if isinstance(reference, NotMeasured):
+        return reference
+    artifact = context.predictions()
+    broken = _nonfinite("accuracy_drop", artifact, reference)
+    if broken:
+        return broken
+    estimate = context.scoring.worse_by(reference, artifact)
+    return _measurement("accuracy_drop", estimate, artifact, *_explain(context, reference))
+
+
+def accuracy_drop_relative(context: MeasureContext) -> Finding:
+    """The drop divided by the size of the reference's metric on the same samples."""
+    reference = context.reference()
+    if isinstance(reference, NotMeasured):
+        return reference
+    artifact = context.predictions()
+    broken = _nonfinite("accuracy_drop_relative", artifact, reference)
+    if broken:
+        return broken
+    drop = context.scoring.worse_by(reference, artifact)
+    own = context.scoring.estimate(reference)
+    size = abs(own.value)
+    if size == 0:
+        return NotMeasured(
+            "accuracy_drop_relative",
+            f"the reference's {context.scoring.name} is 0, and nothing is relative to 0",
+            "gate accuracy_drop instead",
+        )
+    exact = drop.exact / own.exact if drop.exact is not None and own.exact else None
+    ends = Interval(drop.interval.low / size, drop.interval.high / size, drop.interval.level)
+    spread = None if drop.spread is None else drop.spread / size**2
+    relative = Estimate(drop.value / size, ends, drop.method, exact, drop.provable, spread)
+    return _measurement("accuracy_drop_relative", relative, artifact, *_explain(context, reference))
+
+
+def accuracy_min(context: MeasureContext) -> Finding:
+    """The artifact's own metric: a floor, or a ceiling where lower is better."""
+    artifact = context.predictions()
+    broken = _nonfinite("accuracy_min", artifact)
+    if broken:
+        return broken
+    estimate = context.scoring.estimate(artifact)
+    made = _measurement("accuracy_min", estimate, artifact, (), "")
+    if context.scoring.higher_is_better:
+        return made
+    from dataclasses import replace
+
+    return replace(made, direction="at most")
+
+
+def reference_fault(scoring: Scoring, reference: Evidence) -> tuple[str, str] | None:
+    """(fault, remedy) where the reference is not proven better than always the commonest class.
+
+    The bound is the one-sided 95 % Clopper-Pearson one.
+    """
+    if not isinstance(scoring, TopN):
+        return None
+    top = TopN(1).estimate(reference)
+    labels, counts = np.unique(reference.arrays["label"], return_counts=True)
+    share = counts.max() / reference.n
+    if top.interval.low > share:
+        return None
+    commonest = labels[counts.argmax()]
+    return (
+        f"the model under test has top-1 {top.value:.3f} on {reference.n} evaluation samples, "
+        f"which is not proven better than always answering class {commonest} ({share:.3f})",
+        "check its preprocessing and the labels (a reference that is wrong makes every drop "
+        "small); edge_reference_check = false turns this check off",
+    )
+
+
+def _measurement(
+    metric: str, estimate: Estimate, artifact: Evidence, details: tuple[str, ...], cause: str
+) -> Measurement:
+    finite = np.isfinite(estimate.value)
+    return Measurement(
+        metric,
+        estimate.value,
+        artifact.source,
+        low=estimate.interval.low,
+        high=estimate.interval.high,
+        level=estimate.interval.level,
+        n=artifact.n,
+        n_total=artifact.n,
+        cached=artifact.cached,
+        exact=estimate.exact,
+        method=estimate.method,
+        provable=estimate.provable,
+        spread=estimate.spread,
+        nonfinite="" if finite else f"{metric} itself is {estimate.value}",
+        details=details,
+        cause=cause,
+    )
+
+
+def _nonfinite(
+    metric: str, artifact: Evidence, reference: Evidence | None = None
+) -> Measurement | None:
+    for name, each in (("the artifact", artifact), ("the reference", reference)):
+        if each is not None and each.nonfinite:
+            return Measurement(
+                metric, float("nan"), each.source, n=each.n, n_total=each.n, cached=each.cached,
+                nonfinite=f"{name} gives NaN or Inf on {each.nonfinite} of {each.n} samples, "
+                f"first on sample {each.first_nonfinite}",
+            )  # fmt: skip
+    return None
+
+
+def _explain(context: MeasureContext, reference: Evidence) -> tuple[tuple[str, ...], str]:
+    """(details, probable cause) for top-N; other metrics have only the cause by ranges."""
+    artifact = context.predictions()
+    scoring = context.scoring
+    note = context.range_note()
+    if not isinstance(scoring, TopN):
+        return (), note
+    before, after = scoring.correct(reference), scoring.correct(artifact)
+    flipped = np.flatnonzero(before & ~after)
+    if not len(flipped):
+        return (), note
+    labels = reference.arrays["label"]
+    return (
+        _lost_classes(labels, flipped),
+        _first_flips(labels, reference, artifact, flipped),
+    ), note or _confusion(reference, artifact)
+
+
+def _lost_classes(labels: np.ndarray, flipped: np.ndarray) -> str:
+    lost = np.bincount(labels[flipped])
+    total = np.bincount(labels)
+    worst = np.argsort(-lost, kind="stable")[:3]
+    parts = [f"class {index}: {lost[index]} of {total[index]}" for index in worst if lost[index]]
+    return f"classes that lost most: {', '.join(parts)}"
+
+
+def _first_flips(
+    labels: np.ndarray, reference: Evidence, artifact: Evidence, flipped: np.ndarray
+) -> str:
+    answers = (reference.arrays["predicted"], artifact.arrays["predicted"])
+    parts = [
+        f"#{at} (label {labels[at]}: {answers[0][at]} -> {answers[1][at]})" for at in flipped[:5]
+    ]
+    return f"first of {len(flipped)} samples that flipped: {', '.join(parts)}"
+
+
+def _confusion(reference: Evidence, artifact: Evidence) -> str:
+    """Two shapes of damage that the predictions alone give away."""
+    before, after = reference.arrays["predicted"], artifact.arrays["predicted"]
+    counts = np.bincount(after)
+    if counts.max() > 0.8 * len(after) and np.bincount(before).max() < 0.6 * len(before):
+        return (
+            f"the artifact answers class {counts.argmax()} on {counts.max()} of {len(after)} "
+            "samples: its outputs have collapsed (a broken scale, a saturated layer, or "
+            "calibration on data unlike this)"
+        )
+    pairs = [
+        (int(each), int(np.bincount(after[before == each]).argmax())) for each in np.unique(before)
+    ]
+    images = {image for _, image in pairs}
+    moved = [(each, image) for each, image in pairs if each != image]
+    agree = sum(int((after[before == each] == image).sum()) for each, image in pairs) / len(after)
+    if len(moved) >= 2 and len(images) == len(pairs) and agree > 0.5:
+        shown = ", ".join(f"{each} -> {image}" for each, image in moved[:4])
+        return f"the classes look permuted ({shown}): compare the order of the outputs"
+    return ""

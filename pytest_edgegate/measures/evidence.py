@@ -1,0 +1,99 @@
+"""What a pass over the evaluation data leaves: a few figures for each sample, never the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Named arrays whose first dimension is the sample, in the order of the split."""
+
+    arrays: dict[str, Array]
+    n: int
+    fingerprint: str
+    """Of the samples and their order."""
+    source: str
+    nonfinite: int = 0
+    """How many samples gave NaN or Inf."""
+    first_nonfinite: int = -1
+    notes: tuple[str, ...] = ()
+    cached: bool = field(default=False, compare=False)
+
+    def as_cached(self) -> Evidence:
+        return replace(self, cached=True)
+
+
+class Collector:
+    """Gathers per-sample figures batch by batch."""
+
+    def __init__(self) -> None:
+        self._parts: list[dict[str, Array]] = []
+        self._fingerprint = Fingerprint()
+        self._n = 0
+        self._nonfinite = 0
+        self._first_nonfinite = -1
+
+    def add(self, batch: Batch, outputs: tuple[Array, ...], figures: dict[str, Array]) -> None:
+        self._fingerprint.add(batch)
+        bad = nonfinite_samples(outputs)
+        if bad.any() and self._first_nonfinite < 0:
+            self._first_nonfinite = self._n + int(bad.argmax())
+        self._nonfinite += int(bad.sum())
+        self._n += len(batch)
+        self._parts.append(figures)
+
+    def evidence(self, source: str) -> Evidence:
+        keys = self._parts[0] if self._parts else {}
+        return Evidence(
+            arrays={key: np.concatenate([part[key] for part in self._parts]) for key in keys},
+            n=self._n,
+            fingerprint=self._fingerprint.value,
+            source=source,
+            nonfinite=self._nonfinite,
+            first_nonfinite=self._first_nonfinite,
+        )
+
+
+def fed_batches(
+    runner: Runner, split: Split, limit: int | None = None
+) -> Iterator[tuple[Batch, tuple[Array, ...]]]:
+    """Batches of the split with their inputs in the runner's order, at most *limit* samples."""
+    left = limit
+    for whole in split.batches(BATCH if limit is None else min(BATCH, limit)):
+        batch = whole if left is None else whole.first(left)
+        yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name)
+        if left is not None:
+            left -= len(batch)
+            if left <= 0:
+                return
+
+
+def nonfinite_samples(outputs: tuple[Array, ...]) -> Array:
+    """Which samples have NaN or Inf in any output: bool of shape (n,)."""
+    bad = np.zeros(len(outputs[0]), bool)
+    for output in outputs:
+        if output.dtype.kind == "f" and not np.isfinite(output).all():
+            bad |= ~np.isfinite(output.reshape(len(output), -1)).all(axis=1)
+    return bad
+
+
+def same_samples(one: Evidence, other: Evidence, name: str) -> None:
+    """Refuses to pair two passes that did not see the same samples in the same order."""
+    if one.fingerprint != other.fingerprint or one.n != other.n:
+        raise ConfigurationError(
+            f"edge_data.{name} gave other samples, or another order, on its second pass "
+            f"({one.n} and {other.n} samples)",
+            "switch shuffling off for evaluation; a stream has to give the same order each time "
+            "(and another version= when its content changes)",
+        )

@@ -1,0 +1,167 @@
+"""Parity: the same bytes in every runtime that the target lists, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.splits import Array, Split
+from pytest_edgegate.measures.context import MeasureContext
+from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches, nonfinite_samples
+from pytest_edgegate.stats.bootstrap import paired_bootstrap
+from pytest_edgegate.stats.distances import steps, top1
+from pytest_edgegate.stats.intervals import clopper_pearson
+
+LEVEL = 0.9
+SHOWN = 200
+"""How many samples the agreement is shown of when no budget asks for it."""
+
+
+def compare(
+    runners: Sequence[Runner], split: Split, source: str, limit: int | None = None
+) -> Evidence:
+    """Per-sample differences of every runner from the first one.
+
+    ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
+    ``steps`` and ``within``: largest difference in output steps and share within one step (-1 and
+    NaN where an output is float); ``absolute``: largest difference in real values.
+    """
+    collector = Collector()
+    first, *others = runners
+    for batch, inputs in fed_batches(first, split, limit):
+        own = first.infer_raw(inputs)
+        worst = [_compare(first, own, other.infer_raw(inputs)) for other in others]
+        merged = {
+            "agreement": np.min([each["agreement"] for each in worst], axis=0),
+            "steps": np.max([each["steps"] for each in worst], axis=0),
+            "within": np.min([each["within"] for each in worst], axis=0),
+            "absolute": np.max([each["absolute"] for each in worst], axis=0),
+        }
+        bad = np.max([each["bad"] for each in worst], axis=0)
+        collector.add(batch, (np.where(bad > 0, np.nan, 0.0),), merged)
+    return collector.evidence(source)
+
+
+def _compare(runner: Runner, own: Sequence[Array], other: Sequence[Array]) -> dict[str, Array]:
+    count = len(own[0])
+    agreement, within = np.full(count, np.nan), np.full(count, np.nan)
+    largest, absolute = np.full(count, -1, np.int64), np.zeros(count)
+    shares: list[Array] = []
+    positions: list[Array] = []
+    quantised = all(each.dtype.kind in "iu" for each in own)
+    for info, a, b in zip(runner.outputs, own, other, strict=True):
+        if a.ndim > 1 and a.shape[-1] > 1:
+            positions.append((top1(a) == top1(b)).reshape(count, -1))
+        scale = info.scales[0] if info.scales else 1.0
+        if a.dtype.kind in "iu":
+            apart = steps(a, b).reshape(count, -1)
+            absolute = np.maximum(absolute, apart.max(axis=1) * scale)
+            largest = np.maximum(largest, apart.max(axis=1))
+            shares.append(apart <= 1)
+        else:
+            apart = np.abs(a.astype(np.float64) - b.astype(np.float64)).reshape(count, -1)
+            absolute = np.maximum(absolute, apart.max(axis=1))
+    if positions:
+        agreement = np.concatenate(positions, axis=1).mean(axis=1)
+    if quantised and shares:
+        within = np.concatenate(shares, axis=1).mean(axis=1)
+    else:
+        largest = np.full(count, -1, np.int64)
+    bad = nonfinite_samples(tuple(own)) | nonfinite_samples(tuple(other))
+    return {
+        "agreement": agreement, "steps": largest, "within": within, "absolute": absolute,
+        "bad": bad.astype(np.int64),
+    }  # fmt: skip
+
+
+def parity_agreement(context: MeasureContext) -> Finding:
+    """Share of samples (of positions, for dense outputs) with the same top-1 everywhere."""
+    found = _found(context, "parity_agreement")
+    if not isinstance(found, Evidence):
+        return found
+    agreement = found.arrays["agreement"]
+    if np.isnan(agreement).any():
+        return NotMeasured(
+            "parity_agreement",
+            "no output has class scores to agree on",
+            "gate parity_lsb or parity_abs instead",
+        )
+    differing = np.flatnonzero(agreement < 1)
+    whole = bool(np.isin(agreement, (0.0, 1.0)).all())
+    hits = found.n - len(differing)
+    interval = (
+        clopper_pearson(hits, found.n, LEVEL) if whole else paired_bootstrap(agreement, LEVEL)
+    )
+    from fractions import Fraction
+
+    return Measurement(
+        "parity_agreement",
+        float(agreement.mean()),
+        found.source,
+        low=interval.low,
+        high=interval.high,
+        level=interval.level,
+        n=found.n,
+        n_total=found.n,
+        cached=found.cached,
+        exact=Fraction(hits, found.n) if whole else None,
+        method="Clopper-Pearson's interval" if whole else "percentile bootstrap",
+        provable=interval.low < interval.high,
+        spread=float(agreement.var()),
+        details=(f"samples that differ: {_listed(differing)}",) if len(differing) else (),
+    )
+
+
+def parity_lsb(context: MeasureContext) -> Finding:
+    """The largest difference of any output element, in output steps."""
+    return _exact(context, "parity_lsb", "steps")
+
+
+def parity_within_lsb(context: MeasureContext) -> Finding:
+    """Share of output elements at most one step apart."""
+    return _exact(context, "parity_within_lsb", "within")
+
+
+def parity_abs(context: MeasureContext) -> Finding:
+    """The largest difference of any output element, in real values."""
+    return _exact(context, "parity_abs", "absolute")
+
+
+def _exact(context: MeasureContext, metric: str, key: str) -> Finding:
+    found = _found(context, metric)
+    if not isinstance(found, Evidence):
+        return found
+    values = found.arrays[key]
+    if key != "absolute" and (found.arrays["steps"] < 0).any():
+        return NotMeasured(
+            metric,
+            "an output is float, and a float has no steps",
+            "gate parity_abs instead, or make the outputs int8 or uint8",
+        )
+    value = float(values.mean() if key == "within" else values.max())
+    worst = int(values.argmin() if key == "within" else values.argmax())
+    return Measurement(
+        metric, value, found.source, n=found.n, n_total=found.n, cached=found.cached,
+        details=(f"farthest apart: sample #{worst}",),
+    )  # fmt: skip
+
+
+def _found(context: MeasureContext, metric: str) -> Evidence | Finding:
+    found = context.parity()
+    if isinstance(found, NotMeasured):
+        return NotMeasured(metric, found.reason, found.remedy)
+    if found.nonfinite:
+        return Measurement(
+            metric, float("nan"), found.source, n=found.n, n_total=found.n, cached=found.cached,
+            nonfinite=f"NaN or Inf on {found.nonfinite} of {found.n} samples, "
+            f"first on sample {found.first_nonfinite}",
+        )  # fmt: skip
+    return found
+
+
+def _listed(indices: Array) -> str:
+    shown = ", ".join(f"#{index}" for index in indices[:5])
+    return f"{shown} and {len(indices) - 5} more" if len(indices) > 5 else shown

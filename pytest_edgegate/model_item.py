@@ -1,0 +1,67 @@
+"""``--edge-model`` with ``--edge-data``: a gate with no test file, one item a target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.gate import GATE_KEY, ItemGate
+from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.settings.options import Settings
+from pytest_edgegate.state import session_of
+
+DEFAULT_BUDGETS = (Budget("accuracy_drop", 0.01, "0.01"),)
+
+
+class ModelCollector(pytest.Collector):
+    """Stands where a test file would stand."""
+
+    def collect(self) -> list[pytest.Item]:
+        return []
+
+
+class ModelItem(pytest.Item):
+    """``edgegate::<file>[<target>]``: the default recipe, judged by the ini's budgets."""
+
+    def __init__(self, *, target: str, settings: Settings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._target = target
+        self._settings = settings
+        self.add_marker("edge")
+
+    def runtest(self) -> None:
+        from pytest_edgegate.data.npz import read_npz
+
+        assert self._settings.model is not None  # or this item would not have been made
+        assert self._settings.data is not None
+        subject = Subject(self._settings.model, read_npz(self._settings.data), "top1")
+        session = session_of(self.config)
+        gate = ItemGate(
+            session,
+            session.target(self._target),
+            self.nodeid,
+            budgets=self._settings.budgets or DEFAULT_BUDGETS,
+            marked=True,
+            tell=lambda verdict: self.ihook.pytest_edgegate_verdict(item=self, verdict=verdict),
+        )
+        self.stash[GATE_KEY] = gate
+        gate.request(f"--edge-model {self._settings.model.name}", None, subject)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self._settings.root, None, self.nodeid
+
+
+def model_items(session: pytest.Session, settings: Settings) -> list[pytest.Item]:
+    """The items of --edge-model, none without it."""
+    if settings.model is None or settings.data is None:
+        return []
+    parent = ModelCollector.from_parent(session, name="edgegate", nodeid="edgegate")
+    return [
+        ModelItem.from_parent(
+            parent, name=f"{settings.model.name}[{target}]", target=target, settings=settings
+        )
+        for target in settings.targets
+    ]

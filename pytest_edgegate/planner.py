@@ -1,0 +1,126 @@
+"""The shortest chain of moves that does a recipe and ends in what a target takes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.plan import Leg, Plan
+from pytest_edgegate.core.ports import SourceModel, Transform
+from pytest_edgegate.core.recipe import PTQ, Cast, Recipe, spell
+from pytest_edgegate.core.target import Target
+
+Transforms = Mapping[str, Transform]
+Node = tuple[str, str]
+
+
+def make_plan(model: SourceModel, recipe: Recipe, target: Target, transforms: Transforms) -> Plan:
+    """The plan for a recipe, completed with PTQ where the target's dtype asks for it.
+
+    Raises UnsupportedError, before any work, with what would work.
+    """
+    legs = _search(model.node, recipe, target, transforms)
+    note = ""
+    if legs is None and target.complete_with_ptq and not _quantises(recipe):
+        completed = (*recipe, PTQ())
+        legs = _search(model.node, completed, target, transforms)
+        if legs is not None:
+            wanted = " or ".join(target.dtypes)
+            note = f"completed with {PTQ()}: {target.name} takes {wanted} only"
+            recipe = completed
+    if legs is None:
+        raise _impossible(model, recipe, target, transforms)
+    for leg in legs:
+        refusal = transforms[leg.transform].refuse(leg.step, target)
+        if refusal is not None:
+            raise UnsupportedError(*refusal)
+    form, dtype = legs[-1].move.result if legs else model.node
+    return Plan(legs, recipe, target.name, form, dtype, note)
+
+
+def float_target(target: Target, form: str) -> Target:
+    """The target as it would be if it took floats: what a float export is made for."""
+    return replace(
+        target, formats=(form,), dtypes=("float32",), io_dtypes=(), default_io="float32",
+        complete_with_ptq=False, static_shape=False,
+    )  # fmt: skip
+
+
+def _quantises(recipe: Recipe) -> bool:
+    return any(step.ends_in == "int8" or isinstance(step, Cast) for step in recipe)
+
+
+def _search(
+    start: Node, recipe: Recipe, target: Target, transforms: Transforms
+) -> tuple[Leg, ...] | None:
+    """Breadth first over (format, dtype, steps done)."""
+    queue: deque[tuple[Node, int, tuple[Leg, ...]]] = deque([(start, 0, ())])
+    seen = {(start, 0)}
+    while queue:
+        node, done, legs = queue.popleft()
+        if done == len(recipe) and node[0] in target.formats and node[1] in target.dtypes:
+            return legs
+        for leg in _moves_from(node, recipe[done] if done < len(recipe) else None, transforms):
+            state = (leg.move.result, done + (leg.step is not None))
+            if state not in seen:
+                seen.add(state)
+                queue.append((*state, (*legs, leg)))
+    return None
+
+
+def _moves_from(node: Node, step: object, transforms: Transforms) -> Iterator[Leg]:
+    for name in sorted(transforms):
+        for move in transforms[name].moves:
+            if move.source != node:
+                continue
+            if move.step is None:
+                yield Leg(name, move, None)
+            elif isinstance(step, move.step):
+                yield Leg(name, move, step)
+
+
+def _impossible(
+    model: SourceModel, recipe: Recipe, target: Target, transforms: Transforms
+) -> UnsupportedError:
+    form, dtype = model.node
+    if dtype == "int8" and recipe:
+        return UnsupportedError(
+            f"{model.name} is a finished int8 file, and {spell(recipe)} can't be done to it again",
+            f'gate it as it is: edge_gate.check("{model.path}", ...)',
+        )
+    able = sorted(
+        {
+            spell((step,))
+            for kind in _step_kinds(transforms)
+            if _search(model.node, (step := kind(),), target, transforms)
+        }
+    )
+    unable = [step for step in recipe if not _search_any(model.node, type(step), transforms)]
+    starts = {move.source[0] for each in transforms.values() for move in each.moves}
+    remedy = (
+        f"what would work: {', '.join(able)}"
+        if able
+        else f"give a model in a format that leads to {' or '.join(target.formats)}: "
+        f"{', '.join(sorted(starts))}"
+    )
+    return UnsupportedError(
+        f"no installed backend can do {spell(tuple(unable) or recipe)} on the {form} model "
+        f"{model.name} ({dtype}) for {target.name}",
+        remedy,
+    )
+
+
+def _step_kinds(transforms: Transforms) -> list[type]:
+    kinds = {move.step for each in transforms.values() for move in each.moves if move.step}
+    return sorted(kinds, key=lambda kind: kind.__name__)
+
+
+def _search_any(node: Node, kind: type, transforms: Transforms) -> bool:
+    """Whether any backend does this kind of step on this format."""
+    return any(
+        move.step is kind and move.source == node
+        for each in transforms.values()
+        for move in each.moves
+    )

@@ -1,0 +1,129 @@
+"""The pytest plugin ``edgegate``: hooks that only delegate."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from pytest_edgegate.core.errors import BudgetExceeded, ConfigurationError, EdgeGateError
+from pytest_edgegate.fixtures import (  # noqa: F401 - registered with pytest by being here
+    _edge_item_gate,
+    _edge_subject,
+    edge_artifact,
+    edge_compress,
+    edge_data,
+    edge_distilled,
+    edge_gate,
+    edge_metric,
+    edge_model,
+    edge_pruned,
+    edge_ptq,
+    edge_qat,
+    edge_reference,
+    edge_target,
+)
+from pytest_edgegate.settings.options import add_options
+from pytest_edgegate.state import STATE_KEY, RunState, state_of
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_edgegate import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from pytest_edgegate.settings.markers import MARKERS
+
+    for line in MARKERS.values():
+        config.addinivalue_line("markers", line)
+    try:
+        state = RunState(config)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[STATE_KEY] = state
+    config.pluginmanager.register(state, "edgegate-run")
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    if not config.getoption("edge_list_targets"):
+        return None
+    from pytest_edgegate.listing import list_targets
+
+    config._do_configure()
+    try:
+        return list_targets(state_of(config).edge_session)
+    finally:
+        config._ensure_unconfigure()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
+    from pytest_edgegate.collection import add_target_fixture
+
+    add_target_fixture(collector, obj)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "edge_target" in metafunc.fixturenames:
+        from pytest_edgegate.collection import parametrise
+
+        state = state_of(metafunc.config)
+        parametrise(metafunc, state.settings, state.edge_session.known_targets())
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "edge_target" in getattr(item, "fixturenames", ()):
+        item.add_marker("edge")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    state = state_of(config)
+    if state.settings.model is not None:
+        from pytest_edgegate.model_item import model_items
+
+        items += model_items(session, state.settings)
+    if state.settings.explain or any(item.get_closest_marker("edge") for item in items):
+        from pytest_edgegate.collection import deselect
+
+        deselect(config, items, state.settings, state.edge_session.known_targets())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """With --edge-explain no body runs."""
+    return True if state_of(pyfuncitem.config).settings.explain else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    result = yield
+    if item.get_closest_marker("edge") is not None:
+        from pytest_edgegate.gating import judge_item
+
+        judge_item(item)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, BudgetExceeded | EdgeGateError):
+        from pytest_edgegate.reporting import clean_text
+
+        report.longrepr = clean_text(call.excinfo.value, item.config)
+    if call.when == "call" and item.get_closest_marker("edge") is not None:
+        from pytest_edgegate.reporting import attach
+
+        attach(item, report)
+    return report

@@ -1,0 +1,72 @@
+"""Names -> entry points -> objects. Listing imports nothing; an object is loaded on first use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_edgegate.core.errors import BackendUnavailableError, UnknownNameError
+
+KINDS = {
+    "target": "pytest_edgegate.targets",
+    "model reader": "pytest_edgegate.readers",
+    "transform": "pytest_edgegate.transforms",
+    "runtime": "pytest_edgegate.runtimes",
+    "inspector": "pytest_edgegate.inspectors",
+    "estimator": "pytest_edgegate.estimators",
+    "reporter": "pytest_edgegate.reporters",
+}
+
+
+class Registry:
+    """All that backends, packages and a conftest.py bring.
+
+    A conftest.py adds to it in ``pytest_edgegate_register(registry)``::
+
+        registry.add("runtime", "my-runtime", MyRuntime())
+    """
+
+    def __init__(self) -> None:
+        self._own: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._loaded: dict[tuple[str, str], Any] = {}
+
+    def add(self, kind: str, name: str, thing: object) -> None:
+        """Registers *thing*; it hides an installed one of the same kind and name."""
+        if kind not in KINDS:
+            raise UnknownNameError("kind of extension", kind, KINDS)
+        self._own[kind][name] = thing
+
+    def names(self, kind: str) -> list[str]:
+        """The names of one kind, sorted, nothing loaded."""
+        return sorted({*self._own[kind], *self._installed(kind)})
+
+    def get(self, kind: str, name: str) -> Any:
+        """The object; loads its module the first time."""
+        if name in self._own[kind]:
+            return self._own[kind][name]
+        if (kind, name) not in self._loaded:
+            entry = self._installed(kind).get(name)
+            if entry is None:
+                raise UnknownNameError(kind, name, self.names(kind))
+            try:
+                self._loaded[kind, name] = entry.load()
+            except ImportError as error:
+                raise BackendUnavailableError(
+                    error.name or str(error), f"the {kind} {name}", "all"
+                ) from error
+        return self._loaded[kind, name]
+
+    def all(self, kind: str) -> dict[str, Any]:
+        """Every object of one kind, by name."""
+        return {name: self.get(kind, name) for name in self.names(kind)}
+
+    def _installed(self, kind: str) -> dict[str, Any]:
+        if not self._entries:
+            from importlib.metadata import entry_points
+
+            found = entry_points()
+            self._entries = {
+                each: {entry.name: entry for entry in found.select(group=group)}
+                for each, group in KINDS.items()
+            }
+        return self._entries[kind]

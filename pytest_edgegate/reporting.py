@@ -1,0 +1,105 @@
+"""From a test's gate to pytest's report, and from the reports to the terminal and to files."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.environment import processor, python_version, versions
+from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.gate import GATE_KEY, ItemGate
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.settings.options import Settings
+
+_OWN_PACKAGES = ("pytest-edgegate", "pytest", "numpy", "scipy")
+
+Rows = Sequence[tuple[dict[str, Any], list[str]]]
+
+
+def clean_text(error: BaseException, config: pytest.Config) -> str:
+    """The message alone; with --tb=long a fault shows what the framework said, too."""
+    if not isinstance(error, EdgeGateError) or config.option.tbstyle != "long":
+        return str(error)
+    original = error.__cause__ or error
+    told = "".join(traceback.format_exception(original)).rstrip()
+    return f"edgegate error: {error.message}\n\n{told}\n\n{error.remedy}"
+
+
+def attach(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Puts verdicts on the report as plain values, which xdist carries to the controller."""
+    from pytest_edgegate.reports.table import row
+
+    gate = item.stash.get(GATE_KEY, None)
+    if gate is None:
+        return
+    if gate.session.settings.explain:
+        report.edge_plan = _plan_lines(gate)  # type: ignore[attr-defined]
+        return
+    report.edge_verdicts = [  # type: ignore[attr-defined]
+        (each.as_dict(), row(each)) for each in gate.verdicts
+    ]
+
+
+def print_summary(
+    terminal: pytest.TerminalReporter, verdicts: Rows, plans: Sequence[tuple[str, list[str]]]
+) -> None:
+    """The table of verdicts, or the plans of --edge-explain."""
+    from pytest_edgegate.reports.terminal import is_red, summary
+
+    if plans:
+        terminal.section("edge gate: plans, nothing was built")
+        for test, lines in plans:
+            terminal.line(test)
+            for line in lines:
+                terminal.line(f"  {line}")
+        return
+    title, lines = summary(verdicts, verbose=terminal.config.getoption("verbose") > 0)
+    red = any(is_red(each) for each, _ in verdicts)
+    terminal.section(title, red=red, green=not red)
+    for line in lines:
+        terminal.line(line)
+
+
+def write_reports(
+    config: pytest.Config, settings: Settings, registry: Registry, verdicts: Rows
+) -> None:
+    """The hook pytest_edgegate_report, and the files that were asked for."""
+    plain = [each for each, _ in verdicts]
+    config.hook.pytest_edgegate_report(verdicts=plain)
+    if settings.report_json is not None:
+        reporter = registry.get("reporter", "json")
+        try:
+            reporter.write(settings.report_json, plain, _environment(registry))
+        except EdgeGateError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+def _environment(registry: Registry) -> dict[str, Any]:
+    chip = processor()
+    tools: set[str] = set(_OWN_PACKAGES)
+    for kind in ("transform", "runtime"):
+        for backend in registry.all(kind).values():
+            tools.update(backend.packages)
+    return {
+        "python": python_version(),
+        "cpu": chip.name,
+        "machine": chip.machine,
+        "isa": list(chip.isa),
+        "packages": versions(*sorted(tools)),
+    }
+
+
+def _plan_lines(gate: ItemGate) -> list[str]:
+    from pytest_edgegate.reports.explanation import explain_budgets, explain_plan
+
+    lines = []
+    for source, plan, cached in gate.plans:
+        lines += explain_plan(source, plan, cached)
+    form = gate.plans[0][1].format if gate.plans else gate.target.formats[0]
+    if gate.plans or gate.budgets:
+        policy = gate.session.settings.policy
+        lines += explain_budgets(gate.budgets, gate.target, form, policy)
+    return lines or ["edge_gate in the body: not known before it runs"]

@@ -1,0 +1,1 @@
+"""What a person, a CI server or another tool reads of the verdicts."""

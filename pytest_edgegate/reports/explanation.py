@@ -1,0 +1,47 @@
+"""What --edge-explain prints: the plan of each gate, nothing built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.plan import Plan
+from pytest_edgegate.core.recipe import spell
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.spelling import spell_value
+
+_HOW = {
+    "accuracy": "every evaluation sample in {runtime}, paired with the reference; policy {policy}",
+    "size": "bytes of the files that ship",
+    "compression": "against a float export of the reference",
+    "parameters": "read off the file",
+    "macs": "read off the file",
+    "parity": "every evaluation sample in {runtimes}",
+    "latency": "not measured here",
+}
+
+
+def explain_plan(source: str, plan: Plan, cached: bool) -> list[str]:
+    """Lines about how an artifact is made."""
+    made = "in the cache" if cached else "to be built"
+    path = " -> ".join(f"{leg.transform}: {leg.step or 'export'}" for leg in plan.legs)
+    lines = [f"{source}: {spell(plan.recipe)} -> {plan.format} {plan.dtype}, {made}"]
+    lines.append(f"  {path}" if path else "  the file as it is")
+    if plan.note:
+        lines.append(f"  {plan.note}")
+    return lines
+
+
+def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy: str) -> list[str]:
+    """A line for each budget: its limit, and how it is measured."""
+    runtimes = target.runtimes.get(form, ())
+    lines = []
+    for budget in budgets:
+        how = _HOW.get(budget.metric.split("_")[0], "nothing installed measures it: red")
+        sign = "<=" if budget.info.direction == "at most" else ">="
+        limit = spell_value(budget.metric, budget.limit)
+        how = how.format(
+            runtime=runtimes[0] if runtimes else "?", runtimes=" and ".join(runtimes), policy=policy
+        )
+        lines.append(f"{budget.metric} {sign} {limit}: {how}")
+    return lines or ["no budgets: the file is opened, run once, and checked against the target"]

@@ -1,0 +1,77 @@
+"""The text of a red test: what broke, by how much, why it probably broke, what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_edgegate.core.recipe import spell
+from pytest_edgegate.core.verdict import Outcome, Verdict
+from pytest_edgegate.reports.table import HEADINGS, row, table
+from pytest_edgegate.spelling import spell_interval
+
+_ORDER = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.NOT_MEASURED, Outcome.PASS)
+
+
+def worst_first(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Red before allowed before green; proven failures before the others."""
+    return sorted(
+        verdicts, key=lambda each: (not each.red, _ORDER.index(each.outcome), not each.proven)
+    )
+
+
+def explain(verdicts: Sequence[Verdict], closing: str = "") -> str:
+    """The message of a BudgetExceeded. Its first line has metric and numbers: the short summary."""
+    ordered = worst_first(verdicts)
+    red = [each for each in ordered if each.red]
+    lines = [_headline(red), "", *table(HEADINGS, map(row, ordered), "  ")]
+    for each in red:
+        lines += ["", *_story(each)]
+    if closing:
+        lines += ["", closing]
+    return "\n".join(lines)
+
+
+def _headline(red: Sequence[Verdict]) -> str:
+    worst = red[0]
+    more = f" (and {len(red) - 1} more)" if len(red) > 1 else ""
+    return f"{_summary(worst)} on {worst.target}{_of(worst)}{more}"
+
+
+def _summary(verdict: Verdict) -> str:
+    if verdict.outcome is Outcome.NOT_MEASURED:
+        return f"{verdict.budget.metric} not measured"
+    measured = verdict.measured
+    if verdict.budget.metric == "contract":
+        first = f": {verdict.details[0]}" if verdict.details else ""
+        return f"contract broken{first}"
+    if measured is not None and measured.nonfinite:
+        return f"{verdict.budget.metric}: NaN or Inf"
+    interval = "" if measured is None else spell_interval(
+        verdict.budget.metric, measured.low, measured.high
+    )  # fmt: skip
+    return f"{verdict.reason} {interval}".rstrip()
+
+
+def _of(verdict: Verdict) -> str:
+    artifact = verdict.artifact
+    if artifact is None:
+        return ""
+    return f" ({spell(artifact.recipe) if artifact.recipe else artifact.path.name})"
+
+
+def _story(verdict: Verdict) -> list[str]:
+    measured = verdict.measured
+    lines = [f"{verdict.budget.metric}: {verdict.reason.removeprefix(verdict.budget.metric + ' ')}"]
+    if measured is not None and measured.method and measured.level is not None:
+        sided = f"{measured.level:.0%} {measured.method}"
+        lines.append(f"  {'proven' if verdict.proven else 'not proven'} by the {sided}")
+    if verdict.note:
+        lines.append(f"  {verdict.note}")
+    shown = 10
+    lines += [f"  {each}" for each in verdict.details[:shown]]
+    if len(verdict.details) > shown:
+        lines.append(f"  and {len(verdict.details) - shown} more")
+    if measured is not None and measured.cause:
+        lines.append(f"  probably: {measured.cause}")
+    lines.append(f"  next: {verdict.remedy}")
+    return lines

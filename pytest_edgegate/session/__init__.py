@@ -1,0 +1,1 @@
+"""One run: plan, build or fetch from the cache, measure, judge."""

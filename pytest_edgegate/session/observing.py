@@ -1,0 +1,146 @@
+"""Passes over the evaluation data, remembered by content. Latencies are never remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.environment import processor, versions
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
+from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.data.splits import Array, Split
+from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches
+from pytest_edgegate.measures.metrics import Scoring
+from pytest_edgegate.measures.parity import compare
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.storage.cache import Cache, Entry, key_of
+
+_ARRAYS = "evidence.npz"
+
+
+class Observer:
+    """Runs models over a split and keeps what it saw."""
+
+    def __init__(self, registry: Registry, cache: Cache) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._seen: dict[str, Evidence] = {}
+
+    def predictions(
+        self, opened: Path | SourceModel, digest: str, runtime: str, split: Split, scoring: Scoring
+    ) -> Evidence:
+        """The figures that *scoring* keeps of each sample, for one model in one runtime."""
+
+        def look() -> Evidence:
+            with self._runtime(runtime).open(opened) as runner:
+                return observe(runner, split, scoring, f"host:{runtime}")
+
+        key = key_of(
+            kind="predictions",
+            model=digest,
+            data=split.digest(),
+            metric=scoring.key if scoring.key is not None else f"{id(scoring)}",
+            output=scoring.output,
+            runtime=self._identity(runtime),
+        )
+        return self._remembered(key, look, keep=scoring.key is not None)
+
+    def parity(
+        self, path: Path, digest: str, runtimes: tuple[str, ...], split: Split, limit: int | None
+    ) -> Evidence:
+        """Differences of the same bytes in several runtimes."""
+
+        def look() -> Evidence:
+            with ExitStack() as stack:
+                runners: list[Runner] = [
+                    stack.enter_context(self._runtime(name).open(path)) for name in runtimes
+                ]
+                return compare(runners, split, f"host:{','.join(runtimes)}", limit)
+
+        key = key_of(
+            kind="parity",
+            model=digest,
+            data=split.digest(limit),
+            limit=limit,
+            runtimes=[self._identity(name) for name in runtimes],
+        )
+        return self._remembered(key, look, keep=True)
+
+    def _remembered(self, key: str, look: Callable[[], Evidence], *, keep: bool) -> Evidence:
+        if key not in self._seen:
+            self._seen[key] = self._through_cache(key, look) if keep else look()
+        return self._seen[key]
+
+    def _through_cache(self, key: str, look: Callable[[], Evidence]) -> Evidence:
+        made: list[Evidence] = []
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            evidence = look()
+            made.append(evidence)
+            np.savez(folder / _ARRAYS, **evidence.arrays)  # type: ignore[arg-type]
+            return {
+                "n": evidence.n,
+                "fingerprint": evidence.fingerprint,
+                "source": evidence.source,
+                "nonfinite": evidence.nonfinite,
+                "first_nonfinite": evidence.first_nonfinite,
+            }
+
+        entry = self._cache.fetch(key, work)
+        return made[0] if made else _read(entry)
+
+    def _runtime(self, name: str) -> Runtime:
+        runtime: Runtime = self._registry.get("runtime", name)
+        return runtime
+
+    def _identity(self, name: str) -> dict[str, object]:
+        """All that decides a runtime's results: its version and what it runs on."""
+        chip = processor()
+        return {
+            "name": name,
+            "packages": versions(*self._runtime(name).packages),
+            "machine": chip.machine,
+            "isa": chip.isa,
+        }
+
+
+def observe(runner: Runner, split: Split, scoring: Scoring, source: str) -> Evidence:
+    """One pass. Raises ConfigurationError where data, labels and outputs do not fit."""
+    collector = Collector()
+    for batch, inputs in fed_batches(runner, split):
+        if batch.labels is None:
+            raise ConfigurationError(
+                f"edge_data.{split.name} has no labels, and {scoring.name} compares with them",
+                "give a pair: EdgeData(..., evaluation=(x_test, y_test))",
+            )
+        outputs = runner.infer(inputs)
+        chosen = outputs[_index(scoring.output, runner.outputs)]
+        collector.add(batch, outputs, scoring.observe(chosen, batch.labels))
+    return collector.evidence(source)
+
+
+def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
+    names = [bare_name(each.name) for each in outputs]
+    if output is None and len(outputs) == 1:
+        return 0
+    if isinstance(output, int) and -len(outputs) <= output < len(outputs):
+        return output
+    if isinstance(output, str) and output in names:
+        return names.index(output)
+    said = "edge_metric does not say which it reads" if output is None else f"none is {output!r}"
+    raise ConfigurationError(
+        f"the model has {len(outputs)} outputs ({', '.join(names)}), and {said}",
+        'return Metric("top1", output=0) from edge_metric',
+    )
+
+
+def _read(entry: Entry) -> Evidence:
+    with np.load(entry.file(_ARRAYS), allow_pickle=False) as opened:
+        arrays: dict[str, Array] = {name: opened[name] for name in opened.files}
+    return Evidence(arrays, **entry.info, cached=True)

@@ -1,0 +1,162 @@
+"""The session: what one process knows and has done, behind the fixtures and the gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import CONTRACT, Budget
+from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.core.plan import Plan
+from pytest_edgegate.core.ports import Inspector, SourceModel
+from pytest_edgegate.core.recipe import PTQ, Recipe
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.building import Builder, adopted
+from pytest_edgegate.session.subject import Recogniser, Subject
+from pytest_edgegate.settings.boards import find_target, known_targets
+from pytest_edgegate.settings.options import Settings
+from pytest_edgegate.storage.cache import Cache
+
+if TYPE_CHECKING:
+    from pytest_edgegate.session.observing import Observer
+
+
+class EdgeSession:
+    """One run in one process."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.cache = Cache(settings.cache)
+        self.recogniser = Recogniser(settings.root, registry)
+        self._builder = Builder(registry, self.cache, self.recogniser)
+        self._targets: dict[str, Target] = {}
+        self._observer: Observer | None = None
+
+    @property
+    def observer(self) -> Observer:
+        if self._observer is None:
+            from pytest_edgegate.session.observing import Observer
+
+            self._observer = Observer(self.registry, self.cache)
+        return self._observer
+
+    def known_targets(self) -> list[str]:
+        return known_targets(self.settings.root, self.registry)
+
+    def target(self, name: str) -> Target:
+        if name not in self._targets:
+            self._targets[name] = find_target(name, self.settings.root, self.registry)
+        return self._targets[name]
+
+    def inspector(self, form: str) -> Inspector:
+        """The inspector of a format. Raises UnsupportedError."""
+        for inspector in self.registry.all("inspector").values():
+            if form in inspector.formats:
+                found: Inspector = inspector
+                return found
+        raise UnsupportedError(
+            f"nothing installed reads {form} files", "pip install 'pytest-edgegate[all]'"
+        )
+
+    def plan(self, subject: Subject, recipe: Recipe | None, target: Target) -> Plan:
+        """The chain of moves for a recipe; None is the default: PTQ, or a finished file as it is.
+
+        Raises UnsupportedError before any work.
+        """
+        from pytest_edgegate.planner import make_plan
+
+        model = self.recogniser.model(subject.model)
+        if recipe is None:
+            recipe = () if _finished(model, target) else (PTQ(),)
+        return make_plan(model, recipe, target, self.registry.all("transform"))
+
+    def compress(self, subject: Subject, recipe: Recipe | None, target: Target) -> Artifact:
+        """The artifact of a recipe, built or from the cache."""
+        return self._made(subject, self.plan(subject, recipe, target), target)
+
+    def is_cached(self, subject: Subject, plan: Plan, target: Target) -> bool:
+        """Whether a plan's artifact lies in the cache. Builds nothing."""
+        model = self.recogniser.model(subject.model)
+        data = self.recogniser.dataset(subject.data) if subject.has_data else None
+        return bool(plan.legs) and self._builder.is_cached(model, plan, target, data)
+
+    def adopt(self, path: object, target: Target) -> Artifact:
+        """A file of the user's own making, as an artifact."""
+        return adopted(self.recogniser.model(path), target)
+
+    def float_export(self, subject: Subject, target: Target, form: str) -> Artifact:
+        """The model under test in float, in the given format."""
+        from pytest_edgegate.planner import float_target
+
+        wanted = float_target(target, form)
+        return self._made(subject, self.plan(subject, (), wanted), wanted)
+
+    def _made(self, subject: Subject, plan: Plan, target: Target) -> Artifact:
+        model = self.recogniser.model(subject.model)
+        if not plan.legs:
+            return adopted(model, target)
+        data = self.recogniser.dataset(subject.data) if subject.has_data else None
+        if data is None and any(hasattr(leg.step, "samples") for leg in plan.legs):
+            self.recogniser.dataset(subject.data)  # raises the error with the lines to paste
+        return self._builder.build(model, plan, target, data)
+
+    def judge(
+        self,
+        artifact: Artifact,
+        subject: Subject,
+        target: Target,
+        budgets: tuple[Budget, ...],
+        *,
+        contract: bool = False,
+        show_parity: bool = False,
+    ) -> list[Verdict]:
+        """The verdicts on all budgets, none of them skipped; ``contract`` judges the file too."""
+        from dataclasses import replace
+
+        from pytest_edgegate.judge import judge
+        from pytest_edgegate.measures.catalogue import measure
+        from pytest_edgegate.session.context import ArtifactContext
+
+        context = ArtifactContext(self, artifact, subject, target)
+        asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
+        verdicts = []
+        for budget in asked:
+            verdict = judge(
+                measure(budget.metric, context), budget, self.settings.rules, target.name
+            )
+            notes = [verdict.note]
+            if budget.metric == CONTRACT.name:
+                notes += [] if budgets else ["no budgets"]
+                notes += [context.shown_parity()] if show_parity else []
+            notes += [artifact.provenance.get("plan", "")] if budget is asked[0] else []
+            verdicts.append(
+                replace(
+                    verdict,
+                    artifact=artifact,
+                    target=target.name,
+                    note="; ".join(filter(None, notes)),
+                )
+            )
+        return verdicts
+
+    def check_budgets(self, budgets: tuple[Budget, ...], subject: Subject) -> None:
+        """Refuses limits that can't be meant, before any work."""
+        from pytest_edgegate.measures.metrics import as_scoring
+
+        for budget in budgets:
+            if budget.metric == "accuracy_drop" and budget.limit >= 0.5:
+                scoring = as_scoring(subject.metric, indexable=True)
+                if scoring.bounded:
+                    raise ConfigurationError(
+                        f"accuracy_drop={budget.written} would let half of the {scoring.name} go: "
+                        "it is in points of 0 to 1",
+                        f"did you mean {budget.limit / 100:g}?",
+                    )
+
+
+def _finished(model: SourceModel, target: Target) -> bool:
+    form, dtype = model.node
+    return dtype == "int8" and form in target.formats

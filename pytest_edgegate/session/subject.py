@@ -1,0 +1,118 @@
+"""What the user gave to be gated, recognised: the model, its data, its metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_edgegate.core.errors import ConfigurationError, InferenceError
+from pytest_edgegate.core.ports import SourceModel
+from pytest_edgegate.registry import Registry
+
+if TYPE_CHECKING:
+    from pytest_edgegate.data.dataset import Dataset
+
+_LINES = {
+    "edge_model": """\
+@pytest.fixture(scope="session")
+def edge_model():
+    return "models/my_model.keras\"""",
+    "edge_data": """\
+@pytest.fixture(scope="session")
+def edge_data():
+    return EdgeData(calibration=x_train[:200], evaluation=(x_test, y_test))""",
+}
+
+
+class Missing:
+    """Stands for a fixture that the user has not defined; an error where it is needed."""
+
+    def __init__(self, fixture: str) -> None:
+        self.fixture = fixture
+
+    def error(self) -> ConfigurationError:
+        """The error, with the lines to paste."""
+        imports = "import pytest\n"
+        if self.fixture == "edge_data":
+            imports += "from pytest_edgegate import EdgeData\n"
+        return ConfigurationError(
+            f"there is no fixture {self.fixture}",
+            f"paste this into conftest.py and fill it in:\n\n{imports}\n{_LINES[self.fixture]}",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a gate is about, as the fixtures gave it."""
+
+    model: object = Missing("edge_model")
+    data: object = Missing("edge_data")
+    metric: object = "top1"
+
+    @property
+    def has_model(self) -> bool:
+        return not isinstance(self.model, Missing)
+
+    @property
+    def has_data(self) -> bool:
+        return not isinstance(self.data, Missing)
+
+
+class Recogniser:
+    """Knows models and data by their content, once a run for each object."""
+
+    def __init__(self, root: Path, registry: Registry) -> None:
+        self._root = root
+        self._registry = registry
+        # The object is kept with what it was recognised as: an id alone may be given again
+        self._models: dict[int, tuple[object, SourceModel]] = {}
+        self._datasets: dict[int, tuple[object, Dataset]] = {}
+
+    def model(self, given: object) -> SourceModel:
+        """The model under test, or a file to gate. Raises ConfigurationError, InferenceError."""
+        if isinstance(given, Missing):
+            raise given.error()
+        if isinstance(given, str | Path):
+            return self._recognise(self.find_file(given))
+        if id(given) not in self._models:
+            self._models[id(given)] = (given, self._recognise(given))
+        return self._models[id(given)][1]
+
+    def dataset(self, given: object) -> Dataset:
+        """The data, read and digested once a run. Raises ConfigurationError."""
+        from pytest_edgegate.data.dataset import Dataset
+
+        if isinstance(given, Missing):
+            raise given.error()
+        if id(given) not in self._datasets:
+            self._datasets[id(given)] = (given, Dataset(given))
+        return self._datasets[id(given)][1]
+
+    def find_file(self, given: str | Path) -> Path:
+        """A path of the user's: absolute, or relative to pytest's root, or to where it started."""
+        for path in (self._root / given, Path.cwd() / given):
+            if path.exists():
+                return path
+        raise ConfigurationError(
+            f"{given} does not exist (looked in {self._root})",
+            "check the path: it is relative to pytest's root folder",
+        )
+
+    def _recognise(self, given: object) -> SourceModel:
+        if isinstance(given, Path) and given.is_file() and given.stat().st_size == 0:
+            raise InferenceError(f"{given.name} is empty", "make the file again")
+        for reader in self._registry.all("model reader").values():
+            found: SourceModel | None = reader.recognise(given)
+            if found is not None:
+                return found
+        if isinstance(given, Path):
+            raise ConfigurationError(
+                f"{given.name} is no model that an installed backend knows by its content",
+                "give a .keras or .h5 file, a SavedModel folder or a .tflite file",
+            )
+        raise ConfigurationError(
+            f"edge_model is a {type(given).__module__}.{type(given).__qualname__}, which no "
+            "installed backend knows",
+            "return a keras.Model, or the path of a .keras, .h5 or .tflite file",
+        )

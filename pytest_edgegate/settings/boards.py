@@ -1,0 +1,74 @@
+"""Targets of the user's own, from ``[tool.edgegate.targets.NAME]`` in pyproject.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.targets.parse import target_from_table
+
+
+def known_targets(root: Path, registry: Registry) -> list[str]:
+    """The names of every target: built in, installed, registered and the user's own."""
+    return sorted({*registry.names("target"), *_tables(root)})
+
+
+def find_target(name: str, root: Path, registry: Registry) -> Target:
+    """The target of that name. Raises ConfigurationError, UnknownNameError."""
+    return _find(name, root, registry, ())
+
+
+def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> Target:
+    tables = _tables(root)
+    if name not in tables:
+        known = known_targets(root, registry)
+        if name not in known:
+            raise UnknownNameError("target", name, known)
+        found = registry.get("target", name)
+        if not isinstance(found, Target):
+            raise ConfigurationError(
+                f"the target {name!r} is a {type(found).__name__}, not a Target",
+                "register a pytest_edgegate.core.target.Target",
+            )
+        return found
+    if name in below:
+        raise ConfigurationError(
+            f"targets start from each other: {' -> '.join((*below, name))}",
+            'start one of them from a built-in target: from = "coral"',
+        )
+    table = dict(tables[name])
+    start = table.pop("from", None)
+    if start == name:
+        base = registry.get("target", name) if name in registry.names("target") else None
+    else:
+        base = None if start is None else _find(str(start), root, registry, (*below, name))
+    return target_from_table(name, table, base=base, origin="pyproject.toml")
+
+
+@cache
+def _tables(root: Path) -> Mapping[str, Mapping[str, Any]]:
+    path = root / "pyproject.toml"
+    if not path.is_file():
+        return {}
+    import tomllib
+
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} can't be read: {error}", "mend the file: targets of your own are in it"
+        ) from error
+    tables = content.get("tool", {}).get("edgegate", {}).get("targets", {})
+    if not isinstance(tables, Mapping) or not all(
+        isinstance(each, Mapping) for each in tables.values()
+    ):
+        raise ConfigurationError(
+            "tool.edgegate.targets in pyproject.toml is not a table of tables",
+            'write [tool.edgegate.targets.my-board] and from = "coral"',
+        )
+    return tables

@@ -1,0 +1,144 @@
+"""Command-line options and ini keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.core.rules import POLICIES, Rules
+from pytest_edgegate.registry import Registry
+
+DEFAULT_TARGET = "host"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """The options, and for each lasting one an ini key of the same name with underscores."""
+    group = parser.getgroup("edgegate", "compressed models for edge devices")
+    for name, metavar, text in (
+        ("--edge-target", "NAME,...", "targets to gate for (default: the ini's, else host)"),
+        ("--edge-policy", "POLICY", "point (default), lenient or strict: how accuracy is decided"),
+        (
+            "--edge-allow-unmeasured",
+            "[TARGET:]METRIC,...",
+            "budgets that are not red when nothing could measure them",
+        ),
+        ("--edge-cache", "FOLDER", "where artifacts are kept (default: .edgegate_cache)"),
+        ("--edge-report-json", "FILE", "write the verdicts as JSON"),
+        ("--edge-model", "FILE", "with --edge-data: gate this model with no test file"),
+        ("--edge-data", "FILE", "an .npz with x and y (and x_calibration, x_train, y_train)"),
+    ):
+        group.addoption(name, metavar=metavar, help=text)
+        parser.addini(name[2:].replace("-", "_"), text)
+    parser.addini("edge_budgets", "budgets of --edge-model: accuracy_drop = 0.01", "linelist")
+    parser.addini(
+        "edge_reference_check", "refuse a reference no better than chance", "bool", default=True
+    )
+    group.addoption(
+        "--edge-list-targets", action="store_true", help="print the known targets and leave"
+    )
+    group.addoption(
+        "--edge-explain",
+        action="store_true",
+        help="run the fixtures, build nothing, print what each gate would do",
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that options and ini keys say, checked."""
+
+    targets: tuple[str, ...]
+    policy: str
+    allowed: frozenset[tuple[str | None, str]]
+    cache: Path
+    report_json: Path | None
+    model: Path | None
+    data: Path | None
+    budgets: tuple[Budget, ...]
+    reference_check: bool
+    explain: bool
+    root: Path
+
+    @classmethod
+    def from_config(cls, config: pytest.Config, registry: Registry) -> Settings:
+        """Raises ConfigurationError for what can't be meant."""
+        from pytest_edgegate.settings.units import allowed_from, budgets_from_lines
+
+        policy = _text(config, "edge_policy") or "point"
+        if policy not in POLICIES:
+            raise UnknownNameError("policy", policy, POLICIES)
+        allowed = allowed_from(_text(config, "edge_allow_unmeasured"))
+        targets = _targets(config, registry)
+        for target, _ in allowed:
+            if target is not None:
+                _known_target(target, config, registry)
+        model, data = _file(config, "edge_model"), _file(config, "edge_data")
+        if config.getoption("edge_model") and data is None:
+            raise ConfigurationError(
+                "--edge-model needs data to be gated on", "add --edge-data=eval.npz (keys x and y)"
+            )
+        return cls(
+            targets=targets,
+            policy=policy,
+            allowed=allowed,
+            cache=_folder(config, "edge_cache", ".edgegate_cache"),
+            report_json=_path(config, "edge_report_json"),
+            model=model,
+            data=data,
+            budgets=budgets_from_lines(config.getini("edge_budgets"), "ini edge_budgets"),
+            reference_check=bool(config.getini("edge_reference_check")),
+            explain=bool(config.getoption("edge_explain")),
+            root=config.rootpath,
+        )
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.policy, self.allowed)
+
+
+def _text(config: pytest.Config, name: str) -> str:
+    """The option, or the ini key where the option is not given."""
+    option: Any = config.getoption(name)
+    return str(option if option is not None else config.getini(name)).strip()
+
+
+def _targets(config: pytest.Config, registry: Registry) -> tuple[str, ...]:
+    names = [each.strip() for each in _text(config, "edge_target").split(",")]
+    unique = tuple(dict.fromkeys(filter(None, names))) or (DEFAULT_TARGET,)
+    if unique != (DEFAULT_TARGET,):  # or the entry points would be read at every start
+        for name in unique:
+            _known_target(name, config, registry)
+    return unique
+
+
+def _known_target(name: str, config: pytest.Config, registry: Registry) -> None:
+    from pytest_edgegate.settings.boards import known_targets
+
+    known = known_targets(config.rootpath, registry)
+    if name not in known:
+        raise UnknownNameError("target", name, known)
+
+
+def _path(config: pytest.Config, name: str) -> Path | None:
+    """A path on the command line is relative to where pytest was started, in an ini to the root."""
+    if config.getoption(name) is not None:
+        return config.invocation_params.dir / str(config.getoption(name))
+    text = _text(config, name)
+    return config.rootpath / text if text else None
+
+
+def _file(config: pytest.Config, name: str) -> Path | None:
+    path = _path(config, name)
+    if path is not None and not path.exists():
+        option = f"--{name.replace('_', '-')}"
+        raise ConfigurationError(f"{option}: {path} does not exist", "check the path")
+    return path
+
+
+def _folder(config: pytest.Config, name: str, default: str) -> Path:
+    return _path(config, name) or config.rootpath / default

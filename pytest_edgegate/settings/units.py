@@ -1,0 +1,158 @@
+"""Budgets as users write them: "120 kB", "6 ms", "1 %", "1.2 M"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from pytest_edgegate.core.budget import METRICS, Budget
+from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+
+_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*?)?\s*")
+_BYTES = {
+    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30,
+}  # fmt: skip
+_SECONDS = {
+    "s": Fraction(1), "ms": Fraction(1, 10**3), "us": Fraction(1, 10**6), "µs": Fraction(1, 10**6),
+    "μs": Fraction(1, 10**6),
+}  # fmt: skip
+_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+_AT_MOST_ONE = ("parity_agreement", "parity_within_lsb", "mapped_ops")
+_SIGNED = ("accuracy_min", "sqnr_db")
+
+
+def budgets_from(written: Mapping[str, Any], where: str) -> tuple[Budget, ...]:
+    """Budgets from keyword arguments. Raises ConfigurationError, UnknownNameError."""
+    return tuple(budget(name, value, where) for name, value in written.items())
+
+
+def budget(name: str, value: Any, where: str) -> Budget:
+    """One budget with its limit in the metric's unit."""
+    if name not in METRICS:
+        raise UnknownNameError(f"budget in {where}:", name, METRICS)
+    try:
+        limit = _PARSERS[METRICS[name].unit](value)
+    except _UnreadableError as error:
+        raise ConfigurationError(
+            f"{where}: {name}={value!r} {error.args[0]}", f"write for example {error.args[1]}"
+        ) from None
+    _check_range(name, limit, value, where)
+    return Budget(name, limit, str(value))
+
+
+def budgets_from_lines(lines: Iterable[str], where: str) -> tuple[Budget, ...]:
+    """Budgets from lines like ``accuracy_drop = 0.01``."""
+    found = []
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if not equals or not value.strip():
+            raise ConfigurationError(
+                f"{where}: the line {line.strip()!r} is no budget", "write accuracy_drop = 0.01"
+            )
+        text = value.strip().strip("\"'")
+        found.append(budget(name.strip(), _number_or_text(text), where))
+    return tuple(found)
+
+
+def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
+    """``[target:]metric,...`` as pairs; the target is None for all."""
+    found = set()
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        target, colon, metric = part.rpartition(":")
+        if metric not in METRICS:
+            raise UnknownNameError("budget in --edge-allow-unmeasured:", metric, METRICS)
+        found.add((target.strip() if colon else None, metric))
+    return frozenset(found)
+
+
+class _UnreadableError(Exception):
+    """(what is wrong, an example of what is right)."""
+
+
+def _split(value: Any, example: str) -> tuple[Fraction, str]:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _UnreadableError("is neither a number nor a text", example)
+    if isinstance(value, int | float):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise _UnreadableError("is not a finite number", example)
+        return Fraction(str(value)), ""
+    matched = _NUMBER.fullmatch(value)
+    if matched is None:
+        raise _UnreadableError("has no number that can be read", example)
+    return Fraction(matched[1].replace("_", "")), matched[2] or ""
+
+
+def _scaled(value: Any, units: Mapping[str, Any], example: str) -> Fraction:
+    number, unit = _split(value, example)
+    if unit.lower() not in units:
+        raise _UnreadableError(f"has the unknown unit {unit!r}", example)
+    return number * Fraction(units[unit.lower()])
+
+
+def _bytes(value: Any) -> int:
+    size = _scaled(value, _BYTES, '"120 kB" or 120_000')
+    if size.denominator != 1 and isinstance(value, int | float):
+        raise _UnreadableError("is not a whole number of bytes", '"120 kB" or 120_000')
+    return int(size)
+
+
+def _count(value: Any) -> int:
+    return int(_scaled(value, _COUNTS, '"1.2 M" or 1_200_000'))
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, str) or not _split(value, '"6 ms"')[1]:
+        raise _UnreadableError("has no unit", '"6 ms" or "900 us"')
+    return float(_scaled(value, _SECONDS, '"6 ms" or "900 us"'))
+
+
+def _share(value: Any) -> float:
+    return float(_scaled(value, {"": 1, "%": Fraction(1, 100)}, '0.01 or "1 %"'))
+
+
+def _plain(value: Any) -> float:
+    return float(_scaled(value, {"": 1, "db": 1}, "30"))
+
+
+def _steps(value: Any) -> int:
+    number = _scaled(value, {"": 1, "lsb": 1, "steps": 1}, "1")
+    if number.denominator != 1:
+        raise _UnreadableError("is not a whole number of steps", "1")
+    return int(number)
+
+
+_PARSERS: dict[str, Callable[[Any], int | float]] = {
+    "bytes": _bytes,
+    "count": _count,
+    "s": _seconds,
+    "points": _share,
+    "ratio": _share,
+    "metric": _share,
+    "steps": _steps,
+    "value": _plain,
+    "dB": _plain,
+}
+
+
+def _check_range(name: str, limit: float, value: Any, where: str) -> None:
+    if limit < 0 and name not in _SIGNED:
+        raise ConfigurationError(
+            f"{where}: {name}={value!r} is negative", "give the limit without a sign"
+        )
+    if limit > 1 and name in _AT_MOST_ONE:
+        raise ConfigurationError(
+            f"{where}: {name}={value!r} is a share, and a share is at most 1",
+            f"did you mean {limit / 100:g}?",
+        )
+
+
+def _number_or_text(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

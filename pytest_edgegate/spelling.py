@@ -1,0 +1,39 @@
+"""How figures are spelt in messages, tables and explanations: one way everywhere."""
+
+from __future__ import annotations
+
+from pytest_edgegate.core.budget import CONTRACT, METRICS
+
+
+def spell_value(metric: str, value: float) -> str:
+    """A figure in its metric's unit, as a person would write it."""
+    unit = CONTRACT.unit if metric == "contract" else METRICS[metric].unit
+    if unit == "bytes":
+        return spell_bytes(value)
+    if unit == "s":
+        return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
+    if unit in ("count", "steps", "offenders"):
+        return f"{int(value):,}"
+    if unit == "dB":
+        return f"{value:.1f} dB"
+    if metric == "compression":
+        return f"{value:.2f}x"
+    return (
+        f"{value:.4g}" if abs(value) < 1e-3 and value else f"{value:.4f}".rstrip("0").ljust(3, "0")
+    )
+
+
+def spell_bytes(value: float) -> str:
+    """Bytes below 10,000, then kB and MB (powers of 1,000)."""
+    if value < 10_000:
+        return f"{int(value):,} B"
+    if value < 10_000_000:
+        return f"{value / 1e3:,.1f} kB"
+    return f"{value / 1e6:,.1f} MB"
+
+
+def spell_interval(metric: str, low: float | None, high: float | None) -> str:
+    """``[low, high]``, or nothing."""
+    if low is None or high is None:
+        return ""
+    return f"[{spell_value(metric, low)}, {spell_value(metric, high)}]"

@@ -1,0 +1,69 @@
+"""What the plugin keeps of a run in one process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.settings.options import Settings
+
+if TYPE_CHECKING:
+    from pytest_edgegate.session.run import EdgeSession
+
+
+class RunState:
+    """Settings and registry from the start; the session when the first edge test needs it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.registry = Registry()
+        config.hook.pytest_edgegate_register.call_historic(kwargs={"registry": self.registry})
+        self.settings = Settings.from_config(config, self.registry)
+        self.verdicts: list[tuple[dict[str, Any], list[str]]] = []
+        self.plans: list[tuple[str, list[str]]] = []
+        self._session: EdgeSession | None = None
+
+    @property
+    def edge_session(self) -> EdgeSession:
+        if self._session is None:
+            from pytest_edgegate.session.run import EdgeSession
+
+            self._session = EdgeSession(self.settings, self.registry)
+        return self._session
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gathers what the reports carry, also from xdist's workers."""
+        self.verdicts += getattr(report, "edge_verdicts", [])
+        if plan := getattr(report, "edge_plan", []):
+            self.plans.append((report.nodeid, plan))
+
+    def pytest_sessionfinish(self) -> None:
+        """Only the controller writes reports."""
+        if not hasattr(self._config, "workerinput") and self._asked_to_report():
+            from pytest_edgegate.reporting import write_reports
+
+            write_reports(self._config, self.settings, self.registry, self.verdicts)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.verdicts or self.plans:
+            from pytest_edgegate.reporting import print_summary
+
+            print_summary(terminalreporter, self.verdicts, self.plans)
+
+    def _asked_to_report(self) -> bool:
+        return bool(self.verdicts) or self.settings.report_json is not None
+
+
+STATE_KEY = pytest.StashKey[RunState]()
+
+
+def state_of(config: pytest.Config) -> RunState:
+    """The state of this process; made when pytest was configured."""
+    return config.stash[STATE_KEY]
+
+
+def session_of(config: pytest.Config) -> EdgeSession:
+    """The session of this process, made by the first edge test."""
+    return state_of(config).edge_session
