@@ -1,0 +1,6 @@
+"""For whoever writes a backend or tests a gate: a contract suite, fakes, a harness.
+
+``pytest_edgegate.testing.contract`` is the suite that every backend passes,
+``pytest_edgegate.testing.fakes`` a backend on a small format of its own, for tests of what is
+built on the gate, ``pytest_edgegate.testing.example`` runs pytest on a folder of files.
+"""

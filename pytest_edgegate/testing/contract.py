@@ -1,0 +1,168 @@
+"""The suite that every backend passes: subclass it and give it a case.
+
+::
+
+    class TestMyBackend(BackendContract):
+        @pytest.fixture
+        def case(self, tmp_path):
+            return BackendCase(model=..., transform=..., ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_edgegate.core.data import EdgeData
+from pytest_edgegate.core.errors import EdgeGateError, InferenceError
+from pytest_edgegate.core.ports import Inspector, ModelReader, Produced, Runtime, Transform
+from pytest_edgegate.core.recipe import Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.dataset import CalibrationSamples, Dataset
+
+
+@dataclass(frozen=True)
+class BackendCase:
+    """A backend with something to chew on."""
+
+    reader: ModelReader
+    model: object
+    """What ``reader`` recognises: an object or a Path."""
+    transform: Transform
+    step: Step | None
+    target: Target
+    data: EdgeData
+    """With calibration and evaluation samples."""
+    runtimes: Sequence[Runtime]
+    """What opens the files that ``transform`` makes."""
+    inspector: Inspector
+
+
+class BackendContract:
+    """What the gate relies on, whoever wrote the backend."""
+
+    @pytest.fixture
+    def case(self) -> BackendCase:
+        raise NotImplementedError("override the fixture 'case'")
+
+    @pytest.fixture
+    def produced(self, case: BackendCase, tmp_path: Path) -> Produced:
+        return self._make(case, tmp_path)
+
+    def _make(self, case: BackendCase, out: Path) -> Produced:
+        model = case.reader.recognise(case.model)
+        assert model is not None
+        return case.transform.apply(model, case.step, case.target, _Calibration(case.data), out)
+
+    def test_reader_leaves_foreign_things_alone(self, case: BackendCase, tmp_path: Path) -> None:
+        foreign = tmp_path / "notes.txt"
+        foreign.write_text("nothing of a model\n")
+        assert case.reader.recognise(foreign) is None
+        assert case.reader.recognise(object()) is None
+
+    def test_digest_is_stable(self, case: BackendCase) -> None:
+        one, other = case.reader.recognise(case.model), case.reader.recognise(case.model)
+        assert one is not None
+        assert other is not None
+        assert one.digest() == other.digest()
+        assert len(one.digest()) == 64
+
+    def test_moves_start_from_the_model(self, case: BackendCase) -> None:
+        model = case.reader.recognise(case.model)
+        assert model is not None
+        kind = None if case.step is None else type(case.step)
+        assert any(move.source == model.node and move.step is kind for move in case.transform.moves)
+
+    def test_writes_only_where_it_was_told(self, produced: Produced, tmp_path: Path) -> None:
+        assert produced.main in produced.files
+        for file in produced.files:
+            assert file.is_file()
+            assert tmp_path in file.parents
+
+    def test_the_same_input_gives_the_same_bytes(
+        self, case: BackendCase, produced: Produced, tmp_path: Path
+    ) -> None:
+        again = tmp_path / "again"
+        again.mkdir()
+        assert self._make(case, again).main.read_bytes() == produced.main.read_bytes()
+
+    def test_every_runtime_gives_an_output_for_every_sample(
+        self, case: BackendCase, produced: Produced
+    ) -> None:
+        inputs = _inputs(case.data, 5)
+        for runtime in case.runtimes:
+            with runtime.open(produced.main) as runner:
+                outputs = runner.infer(inputs)
+                assert len(outputs) == len(runner.outputs)
+                assert all(len(output) == 5 for output in outputs)
+                assert all(np.isfinite(output).all() for output in outputs)
+
+    def test_a_batch_is_its_samples_one_by_one(self, case: BackendCase, produced: Produced) -> None:
+        inputs = _inputs(case.data, 5)
+        for runtime in case.runtimes:
+            with runtime.open(produced.main) as runner:
+                whole = runner.infer_raw(inputs)
+                for at in range(5):
+                    alone = runner.infer_raw(tuple(array[at : at + 1] for array in inputs))
+                    for one, all_of_them in zip(alone, whole, strict=True):
+                        np.testing.assert_array_equal(one[0], all_of_them[at])
+
+    def test_outputs_are_the_callers_own(self, case: BackendCase, produced: Produced) -> None:
+        inputs = _inputs(case.data, 2)
+        with case.runtimes[0].open(produced.main) as runner:
+            first = runner.infer_raw(tuple(array[:1] for array in inputs))
+            kept = [array.copy() for array in first]
+            runner.infer_raw(tuple(array[1:2] for array in inputs))
+            for array, copy in zip(first, kept, strict=True):
+                np.testing.assert_array_equal(array, copy)
+
+    def test_inspector_and_runner_see_the_same_ends(
+        self, case: BackendCase, produced: Produced
+    ) -> None:
+        described = case.inspector.describe(produced.main)
+        with case.runtimes[0].open(produced.main) as runner:
+            assert [each.dtype for each in described.outputs] == [
+                each.dtype for each in runner.outputs
+            ]
+            assert len(described.inputs) == len(runner.inputs)
+
+    @pytest.mark.parametrize("damage", ["empty", "cut short", "noise"])
+    def test_a_damaged_file_is_an_error_of_ours(
+        self, case: BackendCase, produced: Produced, tmp_path: Path, damage: str
+    ) -> None:
+        content = produced.main.read_bytes()
+        damaged = tmp_path / f"damaged{produced.main.suffix}"
+        noise = np.random.default_rng(0).bytes(len(content))
+        damaged.write_bytes(
+            {"empty": b"", "cut short": content[: len(content) // 2], "noise": noise}[damage]
+        )
+        for runtime in case.runtimes:
+            with pytest.raises(InferenceError) as raised:
+                runtime.open(damaged)
+            _ends_with_a_remedy(raised.value)
+        with pytest.raises(InferenceError) as raised:
+            case.inspector.describe(damaged)
+        _ends_with_a_remedy(raised.value)
+
+
+class _Calibration:
+    def __init__(self, data: EdgeData) -> None:
+        self._dataset = Dataset(data)
+
+    def calibration(self, count: int) -> CalibrationSamples:
+        return self._dataset.calibration(count)
+
+
+def _inputs(data: EdgeData, count: int) -> tuple[np.ndarray, ...]:
+    batch = next(iter(Dataset(data).evaluation.batches(count)))
+    return tuple(array[:count] for array in batch.inputs)
+
+
+def _ends_with_a_remedy(error: EdgeGateError) -> None:
+    lines = str(error).splitlines()
+    assert lines[0].startswith("edgegate error: ")
+    assert lines[-1] == error.remedy.splitlines()[-1]

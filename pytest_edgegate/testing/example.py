@@ -1,0 +1,53 @@
+"""Files in, pytest run, outcome out: a harness for tests of what is built on the gate."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of pytest gave: its exit status, what it printed, the folder it ran in."""
+
+    status: int
+    output: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Example:
+    """Files of a small project, immutable; each run starts from a folder of its own::
+
+    Example({"test_a.py": "def test_a(): ..."}).run_pytest(tmp_path, "--edge-target=coral")
+    """
+
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+
+    def with_files(self, files: Mapping[str, str | bytes]) -> Example:
+        """A new example with these files added or replaced."""
+        return Example({**self.files, **files})
+
+    def write(self, folder: Path) -> Path:
+        """Writes the files below *folder*."""
+        for name, content in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return folder
+
+    def run_pytest(
+        self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Runs pytest on the files in a process of its own."""
+        self.write(folder)
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            cwd=folder, env={**os.environ, **(env or {})}, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return Outcome(ran.returncode, ran.stdout, folder)

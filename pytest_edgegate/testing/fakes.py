@@ -1,0 +1,261 @@
+"""A backend on a format of its own, for tests of the pytest surface: no framework, no training.
+
+A fake model is a JSON file that says what it answers. A sample is ``(number, label)``, float32 of
+shape (n, 2); the model answers the label, except on the numbers that the file lists as wrong, so
+that a test can write down any outcome. Put this into a conftest.py::
+
+    pytest_plugins = ["pytest_edgegate.testing.fakes"]
+
+and gate for ``--edge-target=fake-board`` (int8, uint8 in and out) or ``fake-host`` (any dtype).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.core.data import EdgeData
+from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.errors import InferenceError, UnsupportedError
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import (
+    LoadedModel,
+    Produced,
+    Runner,
+    SourceModel,
+    TransformData,
+)
+from pytest_edgegate.core.recipe import PTQ, Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.registry import Registry
+
+FORMAT = "edgegate-fake"
+CLASSES = 10
+
+
+def fake_samples(count: int, start: int = 0) -> tuple[Array, Array]:
+    """``(x, y)``: x float32 of shape (count, 2) with number and label, y int64 of shape (count,)."""
+    numbers = np.arange(start, start + count)
+    labels = numbers % CLASSES
+    return np.stack([numbers, labels], axis=1).astype(np.float32), labels
+
+
+def fake_data(count: int = 200) -> EdgeData:
+    """Evaluation samples 0 to count, and twenty others to calibrate on."""
+    return EdgeData(calibration=fake_samples(20, start=10_000)[0], evaluation=fake_samples(count))
+
+
+def fake_model(path: Path, **what: Any) -> Path:
+    """Writes a fake model. ``what`` may have:
+
+    ``wrong``: numbers of samples that it answers wrongly; ``ptq_wrong``: the same after PTQ;
+    ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
+    ``io``: the dtype of inputs and outputs after PTQ; ``islands``: operators left in float by PTQ;
+    ``bytes``: the size of the int8 file; ``dtype``: "int8" for a file that is finished already.
+    """
+    path.write_text(json.dumps({"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}))
+    return path
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """``SourceModel`` of a fake file."""
+
+    path: Path
+    content: Mapping[str, Any]
+    runtime: str = "fake"
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def node(self) -> tuple[str, str]:
+        return (FORMAT, str(self.content["dtype"]))
+
+    def digest(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def load(self) -> LoadedModel:
+        raise UnsupportedError("a fake model has no framework", "run it in the runtime 'fake'")
+
+
+class FakeReader:
+    """Tells a fake file by its content."""
+
+    def recognise(self, candidate: object) -> SourceModel | None:
+        if not isinstance(candidate, Path) or not candidate.is_file():
+            return None
+        if not candidate.read_bytes()[:40].startswith(b'{"format": "' + FORMAT.encode()):
+            return None
+        return FakeModel(candidate, _read(candidate))
+
+
+class FakeTransform:
+    """PTQ and float export, by rewriting the JSON; ``built`` counts what it made."""
+
+    version = 1
+    packages = ("numpy",)
+    moves = (
+        Move((FORMAT, "float32"), PTQ, (FORMAT, "int8")),
+        Move((FORMAT, "float32"), None, (FORMAT, "float32")),
+    )
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        if isinstance(step, PTQ) and step.method != "minmax":
+            return f"the fake calibrates by minmax only, not by {step.method!r}", "write PTQ()"
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {"io": target.default_io}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        assert model.path is not None  # fakes are files
+        content = dict(_read(model.path))
+        if isinstance(step, PTQ):
+            list(data.calibration(step.samples))
+            content |= {
+                "dtype": "int8",
+                "wrong": content.get("ptq_wrong", []),
+                "io": content.get("io", target.default_io),
+            }
+        main = out / model.path.name
+        text = json.dumps(content)
+        main.write_text(
+            text + " " * max(0, content.get("bytes", 4000) // _shrink(step) - len(text))
+        )
+        return Produced(main, (main,))
+
+
+class FakeRuntime:
+    """Answers what the file says; ``key`` names the list of wrong answers that it heeds."""
+
+    formats = (FORMAT,)
+    packages = ("numpy",)
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def open(self, model: Path | SourceModel) -> Runner:
+        path = model if isinstance(model, Path) else model.path
+        assert path is not None  # fakes are files
+        return FakeRunner(_read(path), self._key)
+
+
+class FakeRunner:
+    """A fake model, opened."""
+
+    def __init__(self, content: Mapping[str, Any], key: str) -> None:
+        self._wrong = set(content.get("wrong", [])) | set(content.get(key, []) if key else [])
+        self._nan = set(content.get("nan", [])) if content["dtype"] == "int8" else set()
+        described = _describe(content)
+        self.inputs, self.outputs = described.inputs, described.outputs
+
+    def __enter__(self) -> FakeRunner:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        return
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        (x,) = batch
+        numbers, labels = x[:, 0].astype(int), x[:, 1].astype(int)
+        answers = [
+            (label + (number in self._wrong)) % CLASSES
+            for number, label in zip(numbers, labels, strict=True)
+        ]
+        scores = np.eye(CLASSES, dtype=np.float32)[answers]
+        scores[[number in self._nan for number in numbers]] = np.nan
+        return (scores,)
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        (scores,) = self.infer(batch)
+        if self.outputs[0].dtype not in ("int8", "uint8") or np.isnan(scores).any():
+            return (scores,)
+        return ((scores * 255 + self.outputs[0].zero_points[0]).astype(self.outputs[0].dtype),)
+
+
+class FakeInspector:
+    """Describes a fake file: one operator, and the islands that it lists."""
+
+    formats = (FORMAT,)
+
+    def describe(self, path: Path) -> ModelDescription:
+        return _describe(_read(path))
+
+
+def _describe(content: Mapping[str, Any]) -> ModelDescription:
+    quantised = content["dtype"] == "int8"
+    io = content.get("io", "uint8") if quantised else "float32"
+    zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
+    x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
+    y = TensorInfo("y", (1, CLASSES), io, scales=(1 / 255,) if zero else (), zero_points=zero)
+    inside = TensorInfo("inside", (1, 2), "int8" if quantised else "float32")
+    islands = [
+        OperatorInfo(at + 1, kind, (TensorInfo("f", (1, 2), "float32"),), (y,))
+        for at, kind in enumerate(content.get("islands", []))
+    ]
+    operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *islands)
+    return ModelDescription(
+        (x,), (y,), operators, parameters=20, macs=20, fully_quantized=quantised and not islands
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InferenceError(f"{path.name} can't be opened: {error}", "make it again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InferenceError(f"{path.name} is no fake model", "make it with fake_model(path)")
+    return content
+
+
+def _shrink(step: Step | None) -> int:
+    return 4 if isinstance(step, PTQ) else 1
+
+
+def _target(name: str, **what: Any) -> Target:
+    return Target(
+        name=name,
+        formats=(FORMAT,),
+        runtimes=MappingProxyType({FORMAT: ("fake", "fake-other")}),
+        extra="all",
+        origin="pytest_edgegate.testing.fakes",
+        **what,
+    )
+
+
+FAKE_BOARD = _target(
+    "fake-board", title="a board that nobody has", machine="fake-accelerator", dtypes=("int8",),
+    io_dtypes=("uint8", "float32"), default_io="uint8", complete_with_ptq=True,
+    static_shape=False, per_channel_dense=False,
+)  # fmt: skip
+FAKE_HOST = _target(
+    "fake-host", title="this machine, for fakes", machine="any", dtypes=("float32", "int8"),
+    io_dtypes=(), default_io="uint8", complete_with_ptq=False, static_shape=False,
+    per_channel_dense=True,
+)  # fmt: skip
+
+
+def pytest_edgegate_register(registry: Registry) -> None:
+    """Registers the fakes with the run that loads this module as a plugin."""
+    registry.add("model reader", "fake", FakeReader())
+    registry.add("transform", "fake", FakeTransform())
+    registry.add("runtime", "fake", FakeRuntime(""))
+    registry.add("runtime", "fake-other", FakeRuntime("other_wrong"))
+    registry.add("inspector", "fake", FakeInspector())
+    registry.add("target", FAKE_BOARD.name, FAKE_BOARD)
+    registry.add("target", FAKE_HOST.name, FAKE_HOST)
