@@ -1,0 +1,1 @@
+"""Formulas only: intervals, distances, and how many samples a proof takes."""
