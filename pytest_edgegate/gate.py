@@ -61,13 +61,14 @@ class ItemGate:
 
     def by_hand(
         self, artifact: Artifact | str | Path, budgets: tuple[Budget, ...], subject: Subject,
-        *, contract: bool,
+        *, always_contract: bool = False,
     ) -> list[Verdict]:  # fmt: skip
         """Judges the budgets of one helper call, then raises once."""
         self.session.check_budgets(budgets, subject)
         if not isinstance(artifact, Artifact):
             artifact = self.session.adopt(artifact, self.target)
         self.given.append((artifact, subject))
+        contract = always_contract or not self._is_judged(artifact, CONTRACT.name)
         verdicts = self._judge(artifact, subject, budgets, contract=contract)
         _raise_if_red(verdicts, _STOPPED)
         return verdicts
@@ -178,14 +179,14 @@ class EdgeGate:
     def check(self, artifact: Artifact | str | Path, **budgets: Any) -> list[Verdict]:
         """The file against the target's contract, and any budgets by their full names."""
         parsed = budgets_from(budgets, "edge_gate.check")
-        return self._gate.by_hand(artifact, parsed, self._subject, contract=True)
+        return self._gate.by_hand(artifact, parsed, self._subject, always_contract=True)
 
     def _by_hand(self, artifact: Artifact | str | Path, call: str, **written: Any) -> list[Verdict]:
         budgets = budgets_from({k: v for k, v in written.items() if v is not None}, call)
         if not budgets:
             names = ", ".join(f"{name.split('_', 1)[-1]}=" for name in written)
             raise ConfigurationError(f"{call} was given no limit", f"give one of {names}")
-        return self._gate.by_hand(artifact, budgets, self._subject, contract=True)
+        return self._gate.by_hand(artifact, budgets, self._subject)
 
 
 def _raise_if_red(verdicts: list[Verdict], closing: str = "") -> None:

@@ -116,8 +116,8 @@ def _remedy(finding: Measurement, budget: Budget) -> str:
 
 _REMEDIES = {
     "accuracy": (
-        "look at the samples above; try more or better calibration samples, PTQ(500), "
-        "or train through the quantisation, edge_qat"
+        "look at the samples above; calibrate on more samples, and on ones that are like them: "
+        "edge_recipe(PTQ(500))"
     ),
     "size": "give the model fewer filters, or raise the budget knowingly",
     "compression": "check that weights are int8; a small model's graph does not shrink",

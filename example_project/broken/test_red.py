@@ -12,7 +12,7 @@ from pytest_edgegate.gate import EdgeGate
 class TestCalibrationNotNormalised:
     """The model was trained on pixels from 0 to 1, and calibrated on pixels from 0 to 255."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def edge_data(self) -> EdgeData:
         digits = load_digits()
         return EdgeData(

@@ -84,7 +84,8 @@ def _check_values(array: Array, tensor: TensorInfo, where: str) -> None:
         ):
             raise ConfigurationError(
                 f"edge_data.{where} does not fit the input {tensor.name!r}, which takes "
-                f"{tensor.dtype} ({limits.min} to {limits.max}): it goes from {array.min()} to {array.max()}",
+                f"{tensor.dtype} ({limits.min} to {limits.max}): it goes "
+                f"from {array.min()} to {array.max()}",
                 f"give whole numbers in that range, for example x.astype('{tensor.dtype}')",
             )
     if array.dtype.kind in "iu" and tensor.scales:

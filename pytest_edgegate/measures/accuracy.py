@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
@@ -56,11 +58,10 @@ def accuracy_min(context: MeasureContext) -> Finding:
     if broken:
         return broken
     estimate = context.scoring.estimate(artifact)
-    made = _measurement("accuracy_min", estimate, artifact, (), "")
+    details = _own_errors(context.scoring, artifact)
+    made = _measurement("accuracy_min", estimate, artifact, details, context.range_note())
     if context.scoring.higher_is_better:
         return made
-    from dataclasses import replace
-
     return replace(made, direction="at most")
 
 
@@ -140,12 +141,29 @@ def _explain(context: MeasureContext, reference: Evidence) -> tuple[tuple[str, .
     ), note or _confusion(reference, artifact)
 
 
+def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:
+    """The classes and the first samples that the artifact gets wrong."""
+    if not isinstance(scoring, TopN):
+        return ()
+    wrong = np.flatnonzero(~scoring.correct(artifact))
+    if not len(wrong):
+        return ()
+    labels, answers = artifact.arrays["label"], artifact.arrays["predicted"]
+    parts = [f"#{at} (label {labels[at]}: {answers[at]})" for at in wrong[:5]]
+    return (
+        f"classes with most errors: {_by_class(labels, wrong)}",
+        f"first of {len(wrong)} samples that are wrong: {', '.join(parts)}",
+    )
+
+
 def _lost_classes(labels: np.ndarray, flipped: np.ndarray) -> str:
-    lost = np.bincount(labels[flipped])
-    total = np.bincount(labels)
+    return f"classes that lost most: {_by_class(labels, flipped)}"
+
+
+def _by_class(labels: np.ndarray, chosen: np.ndarray) -> str:
+    lost, total = np.bincount(labels[chosen]), np.bincount(labels)
     worst = np.argsort(-lost, kind="stable")[:3]
-    parts = [f"class {index}: {lost[index]} of {total[index]}" for index in worst if lost[index]]
-    return f"classes that lost most: {', '.join(parts)}"
+    return ", ".join(f"class {at}: {lost[at]} of {total[at]}" for at in worst if lost[at])
 
 
 def _first_flips(

@@ -15,7 +15,6 @@ def size(context: MeasureContext) -> Finding:
     details = tuple(f"{each.name}: {each.stat().st_size} bytes" for each in artifact.files)
     return Measurement(
         "size", artifact.size_bytes, "file", details=details if several else (),
-        remedy="prune the model or give it a smaller budget's recipe: Prune(0.3), PTQ()",
     )  # fmt: skip
 
 

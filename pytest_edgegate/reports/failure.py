@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_edgegate.core.recipe import spell
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.reports.table import HEADINGS, row, table
 from pytest_edgegate.spelling import spell_interval
@@ -23,7 +22,7 @@ def explain(verdicts: Sequence[Verdict], closing: str = "") -> str:
     """The message of a BudgetExceeded. Its first line has metric and numbers: the short summary."""
     ordered = worst_first(verdicts)
     red = [each for each in ordered if each.red]
-    lines = [_headline(red), "", *table(HEADINGS, map(row, ordered), "  ")]
+    lines = [_headline(red), "", *table(HEADINGS[1:], (row(each)[1:] for each in ordered), "  ")]
     for each in red:
         lines += ["", *_story(each)]
     if closing:
@@ -34,7 +33,7 @@ def explain(verdicts: Sequence[Verdict], closing: str = "") -> str:
 def _headline(red: Sequence[Verdict]) -> str:
     worst = red[0]
     more = f" (and {len(red) - 1} more)" if len(red) > 1 else ""
-    return f"{_summary(worst)} on {worst.target}{_of(worst)}{more}"
+    return f"{_summary(worst)} on {worst.target}, {row(worst)[0]}{more}"
 
 
 def _summary(verdict: Verdict) -> str:
@@ -52,19 +51,12 @@ def _summary(verdict: Verdict) -> str:
     return f"{verdict.reason} {interval}".rstrip()
 
 
-def _of(verdict: Verdict) -> str:
-    artifact = verdict.artifact
-    if artifact is None:
-        return ""
-    return f" ({spell(artifact.recipe) if artifact.recipe else artifact.path.name})"
-
-
 def _story(verdict: Verdict) -> list[str]:
     measured = verdict.measured
     lines = [f"{verdict.budget.metric}: {verdict.reason.removeprefix(verdict.budget.metric + ' ')}"]
     if measured is not None and measured.method and measured.level is not None:
-        sided = f"{measured.level:.0%} {measured.method}"
-        lines.append(f"  {'proven' if verdict.proven else 'not proven'} by the {sided}")
+        proven = "proven" if verdict.proven else "not proven"
+        lines.append(f"  {proven} by {measured.method} at {measured.level * 100:.0f} %")
     if verdict.note:
         lines.append(f"  {verdict.note}")
     shown = 10

@@ -12,7 +12,7 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """``edge.<metric>`` -> ``<measured> <limit> <verdict>``."""
     found = []
     for verdict in verdicts:
-        _, measured, _, limit, outcome, _ = row(verdict)
+        _, _, measured, _, limit, outcome, _ = row(verdict)
         name = f"edge.{verdict.budget.metric}"
         found.append((name, " ".join(filter(None, (measured, limit, outcome)))))
     return found

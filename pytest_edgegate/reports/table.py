@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.recipe import spell
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.spelling import spell_interval, spell_value
 
-HEADINGS = ("budget", "measured", "interval", "limit", "verdict", "by")
+HEADINGS = ("artifact", "budget", "measured", "90 % interval", "limit", "verdict", "by")
 
 
 def row(verdict: Verdict) -> list[str]:
     """The cells of a verdict, in the order of HEADINGS."""
     measured, metric = verdict.measured, verdict.budget.metric
     return [
+        _artifact(verdict),
         metric,
         _value(metric, measured),
         "" if measured is None else spell_interval(metric, measured.low, measured.high),
@@ -32,6 +34,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: str = 
     return [
         indent + "  ".join(line[at].ljust(widths[at]) for at in kept).rstrip() for line in cells
     ]
+
+
+def _artifact(verdict: Verdict) -> str:
+    """The recipe as a user types it, or the name of a file that others made."""
+    made = verdict.artifact
+    if made is None:
+        return ""
+    return spell(made.recipe) if made.recipe else made.path.name
 
 
 def _value(metric: str, measured: Measurement | None) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 
 from pytest_edgegate.reports.table import HEADINGS, table
 
+Rows = Sequence[tuple[Mapping[str, Any], Sequence[str]]]
+
 MANY = 60
 """Above this many verdicts only those that are not plain passes are shown, unless -v is given."""
 
 
-def summary(
-    rows: Sequence[tuple[Mapping[str, Any], Sequence[str]]], *, verbose: bool
-) -> tuple[str, list[str]]:
+def summary(rows: Rows, *, verbose: bool) -> tuple[str, list[str]]:
     """(title, lines) from (verdict of schema 1, its cells) pairs."""
     red = [each for each, _ in rows if is_red(each)]
     allowed = [each for each, _ in rows if each["allowed"]]
@@ -21,17 +21,26 @@ def summary(
     if allowed:
         title += f", {len(allowed)} allowed"
     shown = [pair for pair in rows if verbose or not _is_dull(pair[0], len(rows))]
-    cells = [[_short(each["test"]), each["target"], *line] for each, line in shown]
-    lines = table(("test", "target", *HEADINGS), cells) if cells else []
+    lines = _grouped(shown)
     hidden = len(rows) - len(shown)
     if hidden:
         lines.append(f"({_count(hidden, 'passing verdict')} not shown: -v shows all)")
-    lines += [
-        f"{_short(each['test'])} [{each['target']}] {each['budget']['metric']}: {each['reason']}"
-        for each, _ in shown
-        if each["reason"] and _says_more(each)
-    ]
     return title, lines
+
+
+def _grouped(shown: Rows) -> list[str]:
+    """One table, its rows under the tests that they are of, notes under their rows."""
+    heading, *cells = table(HEADINGS, [line for _, line in shown], "  ") or [""]
+    lines = [heading] if cells else []
+    last = ""
+    for (verdict, _), cell in zip(shown, cells, strict=True):
+        if verdict["test"] != last:
+            last = verdict["test"]
+            lines.append(last)
+        lines.append(cell)
+        if _says_more(verdict):
+            lines.append(f"    {verdict['reason']}")
+    return lines
 
 
 def is_red(verdict: Mapping[str, Any]) -> bool:
@@ -52,11 +61,6 @@ def _says_more(verdict: Mapping[str, Any]) -> bool:
         or (verdict["outcome"] == "pass" and not verdict["proven"])
         or (verdict["budget"]["metric"] == "contract" and "no budgets" in verdict["reason"])
     )
-
-
-def _short(test: str) -> str:
-    """The test's id without its last bracket, which is the target beside it."""
-    return test.rsplit("[", 1)[0] if test.endswith("]") else test
 
 
 def _count(count: int, word: str) -> str:

@@ -42,7 +42,7 @@ CLASSES = 10
 
 
 def fake_samples(count: int, start: int = 0) -> tuple[Array, Array]:
-    """``(x, y)``: x float32 of shape (count, 2) with number and label, y int64 of shape (count,)."""
+    """``(x, y)``: x float32 (count, 2) with number and label, y int64 (count,)."""
     numbers = np.arange(start, start + count)
     labels = numbers % CLASSES
     return np.stack([numbers, labels], axis=1).astype(np.float32), labels
