@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.settings.markers import MARKERS, check_fixtures, read_markers
-from pytest_edgegate.settings.options import Settings
+from pytest_edgegate.settings.options import MARKERS, Settings
 
 _ASKING = frozenset(MARKERS) - {"edge"}
 _DESELECTED = pytest.StashKey[bool]()
@@ -44,8 +43,8 @@ def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
 
 def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str]) -> None:
     """One run of the test for each of its targets. Raises CollectError for a wrong marker."""
-    if "edge_target" not in metafunc.fixturenames:
-        return
+    from pytest_edgegate.settings.markers import check_fixtures, read_markers
+
     try:
         markers = read_markers(metafunc.definition, known)
         check_fixtures(markers, metafunc.fixturenames)
@@ -59,6 +58,8 @@ def deselect(
     config: pytest.Config, items: list[pytest.Item], settings: Settings, known: list[str]
 ) -> None:
     """Takes out tests that are only for other targets, and, to explain, all that are not edge."""
+    from pytest_edgegate.settings.markers import read_markers
+
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_edgegate.core.verdict import Verdict
-from pytest_edgegate.registry import Registry
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_edgegate.core.verdict import Verdict
+    from pytest_edgegate.registry import Registry
 
 
 @pytest.hookspec(historic=True)

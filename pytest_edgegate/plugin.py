@@ -23,7 +23,7 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - registered with pytest by
     edge_reference,
     edge_target,
 )
-from pytest_edgegate.settings.options import add_options
+from pytest_edgegate.settings.options import MARKERS, add_options
 from pytest_edgegate.state import STATE_KEY, RunState, state_of
 
 
@@ -38,8 +38,6 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from pytest_edgegate.settings.markers import MARKERS
-
     for line in MARKERS.values():
         config.addinivalue_line("markers", line)
     try:

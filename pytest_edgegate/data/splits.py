@@ -24,6 +24,10 @@ FORMS = (
 )
 
 
+_BATCH_BYTES, _BATCH_SAMPLES = 32_000_000, 2_048
+"""Of inputs at a time: enough to spread what a batch costs, little enough to forget."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some samples: one array of shape (n, ...) for each input, and labels where there are any."""
@@ -54,8 +58,8 @@ class Split(Protocol):
     def size(self) -> int | None:
         """How many samples, where that is known without a pass."""
 
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Every sample, in order; *size* is a wish that a stream does not heed."""
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        """Every sample, in order; None: as many at a time as pay. A stream has its own sizes."""
 
     def digest(self, first: int | None = None) -> str:
         """Of the content (of the *first* samples), or of the version of a stream."""
@@ -98,7 +102,10 @@ class ArraySplit:
     def inputs(self) -> tuple[Array, ...]:
         return self._inputs
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        if size is None:
+            sample = sum(array[:1].nbytes for array in self._inputs)
+            size = min(max(_BATCH_BYTES // max(sample, 1), 1), _BATCH_SAMPLES)
         for start in range(0, self.size, size):
             part = slice(start, start + size)
             labels = None if self._labels is None else self._labels[part]
@@ -138,7 +145,7 @@ class StreamSplit:
         self._source = source
         self._version = version
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
         empty = True
         for element in self._source:
             inputs, labels, self.names = _parts(self.name, element)

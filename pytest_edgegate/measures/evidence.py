@@ -12,8 +12,6 @@ from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split
 
-BATCH = 256
-
 
 @dataclass(frozen=True)
 class Evidence:
@@ -70,7 +68,7 @@ def fed_batches(
 ) -> Iterator[tuple[Batch, tuple[Array, ...]]]:
     """Batches of the split with their inputs in the runner's order, at most *limit* samples."""
     left = limit
-    for whole in split.batches(BATCH if limit is None else min(BATCH, limit)):
+    for whole in split.batches(limit):
         batch = whole if left is None else whole.first(left)
         yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name)
         if left is not None:

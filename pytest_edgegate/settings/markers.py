@@ -12,14 +12,6 @@ from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 from pytest_edgegate.core.recipe import Recipe, as_recipe
 from pytest_edgegate.settings.units import budgets_from
 
-MARKERS = {
-    "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
-    "for the named targets only if any are named",
-    "edge_recipe": "edge_recipe(*steps): how edge_artifact is compressed; a first text names the "
-    "target that it holds for",
-    "edge_targets": "edge_targets(*names): the targets that the test is for",
-    "edge": "edge: carried by every test that edgegate touches",
-}
 ARTIFACT_FIXTURES = ("edge_artifact", "edge_ptq", "edge_qat", "edge_pruned", "edge_distilled")
 
 

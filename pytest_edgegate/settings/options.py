@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 from pytest_edgegate.core.rules import POLICIES, Rules
 from pytest_edgegate.registry import Registry
 
+if TYPE_CHECKING:
+    from pytest_edgegate.core.budget import Budget
+
 DEFAULT_TARGET = "host"
+MARKERS = {
+    "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
+    "for the named targets only if any are named",
+    "edge_recipe": "edge_recipe(*steps): how edge_artifact is compressed; a first text names the "
+    "target that it holds for",
+    "edge_targets": "edge_targets(*names): the targets that the test is for",
+    "edge": "edge: carried by every test that edgegate touches",
+}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -67,12 +77,10 @@ class Settings:
     @classmethod
     def from_config(cls, config: pytest.Config, registry: Registry) -> Settings:
         """Raises ConfigurationError for what can't be meant."""
-        from pytest_edgegate.settings.units import allowed_from, budgets_from_lines
-
         policy = _text(config, "edge_policy") or "point"
         if policy not in POLICIES:
             raise UnknownNameError("policy", policy, POLICIES)
-        allowed = allowed_from(_text(config, "edge_allow_unmeasured"))
+        allowed = _allowed(config)
         targets = _targets(config, registry)
         for target, _ in allowed:
             if target is not None:
@@ -90,7 +98,7 @@ class Settings:
             report_json=_path(config, "edge_report_json"),
             model=model,
             data=data,
-            budgets=budgets_from_lines(config.getini("edge_budgets"), "ini edge_budgets"),
+            budgets=_budgets(config),
             reference_check=bool(config.getini("edge_reference_check")),
             explain=bool(config.getoption("edge_explain")),
             root=config.rootpath,
@@ -105,6 +113,24 @@ def _text(config: pytest.Config, name: str) -> str:
     """The option, or the ini key where the option is not given."""
     option: Any = config.getoption(name)
     return str(option if option is not None else config.getini(name)).strip()
+
+
+def _allowed(config: pytest.Config) -> frozenset[tuple[str | None, str]]:
+    text = _text(config, "edge_allow_unmeasured")
+    if not text:
+        return frozenset()
+    from pytest_edgegate.settings.units import allowed_from
+
+    return allowed_from(text)
+
+
+def _budgets(config: pytest.Config) -> tuple[Budget, ...]:
+    lines = config.getini("edge_budgets")
+    if not lines:
+        return ()
+    from pytest_edgegate.settings.units import budgets_from_lines
+
+    return budgets_from_lines(lines, "ini edge_budgets")
 
 
 def _targets(config: pytest.Config, registry: Registry) -> tuple[str, ...]:
