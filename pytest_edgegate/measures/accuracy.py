@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def accuracy_drop(context: MeasureContext) -> Finding:
     if broken:
         return broken
     estimate = context.scoring.worse_by(reference, artifact)
-    return _measurement("accuracy_drop", estimate, artifact, *_explain(context, reference))
+    return _measurement("accuracy_drop", estimate, artifact, _explain(context, reference))
 
 
 def accuracy_drop_relative(context: MeasureContext) -> Finding:
@@ -48,7 +48,7 @@ def accuracy_drop_relative(context: MeasureContext) -> Finding:
     ends = Interval(drop.interval.low / size, drop.interval.high / size, drop.interval.level)
     spread = None if drop.spread is None else drop.spread / size**2
     relative = Estimate(drop.value / size, ends, drop.method, exact, drop.provable, spread)
-    return _measurement("accuracy_drop_relative", relative, artifact, *_explain(context, reference))
+    return _measurement("accuracy_drop_relative", relative, artifact, _explain(context, reference))
 
 
 def accuracy_min(context: MeasureContext) -> Finding:
@@ -58,8 +58,8 @@ def accuracy_min(context: MeasureContext) -> Finding:
     if broken:
         return broken
     estimate = context.scoring.estimate(artifact)
-    details = _own_errors(context.scoring, artifact)
-    made = _measurement("accuracy_min", estimate, artifact, details, context.range_note())
+    explanation = _by_ranges(context, _own_errors(context.scoring, artifact))
+    made = _measurement("accuracy_min", estimate, artifact, explanation)
     if context.scoring.higher_is_better:
         return made
     return replace(made, direction="at most")
@@ -86,8 +86,17 @@ def reference_fault(scoring: Scoring, reference: Evidence) -> tuple[str, str] | 
     )
 
 
+@dataclass(frozen=True)
+class _Explanation:
+    """What to say if the figure turns out to be over its budget."""
+
+    details: tuple[str, ...] = ()
+    cause: str = ""
+    remedy: str = ""
+
+
 def _measurement(
-    metric: str, estimate: Estimate, artifact: Evidence, details: tuple[str, ...], cause: str
+    metric: str, estimate: Estimate, artifact: Evidence, explanation: _Explanation
 ) -> Measurement:
     finite = np.isfinite(estimate.value)
     return Measurement(
@@ -105,8 +114,9 @@ def _measurement(
         provable=estimate.provable,
         spread=estimate.spread,
         nonfinite="" if finite else f"{metric} itself is {estimate.value}",
-        details=details,
-        cause=cause,
+        details=explanation.details,
+        cause=explanation.cause,
+        remedy=explanation.remedy,
     )
 
 
@@ -123,22 +133,33 @@ def _nonfinite(
     return None
 
 
-def _explain(context: MeasureContext, reference: Evidence) -> tuple[tuple[str, ...], str]:
-    """(details, probable cause) for top-N; other metrics have only the cause by ranges."""
+def _explain(context: MeasureContext, reference: Evidence) -> _Explanation:
+    """Lost classes, flipped samples and a probable cause, as far as the metric shows them."""
     artifact = context.predictions()
     scoring = context.scoring
-    note = context.range_note()
     if not isinstance(scoring, TopN):
-        return (), note
+        return _by_ranges(context)
     before, after = scoring.correct(reference), scoring.correct(artifact)
     flipped = np.flatnonzero(before & ~after)
     if not len(flipped):
-        return (), note
+        return _by_ranges(context)
     labels = reference.arrays["label"]
-    return (
+    details = (
         _lost_classes(labels, flipped),
         _first_flips(labels, reference, artifact, flipped),
-    ), note or _confusion(reference, artifact)
+    )
+    by_ranges = _by_ranges(context, details)
+    return (
+        by_ranges if by_ranges.cause else replace(by_ranges, cause=_confusion(reference, artifact))
+    )
+
+
+def _by_ranges(context: MeasureContext, details: tuple[str, ...] = ()) -> _Explanation:
+    note = context.range_note()
+    remedy = (
+        "give the calibration samples the preprocessing of the evaluation samples" if note else ""
+    )
+    return _Explanation(details, note, remedy)
 
 
 def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.spelling import spell_value
 
 _HOW = {
+    "accuracy_min": "every evaluation sample in {runtime}; policy {policy}",
     "accuracy": "every evaluation sample in {runtime}, paired with the reference; policy {policy}",
     "size": "bytes of the files that ship",
     "compression": "against a float export of the reference",
@@ -37,7 +38,8 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
     runtimes = target.runtimes.get(form, ())
     lines = []
     for budget in budgets:
-        how = _HOW.get(budget.metric.split("_")[0], "nothing installed measures it: red")
+        family = budget.metric.split("_")[0]
+        how = _HOW.get(budget.metric) or _HOW.get(family) or "nothing installed measures it: red"
         sign = "<=" if budget.info.direction == "at most" else ">="
         limit = spell_value(budget.metric, budget.limit)
         how = how.format(

@@ -33,7 +33,7 @@ def explain(verdicts: Sequence[Verdict], closing: str = "") -> str:
 def _headline(red: Sequence[Verdict]) -> str:
     worst = red[0]
     more = f" (and {len(red) - 1} more)" if len(red) > 1 else ""
-    return f"{_summary(worst)} on {worst.target}, {row(worst)[0]}{more}"
+    return f"{_summary(worst)} ({worst.target}, {row(worst)[0]}){more}"
 
 
 def _summary(verdict: Verdict) -> str:

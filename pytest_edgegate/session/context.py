@@ -160,8 +160,7 @@ class ArtifactContext:
             return ""
         return (
             f"the calibration samples go from {given[0]:.4g} to {given[1]:.4g}, the evaluation "
-            f"samples from {low:.4g} to {high:.4g}: calibrate on data that is preprocessed in "
-            "the same way"
+            f"samples from {low:.4g} to {high:.4g}"
         )
 
     def _input_note(self) -> str:
@@ -179,7 +178,7 @@ class ArtifactContext:
             return ""
         return (
             f"the file's input stands for {low:.4g} to {high:.4g}, the evaluation samples go from "
-            f"{least:.4g} to {most:.4g}: it was calibrated on data preprocessed in another way"
+            f"{least:.4g} to {most:.4g}"
         )
 
     def _check_reference(self, seen: Evidence) -> None:

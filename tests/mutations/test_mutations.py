@@ -204,21 +204,21 @@ def leave_layer_in_float(surgery: Any) -> None:
 
 
 def test_a_layer_left_in_float_is_named_though_the_accuracy_holds(gate: Any, damaged: Any) -> None:
-    judged = gate.judge(damaged(leave_layer_in_float))
+    judged = gate.judge(damaged(leave_layer_in_float), QUICK)
     assert judged.red == {"contract"}
     assert "(island/out): runs in float" in judged.text
     assert "probably: part of the model was not quantised" in judged.text
 
 
 def test_a_float_file_is_red_though_nothing_is_lost(gate: Any) -> None:
-    judged = gate.judge(gate.float_file())
+    judged = gate.judge(gate.float_file(), QUICK)
     assert judged.red == {"contract"}
     assert "float32, where coral takes uint8 or int8" in judged.text
     assert "CONV_2D #0" in judged.text
 
 
 def test_float_inputs_and_outputs_left_in_are_named(gate: Any) -> None:
-    judged = gate.judge(gate.model.parent / "digits_float_io.tflite")
+    judged = gate.judge(gate.model.parent / "digits_float_io.tflite", QUICK)
     assert judged.red == {"contract"}
     contract = judged.verdicts["contract"]
     assert contract.measured.value == 2
@@ -254,7 +254,7 @@ def test_a_free_batch_on_a_board_with_static_shapes(gate: Any, damaged: Any) -> 
 @pytest.mark.parametrize("kind", ["artifact", "file"])
 def test_calibrated_on_what_was_not_normalised(gate: Any, kind: str) -> None:
     made = gate.built(gate.train[0][:200] * 255)
-    judged = gate.judge(made if kind == "artifact" else made.path)
+    judged = gate.judge(made if kind == "artifact" else made.path, QUICK)
     assert "accuracy_drop" in judged.red
     assert "contract" not in judged.red
     assert "0 to 255" in judged.text
@@ -262,7 +262,7 @@ def test_calibrated_on_what_was_not_normalised(gate: Any, kind: str) -> None:
 
 def test_calibrated_on_noise(gate: Any) -> None:
     noise = np.random.default_rng(0).normal(size=(200, 28, 28, 1)).astype(np.float32) * 10
-    judged = gate.judge(gate.built(noise))
+    judged = gate.judge(gate.built(noise), QUICK)
     assert "accuracy_drop" in judged.red
     assert "the calibration samples go from" in judged.text
 
@@ -278,7 +278,7 @@ def test_an_operator_that_the_board_does_not_map(gate: Any) -> None:
 
     model = keras.models.clone_model(healthy, clone_function=leaky)
     model.set_weights(healthy.get_weights())
-    judged = gate.judge(gate.built(gate.train[0][:200], model))
+    judged = gate.judge(gate.built(gate.train[0][:200], model), QUICK)
     assert judged.red == {"contract"}
     assert "LEAKY_RELU #" in judged.text
     assert "not an operator of coral" in judged.text
@@ -294,12 +294,11 @@ def test_one_byte_over_its_size(gate: Any) -> None:
 def test_the_artifact_of_another_training(gate: Any) -> None:
     keras = import_keras()
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((28, 28, 1)), keras.layers.Flatten(),
-         keras.layers.Dense(10, activation="softmax")]
-    )  # fmt: skip
+    image = keras.Input((28, 28, 1))
+    flat = keras.layers.Flatten()(image)
+    model = keras.Model(image, keras.layers.Dense(10, activation="softmax")(flat))
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(*gate.train, epochs=3, verbose=0)
-    judged = gate.judge(gate.built(gate.train[0][:200], model).path)
+    judged = gate.judge(gate.built(gate.train[0][:200], model).path, QUICK)
     assert judged.red == {"accuracy_drop"}
     assert judged.verdicts["accuracy_drop"].proven

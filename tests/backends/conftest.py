@@ -1,0 +1,171 @@
+"""Small models of every kind, each built once, and what turns them into .tflite files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytest_edgegate import PTQ, EdgeData
+from pytest_edgegate.backends.keras.reader import READER
+from pytest_edgegate.backends.keras.tensorflow import (
+    import_keras,
+    import_tensorflow,
+    import_tf_keras,
+)
+from pytest_edgegate.backends.litert.from_keras import TRANSFORM
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.recipe import Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.dataset import CalibrationSamples, Dataset
+from pytest_edgegate.planner import float_target
+from pytest_edgegate.registry import Registry
+
+Array = npt.NDArray[Any]
+
+
+@pytest.fixture(scope="session")
+def tf() -> ModuleType:
+    return import_tensorflow()
+
+
+@pytest.fixture(scope="session")
+def keras() -> ModuleType:
+    return import_keras()
+
+
+@pytest.fixture(scope="session")
+def tf_keras() -> ModuleType:
+    return import_tf_keras()
+
+
+@pytest.fixture(scope="session")
+def coral() -> Target:
+    found: Target = Registry().get("target", "coral")
+    return found
+
+
+@pytest.fixture(scope="session")
+def host() -> Target:
+    found: Target = Registry().get("target", "host")
+    return found
+
+
+def _layers(keras: ModuleType, image: Any) -> Any:
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(image)
+    x = keras.layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = keras.layers.Flatten(name="flat")(x)
+    return keras.layers.Dense(3, activation="softmax", name="scores")(x)
+
+
+@pytest.fixture(scope="session")
+def small(keras: ModuleType) -> Any:
+    """A Functional model of Keras 3: (n, 6, 6, 2) to three scores."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((6, 6, 2), name="image")
+    return keras.Model(image, _layers(keras, image), name="small")
+
+
+@pytest.fixture(scope="session")
+def small_tf_keras(tf_keras: ModuleType) -> Any:
+    """The same in tf-keras."""
+    with held_native_output():
+        tf_keras.utils.set_random_seed(0)
+        image = tf_keras.Input((6, 6, 2), name="image")
+        return tf_keras.Model(image, _layers(tf_keras, image), name="small_old")
+
+
+@pytest.fixture(scope="session")
+def samples() -> Array:
+    return np.random.default_rng(0).normal(size=(24, 6, 6, 2)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def data(samples: Array) -> EdgeData:
+    return EdgeData(calibration=samples, evaluation=(samples, np.arange(24) % 3))
+
+
+@pytest.fixture(scope="session")
+def saved(
+    tmp_path_factory: pytest.TempPathFactory, small: Any, small_tf_keras: Any
+) -> dict[str, Path]:
+    """The small models in every form of file, by the name of the form."""
+    folder = tmp_path_factory.mktemp("saved")
+    paths = {
+        "keras": folder / "small.keras",
+        "h5": folder / "small.h5",
+        "old h5": folder / "old.h5",
+        "SavedModel": folder / "exported",
+    }
+    with held_native_output():
+        small.save(paths["keras"])
+        small.save(paths["h5"])
+        small_tf_keras.save(paths["old h5"])
+        small.export(paths["SavedModel"], verbose=False)
+    return paths
+
+
+class Converter:
+    """Converts a model, or a path, by the transform under test."""
+
+    def __init__(self, factory: pytest.TempPathFactory, host: Target) -> None:
+        self._factory = factory
+        self._float = float_target(host, "litert")
+
+    def __call__(
+        self, model: object, step: Step | None = None, target: Target | None = None,
+        given: EdgeData | None = None,
+    ) -> Path:  # fmt: skip
+        recognised = READER.recognise(model)
+        assert recognised is not None
+        out = self._factory.mktemp("converted")
+        source = Calibration(given or EdgeData())
+        return TRANSFORM.apply(recognised, step, target or self._float, source, out).main
+
+
+class Calibration:
+    """``TransformData`` of an EdgeData."""
+
+    def __init__(self, given: EdgeData) -> None:
+        self._dataset = Dataset(given)
+
+    def calibration(self, count: int) -> CalibrationSamples:
+        return self._dataset.calibration(count)
+
+
+@pytest.fixture(scope="session")
+def convert(tmp_path_factory: pytest.TempPathFactory, host: Target) -> Converter:
+    return Converter(tmp_path_factory, host)
+
+
+@pytest.fixture(scope="session")
+def files(
+    convert: Converter, small: Any, data: EdgeData, coral: Target, host: Target
+) -> dict[str, Path]:
+    """The small model with float, uint8 and int8 inputs and outputs."""
+    return {
+        "float": convert(small),
+        "uint8": convert(small, PTQ(), coral, data),
+        "int8": convert(small, PTQ(), host, data),
+    }
+
+
+@pytest.fixture
+def from_function(tf: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Writes a .tflite file of a function over tensors, past the transform under test."""
+
+    def write(function: Callable[..., Any], *shapes: tuple[int | None, ...]) -> Path:
+        with held_native_output():
+            specs = [tf.TensorSpec(shape, tf.float32, f"x{at}") for at, shape in enumerate(shapes)]
+            concrete = tf.function(function).get_concrete_function(*specs)
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
+            path = tmp_path / "function.tflite"
+            path.write_bytes(converter.convert())
+        return path
+
+    yield write
