@@ -57,9 +57,4 @@ def judge_item(item: pytest.Item) -> None:
     gate = gate_of(item)
     if gate.session.settings.explain:
         return
-    try:
-        gate.after_body()
-    finally:
-        from pytest_edgegate.reports.junit import properties
-
-        item.user_properties += properties(gate.verdicts)
+    gate.after_body()

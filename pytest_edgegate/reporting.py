@@ -30,6 +30,7 @@ def clean_text(error: BaseException, config: pytest.Config) -> str:
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     """Puts verdicts on the report as plain values, which xdist carries to the controller."""
+    from pytest_edgegate.reports.junit import properties
     from pytest_edgegate.reports.table import row
 
     gate = item.stash.get(GATE_KEY, None)
@@ -41,6 +42,7 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     report.edge_verdicts = [  # type: ignore[attr-defined]
         (each.as_dict(), row(each)) for each in gate.verdicts
     ]
+    item.user_properties += properties(gate.verdicts)  # JUnit reads them off the teardown report
 
 
 def print_summary(
@@ -66,15 +68,12 @@ def print_summary(
 def write_reports(
     config: pytest.Config, settings: Settings, registry: Registry, verdicts: Rows
 ) -> None:
-    """The hook pytest_edgegate_report, and the files that were asked for."""
+    """The hook pytest_edgegate_report, and the files that were asked for. Raises StorageError."""
     plain = [each for each, _ in verdicts]
     config.hook.pytest_edgegate_report(verdicts=plain)
     if settings.report_json is not None:
         reporter = registry.get("reporter", "json")
-        try:
-            reporter.write(settings.report_json, plain, _environment(registry))
-        except EdgeGateError as error:
-            raise pytest.UsageError(str(error)) from None
+        reporter.write(settings.report_json, plain, _environment(registry))
 
 
 def _environment(registry: Registry) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_edgegate.core.errors import StorageError
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import Settings
 
@@ -23,6 +24,7 @@ class RunState:
         self.settings = Settings.from_config(config, self.registry)
         self.verdicts: list[tuple[dict[str, Any], list[str]]] = []
         self.plans: list[tuple[str, list[str]]] = []
+        self._fault = ""
         self._session: EdgeSession | None = None
 
     @property
@@ -39,18 +41,27 @@ class RunState:
         if plan := getattr(report, "edge_plan", []):
             self.plans.append((report.nodeid, plan))
 
-    def pytest_sessionfinish(self) -> None:
-        """Only the controller writes reports."""
-        if not hasattr(self._config, "workerinput") and self._asked_to_report():
-            from pytest_edgegate.reporting import write_reports
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Only the controller writes reports. One that can't be written loses nothing else."""
+        if hasattr(self._config, "workerinput") or not self._asked_to_report():
+            return
+        from pytest_edgegate.reporting import write_reports
 
+        try:
             write_reports(self._config, self.settings, self.registry, self.verdicts)
+        except StorageError as error:
+            self._fault = str(error)
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.verdicts or self.plans:
             from pytest_edgegate.reporting import print_summary
 
             print_summary(terminalreporter, self.verdicts, self.plans)
+        if self._fault:
+            terminalreporter.section("edge gate", red=True)
+            terminalreporter.line(self._fault)
 
     def _asked_to_report(self) -> bool:
         return bool(self.verdicts) or self.settings.report_json is not None

@@ -166,6 +166,10 @@ class Runtime(Protocol):
     def packages(self) -> Sequence[str]:
         """The distributions that decide its results."""
 
+    @property
+    def options(self) -> Mapping[str, object]:
+        """What else does: threads, kinds of kernels."""
+
     def open(self, model: Path | SourceModel) -> Runner:
         """Raises ``InferenceError`` or ``BackendUnavailableError``."""
 

@@ -148,7 +148,7 @@ class StreamSplit:
     def batches(self, size: int | None = None) -> Iterator[Batch]:
         empty = True
         for element in self._source:
-            inputs, labels, self.names = _parts(self.name, element)
+            inputs, labels, self.names = _parts(self.name, _unwrapped(element))
             for array in (*inputs, *(() if labels is None else (labels,))):
                 _check_array(self.name, array)
             if labels is not None and len(labels) != len(inputs[0]):
@@ -198,6 +198,13 @@ def make_split(name: str, given: Any, version: str | None) -> Split:
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | tuple):
         return StreamSplit(name, given, version)
     raise ConfigurationError(f"edge_data.{name} is {_kind(given)}, which is no split", FORMS)
+
+
+def _unwrapped(element: Any) -> Any:
+    """The x of a batch without labels, which a DataLoader gives as ``[x]``."""
+    if isinstance(element, tuple | list) and len(element) == 1:
+        return element[0]
+    return element
 
 
 def _is_pair(given: Any) -> bool:

@@ -113,17 +113,13 @@ class ArtifactContext:
                 f"{self.target.name} lists one runtime for {self.artifact.format}",
                 "list another one to compare with in the target's runtimes",
             )
-        for name in self._runtimes:
-            runtime: Runtime = self._session.registry.get("runtime", name)
-            try:
-                with runtime.open(self.artifact.path):
-                    pass
-            except BackendUnavailableError as error:
-                return NotMeasured("parity", error.message, error.remedy)
-        return self._session.observer.parity(
-            self.artifact.path, self.artifact.sha256, self._runtimes,
-            self._dataset.evaluation, limit,
-        )  # fmt: skip
+        try:
+            return self._session.observer.parity(
+                self.artifact.path, self.artifact.sha256, self._runtimes,
+                self._dataset.evaluation, limit,
+            )  # fmt: skip
+        except BackendUnavailableError as error:
+            return NotMeasured("parity", error.message, error.remedy)
 
     def shown_parity(self) -> str:
         """The agreement of some samples, for the report when no budget asks for it."""

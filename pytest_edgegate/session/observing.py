@@ -101,10 +101,11 @@ class Observer:
 
     def _identity(self, name: str) -> dict[str, object]:
         """All that decides a runtime's results: its version and what it runs on."""
-        chip = processor()
+        chip, runtime = processor(), self._runtime(name)
         return {
             "name": name,
-            "packages": versions(*self._runtime(name).packages),
+            "packages": versions(*runtime.packages),
+            "options": dict(runtime.options),
             "machine": chip.machine,
             "isa": chip.isa,
         }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.ports import SourceModel
@@ -12,6 +13,8 @@ from pytest_edgegate.registry import Registry
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
+
+_T = TypeVar("_T")
 
 _LINES = {
     "edge_model": """\
@@ -65,19 +68,17 @@ class Recogniser:
     def __init__(self, root: Path, registry: Registry) -> None:
         self._root = root
         self._registry = registry
-        # The object is kept with what it was recognised as: an id alone may be given again
-        self._models: dict[int, tuple[object, SourceModel]] = {}
-        self._datasets: dict[int, tuple[object, Dataset]] = {}
+        self._models: _Recent[SourceModel] = _Recent()
+        self._datasets: _Recent[Dataset] = _Recent()
 
     def model(self, given: object) -> SourceModel:
         """The model under test, or a file to gate. Raises ConfigurationError, InferenceError."""
         if isinstance(given, Missing):
             raise given.error()
         if isinstance(given, str | Path):
-            return self._recognise(self.find_file(given))
-        if id(given) not in self._models:
-            self._models[id(given)] = (given, self._recognise(given))
-        return self._models[id(given)][1]
+            path = self.find_file(given)
+            return self._models.get(_signature(path), path, lambda: self._recognise(path))
+        return self._models.get(id(given), given, lambda: self._recognise(given))
 
     def dataset(self, given: object) -> Dataset:
         """The data, read and digested once a run. Raises ConfigurationError."""
@@ -85,9 +86,7 @@ class Recogniser:
 
         if isinstance(given, Missing):
             raise given.error()
-        if id(given) not in self._datasets:
-            self._datasets[id(given)] = (given, Dataset(given))
-        return self._datasets[id(given)][1]
+        return self._datasets.get(id(given), given, lambda: Dataset(given))
 
     def find_file(self, given: str | Path) -> Path:
         """A path of the user's: absolute, or relative to pytest's root, or to where it started."""
@@ -116,3 +115,27 @@ class Recogniser:
             "installed backend knows",
             "return a keras.Model, or the path of a .keras, .h5 or .tflite file",
         )
+
+
+class _Recent(Generic[_T]):
+    """What the last few objects were recognised as. Each is held, for its id to stay its own."""
+
+    _KEPT = 4  # fixtures of function scope give a new object, which may be large, to every test
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[object, _T]] = {}
+
+    def get(self, key: Hashable, held: object, make: Callable[[], _T]) -> _T:
+        if key not in self._known:
+            made = make()
+            while len(self._known) >= self._KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[key] = (held, made)
+        return self._known[key][1]
+
+
+def _signature(path: Path) -> Hashable:
+    """Changes when a file, or a file in a folder, is written again."""
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    stats = [(str(file), file.stat()) for file in files]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)

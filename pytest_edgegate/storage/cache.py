@@ -24,7 +24,9 @@ from pytest_edgegate.core.errors import EdgeGateWarning, StorageError
 LAYOUT = 1
 """Of the folders on disk; part of every key."""
 _MANIFEST = "entry.json"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_FULL = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name)
+)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ class FakeRuntime:
 
     def __init__(self, key: str) -> None:
         self._key = key
+        self.options = {"heeds": key}
 
     def open(self, model: Path | SourceModel) -> Runner:
         path = model if isinstance(model, Path) else model.path

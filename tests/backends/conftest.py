@@ -155,6 +155,25 @@ def files(
     }
 
 
+@pytest.fixture(scope="session")
+def sequential(keras: ModuleType) -> Any:
+    """A Sequential that was built by its Input and never called."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    return keras.Sequential(
+        [keras.Input((6, 6, 2)), layers.Conv2D(3, 3), layers.GlobalAveragePooling2D()]
+    )
+
+
+@pytest.fixture(scope="session")
+def models(
+    saved: dict[str, Path], small: Any, small_tf_keras: Any, sequential: Any
+) -> dict[str, Any]:
+    """Models in every form that a user may give one in."""
+    live = {"live": small, "live tf-keras": small_tf_keras, "live Sequential": sequential}
+    return {**saved, **live}
+
+
 @pytest.fixture
 def from_function(tf: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """Writes a .tflite file of a function over tensors, past the transform under test."""

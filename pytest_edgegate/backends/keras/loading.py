@@ -12,6 +12,7 @@ from pytest_edgegate.backends.keras.tensorflow import (
     import_tensorflow,
     import_tf_keras,
 )
+from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
@@ -23,17 +24,20 @@ def load_file(path: Path) -> LoadedModel:
     """A ``.keras`` or ``.h5`` file; an ``.h5`` that Keras 3 refuses is read by tf-keras."""
     keras = import_keras()
     try:
-        return from_keras_model(keras.models.load_model(path, compile=False))
+        with held_native_output():
+            model = keras.models.load_model(path, compile=False)
     except Exception as error:  # whatever Keras raises for a file that it can't read
         if _is_hdf5(path):
             return _load_by_tf_keras(path, error)
         raise _unreadable(path, error) from error
+    return from_keras_model(model)
 
 
 def _load_by_tf_keras(path: Path, refusal: Exception) -> LoadedModel:
     tf_keras = import_tf_keras()
     try:
-        model = tf_keras.models.load_model(path, compile=False)
+        with held_native_output():
+            model = tf_keras.models.load_model(path, compile=False)
     except Exception as error:  # nothing reads it: Keras 3's reason is the one to show
         raise _unreadable(path, refusal) from error
     reason = _first_line(refusal)
@@ -67,7 +71,8 @@ def load_saved_model(folder: Path) -> LoadedModel:
     """A SavedModel by its serving signature."""
     tf = import_tensorflow()
     try:
-        loaded = tf.saved_model.load(str(folder))
+        with held_native_output():
+            loaded = tf.saved_model.load(str(folder))
     except Exception as error:  # whatever TensorFlow raises for a damaged folder
         raise _unreadable(folder, error) from error
     signature = loaded.signatures.get("serving_default")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ class KerasRuntime:
 
     formats = ("keras", "savedmodel")
     packages = ("tensorflow", "keras", "tf_keras")
+    options: Mapping[str, object] = MappingProxyType({})
 
     def open(self, model: Path | SourceModel) -> Runner:
         if isinstance(model, Path):

@@ -28,6 +28,7 @@ class LiteRTRuntime:
 
     def __init__(self, resolver: str) -> None:
         self._resolver = resolver
+        self.options = {"threads": THREADS, "kernels": resolver}
 
     def open(self, model: Path | SourceModel) -> Runner:
         path = model if isinstance(model, Path) else model.path

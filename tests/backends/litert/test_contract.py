@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
@@ -22,28 +21,27 @@ from pytest_edgegate.testing.contract import BackendCase, BackendContract
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
 
+@pytest.fixture(scope="class")
+def once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Where a class keeps its one conversion."""
+    return {"folder": tmp_path_factory.mktemp("once")}
+
+
 class KerasToLiteRT(BackendContract):
     """``case`` of a step, a board and a model; a conversion a class, not one a test."""
 
     step: ClassVar[Step | None] = None
     board: ClassVar[str] = "host"
-
-    @pytest.fixture(scope="class")
-    def model(self, saved: dict[str, Path]) -> object:
-        return saved["keras"]
+    source: ClassVar[str] = "keras"
 
     @pytest.fixture
-    def case(self, model: object, data: EdgeData) -> BackendCase:
+    def case(self, models: dict[str, Any], data: EdgeData) -> BackendCase:
         target = Registry().get("target", self.board)
         return BackendCase(
-            reader=READER, model=model, transform=TRANSFORM, step=self.step,
+            reader=READER, model=models[self.source], transform=TRANSFORM, step=self.step,
             target=target if self.step else float_target(target, "litert"), data=data,
             runtimes=(XNNPACK, REFERENCE), inspector=INSPECTOR,
         )  # fmt: skip
-
-    @pytest.fixture(scope="class")
-    def once(self, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-        return {"folder": tmp_path_factory.mktemp("once")}
 
     @pytest.fixture
     def produced(self, case: BackendCase, tmp_path: Path, once: dict[str, Any]) -> Produced:
@@ -77,48 +75,30 @@ class TestCastToFloat16(KerasToLiteRT):
 
 
 class TestOfAnH5File(KerasToLiteRT):
-    @pytest.fixture(scope="class")
-    def model(self, saved: dict[str, Path]) -> object:
-        return saved["h5"]
+    source = "h5"
 
 
 class TestOfAnOldH5File(KerasToLiteRT):
-    @pytest.fixture(scope="class")
-    def model(self, saved: dict[str, Path]) -> object:
-        return saved["old h5"]
+    source = "old h5"
 
 
 class TestOfASavedModel(KerasToLiteRT):
     step = PTQ()
     board = "coral"
-
-    @pytest.fixture(scope="class")
-    def model(self, saved: dict[str, Path]) -> object:
-        return saved["SavedModel"]
+    source = "SavedModel"
 
 
 class TestOfALiveModel(KerasToLiteRT):
     step = PTQ()
     board = "coral"
-
-    @pytest.fixture(scope="class")
-    def model(self, small: Any) -> object:
-        return small
+    source = "live"
 
 
 class TestOfALiveModelOfTfKeras(KerasToLiteRT):
     step = PTQ()
     board = "coral"
-
-    @pytest.fixture(scope="class")
-    def model(self, small_tf_keras: Any) -> object:
-        return small_tf_keras
+    source = "live tf-keras"
 
 
 class TestOfALiveSequential(KerasToLiteRT):
-    @pytest.fixture(scope="class")
-    def model(self, keras: ModuleType) -> object:
-        layers = keras.layers
-        return keras.Sequential(
-            [keras.Input((6, 6, 2)), layers.Conv2D(3, 3), layers.GlobalAveragePooling2D()]
-        )
+    source = "live Sequential"

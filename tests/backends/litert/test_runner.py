@@ -1,0 +1,155 @@
+"""The runner against the plainest loop over the interpreter that one would write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK, LiteRTRuntime
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.measures.metrics import TopN
+
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+Array = npt.NDArray[Any]
+RUNTIMES = {"AUTO": XNNPACK, "BUILTIN_REF": REFERENCE}
+
+
+def plain_loop(path: Path, samples: Array, resolver: str) -> tuple[Array, Array]:
+    """(raw outputs, real outputs): quantise by hand, one set_tensor, invoke, get_tensor each."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kind = getattr(OpResolverType, resolver)
+    interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=kind)
+    interpreter.allocate_tensors()
+    [given], [result] = interpreter.get_input_details(), interpreter.get_output_details()
+    raw = []
+    for sample in samples:
+        if given["dtype"] != np.float32:
+            scale, zero = given["quantization"]
+            limits = np.iinfo(given["dtype"])
+            sample = np.clip(np.rint(sample / np.float32(scale) + zero), limits.min, limits.max)
+        interpreter.set_tensor(given["index"], sample[None].astype(given["dtype"]))
+        interpreter.invoke()
+        raw.append(interpreter.get_tensor(result["index"])[0])
+    stacked = np.stack(raw)
+    if result["dtype"] == np.float32:
+        return stacked, stacked
+    scale, zero = result["quantization"]
+    return stacked, (stacked.astype(np.float32) - zero) * np.float32(scale)
+
+
+@pytest.mark.parametrize("kind", ["float", "uint8", "int8"])
+@pytest.mark.parametrize("resolver", RUNTIMES)
+def test_the_same_as_a_plain_loop(
+    files: dict[str, Path], samples: Array, kind: str, resolver: str
+) -> None:
+    raw, real = plain_loop(files[kind], samples, resolver)
+    with RUNTIMES[resolver].open(files[kind]) as runner:
+        [seen_raw], [seen] = runner.infer_raw((samples,)), runner.infer((samples,))
+    np.testing.assert_array_equal(seen_raw, raw)
+    np.testing.assert_array_equal(seen, real)
+    assert seen_raw.dtype == raw.dtype
+    assert seen.dtype == np.float32
+    assert len(np.unique(raw, axis=0)) > 10, "outputs that are all alike compare nothing"
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8"])
+def test_integers_are_near_the_float_file(
+    files: dict[str, Path], samples: Array, kind: str
+) -> None:
+    with XNNPACK.open(files["float"]) as exact, XNNPACK.open(files[kind]) as quantised:
+        [before], [after] = exact.infer((samples,)), quantised.infer((samples,))
+    assert np.abs(before - after).max() < 0.05
+    assert (before.argmax(axis=1) == after.argmax(axis=1)).mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8"])
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
+def test_what_is_out_of_range_saturates(
+    files: dict[str, Path], kind: str, runtime: LiteRTRuntime
+) -> None:
+    shape = (1, 6, 6, 2)
+    with runtime.open(files[kind]) as runner:
+        tensor = runner.inputs[0]
+        limits = np.iinfo(tensor.dtype)
+        for far, limit in ((1e6, limits.max), (-1e6, limits.min)):
+            edge = (limit - tensor.zero_points[0]) * tensor.scales[0]
+            [beyond] = runner.infer_raw((np.full(shape, far, np.float32),))
+            [at_edge] = runner.infer_raw((np.full(shape, edge, np.float32),))
+            np.testing.assert_array_equal(beyond, at_edge)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
+@pytest.mark.parametrize("batch", [4, None], ids=["static batch of 4", "free batch"])
+@pytest.mark.parametrize("count", [1, 4, 10])
+def test_batches_other_than_one(
+    from_function: Callable[..., Path], runtime: LiteRTRuntime, batch: int | None, count: int
+) -> None:
+    path = from_function(lambda x: x * 2 + 1, (batch, 3))
+    x = np.arange(count * 3, dtype=np.float32).reshape(count, 3)
+    with runtime.open(path) as runner:
+        assert runner.inputs[0].shape == (-1 if batch is None else batch, 3)
+        [first] = runner.infer((x,))
+        [again] = runner.infer((x[:1],))
+    np.testing.assert_array_equal(first, x * 2 + 1)
+    np.testing.assert_array_equal(again, x[:1] * 2 + 1)
+
+
+def test_an_output_without_the_batch_is_refused_not_cut(
+    from_function: Callable[..., Path], tf: Any
+) -> None:
+    """One sample gives four numbers and no batch dimension: row 0 alone would be a quarter."""
+    path = from_function(lambda x: tf.reshape(x, (4,)) * 2, (1, 4))
+    x = np.ones((3, 4), np.float32)
+    with pytest.raises(InferenceError), XNNPACK.open(path) as runner:
+        runner.infer((x,))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
+def test_several_inputs_and_outputs(
+    from_function: Callable[..., Path], runtime: LiteRTRuntime
+) -> None:
+    path = from_function(lambda x0, x1: (x0 - 2 * x1, x0 * 3), (1, 3), (1, 3))
+    x = np.arange(15, dtype=np.float32).reshape(5, 3)
+    with runtime.open(path) as runner:
+        order = [0 if "x0" in each.name else 1 for each in runner.inputs]
+        outputs = runner.infer(tuple((x, x + 1)[at] for at in order))
+    expected = [x - 2 * (x + 1), x * 3]
+    for output in outputs:
+        assert any(np.array_equal(output, each) for each in expected)
+    assert not np.array_equal(*outputs)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
+def test_of_equal_scores_the_lowest_index_wins(
+    from_function: Callable[..., Path], tf: Any, runtime: LiteRTRuntime
+) -> None:
+    path = from_function(lambda x: tf.concat([x, x, x + 1, x + 1], axis=1), (1, 1))
+    with runtime.open(path) as runner:
+        [scores] = runner.infer((np.zeros((2, 1), np.float32),))
+    figures = TopN(1).observe(scores, np.array([2, 3]))
+    assert list(figures["predicted"]) == [2, 2]
+    assert list(figures["rank"]) == [0, 1]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
+def test_equal_integer_scores(
+    keras: Any, convert: Any, coral: Any, data: Any, samples: Array, runtime: LiteRTRuntime
+) -> None:
+    from pytest_edgegate import PTQ
+
+    image = keras.Input((6, 6, 2))
+    flat = keras.layers.Flatten()(image)
+    dense = keras.layers.Dense(4, kernel_initializer="zeros", activation="softmax")
+    path = convert(keras.Model(image, dense(flat)), PTQ(), coral, data)
+    with runtime.open(path) as runner:
+        [scores] = runner.infer((samples,))
+    figures = TopN(1).observe(scores, np.full(len(samples), 1))
+    assert (figures["predicted"] == 0).all()
+    assert (figures["rank"] == 1).all()
