@@ -49,7 +49,9 @@ def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str])
         markers = read_markers(metafunc.definition, known)
         check_fixtures(markers, metafunc.fixturenames)
     except ConfigurationError as error:
-        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}\n{error}") from None
+        raise pytest.Collector.CollectError(
+            f"edgegate error: {metafunc.definition.nodeid}: {error.message}\n{error.remedy}"
+        ) from None
     names = markers.targets_of(settings.targets) or settings.targets
     metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
 

@@ -31,10 +31,11 @@ class ConfigurationError(EdgeGateError):
 class UnknownNameError(ConfigurationError):
     """A name that nothing is registered under; the nearest known one is offered."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         choices = sorted(known)
+        place = f"{where}: " if where else ""
         super().__init__(
-            f"unknown {kind} {name!r}{nearest(name, choices)}", _listing(kind, choices)
+            f"{place}unknown {kind} {name!r}{nearest(name, choices)}", _listing(kind, choices)
         )
 
 

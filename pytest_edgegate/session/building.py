@@ -132,7 +132,7 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
         raise ConfigurationError(
             f"{model.name if model.path is None else model.path.name} is a {form} model, and "
             f"{target.name} takes {' or '.join(target.formats)}",
-            "convert it first, or gate it on a target of its format",
+            "let edge_ptq convert it, or gate it for a target of its format",
         )
     return Artifact(
         path=model.path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.measurement import NotMeasured
-from pytest_edgegate.core.ports import Runtime
+from pytest_edgegate.core.ports import Inspector, Runtime
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset, value_range
 from pytest_edgegate.data.feeding import real_range
@@ -27,20 +27,40 @@ from pytest_edgegate.measures.accuracy import reference_fault
 from pytest_edgegate.measures.evidence import Evidence, fed_batches, nonfinite_samples, same_samples
 from pytest_edgegate.measures.metrics import Scoring, as_scoring
 from pytest_edgegate.measures.parity import SHOWN
-from pytest_edgegate.session.subject import Subject
-
-if TYPE_CHECKING:
-    from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.observing import Observer
+from pytest_edgegate.session.subject import Recogniser, Subject
+from pytest_edgegate.settings.options import Settings
 
 _FEW = 100
 """Below this many samples a reference that is not proven better than chance is only a warning."""
+
+
+class Workshop(Protocol):
+    """What a context needs of the session."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def recogniser(self) -> Recogniser: ...
+
+    @property
+    def observer(self) -> Observer: ...
+
+    def inspector(self, form: str) -> Inspector: ...
+
+    def float_export(self, subject: Subject, target: Target, form: str) -> Artifact: ...
 
 
 class ArtifactContext:
     """``MeasureContext`` over the session's cache and backends."""
 
     def __init__(
-        self, session: EdgeSession, artifact: Artifact, subject: Subject, target: Target
+        self, session: Workshop, artifact: Artifact, subject: Subject, target: Target
     ) -> None:
         self._session = session
         self._subject = subject
@@ -86,7 +106,7 @@ class ArtifactContext:
                 "accuracy_drop",
                 f"{model.path.name} is the model under test and the artifact in one: a drop from "
                 "itself says nothing",
-                "gate accuracy_min, or give the float model as edge_model and gate this file with "
+                "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model as edge_model and gate this file with "
                 "edge_gate.check",
             )
         seen = self._session.observer.predictions(

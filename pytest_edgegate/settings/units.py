@@ -32,7 +32,7 @@ def budgets_from(written: Mapping[str, Any], where: str) -> tuple[Budget, ...]:
 def budget(name: str, value: Any, where: str) -> Budget:
     """One budget with its limit in the metric's unit."""
     if name not in METRICS:
-        raise UnknownNameError(f"budget in {where}:", name, METRICS)
+        raise UnknownNameError("budget", name, METRICS, where)
     try:
         limit = _PARSERS[METRICS[name].unit](value)
     except _UnreadableError as error:
@@ -63,7 +63,7 @@ def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
     for part in filter(None, (each.strip() for each in text.split(","))):
         target, colon, metric = part.rpartition(":")
         if metric not in METRICS:
-            raise UnknownNameError("budget in --edge-allow-unmeasured:", metric, METRICS)
+            raise UnknownNameError("budget", metric, METRICS, "--edge-allow-unmeasured")
         found.add((target.strip() if colon else None, metric))
     return frozenset(found)
 
