@@ -106,8 +106,8 @@ class ArtifactContext:
                 "accuracy_drop",
                 f"{model.path.name} is the model under test and the artifact in one: a drop from "
                 "itself says nothing",
-                "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model as edge_model and gate this file with "
-                "edge_gate.check",
+                "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model "
+                "as edge_model and gate this file with edge_gate.check",
             )
         seen = self._session.observer.predictions(
             model, model.digest(), model.runtime, self._dataset.evaluation, self.scoring

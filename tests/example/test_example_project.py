@@ -1,0 +1,119 @@
+"""The example project as a user runs it: cold, warm, and on the mistakes that it shows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.testing.example import Example, Outcome
+
+PROJECT = Path(__file__).parents[2] / "example_project"
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
+
+WATCH = """
+import sys
+
+def pytest_sessionfinish(session):
+    loaded = [name for name in ("tensorflow", "keras", "tf_keras", "torch") if name in sys.modules]
+    print("loaded frameworks:", loaded)
+"""
+
+
+def run(project: Path, *arguments: str) -> Outcome:
+    report = "--edge-report-json=report.json"
+    watched = ("-p", "watch", "-s", "-p", "no:xdist", report)
+    return Example({"watch.py": WATCH}).run_pytest(
+        project, "--edge-target=coral", *watched, *arguments, env={"PYTHONPATH": str(project)}
+    )
+
+
+def verdicts(outcome: Outcome) -> list[dict[str, Any]]:
+    report = json.loads((outcome.folder / "report.json").read_text())
+    assert report["schema"] == 1
+    found: list[dict[str, Any]] = report["verdicts"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("example") / "project"
+    ignored = shutil.ignore_patterns(".edgegate_cache", "__pycache__", ".pytest_cache")
+    shutil.copytree(PROJECT, folder, ignore=ignored)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cold(project: Path) -> tuple[Outcome, list[dict[str, Any]]]:
+    outcome = run(project)
+    return outcome, verdicts(outcome)
+
+
+def test_a_cold_run_is_green_and_builds(cold: tuple[Outcome, list[dict[str, Any]]]) -> None:
+    outcome, found = cold
+    assert outcome.status == 0, outcome.output
+    assert "loaded frameworks: ['tensorflow', 'keras'" in outcome.output
+    assert {each["outcome"] for each in found} == {"pass"}
+    assert any(not each["artifact"]["cached"] for each in found)
+
+
+def test_a_warm_run_builds_nothing_and_loads_no_framework(
+    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+) -> None:
+    entries = sorted((project / ".edgegate_cache" / "entries").rglob("entry.json"))
+    before = [path.stat().st_mtime_ns for path in entries]
+    outcome = run(project)
+    assert outcome.status == 0, outcome.output
+    assert "loaded frameworks: []" in outcome.output
+    assert [path.stat().st_mtime_ns for path in entries] == before
+    again = verdicts(outcome)
+    compressed = [each for each in again if each["artifact"]["recipe"]]
+    assert compressed
+    assert all(each["artifact"]["cached"] for each in compressed)
+    figures = [(each["budget"], each["measured"]["value"]) for each in again]
+    assert figures == [(each["budget"], each["measured"]["value"]) for each in cold[1]]
+
+
+def test_the_red_side_is_red_for_its_reasons(
+    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+) -> None:
+    outcome = run(project, "broken")
+    assert outcome.status == 1
+    assert "5 failed" in outcome.output
+    red = {
+        (each["test"].split("::", 1)[1], each["budget"]["metric"], each["outcome"])
+        for each in verdicts(outcome)
+        if each["outcome"] != "pass"
+    }
+    assert red == {
+        ("TestCalibrationNotNormalised::test_ptq[coral]", "accuracy_drop", "fail"),
+        ("test_budget_too_tight[coral]", "size", "fail"),
+        ("test_float_io_left_in[coral]", "contract", "fail"),
+        ("test_latency_without_a_board[coral]", "latency_p95", "not_measured"),
+        ("test_by_hand[coral]", "accuracy_min", "fail"),
+    }
+    for line in (
+        "probably: the calibration samples go from 0 to 255, the evaluation samples from 0 to 1",
+        "input serving_default_image:0: float32, where coral takes uint8 or int8",
+        "--edge-allow-unmeasured=coral:latency_p95",
+    ):
+        assert line in outcome.output
+    assert "Traceback" not in outcome.output
+    assert "pytest_edgegate/" not in outcome.output
+
+
+def test_the_outputs_in_the_readme_are_real(
+    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+) -> None:
+    readme = (PROJECT.parent / "README.md").read_text("utf-8")
+    green = run(project, "tests/test_markers.py", "-k", "test_ptq").output
+    red = run(project, "broken/test_red.py", "-k", "NotNormalised").output
+    printed = {line.replace(" (cached)", "").rstrip() for line in (green + red).splitlines()}
+    blocks = [block.split("```")[0] for block in readme.split("```console\n")[1:3]]
+    quoted = [line.rstrip() for block in blocks for line in block.splitlines()[1:] if line.strip()]
+    shown = [line for line in quoted if "[100%]" not in line and "===" not in line]
+    assert len(shown) > 10
+    assert [line for line in shown if line not in printed] == []
