@@ -1,0 +1,88 @@
+"""What a metric says of one model or of two, with the interval that fits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.stats.bootstrap import paired_bootstrap
+from pytest_edgegate.stats.intervals import Interval, clopper_pearson, tango
+
+LEVEL = 0.9
+"""Two-sided; its ends are the one-sided 95 % bounds that decide."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval, in the metric's own unit."""
+
+    value: float
+    interval: Interval
+    method: str
+    exact: Fraction | None = None
+    provable: bool = True
+    spread: float | None = None
+
+
+class Scoring(Protocol):
+    """A metric as the accuracy measures use it."""
+
+    name: str
+    key: str | None
+    """Names what ``observe`` keeps, for the cache; None: not kept between runs."""
+    higher_is_better: bool
+    bounded: bool
+    """Whether its values lie between 0 and 1."""
+    output: int | str | None
+
+    def observe(self, output: Array, labels: Array) -> dict[str, Array]:
+        """Per-sample figures of a batch."""
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        """The metric of one model."""
+
+    def worse_by(self, reference: Evidence, artifact: Evidence) -> Estimate:
+        """How much worse the artifact is, on the same samples: positive is worse."""
+
+
+def share(hits: int, n: int) -> Estimate:
+    share = hits / n
+    return Estimate(
+        share, clopper_pearson(hits, n, LEVEL), "Clopper-Pearson's interval",
+        Fraction(hits, n), True, share * (1 - share),
+    )  # fmt: skip
+
+
+def paired_share(before: Array, after: Array) -> Estimate:
+    lost = int((before & ~after).sum())
+    won = int((after & ~before).sum())
+    n = len(before)
+    return Estimate(
+        (lost - won) / n, tango(lost, won, n, LEVEL), "Tango's paired score interval",
+        Fraction(lost - won, n), True, (lost + won) / n,
+    )  # fmt: skip
+
+
+def mean(values: Array, *, paired: bool = False) -> Estimate:
+    interval = paired_bootstrap(values, LEVEL)
+    return Estimate(
+        float(values.mean()), interval,
+        f"{'paired ' if paired else ''}percentile bootstrap",
+        None, interval.low < interval.high, float(values.var()),
+    )  # fmt: skip
+
+
+def set_estimate(value: float, interval: Interval, n: int) -> Estimate:
+    return Estimate(
+        value, interval, "percentile bootstrap of the set",
+        None, interval.low < interval.high, spread(interval, n),
+    )  # fmt: skip
+
+
+def spread(interval: Interval, n: int) -> float:
+    """The variance of one sample's part that an interval of this width stands for."""
+    half = (interval.high - interval.low) / 2
+    return float(n * (half / 1.6449) ** 2)

@@ -1,0 +1,76 @@
+"""Metrics of dense outputs: mean IoU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.labels import same_shape
+from pytest_edgegate.measures.metrics.estimates import (
+    LEVEL,
+    Estimate,
+    set_estimate,
+)
+from pytest_edgegate.stats.bootstrap import set_bootstrap
+from pytest_edgegate.stats.distances import top1
+
+VOID = 255
+"""The label of pixels that count for no class, as segmentation data sets have it."""
+
+
+class MeanIoU:
+    """Intersection over union, averaged over the classes that occur; label 255 is void."""
+
+    name = "miou"
+    key: str | None = "miou"
+    higher_is_better = True
+    bounded = True
+
+    def __init__(self, output: int | str | None = None) -> None:
+        self.output = output
+
+    def observe(self, output: Array, labels: Array) -> dict[str, Array]:
+        classes = top1(output) if output.ndim == labels.ndim + 1 else np.rint(output)
+        truth = same_shape(labels, classes).astype(np.int64).reshape(len(labels), -1)
+        guess = classes.astype(np.int64).reshape(len(labels), -1)
+        if truth.min() < 0 or truth.max() > VOID:
+            raise ConfigurationError(
+                f"miou: labels go from {truth.min()} to {truth.max()}",
+                "give class indices from 0 to 254; 255 is void",
+            )
+        rows = [_overlap(*pair) for pair in zip(truth, guess, strict=True)]
+        return {
+            "intersection": np.stack([row[0] for row in rows]),
+            "union": np.stack([row[1] for row in rows]),
+        }
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        value = self._value(evidence, slice(None))
+        interval = set_bootstrap(lambda drawn: self._value(evidence, drawn), evidence.n, LEVEL)
+        return set_estimate(value, interval, evidence.n)
+
+    def worse_by(self, reference: Evidence, artifact: Evidence) -> Estimate:
+        def difference(drawn: Any) -> float:
+            return self._value(reference, drawn) - self._value(artifact, drawn)
+
+        interval = set_bootstrap(difference, reference.n, LEVEL)
+        return set_estimate(difference(slice(None)), interval, reference.n)
+
+    @staticmethod
+    def _value(evidence: Evidence, drawn: Any) -> float:
+        union = evidence.arrays["union"][drawn].sum(axis=0)
+        shared = evidence.arrays["intersection"][drawn].sum(axis=0)
+        present = union > 0
+        return float((shared[present] / union[present]).mean()) if present.any() else float("nan")
+
+
+def _overlap(truth: Array, guess: Array) -> tuple[Array, Array]:
+    kept = truth != VOID
+    truth, guess = truth[kept], np.clip(guess[kept], 0, VOID)
+    shared = np.bincount(truth[truth == guess], minlength=VOID + 1)
+    union = np.bincount(truth, minlength=VOID + 1) + np.bincount(guess, minlength=VOID + 1) - shared
+    return shared.astype(np.int64), union.astype(np.int64)
