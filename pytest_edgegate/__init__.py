@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.core.errors import BudgetExceeded, EdgeGateError, EdgeGateWarning
     from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune
     from pytest_edgegate.core.verdict import Outcome, Verdict
-    from pytest_edgegate.measures.metrics import Metric
+    from pytest_edgegate.measures.metrics.own import Metric
 
 __all__ = [
     "PTQ",
@@ -34,7 +34,7 @@ _HOMES = {
     "core.errors": ("BudgetExceeded", "EdgeGateError", "EdgeGateWarning"),
     "core.recipe": ("PTQ", "QAT", "Cast", "Distill", "Prune"),
     "core.verdict": ("Outcome", "Verdict"),
-    "measures.metrics": ("Metric",),
+    "measures.metrics.own": ("Metric",),
 }
 
 

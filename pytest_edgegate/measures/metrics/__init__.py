@@ -24,17 +24,6 @@ __all__ = [
     "as_scoring",
 ]
 
-    "Auc",
-    "ErrorPerSample",
-    "Estimate",
-    "MeanIoU",
-    "Metric",
-    "OwnMetric",
-    "Scoring",
-    "TopN",
-    "as_scoring",
-]
-
 
 def as_scoring(given: object, *, indexable: bool) -> Scoring:
     """The user's ``edge_metric`` as a metric. Raises ConfigurationError, UnknownNameError."""
