@@ -1,1 +1,1 @@
-"""Formulas only: intervals, distances, and how many samples a proof takes."""
+"""Formulas of the gates: intervals, bootstraps, AUC, sample sizes and distances."""

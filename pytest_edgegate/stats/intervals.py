@@ -1,92 +1,102 @@
-"""Intervals for counts: one proportion, and the difference of two paired ones."""
+"""Intervals of shares: of one share, and of the difference of two on the same samples."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
+from math import sqrt
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A two-sided interval; ``level`` 0.9 makes each end a one-sided 95 % bound."""
+    """Ends of a two-sided interval, in the unit of the figure.
+
+    Each end alone is a bound of the one-sided level ``(1 + level) / 2``.
+    """
 
     low: float
     high: float
     level: float
 
 
+def check_level(level: float) -> None:
+    """Raises ValueError where *level* is no confidence level between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; give a share between 0 and 1, such as 0.9")
+
+
+def two_sided_z(level: float) -> float:
+    """The z with P(-z < Z < z) = *level* for a standard normal Z. Raises ValueError."""
+    from statistics import NormalDist
+
+    check_level(level)
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
 def tango(b: int, c: int, n: int, level: float = 0.9) -> Interval:
-    """Tango's score interval for the paired difference ``(b - c) / n``, within [-1, 1].
+    """Score interval of the drop (b - c) / n of two models on the same *n* samples.
 
-    ``b`` and ``c`` are the discordant counts among ``n`` pairs. The limits are the two l that solve
-    ``(b - c - n l) / sqrt(n (2 q + l (1 - l))) = +-z`` with q the restricted maximum likelihood
-    estimate of the second discordant probability. Source: Tango, Statistics in Medicine 17:891
-    (1998). Raises ValueError for counts that are negative or do not fit into n.
+    *b* counts the samples that only the first model has right, *c* those that only the second has
+    right. The limits are the two λ in [-1, 1] that solve ``(b - c - nλ) / sqrt(n (2q + λ(1 - λ)))
+    = ±z``, q being the maximum-likelihood share of *c* where the true drop is λ.
+
+    Source: T. Tango, Statistics in Medicine 17:891-908, 1998.
+
+    Raises ValueError for n < 1, negative counts, b + c > n, or a level outside (0, 1).
     """
-    if min(b, c) < 0 or n < 1 or b + c > n:
-        raise ValueError(f"b={b} and c={c} are not discordant counts among n={n} pairs")
-    z = _quantile(level)
-    estimate = (b - c) / n
-
-    def score(difference: float) -> float:
-        return _tango_score(b, c, n, difference)
-
-    # The score falls as the difference grows: z at the lower limit, -z at the upper one
-    low = -1.0 if estimate <= -1 else _root(lambda at: score(at) - z, -1.0, estimate)
-    high = 1.0 if estimate >= 1 else _root(lambda at: score(at) + z, estimate, 1.0)
-    return Interval(low, high, level)
+    b, c, n = int(b), int(c), int(n)
+    if n < 1:
+        raise ValueError(f"n is {n}; an interval needs at least one sample")
+    if b < 0 or c < 0 or b + c > n:
+        raise ValueError(f"b={b} and c={c} are no counts out of n={n} samples")
+    z = two_sided_z(level)
+    # Exchanging the models mirrors the problem, so one side's solver serves both
+    return Interval(-_tango_upper(c, b, n, z), _tango_upper(b, c, n, z), level)
 
 
-def clopper_pearson(successes: int, n: int, level: float = 0.9) -> Interval:
-    """The exact interval of a proportion. Source: Clopper and Pearson, Biometrika 26:404 (1934).
+def _tango_upper(b: int, c: int, n: int, z: float) -> float:
+    """Bisection, because importing scipy.optimize takes some 500 ms, and this well under 1 ms.
 
-    Raises ValueError for a count outside 0 to n.
+    The comparison is squared: the ratio itself is 0/0 at λ = 0 where b = c = 0, and at λ = 1.
     """
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes in {n} trials")
-    from scipy.special import betaincinv
-
-    tail = (1 - _checked(level)) / 2
-    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
-    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
-    return Interval(low, high, level)
-
-
-def _tango_score(b: int, c: int, n: int, difference: float) -> float:
-    q = _restricted(b, c, n, difference)
-    variance = n * (2 * q + difference * (1 - difference))
-    distance = b - c - n * difference
-    if variance <= 0:  # 0 / 0 at the stationary point b = c = difference = 0
-        return 0.0 if distance == 0 else math.copysign(math.inf, distance)
-    return distance / math.sqrt(variance)
-
-
-def _restricted(b: int, c: int, n: int, difference: float) -> float:
-    """The larger root of A q^2 + B q + C, kept above rounding's negative zeros."""
-    linear = -b - c + (2 * n - b + c) * difference
-    constant = -c * difference * (1 - difference)
-    inside = max(linear * linear - 8 * n * constant, 0.0)
-    return max((math.sqrt(inside) - linear) / (4 * n), 0.0, -difference)
-
-
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Bisection of a falling function. Infinite at the ends, which scipy's solvers refuse."""
-    for _ in range(80):
+    low, high = (b - c) / n, 1.0
+    for _ in range(60):  # halves a bracket of at most 2 down to the spacing of floats
         middle = (low + high) / 2
-        if function(middle) > 0:
+        if (b - c - n * middle) ** 2 < z * z * n * _tango_variance(b, c, n, middle):
             low = middle
         else:
             high = middle
-    return (low + high) / 2
+    return high
 
 
-def _quantile(level: float) -> float:
-    return NormalDist().inv_cdf((1 + _checked(level)) / 2)
+def _tango_variance(b: int, c: int, n: int, drop: float) -> float:
+    """n times the variance of the observed drop where the true one is *drop*: 2q + λ(1 - λ)."""
+    quadratic = 2 * n
+    linear = -b - c + (2 * n - b + c) * drop
+    constant = -c * drop * (1 - drop)
+    root = sqrt(max(linear * linear - 4 * quadratic * constant, 0.0))
+    return (root - linear) / quadratic + drop * (1 - drop)
 
 
-def _checked(level: float) -> float:
-    if not 0 < level < 1:
-        raise ValueError(f"a level lies between 0 and 1, not {level}")
-    return level
+def clopper_pearson(successes: int, n: int, level: float = 0.9) -> Interval:
+    """Exact interval of a share, from *successes* out of *n* samples.
+
+    The ends are quantiles of Beta(k, n - k + 1) and Beta(k + 1, n - k); 0 for no success and 1 for
+    nothing else.
+
+    Source: C. Clopper, E. Pearson, Biometrika 26:404-413, 1934.
+
+    Raises ValueError for n < 1, successes outside [0, n], or a level outside (0, 1).
+    """
+    successes, n = int(successes), int(n)
+    if n < 1:
+        raise ValueError(f"n is {n}; an interval needs at least one sample")
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes are no count out of n={n} samples")
+    check_level(level)
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    failures = n - successes
+    low = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
+    return Interval(low, high, level)

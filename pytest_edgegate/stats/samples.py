@@ -1,26 +1,35 @@
-"""How many samples a proof takes."""
+"""How many samples a verdict would have needed."""
 
 from __future__ import annotations
 
-import math
+from fractions import Fraction
+from math import ceil, isfinite
 
 
 def samples_to_prove(
     discordant_share: float, distance: float, alpha: float = 0.05, power: float = 0.8
 ) -> int:
-    """Samples that prove a figure to be within its budget, with the given power.
+    """Paired samples that prove, with chance *power*, that a drop is on its side of the budget.
 
-    ``n = (z_(1-alpha) + z_(1-power'))^2 psi / delta^2``: ``discordant_share`` psi is the variance
-    of one sample's contribution (for paired 0/1 scores the share of discordant samples),
-    ``distance`` delta how far the figure is from its budget. One-sided, normal approximation.
-    Raises ValueError for a distance of 0, a negative share, or levels outside (0, 1).
+    ``n = ceil((z(1 - alpha) + z(power))² ψ / δ²)``. ψ, *discordant_share*, is the share of samples
+    that just one of the models has right; for scores other than 0/1 it is the variance of the
+    per-sample differences, in the unit of δ², and may be over 1. δ, *distance*, is that of the
+    drop from the budget. *alpha* is one-sided.
+
+    Source: R. Connor, Biometrics 43:207-211, 1987, without its terms in δ².
+
+    Raises ValueError for a share or a distance that is not positive and finite (nothing discordant
+    says nothing, and at the budget no number is enough), or alpha or power outside (0, 1).
     """
+    if not (isfinite(discordant_share) and discordant_share > 0):
+        raise ValueError(f"discordant_share is {discordant_share}; give a positive number")
+    if not (isfinite(distance) and distance > 0):
+        raise ValueError(f"distance is {distance}; at the budget no number of samples is enough")
+    if not (0 < alpha < 1 and 0 < power < 1):
+        raise ValueError(f"alpha is {alpha} and power {power}; give shares between 0 and 1")
     from statistics import NormalDist
 
-    if distance == 0 or discordant_share < 0:
-        raise ValueError(f"no number of samples proves a distance of {distance}")
-    if not (0 < alpha < 1 and 0 < power < 1):
-        raise ValueError(f"alpha={alpha} and power={power} lie between 0 and 1")
-    normal = NormalDist()
-    reach = normal.inv_cdf(1 - alpha) + normal.inv_cdf(power)
-    return math.ceil(reach**2 * discordant_share / distance**2)
+    quantile = NormalDist().inv_cdf
+    factor = (quantile(1 - alpha) + quantile(power)) ** 2
+    # Fractions, because the square of a small distance is 0 as a float
+    return ceil(Fraction(factor) * Fraction(discordant_share) / Fraction(distance) ** 2)

@@ -17,6 +17,7 @@ from pytest_edgegate.measures.metrics.estimates import (
 )
 from pytest_edgegate.stats.auc import delong, delong_paired
 from pytest_edgegate.stats.distances import rank_of, top1
+from pytest_edgegate.stats.intervals import Interval
 
 
 class TopN:
@@ -66,21 +67,30 @@ class Auc:
     def observe(self, output: Array, labels: Array) -> dict[str, Array]:
         scores = positive_scores(output)
         indices = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] == 2 else labels
+        if not np.isin(indices, (0, 1)).all():
+            raise ConfigurationError(
+                f"auc reads the labels 0 and 1, and these go from {indices.min()} to {indices.max()}",
+                "give binary labels, or a Metric of your own for several classes",
+            )
         return {"score": scores, "positive": indices.reshape(-1) == 1}
 
     def estimate(self, evidence: Evidence) -> Estimate:
         self._both_classes(evidence)
         value, interval = delong(evidence.arrays["score"], evidence.arrays["positive"], LEVEL)
-        return Estimate(value, interval, "DeLong's interval", spread=spread(interval, evidence.n))
+        return self._estimate(value, interval, "DeLong's interval", evidence.n)
 
     def worse_by(self, reference: Evidence, artifact: Evidence) -> Estimate:
         self._both_classes(reference)
         positives = reference.arrays["positive"]
         scores = (reference.arrays["score"], artifact.arrays["score"])
         value, interval = delong_paired(*scores, positives, LEVEL)
-        same = np.array_equal(*scores)
-        each = spread(interval, reference.n)
-        return Estimate(value, interval, "DeLong's paired interval", None, not same, each)
+        return self._estimate(value, interval, "DeLong's paired interval", reference.n)
+
+    @staticmethod
+    def _estimate(value: float, interval: Interval, method: str, n: int) -> Estimate:
+        """Perfect separation gives an interval of no width, which proves nothing."""
+        provable = interval.low < interval.high
+        return Estimate(value, interval, method, None, provable, spread(interval, n))
 
     def _both_classes(self, evidence: Evidence) -> None:
         count = int(evidence.arrays["positive"].sum())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import Evidence
-from pytest_edgegate.stats.bootstrap import paired_bootstrap
+from pytest_edgegate.stats.bootstrap import paired_bootstrap, set_bootstrap
 from pytest_edgegate.stats.intervals import Interval, clopper_pearson, tango
 
 LEVEL = 0.9
@@ -73,6 +74,15 @@ def mean(values: Array, *, paired: bool = False) -> Estimate:
         f"{'paired ' if paired else ''}percentile bootstrap",
         None, interval.low < interval.high, float(values.var()),
     )  # fmt: skip
+
+
+def set_interval(statistic: Callable[[Any], float], n: int) -> Interval:
+    """The bootstrap interval of a whole-set statistic; NaN ends, which prove nothing, where most
+    resamples have no value."""
+    try:
+        return set_bootstrap(statistic, n, LEVEL)
+    except ValueError:
+        return Interval(float("nan"), float("nan"), LEVEL)
 
 
 def set_estimate(value: float, interval: Interval, n: int) -> Estimate:

@@ -12,14 +12,13 @@ from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics.estimates import (
-    LEVEL,
     Estimate,
     mean,
     paired_share,
     set_estimate,
+    set_interval,
     share,
 )
-from pytest_edgegate.stats.bootstrap import set_bootstrap
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class OwnMetric:
     def estimate(self, evidence: Evidence) -> Estimate:
         if not self._per_sample:
             value = self._whole(evidence, slice(None))
-            interval = set_bootstrap(lambda drawn: self._whole(evidence, drawn), evidence.n, LEVEL)
+            interval = set_interval(lambda drawn: self._whole(evidence, drawn), evidence.n)
             return set_estimate(value, interval, evidence.n)
         scores = self._of(evidence)
         if scores.dtype == bool:
@@ -83,7 +82,7 @@ class OwnMetric:
             def difference(drawn: Any) -> float:
                 return sign * (self._whole(reference, drawn) - self._whole(artifact, drawn))
 
-            interval = set_bootstrap(difference, reference.n, LEVEL)
+            interval = set_interval(difference, reference.n)
             return set_estimate(difference(slice(None)), interval, reference.n)
         before, after = self._of(reference), self._of(artifact)
         if before.dtype == after.dtype == bool:

@@ -11,11 +11,10 @@ from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.labels import same_shape
 from pytest_edgegate.measures.metrics.estimates import (
-    LEVEL,
     Estimate,
     set_estimate,
+    set_interval,
 )
-from pytest_edgegate.stats.bootstrap import set_bootstrap
 from pytest_edgegate.stats.distances import top1
 
 VOID = 255
@@ -50,14 +49,14 @@ class MeanIoU:
 
     def estimate(self, evidence: Evidence) -> Estimate:
         value = self._value(evidence, slice(None))
-        interval = set_bootstrap(lambda drawn: self._value(evidence, drawn), evidence.n, LEVEL)
+        interval = set_interval(lambda drawn: self._value(evidence, drawn), evidence.n)
         return set_estimate(value, interval, evidence.n)
 
     def worse_by(self, reference: Evidence, artifact: Evidence) -> Estimate:
         def difference(drawn: Any) -> float:
             return self._value(reference, drawn) - self._value(artifact, drawn)
 
-        interval = set_bootstrap(difference, reference.n, LEVEL)
+        interval = set_interval(difference, reference.n)
         return set_estimate(difference(slice(None)), interval, reference.n)
 
     @staticmethod
