@@ -99,12 +99,13 @@ def _measurement(
     metric: str, estimate: Estimate, artifact: Evidence, explanation: _Explanation
 ) -> Measurement:
     finite = np.isfinite(estimate.value)
+    known = bool(np.isfinite((estimate.interval.low, estimate.interval.high)).all())
     return Measurement(
         metric,
         estimate.value,
         artifact.source,
-        low=estimate.interval.low,
-        high=estimate.interval.high,
+        low=estimate.interval.low if known else None,
+        high=estimate.interval.high if known else None,
         level=estimate.interval.level,
         n=artifact.n,
         n_total=artifact.n,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -57,10 +57,11 @@ def host() -> Target:
 
 
 def _layers(keras: ModuleType, image: Any) -> Any:
-    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(image)
-    x = keras.layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
-    x = keras.layers.Flatten(name="flat")(x)
-    return keras.layers.Dense(3, activation="softmax", name="scores")(x)
+    layers, some = keras.layers, {"bias_initializer": "random_normal"}
+    x = layers.Conv2D(4, 3, activation="relu", name="conv", **some)(image)
+    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise", **some)(x)
+    x = layers.Flatten(name="flat")(x)
+    return layers.Dense(3, activation="softmax", name="scores", **some)(x)
 
 
 @pytest.fixture(scope="session")
@@ -175,7 +176,7 @@ def models(
 
 
 @pytest.fixture
-def from_function(tf: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Path]]:
+def from_function(tf: ModuleType, tmp_path: Path) -> Callable[..., Path]:
     """Writes a .tflite file of a function over tensors, past the transform under test."""
 
     def write(function: Callable[..., Any], *shapes: tuple[int | None, ...]) -> Path:
@@ -187,4 +188,4 @@ def from_function(tf: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Path
             path.write_bytes(converter.convert())
         return path
 
-    yield write
+    return write

@@ -69,7 +69,8 @@ class Auc:
         indices = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] == 2 else labels
         if not np.isin(indices, (0, 1)).all():
             raise ConfigurationError(
-                f"auc reads the labels 0 and 1, and these go from {indices.min()} to {indices.max()}",
+                f"auc reads the labels 0 and 1, and these go from {indices.min()} "
+                f"to {indices.max()}",
                 "give binary labels, or a Metric of your own for several classes",
             )
         return {"score": scores, "positive": indices.reshape(-1) == 1}

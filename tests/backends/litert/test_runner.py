@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pytest_edgegate import PTQ
 from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK, LiteRTRuntime
+from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.measures.metrics import TopN
 
@@ -29,11 +33,11 @@ def plain_loop(path: Path, samples: Array, resolver: str) -> tuple[Array, Array]
     interpreter.allocate_tensors()
     [given], [result] = interpreter.get_input_details(), interpreter.get_output_details()
     raw = []
+    if given["dtype"] != np.float32:
+        scale, zero = given["quantization"]
+        limits = np.iinfo(given["dtype"])
+        samples = np.clip(np.rint(samples / np.float32(scale) + zero), limits.min, limits.max)
     for sample in samples:
-        if given["dtype"] != np.float32:
-            scale, zero = given["quantization"]
-            limits = np.iinfo(given["dtype"])
-            sample = np.clip(np.rint(sample / np.float32(scale) + zero), limits.min, limits.max)
         interpreter.set_tensor(given["index"], sample[None].astype(given["dtype"]))
         interpreter.invoke()
         raw.append(interpreter.get_tensor(result["index"])[0])
@@ -142,14 +146,38 @@ def test_of_equal_scores_the_lowest_index_wins(
 def test_equal_integer_scores(
     keras: Any, convert: Any, coral: Any, data: Any, samples: Array, runtime: LiteRTRuntime
 ) -> None:
-    from pytest_edgegate import PTQ
-
     image = keras.Input((6, 6, 2))
     flat = keras.layers.Flatten()(image)
-    dense = keras.layers.Dense(4, kernel_initializer="zeros", activation="softmax")
+    dense = keras.layers.Dense(4, kernel_initializer="ones", activation="softmax")
     path = convert(keras.Model(image, dense(flat)), PTQ(), coral, data)
     with runtime.open(path) as runner:
         [scores] = runner.infer((samples,))
     figures = TopN(1).observe(scores, np.full(len(samples), 1))
     assert (figures["predicted"] == 0).all()
     assert (figures["rank"] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["XNNPACK", "REFERENCE"])
+def test_logits_that_collapsed_do_not_end_the_process(
+    files: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    """A last layer of zeros gets a scale of 8e-9, which a CHECK in native code may not survive."""
+    model = unpack(files["uint8"])
+    codes = [each.builtinCode for each in model.operatorCodes]
+    softmax = codes.index(import_schema().BuiltinOperator.SOFTMAX)
+    graph = model.subgraphs[0]
+    [operator] = [each for each in graph.operators if each.opcodeIndex == softmax]
+    graph.tensors[operator.inputs[0]].quantization.scale = np.array([8e-9], np.float32)
+    path = tmp_path / "collapsed.tflite"
+    path.write_bytes(pack(model))
+    program = f"""
+from pathlib import Path
+from pytest_edgegate.backends.litert.runtime import {name}
+from pytest_edgegate.core.errors import EdgeGateError
+try:
+    {name}.open(Path({str(path)!r}))
+except EdgeGateError:
+    pass
+"""
+    ran = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert ran.returncode == 0
