@@ -8,6 +8,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.gate import GATE_KEY, ItemGate
 from pytest_edgegate.settings.markers import Markers, read_markers
+from pytest_edgegate.settings.options import MARKERS
 from pytest_edgegate.state import session_of
 
 
@@ -53,6 +54,11 @@ def target_name(item: pytest.Item) -> str | None:
 def judge_item(item: pytest.Item) -> None:
     """Judges a test whose body has passed. Raises BudgetExceeded or an EdgeGateError."""
     if GATE_KEY not in item.stash and target_name(item) is None:
+        if any(item.get_closest_marker(name) for name in MARKERS if name != "edge"):
+            raise ConfigurationError(
+                "an edge marker on something that can't be run for each target gates nothing",
+                "use a function or a plain class",
+            )
         return  # a test that the user marked "edge" and that is none of ours
     gate = gate_of(item)
     if gate.session.settings.explain:

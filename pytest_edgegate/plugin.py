@@ -76,7 +76,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if "edge_target" in getattr(item, "fixturenames", ()):
+    asks = any(mark.name in MARKERS for mark in item.iter_markers())
+    if asks or "edge_target" in getattr(item, "fixturenames", ()):
         item.add_marker("edge")
 
 

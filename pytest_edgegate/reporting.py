@@ -16,7 +16,7 @@ from pytest_edgegate.settings.options import Settings
 
 _OWN_PACKAGES = ("pytest-edgegate", "pytest", "numpy", "scipy")
 
-Rows = Sequence[tuple[dict[str, Any], list[str]]]
+Rows = Sequence[tuple[dict[str, Any], list[str], str]]
 
 
 def clean_text(error: BaseException, config: pytest.Config) -> str:
@@ -40,7 +40,7 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         report.edge_plan = _plan_lines(gate)  # type: ignore[attr-defined]
         return
     report.edge_verdicts = [  # type: ignore[attr-defined]
-        (each.as_dict(), row(each)) for each in gate.verdicts
+        (each.as_dict(), row(each), each.note) for each in gate.verdicts
     ]
     item.user_properties += properties(gate.verdicts)  # JUnit reads them off the teardown report
 
@@ -59,7 +59,7 @@ def print_summary(
                 terminal.line(f"  {line}")
         return
     title, lines = summary(verdicts, verbose=terminal.config.getoption("verbose") > 0)
-    red = any(is_red(each) for each, _ in verdicts)
+    red = any(is_red(each) for each, *_ in verdicts)
     terminal.section(title, red=red, green=not red)
     for line in lines:
         terminal.line(line)
@@ -69,7 +69,7 @@ def write_reports(
     config: pytest.Config, settings: Settings, registry: Registry, verdicts: Rows
 ) -> None:
     """The hook pytest_edgegate_report, and the files that were asked for. Raises StorageError."""
-    plain = [each for each, _ in verdicts]
+    plain = [each for each, *_ in verdicts]
     config.hook.pytest_edgegate_report(verdicts=plain)
     if settings.report_json is not None:
         reporter = registry.get("reporter", "json")

@@ -22,7 +22,7 @@ class RunState:
         self.registry = Registry()
         config.hook.pytest_edgegate_register.call_historic(kwargs={"registry": self.registry})
         self.settings = Settings.from_config(config, self.registry)
-        self.verdicts: list[tuple[dict[str, Any], list[str]]] = []
+        self.verdicts: list[tuple[dict[str, Any], list[str], str]] = []
         self.plans: list[tuple[str, list[str]]] = []
         self._fault = ""
         self._session: EdgeSession | None = None

@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from pytest_edgegate.reports.table import HEADINGS, table
 
-Rows = Sequence[tuple[Mapping[str, Any], Sequence[str]]]
+Row = tuple[Mapping[str, Any], Sequence[str], str]
+"""A verdict of schema 1, its cells, and its note."""
 
 MANY = 60
 """Above this many verdicts only those that are not plain passes are shown, unless -v is given."""
 
 
-def summary(rows: Rows, *, verbose: bool) -> tuple[str, list[str]]:
-    """(title, lines) from (verdict of schema 1, its cells) pairs."""
-    red = [each for each, _ in rows if is_red(each)]
-    allowed = [each for each, _ in rows if each["allowed"]]
+def summary(rows: Sequence[Row], *, verbose: bool) -> tuple[str, list[str]]:
+    """(title, lines) of a run's verdicts."""
+    red = [row for row in rows if is_red(row[0])]
+    allowed = [row for row in rows if row[0]["allowed"]]
     title = f"edge gate: {_count(len(rows), 'verdict')}, {len(red)} red"
     if allowed:
         title += f", {len(allowed)} allowed"
-    shown = [pair for pair in rows if verbose or not _is_dull(pair[0], len(rows))]
-    lines = _grouped(shown)
+    shown = [row for row in rows if verbose or not _is_dull(row, len(rows))]
+    lines = _grouped(rows, shown)
     hidden = len(rows) - len(shown)
     if hidden:
         lines.append(f"({_count(hidden, 'passing verdict')} not shown: -v shows all)")
     return title, lines
 
 
-def _grouped(shown: Rows) -> list[str]:
-    """One table, its rows under the tests that they are of, notes under their rows."""
-    heading, *cells = table(HEADINGS, [line for _, line in shown], "  ") or [""]
+def _grouped(rows: Sequence[Row], shown: Sequence[Row]) -> list[str]:
+    """One table, its rows under the tests that they are of, then what is to be noted of each."""
+    heading, *cells = table(HEADINGS, [row[1] for row in shown], "  ")
+    by_row = {id(row): cell for row, cell in zip(shown, cells, strict=True)}
     lines = [heading] if cells else []
-    last = ""
-    for (verdict, _), cell in zip(shown, cells, strict=True):
-        if verdict["test"] != last:
-            last = verdict["test"]
-            lines.append(last)
-        lines.append(cell)
-        if _says_more(verdict):
-            lines.append(f"    {verdict['reason']}")
+    for test, own in groupby(rows, key=lambda row: str(row[0]["test"])):
+        told = list(own)
+        told_lines = [by_row[id(row)] for row in told if id(row) in by_row]
+        told_lines += dict.fromkeys(note for row in told if (note := _note(row)))
+        lines += [test, *told_lines] if told_lines else []
     return lines
 
 
@@ -47,20 +47,20 @@ def is_red(verdict: Mapping[str, Any]) -> bool:
     return verdict["outcome"] != "pass" and not verdict["allowed"]
 
 
-def _is_dull(verdict: Mapping[str, Any], count: int) -> bool:
-    if verdict["outcome"] != "pass" or not verdict["proven"]:
+def _is_dull(row: Row, count: int) -> bool:
+    verdict, _, note = row
+    if verdict["outcome"] != "pass" or not verdict["proven"] or "no budgets" in note:
         return False
-    noteworthy = "no budgets" in verdict["reason"]
-    return (verdict["budget"]["metric"] == "contract" and not noteworthy) or count > MANY
+    return verdict["budget"]["metric"] == "contract" or count > MANY
 
 
-def _says_more(verdict: Mapping[str, Any]) -> bool:
-    """Notes under the table: what is allowed, unproven, unbudgeted or completed for the user."""
-    return bool(
-        verdict["allowed"]
-        or (verdict["outcome"] == "pass" and not verdict["proven"])
-        or (verdict["budget"]["metric"] == "contract" and "no budgets" in verdict["reason"])
-    )
+def _note(row: Row) -> str:
+    """What is allowed is always listed with its reason; of the others what is worth a note."""
+    verdict, _, note = row
+    text = verdict["reason"] if verdict["allowed"] else "" if is_red(verdict) else note
+    metric = verdict["budget"]["metric"]
+    about = "" if metric == "contract" else f"{metric}: "
+    return f"    {about}{text}" if text else ""
 
 
 def _count(count: int, word: str) -> str:

@@ -151,8 +151,8 @@ class ArtifactContext:
         share = float(seen.arrays["agreement"].mean())
         below = "" if share >= 0.99 else ", below the usual 0.99"
         return (
-            f"parity shown, not gated: agreement {share:.3f}{below} on {seen.n} samples in "
-            f"{' and '.join(self._runtimes)}"
+            f"parity, not gated: agreement {share:.3f}{below} on {seen.n} samples "
+            f"({', '.join(self._runtimes)})"
         )
 
     def probe(self) -> str:
