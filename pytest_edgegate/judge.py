@@ -52,7 +52,8 @@ def _passes(held: bool, proof: bool | None, policy: str) -> bool:
 
 def _holds(finding: Measurement, budget: Budget) -> bool:
     """The exact comparison: counts as a fraction, limits as the decimal that was written."""
-    value = Fraction(finding.value) if finding.exact is None else finding.exact
+    # repr is the shortest decimal that reads back as this float: 0.99 is then no less than 0.99
+    value = Fraction(repr(float(finding.value))) if finding.exact is None else finding.exact
     limit = Fraction(str(budget.limit))
     return value <= limit if direction_of(finding, budget) == "at most" else value >= limit
 
@@ -73,10 +74,9 @@ def _reason(finding: Measurement, budget: Budget, held: bool) -> str:
         return _contract_reason(finding, held)
     at_most = direction_of(finding, budget) == "at most"
     sign = ("<=" if held else ">") if at_most else (">=" if held else "<")
-    # The counts decide; a value that rounds to its limit is spelt with the digits that tell
     value, limit = spell_value(metric, finding.value), spell_value(metric, budget.limit)
-    if not held and value == limit:
-        value = repr(finding.value)
+    if not held and value == limit:  # rounded alike: spell the digits that tell them apart
+        value, limit = repr(float(finding.value)), repr(budget.limit)
     return f"{metric} {value} {sign} {limit}"
 
 

@@ -36,11 +36,11 @@ def held_native_output() -> Iterator[NativeOutput]:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    log = logging.getLogger("absl")
     with (
         tempfile.TemporaryFile() as kept,
         warnings.catch_warnings(action="ignore"),
-        _silenced(log),
+        _silenced(logging.getLogger("absl")),
+        _silenced(logging.getLogger("tensorflow")),
     ):
         saved = [(number, os.dup(number)) for number in (1, 2)]
         try:

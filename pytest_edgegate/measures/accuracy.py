@@ -150,16 +150,12 @@ def _explain(context: MeasureContext, reference: Evidence) -> _Explanation:
         _first_flips(labels, reference, artifact, flipped),
     )
     by_ranges = _by_ranges(context, details)
-    return (
-        by_ranges if by_ranges.cause else replace(by_ranges, cause=_confusion(reference, artifact))
-    )
+    return by_ranges if by_ranges.cause else _by_confusion(details, reference, artifact)
 
 
 def _by_ranges(context: MeasureContext, details: tuple[str, ...] = ()) -> _Explanation:
     note = context.range_note()
-    remedy = (
-        "give the calibration samples the preprocessing of the evaluation samples" if note else ""
-    )
+    remedy = "give calibration and evaluation samples the same preprocessing" if note else ""
     return _Explanation(details, note, remedy)
 
 
@@ -198,15 +194,18 @@ def _first_flips(
     return f"first of {len(flipped)} samples that flipped: {', '.join(parts)}"
 
 
-def _confusion(reference: Evidence, artifact: Evidence) -> str:
+def _by_confusion(
+    details: tuple[str, ...], reference: Evidence, artifact: Evidence
+) -> _Explanation:
     """Two shapes of damage that the predictions alone give away."""
     before, after = reference.arrays["predicted"], artifact.arrays["predicted"]
     counts = np.bincount(after)
     if counts.max() > 0.8 * len(after) and np.bincount(before).max() < 0.6 * len(before):
-        return (
-            f"the artifact answers class {counts.argmax()} on {counts.max()} of {len(after)} "
-            "samples: its outputs have collapsed (a broken scale, a saturated layer, or "
-            "calibration on data unlike this)"
+        return _Explanation(
+            details,
+            f"the outputs have collapsed: the artifact answers class {counts.argmax()} on "
+            f"{counts.max()} of {len(after)} samples",
+            "look for a broken scale or a saturated layer, and at what it was calibrated on",
         )
     pairs = [
         (int(each), int(np.bincount(after[before == each]).argmax())) for each in np.unique(before)
@@ -216,5 +215,8 @@ def _confusion(reference: Evidence, artifact: Evidence) -> str:
     agree = sum(int((after[before == each] == image).sum()) for each, image in pairs) / len(after)
     if len(moved) >= 2 and len(images) == len(pairs) and agree > 0.5:
         shown = ", ".join(f"{each} -> {image}" for each, image in moved[:4])
-        return f"the classes look permuted ({shown}): compare the order of the outputs"
-    return ""
+        return _Explanation(
+            details, f"the classes look permuted: {shown}",
+            "compare the order of the outputs with the one that the labels have",
+        )  # fmt: skip
+    return _Explanation(details)

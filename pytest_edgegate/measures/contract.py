@@ -162,6 +162,8 @@ def _cause(offenders: list[str]) -> str:
 
 
 def _remedy(offenders: list[str], target: Target) -> str:
+    if any(each.startswith("output") and ": int64" in each for each in offenders):
+        return "end the model in its scores, and take the class of the highest one on the CPU"
     if any(each.startswith(("input", "output")) for each in offenders):
         wanted = target.default_io
         return (

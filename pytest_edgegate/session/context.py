@@ -15,6 +15,7 @@ from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     ConfigurationError,
     EdgeGateWarning,
+    InferenceError,
     UnsupportedError,
 )
 from pytest_edgegate.core.measurement import NotMeasured
@@ -145,7 +146,10 @@ class ArtifactContext:
         """The agreement of some samples, for the report when no budget asks for it."""
         if not self._subject.has_data or self._dataset.split("evaluation") is None:
             return ""
-        seen = self.parity(SHOWN)
+        try:
+            seen = self.parity(SHOWN)
+        except InferenceError as error:
+            return f"parity, not gated: {error.message}"
         if isinstance(seen, NotMeasured) or np.isnan(seen.arrays["agreement"]).any():
             return ""
         share = float(seen.arrays["agreement"].mean())
@@ -166,35 +170,25 @@ class ArtifactContext:
         return "one inference gives NaN or Inf" if bad else ""
 
     def range_note(self) -> str:
-        given = self.artifact.provenance.get("calibration_range")
-        evaluation = self._dataset.split("evaluation")
-        if given is None or not isinstance(evaluation, ArraySplit):
-            return self._input_note()
-        low, high = value_range(evaluation.inputs)
-        span, own = given[1] - given[0], high - low
-        if own <= 0 or 0.5 <= span / own <= 2:
-            return ""
-        return (
-            f"the calibration samples go from {given[0]:.4g} to {given[1]:.4g}, the evaluation "
-            f"samples from {low:.4g} to {high:.4g}"
-        )
-
-    def _input_note(self) -> str:
-        """For a file of unknown making: whether its input covers what it is fed."""
+        """How the evaluation samples lie apart from what the artifact was made for, or nothing."""
         evaluation = self._dataset.split("evaluation")
         if not isinstance(evaluation, ArraySplit):
             return ""
-        tensors = self.description().inputs
-        if len(tensors) != 1 or not tensors[0].scales or tensors[0].dtype not in ("int8", "uint8"):
-            return ""
-        low, high = real_range(tensors[0])
-        least, most = value_range(evaluation.inputs)
-        span, own = high - low, most - least
-        if own <= 0 or (0.5 <= span / own <= 2):
+        own = value_range(evaluation.inputs)
+        given = self.artifact.provenance.get("calibration_range")
+        made_for = "the calibration samples go from"
+        if given is None:  # a file of unknown making: its input tells what it was calibrated for
+            tensors = self.description().inputs
+            if len(tensors) != 1 or tensors[0].dtype not in ("int8", "uint8"):
+                return ""
+            if not tensors[0].scales:
+                return ""
+            given, made_for = real_range(tensors[0]), "the file's input stands for"
+        if _alike(given, own):
             return ""
         return (
-            f"the file's input stands for {low:.4g} to {high:.4g}, the evaluation samples go from "
-            f"{least:.4g} to {most:.4g}"
+            f"{made_for} {given[0]:.4g} to {given[1]:.4g}, the evaluation samples from "
+            f"{own[0]:.4g} to {own[1]:.4g}"
         )
 
     def _check_reference(self, seen: Evidence) -> None:
@@ -206,6 +200,13 @@ class ArtifactContext:
         if seen.n >= _FEW:
             raise ConfigurationError(*fault)
         warnings.warn(f"{fault[0]}; {fault[1]}", EdgeGateWarning, stacklevel=2)
+
+
+def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two ranges overlap by at least half of the wider one."""
+    wider = max(one[1] - one[0], other[1] - other[0])
+    shared = min(one[1], other[1]) - max(one[0], other[0])
+    return wider <= 0 or shared >= wider / 2
 
 
 def _mid_range(tensor: TensorInfo) -> Array:

@@ -23,7 +23,6 @@ from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.settings.options import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
-BUDGETS = (Budget("accuracy_drop", 0.01), Budget("parity_agreement", 0.99))
 CAMERA = """
 [tool.edgegate.targets.uint8-camera]
 from = "coral"
@@ -72,7 +71,7 @@ class Gate:
         return self.session.float_export(self.subject, coral, "litert").path
 
     def judge(
-        self, given: Artifact | Path, budgets: tuple[Budget, ...] = BUDGETS, target: str = "coral"
+        self, given: Artifact | Path, budgets: tuple[Budget, ...], target: str = "coral"
     ) -> Judged:
         """A file as another pipeline's, an artifact with what the gate knows of its making."""
         board = self.session.target(target)

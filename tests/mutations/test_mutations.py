@@ -16,7 +16,8 @@ from pytest_edgegate.core.budget import Budget
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
-QUICK = (Budget("accuracy_drop", 0.01),)
+BUDGETS = (Budget("accuracy_drop", 0.01), Budget("parity_agreement", 0.99))
+QUICK = BUDGETS[:1]
 """Without parity, whose reference kernels take most of the time."""
 DENSE = "probabilities_1/MatMul"
 POINTWISE = "widen_pointwise"
@@ -131,7 +132,7 @@ def _accuracy(fault: Callable[[Any], None], *says: str) -> Mutation:
 
 COLLAPSED = "its outputs have collapsed"
 MUTATIONS = (
-    _accuracy(shift_input_zero_point, COLLAPSED),
+    _accuracy(shift_input_zero_point, "probably: "),
     _accuracy(shrink_input_scale, "the file's input stands for 0 to 0.25"),
     _accuracy(disagree_on_input_scale),
     _accuracy(saturate_output),
@@ -147,17 +148,19 @@ MUTATIONS = (
     _accuracy(remove_activation),
 )
 
+IN_BOTH_RUNTIMES = (shift_input_zero_point, scale_weights, swap_two_classes)
+
 
 def test_the_healthy_artifact_is_green(gate: Any) -> None:
-    judged = gate.judge(gate.healthy)
+    judged = gate.judge(gate.healthy, BUDGETS)
     assert judged.red == set()
     assert judged.verdicts.keys() == {"contract", "accuracy_drop", "parity_agreement"}
     assert judged.verdicts["accuracy_drop"].measured.n == 1000
 
 
 def test_taken_apart_and_put_together_it_is_the_same_model(gate: Any, damaged: Any) -> None:
-    judged = gate.judge(damaged(lambda surgery: None))
-    healthy = gate.judge(gate.healthy)
+    judged = gate.judge(damaged(lambda surgery: None), BUDGETS)
+    healthy = gate.judge(gate.healthy, BUDGETS)
     assert judged.red == set()
     for metric, verdict in judged.verdicts.items():
         assert verdict.measured.value == healthy.verdicts[metric].measured.value
@@ -165,7 +168,9 @@ def test_taken_apart_and_put_together_it_is_the_same_model(gate: Any, damaged: A
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda each: each.fault.__name__)
 def test_a_damaged_artifact_is_red(gate: Any, damaged: Any, mutation: Mutation) -> None:
-    judged = gate.judge(damaged(mutation.fault))
+    """Parity is none of its business: both runtimes may agree on a wrong answer, or not."""
+    budgets = BUDGETS if mutation.fault in IN_BOTH_RUNTIMES else QUICK
+    judged = gate.judge(damaged(mutation.fault), budgets)
     assert judged.red - {"parity_agreement"} == mutation.red
     for words in (*mutation.says, "classes that lost most:", "samples that flipped: #", "next: "):
         assert words in judged.text

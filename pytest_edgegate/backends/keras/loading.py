@@ -17,7 +17,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
 
-_BUILT_IN = ("keras", "tf_keras", "tensorflow.keras", "builtins", "tensorflow")
+_BUILT_IN = ("keras", "tf_keras", "tensorflow", "builtins")
 
 
 def load_file(path: Path) -> LoadedModel:
@@ -53,7 +53,7 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
             f"{type(model).__name__} has no fixed inputs: it is a subclassed or unbuilt model",
             "build it as a Functional or Sequential model with an Input, or give a SavedModel",
         )
-    structure = model.input
+    structure = _input_structure(model)
 
     def function(*tensors: Any) -> Sequence[Any]:
         arguments = tf.nest.pack_sequence_as(structure, list(tensors))
@@ -65,6 +65,14 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
     )
     names = getattr(model, "output_names", None) or [each.name for each in model.outputs]
     return LoadedModel(function, inputs, tuple(map(str, names)), model, notes)
+
+
+def _input_structure(model: Any) -> Any:
+    """The inputs as the model was built with them: a tensor, a list or a dict."""
+    try:
+        return model.input
+    except AttributeError:  # a Sequential of Keras 3 that was built and never called
+        return model.inputs[0] if len(model.inputs) == 1 else list(model.inputs)
 
 
 def load_saved_model(folder: Path) -> LoadedModel:
@@ -127,7 +135,10 @@ def h5_config(path: Path) -> Any:
             f"{path.name} holds weights but no model",
             "save the whole model with model.save('model.keras'), not only its weights",
         )
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise _unreadable(path, error) from error
 
 
 def _foreign(config: Any) -> Iterator[str]:
@@ -135,7 +146,7 @@ def _foreign(config: Any) -> Iterator[str]:
         name = config.get("class_name")
         module = config.get("module")
         if name in ("Lambda", "__lambda__", "TFOpLambda") or (
-            isinstance(module, str) and not module.split(".")[0].startswith(_BUILT_IN)
+            isinstance(module, str) and module.split(".")[0] not in _BUILT_IN
         ):
             yield str(name)
         for value in config.values():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -37,7 +38,7 @@ class KerasToLiteRT:
     ``from_keras_model``, and no SHAPE, STRIDED_SLICE or PACK of a dynamic batch in the graph.
     """
 
-    version = 1
+    version = 2
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     moves = tuple(
         Move((source, "float32"), step, ("litert", dtype))
@@ -76,6 +77,8 @@ class KerasToLiteRT:
             except Exception as error:  # the converter raises many kinds of its own
                 raise _conversion_error(model, error, printed.errors()) from error
         main.write_bytes(content)
+        if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
+            main.write_bytes(in_order(main, loaded))
         return Produced(main, (main,), loaded.notes)
 
 
@@ -112,13 +115,13 @@ def _full_integer(
 ) -> None:
     samples = data.calibration(step.samples)
 
-    def representative() -> Iterator[list[Array]]:
+    def representative() -> Iterator[dict[str, Array]]:
         for sample in samples:
             arrays = arrange(sample, samples.names, loaded.inputs, "calibration")
-            yield [
-                np.ascontiguousarray(array, dtype=each.dtype)
+            yield {
+                each.name: np.ascontiguousarray(array, dtype=each.dtype)
                 for array, each in zip(arrays, loaded.inputs, strict=True)
-            ]
+            }
 
     next(representative())  # data that does not fit is told before the converter starts
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -131,6 +134,25 @@ def _full_integer(
     converter._experimental_disable_per_channel_quantization_for_dense_layers = (
         not target.per_channel_dense
     )
+
+
+def in_order(path: Path, loaded: LoadedModel) -> bytes:
+    """The file with its inputs and outputs in the model's order, the outputs under its names.
+
+    The converter orders them as it likes; its signature tells which is which.
+    """
+    model = unpack(path)
+    graph, signature = model.subgraphs[0], model.signatureDefs[0]
+    inputs = {each.name.decode(): each.tensorIndex for each in signature.inputs}
+    outputs = {each.name.decode(): each.tensorIndex for each in signature.outputs}
+    ordered = [outputs[f"output_{index}"] for index in range(len(loaded.outputs))]
+    # The packer writes whatever integers it gets byte by byte: they have to be 32 bits wide
+    graph.inputs = np.array([inputs[each.name] for each in loaded.inputs], np.int32)
+    graph.outputs = np.array(ordered, np.int32)
+    if len(set(ordered)) == len(ordered):
+        for index, name in zip(ordered, loaded.outputs, strict=True):
+            graph.tensors[index].name = name
+    return pack(model)
 
 
 def _conversion_error(model: SourceModel, error: Exception, printed: str) -> EdgeGateError:

@@ -16,6 +16,7 @@ _BIAS_AT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPO
 """Where an operator takes its bias: an int32 constant that is a parameter."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
 _OPTIONS = {
+    "beta": "beta",
     "fusedActivationFunction": "fused_activation",
     "dilationWFactor": "dilation_w",
     "dilationHFactor": "dilation_h",

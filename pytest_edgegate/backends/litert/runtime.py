@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import damaged
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.description import TensorInfo
@@ -46,6 +47,8 @@ class LiteRTRunner:
         except ImportError as error:
             raise BackendUnavailableError("ai-edge-litert", "a .tflite file", "coral") from error
         self._path = path
+        if resolver == "BUILTIN_REF":
+            _refuse_what_aborts(path)
         with held_native_output() as printed:
             try:
                 self._interpreter: Any = litert.Interpreter(
@@ -55,13 +58,19 @@ class LiteRTRunner:
                 )
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError, OSError, MemoryError) as error:
-                reason = f"{error} {printed.errors()}".strip().replace("\n", " ")
-                raise damaged(path, reason) from error
+                raise _not_opened(path, f"{error} {printed.errors()}") from error
         self._input_details = self._interpreter.get_input_details()
         self._output_details = self._interpreter.get_output_details()
         self.inputs = tuple(map(_info, self._input_details))
         self.outputs = tuple(map(_info, self._output_details))
         self._batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
+        for each in self.outputs:
+            if not each.shape or each.shape[0] not in (self._batch, -1):
+                raise InferenceError(
+                    f"{path.name}: the output {each.name!r} has shape {each.shape}, not one result "
+                    "for each sample",
+                    "convert the model with its batch dimension kept to the end",
+                )
 
     def __enter__(self) -> LiteRTRunner:
         return self
@@ -155,6 +164,35 @@ class LiteRTRunner:
             f"{self._path.name} opens but does not run: {error}".replace("\n", " "),
             "open it in a model viewer at the operator that is named, and convert it again",
         )
+
+
+def _not_opened(path: Path, reason: str) -> InferenceError:
+    reason = reason.strip().replace("\n", " ")
+    if "edgetpu-custom-op" in reason:
+        return InferenceError(
+            f"{path.name} is compiled for the Edge TPU, and no CPU runs it",
+            "gate the file that it was compiled from",
+        )
+    return damaged(path, reason)
+
+
+def _refuse_what_aborts(path: Path) -> None:
+    """The reference kernels end the process on a quantised softmax of next to no input scale.
+
+    They ask for a multiplier above 1, ``beta * scale * 2^26`` (tensorflow/lite/kernels/internal,
+    QuantizeMultiplierGreaterThanOne), and abort where it is not.
+    """
+    for each in INSPECTOR.describe(path).operators:
+        tensor = each.inputs[0] if each.inputs else None
+        if each.kind not in ("SOFTMAX", "LOG_SOFTMAX") or tensor is None or not tensor.scales:
+            continue
+        beta = each.option("beta", 1.0)
+        if float(str(beta)) * tensor.scales[0] * 2**26 <= 1:
+            raise InferenceError(
+                f"{path.name}: {each.name} has the input scale {tensor.scales[0]:.3g}, which "
+                "LiteRT's reference kernels can't run",
+                "look at the layer before it: its outputs hardly differ from 0",
+            )
 
 
 def quantised(array: Array, tensor: TensorInfo) -> Array:
