@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 from pytest_edgegate.core.budget import Budget, Direction
@@ -18,9 +19,10 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             budget, Outcome.NOT_MEASURED, finding.reason, finding.remedy,
             allowed=rules.allows(target, budget.metric),
         )  # fmt: skip
-    if finding.nonfinite:
+    if finding.nonfinite or not math.isfinite(finding.value):
         return Verdict(
-            budget, Outcome.FAIL, finding.nonfinite,
+            budget, Outcome.FAIL,
+            finding.nonfinite or f"{budget.metric} itself is {finding.value}",
             "look for overflow: a layer whose range float16 or int8 does not hold",
             proven=True, measured=finding, details=finding.details,
         )  # fmt: skip
@@ -111,9 +113,10 @@ def _rounded(count: int) -> int:
 def _remedy(finding: Measurement, budget: Budget) -> str:
     if finding.remedy:
         return finding.remedy
-    return _REMEDIES.get(budget.metric, "") or _REMEDIES[budget.metric.split("_")[0]]
+    return _REMEDIES.get(budget.metric.split("_")[0], _RAISE_IT)
 
 
+_RAISE_IT = "make the artifact better in this respect, or raise the budget knowingly"
 _REMEDIES = {
     "accuracy": (
         "look at the samples above; calibrate on more samples, and on ones that are like them: "

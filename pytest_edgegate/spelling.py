@@ -18,9 +18,15 @@ def spell_value(metric: str, value: float) -> str:
         return f"{value:.1f} dB"
     if metric == "compression":
         return f"{value:.2f}x"
-    return (
-        f"{value:.4g}" if abs(value) < 1e-3 and value else f"{value:.4f}".rstrip("0").ljust(3, "0")
-    )
+    return _plain(value)
+
+
+def _plain(value: float) -> str:
+    """Four decimals without the zeros at their end; small values with four digits."""
+    if abs(value) < 1e-3 and value:
+        return f"{value:.4g}"
+    text = f"{value:.4f}".rstrip("0")
+    return f"{text}0" if text.endswith(".") else text
 
 
 def spell_bytes(value: float) -> str:

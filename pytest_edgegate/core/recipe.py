@@ -72,7 +72,7 @@ class Prune(Step):
     round_to: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < self.amount < 1:
+        if not _is_number(self.amount) or not 0 < self.amount < 1:
             raise ConfigurationError(
                 f"Prune(amount={self.amount!r}): the amount is the share of filters to remove",
                 "give a number between 0 and 1, for example Prune(0.3)",
@@ -95,7 +95,7 @@ class Distill(Step):
 
     def __post_init__(self) -> None:
         _positive(self, "temperature", self.temperature)
-        if not 0 <= self.alpha <= 1:
+        if not _is_number(self.alpha) or not 0 <= self.alpha <= 1:
             raise ConfigurationError(
                 f"Distill(alpha={self.alpha!r}): alpha is the weight of the teacher's part",
                 "give a number from 0 to 1, for example Distill(alpha=0.7)",
@@ -144,11 +144,10 @@ def as_recipe(steps: tuple[object, ...]) -> Recipe:
             f"write it as {spell(ordered)}",
         )
     if len(set(stages)) != len(stages):
-        twice = next(step for step in recipe if stages.count(step.stage) > 1)
-        kept = (*(step for step in recipe if step.stage != twice.stage), twice)
+        once = tuple({step.stage: step for step in recipe}.values())
         raise ConfigurationError(
             f"the recipe {spell(recipe)} does one kind of work twice",
-            f"keep one of the steps, for example {spell(as_recipe(_sorted(kept)))}",
+            f"keep one of the steps, for example {spell(once)}",
         )
     return recipe
 
@@ -156,10 +155,6 @@ def as_recipe(steps: tuple[object, ...]) -> Recipe:
 def spell(recipe: Recipe) -> str:
     """The recipe as a user would type it."""
     return ", ".join(map(str, recipe)) if recipe else "(no step)"
-
-
-def _sorted(steps: Recipe) -> Recipe:
-    return tuple(sorted(steps, key=lambda step: step.stage))
 
 
 def _at_least(step: Step, name: str, value: int, least: int) -> None:
@@ -171,8 +166,12 @@ def _at_least(step: Step, name: str, value: int, least: int) -> None:
 
 
 def _positive(step: Step, name: str, value: float) -> None:
-    if not value > 0:
+    if not _is_number(value) or not value > 0:
         raise ConfigurationError(
             f"{type(step).__name__}({name}={value!r}): {name} has to be positive",
             f"leave it out for the default, {type(step)()}",
         )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

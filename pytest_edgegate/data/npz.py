@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ def read_npz(path: Path) -> EdgeData:
     evaluation. Raises ConfigurationError.
     """
     arrays = _read(path)
-    missing = [key for key in ("x", "y") if key not in arrays]
+    wanted = ("x", "y", "x_train") if "y_train" in arrays else ("x", "y")
+    missing = [key for key in wanted if key not in arrays]
     if missing:
         raise ConfigurationError(
             f"{path.name} has no array {missing[0]!r}; it has {', '.join(arrays) or 'none'}",
@@ -33,10 +35,11 @@ def read_npz(path: Path) -> EdgeData:
     train = (arrays["x_train"], arrays["y_train"]) if "y_train" in arrays else arrays.get("x_train")
     if "x_calibration" in arrays or "x_train" in arrays:
         return EdgeData(train=train, calibration=arrays.get("x_calibration"), evaluation=(x, y))
-    if len(x) != len(y) or len(x) < 2:
+    counts = [len(each) if each.ndim else 0 for each in (x, y)]
+    if counts[0] != counts[1] or counts[0] < 2:
         raise ConfigurationError(
-            f"{path.name}: {len(x)} samples and {len(y)} labels can't be split into calibration "
-            "and evaluation",
+            f"{path.name}: {counts[0]} samples and {counts[1]} labels can't be split into "
+            "calibration and evaluation",
             "give as many labels as samples, at least 2",
         )
     order = np.random.default_rng(SEED).permutation(len(x))
@@ -46,11 +49,12 @@ def read_npz(path: Path) -> EdgeData:
 
 def _read(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as opened:
-            if not isinstance(opened, np.lib.npyio.NpzFile):
+        with path.open("rb") as opened:  # numpy leaves a file open that it can't read
+            loaded = np.load(opened, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
                 raise ValueError("it holds one array, not named ones")
-            return {name: opened[name] for name in opened.files if name in KEYS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            return {name: loaded[name] for name in loaded.files if name in KEYS}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigurationError(
             f"{path.name} can't be read as an .npz file: {error}",
             "save it with numpy.savez(file, x=x_test, y=y_test)",

@@ -117,7 +117,7 @@ class ArraySplit:
             for array in (*self._inputs, *(() if self._labels is None else (self._labels,))):
                 part = array[:first]
                 made.update(f"{part.dtype.str}{part.shape}".encode())
-                made.update(np.ascontiguousarray(part).data)
+                made.update(np.ascontiguousarray(part).view(np.uint8).data)
             made.update(repr(self.names).encode())
             self._digests[first] = made.hexdigest()
         return self._digests[first]
@@ -151,6 +151,11 @@ class StreamSplit:
             inputs, labels, self.names = _parts(self.name, _unwrapped(element))
             for array in (*inputs, *(() if labels is None else (labels,))):
                 _check_array(self.name, array)
+            if len({len(array) for array in inputs}) > 1:
+                raise ConfigurationError(
+                    f"edge_data.{self.name}: the inputs of a batch differ in their length",
+                    "give every sample all of its inputs",
+                )
             if labels is not None and len(labels) != len(inputs[0]):
                 raise ConfigurationError(
                     f"edge_data.{self.name}: a batch of {len(inputs[0])} samples has "
@@ -193,7 +198,7 @@ class Fingerprint:
 
 def make_split(name: str, given: Any, version: str | None) -> Split:
     """The split *name* of an EdgeData. Raises ConfigurationError for what is no such thing."""
-    if isinstance(given, np.ndarray | Mapping) or _is_pair(given) or _is_tensor(given):
+    if isinstance(given, np.ndarray | np.generic | Mapping) or _is_pair(given) or _is_tensor(given):
         return ArraySplit(name, *_parts(name, given))
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | tuple):
         return StreamSplit(name, given, version)
@@ -233,7 +238,7 @@ def _array(name: str, value: Any) -> Array:
         if hasattr(value, method):
             value = getattr(value, method)()
     if isinstance(value, np.ndarray | np.generic):
-        return np.atleast_1d(value)
+        return np.asarray(value)
     raise ConfigurationError(f"edge_data.{name} has {_kind(value)} where an array is wanted", FORMS)
 
 

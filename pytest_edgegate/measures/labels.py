@@ -68,9 +68,14 @@ def positive_scores(output: Array) -> Array:
 
 def same_shape(labels: Array, output: Array) -> Array:
     """Labels in the shape of the output, where they differ only by dimensions of size 1."""
-    if labels.size != output.size or len(labels) != len(output):
+    if _without_ones(labels) != _without_ones(output):
         raise ConfigurationError(
             f"labels of shape {labels.shape} do not fit outputs of shape {output.shape}",
             "give a label for every value that the model gives",
         )
     return labels.reshape(output.shape)
+
+
+def _without_ones(array: Array) -> tuple[int, ...]:
+    """The shape, samples first, less the dimensions of size 1."""
+    return (len(array), *(size for size in array.shape[1:] if size != 1))

@@ -63,7 +63,9 @@ def _tables(root: Path) -> Mapping[str, Mapping[str, Any]]:
         raise ConfigurationError(
             f"{path} can't be read: {error}", "mend the file: targets of your own are in it"
         ) from error
-    tables = content.get("tool", {}).get("edgegate", {}).get("targets", {})
+    tables: Any = content
+    for key in ("tool", "edgegate", "targets"):
+        tables = tables.get(key, {}) if isinstance(tables, Mapping) else None
     if not isinstance(tables, Mapping) or not all(
         isinstance(each, Mapping) for each in tables.values()
     ):

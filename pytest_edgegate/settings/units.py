@@ -20,6 +20,7 @@ _SECONDS = {
     "μs": Fraction(1, 10**6),
 }  # fmt: skip
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+_LARGEST = 10**30
 _AT_MOST_ONE = ("parity_agreement", "parity_within_lsb", "mapped_ops")
 _SIGNED = ("accuracy_min", "sqnr_db")
 
@@ -89,7 +90,10 @@ def _scaled(value: Any, units: Mapping[str, Any], example: str) -> Fraction:
     number, unit = _split(value, example)
     if unit.lower() not in units:
         raise _UnreadableError(f"has the unknown unit {unit!r}", example)
-    return number * Fraction(units[unit.lower()])
+    scaled = number * Fraction(units[unit.lower()])
+    if abs(scaled) > _LARGEST:
+        raise _UnreadableError("is larger than anything measured", example)
+    return scaled
 
 
 def _bytes(value: Any) -> int:

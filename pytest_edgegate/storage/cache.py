@@ -52,7 +52,9 @@ class Cache:
         folder = self._entry_folder(key)
         try:
             manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            if folder.is_dir():
+                self._tell_damage(folder, "its manifest is missing")
             return None
         except (OSError, ValueError) as error:
             self._tell_damage(folder, str(error))

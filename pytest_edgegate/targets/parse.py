@@ -26,6 +26,7 @@ _STRINGS = ("title", "machine", "default_io", "extra")
 _LISTS = ("formats", "dtypes", "io_dtypes")
 _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
 _DTYPES = ("float32", "float16", "int8", "uint8", "int16")
+_RULE_KEYS = ("since", "limits", "note", "source")
 _KEYS = {*_STRINGS, *_LISTS, *_FLAGS, "memory_bytes", "runtimes", "latency", "sources", "operators"}
 
 
@@ -51,28 +52,33 @@ def target_from_table(
     for key in _LISTS:
         values |= _names(where, table, key)
     values |= _typed(where, table, "memory_bytes", int)
-    for key in ("sources",):
-        if key in table:
-            values[key] = MappingProxyType(dict(_table(where, table, key)))
+    if "sources" in table:
+        values["sources"] = MappingProxyType(dict(_table(where, table, "sources")))
     if "runtimes" in table:
-        runtimes = {form: tuple(names) for form, names in _table(where, table, "runtimes").items()}
-        values["runtimes"] = MappingProxyType(runtimes)
+        runtimes = _table(where, table, "runtimes")
+        values["runtimes"] = MappingProxyType(
+            {form: _list(where, f"runtimes.{form}", names) for form, names in runtimes.items()}
+        )
     latency = _table(where, table, "latency")
     for key in latency:
         if key not in ("source", "remedy"):
             raise ConfigurationError(
                 f"{where}: unknown key latency.{key}", "its keys are source and remedy"
             )
-        values[f"latency_{key}"] = latency[key]
+        values[f"latency_{key}"] = _typed(where, latency, key, str, "latency.")[key]
     if "operators" in table:
-        own = {kind: _rule(where, kind, rule) for kind, rule in table["operators"].items()}
+        rules = _table(where, table, "operators")
+        own = {
+            kind: _rule(f"{where}: operators.{kind}", _table(f"{where}: operators", rules, kind))
+            for kind in rules
+        }
         values["operators"] = MappingProxyType({**(base.operators if base else {}), **own})
     return _complete(where, values, base)
 
 
 def _complete(where: str, values: dict[str, Any], base: Target | None) -> Target:
     if base is not None:
-        return replace(base, **values)
+        return _consistent(where, replace(base, **values))
     wanted = {"formats", "dtypes", "runtimes"} - values.keys()
     if wanted:
         raise ConfigurationError(
@@ -90,17 +96,30 @@ def _complete(where: str, values: dict[str, Any], base: Target | None) -> Target
         "extra": "all",
     }
     known = {field.name for field in fields(Target)}
-    return Target(**{key: value for key, value in (defaults | values).items() if key in known})
+    made = {key: value for key, value in (defaults | values).items() if key in known}
+    return _consistent(where, Target(**made))
 
 
-def _typed(where: str, table: Mapping[str, Any], key: str, kind: type) -> dict[str, Any]:
+def _consistent(where: str, target: Target) -> Target:
+    if set(target.runtimes) != set(target.formats):
+        raise ConfigurationError(
+            f"{where}: runtimes are given for {', '.join(target.runtimes)}, formats are "
+            f"{', '.join(target.formats)}",
+            "give every format its runtimes, the one that measures accuracy first",
+        )
+    return target
+
+
+def _typed(
+    where: str, table: Mapping[str, Any], key: str, kind: type, inside: str = ""
+) -> dict[str, Any]:
     if key not in table:
         return {}
-    value = table[key]
+    value, said = table[key], f"{inside}{key}"
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigurationError(
-            f"{where}: {key} = {value!r} is not a {kind.__name__}",
-            f"give {key} a value of type {kind.__name__}",
+            f"{where}: {said} = {value!r} is not a {kind.__name__}",
+            f"give {said} a value of type {kind.__name__}",
         )
     if key == "default_io" and value not in _DTYPES:
         raise ConfigurationError(
@@ -112,18 +131,24 @@ def _typed(where: str, table: Mapping[str, Any], key: str, kind: type) -> dict[s
 def _names(where: str, table: Mapping[str, Any], key: str) -> dict[str, Any]:
     if key not in table:
         return {}
-    value = table[key]
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ConfigurationError(
-            f"{where}: {key} = {value!r} is not a list of names", f'write {key} = ["..."]'
-        )
+    value = _list(where, key, table[key], empty=key == "io_dtypes")
     for each in value if key != "formats" else []:
         if each not in _DTYPES:
             raise ConfigurationError(
                 f"{where}: {key} has {each!r}{nearest(each, _DTYPES)}",
                 f"dtypes are {', '.join(_DTYPES)}",
             )
-    return {key: tuple(value)}
+    return {key: value}
+
+
+def _list(where: str, key: str, value: Any, *, empty: bool = False) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ConfigurationError(
+            f"{where}: {key} = {value!r} is not a list of names", f'write {key} = ["..."]'
+        )
+    if not value and not empty:
+        raise ConfigurationError(f"{where}: {key} names nothing", f'write {key} = ["..."]')
+    return tuple(value)
 
 
 def _table(where: str, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -133,17 +158,23 @@ def _table(where: str, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
-def _rule(where: str, kind: str, rule: Mapping[str, Any]) -> OperatorRule:
-    unknown = [limit for limit in rule.get("limits", ()) if limit not in LIMITS]
+def _rule(where: str, rule: Mapping[str, Any]) -> OperatorRule:
+    for key in rule:
+        if key not in _RULE_KEYS:
+            raise ConfigurationError(
+                f"{where} has the unknown key {key!r}{nearest(key, _RULE_KEYS)}",
+                f"its keys are {', '.join(_RULE_KEYS)}",
+            )
+    limits = _list(where, "limits", rule.get("limits", []), empty=True)
+    unknown = [limit for limit in limits if limit not in LIMITS]
     if unknown:
         raise ConfigurationError(
-            f"{where}: operator {kind} has the unknown limit {unknown[0]!r}"
-            f"{nearest(unknown[0], LIMITS)}",
+            f"{where} has the unknown limit {unknown[0]!r}{nearest(unknown[0], LIMITS)}",
             f"limits are {', '.join(LIMITS)}",
         )
     return OperatorRule(
         since=str(rule.get("since", "")),
-        limits=tuple(rule.get("limits", ())),
+        limits=limits,
         note=str(rule.get("note", "")),
         source=str(rule.get("source", "")),
     )

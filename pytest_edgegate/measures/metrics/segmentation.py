@@ -33,7 +33,7 @@ class MeanIoU:
         self.output = output
 
     def observe(self, output: Array, labels: Array) -> dict[str, Array]:
-        classes = top1(output) if output.ndim == labels.ndim + 1 else np.rint(output)
+        classes = _class_map(output, labels)
         truth = same_shape(labels, classes).astype(np.int64).reshape(len(labels), -1)
         guess = classes.astype(np.int64).reshape(len(labels), -1)
         if truth.min() < 0 or truth.max() > VOID:
@@ -65,6 +65,16 @@ class MeanIoU:
         shared = evidence.arrays["intersection"][drawn].sum(axis=0)
         present = union > 0
         return float((shared[present] / union[present]).mean()) if present.any() else float("nan")
+
+
+def _class_map(output: Array, labels: Array) -> Array:
+    """Class indices: of the highest score, of a probability above a half, or as they are."""
+    scored = output.ndim > labels.ndim or (labels.shape[-1] == 1 and output.ndim == labels.ndim)
+    if scored and output.shape[-1] > 1:
+        return top1(output)
+    if output.shape[-1] == 1 and output.min() >= 0 and output.max() <= 1:
+        return np.asarray(output[..., 0] > 0.5)
+    return np.asarray(np.rint(output))
 
 
 def _overlap(truth: Array, guess: Array) -> tuple[Array, Array]:

@@ -1,0 +1,46 @@
+"""The list of budgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_edgegate.core.budget import CONTRACT, METRICS, Budget
+
+UNITS = {
+    "accuracy_drop": "points", "accuracy_drop_relative": "ratio", "accuracy_min": "metric",
+    "size": "bytes", "compression": "ratio", "parameters": "count", "macs": "count",
+    "latency_p50": "s", "latency_p95": "s", "latency_p99": "s", "latency_first": "s",
+    "latency_ratio": "ratio", "parity_agreement": "ratio", "parity_within_lsb": "ratio",
+    "parity_lsb": "steps", "parity_abs": "value", "export_error": "value", "sqnr_db": "dB",
+    "memory": "bytes", "flash": "bytes", "mapped_ops": "ratio", "streamed_bytes": "bytes",
+    "accuracy_regression": "points", "size_regression": "ratio", "latency_regression": "ratio",
+}  # fmt: skip
+AT_LEAST = {
+    "accuracy_min", "compression", "parity_agreement", "parity_within_lsb", "sqnr_db", "mapped_ops",
+}  # fmt: skip
+BY_INTERVAL = {
+    "accuracy_drop", "accuracy_drop_relative", "accuracy_min", "parity_agreement",
+    "accuracy_regression",
+}  # fmt: skip
+
+
+def test_every_budget_exists_with_its_unit() -> None:
+    assert {name: info.unit for name, info in METRICS.items()} == UNITS
+    assert all(name == info.name for name, info in METRICS.items())
+
+
+def test_directions_and_rules() -> None:
+    assert {name for name, info in METRICS.items() if info.direction == "at least"} == AT_LEAST
+    assert {name for name, info in METRICS.items() if info.rule == "interval"} == BY_INTERVAL
+    latency = {name for name, info in METRICS.items() if info.rule == "latency"}
+    assert latency == {name for name in METRICS if name.startswith("latency_")}
+
+
+def test_the_contract_is_no_budget_that_a_marker_takes() -> None:
+    assert CONTRACT.name not in METRICS
+    assert Budget("contract", 0).info is CONTRACT
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_budget_knows_its_metric(name: str) -> None:
+    assert Budget(name, 1).info is METRICS[name]

@@ -1,0 +1,66 @@
+"""Verdicts in the form of the JSON report, schema 1."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.recipe import PTQ
+from pytest_edgegate.core.verdict import Outcome, Verdict
+
+ARTIFACT = Artifact(
+    path=Path("m.tflite"), format="litert", dtype="int8", files=(Path("m.tflite"),),
+    size_bytes=13832, sha256="ab" * 32, recipe=(PTQ(),), target="coral", cached=True,
+)  # fmt: skip
+
+
+def test_the_fields_of_schema_1() -> None:
+    measured = Measurement(
+        "accuracy_drop", 0.002, "host:litert", low=-0.001, high=0.006, level=0.9, n=1000,
+        n_total=1000,
+    )  # fmt: skip
+    verdict = Verdict(
+        Budget("accuracy_drop", 0.01), Outcome.PASS, "within", measured=measured, proven=True,
+        artifact=ARTIFACT, test="tests/test_edge.py::test_ptq[coral]", target="coral", note="note",
+    )  # fmt: skip
+    assert verdict.as_dict() == {
+        "test": "tests/test_edge.py::test_ptq[coral]",
+        "target": "coral",
+        "artifact": {
+            "format": "litert", "sha256": "ab" * 32, "size_bytes": 13832,
+            "recipe": ["PTQ(samples=200)"], "cached": True, "compiled": None,
+        },
+        "budget": {"metric": "accuracy_drop", "limit": 0.01, "unit": "points"},
+        "measured": {
+            "value": 0.002, "low": -0.001, "high": 0.006, "level": 0.9, "n": 1000, "n_total": 1000,
+            "decided_early": False, "source": "host:litert", "cached": False,
+        },
+        "outcome": "pass", "allowed": False, "proven": True, "reason": "within; note",
+        "remedy": "",
+    }  # fmt: skip
+
+
+def test_nothing_measured_is_null() -> None:
+    found = Verdict(Budget("latency_p95", 1.0), Outcome.NOT_MEASURED, "no board").as_dict()
+    assert found["measured"] is None
+    assert found["outcome"] == "not_measured"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_json_has_no_nan(value: float) -> None:
+    measured = Measurement("parity_abs", value, "file", low=value, high=value)
+    found = Verdict(Budget("parity_abs", 1.0), Outcome.FAIL, "NaN", measured=measured).as_dict()
+    assert (found["measured"]["value"], found["measured"]["low"]) == (None, None)
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+@pytest.mark.parametrize("allowed", [True, False])
+def test_what_is_red(outcome: Outcome, allowed: bool) -> None:
+    verdict = Verdict(Budget("size", 1), outcome, "", allowed=allowed)
+    assert verdict.red is (outcome is not Outcome.PASS and not allowed)

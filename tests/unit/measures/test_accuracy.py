@@ -1,0 +1,292 @@
+"""The accuracy measures on hand-made evidence: signs, relative drops, explanations, NaN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.stats import binomtest
+
+from pytest_edgegate import Metric
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.rules import Rules
+from pytest_edgegate.core.verdict import Outcome
+from pytest_edgegate.data.splits import Batch
+from pytest_edgegate.judge import judge
+from pytest_edgegate.measures.accuracy import (
+    accuracy_drop,
+    accuracy_drop_relative,
+    accuracy_min,
+    reference_fault,
+)
+from pytest_edgegate.measures.evidence import Collector, Evidence
+from pytest_edgegate.measures.metrics import Scoring, TopN, as_scoring
+from pytest_edgegate.stats.intervals import tango
+
+Array = npt.NDArray[Any]
+CLASSES = 10
+
+
+def one_hot(answers: Array, classes: int = CLASSES) -> Array:
+    return np.eye(classes, dtype=np.float32)[answers]
+
+
+@dataclass
+class Context:
+    """What the measures ask for, from outputs written down."""
+
+    scoring: Scoring
+    before: Evidence | NotMeasured
+    after: Evidence
+    note: str = ""
+
+    @classmethod
+    def of(cls, metric: Any, before: Array, after: Array, labels: Array, note: str = "") -> Context:
+        scoring = as_scoring(metric, indexable=True)
+        return cls(
+            scoring, seen(scoring, before, labels), seen(scoring, after, labels), note
+        )  # fmt: skip
+
+    def reference(self) -> Evidence | NotMeasured:
+        return self.before
+
+    def predictions(self) -> Evidence:
+        return self.after
+
+    def range_note(self) -> str:
+        return self.note
+
+
+def seen(scoring: Scoring, outputs: Array, labels: Array) -> Evidence:
+    collector = Collector()
+    batch = Batch((np.arange(len(outputs)),), labels)
+    collector.add(batch, (outputs,), scoring.observe(outputs, labels))
+    return collector.evidence("host:fake")
+
+
+def measured(measure: Any, context: Context) -> Measurement:
+    finding: Finding = measure(cast("Any", context))
+    assert isinstance(finding, Measurement)
+    return finding
+
+
+LABELS = np.arange(200) % CLASSES
+
+
+def flipped(*numbers: int) -> Array:
+    """Scores that are right but on those samples."""
+    answers = LABELS.copy()
+    answers[list(numbers)] = (answers[list(numbers)] + 1) % CLASSES
+    return one_hot(answers)
+
+
+def test_the_drop_is_paired_and_exact() -> None:
+    context = Context.of("top1", flipped(0, 1), flipped(1, 2, 3, 4), LABELS)
+    drop = measured(accuracy_drop, context)
+    assert drop.exact == Fraction(2, 200)
+    assert drop.value == pytest.approx(0.01)
+    ends = tango(3, 1, 200, 0.9)
+    assert (drop.low, drop.high, drop.level) == (ends.low, ends.high, 0.9)
+    assert (drop.n, drop.n_total, drop.source, drop.decided_early) == (200, 200, "host:fake", False)
+    assert judge(drop, Budget("accuracy_drop", 0.01), Rules(), "t").outcome is Outcome.PASS
+    assert judge(drop, Budget("accuracy_drop", 0.0099), Rules(), "t").outcome is Outcome.FAIL
+
+
+def test_a_better_artifact_has_a_negative_drop() -> None:
+    drop = measured(accuracy_drop, Context.of("top1", flipped(0, 1), flipped(), LABELS))
+    assert drop.exact == Fraction(-2, 200)
+    assert drop.details == ()
+
+
+def test_the_relative_drop_is_of_the_references_metric() -> None:
+    context = Context.of("top1", flipped(*range(100)), flipped(*range(110)), LABELS)
+    relative = measured(accuracy_drop_relative, context)
+    assert relative.exact == Fraction(10, 100)
+    ends = tango(10, 0, 200, 0.9)
+    assert relative.low == pytest.approx(ends.low / 0.5)
+    assert relative.high == pytest.approx(ends.high / 0.5)
+    assert relative.spread == pytest.approx(10 / 200 / 0.25)
+
+
+def test_nothing_is_relative_to_zero() -> None:
+    context = Context.of("top1", flipped(*range(200)), flipped(*range(200)), LABELS)
+    finding = accuracy_drop_relative(cast("Any", context))
+    assert isinstance(finding, NotMeasured)
+    assert finding.remedy == "gate accuracy_drop instead"
+
+
+TRUTH = np.linspace(-1, 1, 50)[:, None]
+
+
+def minus_error(outputs: Array, labels: Array) -> Array:
+    return -np.abs(outputs - labels).mean(axis=1)
+
+
+def log_error(outputs: Array, labels: Array) -> Array:
+    """Lower is better, and below 0 for good models."""
+    return np.asarray(np.log(np.abs(outputs - labels)).mean(axis=1))
+
+
+METRICS: dict[str, tuple[Any, float, float]] = {
+    # metric: (as given, of an error of 0.1, of an error of 0.2)
+    "higher is better, negative": (Metric(minus_error), -0.1, -0.2),
+    "lower is better": ("mae", 0.1, 0.2),
+    "lower is better, negative": (
+        Metric(log_error, higher_is_better=False), np.log(0.1), np.log(0.2),
+    ),
+    "of the whole set, negative": (
+        Metric(lambda outputs, labels: minus_error(outputs, labels).mean(), per_sample=False),
+        -0.1, -0.2,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_worse_is_positive_also_relative_to_a_negative_metric(name: str) -> None:
+    metric, good, bad = METRICS[name]
+    context = Context.of(metric, TRUTH + 0.1, TRUTH + 0.2, TRUTH)
+    drop = measured(accuracy_drop, context)
+    relative = measured(accuracy_drop_relative, context)
+    assert drop.value == pytest.approx(abs(good - bad))
+    assert relative.value == pytest.approx(abs(good - bad) / abs(good))
+    assert relative.low is not None
+    assert relative.high is not None
+    assert 0 < relative.low <= relative.high
+    for metric_name, finding in (("accuracy_drop", drop), ("accuracy_drop_relative", relative)):
+        verdict = judge(finding, Budget(metric_name, 0.05), Rules(), "t")
+        assert verdict.outcome is Outcome.FAIL
+    better = measured(accuracy_drop, Context.of(metric, TRUTH + 0.2, TRUTH + 0.1, TRUTH))
+    assert better.value == pytest.approx(-abs(good - bad))
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "outcome"),
+    [
+        ("mae", 0.3, Outcome.PASS), ("mae", 0.1, Outcome.FAIL),
+        (Metric(minus_error), -0.3, Outcome.PASS), (Metric(minus_error), -0.1, Outcome.FAIL),
+        (Metric(log_error, higher_is_better=False), -1, Outcome.PASS),
+        (Metric(log_error, higher_is_better=False), -3, Outcome.FAIL),
+    ],
+)  # fmt: skip
+def test_accuracy_min_is_a_floor_or_a_ceiling(metric: Any, limit: float, outcome: Outcome) -> None:
+    found = measured(accuracy_min, Context.of(metric, TRUTH, TRUTH + 0.2, TRUTH))
+    assert judge(found, Budget("accuracy_min", limit), Rules(), "t").outcome is outcome
+
+
+@pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative])
+def test_without_a_reference_there_is_no_drop(measure: Any) -> None:
+    context = Context.of("top1", flipped(), flipped(), LABELS)
+    context.before = NotMeasured("accuracy_drop", "one file", "gate accuracy_min")
+    assert isinstance(measure(cast("Any", context)), NotMeasured)
+
+
+@pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative, accuracy_min])
+def test_nan_of_the_artifact(measure: Any) -> None:
+    spoilt = flipped()
+    spoilt[[7, 9]] = np.nan
+    finding = measured(measure, Context.of("top1", flipped(), spoilt, LABELS))
+    assert finding.nonfinite == (
+        "the artifact gives NaN or Inf on 2 of 200 samples, first on sample 7"
+    )
+
+
+def test_nan_of_the_reference() -> None:
+    spoilt = flipped()
+    spoilt[3, 1] = np.inf
+    finding = measured(accuracy_drop, Context.of("top1", spoilt, flipped(), LABELS))
+    assert finding.nonfinite.startswith("the reference gives NaN or Inf on 1 of 200")
+
+
+@pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative, accuracy_min])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        Metric(lambda outputs, labels: np.full(len(outputs), np.nan)),
+        Metric(lambda outputs, labels: np.where(np.arange(len(outputs)) == 3, np.inf, 1.0)),
+        Metric(lambda outputs, labels: float("nan"), per_sample=False),
+        Metric(lambda outputs, labels: float("inf"), per_sample=False),
+    ],
+)
+def test_a_metric_that_is_not_finite_fails(measure: Any, metric: Metric) -> None:
+    finding = measured(measure, Context.of(metric, TRUTH, TRUTH, TRUTH))
+    verdict = judge(finding, Budget(finding.metric, 0.5), Rules("lenient"), "t")
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.as_dict()["measured"]["value"] is None
+
+
+def test_a_mean_iou_of_nothing_but_void_fails() -> None:
+    labels = np.full((4, 2, 2), 255)
+    outputs = np.zeros((4, 2, 2, 3))
+    finding = measured(accuracy_min, Context.of("miou", outputs, outputs, labels))
+    verdict = judge(finding, Budget("accuracy_min", 0.5), Rules("lenient"), "t")
+    assert verdict.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("hits", range(40, 70))
+def test_a_reference_is_proven_better_than_the_commonest_class_or_is_at_fault(hits: int) -> None:
+    labels = np.array([3] * 50 + [1] * 30 + [0] * 20)
+    answers = np.where(np.arange(100) < hits, labels, (labels + 1) % CLASSES)
+    fault = reference_fault(TopN(1), seen(TopN(1), one_hot(answers), labels))
+    bound = binomtest(hits, 100, 0.5, alternative="greater").proportion_ci(0.95, "exact").low
+    assert (fault is not None) is (bound <= 0.5)
+    if fault is not None:
+        assert f"top-1 {hits / 100:.3f} on 100 evaluation samples" in fault[0]
+        assert "always answering class 3 (0.500)" in fault[0]
+        assert "edge_reference_check = false" in fault[1]
+
+
+def test_a_top_5_reference_is_judged_by_its_top_1() -> None:
+    outputs = one_hot((LABELS + 1) % CLASSES)
+    assert reference_fault(TopN(5), seen(TopN(5), outputs, LABELS)) is not None
+
+
+def test_other_metrics_have_no_such_check() -> None:
+    scoring = as_scoring("mse", indexable=True)
+    assert reference_fault(scoring, seen(scoring, TRUTH, TRUTH)) is None
+
+
+def test_the_classes_that_lost_most_and_the_first_flips() -> None:
+    lost = [0, 10, 20, 1, 11, 2]
+    drop = measured(accuracy_drop, Context.of("top1", flipped(), flipped(*lost), LABELS))
+    assert drop.details == (
+        "classes that lost most: class 0: 3 of 20, class 1: 2 of 20, class 2: 1 of 20",
+        "first of 6 samples that flipped: #0 (label 0: 0 -> 1), #1 (label 1: 1 -> 2), "
+        "#2 (label 2: 2 -> 3), #10 (label 0: 0 -> 1), #11 (label 1: 1 -> 2)",
+    )
+    assert drop.cause == ""
+
+
+def test_an_artifact_that_answers_one_class() -> None:
+    collapsed = one_hot(np.full(200, 4))
+    drop = measured(accuracy_drop, Context.of("top1", flipped(), collapsed, LABELS))
+    assert "collapsed" in drop.cause
+    assert "class 4 on 200 of 200 samples" in drop.cause
+
+
+def test_an_artifact_whose_classes_are_permuted() -> None:
+    permuted = one_hot((LABELS + 3) % CLASSES)
+    drop = measured(accuracy_drop, Context.of("top1", flipped(), permuted, LABELS))
+    assert "the classes look permuted" in drop.cause
+    assert "0 -> 3, 1 -> 4" in drop.cause
+
+
+def test_ranges_that_lie_apart_are_the_first_suspect() -> None:
+    collapsed = one_hot(np.full(200, 4))
+    context = Context.of("top1", flipped(), collapsed, LABELS, note="0 to 255, not 0 to 1")
+    drop = measured(accuracy_drop, context)
+    assert drop.cause == "0 to 255, not 0 to 1"
+    assert "preprocessing" in drop.remedy
+
+
+def test_the_artifacts_own_errors() -> None:
+    found = measured(accuracy_min, Context.of("top1", flipped(), flipped(0, 10, 3), LABELS))
+    assert found.value == 197 / 200
+    assert found.details == (
+        "classes with most errors: class 0: 2 of 20, class 3: 1 of 20",
+        "first of 3 samples that are wrong: #0 (label 0: 1), #3 (label 3: 4), #10 (label 0: 1)",
+    )

@@ -1,0 +1,230 @@
+"""What an artifact has to be: each limit and each offence on hand-made descriptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pytest_edgegate import targets
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.target import OperatorRule, Target
+from pytest_edgegate.measures.contract import LIMITS, contract, offences
+
+CORAL: Target = targets.__getattr__("coral")
+HOST: Target = targets.__getattr__("host")
+
+
+def tensor(
+    name: str = "t", shape: tuple[int, ...] = (1, 4), dtype: str = "int8", **more: Any
+) -> Any:
+    return TensorInfo(name, shape, dtype, **more)
+
+
+def operator(
+    kind: str, inputs: Any = (tensor("in"),), outputs: Any = (tensor("out"),), **options: Any
+) -> OperatorInfo:
+    return OperatorInfo(3, kind, inputs, outputs, tuple(options.items()))
+
+
+def model(*operators: OperatorInfo, io: str = "uint8", shape: tuple[int, ...] = (1, 4)) -> Any:
+    ends = tensor("x", shape, io), tensor("y", shape, io)
+    return ModelDescription(ends[:1], ends[1:], operators, parameters=0, macs=0)
+
+
+def found(
+    described: ModelDescription, target: Target = CORAL, expected: str | None = "int8"
+) -> list[str]:
+    return list(offences(described, target, expected))
+
+
+def test_a_model_that_fits() -> None:
+    conv = operator(
+        "CONV_2D", (tensor(), tensor("w", constant=True), None), dilation_w=1, dilation_h=1
+    )
+    fits = model(conv, operator("SOFTMAX"), operator("QUANTIZE", (tensor(dtype="uint8"),)))
+    assert found(fits) == []
+
+
+LIMIT_CASES: list[tuple[str, OperatorInfo, str]] = [
+    ("default_weights_format", operator("X"), ""),
+    ("default_weights_format", operator("X", weights_format=0), ""),
+    ("default_weights_format", operator("X", weights_format=1), "has shuffled weights"),
+    ("no_batch_padding", operator("X", paddings=(0, 0, 1, 1)), ""),
+    ("no_batch_padding", operator("X", paddings=(0, 1, 0, 0)), "pads the batch"),
+    ("no_batch_padding", operator("X", paddings=(1, 0, 0, 0)), "pads the batch"),
+    ("no_batch_padding", operator("X"), ""),
+    ("no_batch_reduction", operator("X", (tensor(shape=(1, 2, 3)),), axes=(1, 2)), ""),
+    ("no_batch_reduction", operator("X", (tensor(shape=(1, 2, 3)),), axes=(-1, -2)), ""),
+    ("no_batch_reduction", operator("X", (tensor(shape=(1, 2)),), axes=(0,)), "reduces the batch"),
+    ("no_batch_reduction", operator("X", (tensor(shape=(1, 2)),), axes=(-2,)), "reduces the batch"),
+    ("no_fused_activation", operator("X"), ""),
+    ("no_fused_activation", operator("X", fused_activation=0), ""),
+    ("no_fused_activation", operator("X", fused_activation=1), "has a fused activation"),
+    ("per_tensor_weights", operator("X", (tensor(), tensor(scales=(1.0,)))), ""),
+    ("per_tensor_weights", operator("X", (tensor(),)), ""),
+    ("per_tensor_weights", operator("X", (tensor(), None)), ""),
+    ("per_tensor_weights", operator("X", (tensor(), tensor(scales=(1.0, 2.0)))), "per-channel"),
+    ("same_dilation", operator("X"), ""),
+    ("same_dilation", operator("X", dilation_w=2, dilation_h=2), ""),
+    ("same_dilation", operator("X", dilation_w=2, dilation_h=1), "dilated by 2 across and 1 down"),
+    ("same_dilation", operator("X", dilation_h=3), "dilated by 1 across and 3 down"),
+    ("softmax_size", operator("X", (tensor(shape=(1, 16_000)),)), ""),
+    ("softmax_size", operator("X", (tensor(shape=(1, 1, 10)),)), ""),
+    ("softmax_size", operator("X", (tensor(shape=(-1, 10)),)), ""),
+    ("softmax_size", operator("X", (tensor(shape=(1, 16_001)),)), "takes shape (1, 16001)"),
+    ("softmax_size", operator("X", (tensor(shape=(1, 5, 10)),)), "takes shape (1, 5, 10)"),
+    ("unit_strides", operator("X", strides=(1, 1)), ""),
+    ("unit_strides", operator("X"), ""),
+    ("unit_strides", operator("X", strides=(1, 2)), "has strides (1, 2)"),
+    ("unit_strides", operator("X", ellipsis_mask=1), "has an ellipsis or a new axis"),
+    ("unit_strides", operator("X", new_axis_mask=2), "has an ellipsis or a new axis"),
+]
+
+
+@pytest.mark.parametrize(("limit", "given", "fault"), LIMIT_CASES)
+def test_each_limit(limit: str, given: OperatorInfo, fault: str) -> None:
+    said = LIMITS[limit](given)
+    assert fault in said
+    assert bool(said) is bool(fault)
+    board = replace(CORAL, operators={"X": OperatorRule(limits=(limit,))})
+    named = found(model(given), board)
+    assert named == ([f"X #3 (out): {said}, which coral does not map"] if fault else [])
+
+
+def test_every_limit_was_seen_held_and_broken() -> None:
+    assert {limit for limit, _, fault in LIMIT_CASES if fault} == set(LIMITS)
+    assert {limit for limit, _, fault in LIMIT_CASES if not fault} == set(LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("target", "io", "count"),
+    [(CORAL, "uint8", 0), (CORAL, "int8", 0), (CORAL, "float32", 2), (CORAL, "int16", 2),
+     (HOST, "float32", 0)],
+)  # fmt: skip
+def test_inputs_and_outputs(target: Target, io: str, count: int) -> None:
+    named = found(model(io=io), target)
+    assert len(named) == count
+    if count:
+        assert named[0] == f"input x: {io}, where coral takes uint8 or int8"
+        assert named[1] == f"output y: {io}, where coral takes uint8 or int8"
+
+
+def test_a_dynamic_shape() -> None:
+    named = found(model(shape=(-1, 4)))
+    assert len(named) == 2
+    assert "x: dynamic shape (-1, 4) on a target with static shapes" in named
+    assert found(model(shape=(-1, 4)), HOST) == []
+
+
+FLOAT = tensor("f", dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (operator("CONV_2D", (FLOAT, tensor("w", constant=True))), "runs in float"),
+        (operator("ADD", (tensor(), tensor()), (FLOAT,)), "runs in float"),
+        (operator("ADD", (tensor(), tensor("h", dtype="float16"))), "runs in float"),
+        (
+            operator("FULLY_CONNECTED", (tensor(), tensor("w", dtype="float32", constant=True))),
+            "weights w are float32",
+        ),
+        (
+            operator("DEPTHWISE_CONV_2D", (tensor(), tensor("w", dtype="float16", constant=True))),
+            "weights w are float16",
+        ),
+        (
+            operator(
+                "TRANSPOSE_CONV",
+                (tensor("s", dtype="int32", constant=True),
+                 tensor("w", dtype="float32", constant=True), tensor()),
+            ),
+            "weights w are float32",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_left_in_float_is_named(given: OperatorInfo, said: str) -> None:
+    [named] = found(model(given), HOST)
+    assert named == f"{given.kind} #3 (out): {said}" or named.endswith(said)
+    assert named.startswith(f"{given.kind} #3")
+    assert found(model(given), HOST, expected=None) == []
+    assert found(model(given), HOST, expected="float16") == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        operator("QUANTIZE", (FLOAT,)),
+        operator("DEQUANTIZE", outputs=(FLOAT,)),
+        operator("CONV_2D", (tensor(), tensor("w", dtype="int4", constant=True), None)),
+        operator("GATHER", (tensor(), tensor(dtype="int32"))),
+    ],
+)
+def test_what_is_no_float_island(given: OperatorInfo) -> None:
+    assert found(model(given), HOST) == []
+
+
+def test_an_operator_that_the_target_does_not_have() -> None:
+    [named] = found(model(operator("LEAKY_RELU")))
+    assert named == "LEAKY_RELU #3 (out): not an operator of coral; it would run on the CPU"
+    assert found(model(operator("LEAKY_RELU")), HOST) == []
+
+
+def test_a_border_beside_a_float_input_is_told_once() -> None:
+    given = model(operator("DEQUANTIZE", outputs=(FLOAT,)), io="float32")
+    assert [each.split(":")[0] for each in found(given)] == ["input x", "output y"]
+
+
+@dataclass
+class Context:
+    described: ModelDescription
+    artifact: Artifact
+    target: Target = CORAL
+    broken: str = ""
+
+    def description(self) -> ModelDescription:
+        return self.described
+
+    def probe(self) -> str:
+        return self.broken
+
+
+def judged(described: ModelDescription, **more: Any) -> Measurement:
+    dtype = more.pop("dtype", "int8")
+    artifact = Artifact(Path("m"), "litert", dtype, (), 0, "", (), "coral", cached=False)
+    measured = contract(cast("Any", Context(described, artifact, **more)))
+    assert isinstance(measured, Measurement)
+    return measured
+
+
+def test_offenders_are_counted_and_explained() -> None:
+    clean = judged(model())
+    assert (clean.value, clean.details, clean.cause, clean.nonfinite) == (0, (), "", "")
+    ends = judged(model(io="float32"))
+    assert (ends.value, len(ends.details)) == (2, 2)
+    assert "left in another dtype" in ends.cause
+    assert "inference_output_type = tf.uint8" in ends.remedy
+    island = judged(model(operator("ADD", (FLOAT,))))
+    assert island.cause == "part of the model was not quantised"
+    assert "representative dataset" in island.remedy
+    foreign = judged(model(operator("LEAKY_RELU")))
+    assert "--edge-list-targets" in foreign.remedy
+
+
+def test_an_inference_that_gives_nan() -> None:
+    assert judged(model(), broken="one inference gives NaN or Inf").nonfinite
+
+
+@pytest.mark.parametrize(
+    ("target", "dtype", "count"), [(CORAL, None, 1), (HOST, None, 0), (HOST, "int8", 1)]
+)
+def test_a_file_that_others_made_is_what_its_target_takes(
+    target: Target, dtype: str | None, count: int
+) -> None:
+    given = model(operator("ADD", (FLOAT,), (tensor("out"),)))
+    assert judged(given, target=target, dtype=dtype).value == count

@@ -1,0 +1,109 @@
+"""Labels against outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.measures.labels import class_indices, class_scores, positive_scores, same_shape
+
+SCORES = np.eye(4)[[0, 1, 2]]
+
+
+def refusal(call: Callable[[], object]) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as raised:
+        call()
+    assert raised.value.remedy
+    return raised.value
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_a_probability_becomes_two_classes(shape: tuple[int, ...]) -> None:
+    given = np.array([0.25, 0.5, 1.0]).reshape(shape)
+    np.testing.assert_array_equal(class_scores(given), [[0.75, 0.25], [0.5, 0.5], [0, 1]])
+
+
+def test_scores_stay_as_they_are() -> None:
+    assert class_scores(SCORES) is SCORES
+
+
+@pytest.mark.parametrize("given", [[-0.5, 0.2], [0.5, 7.0]])
+def test_one_output_that_is_no_probability(given: list[float]) -> None:
+    found = refusal(lambda: class_scores(np.array(given)))
+    assert "which is no probability" in found.message
+    assert "'mse', 'mae', 'auc'" in found.remedy
+
+
+def test_one_output_with_nan_is_left_to_who_counts_them() -> None:
+    assert np.isnan(class_scores(np.array([0.5, np.nan]))[1]).all()
+
+
+def test_top_n_reads_two_dimensions() -> None:
+    found = refusal(lambda: class_scores(np.zeros((3, 4, 5))))
+    assert "the output has (3, 4, 5)" in found.message
+    assert "'miou'" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([2, 0, 3]), np.array([2.0, 0.0, 3.0]), np.array([[2], [0], [3]]),
+        np.array([2, 0, 3], np.uint8), np.eye(4)[[2, 0, 3]], np.eye(4, dtype=int)[[2, 0, 3]],
+    ],
+)  # fmt: skip
+def test_indices_and_one_hot_rows(labels: np.ndarray) -> None:
+    found = class_indices(labels, SCORES)
+    assert found.tolist() == [2, 0, 3]
+
+
+def test_binary_labels() -> None:
+    two = class_scores(np.array([0.1, 0.9]))
+    assert class_indices(np.array([True, False]), two).tolist() == [1, 0]
+    assert class_indices(np.array([[0, 1], [1, 0]]), two).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.zeros((3, 5)), "labels of shape (3, 5) do not fit outputs of shape (3, 4)"),
+        (np.zeros((3, 4, 1)), "do not fit outputs"),
+        (np.array([0.5, 1, 2]), "labels are fractions"),
+        (np.array([np.nan, 1, 2]), "labels are fractions"),
+        (np.array([0, 1, 4]), "labels go from 0 to 4, but the model has 4 classes (0 to 3)"),
+        (np.array([-1, 1, 2]), "labels go from -1 to 2"),
+    ],
+)
+def test_labels_that_do_not_fit(labels: np.ndarray, said: str) -> None:
+    assert said in refusal(lambda: class_indices(labels, SCORES)).message
+
+
+def test_the_score_of_the_positive_class() -> None:
+    assert positive_scores(np.array([[0.8, 0.2], [0.1, 0.9]])).tolist() == [0.2, 0.9]
+    assert positive_scores(np.array([[0.2], [0.9]])).tolist() == [0.2, 0.9]
+    assert positive_scores(np.array([-2.0, 5.0])).tolist() == [-2, 5]
+    assert "auc reads one score" in refusal(lambda: positive_scores(np.zeros((2, 3)))).message
+
+
+@pytest.mark.parametrize(
+    ("labels", "output"),
+    [((4,), (4, 1)), ((4, 1), (4,)), ((4, 2, 3), (4, 2, 3)), ((4, 2, 3, 1), (4, 2, 3))],
+)
+def test_dimensions_of_size_1_do_not_count(
+    labels: tuple[int, ...], output: tuple[int, ...]
+) -> None:
+    assert same_shape(np.zeros(labels), np.zeros(output)).shape == output
+
+
+@pytest.mark.parametrize(
+    ("labels", "output"),
+    [
+        ((4,), (4, 2)), ((4, 2), (4,)), ((2, 3), (3, 2)),
+        ((4, 3, 2), (4, 2, 3)), ((4, 6), (4, 2, 3)), ((4, 3, 8, 8), (4, 8, 8, 3)),
+    ],
+)  # fmt: skip
+def test_other_shapes_do_not_fit(labels: tuple[int, ...], output: tuple[int, ...]) -> None:
+    found = refusal(lambda: same_shape(np.zeros(labels), np.zeros(output)))
+    assert f"labels of shape {labels} do not fit outputs of shape {output}" in found.message

@@ -1,0 +1,229 @@
+"""Parity between made-up runners: the first one against all the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.rules import Rules
+from pytest_edgegate.core.verdict import Outcome
+from pytest_edgegate.data.splits import make_split
+from pytest_edgegate.judge import judge
+from pytest_edgegate.measures import parity
+from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.stats.intervals import clopper_pearson
+
+Array = npt.NDArray[Any]
+SCALE = 0.5
+
+
+class Answers:
+    """A runner that answers each sample, which is its number, with a row of given arrays."""
+
+    def __init__(self, *outputs: Array) -> None:
+        self._given = outputs
+        self.inputs = (TensorInfo("x", (-1,), "float32"),)
+        self.outputs = tuple(
+            TensorInfo(f"y{at}", (-1, *each.shape[1:]), each.dtype.name,
+                       scales=(SCALE,) if each.dtype.kind in "iu" else ())
+            for at, each in enumerate(outputs)
+        )  # fmt: skip
+
+    def __enter__(self) -> Answers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        return
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(each[batch[0].astype(int)] for each in self._given)
+
+    infer = infer_raw
+
+
+@dataclass
+class Context:
+    found: Evidence | NotMeasured
+
+    def parity(self) -> Evidence | NotMeasured:
+        return self.found
+
+
+def compared(*runners: Answers | Array, limit: int | None = None) -> Evidence:
+    opened = [each if isinstance(each, Answers) else Answers(each) for each in runners]
+    count = len(opened[0]._given[0])
+    split = make_split("evaluation", np.arange(count, dtype=np.float32), None)
+    return parity.compare(cast("Any", opened), split, "host:a,b", limit)
+
+
+def found(metric: str, *runners: Answers | Array) -> Finding:
+    measure = getattr(parity, metric)
+    finding: Finding = measure(cast("Any", Context(compared(*runners))))
+    return finding
+
+
+def measured(metric: str, *runners: Answers | Array) -> Measurement:
+    finding = found(metric, *runners)
+    assert isinstance(finding, Measurement)
+    assert (finding.metric, finding.source) == (metric, "host:a,b")
+    return finding
+
+
+def scores(count: int = 100, dtype: str = "uint8") -> Array:
+    """Class at % 5 wins by far."""
+    return (np.eye(5)[np.arange(count) % 5] * 100 + 20).astype(dtype)
+
+
+def moved(array: Array, **rows: int) -> Array:
+    """The first elements of some samples, moved by some steps."""
+    made = array.copy()
+    for row, step in rows.items():
+        made[int(row[1:])].flat[0] += step
+    return made
+
+
+def test_equal_answers() -> None:
+    one = scores()
+    agreement = measured("parity_agreement", one, one.copy())
+    assert (agreement.value, agreement.exact, agreement.n) == (1, 1, 100)
+    ends = clopper_pearson(100, 100, 0.9)
+    assert (agreement.low, agreement.high) == (ends.low, ends.high)
+    assert agreement.details == ()
+    assert measured("parity_lsb", one, one).value == 0
+    assert measured("parity_within_lsb", one, one).value == 1
+    assert measured("parity_abs", one, one).value == 0
+
+
+def test_samples_whose_top_1_differs_are_counted_and_listed() -> None:
+    other = scores()
+    other[[3, 9, 12, 13, 14, 90]] = np.roll(other[[3, 9, 12, 13, 14, 90]], 1, axis=1)
+    agreement = measured("parity_agreement", scores(), other)
+    assert agreement.exact == Fraction(94, 100)
+    assert agreement.details == ("samples that differ: #3, #9, #12, #13, #14 and 1 more",)
+
+
+def test_a_tie_in_one_runtime_goes_to_the_lowest_index() -> None:
+    one, other = np.array([[9, 9, 1]], np.uint8), np.array([[9, 8, 1]], np.uint8)
+    assert measured("parity_agreement", one, other).value == 1
+    assert measured("parity_agreement", one, np.array([[8, 9, 1]], np.uint8)).value == 0
+
+
+def test_drift_in_output_steps_and_in_real_values() -> None:
+    drifted = moved(scores(), _4=1, _7=-3)
+    assert measured("parity_lsb", scores(), drifted).value == 3
+    assert measured("parity_abs", scores(), drifted).value == 3 * SCALE
+    assert measured("parity_lsb", scores(), drifted).details == ("farthest apart: sample #7",)
+    within = measured("parity_within_lsb", scores(), drifted)
+    assert within.value == pytest.approx(499 / 500)
+    assert within.details == ("farthest apart: sample #7",)
+
+
+def test_steps_do_not_wrap() -> None:
+    for dtype in ("uint8", "int8"):
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        one = np.array([[low, 0]], dtype)
+        assert measured("parity_lsb", one, np.array([[high, 0]], dtype)).value == 255
+
+
+def test_the_farthest_of_three_runtimes_counts() -> None:
+    near, far = moved(scores(), _0=1), moved(scores(), _1=-7)
+    flipped = scores()
+    flipped[5] = np.roll(flipped[5], 2)
+    assert measured("parity_lsb", scores(), near, far).value == 7
+    assert measured("parity_lsb", scores(), far, near).value == 7
+    assert measured("parity_agreement", scores(), near, flipped).exact == Fraction(99, 100)
+    others = compared(scores(), moved(scores(), _0=9), moved(scores(), _1=9))
+    assert (others.arrays["within"] < 1).sum() == 2
+
+
+def test_several_outputs_are_compared_together() -> None:
+    boxes = np.zeros((100, 3), np.uint8)
+    one = Answers(scores(), boxes)
+    other = Answers(scores(), moved(boxes, _2=4))
+    assert measured("parity_lsb", one, other).value == 4
+    within = compared(one, other).arrays["within"]
+    assert within[2] == pytest.approx(7 / 8)
+
+
+def test_a_float_output_has_no_steps() -> None:
+    one = scores(dtype="float32")
+    other = moved(one, _8=2)
+    for metric in ("parity_lsb", "parity_within_lsb"):
+        finding = found(metric, one, other)
+        assert isinstance(finding, NotMeasured)
+        assert "a float has no steps" in finding.reason
+        assert "parity_abs" in finding.remedy
+    assert measured("parity_abs", one, other).value == 2
+    assert measured("parity_agreement", one, other).value == 1
+
+
+def test_one_float_output_among_quantised_ones() -> None:
+    mixed = Answers(scores(), scores(dtype="float32"))
+    assert isinstance(found("parity_lsb", mixed, mixed), NotMeasured)
+    assert measured("parity_abs", mixed, mixed).value == 0
+
+
+def test_an_output_without_classes_has_nothing_to_agree_on() -> None:
+    one = np.zeros((4, 1), np.uint8)
+    finding = found("parity_agreement", one, one)
+    assert isinstance(finding, NotMeasured)
+    assert "parity_lsb" in finding.remedy
+    assert measured("parity_lsb", one, one).value == 0
+
+
+def test_dense_outputs_agree_position_by_position() -> None:
+    one = np.zeros((20, 2, 2, 3), np.uint8)
+    one[..., 1] = 9
+    other = one.copy()
+    other[3, 0, 0] = [9, 0, 0]
+    agreement = measured("parity_agreement", one, other)
+    assert agreement.value == pytest.approx(79 / 80)
+    assert agreement.exact is None
+    assert agreement.low is not None
+    assert agreement.low < agreement.value
+
+
+@pytest.mark.parametrize("side", ["first", "second", "both"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("metric", ["parity_agreement", "parity_lsb", "parity_abs"])
+def test_nan_on_either_side_is_a_failure(metric: str, bad: float, side: str) -> None:
+    fine = scores(dtype="float32")
+    spoilt = fine.copy()
+    spoilt[[6, 8], 1] = bad
+    pair = (spoilt if side != "second" else fine, spoilt if side != "first" else fine)
+    finding = measured(metric, *pair)
+    assert finding.nonfinite == "NaN or Inf on 2 of 100 samples, first on sample 6"
+    assert judge(finding, Budget(metric, 1), Rules("lenient"), "t").outcome is Outcome.FAIL
+
+
+def test_what_was_not_compared_is_not_measured() -> None:
+    none = Context(NotMeasured("parity", "lists one runtime", "list another one"))
+    for metric in ("parity_agreement", "parity_lsb", "parity_within_lsb", "parity_abs"):
+        finding = getattr(parity, metric)(cast("Any", none))
+        assert finding == NotMeasured(metric, "lists one runtime", "list another one")
+
+
+def test_only_so_many_samples() -> None:
+    assert compared(scores(), scores(), limit=30).n == 30
+
+
+@pytest.mark.parametrize(("count", "elements", "apart"), [(1, 100, 1), (30, 10, 3), (7, 100, 7)])
+def test_a_share_of_elements_is_exact_against_its_budget(
+    count: int, elements: int, apart: int
+) -> None:
+    one = np.zeros((count, elements), np.uint8)
+    other = one.copy()
+    other[np.arange(apart) % count, np.arange(apart) // count] = 9
+    within = measured("parity_within_lsb", one, other)
+    verdict = judge(within, Budget("parity_within_lsb", 0.99), Rules(), "t")
+    assert verdict.outcome is Outcome.PASS

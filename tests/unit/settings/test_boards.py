@@ -1,0 +1,141 @@
+"""Targets of the user's own, in pyproject.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.settings.boards import find_target, known_targets
+
+Writer = Callable[[str], Path]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Writer:
+    def write(text: str) -> Path:
+        (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+        return tmp_path
+
+    return write
+
+
+def test_no_file_and_a_file_without_targets(tmp_path: Path, root: Writer) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    assert known_targets(bare, Registry()) == Registry().names("target")
+    folder = root("[project]\nname = 'x'\n")
+    assert known_targets(folder, Registry()) == Registry().names("target")
+    assert find_target("coral", folder, Registry()).name == "coral"
+
+
+def test_one_that_starts_from_a_built_in(root: Writer) -> None:
+    folder = root('[tool.edgegate.targets.camera]\nfrom = "coral"\nio_dtypes = ["int8"]\n')
+    found, coral = (find_target(name, folder, Registry()) for name in ("camera", "coral"))
+    assert "camera" in known_targets(folder, Registry())
+    assert (found.name, found.io_dtypes, found.origin) == ("camera", ("int8",), "pyproject.toml")
+    assert (found.operators, found.formats) == (coral.operators, coral.formats)
+    assert coral.io_dtypes == ("uint8", "int8")
+
+
+def test_a_chain_of_them(root: Writer) -> None:
+    folder = root("""
+[tool.edgegate.targets.b]
+from = "a"
+default_io = "int8"
+[tool.edgegate.targets.a]
+from = "coral"
+title = "A"
+""")
+    found = find_target("b", folder, Registry())
+    assert (found.title, found.default_io, found.machine) == ("A", "int8", "edgetpu")
+
+
+def test_a_built_in_is_overridden_from_itself(root: Writer) -> None:
+    folder = root('[tool.edgegate.targets.coral]\nfrom = "coral"\nio_dtypes = ["uint8"]\n')
+    found = find_target("coral", folder, Registry())
+    assert (found.io_dtypes, found.machine, found.origin) == (
+        ("uint8",), "edgetpu", "pyproject.toml",
+    )  # fmt: skip
+    assert known_targets(folder, Registry()).count("coral") == 1
+
+
+def test_others_start_from_the_overridden_one(root: Writer) -> None:
+    folder = root("""
+[tool.edgegate.targets.coral]
+from = "coral"
+title = "ours"
+[tool.edgegate.targets.camera]
+from = "coral"
+""")
+    assert find_target("camera", folder, Registry()).title == "ours"
+
+
+def test_one_from_scratch_hides_a_built_in(root: Writer) -> None:
+    folder = root("""
+[tool.edgegate.targets.coral]
+formats = ["litert"]
+dtypes = ["int8"]
+runtimes = {litert = ["litert-xnnpack"]}
+""")
+    assert find_target("coral", folder, Registry()).operators == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "circle"),
+    [({"a": "b", "b": "a"}, "a -> b -> a"), ({"a": "b", "b": "c", "c": "b"}, "b -> c -> b")],
+)
+def test_circles(root: Writer, names: dict[str, str], circle: str) -> None:
+    folder = root("".join(f'[tool.edgegate.targets.{k}]\nfrom = "{v}"\n' for k, v in names.items()))
+    with pytest.raises(ConfigurationError) as raised:
+        find_target("a", folder, Registry())
+    assert "targets start from each other: " in raised.value.message
+    assert circle in raised.value.message
+    assert raised.value.remedy.endswith('from = "coral"')
+
+
+def test_one_that_starts_from_itself_and_is_not_built_in(root: Writer) -> None:
+    folder = root('[tool.edgegate.targets.mine]\nfrom = "mine"\n')
+    with pytest.raises(ConfigurationError, match="dtypes, formats, runtimes missing"):
+        find_target("mine", folder, Registry())
+
+
+def test_unknown_names(root: Writer) -> None:
+    folder = root('[tool.edgegate.targets.camera]\nfrom = "corral"\n')
+    with pytest.raises(UnknownNameError, match="unknown target 'corral', did you mean 'coral'"):
+        find_target("camera", folder, Registry())
+    with pytest.raises(UnknownNameError, match="unknown target 'camra', did you mean 'camera'"):
+        find_target("camra", folder, Registry())
+
+
+def test_a_file_that_is_no_toml(root: Writer) -> None:
+    folder = root("[tool.edgegate.targets.camera\n")
+    with pytest.raises(ConfigurationError) as raised:
+        find_target("camera", folder, Registry())
+    assert "pyproject.toml can't be read" in raised.value.message
+    assert raised.value.remedy.startswith("mend the file")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.edgegate]\ntargets = 5\n",
+        "[tool.edgegate.targets]\ncamera = 'coral'\n",
+        "[tool]\nedgegate = 'coral'\n",
+    ],
+)
+def test_a_table_that_is_none(root: Writer, text: str) -> None:
+    folder = root(text)
+    with pytest.raises(ConfigurationError) as raised:
+        known_targets(folder, Registry())
+    assert raised.value.remedy.startswith("write [tool.edgegate.targets.my-board]")
+
+
+def test_what_a_conftest_registers_has_to_be_a_target(tmp_path: Path) -> None:
+    registry = Registry()
+    registry.add("target", "mine", "coral")
+    with pytest.raises(ConfigurationError, match="the target 'mine' is a str, not a Target"):
+        find_target("mine", tmp_path, registry)

@@ -1,0 +1,154 @@
+"""Target tables: what is taken from where, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_edgegate import targets
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.target import OperatorRule, Target
+from pytest_edgegate.measures.contract import LIMITS as CHECKS
+from pytest_edgegate.targets.parse import LIMITS, target_from_table
+
+BARE: dict[str, Any] = {
+    "formats": ["litert"], "dtypes": ["int8"], "runtimes": {"litert": ["litert-xnnpack"]},
+}  # fmt: skip
+
+
+def made(base: Target | None = None, **table: Any) -> Target:
+    return target_from_table("mine", table, base=base, origin="pyproject.toml")
+
+
+def refusal(**table: Any) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as raised:
+        made(**{**BARE, **table})
+    assert "target 'mine' (pyproject.toml): " in raised.value.message
+    assert raised.value.remedy
+    return raised.value
+
+
+def test_the_least_that_a_target_says() -> None:
+    found = made(**BARE)
+    assert found == Target(
+        name="mine", title="mine", machine="mine", formats=("litert",), dtypes=("int8",),
+        io_dtypes=(), default_io="int8", complete_with_ptq=True, static_shape=True,
+        per_channel_dense=True, runtimes={"litert": ("litert-xnnpack",)}, extra="all",
+        origin="pyproject.toml",
+    )  # fmt: skip
+
+
+def test_everything_that_a_target_can_say() -> None:
+    found = made(
+        **{**BARE, "dtypes": ["float32", "float16"]},
+        title="T", machine="any", io_dtypes=["float32"], default_io="float32", extra="coral",
+        complete_with_ptq=False, static_shape=False, per_channel_dense=False, memory_bytes=8_000,
+        latency={"source": "host:litert", "remedy": "go"}, sources={"dtypes": "a page"},
+        operators={"ADD": {"since": 13, "limits": ["no_fused_activation"], "note": "n"}, "SUB": {}},
+    )  # fmt: skip
+    assert (found.memory_bytes, found.latency_source, found.latency_remedy) == (
+        8_000, "host:litert", "go",
+    )  # fmt: skip
+    assert found.operators == {
+        "ADD": OperatorRule("13", ("no_fused_activation",), "n"), "SUB": OperatorRule(),
+    }  # fmt: skip
+    assert found.sources == {"dtypes": "a page"}
+    assert found.is_host("x86_64")
+
+
+def test_what_is_left_out_is_taken_from_the_base() -> None:
+    base = made(**BARE, title="base", operators={"ADD": {}, "SUB": {"note": "n"}})
+    found = made(base, io_dtypes=["int8"], operators={"SUB": {}, "MUL": {}})
+    assert (found.title, found.formats, found.io_dtypes) == ("base", ("litert",), ("int8",))
+    assert set(found.operators) == {"ADD", "SUB", "MUL"}
+    assert found.operators["SUB"] == OperatorRule()
+    assert set(base.operators) == {"ADD", "SUB"}
+
+
+@pytest.mark.parametrize("missing", BARE)
+def test_what_has_no_default_has_to_be_given(missing: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{missing} missing") as raised:
+        made(**{key: value for key, value in BARE.items() if key != missing})
+    assert raised.value.remedy.endswith('from = "coral"')
+
+
+def test_a_misspelt_key_is_offered_the_nearest() -> None:
+    found = refusal(io_dtype=["int8"])
+    assert "unknown key 'io_dtype', did you mean 'io_dtypes'?" in found.message
+    assert found.remedy.startswith("the keys of a target are complete_with_ptq, ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("title", 5, "title = 5 is not a str"),
+        ("static_shape", "yes", "static_shape = 'yes' is not a bool"),
+        ("memory_bytes", "8 MB", "memory_bytes = '8 MB' is not a int"),
+        ("memory_bytes", True, "memory_bytes = True is not a int"),
+        ("formats", "litert", "formats = 'litert' is not a list of names"),
+        ("dtypes", [8], "dtypes = [8] is not a list of names"),
+        ("dtypes", ["int9"], "dtypes has 'int9', did you mean 'int8'?"),
+        ("io_dtypes", ["uint"], "io_dtypes has 'uint'"),
+        ("default_io", "byte", "default_io = 'byte' is not a dtype"),
+        ("sources", "a page", "sources is not a table"),
+        ("latency", "6 ms", "latency is not a table"),
+        ("latency", {"remedie": "x"}, "unknown key latency.remedie"),
+        ("runtimes", ["litert"], "runtimes is not a table"),
+        ("operators", {"ADD": {"limits": ["no_fused"]}}, "the unknown limit 'no_fused', did you"),
+    ],
+)
+def test_a_value_that_can_not_be_meant(key: str, value: Any, said: str) -> None:
+    assert said in refusal(**{key: value}).message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("operators", ["ADD"]),
+        ("operators", {"ADD": "yes"}),
+        ("operators", {"ADD": {"limts": ["same_dilation"]}}),
+        ("operators", {"ADD": {"limits": 5}}),
+        ("runtimes", {"litert": "litert-xnnpack"}),
+        ("runtimes", {"litert": [5]}),
+        ("runtimes", {"litert": []}),
+        ("runtimes", {"onnx": ["onnxruntime"]}),
+        ("latency", {"remedy": 5}),
+        ("formats", []),
+        ("dtypes", []),
+    ],
+)
+def test_a_value_that_would_break_later_is_refused_here(key: str, value: Any) -> None:
+    assert key in refusal(**{key: value}).message
+
+
+def test_every_limit_has_its_check() -> None:
+    assert sorted(CHECKS) == sorted(LIMITS)
+
+
+@pytest.mark.parametrize("name", ["coral", "host"])
+def test_the_built_in_targets_can_be_read(name: str) -> None:
+    found: Target = getattr(targets, name)
+    assert (found.name, found.origin) == (name, f"{name}.toml")
+    assert found.sources
+    assert set(found.runtimes) == set(found.formats)
+
+
+def test_what_the_built_in_targets_ask() -> None:
+    coral, host = targets.__getattr__("coral"), targets.__getattr__("host")
+    assert (coral.dtypes, coral.io_dtypes, coral.default_io) == (
+        ("int8",), ("uint8", "int8"), "uint8",
+    )  # fmt: skip
+    assert coral.complete_with_ptq
+    assert coral.static_shape
+    assert not coral.is_host("x86_64")
+    assert host.dtypes == ("float32", "float16", "int8")
+    assert host.io_dtypes == ()
+    assert not host.complete_with_ptq
+    assert host.is_host("aarch64")
+    assert coral.runtimes == host.runtimes == {"litert": ("litert-xnnpack", "litert-reference")}
+
+
+def test_there_is_no_such_target() -> None:
+    with pytest.raises(AttributeError, match="no target file corral.toml"):
+        _ = targets.corral

@@ -1,0 +1,203 @@
+"""Plans over made-up moves: the shortest chain, its completion, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune, Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.planner import float_target, make_plan
+
+NET, LITE, ENGINE = ("net", "float32"), ("lite", "float32"), ("engine", "float32")
+LITE8, ENGINE8 = ("lite", "int8"), ("engine", "int8")
+
+
+@dataclass(frozen=True)
+class Model:
+    node: tuple[str, str] = NET
+    name: str = "model"
+    path: Path | None = Path("model.net")
+    runtime: str = ""
+    note: str = ""
+
+    def digest(self) -> str:
+        return "0" * 64
+
+    def load(self) -> LoadedModel:
+        raise AssertionError("a plan loads no model")
+
+
+@dataclass(frozen=True)
+class Moves:
+    """A transform that is never run."""
+
+    moves: Sequence[Move]
+    refused: type[Step] | None = None
+    packages: Sequence[str] = ()
+    version: int = 1
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        if self.refused is not None and isinstance(step, self.refused):
+            return f"{step} is not done here", "leave it out"
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        raise AssertionError("a plan builds nothing")
+
+
+def board(**what: Any) -> Target:
+    given = Target(
+        name="board", title="a board", machine="chip", formats=("lite",), dtypes=("int8",),
+        io_dtypes=(), default_io="int8", complete_with_ptq=True, static_shape=True,
+        per_channel_dense=True, runtimes=MappingProxyType({}), extra="all",
+    )  # fmt: skip
+    return replace(given, **what)
+
+
+HOST = board(name="host", dtypes=("float32", "float16", "int8"), complete_with_ptq=False)
+QUANTISE = Moves((Move(NET, PTQ, LITE8), Move(NET, None, LITE), Move(NET, QAT, LITE8)))
+PRUNER = Moves((Move(NET, Prune, NET), Move(NET, Distill, NET)))
+ALL = {"quantise": QUANTISE, "prune": PRUNER}
+
+
+def legs(*given: Any, **more: Any) -> list[tuple[str, object]]:
+    plan = make_plan(*given, **more)
+    return [(leg.transform, leg.step) for leg in plan.legs]
+
+
+def refusal(model: Model, recipe: tuple[Step, ...], target: Target, transforms: Any) -> str:
+    with pytest.raises(UnsupportedError) as raised:
+        make_plan(model, recipe, target, transforms)
+    assert str(raised.value).startswith("edgegate error: ")
+    assert str(raised.value).endswith(raised.value.remedy)
+    return str(raised.value)
+
+
+def test_one_move() -> None:
+    plan = make_plan(Model(), (PTQ(50),), board(), ALL)
+    assert [(leg.transform, leg.step) for leg in plan.legs] == [("quantise", PTQ(50))]
+    assert (plan.format, plan.dtype, plan.recipe) == ("lite", "int8", (PTQ(50),))
+    assert (plan.note, plan.target) == ("", "board")
+
+
+def test_steps_are_done_in_their_order() -> None:
+    recipe = (Distill(), Prune(0.5), PTQ())
+    assert legs(Model(), recipe, board(), ALL) == [
+        ("prune", Distill()), ("prune", Prune(0.5)), ("quantise", PTQ()),
+    ]  # fmt: skip
+
+
+def test_a_chain_of_two_legs_with_one_step() -> None:
+    chain = {"export": Moves((Move(NET, None, ENGINE),)), "ptq": Moves((Move(ENGINE, PTQ, LITE8),))}
+    assert legs(Model(), (PTQ(),), board(), chain) == [("export", None), ("ptq", PTQ())]
+
+
+def test_an_export_may_follow_the_step() -> None:
+    chain = {
+        "ptq": Moves((Move(NET, PTQ, ENGINE8),)),
+        "export": Moves((Move(ENGINE8, None, LITE8),)),
+    }
+    assert legs(Model(), (PTQ(),), board(), chain) == [("ptq", PTQ()), ("export", None)]
+
+
+def test_the_shortest_chain_wins_whatever_the_order_of_the_backends() -> None:
+    long = {
+        "a-long": Moves((Move(NET, None, ENGINE), Move(ENGINE, PTQ, LITE8))),
+        "z-short": Moves((Move(NET, PTQ, LITE8),)),
+    }
+    for transforms in (long, dict(reversed(long.items()))):
+        assert legs(Model(), (PTQ(),), board(), transforms) == [("z-short", PTQ())]
+
+
+def test_equal_chains_are_told_apart_by_name() -> None:
+    same = Moves((Move(NET, PTQ, LITE8),))
+    assert legs(Model(), (PTQ(),), board(), {"b": same, "a": same}) == [("a", PTQ())]
+
+
+def test_moves_in_a_circle_end() -> None:
+    circle = Moves((Move(NET, None, ENGINE), Move(ENGINE, None, NET)))
+    assert "no installed backend" in refusal(Model(), (), board(), {"circle": circle})
+
+
+@pytest.mark.parametrize("recipe", [(), (Prune(0.5),), (Distill(), Prune())])
+def test_a_recipe_is_completed_with_ptq(recipe: tuple[Step, ...]) -> None:
+    plan = make_plan(Model(), recipe, board(), ALL)
+    assert plan.recipe == (*recipe, PTQ())
+    assert plan.dtype == "int8"
+    assert plan.note == f"completed with {PTQ()}: board takes int8 only"
+
+
+@pytest.mark.parametrize("recipe", [(PTQ(7),), (QAT(),), (Prune(), QAT())])
+def test_a_recipe_that_ends_in_int8_is_left_as_it_is(recipe: tuple[Step, ...]) -> None:
+    plan = make_plan(Model(), recipe, board(), ALL)
+    assert plan.recipe == recipe
+    assert plan.note == ""
+
+
+def test_nothing_is_completed_where_the_target_takes_floats() -> None:
+    plan = make_plan(Model(), (), HOST, ALL)
+    assert (plan.recipe, plan.note, plan.dtype) == ((), "", "float32")
+
+
+def test_a_model_that_is_there_already_needs_no_leg() -> None:
+    plan = make_plan(Model(LITE8), (), board(), ALL)
+    assert plan.legs == ()
+    assert (plan.format, plan.dtype) == LITE8
+
+
+def test_a_finished_file_is_not_compressed_again() -> None:
+    text = refusal(Model(LITE8, path=Path("m.lite")), (PTQ(),), board(), ALL)
+    assert "model is a finished int8 file" in text
+    assert text.endswith('gate it as it is: edge_gate.check("m.lite", ...)')
+
+
+def test_a_step_that_no_backend_does_is_named_with_what_would_work() -> None:
+    text = refusal(Model(), (Prune(), PTQ()), board(), {"quantise": QUANTISE})
+    assert "no installed backend can do Prune(amount=0.3) on the net model model" in text
+    assert text.endswith("what would work: PTQ(samples=200), QAT(epochs=2)")
+
+
+def test_a_step_that_ends_in_another_dtype_than_the_targets() -> None:
+    cast = {**ALL, "cast": Moves((Move(NET, Cast, ("lite", "float16")),))}
+    assert make_plan(Model(), (Cast(),), HOST, cast).dtype == "float16"
+    text = refusal(Model(), (Cast(),), board(), cast)
+    assert "Cast(dtype='float16')" in text
+    assert "PTQ(samples=200)" in text.splitlines()[-1]
+
+
+def test_a_format_that_leads_nowhere_is_told_which_ones_do() -> None:
+    text = refusal(Model(("weights", "float32")), (PTQ(),), board(), ALL)
+    assert "on the weights model" in text
+    assert text.endswith("give a model in a format that leads to lite: net")
+
+
+def test_no_backend_at_all() -> None:
+    assert "no installed backend can do PTQ" in refusal(Model(), (PTQ(),), board(), {})
+
+
+def test_a_backend_refuses_before_any_work() -> None:
+    shy = {"quantise": replace(QUANTISE, refused=PTQ)}
+    text = refusal(Model(), (PTQ(9),), board(), shy)
+    assert text == "edgegate error: PTQ(samples=9) is not done here\nleave it out"
+
+
+def test_the_target_of_a_float_export_asks_for_nothing_else() -> None:
+    wanted = float_target(board(io_dtypes=("uint8",)), "lite")
+    plan = make_plan(Model(), (), wanted, ALL)
+    assert [(leg.transform, leg.step) for leg in plan.legs] == [("quantise", None)]
+    assert (plan.format, plan.dtype, plan.note) == ("lite", "float32", "")
+    assert wanted.io_dtypes == ()
