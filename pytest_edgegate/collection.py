@@ -18,14 +18,21 @@ _DESELECTED = pytest.StashKey[bool]()
 def add_target_fixture(collector: pytest.Collector, thing: Any) -> None:
     """Makes a test that only carries an edge marker depend on ``edge_target``.
 
-    The closure of a test's fixtures is made right after this, so it has to be told before.
+    The closure of a test's fixtures is made right after this, so it has to be told before. Where
+    the marker is on a class or a module, so is the dependency: its functions may be shared.
     """
     if inspect.isclass(thing):
         refuse_unittest(collector, thing)
-    elif inspect.isfunction(thing) and _has_edge_marker(collector, thing):
-        used = [mark for mark in _own(thing) if mark.name == "usefixtures"]
-        if not any("edge_target" in mark.args for mark in used):
-            pytest.mark.usefixtures("edge_target")(thing)
+    elif inspect.isfunction(thing):
+        if any(mark.name in _ASKING for mark in _own(thing)):
+            if not _uses_target(_own(thing)):
+                pytest.mark.usefixtures("edge_target")(thing)
+        elif _has_edge_marker(collector, thing) and not _uses_target(collector.own_markers):
+            collector.add_marker(pytest.mark.usefixtures("edge_target"))
+
+
+def _uses_target(marks: list[pytest.Mark]) -> bool:
+    return any(mark.name == "usefixtures" and "edge_target" in mark.args for mark in marks)
 
 
 def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
@@ -36,8 +43,8 @@ def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
     methods = [each for each in vars(thing).values() if inspect.isfunction(each)]
     if any(_has_edge_marker(collector, each) for each in (thing, *methods)):
         raise pytest.Collector.CollectError(
-            "edgegate error: an edge marker on the unittest.TestCase "
-            f"{thing.__name__} can't be run for each target\nuse a function or a plain class"
+            f"edgegate error: {collector.nodeid}::{thing.__name__}: an edge marker on a "
+            "unittest.TestCase can't be run for each target\nuse a function or a plain class"
         )
 
 

@@ -43,6 +43,7 @@ class ItemGate:
     verdicts: list[Verdict] = field(default_factory=list)
     plans: list[tuple[str, Plan, bool]] = field(default_factory=list)
     """For --edge-explain: (fixture, plan, whether it is cached)."""
+    _reported: int = 0
 
     def request(self, fixture: str, recipe: Recipe | None, subject: Subject) -> Artifact:
         """The artifact for a fixture; the budgets of the markers will be judged on it."""
@@ -72,6 +73,12 @@ class ItemGate:
         verdicts = self._judge(artifact, subject, budgets, contract=contract)
         _raise_if_red(verdicts, _STOPPED)
         return verdicts
+
+    def take_unreported(self) -> list[Verdict]:
+        """The verdicts that were reached since this was asked last."""
+        fresh = self.verdicts[self._reported :]
+        self._reported = len(self.verdicts)
+        return fresh
 
     def after_body(self) -> None:
         """Judges what the markers ask, on the artifact that the test requested."""

@@ -121,7 +121,7 @@ def pytest_runtest_makereport(
         from pytest_edgegate.reporting import clean_text
 
         report.longrepr = clean_text(call.excinfo.value, item.config)
-    if call.when == "call" and item.get_closest_marker("edge") is not None:
+    if item.get_closest_marker("edge") is not None:
         from pytest_edgegate.reporting import attach
 
         attach(item, report)

@@ -37,12 +37,11 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     if gate is None:
         return
     if gate.session.settings.explain:
-        report.edge_plan = _plan_lines(gate)  # type: ignore[attr-defined]
+        report.edge_plan = _plan_lines(gate) if report.when == "call" else []  # type: ignore[attr-defined]
         return
-    report.edge_verdicts = [  # type: ignore[attr-defined]
-        (each.as_dict(), row(each), each.note) for each in gate.verdicts
-    ]
-    item.user_properties += properties(gate.verdicts)  # JUnit reads them off the teardown report
+    fresh = gate.take_unreported()  # a helper may have been called in a fixture
+    report.edge_verdicts = [(each.as_dict(), row(each), each.note) for each in fresh]  # type: ignore[attr-defined]
+    item.user_properties += properties(fresh)  # JUnit reads them off the teardown report
 
 
 def print_summary(

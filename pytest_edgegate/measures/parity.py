@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -27,7 +28,8 @@ def compare(
 
     ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
     ``steps`` and ``within``: largest difference in output steps and share within one step (-1 and
-    NaN where an output is float); ``absolute``: largest difference in real values.
+    NaN where an output is float); ``absolute``: largest difference in real values; ``elements``:
+    how many values a sample's outputs have.
     """
     collector = Collector()
     first, *others = runners
@@ -39,6 +41,7 @@ def compare(
             "steps": np.max([each["steps"] for each in worst], axis=0),
             "within": np.min([each["within"] for each in worst], axis=0),
             "absolute": np.max([each["absolute"] for each in worst], axis=0),
+            "elements": np.full(len(batch), sum(array[0].size for array in own), np.int64),
         }
         bad = np.max([each["bad"] for each in worst], axis=0)
         collector.add(batch, (np.where(bad > 0, np.nan, 0.0),), merged)
@@ -95,8 +98,6 @@ def parity_agreement(context: MeasureContext) -> Finding:
     interval = (
         clopper_pearson(hits, found.n, LEVEL) if whole else paired_bootstrap(agreement, LEVEL)
     )
-    from fractions import Fraction
-
     return Measurement(
         "parity_agreement",
         float(agreement.mean()),
@@ -145,8 +146,14 @@ def _exact(context: MeasureContext, metric: str, key: str) -> Finding:
     worst = int(values.argmin() if key == "within" else values.argmax())
     return Measurement(
         metric, value, found.source, n=found.n, n_total=found.n, cached=found.cached,
+        exact=_counted(values, found.arrays["elements"]) if key == "within" else None,
         details=(f"farthest apart: sample #{worst}",),
     )  # fmt: skip
+
+
+def _counted(shares: Array, elements: Array) -> Fraction:
+    """A mean of shares as the ratio of the counts that they are of."""
+    return Fraction(int(np.rint(shares * elements).sum()), int(elements.sum()))
 
 
 def _found(context: MeasureContext, metric: str) -> Evidence | Finding:

@@ -48,7 +48,8 @@ def _summary(verdict: Verdict) -> str:
     interval = "" if measured is None else spell_interval(
         verdict.budget.metric, measured.low, measured.high
     )  # fmt: skip
-    return f"{verdict.reason} {interval}".rstrip()
+    unproven = verdict.outcome is Outcome.FAIL and not verdict.proven
+    return f"{verdict.reason} {interval}".rstrip() + (", not proven" if unproven else "")
 
 
 def _story(verdict: Verdict) -> list[str]:

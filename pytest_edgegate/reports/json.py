@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,8 @@ class JsonReporter:
             scratch.write_text(text, "utf-8")
             os.replace(scratch, path)
         except OSError as error:
-            scratch.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # its folder may be what is wrong
+                scratch.unlink()
             raise StorageError(
                 f"the report {path} can't be written: {error}",
                 "give another path: --edge-report-json=FILE",
