@@ -9,7 +9,7 @@ from pytest_edgegate.core.budget import Budget, Direction
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome, Verdict
-from pytest_edgegate.spelling import spell_value
+from pytest_edgegate.spelling import spell_pair
 
 
 def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdict:
@@ -76,9 +76,7 @@ def _reason(finding: Measurement, budget: Budget, held: bool) -> str:
         return _contract_reason(finding, held)
     at_most = direction_of(finding, budget) == "at most"
     sign = ("<=" if held else ">") if at_most else (">=" if held else "<")
-    value, limit = spell_value(metric, finding.value), spell_value(metric, budget.limit)
-    if not held and value == limit:  # rounded alike: spell the digits that tell them apart
-        value, limit = repr(float(finding.value)), repr(budget.limit)
+    value, limit = spell_pair(metric, finding.value, budget.limit)
     return f"{metric} {value} {sign} {limit}"
 
 

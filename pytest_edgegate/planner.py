@@ -32,10 +32,6 @@ def make_plan(model: SourceModel, recipe: Recipe, target: Target, transforms: Tr
             recipe = completed
     if legs is None:
         raise _impossible(model, recipe, target, transforms)
-    for leg in legs:
-        refusal = transforms[leg.transform].refuse(leg.step, target)
-        if refusal is not None:
-            raise UnsupportedError(*refusal)
     form, dtype = legs[-1].move.result if legs else model.node
     return Plan(legs, recipe, target.name, form, dtype, note)
 
@@ -53,9 +49,9 @@ def _quantises(recipe: Recipe) -> bool:
 
 
 def _search(
-    start: Node, recipe: Recipe, target: Target, transforms: Transforms
+    start: Node, recipe: Recipe, target: Target, transforms: Transforms, *, refused: bool = False
 ) -> tuple[Leg, ...] | None:
-    """Breadth first over (format, dtype, steps done)."""
+    """Breadth first over (format, dtype, steps done); with *refused* over refused legs, too."""
     queue: deque[tuple[Node, int, tuple[Leg, ...]]] = deque([(start, 0, ())])
     seen = {(start, 0)}
     while queue:
@@ -63,6 +59,8 @@ def _search(
         if done == len(recipe) and node[0] in target.formats and node[1] in target.dtypes:
             return legs
         for leg in _moves_from(node, recipe[done] if done < len(recipe) else None, transforms):
+            if not refused and transforms[leg.transform].refuse(leg.step, target) is not None:
+                continue
             state = (leg.move.result, done + (leg.step is not None))
             if state not in seen:
                 seen.add(state)
@@ -90,6 +88,10 @@ def _impossible(
             f"{model.name} is a finished int8 file, and {spell(recipe)} can't be done to it again",
             f'gate it as it is: edge_gate.check("{model.path}", ...)',
         )
+    for leg in _search(model.node, recipe, target, transforms, refused=True) or ():
+        refusal = transforms[leg.transform].refuse(leg.step, target)
+        if refusal is not None:
+            return UnsupportedError(*refusal)
     able = sorted(
         {
             spell((step,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pytest_edgegate.core.budget import CONTRACT, METRICS
 
 
@@ -43,3 +45,18 @@ def spell_interval(metric: str, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ""
     return f"[{spell_value(metric, low)}, {spell_value(metric, high)}]"
+
+
+def spell_pair(metric: str, value: float, limit: float) -> tuple[str, str]:
+    """A figure and its limit; where they differ and round alike, with all their digits."""
+    if not math.isfinite(value):
+        return "NaN or Inf", spell_value(metric, limit)
+    texts = spell_value(metric, value), spell_value(metric, limit)
+    if texts[0] != texts[1] or float(value) == float(limit):
+        return texts
+    return repr(_bare(value)), repr(_bare(limit))
+
+
+def _bare(value: float) -> float | int:
+    """A plain number, an integer where it is whole: numpy's own repr names its type."""
+    return int(value) if float(value).is_integer() else float(value)

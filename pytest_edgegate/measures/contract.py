@@ -61,12 +61,17 @@ def _io(described: ModelDescription, target: Target) -> Iterator[str]:
 def _float_island(operator: OperatorInfo) -> Iterator[str]:
     if operator.kind in _BORDER:
         return
+    given = [each for each in operator.inputs if each is not None]
+    moving = [*(each for each in given if not each.constant), *operator.outputs]
+    wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
+    if wide is not None:
+        yield f"{operator.name}: runs in {'float' if wide in _FLOATS else wide}"
+        return
     weights = operator.inputs[1] if operator.kind in _WEIGHTED else None
-    moving = [each for each in operator.inputs if each is not None and not each.constant]
-    if any(each.dtype in _FLOATS for each in (*moving, *operator.outputs)):
-        yield f"{operator.name}: runs in float"
-    elif weights is not None and weights.constant and weights.dtype not in _WEIGHTS:
-        yield f"{operator.name}: weights {weights.name} are {weights.dtype}"
+    for tensor in given:
+        own = tensor is weights and tensor.dtype not in _WEIGHTS
+        if tensor.constant and (own or tensor.dtype in _FLOATS):
+            yield f"{operator.name}: weights {tensor.name} are {tensor.dtype}"
 
 
 def _operator(operator: OperatorInfo, target: Target) -> Iterator[str]:

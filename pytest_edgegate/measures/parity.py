@@ -65,7 +65,8 @@ def _compare(runner: Runner, own: Sequence[Array], other: Sequence[Array]) -> di
             largest = np.maximum(largest, apart.max(axis=1))
             shares.append(apart <= 1)
         else:
-            apart = np.abs(a.astype(np.float64) - b.astype(np.float64)).reshape(count, -1)
+            with np.errstate(invalid="ignore"):  # Inf - Inf is NaN, and told as such
+                apart = np.abs(a.astype(np.float64) - b.astype(np.float64)).reshape(count, -1)
             absolute = np.maximum(absolute, apart.max(axis=1))
     if positions:
         agreement = np.concatenate(positions, axis=1).mean(axis=1)

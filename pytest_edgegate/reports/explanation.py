@@ -10,6 +10,7 @@ from pytest_edgegate.core.recipe import spell
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.spelling import spell_value
 
+_NOTHING = "nothing installed measures it: red"
 _HOW = {
     "accuracy_min": "every evaluation sample in {runtime}; policy {policy}",
     "accuracy": "every evaluation sample in {runtime}, paired with the reference; policy {policy}",
@@ -39,7 +40,9 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
     lines = []
     for budget in budgets:
         family = budget.metric.split("_")[0]
-        how = _HOW.get(budget.metric) or _HOW.get(family) or "nothing installed measures it: red"
+        how = _HOW.get(budget.metric) or _HOW.get(family) or _NOTHING
+        if budget.metric.endswith("_regression"):
+            how = _NOTHING
         sign = "<=" if budget.info.direction == "at most" else ">="
         limit = spell_value(budget.metric, budget.limit)
         how = how.format(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.recipe import spell
 from pytest_edgegate.core.verdict import Outcome, Verdict
-from pytest_edgegate.spelling import spell_interval, spell_value
+from pytest_edgegate.spelling import spell_interval, spell_pair, spell_value
 
 HEADINGS = ("artifact", "budget", "measured", "90 % interval", "limit", "verdict", "by")
 
@@ -15,12 +15,13 @@ HEADINGS = ("artifact", "budget", "measured", "90 % interval", "limit", "verdict
 def row(verdict: Verdict) -> list[str]:
     """The cells of a verdict, in the order of HEADINGS."""
     measured, metric = verdict.measured, verdict.budget.metric
+    value, limit = _figures(verdict)
     return [
         _artifact(verdict),
         metric,
-        _value(metric, measured),
+        value,
         "" if measured is None else spell_interval(metric, measured.low, measured.high),
-        _limit(verdict),
+        limit,
         _outcome(verdict),
         _source(measured),
     ]
@@ -44,21 +45,17 @@ def _artifact(verdict: Verdict) -> str:
     return spell(made.recipe) if made.recipe else made.path.name
 
 
-def _value(metric: str, measured: Measurement | None) -> str:
+def _figures(verdict: Verdict) -> tuple[str, str]:
+    """(measured, limit), with the sign of the limit."""
+    budget, measured = verdict.budget, verdict.measured
     if measured is None:
-        return "-"
-    if measured.nonfinite and measured.value != measured.value:
-        return "NaN or Inf"
-    return spell_value(metric, measured.value)
-
-
-def _limit(verdict: Verdict) -> str:
-    if verdict.budget.metric == "contract":
-        return ""
-    measured = verdict.measured
-    direction = (measured and measured.direction) or verdict.budget.info.direction
-    sign = "<=" if direction == "at most" else ">="
-    return f"{sign} {spell_value(verdict.budget.metric, verdict.budget.limit)}"
+        value, limit = "-", spell_value(budget.metric, budget.limit)
+    else:
+        value, limit = spell_pair(budget.metric, measured.value, budget.limit)
+    if budget.metric == "contract":
+        return value, ""
+    direction = (measured and measured.direction) or budget.info.direction
+    return value, f"{'<=' if direction == 'at most' else '>='} {limit}"
 
 
 def _outcome(verdict: Verdict) -> str:

@@ -11,6 +11,8 @@ from pytest_edgegate.core.budget import METRICS, Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*?)?\s*")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+"""A comma as the report prints it: "1,234.5 kB" can be pasted as a budget."""
 _BYTES = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
     "kib": 2**10, "mib": 2**20, "gib": 2**30,
@@ -63,9 +65,9 @@ def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
     found = set()
     for part in filter(None, (each.strip() for each in text.split(","))):
         target, colon, metric = part.rpartition(":")
-        if metric not in METRICS:
-            raise UnknownNameError("budget", metric, METRICS, "--edge-allow-unmeasured")
-        found.add((target.strip() if colon else None, metric))
+        if metric.strip() not in METRICS:
+            raise UnknownNameError("budget", metric.strip(), METRICS, "--edge-allow-unmeasured")
+        found.add((target.strip() if colon else None, metric.strip()))
     return frozenset(found)
 
 
@@ -80,7 +82,7 @@ def _split(value: Any, example: str) -> tuple[Fraction, str]:
         if value != value or value in (float("inf"), float("-inf")):
             raise _UnreadableError("is not a finite number", example)
         return Fraction(str(value)), ""
-    matched = _NUMBER.fullmatch(value)
+    matched = _NUMBER.fullmatch(_THOUSANDS.sub("", value))
     if matched is None:
         raise _UnreadableError("has no number that can be read", example)
     return Fraction(matched[1].replace("_", "")), matched[2] or ""

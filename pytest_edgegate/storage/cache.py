@@ -74,7 +74,8 @@ class Cache:
         if found is not None:
             return found
         with self._lock(key):
-            found = self.find(key)  # another worker may have built it while we waited
+            with warnings.catch_warnings(action="ignore", category=EdgeGateWarning):  # told above
+                found = self.find(key)  # another worker may have built it while we waited
             return found or self._build(key, build)
 
     def _build(self, key: str, build: Callable[[Path], Mapping[str, Any]]) -> Entry:

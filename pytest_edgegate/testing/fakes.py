@@ -59,9 +59,11 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``wrong``: numbers of samples that it answers wrongly; ``ptq_wrong``: the same after PTQ;
     ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
     ``io``: the dtype of inputs and outputs after PTQ; ``islands``: operators left in float by PTQ;
-    ``bytes``: the size of the int8 file; ``dtype``: "int8" for a file that is finished already.
+    ``bytes``: the size of the float file, of which PTQ leaves a quarter; ``dtype``: "int8" for a
+    file that is finished already.
     """
-    path.write_text(json.dumps({"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}))
+    content = {"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}
+    path.write_text(_padded(content, content["bytes"]))
     return path
 
 
@@ -131,10 +133,7 @@ class FakeTransform:
                 "io": content.get("io", target.default_io),
             }
         main = out / model.path.name
-        text = json.dumps(content)
-        main.write_text(
-            text + " " * max(0, content.get("bytes", 4000) // _shrink(step) - len(text))
-        )
+        main.write_text(_padded(content, content.get("bytes", 4000) // _shrink(step)))
         return Produced(main, (main,))
 
 
@@ -222,6 +221,12 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InferenceError(f"{path.name} is no fake model", "make it with fake_model(path)")
     return content
+
+
+def _padded(content: Mapping[str, Any], size: int) -> str:
+    """The JSON with a last key that fills it up: what is cut short can't be read."""
+    bare = json.dumps({**content, "padding": ""})
+    return json.dumps({**content, "padding": "x" * (size - len(bare))})
 
 
 def _shrink(step: Step | None) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+import numpy as np
+
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.stats.bootstrap import paired_bootstrap, set_bootstrap
@@ -69,11 +71,10 @@ def paired_share(before: Array, after: Array) -> Estimate:
 
 def mean(values: Array, *, paired: bool = False) -> Estimate:
     interval = paired_bootstrap(values, LEVEL)
-    return Estimate(
-        float(values.mean()), interval,
-        f"{'paired ' if paired else ''}percentile bootstrap",
-        None, interval.low < interval.high, float(values.var()),
-    )  # fmt: skip
+    with np.errstate(invalid="ignore"):  # a score of Inf makes the value Inf, which is told
+        value, variance = float(values.mean()), float(values.var())
+    method = f"{'paired ' if paired else ''}percentile bootstrap"
+    return Estimate(value, interval, method, None, interval.low < interval.high, variance)
 
 
 def set_interval(statistic: Callable[[Any], float], n: int) -> Interval:

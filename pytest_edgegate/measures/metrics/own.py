@@ -88,7 +88,9 @@ class OwnMetric:
         if before.dtype == after.dtype == bool:
             pair = (before, after) if self.higher_is_better else (after, before)
             return paired_share(*pair)
-        return mean(sign * (before.astype(np.float64) - after.astype(np.float64)), paired=True)
+        with np.errstate(invalid="ignore"):  # Inf on both sides is NaN, which is told
+            worse = sign * (before.astype(np.float64) - after.astype(np.float64))
+        return mean(worse, paired=True)
 
     def _of(self, evidence: Evidence) -> Array:
         if "score" in evidence.arrays:

@@ -9,9 +9,8 @@ from typing import Any, cast
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.recipe import PTQ, QAT, STEPS, Cast, Distill, Prune, Step
+from pytest_edgegate.core.recipe import PTQ, QAT, STEPS, Cast, Distill, Prune, Step, spell
 from pytest_edgegate.core.recipe import as_recipe as recipe_of
-from pytest_edgegate.core.recipe import spell
 
 
 def refusal(make: Callable[[], object]) -> str:
@@ -73,8 +72,8 @@ def test_a_recipe_is_spelt_as_it_would_be_typed() -> None:
     [
         (lambda: PTQ(0), "PTQ(samples=0): samples is a whole number from 1", "PTQ(samples=200)"),
         (lambda: PTQ(True), "PTQ(samples=True)", "for example PTQ(samples=200)"),
-        (lambda: PTQ(2.5), "PTQ(samples=2.5)", "give a whole number from 1"),
-        (lambda: PTQ("minmax"), "PTQ(samples='minmax')", "give a whole number from 1"),
+        (lambda: PTQ(cast("int", 2.5)), "PTQ(samples=2.5)", "give a whole number from 1"),
+        (lambda: PTQ(cast("int", "minmax")), "PTQ(samples='minmax')", "give a whole number from 1"),
         (lambda: QAT(0), "QAT(epochs=0)", "QAT(epochs=2)"),
         (lambda: QAT(lr=0), "QAT(lr=0): lr has to be positive", "QAT(epochs=2)"),
         (lambda: QAT(lr=float("nan")), "QAT(lr=nan)", "leave it out"),

@@ -67,7 +67,7 @@ def test_without_one_a_seeded_draw_from_train() -> None:
     data = EdgeData(train=(X, Y))
     one, other = (first(Dataset(data).calibration(20)) for _ in range(2))
     np.testing.assert_array_equal(one, other)
-    drawn = [int(np.flatnonzero((X == row).all(axis=1))[0]) for row in one]
+    drawn = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in one]
     assert len(set(drawn)) == 20
     assert drawn != sorted(drawn)  # train sets are often sorted by class
     assert Dataset(data).calibration(20).origin == "train"

@@ -19,9 +19,9 @@ INDEX = TensorInfo("x", (1, 2), "int32")
 image, number = np.zeros((5, 4, 4, 1), np.float32), np.ones((5, 2), np.float32)
 
 
-def refusal(*given: Any) -> ConfigurationError:
+def refusal(arrays: Any, names: Any, inputs: tuple[TensorInfo, ...]) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as raised:
-        arrange(*given, "evaluation")
+        arrange(arrays, names, inputs, "evaluation")
     assert raised.value.message.startswith("edge_data.evaluation")
     return raised.value
 

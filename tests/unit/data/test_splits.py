@@ -190,7 +190,7 @@ def test_digests_change_with_all_that_matters() -> None:
     versions = [
         (X, Y), (other, Y), (X, Y[::-1]), X, X.astype(np.float64), X.astype(np.int32),
         X.reshape(6, 2, 2), X[:5], (X[::-1], Y), {"a": X}, {"b": X}, {"a": X, "b": X},
-        {"b": X, "a": X}, X.astype(">f4"),
+        {"b": X, "a": X}, X.astype(">f4"), X.view(np.int32), X.view(np.uint32),
     ]  # fmt: skip
     digests = [digest(each) for each in versions]
     assert len(set(digests)) == len(versions)
@@ -238,4 +238,5 @@ def test_a_fingerprint_tells_a_shuffled_pass() -> None:
     assert same != fingerprint((shuffled[:3], labels[:3]), (shuffled[3:], labels[3:]))
     assert same != fingerprint((X[3:], Y[3:]), (X[:3], Y[:3]))
     assert same != fingerprint((X[:3], Y[:3]))
+    assert fingerprint((X[:3], Y[:3])) != fingerprint((X[:3], Y[[0, 2, 1]]))
     assert fingerprint((X[:3], None), (X[3:], None)) != fingerprint((X[3:], None), (X[:3], None))

@@ -25,8 +25,11 @@ def tensor(
     return TensorInfo(name, shape, dtype, **more)
 
 
+INSIDE, OUTSIDE = (tensor("in"),), (tensor("out"),)
+
+
 def operator(
-    kind: str, inputs: Any = (tensor("in"),), outputs: Any = (tensor("out"),), **options: Any
+    kind: str, inputs: Any = INSIDE, outputs: Any = OUTSIDE, **options: Any
 ) -> OperatorInfo:
     return OperatorInfo(3, kind, inputs, outputs, tuple(options.items()))
 

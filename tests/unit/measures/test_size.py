@@ -22,6 +22,7 @@ from pytest_edgegate.measures.size import compression, macs, parameters, size
 from pytest_edgegate.targets.parse import target_from_table
 
 BARE: dict[str, Any] = {"formats": ["f"], "dtypes": ["int8"], "runtimes": {"f": ["r"]}}
+BOARD = target_from_table("board", BARE)
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Context:
     artifact: Artifact
     export: Artifact | NotMeasured | None = None
     described: ModelDescription | None = None
-    target: Target = target_from_table("board", BARE)
+    target: Target = BOARD
     machine: str = "x86_64"
 
     def float_export(self) -> Artifact | NotMeasured | None:
@@ -96,7 +97,7 @@ def test_what_nothing_measures_is_said_to_be_so(metric: str) -> None:
 @pytest.mark.parametrize("metric", [each for each in METRICS if each.startswith("latency_")])
 @pytest.mark.parametrize("machine", ["any", "x86_64", "chip"])
 def test_a_hosts_latency_is_never_given_for_a_devices(machine: str, metric: str) -> None:
-    target = replace(target_from_table("board", BARE), machine=machine)
+    target = replace(BOARD, machine=machine)
     finding = measure(metric, cast("Any", Context(artifact(1), target=target)))
     assert isinstance(finding, NotMeasured)
     assert finding.metric == metric

@@ -150,5 +150,5 @@ def test_what_the_built_in_targets_ask() -> None:
 
 
 def test_there_is_no_such_target() -> None:
-    with pytest.raises(AttributeError, match="no target file corral.toml"):
+    with pytest.raises(AttributeError, match=r"no target file corral\.toml"):
         _ = targets.corral

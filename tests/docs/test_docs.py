@@ -1,0 +1,181 @@
+"""The documentation says what is so: links, code, options, targets and budgets."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from pytest_edgegate.core.budget import METRICS
+from pytest_edgegate.registry import KINDS, Registry
+from pytest_edgegate.settings.options import MARKERS
+from pytest_edgegate.targets.parse import LIMITS, target_from_table
+from pytest_edgegate.testing.example import Example
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
+GUIDE = (ROOT / "docs" / "getting-started.md").read_text("utf-8")
+
+
+def blocks(language: str, pages: list[Path]) -> Iterator[tuple[str, str]]:
+    """(page and number, content) of each fenced block."""
+    for page in pages:
+        found = re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+        for number, content in enumerate(found, start=1):
+            yield f"{page.name}-{number}", content
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+PYTHON = dict(blocks("python", PAGES))
+TOML = dict(blocks("toml", PAGES))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_resolves(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.exists(), link
+        if anchor:
+            assert anchor in anchors(linked), link
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    readme = PAGES[0].read_text("utf-8")
+    for page in PAGES[1:]:
+        assert f"({page.relative_to(ROOT).as_posix()})" in readme
+
+
+def test_fences_are_closed_and_name_their_language() -> None:
+    for page in PAGES:
+        fences = re.findall(r"^```(.*)$", page.read_text("utf-8"), re.M)
+        assert len(fences) % 2 == 0, page
+        assert all(fences[::2]), page
+        assert not any(fences[1::2]), page
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_every_python_block_compiles(name: str) -> None:
+    compile(PYTHON[name], name, "exec")
+
+
+@pytest.mark.parametrize("name", TOML)
+def test_every_toml_block_is_a_table_that_is_taken(name: str) -> None:
+    tables = tomllib.loads(TOML[name])["tool"]["edgegate"]["targets"]
+    for board, table in tables.items():
+        start = table.pop("from", None)
+        base = None if start is None else Registry().get("target", start)
+        target_from_table(board, table, base=base)
+
+
+FAKES = """
+import pytest
+from pytest_edgegate.testing.fakes import fake_data, fake_model
+
+pytest_plugins = ["pytest_edgegate.testing.fakes"]
+
+@pytest.fixture(scope="session")
+def edge_model(tmp_path_factory):
+    return fake_model(tmp_path_factory.mktemp("model") / "m.fake", bytes=40_000)
+
+@pytest.fixture(scope="session")
+def edge_data():
+    return fake_data(500)
+"""
+OFF_LINE = ("-q", "-p", "no:randomly", "-p", "no:cov")
+
+
+def guide_block(containing: str) -> str:
+    return next(each for name, each in PYTHON.items()
+                if name.startswith("getting-started") and containing in each)  # fmt: skip
+
+
+def test_the_tests_of_the_guide_run_against_fakes(tmp_path: Path) -> None:
+    # fakes have one board, and their own sizes: what is left is what the page teaches
+    source = guide_block("def test_by_hand").replace('"coral"', '"fake-host"')
+    example = Example({"conftest.py": FAKES, "test_edge.py": source})
+    ran = example.run_pytest(tmp_path, "--edge-target=fake-board", *OFF_LINE)
+    assert ran.status == 0, ran.output
+    assert "3 passed" in ran.output
+
+
+def test_the_fixtures_of_the_guide_are_found(tmp_path: Path) -> None:
+    fixtures, metric = guide_block("def edge_model"), guide_block("def edge_metric")
+    example = Example(
+        {"conftest.py": f"{fixtures}\n\n{metric}", "test_edge.py": PYTHON["README.md-1"]}
+    )
+    ran = example.run_pytest(tmp_path, "--collect-only", "--edge-target=coral,host", *OFF_LINE)
+    assert ran.status == 0, ran.output
+    assert "test_edge.py::test_ptq[coral]" in ran.output
+    assert "test_edge.py::test_ptq[host]" in ran.output
+
+
+@pytest.fixture(scope="module")
+def told_options(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    folder = tmp_path_factory.mktemp("help")
+    ran = Example().run_pytest(folder, "--help")
+    assert ran.status == 0
+    return set(re.findall(r"^\s+(--edge-[a-z-]+)", ran.output, re.M))
+
+
+def test_options_in_the_docs_exist(told_options: set[str]) -> None:
+    assert set(re.findall(r"--edge-[a-z]+(?:-[a-z]+)*", TEXT)) <= told_options
+
+
+def test_every_option_is_in_the_guide(told_options: set[str]) -> None:
+    assert told_options
+    for option in told_options:
+        assert f"`{option}`" in GUIDE
+
+
+def test_ini_keys_in_the_docs_exist(pytestconfig: pytest.Config) -> None:
+    keys = set(re.findall(r"`(edge_[a-z_]+) = ", TEXT))
+    assert {"edge_target", "edge_budgets", "edge_reference_check"} <= keys
+    for key in keys:
+        pytestconfig.getini(key)
+
+
+def test_markers_of_the_plugin_are_in_the_docs() -> None:
+    for name in MARKERS:
+        assert re.search(rf"\b{name}\b", TEXT)
+
+
+def test_every_built_in_target_is_described() -> None:
+    page = (ROOT / "docs" / "targets.md").read_text("utf-8")
+    names = [path.stem for path in (ROOT / "pytest_edgegate" / "targets").glob("*.toml")]
+    assert names
+    for name in names:
+        assert f"`{name}`" in page
+    for limit in LIMITS:
+        assert f"`{limit}`" in page
+
+
+def test_every_budget_is_in_the_guide() -> None:
+    told = re.findall(r"`([a-z0-9_*]+)`", GUIDE)
+    for metric in METRICS:
+        assert any(fnmatch(metric, each) for each in told), metric
+
+
+def test_every_port_that_a_backend_fills_is_named() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for kind in ("model reader", "transform", "runtime", "inspector"):
+        assert KINDS[kind].removeprefix("pytest_edgegate") in page
+
+
+def test_the_policies_and_outcomes_are_told() -> None:
+    page = (ROOT / "docs" / "verdicts.md").read_text("utf-8")
+    for name in ("point", "lenient", "strict", "pass", "fail", "inconclusive", "not_measured"):
+        assert f"`{name}`" in page

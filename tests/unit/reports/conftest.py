@@ -1,0 +1,40 @@
+"""Verdicts to print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.recipe import PTQ
+from pytest_edgegate.core.verdict import Outcome, Verdict
+
+ARTIFACT = Artifact(
+    Path("made/m.tflite"), "litert", "int8", (), 0, "", (PTQ(),), "coral", cached=False
+)
+
+Make = Callable[..., Verdict]
+
+
+@pytest.fixture
+def make() -> Make:
+    """A verdict by its metric, value, limit and outcome; None: nothing was measured."""
+
+    def verdict(
+        metric: str, value: float | None, limit: float, outcome: str = "pass", **more: Any
+    ) -> Verdict:
+        own = {key: more.pop(key) for key in list(more) if key in Measurement.__dataclass_fields__
+               and key not in Verdict.__dataclass_fields__}  # fmt: skip
+        measured = None if value is None else Measurement(metric, value, "file", **own)
+        given: dict[str, Any] = {
+            "reason": f"{metric} {value} against {limit}", "remedy": "do this", "proven": True,
+            "artifact": ARTIFACT, "target": "coral", "test": "test_a.py::test_a[coral]",
+        }  # fmt: skip
+        return Verdict(Budget(metric, limit), Outcome(outcome), measured=measured, **(given | more))
+
+    return verdict

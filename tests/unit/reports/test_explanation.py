@@ -1,0 +1,51 @@
+"""What --edge-explain prints."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_edgegate import targets
+from pytest_edgegate.core.budget import METRICS, Budget
+from pytest_edgegate.core.plan import Leg, Move, Plan
+from pytest_edgegate.core.recipe import PTQ
+from pytest_edgegate.reports.explanation import explain_budgets, explain_plan
+
+CORAL = targets.__getattr__("coral")
+MOVE = Move(("keras", "float32"), PTQ, ("litert", "int8"))
+
+
+def test_a_plan() -> None:
+    plan = Plan((Leg("litert.from_keras", MOVE, PTQ()),), (PTQ(),), "coral", "litert", "int8", "!")
+    assert explain_plan("edge_ptq", plan, cached=False) == [
+        "edge_ptq: PTQ(samples=200) -> litert int8, to be built",
+        "  litert.from_keras: PTQ(samples=200)",
+        "  !",
+    ]
+    assert explain_plan("edge_ptq", plan, cached=True)[0].endswith("in the cache")
+
+
+def test_a_plan_without_a_step() -> None:
+    export = Leg("x", Move(("keras", "float32"), None, ("litert", "float32")), None)
+    plan = Plan((export,), (), "host", "litert", "float32")
+    assert explain_plan("edge_compress", plan, cached=False)[1] == "  x: export"
+    assert explain_plan("m", Plan((), (), "coral", "litert", "int8"), cached=False)[1] == (
+        "  the file as it is"
+    )
+
+
+def test_no_budgets() -> None:
+    [line] = explain_budgets((), CORAL, "litert", "point")
+    assert line.startswith("no budgets: ")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_budget_says_how_it_is_measured_or_that_it_is_not(metric: str) -> None:
+    [line] = explain_budgets((Budget(metric, 1),), CORAL, "litert", "strict")
+    sign = "<=" if METRICS[metric].direction == "at most" else ">="
+    assert line.startswith(f"{metric} {sign} ")
+    assert "{" not in line
+    measured = metric in (
+        "accuracy_drop", "accuracy_drop_relative", "accuracy_min", "size", "compression",
+        "parameters", "macs", "parity_agreement", "parity_within_lsb", "parity_lsb", "parity_abs",
+    )  # fmt: skip
+    assert measured is not ("not measured" in line or "nothing installed" in line)

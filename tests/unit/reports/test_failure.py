@@ -1,0 +1,91 @@
+"""The text of a red test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.reports.failure import explain, worst_first
+
+Make = Callable[..., Verdict]
+
+
+def test_the_worst_comes_first(make: Make) -> None:
+    passed = make("macs", 1, 2)
+    allowed = make("latency_p50", None, 1, "not_measured", proven=False, allowed=True)
+    missing = make("latency_p95", None, 1, "not_measured", proven=False)
+    noisy = make("latency_ratio", 1, 1, "inconclusive", proven=False)
+    unproven = make("accuracy_drop", 0.02, 0.01, "fail", proven=False)
+    proven = make("size", 2, 1, "fail")
+    given = [passed, allowed, missing, noisy, unproven, proven]
+    wanted = [proven, unproven, noisy, missing, allowed, passed]
+    assert worst_first(given) == wanted
+    assert worst_first(given[::-1]) == wanted
+
+
+def test_equals_keep_their_order(make: Make) -> None:
+    one, other = make("size", 2, 1, "fail"), make("macs", 2, 1, "fail")
+    assert worst_first([one, other]) == [one, other]
+    assert worst_first([other, one]) == [other, one]
+
+
+def test_a_whole_failure(make: Make) -> None:
+    drop = make(
+        "accuracy_drop", 0.827, 0.01, "fail", low=0.8063, high=0.8459, level=0.9, n=1000,
+        method="Tango's paired score interval", reason="accuracy_drop 0.827 > 0.01",
+        details=("classes that lost most: class 9: 105 of 109",), cause="pixels nobody normalised",
+        remedy="normalise them",
+    )  # fmt: skip
+    size = make("size", 56_448, 60_000)
+    assert explain([size, drop], "The end.").splitlines() == [
+        "accuracy_drop 0.827 > 0.01 [0.8063, 0.8459] (coral, PTQ(samples=200))",
+        "",
+        "  budget         measured  90 % interval     limit       verdict       by",
+        "  accuracy_drop  0.827     [0.8063, 0.8459]  <= 0.01     FAIL, proven  file, n 1,000",
+        "  size           56.4 kB                     <= 60.0 kB  pass          file",
+        "",
+        "accuracy_drop: 0.827 > 0.01",
+        "  proven by Tango's paired score interval at 90 %",
+        "  classes that lost most: class 9: 105 of 109",
+        "  probably: pixels nobody normalised",
+        "  next: normalise them",
+        "",
+        "The end.",
+    ]
+
+
+def test_the_headline_counts_the_others(make: Make) -> None:
+    given = [make("macs", 2, 1, "fail"), make("size", 2, 1, "fail"), make("parameters", 1, 1)]
+    first = explain(given).splitlines()[0]
+    assert first.startswith("macs 2 against 1")
+    assert first.endswith("(and 1 more)")
+
+
+def test_headlines_of_other_findings(make: Make) -> None:
+    missing = make("latency_p95", None, 1, "not_measured", proven=False)
+    assert explain([missing]).startswith("latency_p95 not measured (coral, ")
+    nan = make("parity_abs", float("nan"), 1, "fail", nonfinite="NaN on sample 3")
+    assert explain([nan]).startswith("parity_abs: NaN or Inf (coral, ")
+    broken = make("contract", 2, 0, "fail", details=("input x: float32", "ADD #1: runs in float"))
+    assert explain([broken]).startswith("contract broken: input x: float32 (coral, ")
+
+
+def test_only_what_is_red_is_told_in_full(make: Make) -> None:
+    red = make("size", 2, 1, "fail", remedy="fewer filters")
+    green = make("macs", 1, 1, remedy="not for you")
+    text = explain([green, red])
+    assert text.count("next: ") == 1
+    assert "next: fewer filters" in text
+
+
+def test_notes_are_told(make: Make) -> None:
+    text = explain([make("accuracy_drop", 1, 0, "fail", proven=False, note="9 samples can't")])
+    assert "  9 samples can't" in text
+
+
+def test_long_lists_are_cut(make: Make) -> None:
+    many = tuple(f"offender {at}" for at in range(25))
+    text = explain([make("contract", 25, 0, "fail", details=many)])
+    assert "offender 9" in text
+    assert "offender 10" not in text
+    assert "  and 15 more" in text

@@ -1,0 +1,26 @@
+"""Properties for JUnit XML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.reports.junit import properties
+
+Make = Callable[..., Verdict]
+
+
+def test_one_short_text_for_each_verdict(make: Make) -> None:
+    given = [
+        make("accuracy_drop", 0.002, 0.01),
+        make("size", 70_000, 60_000, "fail"),
+        make("latency_p95", None, 0.006, "not_measured", proven=False),
+        make("contract", 0, 0),
+    ]
+    assert properties(given) == [
+        ("edge.accuracy_drop", "0.002 <= 0.01 pass, proven"),
+        ("edge.size", "70.0 kB <= 60.0 kB FAIL"),
+        ("edge.latency_p95", "- <= 6 ms NOT MEASURED"),
+        ("edge.contract", "0 pass"),
+    ]
+    assert properties([]) == []

@@ -1,0 +1,105 @@
+"""Verdicts as aligned rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.reports.table import HEADINGS, row, table
+
+Make = Callable[..., Verdict]
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    lines = table(("a", "long heading", "c"), [("wider", "x", "1"), ("y", "z", "22")], "  ")
+    assert lines == [
+        "  a      long heading  c",
+        "  wider  x             1",
+        "  y      z             22",
+    ]
+
+
+def test_a_column_with_nothing_in_it_is_left_out() -> None:
+    assert table(("a", "b", "c"), [("1", "", "3"), ("4", "", "6")]) == ["a  c", "1  3", "4  6"]
+    assert table(("a", "b"), []) == [""]
+
+
+def test_the_cells_of_a_verdict(make: Make) -> None:
+    verdict = make(
+        "accuracy_drop", 0.002, 0.01, low=-0.001, high=0.006, level=0.9, n=1000, cached=True
+    )
+    assert row(verdict) == [
+        "PTQ(samples=200)", "accuracy_drop", "0.002", "[-0.001, 0.006]", "<= 0.01", "pass, proven",
+        "file, n 1,000 (cached)",
+    ]  # fmt: skip
+    assert len(row(verdict)) == len(HEADINGS)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more", "text"),
+    [
+        ("pass", {}, "pass, proven"),
+        ("pass", {"proven": False}, "pass, not proven"),
+        ("fail", {}, "FAIL, proven"),
+        ("fail", {"proven": False}, "FAIL, not proven"),
+        ("inconclusive", {"proven": False}, "INCONCLUSIVE"),
+        ("inconclusive", {"proven": False, "allowed": True}, "inconclusive (allowed)"),
+    ],
+)
+def test_how_an_outcome_reads(make: Make, outcome: str, more: dict[str, bool], text: str) -> None:
+    assert row(make("accuracy_drop", 0.1, 0.2, outcome, **more))[5] == text
+
+
+def test_what_was_not_measured(make: Make) -> None:
+    found = make("latency_p95", None, 0.006, "not_measured", proven=False)
+    assert row(found)[2:] == ["-", "", "<= 6 ms", "NOT MEASURED", ""]
+    allowed = replace(found, allowed=True)
+    assert row(allowed)[5] == "not measured (allowed)"
+
+
+def test_an_exact_budget_needs_no_proof(make: Make) -> None:
+    assert row(make("size", 56_448, 60_000))[2:6] == ["56.4 kB", "", "<= 60.0 kB", "pass"]
+    assert row(make("compression", 3.5, 3))[4] == ">= 3.00x"
+
+
+def test_nan_is_spelt(make: Make) -> None:
+    found = make("parity_abs", float("nan"), 1, "fail", nonfinite="NaN on sample 3")
+    assert row(found)[2] == "NaN or Inf"
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf")])
+@pytest.mark.parametrize("metric", ["parity_abs", "parity_lsb", "memory"])
+def test_infinity_is_spelt(make: Make, metric: str, value: float) -> None:
+    assert row(make(metric, value, 1, "fail", nonfinite="Inf on sample 3"))[2] == "NaN or Inf"
+
+
+def test_a_ceiling_for_an_error_metric(make: Make) -> None:
+    assert row(make("accuracy_min", 0.3, 0.5, direction="at most"))[4] == "<= 0.5"
+    assert row(make("accuracy_min", 0.6, 0.5))[4] == ">= 0.5"
+
+
+def test_a_file_of_others_is_known_by_its_name(make: Make) -> None:
+    verdict = make("contract", 0, 0)
+    assert verdict.artifact is not None
+    theirs = replace(verdict, artifact=replace(verdict.artifact, recipe=()))
+    assert row(theirs)[0] == "m.tflite"
+    assert row(theirs)[4] == ""
+    assert row(replace(verdict, artifact=None))[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "limit"),
+    [
+        ("size", 120_040, 120_000), ("accuracy_drop", 0.010_000_5, 0.01),
+        ("compression", 1.999, 2), ("accuracy_min", 0.899_999, 0.9), ("parity_abs", 0.500_001, 0.5),
+    ],
+)  # fmt: skip
+def test_a_row_that_failed_shows_the_side_of_its_limit(
+    make: Make, metric: str, value: float, limit: float
+) -> None:
+    _, _, measured, _, bound, outcome, _ = row(make(metric, value, limit, "fail"))
+    assert outcome.startswith("FAIL")
+    assert measured != bound.removeprefix("<= ").removeprefix(">= ")
