@@ -16,6 +16,7 @@ from pytest_edgegate.core.errors import (
     ConfigurationError,
     EdgeGateWarning,
     InferenceError,
+    UnknownNameError,
     UnsupportedError,
 )
 from pytest_edgegate.core.measurement import NotMeasured
@@ -139,7 +140,7 @@ class ArtifactContext:
                 self.artifact.path, self.artifact.sha256, self._runtimes,
                 self._dataset.evaluation, limit,
             )  # fmt: skip
-        except BackendUnavailableError as error:
+        except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured("parity", error.message, error.remedy)
 
     def shown_parity(self) -> str:

@@ -101,7 +101,7 @@ def test_other_units(name: str, written: Any, limit: float) -> None:
         ("size", "big", "size='big' has no number that can be read", '"120 kB" or 120_000'),
         ("size", "", "size='' has no number", "write for example"),
         ("size", "120 kilos", "has the unknown unit 'kilos'", '"120 kB"'),
-        ("size", "1,024", "has the unknown unit ',024'", '"120 kB"'),
+        ("size", "1,02", "has the unknown unit ',02'", '"120 kB"'),
         ("size", 1.5, "size=1.5 is not a whole number of bytes", '"120 kB"'),
         ("size", -1, "size=-1 is negative", "give the limit without a sign"),
         ("size", "-5 kB", "is negative", "without a sign"),
