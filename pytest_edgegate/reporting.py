@@ -28,6 +28,15 @@ def clean_text(error: BaseException, config: pytest.Config) -> str:
     return f"edgegate error: {error.message}\n\n{told}\n\n{error.remedy}"
 
 
+def clean_collection(report: pytest.CollectReport) -> None:
+    """A mistake of ours that a test file made while it was imported, as its text alone."""
+    call: pytest.CallInfo[object] | None = getattr(report, "call", None)
+    raised = None if call is None or call.excinfo is None else call.excinfo.value
+    fault = raised if isinstance(raised, EdgeGateError) else getattr(raised, "__cause__", None)
+    if isinstance(fault, EdgeGateError):
+        report.longrepr = f"edgegate error: {report.nodeid}: {fault.message}\n{fault.remedy}"
+
+
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     """Puts verdicts on the report as plain values, which xdist carries to the controller."""
     from pytest_edgegate.reports.junit import properties

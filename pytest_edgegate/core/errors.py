@@ -39,6 +39,10 @@ class UnknownNameError(ConfigurationError):
         )
 
 
+class UnknownAttributeError(UnknownNameError, AttributeError):
+    """A public name that the package does not have."""
+
+
 class BackendUnavailableError(EdgeGateError):
     """A package that this work needs is not installed."""
 

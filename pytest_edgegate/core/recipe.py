@@ -15,6 +15,16 @@ class Step:
     stage: ClassVar[int] = 0
     ends_in: ClassVar[str | None] = None
 
+    def __post_init__(self) -> None:
+        """pytest calls a mark's only argument, where that is a class, with the test function."""
+        first = getattr(self, fields(self)[0].name)
+        if callable(first):
+            name = type(self).__name__
+            raise ConfigurationError(
+                f"edge_recipe was given the class {name}, not a step",
+                f"write {name}() with brackets",
+            )
+
     def __str__(self) -> str:
         """The step as a user would type it: its first field, and what differs from the default."""
         shown = [
@@ -41,6 +51,7 @@ class PTQ(Step):
     per_channel: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _at_least(self, "samples", self.samples, 1)
 
 
@@ -55,6 +66,7 @@ class QAT(Step):
     lr: float = 1e-5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _at_least(self, "epochs", self.epochs, 1)
         _positive(self, "lr", self.lr)
 
@@ -72,6 +84,7 @@ class Prune(Step):
     round_to: int = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not _is_number(self.amount) or not 0 < self.amount < 1:
             raise ConfigurationError(
                 f"Prune(amount={self.amount!r}): the amount is the share of filters to remove",
@@ -94,6 +107,7 @@ class Distill(Step):
     lr: float = 1e-3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _positive(self, "temperature", self.temperature)
         if not _is_number(self.alpha) or not 0 <= self.alpha <= 1:
             raise ConfigurationError(
@@ -112,6 +126,7 @@ class Cast(Step):
     dtype: str = "float16"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dtype != "float16":
             raise ConfigurationError(
                 f"Cast({self.dtype!r}): only float16 is a cast; int8 needs calibration",

@@ -37,6 +37,11 @@ class Dataset:
             self._splits[name] = make_split(name, given, self._given.version)
         return self._splits[name]
 
+    def check(self) -> None:
+        """Looks at every split that was given. Raises ConfigurationError for what is no such."""
+        for name in ("train", "calibration", "evaluation"):
+            self.split(name)
+
     @property
     def evaluation(self) -> Split:
         found = self.split("evaluation")

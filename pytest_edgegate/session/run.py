@@ -99,7 +99,9 @@ class EdgeSession:
         if not plan.legs:
             return adopted(model, target)
         data = self.recogniser.dataset(subject.data) if subject.has_data else None
-        if data is None and any(hasattr(leg.step, "samples") for leg in plan.legs):
+        if data is not None:
+            data.check()  # what is wrong with the evaluation data is told before anything is built
+        elif any(hasattr(leg.step, "samples") for leg in plan.legs):
             self.recogniser.dataset(subject.data)  # raises the error with the lines to paste
         return self._builder.build(model, plan, target, data)
 

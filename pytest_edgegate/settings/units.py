@@ -8,20 +8,20 @@ from fractions import Fraction
 from typing import Any
 
 from pytest_edgegate.core.budget import METRICS, Budget
-from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, nearest
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*?)?\s*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 """A comma as the report prints it: "1,234.5 kB" can be pasted as a budget."""
 _BYTES = {
-    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
-    "kib": 2**10, "mib": 2**20, "gib": 2**30,
+    "": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
 }  # fmt: skip
 _SECONDS = {
     "s": Fraction(1), "ms": Fraction(1, 10**3), "us": Fraction(1, 10**6), "µs": Fraction(1, 10**6),
     "μs": Fraction(1, 10**6),
 }  # fmt: skip
-_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+_COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 _LARGEST = 10**30
 _AT_MOST_ONE = ("parity_agreement", "parity_within_lsb", "mapped_ops")
 _SIGNED = ("accuracy_min", "sqnr_db")
@@ -90,9 +90,11 @@ def _split(value: Any, example: str) -> tuple[Fraction, str]:
 
 def _scaled(value: Any, units: Mapping[str, Any], example: str) -> Fraction:
     number, unit = _split(value, example)
-    if unit.lower() not in units:
-        raise _UnreadableError(f"has the unknown unit {unit!r}", example)
-    scaled = number * Fraction(units[unit.lower()])
+    scales = {name.lower(): scale for name, scale in units.items()}
+    if unit.lower() not in scales:
+        hint = nearest(unit, [name for name in units if name])
+        raise _UnreadableError(f"has the unknown unit {unit!r}{hint}", example)
+    scaled = number * Fraction(scales[unit.lower()])
     if abs(scaled) > _LARGEST:
         raise _UnreadableError("is larger than anything measured", example)
     return scaled
@@ -120,7 +122,7 @@ def _share(value: Any) -> float:
 
 
 def _plain(value: Any) -> float:
-    return float(_scaled(value, {"": 1, "db": 1}, "30"))
+    return float(_scaled(value, {"": 1, "dB": 1}, "30"))
 
 
 def _steps(value: Any) -> int:

@@ -130,7 +130,7 @@ def _accuracy(fault: Callable[[Any], None], *says: str) -> Mutation:
     return Mutation(fault, frozenset({"accuracy_drop"}), says)
 
 
-COLLAPSED = "its outputs have collapsed"
+COLLAPSED = "the outputs have collapsed"
 MUTATIONS = (
     _accuracy(shift_input_zero_point, "probably: "),
     _accuracy(shrink_input_scale, "the file's input stands for 0 to 0.25"),
@@ -143,7 +143,7 @@ MUTATIONS = (
     _accuracy(shuffle_weights, COLLAPSED),
     _accuracy(flip_high_bits),
     _accuracy(rotate_classes, "the classes look permuted", "0 -> 9"),
-    _accuracy(swap_two_classes, "the classes look permuted (3 -> 5, 5 -> 3)"),
+    _accuracy(swap_two_classes, "the classes look permuted: 3 -> 5, 5 -> 3"),
     _accuracy(swap_layers),
     _accuracy(remove_activation),
 )

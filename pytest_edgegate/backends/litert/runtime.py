@@ -65,12 +65,9 @@ class LiteRTRunner:
         self.outputs = tuple(map(_info, self._output_details))
         self._batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
         for each in self.outputs:
-            if not each.shape or each.shape[0] not in (self._batch, -1):
-                raise InferenceError(
-                    f"{path.name}: the output {each.name!r} has shape {each.shape}, not one result "
-                    "for each sample",
-                    "convert the model with its batch dimension kept to the end",
-                )
+            fixed = self._batch > 0 and bool(each.shape) and each.shape[0] > 0
+            if not each.shape or (fixed and each.shape[0] != self._batch):
+                raise _not_per_sample(path, each.name, each.shape)
 
     def __enter__(self) -> LiteRTRunner:
         return self
@@ -142,7 +139,11 @@ class LiteRTRunner:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise self._failed(error) from error
-        return self._invoke(feeds)
+        results = self._invoke(feeds)
+        for each, result in zip(self.outputs, results, strict=True):
+            if len(result) != len(feeds[0]):
+                raise _not_per_sample(self._path, each.name, result.shape)
+        return results
 
     def _invoke(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
         try:
@@ -164,6 +165,13 @@ class LiteRTRunner:
             f"{self._path.name} opens but does not run: {error}".replace("\n", " "),
             "open it in a model viewer at the operator that is named, and convert it again",
         )
+
+
+def _not_per_sample(path: Path, name: str, shape: tuple[int, ...]) -> InferenceError:
+    return InferenceError(
+        f"{path.name}: the output {name!r} has shape {shape}, not one result for each sample",
+        "convert the model with its batch dimension kept to the end",
+    )
 
 
 def _not_opened(path: Path, reason: str) -> InferenceError:
