@@ -56,6 +56,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     config._do_configure()
     try:
         return list_targets(state_of(config).edge_session)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from None
     finally:
         config._ensure_unconfigure()
 
