@@ -12,7 +12,7 @@ red: .venv/ready
 	cd example_project && ! ../$(BIN)/python -m pytest --edge-target=coral broken
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ import pytest
 from pytest_edgegate.testing.example import Example, Outcome
 
 PROJECT = Path(__file__).parents[2] / "example_project"
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
+pytestmark = pytest.mark.slow
 
 WATCH = """
 import sys

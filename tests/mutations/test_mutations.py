@@ -14,8 +14,6 @@ from pytest_edgegate.backends.keras.tensorflow import import_keras
 from pytest_edgegate.backends.litert.schema import import_schema
 from pytest_edgegate.core.budget import Budget
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
-
 BUDGETS = (Budget("accuracy_drop", 0.01), Budget("parity_agreement", 0.99))
 QUICK = BUDGETS[:1]
 """Without parity, whose reference kernels take most of the time."""

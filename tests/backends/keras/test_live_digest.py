@@ -12,8 +12,6 @@ import pytest
 
 from pytest_edgegate.backends.keras.reader import READER
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
-
 
 def digest(model: object) -> str:
     recognised = READER.recognise(model)

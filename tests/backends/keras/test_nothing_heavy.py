@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from pytest_edgegate import EdgeData
 from pytest_edgegate.core.budget import Budget
@@ -16,8 +15,6 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.settings.options import Settings
-
-pytestmark = pytest.mark.xdist_group("tensorflow")
 
 PROGRAM = """
 import sys

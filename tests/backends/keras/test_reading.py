@@ -20,8 +20,6 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.ports import SourceModel
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
-
 Array = npt.NDArray[Any]
 
 

@@ -18,8 +18,6 @@ from pytest_edgegate.planner import float_target
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import BackendCase, BackendContract
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
-
 
 @pytest.fixture(scope="class")
 def once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:

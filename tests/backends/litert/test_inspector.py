@@ -12,8 +12,6 @@ from pytest_edgegate.backends.litert.reader import READER
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.core.description import OperatorInfo
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
-
 Case = tuple[tuple[int, ...], str, dict[str, Any], str, int]
 LAYERS: dict[str, Case] = {
     "same": ((9, 7, 3), "Conv2D", {"filters": 5, "kernel_size": 3, "padding": "same"},

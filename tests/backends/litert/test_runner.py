@@ -18,8 +18,6 @@ from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.measures.metrics import TopN
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
-
 Array = npt.NDArray[Any]
 RUNTIMES = {"AUTO": XNNPACK, "BUILTIN_REF": REFERENCE}
 

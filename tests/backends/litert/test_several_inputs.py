@@ -18,8 +18,6 @@ from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.settings.options import Settings
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
-
 NUMBERS = np.random.default_rng(0)
 WIDE = NUMBERS.normal(size=(120, 6)).astype(np.float32) * 50
 NARROW = NUMBERS.normal(size=(120, 6)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Fixtures of all tests; ``pytester`` is loaded by pyproject.toml."""
