@@ -118,7 +118,7 @@ def test_the_public_names_without_a_framework(tmp_path: Path) -> None:
     program = "import pytest_edgegate\nfor each in pytest_edgegate.__all__:\n"
     ran = run(program + "    getattr(pytest_edgegate, each)", tmp_path, FRAMEWORKS)
     assert ran.returncode == 0, ran.stdout
-    with pytest.raises(AttributeError, match="no attribute 'PQT'"):
+    with pytest.raises(AttributeError, match="unknown name 'PQT'"):
         _ = pytest_edgegate.PQT
 
 
