@@ -8,6 +8,7 @@ both medians and their difference; then which heavy modules were loaded.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -24,8 +25,10 @@ PROBE = (
 
 def seconds(folder: str, *arguments: str) -> float:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments]
+    # As on a user's machine: compiled modules are kept from one run to the next
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
-    subprocess.run(command, cwd=folder, check=False, capture_output=True)
+    subprocess.run(command, cwd=folder, check=False, capture_output=True, env=kept)
     return time.perf_counter() - start
 
 
