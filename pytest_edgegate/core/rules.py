@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-POLICIES = ("point", "lenient", "strict")
-
 
 @dataclass(frozen=True)
 class Rules:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
-from pytest_edgegate.core.rules import POLICIES, Rules
 from pytest_edgegate.registry import Registry
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.budget import Budget
+    from pytest_edgegate.core.rules import Rules
 
 DEFAULT_TARGET = "host"
+POLICIES = ("point", "lenient", "strict")
 MARKERS = {
     "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
     "for the named targets only if any are named",
@@ -106,6 +107,8 @@ class Settings:
 
     @property
     def rules(self) -> Rules:
+        from pytest_edgegate.core.rules import Rules
+
         return Rules(self.policy, self.allowed)
 
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from pytest_edgegate.core.budget import METRICS, Budget
 from pytest_edgegate.core.measurement import Measurement
-from pytest_edgegate.core.rules import POLICIES, Rules
+from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome
 from pytest_edgegate.judge import judge
 from pytest_edgegate.reports.table import row
+from pytest_edgegate.settings.options import POLICIES
 
 UNITS = {
     "bytes": st.integers(0, 10**9), "count": st.integers(0, 10**9), "steps": st.integers(0, 255),

@@ -9,9 +9,10 @@ import pytest
 
 from pytest_edgegate.core.budget import CONTRACT, METRICS, Budget
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
-from pytest_edgegate.core.rules import POLICIES, Rules
+from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.judge import judge
+from pytest_edgegate.settings.options import POLICIES
 
 INTERVAL_AT_MOST = ("accuracy_drop", "accuracy_drop_relative", "accuracy_regression")
 INTERVAL_AT_LEAST = ("accuracy_min", "parity_agreement")
