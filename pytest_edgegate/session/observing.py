@@ -22,6 +22,8 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 _ARRAYS = "evidence.npz"
+_VERSION = 1
+"""Raised whenever a pass over the same samples would note other figures than before."""
 
 
 class Observer:
@@ -43,9 +45,10 @@ class Observer:
 
         key = key_of(
             kind="predictions",
+            version=_VERSION,
             model=digest,
             data=split.digest(),
-            metric=scoring.key if scoring.key is not None else f"{id(scoring)}",
+            metric=scoring.key,
             output=scoring.output,
             runtime=self._identity(runtime),
         )
@@ -65,6 +68,7 @@ class Observer:
 
         key = key_of(
             kind="parity",
+            version=_VERSION,
             model=digest,
             data=split.digest(limit),
             limit=limit,
@@ -73,8 +77,10 @@ class Observer:
         return self._remembered(key, look, keep=True)
 
     def _remembered(self, key: str, look: Callable[[], Evidence], *, keep: bool) -> Evidence:
+        if not keep:
+            return look()
         if key not in self._seen:
-            self._seen[key] = self._through_cache(key, look) if keep else look()
+            self._seen[key] = self._through_cache(key, look)
         return self._seen[key]
 
     def _through_cache(self, key: str, look: Callable[[], Evidence]) -> Evidence:
