@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel
 
@@ -125,7 +126,8 @@ def _traced_graph(loaded: LoadedModel) -> bytes:
         tf.TensorSpec([None if size < 0 else size for size in each.shape], each.dtype, each.name)
         for each in loaded.inputs
     ]
-    graph = tf.function(loaded.function).get_concrete_function(*specs).graph
+    with held_native_output():
+        graph = tf.function(loaded.function).get_concrete_function(*specs).graph
     serialised: bytes = graph.as_graph_def().SerializeToString(deterministic=True)
     return serialised
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
+from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import LoadedModel, Runner, SourceModel
@@ -67,7 +68,8 @@ class KerasRunner:
             for array, each in zip(batch, self.inputs, strict=True)
         ]
         try:
-            results: list[Any] = self._function(*tensors)
+            with held_native_output():
+                results: list[Any] = self._function(*tensors)
         except Exception as error:  # whatever the model's own layers raise
             raise InferenceError(
                 f"the model under test can't run on the evaluation data: {error}",
