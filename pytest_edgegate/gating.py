@@ -44,6 +44,12 @@ def gate_of(item: pytest.Item) -> ItemGate:
     return gate
 
 
+def forget(item: pytest.Item) -> None:
+    """Drops what an earlier run of the same test judged, or a rerun would be green unjudged."""
+    if GATE_KEY in item.stash:
+        del item.stash[GATE_KEY]
+
+
 def target_name(item: pytest.Item) -> str | None:
     """The target that a test was parametrised with."""
     callspec = getattr(item, "callspec", None)

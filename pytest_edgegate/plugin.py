@@ -99,6 +99,14 @@ def pytest_collection_modifyitems(
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("edge") is not None:
+        from pytest_edgegate.gating import forget
+
+        forget(item)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """With --edge-explain no body runs."""
     return True if state_of(pyfuncitem.config).settings.explain else None
