@@ -21,31 +21,47 @@ def make_plan(model: SourceModel, recipe: Recipe, target: Target, transforms: Tr
 
     Raises UnsupportedError, before any work, with what would work.
     """
-    legs = _search(model.node, recipe, target, transforms)
-    note = ""
+    legs = _preferred(model.node, recipe, target, transforms)
+    notes = []
     if legs is None and target.complete_with_ptq and not _quantises(recipe):
         completed = (*recipe, PTQ())
-        legs = _search(model.node, completed, target, transforms)
+        legs = _preferred(model.node, completed, target, transforms)
         if legs is not None:
             wanted = " or ".join(target.dtypes)
-            note = f"completed with {PTQ()}: {target.name} takes {wanted} only"
+            notes.append(f"completed with {PTQ()}: {target.name} takes {wanted} only")
             recipe = completed
     if legs is None:
         raise _impossible(model, recipe, target, transforms)
     form, dtype = legs[-1].move.result if legs else model.node
-    return Plan(legs, recipe, target.name, form, dtype, note)
+    if dtype in target.cautions:
+        notes.append(target.cautions[dtype])
+    return Plan(legs, recipe, target.name, form, dtype, "; ".join(notes))
 
 
 def float_target(target: Target, form: str) -> Target:
     """The target as it would be if it took floats: what a float export is made for."""
     return replace(
         target, formats=(form,), dtypes=("float32",), io_dtypes=(), default_io="float32",
+        preferred={}, cautions={},
         complete_with_ptq=False, static_shape=False,
     )  # fmt: skip
 
 
 def _quantises(recipe: Recipe) -> bool:
     return any(step.ends_in == "int8" or isinstance(step, Cast) for step in recipe)
+
+
+def _preferred(
+    start: Node, recipe: Recipe, target: Target, transforms: Transforms, *, refused: bool = False
+) -> tuple[Leg, ...] | None:
+    """The chain to the format that the target prefers for this model, else to any it takes."""
+    form = target.preferred.get(start[0])
+    if form is not None:
+        narrowed = replace(target, formats=(form,))
+        legs = _search(start, recipe, narrowed, transforms, refused=refused)
+        if legs is not None:
+            return legs
+    return _search(start, recipe, target, transforms, refused=refused)
 
 
 def _search(
@@ -88,7 +104,7 @@ def _impossible(
             f"{model.name} is a finished int8 file, and {spell(recipe)} can't be done to it again",
             f'gate it as it is: edge_gate.check("{model.path}", ...)',
         )
-    for leg in _search(model.node, recipe, target, transforms, refused=True) or ():
+    for leg in _preferred(model.node, recipe, target, transforms, refused=True) or ():
         refusal = transforms[leg.transform].refuse(leg.step, target)
         if refusal is not None:
             return UnsupportedError(*refusal)

@@ -31,7 +31,7 @@ class NativeOutput:
 def held_native_output() -> Iterator[NativeOutput]:
     """Redirects the process's stdout and stderr, as native code sees them, into a file.
 
-    Warnings and log lines of the frameworks (TensorFlow logs through absl) are dropped: they are
+    Warnings and log lines of the frameworks are dropped: they are
     about the frameworks' own insides, and a run with ``-W error`` must not fail on them.
     """
     sys.stdout.flush()
@@ -39,8 +39,7 @@ def held_native_output() -> Iterator[NativeOutput]:
     with (
         tempfile.TemporaryFile() as kept,
         warnings.catch_warnings(action="ignore"),
-        _silenced(logging.getLogger("absl")),
-        _silenced(logging.getLogger("tensorflow")),
+        _no_logging(),
     ):
         saved = [(number, os.dup(number)) for number in (1, 2)]
         try:
@@ -56,9 +55,11 @@ def held_native_output() -> Iterator[NativeOutput]:
 
 
 @contextmanager
-def _silenced(log: logging.Logger) -> Iterator[None]:
-    before, log.disabled = log.disabled, True
+def _no_logging() -> Iterator[None]:
+    """TensorFlow logs through absl, ONNX Runtime's tools through the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        log.disabled = before
+        logging.disable(before)

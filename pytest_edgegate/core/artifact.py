@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pytest_edgegate.core.digests import files_digest
+from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.recipe import Recipe
 
 
@@ -31,6 +33,17 @@ class Artifact:
     cached: bool
     compiled: Path | None = None
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def digest(self) -> str:
+        """Of every file: what an artifact is known by where ``path`` alone does not decide it."""
+        return self.sha256 if len(self.files) < 2 else files_digest(self.files)
+
+    @property
+    def layout(self) -> Layout:
+        """How its axes lie, beside those of the model that it was made from."""
+        lists = self.provenance.get("layout")
+        return Layout() if lists is None else Layout.from_lists(lists)
 
     def as_dict(self) -> dict[str, Any]:
         return {

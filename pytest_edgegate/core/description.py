@@ -30,6 +30,12 @@ class OperatorInfo:
     inputs: tuple[TensorInfo | None, ...]
     outputs: tuple[TensorInfo, ...]
     options: tuple[tuple[str, object], ...] = ()
+    border: bool = False
+    """Whether it only changes the number format, so that one side of it may be float."""
+    accumulates: bool = False
+    """Whether it multiplies and accumulates: what an int8 artifact is made for."""
+    weights_at: int | None = None
+    """The position among ``inputs`` of what it multiplies by, where that is a weight."""
 
     @property
     def name(self) -> str:
@@ -42,6 +48,20 @@ class OperatorInfo:
 
 
 @dataclass(frozen=True)
+class ExecutedOperator:
+    """An operator as a runtime runs it: fused, replaced, and given to a provider."""
+
+    kind: str
+    name: str
+    device: str
+    """The execution provider or device that ran it."""
+    falls_back: bool = False
+    """Whether it ran on another device than the one that was asked for."""
+    runs_in_float: bool = False
+    """Whether it multiplies and accumulates in float."""
+
+
+@dataclass(frozen=True)
 class ModelDescription:
     """What an inspector read in a file. ``uncounted`` names operators whose MACs are not known."""
 
@@ -51,5 +71,8 @@ class ModelDescription:
     parameters: int
     macs: int
     uncounted: tuple[str, ...] = ()
+    mixed: bool = False
+    """True for a format whose runtimes run floats and integers side by side, so that an int8 file
+    may keep in float what does not multiply and accumulate."""
     fully_quantized: bool = False
     """True where no operator computes in float and every weight is an integer."""

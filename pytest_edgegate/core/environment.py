@@ -35,6 +35,17 @@ def processor() -> Processor:
     return Processor(name, machine, tuple(flag for flag in ISA_FLAGS if flag in flags))
 
 
+def usable_cores() -> int:
+    """Cores that this process may keep busy: its share, where pytest-xdist runs several."""
+    import os
+
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS or Windows
+        cores = os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
 def _read_cpuinfo(text: str, name: str) -> tuple[str, set[str]]:
     flags: set[str] = set()
     for line in text.split("\n\n", 1)[0].splitlines():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pytest_edgegate.core.description import ModelDescription, TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
+from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.recipe import Step
@@ -52,6 +53,10 @@ class SourceModel(Protocol):
         """The file or folder that it was read from, or None for a live object."""
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that ships with it, ``path`` first; none for a live object."""
+
+    @property
     def runtime(self) -> str:
         """The runtime that runs it as it is, for reference predictions."""
 
@@ -66,10 +71,33 @@ class SourceModel(Protocol):
         """The model, ready to be called. The framework is imported here and not before."""
 
 
+@dataclass(frozen=True)
+class Example:
+    """One sample of the user's data: an array of shape (1, ...) for each input.
+
+    ``names`` are those of the inputs, where the data has them.
+    """
+
+    arrays: tuple[Array, ...]
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a reader may know beside the candidate.
+
+    ``example`` gives a sample of the user's data, for models that do not say what they take; it
+    raises ``ConfigurationError`` where there is none. ``allow_code``: the user trusts the file.
+    """
+
+    example: Callable[[], Example]
+    allow_code: bool = False
+
+
 class ModelReader(Protocol):
     """Recognises what a user gives as a model."""
 
-    def recognise(self, candidate: object) -> SourceModel | None:
+    def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         """The model, if *candidate* (an object or an existing ``Path``) is of this reader's kind.
 
         Imports no framework. Raises an ``EdgeGateError`` for what is of its kind but unusable.
@@ -83,24 +111,34 @@ class Produced:
     main: Path
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    layout: Layout = AS_THE_MODEL
 
 
-class Samples(Protocol):
-    """Calibration or training samples for a transform."""
+@dataclass(frozen=True)
+class ExternalProgram:
+    """A converter whose needs fit no shared environment, run as a program of its own.
 
-    def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        """One tuple a sample: an array of shape (1, ...) for each input, in the model's order."""
+    It is looked for where the ini key ``edge_<name>`` says, then on PATH. ``remedy`` is what to
+    type where it is missing.
+    """
 
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        """The names of the inputs where the data has them."""
+    name: str
+    purpose: str
+    remedy: str
 
 
 class TransformData(Protocol):
     """The data that a transform may use."""
 
-    def calibration(self, count: int) -> Samples:
-        """Up to *count* calibration samples."""
+    def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> Iterable[tuple[Array, ...]]:
+        """Up to *count* calibration samples for the *inputs* of the transform's source.
+
+        One tuple a sample: an array of shape (1, ...) for each input, in their order, dtypes and
+        axes. Iterating raises ``ConfigurationError`` where samples and inputs do not fit.
+        """
+
+    def program(self, name: str) -> Path:
+        """An external program that the transform has listed in ``programs``."""
 
 
 class Transform(Protocol):
@@ -113,6 +151,10 @@ class Transform(Protocol):
     @property
     def packages(self) -> Sequence[str]:
         """The distributions that it runs; their versions are part of the cache key."""
+
+    @property
+    def programs(self) -> Sequence[ExternalProgram]:
+        """The programs outside this environment that it runs; found before any work."""
 
     @property
     def version(self) -> int:
@@ -148,11 +190,12 @@ class Runner(AbstractContextManager["Runner"], Protocol):
         """Outputs of a batch of samples, in real values (dequantised), as float32.
 
         Every input has shape (n, ...) and is in real values too: the runner quantises for a model
-        whose inputs are integers with a scale. Loops inside where the model's batch is fixed.
+        whose inputs are integers with a scale. Loops inside where the model's batch is fixed, and
+        resets what a stateful model keeps: every sample is the first one.
         """
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        """As ``infer``, with outputs in the dtype of the file, before they are dequantised."""
+        """As ``infer``, with inputs and outputs in the dtypes of the file."""
 
 
 class Runtime(Protocol):
@@ -172,6 +215,14 @@ class Runtime(Protocol):
 
     def open(self, model: Path | SourceModel) -> Runner:
         """Raises ``InferenceError`` or ``BackendUnavailableError``."""
+
+    def executed(
+        self, model: Path, batch: tuple[Array, ...]
+    ) -> tuple[ExecutedOperator, ...] | None:
+        """What really runs, after the runtime's own optimisations; None where it does not tell.
+
+        *batch* is one sample for each input, in the dtypes of the file.
+        """
 
 
 class Inspector(Protocol):

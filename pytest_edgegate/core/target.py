@@ -37,9 +37,15 @@ class Target:
     """Whether weights of fully connected layers may have a scale for each channel."""
     runtimes: Mapping[str, tuple[str, ...]]
     """For each format, the runtimes that parity compares; the first one measures accuracy."""
-    extra: str
+    preferred: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By the format of a model under test: which of several formats it becomes."""
+    extra: str = "all"
     """The extra of this package that installs what the target needs."""
     memory_bytes: int | None = None
+    activations: str = "uint8"
+    """The dtype of quantised activations in formats that leave the choice (ONNX)."""
+    cautions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By dtype: what to tell who makes an artifact of it."""
     latency_source: str = ""
     latency_remedy: str = ""
     operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))

@@ -10,6 +10,7 @@ import numpy as np
 
 from pytest_edgegate.core.data import EdgeData
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.ports import Example
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, make_split
 
 SEED = 0
@@ -41,6 +42,18 @@ class Dataset:
         """Looks at every split that was given. Raises ConfigurationError for what is no such."""
         for name in ("train", "calibration", "evaluation"):
             self.split(name)
+
+    def example(self) -> Example:
+        """The first sample of the first split there is."""
+        for name in ("evaluation", "calibration", "train"):
+            split = self.split(name)
+            if split is not None:
+                batch = next(iter(split.batches(1))).first(1)
+                return Example(batch.inputs, split.names)
+        raise ConfigurationError(
+            "edge_data has no split to see the inputs of the model on",
+            "return EdgeData(evaluation=(x_test, y_test), ...)",
+        )
 
     @property
     def evaluation(self) -> Split:

@@ -105,3 +105,22 @@ def real_range(tensor: TensorInfo) -> tuple[float, float]:
     limits = np.iinfo(tensor.dtype)
     scale, zero = tensor.scales[0], tensor.zero_points[0]
     return (limits.min - zero) * scale, (limits.max - zero) * scale
+
+
+def quantised(array: Array, tensor: TensorInfo) -> Array:
+    """Real values in the dtype of an input: round(x / scale + zero point), saturated."""
+    if not tensor.scales:
+        return np.ascontiguousarray(array, dtype=tensor.dtype)
+    limits = np.iinfo(tensor.dtype)
+    steps = np.asarray(array, np.float32) / np.float32(tensor.scales[0])
+    steps += tensor.zero_points[0]
+    np.rint(steps, out=steps)
+    np.clip(steps, limits.min, limits.max, out=steps)
+    return steps.astype(tensor.dtype)
+
+
+def dequantised(array: Array, tensor: TensorInfo) -> Array:
+    """Real values of an output: (q - zero point) * scale, as float32."""
+    if not tensor.scales:
+        return array.astype(np.float32, copy=False)
+    return (array.astype(np.float32) - tensor.zero_points[0]) * np.float32(tensor.scales[0])

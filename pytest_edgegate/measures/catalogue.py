@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pytest_edgegate.core.measurement import Finding, NotMeasured
-from pytest_edgegate.measures import accuracy, contract, parity, size
+from pytest_edgegate.measures import accuracy, comparison, contract, parity, size
 from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.latency import latency
 
@@ -24,6 +24,8 @@ MEASURES: dict[str, Measure] = {
     "parity_within_lsb": parity.parity_within_lsb,
     "parity_lsb": parity.parity_lsb,
     "parity_abs": parity.parity_abs,
+    "export_error": comparison.export_error,
+    "sqnr_db": comparison.sqnr_db,
     "contract": contract.contract,
     **{
         f"latency_{each}": partial(latency, f"latency_{each}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.evidence import Evidence
@@ -45,6 +45,18 @@ class MeasureContext(Protocol):
 
     def probe(self) -> str:
         """Runs the artifact once; what went wrong with its outputs, or nothing."""
+
+    def executed(self) -> tuple[ExecutedOperator, ...] | None:
+        """What the runtime that measures accuracy really runs, where it tells."""
+
+    def misplaced_outputs(self) -> tuple[str, ...]:
+        """Outputs that hold what the model calls another one, told by their values."""
+
+    def compared(self) -> Evidence | NotMeasured:
+        """The artifact against the model under test, output by output, in real values."""
+
+    def export_compared(self) -> Evidence | NotMeasured:
+        """The float export in the artifact's format against the model under test."""
 
     def range_note(self) -> str:
         """What sets the calibration samples apart from the evaluation samples, or nothing."""

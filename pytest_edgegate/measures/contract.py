@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from math import prod
 
-from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    ModelDescription,
+    OperatorInfo,
+    TensorInfo,
+)
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.measures.context import MeasureContext
 
-_BORDER = ("QUANTIZE", "DEQUANTIZE")
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _WEIGHTS = ("int8", "uint8", "int4", "int2")
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 
 
 def contract(context: MeasureContext) -> Finding:
@@ -22,8 +25,13 @@ def contract(context: MeasureContext) -> Finding:
     expected = context.artifact.dtype or (
         context.target.dtypes[0] if len(context.target.dtypes) == 1 else None
     )
-    offenders = list(offences(described, context.target, expected))
+    offenders = [
+        *offences(described, context.target, expected),
+        *context.misplaced_outputs(),
+    ]
     broken = context.probe()
+    if not broken:
+        offenders += execution_faults(context.executed(), expected)
     return Measurement(
         "contract",
         len(offenders),
@@ -44,10 +52,22 @@ def offences(described: ModelDescription, target: Target, expected: str | None) 
                 yield f"{tensor.name}: dynamic shape {tensor.shape} on a target with static shapes"
     if expected == "int8":
         for operator in described.operators:
-            yield from _float_island(operator)
+            if operator.accumulates or not described.mixed:
+                yield from _float_island(operator)
     if target.operators:
         for operator in described.operators:
             yield from _operator(operator, target)
+
+
+def execution_faults(
+    executed: tuple[ExecutedOperator, ...] | None, expected: str | None
+) -> Iterator[str]:
+    """What the runtime runs elsewhere, or otherwise, than the artifact is meant to be run."""
+    for each in executed or ():
+        if each.falls_back:
+            yield f"{each.kind} {each.name}: fell back to {each.device}"
+        elif expected == "int8" and each.runs_in_float:
+            yield f"{each.kind} {each.name}: runs in float after the runtime's optimisation"
 
 
 def _io(described: ModelDescription, target: Target) -> Iterator[str]:
@@ -59,7 +79,7 @@ def _io(described: ModelDescription, target: Target) -> Iterator[str]:
 
 
 def _float_island(operator: OperatorInfo) -> Iterator[str]:
-    if operator.kind in _BORDER:
+    if operator.border:
         return
     given = [each for each in operator.inputs if each is not None]
     moving = [*(each for each in given if not each.constant), *operator.outputs]
@@ -67,7 +87,7 @@ def _float_island(operator: OperatorInfo) -> Iterator[str]:
     if wide is not None:
         yield f"{operator.name}: runs in {'float' if wide in _FLOATS else wide}"
         return
-    weights = operator.inputs[1] if operator.kind in _WEIGHTED else None
+    weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
     for tensor in given:
         own = tensor is weights and tensor.dtype not in _WEIGHTS
         if tensor.constant and (own or tensor.dtype in _FLOATS):
@@ -77,7 +97,7 @@ def _float_island(operator: OperatorInfo) -> Iterator[str]:
 def _operator(operator: OperatorInfo, target: Target) -> Iterator[str]:
     rule = target.operators.get(operator.kind)
     if rule is None:
-        if operator.kind in _BORDER and _touches_io(operator):
+        if operator.border and _touches_io(operator):
             return  # the input or output beside it is named already
         yield f"{operator.name}: not an operator of {target.name}; it would run on the CPU"
         return
@@ -161,8 +181,12 @@ LIMITS: dict[str, Callable[[OperatorInfo], str]] = {
 def _cause(offenders: list[str]) -> str:
     if any(each.startswith(("input", "output")) for each in offenders):
         return "the inputs or outputs were left in another dtype when the file was converted"
+    if any("after the runtime's" in each for each in offenders):
+        return "the runtime found no integer kernel for how those layers are quantised"
     if any("runs in float" in each for each in offenders):
         return "part of the model was not quantised"
+    if any("fell back" in each for each in offenders):
+        return "the provider that was asked for does not run those operators"
     return ""
 
 

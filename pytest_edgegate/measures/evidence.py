@@ -25,7 +25,8 @@ class Evidence:
     nonfinite: int = 0
     """How many samples gave NaN or Inf."""
     first_nonfinite: int = -1
-    notes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    """The names of the outputs, where the figures are of each."""
     cached: bool = field(default=False, compare=False)
 
     def as_cached(self) -> Evidence:
@@ -35,7 +36,8 @@ class Evidence:
 class Collector:
     """Gathers per-sample figures batch by batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: tuple[str, ...] = ()) -> None:
+        self._outputs = outputs
         self._parts: list[dict[str, Array]] = []
         self._fingerprint = Fingerprint()
         self._n = 0
@@ -60,6 +62,7 @@ class Collector:
             source=source,
             nonfinite=self._nonfinite,
             first_nonfinite=self._first_nonfinite,
+            outputs=self._outputs,
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches, nonfinite_samples
@@ -33,7 +34,10 @@ def compare(
     """
     collector = Collector()
     first, *others = runners
-    for batch, inputs in fed_batches(first, split, limit):
+    for batch, given in fed_batches(first, split, limit):
+        inputs = tuple(
+            quantised(array, each) for array, each in zip(given, first.inputs, strict=True)
+        )
         own = first.infer_raw(inputs)
         worst = [_compare(first, own, other.infer_raw(inputs)) for other in others]
         merged = {

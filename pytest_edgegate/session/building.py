@@ -3,47 +3,61 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import versions
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
+from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
-from pytest_edgegate.core.ports import SourceModel, Transform
+from pytest_edgegate.core.ports import ExternalProgram, SourceModel, Transform
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser
-from pytest_edgegate.storage.cache import Cache, Entry, file_digest, key_of
+from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
+    from pytest_edgegate.data.laid_out import FedSamples
 
-_KEPT = ("model", "model_digest", "tools", "notes", "calibration_range")
+_KEPT = ("model", "model_digest", "tools", "notes", "calibration_range", "layout")
 
 
 class Builder:
     """Builds plans through the cache."""
 
-    def __init__(self, registry: Registry, cache: Cache, recogniser: Recogniser) -> None:
+    def __init__(
+        self, registry: Registry, cache: Cache, recogniser: Recogniser, programs: Programs
+    ) -> None:
         self._registry = registry
         self._cache = cache
         self._recogniser = recogniser
+        self._programs = programs
         self._told: set[str] = set()
 
     def build(
         self, model: SourceModel, plan: Plan, target: Target, dataset: Dataset | None
     ) -> Artifact:
         """The artifact of a plan that has at least one leg."""
-        source, before = model, model.digest()
         for leg in plan.legs:
-            entry = self._leg(source, leg, target, dataset, before)
+            for program in self._transform(leg).programs:
+                self._programs.find(program)  # a missing one is told before anything is built
+        source, before, layout = model, model.digest(), Layout()
+        notes: list[str] = []
+        for leg in plan.legs:
+            entry = self._leg(source, leg, target, dataset, before, layout)
             before = str(entry.info["key"])
+            layout = Layout.from_lists(entry.info["layout"])
+            notes += entry.info["notes"]
             if leg is not plan.legs[-1]:
                 source = self._recogniser.model(entry.file(entry.info["main"]))
-        self._tell(entry.info["notes"])
+        self._tell(notes)
         return _artifact(entry, plan)
 
     def is_cached(
@@ -56,10 +70,11 @@ class Builder:
         return self._cache.find(key) is not None
 
     def _leg(
-        self, source: SourceModel, leg: Leg, target: Target, dataset: Dataset | None, before: str
-    ) -> Entry:
-        transform: Transform = self._registry.get("transform", leg.transform)
-        data = LegData(dataset)
+        self, source: SourceModel, leg: Leg, target: Target, dataset: Dataset | None, before: str,
+        layout: Layout,
+    ) -> Entry:  # fmt: skip
+        transform = self._transform(leg)
+        data = LegData(dataset, layout, transform.programs, self._programs)
         key = self._key(leg, target, dataset, before)
 
         def work(folder: Path) -> Mapping[str, Any]:
@@ -73,12 +88,13 @@ class Builder:
                 "tools": versions(*transform.packages),
                 "notes": [*produced.notes, *data.notes],
                 "calibration_range": data.range,
+                "layout": layout.then(produced.layout).as_lists(),
             }
 
         return self._cache.fetch(key, work)
 
     def _key(self, leg: Leg, target: Target, dataset: Dataset | None, before: str) -> str:
-        transform: Transform = self._registry.get("transform", leg.transform)
+        transform = self._transform(leg)
         count = getattr(leg.step, "samples", None)
         samples = None if count is None else _wanted(dataset).calibration(count).digest()
         return key_of(
@@ -91,7 +107,12 @@ class Builder:
             constraints=dict(transform.constraints(target)),
             calibration=samples,
             tools=versions(*transform.packages),
+            programs=self._programs.versions(transform.programs),
         )
+
+    def _transform(self, leg: Leg) -> Transform:
+        transform: Transform = self._registry.get("transform", leg.transform)
+        return transform
 
     def _tell(self, notes: list[str]) -> None:
         for note in notes:
@@ -103,13 +124,20 @@ class Builder:
 class LegData:
     """The data as a transform asks for it, with what was noticed about it on the way."""
 
-    def __init__(self, dataset: Dataset | None) -> None:
+    def __init__(
+        self, dataset: Dataset | None, layout: Layout, wanted: Sequence[ExternalProgram],
+        programs: Programs,
+    ) -> None:  # fmt: skip
         self._dataset = dataset
+        self._layout = layout
+        self._wanted = {each.name: each for each in wanted}
+        self._programs = programs
         self.notes: list[str] = []
         self.range: tuple[float, float] | None = None
 
-    def calibration(self, count: int) -> Any:
+    def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
         from pytest_edgegate.data.dataset import finite_or_error, shared_samples, value_range
+        from pytest_edgegate.data.laid_out import FedSamples
 
         dataset = _wanted(self._dataset)
         samples = dataset.calibration(count)
@@ -122,7 +150,10 @@ class LegData:
                 f"{shared} calibration samples are evaluation samples too: the accuracy is "
                 "measured on what the ranges were chosen by; draw them from the train data"
             )
-        return samples
+        return FedSamples(samples, inputs, self._layout)
+
+    def program(self, name: str) -> Path:
+        return self._programs.find(self._wanted[name])
 
 
 def adopted(model: SourceModel, target: Target) -> Artifact:
@@ -138,8 +169,8 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
         path=model.path,
         format=form,
         dtype=None,
-        files=(model.path,),
-        size_bytes=model.path.stat().st_size,
+        files=model.files,
+        size_bytes=sum(each.stat().st_size for each in model.files),
         sha256=file_digest(model.path),
         recipe=(),
         target=target.name,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ModelDescription, TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -19,18 +20,21 @@ from pytest_edgegate.core.errors import (
     UnknownNameError,
     UnsupportedError,
 )
+from pytest_edgegate.core.layout import CHANNELS_LAST, Axes, Layout
 from pytest_edgegate.core.measurement import NotMeasured
-from pytest_edgegate.core.ports import Inspector, Runtime
+from pytest_edgegate.core.ports import Inspector, Runner, Runtime
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset, value_range
-from pytest_edgegate.data.feeding import real_range
+from pytest_edgegate.data.feeding import quantised, real_range
+from pytest_edgegate.data.laid_out import transposed
 from pytest_edgegate.data.splits import Array, ArraySplit
 from pytest_edgegate.measures.accuracy import reference_fault
+from pytest_edgegate.measures.comparison import COMPARED, misplaced
 from pytest_edgegate.measures.evidence import Evidence, fed_batches, nonfinite_samples, same_samples
 from pytest_edgegate.measures.metrics import Scoring, as_scoring
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.observing import Observer
+from pytest_edgegate.session.observing import Observer, Seen
 from pytest_edgegate.session.subject import Recogniser, Subject
 from pytest_edgegate.settings.options import Settings
 
@@ -102,8 +106,17 @@ class ArtifactContext:
             return NotMeasured("compression", error.message, error.remedy)
 
     def reference(self) -> Evidence | NotMeasured:
-        model = self._session.recogniser.model(self._subject.model)
-        if model.path is not None and model.digest() == self.artifact.sha256:
+        model = self._reference_model()
+        if isinstance(model, NotMeasured):
+            return model
+        seen = self._session.observer.predictions(model, self._dataset.evaluation, self.scoring)
+        same_samples(seen, self.predictions(), "evaluation")
+        self._check_reference(seen)
+        return seen
+
+    def _reference_model(self) -> Seen | NotMeasured:
+        model = self._session.recogniser.subject(self._subject)
+        if model.path is not None and model.digest() == self.artifact.digest:
             return NotMeasured(
                 "accuracy_drop",
                 f"{model.path.name} is the model under test and the artifact in one: a drop from "
@@ -111,12 +124,7 @@ class ArtifactContext:
                 "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model "
                 "as edge_model and gate this file with edge_gate.check",
             )
-        seen = self._session.observer.predictions(
-            model, model.digest(), model.runtime, self._dataset.evaluation, self.scoring
-        )
-        same_samples(seen, self.predictions(), "evaluation")
-        self._check_reference(seen)
-        return seen
+        return Seen(model, model.digest(), model.runtime)
 
     def predictions(self) -> Evidence:
         return self._predictions
@@ -124,9 +132,57 @@ class ArtifactContext:
     @cached_property
     def _predictions(self) -> Evidence:
         return self._session.observer.predictions(
-            self.artifact.path, self.artifact.sha256, self._runtimes[0],
-            self._dataset.evaluation, self.scoring,
-        )  # fmt: skip
+            self._seen, self._dataset.evaluation, self.scoring
+        )
+
+    @cached_property
+    def _seen(self) -> Seen:
+        """The artifact in the runtime that measures accuracy."""
+        return Seen(self.artifact.path, self.artifact.digest, self._runtimes[0], self._layout)
+
+    @cached_property
+    def _layout(self) -> Layout:
+        """The artifact's own; of a file of unknown making, the one that its samples ask for."""
+        if self.artifact.provenance or not self._has_evaluation:
+            return self.artifact.layout
+        arrays = self._dataset.example().arrays
+        inputs = self.description().inputs
+        if len(arrays) != len(inputs):
+            return Layout()
+        return Layout(tuple(map(_channels_moved, arrays, inputs)))
+
+    @property
+    def _has_evaluation(self) -> bool:
+        return self._subject.has_data and self._dataset.split("evaluation") is not None
+
+    def compared(self) -> Evidence | NotMeasured:
+        return self._against_reference(self._seen, COMPARED)
+
+    def export_compared(self) -> Evidence | NotMeasured:
+        export = self.float_export()
+        if isinstance(export, NotMeasured):
+            return export
+        seen = Seen(export.path, export.digest, self._runtimes[0], export.layout)
+        return self._against_reference(seen, COMPARED)
+
+    def misplaced_outputs(self) -> tuple[str, ...]:
+        several = len(self.description().outputs) > 1
+        if not several or not self._subject.has_model or not self._has_evaluation:
+            return ()
+        found = self._against_reference(self._seen, SHOWN)
+        return () if isinstance(found, NotMeasured) else misplaced(found)
+
+    def _against_reference(self, seen: Seen, limit: int) -> Evidence | NotMeasured:
+        if not self._subject.has_model:
+            return NotMeasured(
+                "comparison",
+                "there is no edge_model to compare with",
+                "define the fixture edge_model: the float model that this file was made from",
+            )
+        model = self._reference_model()
+        if isinstance(model, NotMeasured):
+            return model
+        return self._session.observer.compared(model, seen, self._dataset.evaluation, limit)
 
     def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
         if len(self._runtimes) < 2:
@@ -137,15 +193,14 @@ class ArtifactContext:
             )
         try:
             return self._session.observer.parity(
-                self.artifact.path, self.artifact.sha256, self._runtimes,
-                self._dataset.evaluation, limit,
-            )  # fmt: skip
+                self._seen, self._runtimes, self._dataset.evaluation, limit
+            )
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured("parity", error.message, error.remedy)
 
     def shown_parity(self) -> str:
         """The agreement of some samples, for the report when no budget asks for it."""
-        if not self._subject.has_data or self._dataset.split("evaluation") is None:
+        if not self._has_evaluation:
             return ""
         try:
             seen = self.parity(SHOWN)
@@ -161,14 +216,41 @@ class ArtifactContext:
         )
 
     def probe(self) -> str:
-        runtime: Runtime = self._session.registry.get("runtime", self._runtimes[0])
-        with runtime.open(self.artifact.path) as runner:
-            if self._subject.has_data and self._dataset.split("evaluation") is not None:
-                _, inputs = next(fed_batches(runner, self._dataset.evaluation, 1))
-            else:
-                inputs = tuple(map(_mid_range, runner.inputs))
-            bad = bool(nonfinite_samples(runner.infer(inputs)).any())
+        with self._session.observer.open(self._seen) as runner:
+            bad = bool(nonfinite_samples(runner.infer(self._one_sample(runner))).any())
         return "one inference gives NaN or Inf" if bad else ""
+
+    def executed(self) -> tuple[ExecutedOperator, ...] | None:
+        return self._executed
+
+    @cached_property
+    def _executed(self) -> tuple[ExecutedOperator, ...] | None:
+        if not self.target.is_host(self.machine):
+            return None  # this host's kernels are not the device's
+        runtime: Runtime = self._session.registry.get("runtime", self._runtimes[0])
+        with self._session.observer.open(self._seen) as runner:
+            sample = self._one_sample(runner)
+            raw = tuple(map(quantised, sample, runner.inputs))
+        return runtime.executed(self.artifact.path, transposed(raw, self._layout.inputs))
+
+    def execution_note(self) -> str:
+        """How many operators the file has, and how many the runtime makes of them."""
+        executed = self._executed
+        if executed is None:
+            return ""
+        kinds = Counter(each.kind for each in executed)
+        shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4))
+        devices = ", ".join(sorted({each.device for each in executed}))
+        return (
+            f"{self._runtimes[0]} runs the file's {len(self.description().operators)} operators "
+            f"as {len(executed)} on {devices}: {shown}{' ...' if len(kinds) > 4 else ''}"
+        )
+
+    def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
+        """A real sample where there is one, else noise."""
+        if self._has_evaluation:
+            return next(fed_batches(runner, self._dataset.evaluation, 1))[1]
+        return tuple(map(_mid_range, runner.inputs))
 
     def range_note(self) -> str:
         """How the evaluation samples lie apart from what the artifact was made for, or nothing."""
@@ -208,6 +290,15 @@ def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
     wider = max(one[1] - one[0], other[1] - other[0])
     shared = min(one[1], other[1]) - max(one[0], other[0])
     return wider <= 0 or shared >= wider / 2
+
+
+def _channels_moved(array: Array, tensor: TensorInfo) -> Axes:
+    """CHANNELS_LAST where a sample fits the input only with its channels moved to the end."""
+    if array.ndim != 4 or len(tensor.shape) != 4:
+        return None
+    as_is, moved = array.shape[1:], tuple(array.shape[at] for at in CHANNELS_LAST)[1:]
+    wanted = tensor.shape[1:]
+    return CHANNELS_LAST if as_is != wanted and moved == wanted else None
 
 
 def _mid_range(tensor: TensorInfo) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import numpy as np
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.environment import processor, versions
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.splits import Array, Split
+from pytest_edgegate.measures.comparison import compare_models
 from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches
 from pytest_edgegate.measures.metrics import Scoring
 from pytest_edgegate.measures.parity import compare
@@ -22,8 +26,18 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 _ARRAYS = "evidence.npz"
-_VERSION = 1
+_VERSION = 2
 """Raised whenever a pass over the same samples would note other figures than before."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A model in a runtime, with the digest that it is known by."""
+
+    model: Path | SourceModel
+    digest: str
+    runtime: str
+    layout: Layout = AS_THE_MODEL
 
 
 class Observer:
@@ -34,47 +48,66 @@ class Observer:
         self._cache = cache
         self._seen: dict[str, Evidence] = {}
 
-    def predictions(
-        self, opened: Path | SourceModel, digest: str, runtime: str, split: Split, scoring: Scoring
-    ) -> Evidence:
+    def predictions(self, seen: Seen, split: Split, scoring: Scoring) -> Evidence:
         """The figures that *scoring* keeps of each sample, for one model in one runtime."""
 
         def look() -> Evidence:
-            with self._runtime(runtime).open(opened) as runner:
-                return observe(runner, split, scoring, f"host:{runtime}")
+            with self.open(seen) as runner:
+                return observe(runner, split, scoring, f"host:{seen.runtime}")
 
         key = key_of(
             kind="predictions",
             version=_VERSION,
-            model=digest,
+            model=self._identity(seen),
             data=split.digest(),
             metric=scoring.key,
             output=scoring.output,
-            runtime=self._identity(runtime),
         )
         return self._remembered(key, look, keep=scoring.key is not None)
 
     def parity(
-        self, path: Path, digest: str, runtimes: tuple[str, ...], split: Split, limit: int | None
+        self, seen: Seen, runtimes: tuple[str, ...], split: Split, limit: int | None
     ) -> Evidence:
         """Differences of the same bytes in several runtimes."""
+        everywhere = [replace(seen, runtime=name) for name in runtimes]
 
         def look() -> Evidence:
             with ExitStack() as stack:
                 runners: list[Runner] = [
-                    stack.enter_context(self._runtime(name).open(path)) for name in runtimes
+                    stack.enter_context(self.open(each)) for each in everywhere
                 ]
                 return compare(runners, split, f"host:{','.join(runtimes)}", limit)
 
         key = key_of(
             kind="parity",
             version=_VERSION,
-            model=digest,
             data=split.digest(limit),
             limit=limit,
-            runtimes=[self._identity(name) for name in runtimes],
+            models=[self._identity(each) for each in everywhere],
         )
         return self._remembered(key, look, keep=True)
+
+    def compared(self, reference: Seen, other: Seen, split: Split, limit: int) -> Evidence:
+        """Differences of a model from its reference, output by output."""
+
+        def look() -> Evidence:
+            with self.open(reference) as one, self.open(other) as two:
+                source = f"host:{reference.runtime},{other.runtime}"
+                return compare_models(one, two, split, source, limit)
+
+        key = key_of(
+            kind="compared",
+            version=_VERSION,
+            data=split.digest(limit),
+            limit=limit,
+            models=[self._identity(reference), self._identity(other)],
+        )
+        return self._remembered(key, look, keep=True)
+
+    def open(self, seen: Seen) -> Runner:
+        """The model in its runtime, taking samples as the model under test does."""
+        runner = self._runtime(seen.runtime).open(seen.model)
+        return LaidOutRunner(runner, seen.layout) if seen.layout else runner
 
     def _remembered(self, key: str, look: Callable[[], Evidence], *, keep: bool) -> Evidence:
         if not keep:
@@ -96,6 +129,7 @@ class Observer:
                 "source": evidence.source,
                 "nonfinite": evidence.nonfinite,
                 "first_nonfinite": evidence.first_nonfinite,
+                "outputs": list(evidence.outputs),
             }
 
         entry = self._cache.fetch(key, work)
@@ -105,11 +139,13 @@ class Observer:
         runtime: Runtime = self._registry.get("runtime", name)
         return runtime
 
-    def _identity(self, name: str) -> dict[str, object]:
-        """All that decides a runtime's results: its version and what it runs on."""
-        chip, runtime = processor(), self._runtime(name)
+    def _identity(self, seen: Seen) -> dict[str, object]:
+        """All that decides the outputs: the model, the runtime's version and what it runs on."""
+        chip, runtime = processor(), self._runtime(seen.runtime)
         return {
-            "name": name,
+            "model": seen.digest,
+            "layout": seen.layout.as_lists(),
+            "name": seen.runtime,
             "packages": versions(*runtime.packages),
             "options": dict(runtime.options),
             "machine": chip.machine,
@@ -150,4 +186,5 @@ def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
 def _read(entry: Entry) -> Evidence:
     with np.load(entry.file(_ARRAYS), allow_pickle=False) as opened:
         arrays: dict[str, Array] = {name: opened[name] for name in opened.files}
-    return Evidence(arrays, **entry.info, cached=True)
+    info = {**entry.info, "outputs": tuple(entry.info["outputs"])}
+    return Evidence(arrays, **info, cached=True)

@@ -20,7 +20,7 @@ class Reference:
 
     @cached_property
     def _model(self) -> SourceModel:
-        return self._session.recogniser.model(self._subject.model)
+        return self._session.recogniser.subject(self._subject)
 
     @property
     def name(self) -> str:
@@ -41,7 +41,8 @@ class Reference:
         scoring = as_scoring(self._subject.metric, indexable=split.indexable)
         if not self._model.runtime:
             raise UnsupportedError(f"nothing runs {self.name} as it is", "give another model")
-        seen = self._session.observer.predictions(
-            self._model, self._model.digest(), self._model.runtime, split, scoring
-        )
+        from pytest_edgegate.session.observing import Seen
+
+        reference = Seen(self._model, self._model.digest(), self._model.runtime)
+        seen = self._session.observer.predictions(reference, split, scoring)
         return scoring.estimate(seen).value

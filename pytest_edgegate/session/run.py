@@ -14,6 +14,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building import Builder, adopted
+from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser, Subject
 from pytest_edgegate.settings.boards import find_target, known_targets
 from pytest_edgegate.settings.options import Settings
@@ -30,8 +31,9 @@ class EdgeSession:
         self.settings = settings
         self.registry = registry
         self.cache = Cache(settings.cache)
-        self.recogniser = Recogniser(settings.root, registry)
-        self._builder = Builder(registry, self.cache, self.recogniser)
+        self.recogniser = Recogniser(settings.root, registry, allow_code=settings.allow_code)
+        programs = Programs(settings.programs, settings.root)
+        self._builder = Builder(registry, self.cache, self.recogniser, programs)
         self._targets: dict[str, Target] = {}
         self._observer: Observer | None = None
 
@@ -68,7 +70,7 @@ class EdgeSession:
         """
         from pytest_edgegate.planner import make_plan
 
-        model = self.recogniser.model(subject.model)
+        model = self.recogniser.subject(subject)
         if recipe is None:
             recipe = () if _finished(model, target) else (PTQ(),)
         return make_plan(model, recipe, target, self.registry.all("transform"))
@@ -79,7 +81,7 @@ class EdgeSession:
 
     def is_cached(self, subject: Subject, plan: Plan, target: Target) -> bool:
         """Whether a plan's artifact lies in the cache. Builds nothing."""
-        model = self.recogniser.model(subject.model)
+        model = self.recogniser.subject(subject)
         data = self.recogniser.dataset(subject.data) if subject.has_data else None
         return bool(plan.legs) and self._builder.is_cached(model, plan, target, data)
 
@@ -95,7 +97,7 @@ class EdgeSession:
         return self._made(subject, self.plan(subject, (), wanted), wanted)
 
     def _made(self, subject: Subject, plan: Plan, target: Target) -> Artifact:
-        model = self.recogniser.model(subject.model)
+        model = self.recogniser.subject(subject)
         if not plan.legs:
             return adopted(model, target)
         data = self.recogniser.dataset(subject.data) if subject.has_data else None
@@ -132,6 +134,7 @@ class EdgeSession:
             notes = [verdict.note]
             if budget.metric == CONTRACT.name:
                 notes += [] if budgets else ["no budgets"]
+                notes += [context.execution_note()]
                 notes += [context.shown_parity()] if show_parity else []
             notes += [artifact.provenance.get("plan", "")] if budget is asked[0] else []
             verdicts.append(

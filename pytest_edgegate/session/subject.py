@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
-from pytest_edgegate.core.ports import SourceModel
+from pytest_edgegate.core.ports import Example, SourceModel, Surroundings
 from pytest_edgegate.registry import Registry
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
 
 _T = TypeVar("_T")
+
+_FILES = "a .keras, .h5, .pt2, .onnx, .tflite or OpenVINO .xml file, or of a SavedModel folder"
 
 _LINES = {
     "edge_model": """\
@@ -65,20 +67,29 @@ class Subject:
 class Recogniser:
     """Knows models and data by their content, once a run for each object."""
 
-    def __init__(self, root: Path, registry: Registry) -> None:
+    def __init__(self, root: Path, registry: Registry, *, allow_code: bool = False) -> None:
         self._root = root
         self._registry = registry
+        self._allow_code = allow_code
         self._models: _Recent[SourceModel] = _Recent()
         self._datasets: _Recent[Dataset] = _Recent()
 
-    def model(self, given: object) -> SourceModel:
-        """The model under test, or a file to gate. Raises ConfigurationError, InferenceError."""
+    def subject(self, subject: Subject) -> SourceModel:
+        """The model under test. Raises ConfigurationError, InferenceError."""
+        return self.model(subject.model, subject.data)
+
+    def model(self, given: object, data: object = Missing("edge_data")) -> SourceModel:
+        """A model, or a file to gate; *data* tells the inputs of one that does not say them.
+
+        Raises ConfigurationError, InferenceError.
+        """
         if isinstance(given, Missing):
             raise given.error()
         if isinstance(given, str | Path):
             path = self.find_file(given)
-            return self._models.get(_signature(path), path, lambda: self._recognise(path))
-        return self._models.get(id(given), given, lambda: self._recognise(given))
+            return self._models.get(_signature(path), path, lambda: self._recognise(path, data))
+        held = (given, data)
+        return self._models.get((id(given), id(data)), held, lambda: self._recognise(given, data))
 
     def dataset(self, given: object) -> Dataset:
         """The data, read and digested once a run. Raises ConfigurationError."""
@@ -98,22 +109,27 @@ class Recogniser:
             "check the path: it is relative to pytest's root folder",
         )
 
-    def _recognise(self, given: object) -> SourceModel:
+    def _recognise(self, given: object, data: object) -> SourceModel:
+        def example() -> Example:
+            dataset = self.dataset(data)
+            return dataset.example()
+
+        around = Surroundings(example, self._allow_code)
         if isinstance(given, Path) and given.is_file() and given.stat().st_size == 0:
             raise InferenceError(f"{given.name} is empty", "make the file again")
         for reader in self._registry.all("model reader").values():
-            found: SourceModel | None = reader.recognise(given)
+            found: SourceModel | None = reader.recognise(given, around)
             if found is not None:
                 return found
         if isinstance(given, Path):
             raise ConfigurationError(
                 f"{given.name} is no model that an installed backend knows by its content",
-                "give a .keras or .h5 file, a SavedModel folder or a .tflite file",
+                f"give {_FILES}",
             )
         raise ConfigurationError(
             f"edge_model is a {type(given).__module__}.{type(given).__qualname__}, which no "
             "installed backend knows",
-            "return a keras.Model, or the path of a .keras, .h5 or .tflite file",
+            f"return a keras.Model, a torch.nn.Module, or the path of {_FILES}",
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pytest_edgegate.core.rules import Rules
 
 DEFAULT_TARGET = "host"
+PROGRAMS = ("onnx2tf",)
+"""Converters that run outside this environment; each may be named by an ini key."""
 POLICIES = ("point", "lenient", "strict")
 MARKERS = {
     "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
@@ -49,6 +52,9 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini(
         "edge_reference_check", "refuse a reference no better than chance", "bool", default=True
     )
+    parser.addini("edge_allow_code", "load model files that hold code", "bool", default=False)
+    for name in PROGRAMS:
+        parser.addini(f"edge_{name}", f"the program {name} (default: the one on PATH)")
     group.addoption(
         "--edge-list-targets", action="store_true", help="print the known targets and leave"
     )
@@ -74,6 +80,9 @@ class Settings:
     reference_check: bool
     explain: bool
     root: Path
+    allow_code: bool = False
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Where ini keys say that external programs are."""
 
     @classmethod
     def from_config(cls, config: pytest.Config, registry: Registry) -> Settings:
@@ -101,6 +110,8 @@ class Settings:
             data=data,
             budgets=_budgets(config),
             reference_check=bool(config.getini("edge_reference_check")),
+            allow_code=bool(config.getini("edge_allow_code")),
+            programs={name: str(config.getini(f"edge_{name}")) for name in PROGRAMS},
             explain=bool(config.getoption("edge_explain")),
             root=config.rootpath,
         )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.errors import EdgeGateWarning, StorageError
 
 LAYOUT = 1
@@ -149,12 +150,6 @@ def key_of(**parts: object) -> str:
     """The key of an entry: a digest of all that can change its bytes."""
     text = json.dumps({"layout": LAYOUT, **parts}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _fault(folder: Path, manifest: Any) -> str:

@@ -22,12 +22,14 @@ LIMITS = (
 )
 """The limits on an operator that can be checked on a file."""
 
-_STRINGS = ("title", "machine", "default_io", "extra")
+_STRINGS = ("title", "machine", "default_io", "activations", "extra")
 _LISTS = ("formats", "dtypes", "io_dtypes")
 _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
-_DTYPES = ("float32", "float16", "int8", "uint8", "int16")
+_DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
+_ACTIVATIONS = ("uint8", "int8")
 _RULE_KEYS = ("since", "limits", "note", "source")
-_KEYS = {*_STRINGS, *_LISTS, *_FLAGS, "memory_bytes", "runtimes", "latency", "sources", "operators"}
+_TEXTS = ("preferred", "cautions", "sources")
+_KEYS = {*_STRINGS, *_LISTS, *_FLAGS, *_TEXTS, "memory_bytes", "runtimes", "latency", "operators"}
 
 
 def target_from_table(
@@ -52,8 +54,9 @@ def target_from_table(
     for key in _LISTS:
         values |= _names(where, table, key)
     values |= _typed(where, table, "memory_bytes", int)
-    if "sources" in table:
-        values["sources"] = MappingProxyType(dict(_table(where, table, "sources")))
+    for key in _TEXTS:
+        if key in table:
+            values[key] = MappingProxyType(_texts(where, table, key))
     if "runtimes" in table:
         runtimes = _table(where, table, "runtimes")
         values["runtimes"] = MappingProxyType(
@@ -107,6 +110,12 @@ def _consistent(where: str, target: Target) -> Target:
             f"{', '.join(target.formats)}",
             "give every format its runtimes, the one that measures accuracy first",
         )
+    strange = [form for form in target.preferred.values() if form not in target.formats]
+    if strange:
+        raise ConfigurationError(
+            f"{where}: preferred names {strange[0]}, which is none of its formats",
+            f"its formats are {', '.join(target.formats)}",
+        )
     return target
 
 
@@ -121,9 +130,10 @@ def _typed(
             f"{where}: {said} = {value!r} is not a {kind.__name__}",
             f"give {said} a value of type {kind.__name__}",
         )
-    if key == "default_io" and value not in _DTYPES:
+    allowed = {"default_io": _DTYPES, "activations": _ACTIVATIONS}.get(key)
+    if allowed and value not in allowed:
         raise ConfigurationError(
-            f"{where}: default_io = {value!r} is not a dtype", f"dtypes are {', '.join(_DTYPES)}"
+            f"{where}: {key} = {value!r} is not a dtype of it", f"dtypes are {', '.join(allowed)}"
         )
     return {key: value}
 
@@ -149,6 +159,16 @@ def _list(where: str, key: str, value: Any, *, empty: bool = False) -> tuple[str
     if not value and not empty:
         raise ConfigurationError(f"{where}: {key} names nothing", f'write {key} = ["..."]')
     return tuple(value)
+
+
+def _texts(where: str, table: Mapping[str, Any], key: str) -> dict[str, str]:
+    found = _table(where, table, key)
+    for name, value in found.items():
+        if not isinstance(value, str):
+            raise ConfigurationError(
+                f"{where}: {key}.{name} = {value!r} is not a str", f"give {key}.{name} a text"
+            )
+    return dict(found)
 
 
 def _table(where: str, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:

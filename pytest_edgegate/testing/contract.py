@@ -18,11 +18,22 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.core.data import EdgeData
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateError, InferenceError
-from pytest_edgegate.core.ports import Inspector, ModelReader, Produced, Runtime, Transform
+from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
+from pytest_edgegate.core.ports import (
+    Inspector,
+    ModelReader,
+    Produced,
+    Runtime,
+    SourceModel,
+    Surroundings,
+    Transform,
+)
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.dataset import CalibrationSamples, Dataset
+from pytest_edgegate.data.dataset import Dataset
+from pytest_edgegate.data.laid_out import FedSamples, LaidOutRunner
 
 
 @dataclass(frozen=True)
@@ -53,29 +64,37 @@ class BackendContract:
     def produced(self, case: BackendCase, tmp_path: Path) -> Produced:
         return self._make(case, tmp_path)
 
-    def _make(self, case: BackendCase, out: Path) -> Produced:
-        model = case.reader.recognise(case.model)
+    def _model(self, case: BackendCase) -> SourceModel:
+        model = case.reader.recognise(case.model, surroundings(case.data))
         assert model is not None
-        return case.transform.apply(model, case.step, case.target, _Calibration(case.data), out)
+        return model
+
+    def _make(self, case: BackendCase, out: Path) -> Produced:
+        return case.transform.apply(
+            self._model(case), case.step, case.target, CaseData(case.data), out
+        )
 
     def test_reader_leaves_foreign_things_alone(self, case: BackendCase, tmp_path: Path) -> None:
         foreign = tmp_path / "notes.txt"
         foreign.write_text("nothing of a model\n")
-        assert case.reader.recognise(foreign) is None
-        assert case.reader.recognise(object()) is None
+        assert case.reader.recognise(foreign, surroundings(case.data)) is None
+        assert case.reader.recognise(tmp_path, surroundings(case.data)) is None
+        assert case.reader.recognise(object(), surroundings(case.data)) is None
 
     def test_digest_is_stable(self, case: BackendCase) -> None:
-        one, other = case.reader.recognise(case.model), case.reader.recognise(case.model)
-        assert one is not None
-        assert other is not None
+        one, other = self._model(case), self._model(case)
         assert one.digest() == other.digest()
         assert len(one.digest()) == 64
 
+    def test_a_model_of_files_lists_them(self, case: BackendCase) -> None:
+        model = self._model(case)
+        assert bool(model.files) == (model.path is not None)
+        assert all(file.is_file() for file in model.files)
+
     def test_moves_start_from_the_model(self, case: BackendCase) -> None:
-        model = case.reader.recognise(case.model)
-        assert model is not None
         kind = None if case.step is None else type(case.step)
-        assert any(move.source == model.node and move.step is kind for move in case.transform.moves)
+        source = self._model(case).node
+        assert any(move.source == source and move.step is kind for move in case.transform.moves)
 
     def test_writes_only_where_it_was_told(self, produced: Produced, tmp_path: Path) -> None:
         assert produced.main in produced.files
@@ -86,16 +105,19 @@ class BackendContract:
     def test_the_same_input_gives_the_same_bytes(
         self, case: BackendCase, produced: Produced, tmp_path: Path
     ) -> None:
-        again = tmp_path / "again"
-        again.mkdir()
-        assert self._make(case, again).main.read_bytes() == produced.main.read_bytes()
+        out = tmp_path / "again"
+        out.mkdir()
+        again = self._make(case, out)
+        assert [each.name for each in again.files] == [each.name for each in produced.files]
+        for one, other in zip(again.files, produced.files, strict=True):
+            assert one.read_bytes() == other.read_bytes(), one.name
 
     def test_every_runtime_gives_an_output_for_every_sample(
         self, case: BackendCase, produced: Produced
     ) -> None:
         inputs = _inputs(case.data, 5)
         for runtime in case.runtimes:
-            with runtime.open(produced.main) as runner:
+            with _opened(runtime, produced) as runner:
                 outputs = runner.infer(inputs)
                 assert len(outputs) == len(runner.outputs)
                 assert all(len(output) == 5 for output in outputs)
@@ -104,19 +126,33 @@ class BackendContract:
     def test_a_batch_is_its_samples_one_by_one(self, case: BackendCase, produced: Produced) -> None:
         inputs = _inputs(case.data, 5)
         for runtime in case.runtimes:
-            with runtime.open(produced.main) as runner:
-                whole = runner.infer_raw(inputs)
+            with _opened(runtime, produced) as runner:
+                whole = runner.infer(inputs)
                 for at in range(5):
-                    alone = runner.infer_raw(tuple(array[at : at + 1] for array in inputs))
+                    alone = runner.infer(tuple(array[at : at + 1] for array in inputs))
                     for one, all_of_them in zip(alone, whole, strict=True):
-                        np.testing.assert_array_equal(one[0], all_of_them[at])
+                        # Kernels may add up floats in another order for another batch
+                        np.testing.assert_allclose(one[0], all_of_them[at], rtol=1e-4, atol=1e-5)
+
+    def test_raw_outputs_are_in_the_dtypes_of_the_file(
+        self, case: BackendCase, produced: Produced
+    ) -> None:
+        for runtime in case.runtimes:
+            with runtime.open(produced.main) as runner:
+                raw = runner.infer_raw(
+                    tuple(
+                        np.zeros((1, *(max(size, 1) for size in each.shape[1:])), each.dtype)
+                        for each in runner.inputs
+                    )
+                )
+                assert [each.dtype.name for each in raw] == [each.dtype for each in runner.outputs]
 
     def test_outputs_are_the_callers_own(self, case: BackendCase, produced: Produced) -> None:
         inputs = _inputs(case.data, 2)
-        with case.runtimes[0].open(produced.main) as runner:
-            first = runner.infer_raw(tuple(array[:1] for array in inputs))
+        with _opened(case.runtimes[0], produced) as runner:
+            first = runner.infer(tuple(array[:1] for array in inputs))
             kept = [array.copy() for array in first]
-            runner.infer_raw(tuple(array[1:2] for array in inputs))
+            runner.infer(tuple(array[1:2] for array in inputs))
             for array, copy in zip(first, kept, strict=True):
                 np.testing.assert_array_equal(array, copy)
 
@@ -135,7 +171,11 @@ class BackendContract:
         self, case: BackendCase, produced: Produced, tmp_path: Path, damage: str
     ) -> None:
         content = produced.main.read_bytes()
-        damaged = tmp_path / f"damaged{produced.main.suffix}"
+        folder = tmp_path / "damaged"
+        folder.mkdir()
+        for file in produced.files:
+            (folder / file.name).write_bytes(file.read_bytes())
+        damaged = folder / produced.main.name
         noise = np.random.default_rng(0).bytes(len(content))
         damaged.write_bytes(
             {"empty": b"", "cut short": content[: len(content) // 2], "noise": noise}[damage]
@@ -149,12 +189,27 @@ class BackendContract:
         _ends_with_a_remedy(raised.value)
 
 
-class _Calibration:
-    def __init__(self, data: EdgeData) -> None:
-        self._dataset = Dataset(data)
+class CaseData:
+    """``TransformData`` of an EdgeData, for a transform that is run by itself."""
 
-    def calibration(self, count: int) -> CalibrationSamples:
-        return self._dataset.calibration(count)
+    def __init__(self, data: EdgeData, layout: Layout = AS_THE_MODEL) -> None:
+        self._dataset = Dataset(data)
+        self._layout = layout
+
+    def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
+        return FedSamples(self._dataset.calibration(count), inputs, self._layout)
+
+    def program(self, name: str) -> Path:
+        raise NotImplementedError(f"the case gives no program {name}")
+
+
+def surroundings(data: EdgeData | None = None, *, allow_code: bool = False) -> Surroundings:
+    """What a reader may know, for one that is asked by itself."""
+    return Surroundings(Dataset(data or EdgeData()).example, allow_code)
+
+
+def _opened(runtime: Runtime, produced: Produced) -> LaidOutRunner:
+    return LaidOutRunner(runtime.open(produced.main), produced.layout)
 
 
 def _inputs(data: EdgeData, count: int) -> tuple[np.ndarray, ...]:

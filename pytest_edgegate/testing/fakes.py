@@ -22,7 +22,12 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.core.data import EdgeData
-from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    ModelDescription,
+    OperatorInfo,
+    TensorInfo,
+)
 from pytest_edgegate.core.errors import InferenceError, UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
@@ -30,6 +35,7 @@ from pytest_edgegate.core.ports import (
     Produced,
     Runner,
     SourceModel,
+    Surroundings,
     TransformData,
 )
 from pytest_edgegate.core.recipe import PTQ, Step
@@ -81,6 +87,10 @@ class FakeModel:
         return self.path.stem
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    @property
     def node(self) -> tuple[str, str]:
         return (FORMAT, str(self.content["dtype"]))
 
@@ -94,7 +104,7 @@ class FakeModel:
 class FakeReader:
     """Tells a fake file by its content."""
 
-    def recognise(self, candidate: object) -> SourceModel | None:
+    def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():
             return None
         if not candidate.read_bytes()[:40].startswith(b'{"format": "' + FORMAT.encode()):
@@ -107,6 +117,7 @@ class FakeTransform:
 
     version = 1
     packages = ("numpy",)
+    programs = ()
     moves = (
         Move((FORMAT, "float32"), PTQ, (FORMAT, "int8")),
         Move((FORMAT, "float32"), None, (FORMAT, "float32")),
@@ -126,7 +137,7 @@ class FakeTransform:
         assert model.path is not None  # fakes are files
         content = dict(_read(model.path))
         if isinstance(step, PTQ):
-            list(data.calibration(step.samples))
+            list(data.calibration(step.samples, _describe(content).inputs))
             content |= {
                 "dtype": "int8",
                 "wrong": content.get("ptq_wrong", []),
@@ -151,6 +162,11 @@ class FakeRuntime:
         path = model if isinstance(model, Path) else model.path
         assert path is not None  # fakes are files
         return FakeRunner(_read(path), self._key)
+
+    def executed(
+        self, model: Path, batch: tuple[Array, ...]
+    ) -> tuple[ExecutedOperator, ...] | None:
+        return None
 
 
 class FakeRunner:

@@ -22,11 +22,12 @@ from pytest_edgegate.backends.litert.from_keras import TRANSFORM
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.dataset import CalibrationSamples, Dataset
 from pytest_edgegate.planner import float_target
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Array = npt.NDArray[Any]
+AROUND = surroundings()
 
 
 @pytest.fixture(scope="session")
@@ -122,21 +123,11 @@ class Converter:
         self, model: object, step: Step | None = None, target: Target | None = None,
         given: EdgeData | None = None,
     ) -> Path:  # fmt: skip
-        recognised = READER.recognise(model)
+        recognised = READER.recognise(model, AROUND)
         assert recognised is not None
         out = self._factory.mktemp("converted")
-        source = Calibration(given or EdgeData())
+        source = CaseData(given or EdgeData())
         return TRANSFORM.apply(recognised, step, target or self._float, source, out).main
-
-
-class Calibration:
-    """``TransformData`` of an EdgeData."""
-
-    def __init__(self, given: EdgeData) -> None:
-        self._dataset = Dataset(given)
-
-    def calibration(self, count: int) -> CalibrationSamples:
-        return self._dataset.calibration(count)
 
 
 @pytest.fixture(scope="session")

@@ -20,12 +20,15 @@ from pytest_edgegate.core.ports import LoadedModel
 _BUILT_IN = ("keras", "tf_keras", "tensorflow", "builtins")
 
 
-def load_file(path: Path) -> LoadedModel:
-    """A ``.keras`` or ``.h5`` file; an ``.h5`` that Keras 3 refuses is read by tf-keras."""
+def load_file(path: Path, *, allow_code: bool = False) -> LoadedModel:
+    """A ``.keras`` or ``.h5`` file; an ``.h5`` that Keras 3 refuses is read by tf-keras.
+
+    Code in the file is run only where *allow_code* says that the user trusts it.
+    """
     keras = import_keras()
     try:
         with held_native_output():
-            model = keras.models.load_model(path, compile=False)
+            model = keras.models.load_model(path, compile=False, safe_mode=not allow_code)
     except Exception as error:  # whatever Keras raises for a file that it can't read
         if _is_hdf5(path):
             return _load_by_tf_keras(path, error)
@@ -117,7 +120,8 @@ def refuse_code(name: str, config: Any) -> None:
         raise UnsupportedError(
             f"{name} holds code that is not Keras's own ({', '.join(found)}), and a gate runs "
             "no code from a file",
-            "load it yourself, where you trust it, and return the model object from edge_model",
+            "where you trust it: edge_allow_code = true in the ini, or load it yourself and return "
+            "the model object from edge_model",
         )
 
 

@@ -7,13 +7,13 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.ports import LoadedModel, SourceModel
+from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
 RUNTIME = "keras"
 
@@ -21,7 +21,7 @@ RUNTIME = "keras"
 class KerasReader:
     """``.keras`` and ``.h5`` files, SavedModel folders, live models of Keras 3 and tf-keras."""
 
-    def recognise(self, candidate: object) -> SourceModel | None:
+    def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path):
             return LiveModel(candidate) if _is_keras_object(candidate) else None
         if candidate.is_dir():
@@ -31,9 +31,11 @@ class KerasReader:
         with candidate.open("rb") as opened:
             head = opened.read(8)
         if head == b"\x89HDF\r\n\x1a\n":
-            return SavedFile(candidate, "keras", _load_h5)
-        if head[:4] == b"PK\x03\x04" and _is_keras_archive(candidate):
-            return SavedFile(candidate, "keras", _load_keras)
+            load = partial(_load_h5, allow_code=around.allow_code)
+            return SavedFile(candidate, "keras", load)
+        if head[:4] == b"PK\x03\x04" and _is_keras_archive(candidate, around.allow_code):
+            load = partial(_load_keras, allow_code=around.allow_code)
+            return SavedFile(candidate, "keras", load)
         return None
 
 
@@ -55,14 +57,19 @@ class SavedFile:
     def node(self) -> tuple[str, str]:
         return (self.format, "float32")
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        if self.path.is_file():
+            return (self.path,)
+        return tuple(file for file in sorted(self.path.rglob("*")) if file.is_file())
+
     def digest(self) -> str:
         return self._digest
 
     @cached_property
     def _digest(self) -> str:
         made = hashlib.sha256()
-        files = [self.path] if self.path.is_file() else sorted(self.path.rglob("*"))
-        for file in files:
+        for file in self.files:
             if file.is_file():
                 made.update(file.relative_to(self.path).as_posix().encode() + b"\0")
                 with file.open("rb") as opened:
@@ -84,6 +91,7 @@ class LiveModel:
     """
 
     path = None
+    files = ()
     runtime = RUNTIME
     note = ""
     node = ("keras", "float32")
@@ -144,7 +152,7 @@ def _is_keras_object(candidate: object) -> bool:
     return _family(candidate) is not None
 
 
-def _is_keras_archive(path: Path) -> bool:
+def _is_keras_archive(path: Path, allow_code: bool) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
@@ -158,24 +166,26 @@ def _is_keras_archive(path: Path) -> bool:
         ) from error
     from pytest_edgegate.backends.keras.loading import refuse_code
 
-    if isinstance(config, dict):
+    if isinstance(config, dict) and not allow_code:
         refuse_code(path.name, config.get("config"))
         refuse_code(path.name, {"class_name": config.get("class_name"),
                                 "module": config.get("module")})  # fmt: skip
     return True
 
 
-def _load_keras(path: Path) -> LoadedModel:
+def _load_keras(path: Path, *, allow_code: bool) -> LoadedModel:
     from pytest_edgegate.backends.keras.loading import load_file
 
-    return load_file(path)
+    return load_file(path, allow_code=allow_code)
 
 
-def _load_h5(path: Path) -> LoadedModel:
+def _load_h5(path: Path, *, allow_code: bool) -> LoadedModel:
     from pytest_edgegate.backends.keras.loading import h5_config, load_file, refuse_code
 
-    refuse_code(path.name, h5_config(path))
-    return load_file(path)
+    config = h5_config(path)
+    if not allow_code:
+        refuse_code(path.name, config)
+    return load_file(path, allow_code=allow_code)
 
 
 def _load_saved_model(path: Path) -> LoadedModel:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import LoadedModel, Runner, SourceModel
 from pytest_edgegate.data.splits import Array
@@ -30,6 +30,11 @@ class KerasRuntime:
                 f"{model.name} is no compressed artifact", "give the model as edge_model"
             )
         return KerasRunner(model.load())
+
+    def executed(
+        self, model: Path, batch: tuple[Array, ...]
+    ) -> tuple[ExecutedOperator, ...] | None:
+        return None
 
 
 class KerasRunner:

@@ -21,7 +21,6 @@ from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import PTQ, Cast, Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array
 
 _RESULTS: tuple[tuple[type[Step] | None, str], ...] = (
@@ -40,6 +39,7 @@ class KerasToLiteRT:
 
     version = 2
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
+    programs = ()
     moves = tuple(
         Move((source, "float32"), step, ("litert", dtype))
         for source in ("keras", "savedmodel")
@@ -113,15 +113,12 @@ def _converter(tf: Any, loaded: LoadedModel) -> Any:
 def _full_integer(
     tf: Any, converter: Any, loaded: LoadedModel, step: PTQ, target: Target, data: TransformData
 ) -> None:
-    samples = data.calibration(step.samples)
+    samples = data.calibration(step.samples, loaded.inputs)
+    names = [each.name for each in loaded.inputs]
 
     def representative() -> Iterator[dict[str, Array]]:
         for sample in samples:
-            arrays = arrange(sample, samples.names, loaded.inputs, "calibration")
-            yield {
-                each.name: np.ascontiguousarray(array, dtype=each.dtype)
-                for array, each in zip(arrays, loaded.inputs, strict=True)
-            }
+            yield dict(zip(names, sample, strict=True))
 
     next(representative())  # data that does not fit is told before the converter starts
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

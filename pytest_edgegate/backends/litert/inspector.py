@@ -15,6 +15,7 @@ _BIAS_AT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPO
             "CONV_3D": 2}  # fmt: skip
 """Where an operator takes its bias: an int32 constant that is a parameter."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 _OPTIONS = {
     "beta": "beta",
     "fusedActivationFunction": "fused_activation",
@@ -59,7 +60,7 @@ def _describe(model: Any) -> ModelDescription:
 
 def float_tensors(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
     """The float tensors that an operator computes with; a QUANTIZE may have one side in float."""
-    if operator.kind in _BORDER:
+    if operator.border:
         return ()
     tensors = (*(each for each in operator.inputs if each is not None), *operator.outputs)
     return tuple(each for each in tensors if each.dtype in ("float32", "float16", "bfloat16"))
@@ -120,6 +121,8 @@ class _Graph:
             inputs=tuple(None if at < 0 else self._tensors[at] for at in operator.inputs),
             outputs=tuple(self._tensors[at] for at in operator.outputs),
             options=tuple(self._options(kind, operator)),
+            border=kind in _BORDER,
+            weights_at=1 if kind in _WEIGHTED else None,
         )
 
     def _options(self, kind: str, operator: Any) -> list[tuple[str, object]]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import MAGIC
 from pytest_edgegate.core.errors import UnsupportedError
-from pytest_edgegate.core.ports import LoadedModel, SourceModel
+from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
 
 class LiteRTReader:
     """Tells a .tflite file by the identifier in its first bytes."""
 
-    def recognise(self, candidate: object) -> SourceModel | None:
+    def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():
             return None
         with candidate.open("rb") as opened:
@@ -35,6 +35,10 @@ class LiteRTFile:
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
 
     @property
     def node(self) -> tuple[str, str]:

@@ -12,9 +12,10 @@ import numpy as np
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import damaged
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.core.ports import Runner, SourceModel
+from pytest_edgegate.data.feeding import dequantised, quantised
 from pytest_edgegate.data.splits import Array
 
 THREADS = 1
@@ -36,6 +37,11 @@ class LiteRTRuntime:
         if path is None:
             raise InferenceError("LiteRT runs files only", "save the model as a .tflite file")
         return LiteRTRunner(path, self._resolver)
+
+    def executed(
+        self, model: Path, batch: tuple[Array, ...]
+    ) -> tuple[ExecutedOperator, ...] | None:
+        return None  # its kernels are those of the file, one for one
 
 
 class LiteRTRunner:
@@ -77,18 +83,19 @@ class LiteRTRunner:
         self._interpreter = None
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        raw = self.infer_raw(batch)
+        raw = self.infer_raw(
+            tuple(quantised(array, each) for array, each in zip(batch, self.inputs, strict=True))
+        )
         return tuple(
             dequantised(array, each) for array, each in zip(raw, self.outputs, strict=True)
         )
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        feeds = [quantised(array, each) for array, each in zip(batch, self.inputs, strict=True)]
         if self._batch < 1:
-            return self._whole(feeds)
+            return self._whole(batch)
         if self._batch == 1:
-            return self._one_by_one(feeds)
-        return self._in_blocks(feeds)
+            return self._one_by_one(batch)
+        return self._in_blocks(batch)
 
     def _one_by_one(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
         """The hot loop. Views of the interpreter's tensors spare two copies a sample."""
@@ -201,25 +208,6 @@ def _refuse_what_aborts(path: Path) -> None:
                 "LiteRT's reference kernels can't run",
                 "look at the layer before it: its outputs hardly differ from 0",
             )
-
-
-def quantised(array: Array, tensor: TensorInfo) -> Array:
-    """Real values in the dtype of an input: round(x / scale + zero point), saturated."""
-    if not tensor.scales:
-        return np.ascontiguousarray(array, dtype=tensor.dtype)
-    limits = np.iinfo(tensor.dtype)
-    steps = np.asarray(array, np.float32) / np.float32(tensor.scales[0])
-    steps += tensor.zero_points[0]
-    np.rint(steps, out=steps)
-    np.clip(steps, limits.min, limits.max, out=steps)
-    return steps.astype(tensor.dtype)
-
-
-def dequantised(array: Array, tensor: TensorInfo) -> Array:
-    """Real values of an output: (q - zero point) * scale, as float32."""
-    if not tensor.scales:
-        return array.astype(np.float32, copy=False)
-    return (array.astype(np.float32) - tensor.zero_points[0]) * np.float32(tensor.scales[0])
 
 
 def _info(detail: Any) -> TensorInfo:

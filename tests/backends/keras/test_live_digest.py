@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.backends.keras.reader import READER
+from pytest_edgegate.testing.contract import surroundings
 
 
 def digest(model: object) -> str:
-    recognised = READER.recognise(model)
+    recognised = READER.recognise(model, surroundings())
     assert recognised is not None
     return recognised.digest()
 
@@ -45,7 +46,7 @@ def test_it_changes_with_one_weight(request: pytest.FixtureRequest, family: str)
     framework = request.getfixturevalue(family)
     image = framework.Input((3,), name="image")
     model = framework.Model(image, framework.layers.Dense(2, name="dense")(image), name="one")
-    recognised = READER.recognise(model)
+    recognised = READER.recognise(model, surroundings())
     assert recognised is not None
     before = recognised.digest()
     kernel, bias = model.get_weights()
@@ -87,8 +88,9 @@ def test_it_is_the_same_in_another_process(keras: Any) -> None:
         "from typing import Any\n"
         "from pytest_edgegate.backends.keras.reader import READER\n"
         "from pytest_edgegate.backends.keras.tensorflow import import_keras\n"
+        "from pytest_edgegate.testing.contract import surroundings\n"
         f"{inspect.getsource(seeded)}\n"
-        "print(READER.recognise(seeded(import_keras())).digest())\n"
+        "print(READER.recognise(seeded(import_keras()), surroundings()).digest())\n"
     )
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert ran.stdout.decode().strip() == digest(seeded(keras))

@@ -19,12 +19,13 @@ from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.ports import SourceModel
+from pytest_edgegate.testing.contract import surroundings
 
 Array = npt.NDArray[Any]
 
 
 def recognised(given: object) -> SourceModel:
-    found = READER.recognise(given)
+    found = READER.recognise(given, surroundings())
     assert found is not None
     return found
 
@@ -359,5 +360,5 @@ def test_an_archive_that_is_no_keras_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "other.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "nothing of a model")
-    assert READER.recognise(path) is None
-    assert READER.recognise(tmp_path) is None
+    assert READER.recognise(path, surroundings()) is None
+    assert READER.recognise(tmp_path, surroundings()) is None

@@ -10,7 +10,7 @@ import pytest
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.recipe import PTQ
 from pytest_edgegate.data.dataset import Dataset
-from pytest_edgegate.testing.contract import BackendCase, BackendContract
+from pytest_edgegate.testing.contract import BackendCase, BackendContract, surroundings
 from pytest_edgegate.testing.fakes import (
     FAKE_BOARD,
     FAKE_HOST,
@@ -61,7 +61,7 @@ def test_a_fake_answers_the_label_but_on_the_numbers_that_it_lists(tmp_path: Pat
 def test_what_is_no_fake(tmp_path: Path, content: str) -> None:
     path = tmp_path / "m.fake"
     path.write_text(content)
-    assert FakeReader().recognise(path) is None
+    assert FakeReader().recognise(path, surroundings()) is None
     with pytest.raises(InferenceError):
         FakeInspector().describe(path)
 
@@ -70,7 +70,7 @@ def test_what_is_no_fake(tmp_path: Path, content: str) -> None:
 def test_an_int8_file_has_a_quarter_of_the_bytes(tmp_path: Path, size: int) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    model = FakeReader().recognise(fake_model(tmp_path / "m.fake", bytes=size))
+    model = FakeReader().recognise(fake_model(tmp_path / "m.fake", bytes=size), surroundings())
     assert model is not None
     data = Dataset(fake_data())
     produced = FakeTransform().apply(model, PTQ(), FAKE_BOARD, data, out)

@@ -1,0 +1,1 @@
+"""ONNX files: making, compressing, reading and running them."""

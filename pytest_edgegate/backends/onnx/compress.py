@@ -1,0 +1,156 @@
+"""Float .onnx to int8 in QDQ form, or to float16, by ONNX Runtime's own tools."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.onnx.inspector import INSPECTOR
+from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, open_model, write
+from pytest_edgegate.backends.onnx.runtime import import_onnxruntime
+from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import PTQ, Cast, Step
+from pytest_edgegate.core.target import Target
+
+METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+"""Calibration methods, under ONNX Runtime's names."""
+_PER_CHANNEL_SINCE = 13
+"""The opset that brought DequantizeLinear an axis."""
+
+
+class CompressOnnx:
+    """PTQ to QDQ with int8 weights, and Cast to float16 with float inputs and outputs.
+
+    Activations are what the target wants: uint8 where x86 runs the model (ONNX Runtime has no
+    int8 convolution there and would leave it in float), symmetric int8 for TensorRT.
+    """
+
+    version = 1
+    packages = ("onnx", "onnxruntime")
+    programs = ()
+    moves = (
+        Move(("onnx", "float32"), PTQ, ("onnx", "int8")),
+        Move(("onnx", "float32"), Cast, ("onnx", "float16")),
+    )
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        if isinstance(step, PTQ) and step.method not in METHODS:
+            return (
+                f"ONNX Runtime does not calibrate by {step.method!r}",
+                f"write PTQ({step.samples}), or method= one of {', '.join(sorted(METHODS))}",
+            )
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {"activations": target.activations}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        source = model.path
+        assert source is not None  # the format onnx is always a file
+        main = out / f"{model.name}.onnx"
+        import_onnxruntime()
+        try:
+            if isinstance(step, PTQ):
+                made = _quantised(source, step, target, data)
+            else:
+                made = _float16(source)
+            write(cleaned(made), main)
+        except EdgeGateError:
+            raise
+        except Exception as error:  # the tools raise many kinds, and the checker its own
+            raise _compression_error(model, step, error) from error
+        return Produced(main, (main,))
+
+
+def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> Any:
+    onnx = import_onnx()
+    described = INSPECTOR.describe(source)
+    samples = iter(data.calibration(step.samples, described.inputs))
+    names = [each.name for each in described.inputs]
+    first = next(samples)  # data that does not fit is told before any work
+    _refuse_old(source, step)
+    with tempfile.TemporaryDirectory() as folder, held_native_output():
+        from onnxruntime.quantization import (
+            CalibrationDataReader,
+            CalibrationMethod,
+            QuantFormat,
+            QuantType,
+            quantize_static,
+        )
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        class Reader(CalibrationDataReader):  # type: ignore[misc]
+            def __init__(self) -> None:
+                self._left = _after(first, samples)
+
+            def get_next(self) -> Any:
+                sample = next(self._left, None)
+                return None if sample is None else dict(zip(names, sample, strict=True))
+
+        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        symmetric = target.activations == "int8"
+        quantize_static(
+            str(prepared),
+            str(quantised),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=step.per_channel,
+            calibrate_method=getattr(CalibrationMethod, METHODS[step.method]),
+            extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+        )
+        return onnx.load(str(quantised))
+
+
+def _float16(source: Path) -> Any:
+    with held_native_output():
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+        from onnxruntime.transformers.onnx_model import OnnxModel
+
+        # The casts at the ends are put last, wherever they belong
+        made = OnnxModel(convert_float_to_float16(open_model(source), keep_io_types=True))
+        made.topological_sort()
+        return made.model
+
+
+def _after(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _refuse_old(source: Path, step: PTQ) -> None:
+    model = open_model(source, weights=False)
+    version = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    if version < _PER_CHANNEL_SINCE and step.per_channel:
+        raise UnsupportedError(
+            f"{source.name} is of opset {version}, and int8 with a scale for each channel needs "
+            f"{_PER_CHANNEL_SINCE}",
+            f"export it with opset {OPSET}, lift it by onnx.version_converter.convert_version"
+            f"(model, {OPSET}), or write PTQ(per_channel=False)",
+        )
+
+
+def _compression_error(model: SourceModel, step: Step | None, error: Exception) -> EdgeGateError:
+    text = " ".join(str(error).split())[:300]
+    if "Too many bins" in text:
+        return CompressionError(
+            f"percentile calibration failed on {model.name}: {text}",
+            "an activation hardly moves on the calibration samples: write PTQ(method='minmax'), "
+            "or give samples that are more alike to real ones",
+        )
+    return CompressionError(
+        f"ONNX Runtime's tools failed at {step} on {model.name}: {text}",
+        "the tool's own traceback is at --tb=long",
+    )
+
+
+TRANSFORM = CompressOnnx()

@@ -1,0 +1,251 @@
+"""Reads tensors, operators, parameters and MACs out of an .onnx file without running it.
+
+A QuantizeLinear and a DequantizeLinear around an operator say that it is meant to run in integers,
+though each tensor between them is typed as float. They are folded here: an operator is described
+with the integer tensors that stand behind its inputs and outputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.onnx.model_file import damaged, import_onnx, open_model
+from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+
+_BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
+_FUSED = ("Relu", "Clip", "Identity")
+"""What every runtime takes into the operator before it."""
+_WEIGHTS_AT = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1, "ConvInteger": 1,
+               "MatMulInteger": 1, "QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3}  # fmt: skip
+_UNKNOWN_MACS = frozenset({
+    "LSTM", "GRU", "RNN", "Einsum", "Loop", "If", "Scan", "Attention", "DeformConv",
+    "MultiHeadAttention", "FusedMatMul", "FusedConv",
+})  # fmt: skip
+_NO_PARAMETERS = {
+    "QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "Clip": (1, 2), "Resize": (1, 2, 3),
+    "Pad": (1, 2, 3), "QLinearConv": (1, 2, 4, 5, 6, 7), "QLinearMatMul": (1, 2, 4, 5, 6, 7),
+    "QGemm": (1, 2, 4, 5, 7, 8),
+}  # fmt: skip
+"""Where an operator takes scales, zero points, bounds: floats that are no weights."""
+_WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64", "int8", "uint8", "int4", "uint4")
+
+
+class OnnxInspector:
+    """``Inspector`` of the format ``onnx``."""
+
+    formats = ("onnx",)
+
+    def describe(self, path: Path) -> ModelDescription:
+        """What is in the file; bodies of loops and branches are not looked into."""
+        model = open_model(path)
+        onnx = import_onnx()
+        try:
+            model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+            return _Graph(onnx, model).describe()
+        except (onnx.shape_inference.InferenceError, IndexError, KeyError, ValueError, TypeError,
+                RuntimeError) as error:  # fmt: skip
+            raise damaged(path, f"its graph is inconsistent: {error}") from error
+
+
+class _Graph:
+    """One graph with its tensors by name, the quantisation folded away."""
+
+    def __init__(self, onnx: Any, model: Any) -> None:
+        self._onnx = onnx
+        self._graph = model.graph
+        self._constants = {each.name: each for each in self._graph.initializer}
+        for node in self._graph.node:
+            if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
+                self._constants[node.output[0]] = node.attribute[0].t
+        self._producer = {name: node for node in self._graph.node for name in node.output}
+        self._consumers: dict[str, list[Any]] = {}
+        for node in self._graph.node:
+            for name in node.input:
+                self._consumers.setdefault(name, []).append(node)
+        self._ends = {each.name for each in self._graph.output}
+        self._typed = {
+            each.name: self._info(each)
+            for each in (*self._graph.value_info, *self._graph.input, *self._graph.output)
+        }
+
+    def describe(self) -> ModelDescription:
+        given = [each for each in self._graph.input if each.name not in self._constants]
+        operators = tuple(
+            self._operator(index, node)
+            for index, node in enumerate(self._graph.node)
+            if node.op_type != "Constant"
+        )
+        return ModelDescription(
+            inputs=tuple(self._end(each.name) for each in given),
+            outputs=tuple(self._end(each.name) for each in self._graph.output),
+            operators=operators,
+            parameters=self._parameters(),
+            macs=sum(_MACS[each.kind](each) for each in operators if each.kind in _MACS),
+            uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
+            mixed=True,
+            fully_quantized=any(each.accumulates for each in operators)
+            and not any(_in_float(each) for each in operators if each.accumulates),
+        )
+
+    def _operator(self, index: int, node: Any) -> OperatorInfo:
+        border = node.op_type in _BORDER
+        look = self._tensor if border else self._folded
+        made = self._tensor if border else self._leads_to
+        at = _WEIGHTS_AT.get(node.op_type)
+        constant = at is not None and len(node.input) > at and self._is_constant(node.input[at])
+        return OperatorInfo(
+            index=index,
+            kind=node.op_type,
+            inputs=tuple(look(name) if name else None for name in node.input),
+            outputs=tuple(made(name) for name in node.output if name),
+            border=border,
+            accumulates=at is not None or node.op_type in _UNKNOWN_MACS,
+            weights_at=at if constant else None,
+        )
+
+    def _end(self, name: str) -> TensorInfo:
+        """An input or output of the model, with its scale where it is an integer that has one."""
+        tensor = self._tensor(name)
+        if tensor.dtype not in ("int8", "uint8"):
+            return tensor
+        beside = [*self._consumers.get(name, []), *filter(None, [self._producer.get(name)])]
+        for node in beside:
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+                return self._scaled(tensor, node)
+        return tensor
+
+    def _folded(self, name: str) -> TensorInfo:
+        """The integer tensor behind an input, or the input as it is."""
+        node = self._producer.get(name)
+        if node is None or node.op_type not in ("DequantizeLinear", *_FUSED):
+            return self._tensor(name)
+        if node.op_type in _FUSED:
+            return self._leads_to(name)
+        return self._scaled(self._tensor(node.input[0]), node)
+
+    def _leads_to(self, name: str) -> TensorInfo:
+        """The integer tensor that an output becomes, or the output as it is."""
+        tensor, followed = self._tensor(name), name
+        while followed not in self._ends and len(self._consumers.get(followed, [])) == 1:
+            node = self._consumers[followed][0]
+            if node.op_type == "QuantizeLinear":
+                quantised = self._tensor(node.output[0])
+                return self._scaled(replace(tensor, dtype=quantised.dtype), node)
+            if node.op_type not in _FUSED:
+                break
+            followed = node.output[0]
+        return tensor
+
+    def _scaled(self, tensor: TensorInfo, node: Any) -> TensorInfo:
+        """With the scales and zero points of a Q or DQ node, where they are fixed."""
+        scale = self._values(node.input[1]) or []
+        zero = self._values(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+        return replace(
+            tensor,
+            scales=tuple(map(float, scale)),
+            zero_points=tuple(map(int, zero if zero is not None else [0] * len(scale))),
+        )
+
+    def _values(self, name: str) -> list[Any] | None:
+        tensor = self._constants.get(name)
+        if tensor is None:
+            return None
+        values: list[Any] = self._onnx.numpy_helper.to_array(tensor).reshape(-1).tolist()
+        return values
+
+    def _is_constant(self, name: str) -> bool:
+        node = self._producer.get(name)
+        behind = node.input[0] if node is not None and node.op_type in _BORDER else name
+        return behind in self._constants
+
+    def _tensor(self, name: str) -> TensorInfo:
+        constant = self._constants.get(name)
+        if constant is not None:
+            return TensorInfo(
+                name, tuple(constant.dims), self._dtype(constant.data_type), constant=True
+            )
+        return self._typed.get(name, TensorInfo(name, (), "unknown"))
+
+    def _info(self, value: Any) -> TensorInfo:
+        kind = value.type.tensor_type
+        shape = tuple(
+            each.dim_value if each.HasField("dim_value") else -1 for each in kind.shape.dim
+        )
+        return TensorInfo(value.name, shape, self._dtype(kind.elem_type))
+
+    def _dtype(self, code: int) -> str:
+        name: str = self._onnx.TensorProto.DataType.Name(code).lower()
+        return {"float": "float32", "double": "float64", "undefined": "unknown"}.get(name, name)
+
+    def _parameters(self) -> int:
+        """Elements of constants that are weights or biases, each counted once."""
+        found: dict[str, int] = {}
+        for node in self._graph.node:
+            skipped = _NO_PARAMETERS.get(node.op_type, ())
+            for position, name in enumerate(node.input):
+                constant = self._constants.get(name)
+                if constant is None or position in skipped:
+                    continue
+                dtype = self._dtype(constant.data_type)
+                bias = dtype == "int32" and node.op_type in ("DequantizeLinear", *_WEIGHTS_AT)
+                if (dtype in _WEIGHT_DTYPES and constant.dims) or bias:
+                    found[name] = math.prod(constant.dims)
+        return sum(found.values())
+
+
+def _in_float(operator: OperatorInfo) -> bool:
+    tensors = (*(each for each in operator.inputs if each is not None), *operator.outputs)
+    return any(each.dtype in ("float32", "float16", "bfloat16", "float64") for each in tensors)
+
+
+def _elements(shape: Sequence[int]) -> int:
+    """Elements of one sample: a free dimension counts once."""
+    return math.prod(max(size, 1) for size in shape)
+
+
+def _shape_at(operator: OperatorInfo, position: int) -> tuple[int, ...]:
+    tensor = operator.inputs[position]
+    return () if tensor is None else tensor.shape
+
+
+def _convolution(operator: OperatorInfo) -> int:
+    """Output elements times kernel volume times input channels of a group (weights: OIHW)."""
+    weights = _shape_at(operator, _WEIGHTS_AT[operator.kind])
+    return _elements(operator.outputs[0].shape) * math.prod(weights[1:])
+
+
+def _transposed(operator: OperatorInfo) -> int:
+    """Input elements times kernel volume times output channels of a group (weights: IOHW)."""
+    return _elements(_shape_at(operator, 0)) * math.prod(_shape_at(operator, 1)[1:])
+
+
+def _product(operator: OperatorInfo) -> int:
+    """Output elements times the contracted dimension, which the weights have whole.
+
+    Gemm may have its first input transposed, so the dimension is told by the sizes: the elements
+    of the weights over the columns of the output.
+    """
+    first, second = _shape_at(operator, 0), _shape_at(operator, _WEIGHTS_AT[operator.kind])
+    made = operator.outputs[0].shape
+    if operator.kind in ("Gemm", "QGemm") and made and made[-1] > 0:
+        return _elements(made) * (_elements(second) // made[-1])
+    return _elements(made) * (max(first[-1], 1) if first else 1)
+
+
+_MACS: dict[str, Callable[[OperatorInfo], int]] = {
+    "Conv": _convolution,
+    "ConvInteger": _convolution,
+    "QLinearConv": _convolution,
+    "ConvTranspose": _transposed,
+    "Gemm": _product,
+    "QGemm": _product,
+    "MatMul": _product,
+    "MatMulInteger": _product,
+    "QLinearMatMul": _product,
+}
+
+INSPECTOR = OnnxInspector()

@@ -1,0 +1,235 @@
+"""ONNX Runtime: its optimised graph, which is what ships, and the graph as it is written."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.onnx.inspector import INSPECTOR
+from pytest_edgegate.backends.onnx.model_file import damaged
+from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.environment import usable_cores
+from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.core.ports import Runner, SourceModel
+from pytest_edgegate.data.feeding import dequantised, quantised
+from pytest_edgegate.data.splits import Array
+
+BLOCK = 32
+"""Samples at a time where the batch is free: the quickest size for small models, and small."""
+THREADS = 1
+"""In an operator. Blocks run beside one another instead, which leaves every result as it is."""
+_FLOAT_KERNELS = frozenset({
+    "Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "LSTM",
+    "GRU", "RNN", "Attention", "MultiHeadAttention", "NhwcFusedConv",
+})  # fmt: skip
+"""What multiplies and accumulates in float after the optimisation."""
+
+
+class OnnxRuntime:
+    """One provider of ONNX Runtime, with or without its graph optimisation."""
+
+    formats = ("onnx",)
+
+    def __init__(self, level: str, provider: str = "CPUExecutionProvider") -> None:
+        self._level = level
+        self._provider = provider
+        gpu = provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+        self.packages = ("onnxruntime-gpu", "onnxruntime") if gpu else ("onnxruntime",)
+        self.options = {
+            "optimisation": level, "provider": provider, "threads": THREADS, "block": BLOCK,
+        }  # fmt: skip
+
+    def open(self, model: Path | SourceModel) -> Runner:
+        path = model if isinstance(model, Path) else model.path
+        if path is None:
+            raise InferenceError("ONNX Runtime runs files only", "save the model as an .onnx file")
+        return OnnxRunner(path, self._session(path, self._options()))
+
+    def executed(
+        self, model: Path, batch: tuple[Array, ...]
+    ) -> tuple[ExecutedOperator, ...] | None:
+        """Every operator of one profiled run, and the provider that ran it."""
+        with tempfile.TemporaryDirectory() as folder:
+            options = self._options()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = self._session(model, options)
+            names = [each.name for each in session.get_inputs()]
+            with held_native_output():
+                _run(model, session, dict(zip(names, batch, strict=True)))
+                events = json.loads(Path(session.end_profiling()).read_text())
+        return tuple(self._operator(each) for each in events if _is_kernel(each))
+
+    def _operator(self, event: dict[str, Any]) -> ExecutedOperator:
+        arguments = event["args"]
+        kind, device = str(arguments["op_name"]), str(arguments["provider"])
+        types = [next(iter(each)) for each in arguments.get("input_type_shape", []) if each]
+        return ExecutedOperator(
+            kind=kind,
+            name=str(event["name"]).removesuffix("_kernel_time"),
+            device=device,
+            falls_back=device != self._provider,
+            runs_in_float=kind in _FLOAT_KERNELS and types[:1] != ["uint8"],
+        )
+
+    def _options(self) -> Any:
+        ort = import_onnxruntime()
+        options = ort.SessionOptions()
+        options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, self._level)
+        options.intra_op_num_threads = options.inter_op_num_threads = THREADS
+        options.log_severity_level = 4
+        return options
+
+    def _session(self, path: Path, options: Any) -> Any:
+        ort = import_onnxruntime()
+        if self._provider not in ort.get_available_providers():
+            raise BackendUnavailableError(
+                "onnxruntime-gpu", f"{self._provider} of ONNX Runtime", "onnx"
+            )
+        described = INSPECTOR.describe(path)  # tells what is wrong with a file better than ORT does
+        del described
+        try:
+            with held_native_output():
+                session = ort.InferenceSession(str(path), options, providers=[self._provider])
+        except Exception as error:  # ONNX Runtime's own exceptions have no common base
+            raise _not_opened(path, error) from error
+        if self._provider not in session.get_providers():
+            raise InferenceError(
+                f"{path.name}: ONNX Runtime gave up {self._provider} when it opened the file",
+                "look at its own log for the library that it misses (CUDA, cuDNN or TensorRT)",
+            )
+        return session
+
+
+class OnnxRunner:
+    """An opened session. Where the batch is free, blocks of samples run side by side."""
+
+    def __init__(self, path: Path, session: Any) -> None:
+        self._path = path
+        self._session = session
+        described = INSPECTOR.describe(path)
+        scales = {each.name: each for each in (*described.inputs, *described.outputs)}
+        self.inputs = tuple(_info(each, scales) for each in session.get_inputs())
+        self.outputs = tuple(_info(each, scales) for each in session.get_outputs())
+        self._names = [each.name for each in self.inputs]
+        self._wanted = [each.name for each in self.outputs]
+        self._fixed = max((each.shape[0] for each in self.inputs if each.shape), default=-1)
+
+    def __enter__(self) -> OnnxRunner:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self._session = None
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        raw = self.infer_raw(
+            tuple(quantised(array, each) for array, each in zip(batch, self.inputs, strict=True))
+        )
+        return tuple(
+            dequantised(array, each) for array, each in zip(raw, self.outputs, strict=True)
+        )
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        count = len(batch[0])
+        size = self._fixed if self._fixed > 0 else BLOCK
+        starts = range(0, count, size)
+        if len(starts) == 1 or usable_cores() == 1:
+            parts = [self._block(batch, start, size) for start in starts]
+        else:
+            with ThreadPoolExecutor(usable_cores()) as pool:
+                parts = list(pool.map(lambda start: self._block(batch, start, size), starts))
+        return tuple(
+            column[0] if len(column) == 1 else np.concatenate(column)
+            for column in zip(*parts, strict=True)
+        )
+
+    def _block(self, batch: tuple[Array, ...], start: int, size: int) -> Sequence[Array]:
+        """Outputs of up to *size* samples; a fixed batch is filled up with its last sample."""
+        block = [array[start : start + size] for array in batch]
+        have = len(block[0])
+        missing = size - have if self._fixed > 0 else 0
+        if missing:
+            block = [np.concatenate([each, np.repeat(each[-1:], missing, 0)]) for each in block]
+        feeds = dict(zip(self._names, map(np.ascontiguousarray, block), strict=True))
+        results = _run(self._path, self._session, feeds, self._wanted)
+        for each, made in zip(self.outputs, results, strict=True):
+            if not made.ndim or len(made) != have + missing:
+                raise _not_per_sample(self._path, each.name, made.shape)
+        return [made[:have] for made in results]
+
+
+def import_onnxruntime() -> ModuleType:
+    """The onnxruntime module. Raises BackendUnavailableError where it is not installed."""
+    try:
+        with held_native_output():
+            import onnxruntime
+    except ImportError as error:
+        raise BackendUnavailableError("onnxruntime", "an .onnx file", "onnx") from error
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _run(
+    path: Path, session: Any, feeds: dict[str, Array], wanted: list[str] | None = None
+) -> list[Array]:
+    try:
+        results: list[Array] = session.run(wanted, feeds)
+    except Exception as error:  # ONNX Runtime's own exceptions have no common base
+        raise InferenceError(
+            f"{path.name} opens but does not run: {_reason(error)}",
+            "open it in a model viewer at the operator that is named, and export it again",
+        ) from error
+    return results
+
+
+def _is_kernel(event: dict[str, Any]) -> bool:
+    return event.get("cat") == "Node" and str(event["name"]).endswith("_kernel_time")
+
+
+def _info(end: Any, described: dict[str, TensorInfo]) -> TensorInfo:
+    known = described.get(end.name)
+    shape = tuple(size if isinstance(size, int) else -1 for size in end.shape)
+    scales, zeros = ((), ()) if known is None else (known.scales, known.zero_points)
+    return TensorInfo(end.name, shape, _dtype(end.type), scales=scales, zero_points=zeros)
+
+
+def _dtype(text: str) -> str:
+    """numpy's name for ``tensor(float)`` and the like."""
+    name = text.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(name, name)
+
+
+def _not_per_sample(path: Path, name: str, shape: tuple[int, ...]) -> InferenceError:
+    return InferenceError(
+        f"{path.name}: the output {name!r} has shape {shape}, not one result for each sample",
+        "export the model with its batch dimension kept to the end",
+    )
+
+
+def _not_opened(path: Path, error: Exception) -> InferenceError:
+    reason = _reason(error)
+    if "not a registered function/op" in reason or "NotImplemented" in type(error).__name__:
+        return InferenceError(
+            f"{path.name} has an operator that this ONNX Runtime does not have: {reason}",
+            "export it with an older opset, without custom operators, or upgrade onnxruntime",
+        )
+    return damaged(path, reason)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:400]
+
+
+OPTIMISED = OnnxRuntime("ORT_ENABLE_ALL")
+UNOPTIMISED = OnnxRuntime("ORT_DISABLE_ALL")
+CUDA = OnnxRuntime("ORT_ENABLE_ALL", "CUDAExecutionProvider")
+TENSORRT = OnnxRuntime("ORT_ENABLE_ALL", "TensorrtExecutionProvider")

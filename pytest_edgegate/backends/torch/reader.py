@@ -1,0 +1,139 @@
+"""Recognises torch modules and .pt2 archives, importing no framework."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.torch.archive import is_archive, is_torch_save, refuse_code
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.ports import Example, LoadedModel, SourceModel, Surroundings
+
+RUNTIME = "torch"
+_NODE = ("torch", "float32")
+_ZIP = b"PK\x03\x04"
+_SUFFIXES = (".pt2", ".pt", ".pth", ".ckpt", ".bin")
+
+
+class TorchReader:
+    """Live modules and exported programs; ``.pt`` files are refused with the lines to paste."""
+
+    def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
+        if not isinstance(candidate, Path):
+            return LiveModule(candidate, around) if _is_module(candidate) else None
+        if not candidate.is_file() or candidate.suffix not in _SUFFIXES:
+            return None
+        with candidate.open("rb") as opened:
+            head = opened.read(4)
+        if head != _ZIP:
+            # Before 1.6 torch.save wrote a bare pickle
+            if candidate.suffix in (".pt", ".pth", ".ckpt"):
+                raise _refused(candidate)
+            return None
+        if is_archive(candidate):
+            refuse_code(candidate)
+            return ExportedFile(candidate)
+        if is_torch_save(candidate):
+            raise _refused(candidate)
+        return None
+
+
+def _refused(path: Path) -> UnsupportedError:
+    return UnsupportedError(
+        f"{path.name} holds weights without an architecture, or a pickle that can run code: "
+        "neither can be gated as it is",
+        f"""build the model, load the weights, and save it as an exported program:
+
+import torch
+model = MyModel()  # your class
+model.load_state_dict(torch.load("{path.name}", weights_only=True))
+batch = torch.export.Dim("batch")
+program = torch.export.export(model.eval(), (x,), dynamic_shapes=({{0: batch}},))  # x: 2 samples
+torch.export.save(program, "{path.stem}.pt2")  # then return this path from edge_model""",
+    )
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A ``.pt2`` archive; its digest is that of its bytes."""
+
+    path: Path
+    runtime: str = RUNTIME
+    note: str = ""
+    node: tuple[str, str] = _NODE
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    def digest(self) -> str:
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        with self.path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+
+    def load(self) -> LoadedModel:
+        return self._loaded
+
+    @cached_property
+    def _loaded(self) -> LoadedModel:
+        from pytest_edgegate.backends.torch.loading import from_archive
+
+        return from_archive(self.path)
+
+
+class LiveModule:
+    """A module object; its digest is that of its exported graph, its weights and its constants.
+
+    Source text and class names would miss what a closure brings, and an in-place change of a
+    weight: the graph is exported once, the weights are looked at each time.
+    """
+
+    path = None
+    files = ()
+    runtime = RUNTIME
+    note = ""
+    node = _NODE
+
+    def __init__(self, module: Any, around: Surroundings) -> None:
+        self._module = module
+        self._around = around
+
+    @property
+    def name(self) -> str:
+        return type(self._module).__name__
+
+    def digest(self) -> str:
+        from pytest_edgegate.backends.torch.digests import program_digest
+
+        return program_digest(self.load(), self._module)
+
+    def load(self) -> LoadedModel:
+        return self._loaded
+
+    @cached_property
+    def _loaded(self) -> LoadedModel:
+        from pytest_edgegate.backends.torch.loading import from_module
+
+        example: Example = self._around.example()
+        return from_module(self._module, example)
+
+
+def _is_module(candidate: object) -> bool:
+    """Whether an object is a ``torch.nn.Module``, told by the names of its bases."""
+    return any(
+        base.__name__ == "Module" and base.__module__ == "torch.nn.modules.module"
+        for base in type(candidate).__mro__
+    )
+
+
+READER = TorchReader()

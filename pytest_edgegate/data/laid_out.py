@@ -1,0 +1,95 @@
+"""The user's data, which is as the model takes it, for a file whose axes lie otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from types import TracebackType
+
+import numpy as np
+
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.layout import Axes, Layout, inverse
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.dataset import CalibrationSamples
+from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.splits import Array
+
+
+class LaidOutRunner:
+    """A runner that looks as if its file had the axes of the model."""
+
+    def __init__(self, runner: Runner, layout: Layout) -> None:
+        self._runner = runner
+        self._layout = layout
+        self.inputs = as_model(runner.inputs, layout.inputs)
+        self.outputs = as_model(runner.outputs, layout.outputs)
+
+    def __enter__(self) -> LaidOutRunner:
+        self._runner.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self._runner.__exit__(kind, value, traceback)
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self._back(self._runner.infer(transposed(batch, self._layout.inputs)))
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self._back(self._runner.infer_raw(transposed(batch, self._layout.inputs)))
+
+    def _back(self, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        axes = self._layout.outputs or (None,) * len(outputs)
+        return tuple(
+            array if each is None else np.transpose(array, inverse(each))
+            for array, each in zip(outputs, axes, strict=True)
+        )
+
+
+class FedSamples:
+    """Calibration samples in the order, the dtypes and the axes of a model's inputs."""
+
+    def __init__(
+        self, samples: CalibrationSamples, inputs: Sequence[TensorInfo], layout: Layout
+    ) -> None:
+        self._samples = samples
+        self._inputs = tuple(inputs)
+        self._layout = layout
+        self._as_model = as_model(self._inputs, layout.inputs)
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        """One tuple a sample: an array of shape (1, ...) for each input.
+
+        Raises ConfigurationError where the samples do not fit the inputs.
+        """
+        for sample in self._samples:
+            arrays = arrange(sample, self._samples.names, self._as_model, "calibration")
+            yield tuple(
+                np.ascontiguousarray(array, dtype=each.dtype)
+                for array, each in zip(
+                    transposed(arrays, self._layout.inputs), self._inputs, strict=True
+                )
+            )
+
+
+def transposed(arrays: tuple[Array, ...], axes: tuple[Axes, ...]) -> tuple[Array, ...]:
+    """The model's arrays in the axes of the file."""
+    if len(arrays) != len(axes):
+        return arrays
+    return tuple(
+        array if each is None or array.ndim != len(each) else np.transpose(array, each)
+        for array, each in zip(arrays, axes, strict=True)
+    )
+
+
+def as_model(tensors: tuple[TensorInfo, ...], axes: tuple[Axes, ...]) -> tuple[TensorInfo, ...]:
+    """The tensors of a file with the axes that the model gives them."""
+    if len(tensors) != len(axes):
+        return tensors
+    return tuple(
+        tensor
+        if each is None or len(tensor.shape) != len(each)
+        else replace(tensor, shape=tuple(tensor.shape[at] for at in inverse(each)))
+        for tensor, each in zip(tensors, axes, strict=True)
+    )

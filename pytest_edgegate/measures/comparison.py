@@ -1,0 +1,167 @@
+"""Two models on the same samples, output by output: error, SQNR, outputs that changed places.
+
+Outputs are matched by their names where both have the same ones, else by their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.data.splits import Array, Split
+from pytest_edgegate.measures.context import MeasureContext
+from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches
+
+COMPARED = 1_000
+"""How many samples are compared at most; the verdict's n says how many were."""
+IDENTICAL_DB = 200.0
+"""What stands for no noise at all: beyond the 150 dB that float32 can resolve."""
+_MANY = 12
+
+
+def compare_models(
+    reference: Runner, other: Runner, split: Split, source: str, limit: int | None = None
+) -> Evidence:
+    """Per-sample sums over each output, for the *reference*'s outputs in their order.
+
+    ``absolute``: largest difference; ``signal_i``: Σ x²; ``noise_i_j``: Σ (x_i - y_j)², for i = j
+    and for every other output of the same shape. All in real values.
+    """
+    collector = Collector(tuple(bare_name(each.name) for each in reference.outputs))
+    order = _matched(reference, other)
+    for batch, inputs in fed_batches(reference, split, limit):
+        own = reference.infer(inputs)
+        theirs = other.infer(inputs)
+        collector.add(batch, (*own, *theirs), _sums(own, [theirs[at] for at in order]))
+    return collector.evidence(source)
+
+
+def _matched(reference: Runner, other: Runner) -> list[int]:
+    """For each output of the reference the position of its counterpart."""
+    wanted = [bare_name(each.name) for each in reference.outputs]
+    given = [bare_name(each.name) for each in other.outputs]
+    if len(wanted) != len(given):
+        raise ConfigurationError(
+            f"the model under test has {len(wanted)} outputs ({', '.join(wanted)}), the file has "
+            f"{len(given)} ({', '.join(given)})",
+            "give the model that the file was made from as edge_model",
+        )
+    if sorted(wanted) == sorted(given) and len(set(wanted)) == len(wanted):
+        return [given.index(name) for name in wanted]
+    return list(range(len(wanted)))
+
+
+def _sums(own: Sequence[Array], theirs: Sequence[Array]) -> dict[str, Array]:
+    count = len(own[0])
+    flat = [each.reshape(count, -1).astype(np.float64) for each in own]
+    other = [each.reshape(count, -1).astype(np.float64) for each in theirs]
+    found: dict[str, Array] = {"absolute": np.zeros(count)}
+    with np.errstate(invalid="ignore", over="ignore"):  # Inf - Inf is NaN, and told as such
+        for at, x in enumerate(flat):
+            if x.shape != other[at].shape:
+                raise ConfigurationError(
+                    f"output {at} has shape {own[at].shape[1:]} in the model under test and "
+                    f"{theirs[at].shape[1:]} in the file",
+                    "give the model that the file was made from as edge_model",
+                )
+            found["absolute"] = np.maximum(found["absolute"], np.abs(x - other[at]).max(axis=1))
+            found[f"signal_{at}"] = (x**2).sum(axis=1)
+            for to, y in enumerate(other):
+                if to == at or (x.shape == y.shape and len(flat) <= _MANY):
+                    found[f"noise_{at}_{to}"] = ((x - y) ** 2).sum(axis=1)
+    return found
+
+
+def export_error(context: MeasureContext) -> Finding:
+    """The largest absolute difference of any output of the float export from the model's own."""
+    found = _finite(context.export_compared(), "export_error")
+    if not isinstance(found, Evidence):
+        return found
+    values = found.arrays["absolute"]
+    return Measurement(
+        "export_error", float(values.max()), found.source, n=found.n, n_total=found.n,
+        cached=found.cached, details=(f"farthest apart: sample #{int(values.argmax())}",),
+        cause=_misplaced_cause(found),
+    )  # fmt: skip
+
+
+def sqnr_db(context: MeasureContext) -> Finding:
+    """Signal to quantisation noise of the worst output: 10 log10(Σ x² / Σ (x - y)²).
+
+    Over all samples; x are the outputs of the model under test, y those of the artifact, in real
+    values.
+    """
+    found = _finite(context.compared(), "sqnr_db")
+    if not isinstance(found, Evidence):
+        return found
+    ratios = [_decibels(found, at) for at in range(len(found.outputs))]
+    worst = int(np.argmin(ratios))
+    several = ", ".join(
+        f"{name} {ratio:.1f}" for name, ratio in zip(found.outputs, ratios, strict=True)
+    )
+    return Measurement(
+        "sqnr_db", ratios[worst], found.source, n=found.n, n_total=found.n, cached=found.cached,
+        details=(f"by output: {several}",) if len(ratios) > 1 else (),
+        cause=_misplaced_cause(found),
+    )  # fmt: skip
+
+
+def misplaced(found: Evidence) -> tuple[str, ...]:
+    """Outputs of one shape that hold what the model calls another one.
+
+    Told by their values: the assignment with the least noise is another than the one by name or
+    order, and leaves less than a quarter of its noise.
+    """
+    count = len(found.outputs)
+    if count < 2 or found.nonfinite:
+        return ()
+    from scipy.optimize import linear_sum_assignment
+
+    cost = np.full((count, count), np.inf)
+    for at in range(count):
+        signal = max(float(found.arrays[f"signal_{at}"].sum()), np.finfo(np.float64).tiny)
+        for to in range(count):
+            key = f"noise_{at}_{to}"
+            if key in found.arrays:
+                cost[at, to] = float(found.arrays[key].sum()) / signal
+    finite = np.where(np.isfinite(cost), cost, 1e30)
+    rows, best = linear_sum_assignment(finite)
+    if finite[rows, best].sum() >= np.trace(finite) / 4:
+        return ()
+    names = found.outputs
+    return tuple(
+        f"output {names[to]}: holds what the model under test calls {names[at]}"
+        for at, to in zip(rows, best, strict=True)
+        if at != to
+    )
+
+
+def _misplaced_cause(found: Evidence) -> str:
+    return "; ".join(misplaced(found))
+
+
+def _decibels(found: Evidence, at: int) -> float:
+    signal = float(found.arrays[f"signal_{at}"].sum())
+    noise = float(found.arrays[f"noise_{at}_{at}"].sum())
+    if noise == 0:
+        return IDENTICAL_DB
+    if signal == 0:
+        return -IDENTICAL_DB
+    return float(np.clip(10 * np.log10(signal / noise), -IDENTICAL_DB, IDENTICAL_DB))
+
+
+def _finite(found: Evidence | NotMeasured, metric: str) -> Evidence | Finding:
+    if isinstance(found, NotMeasured):
+        return NotMeasured(metric, found.reason, found.remedy)
+    if found.nonfinite:
+        return Measurement(
+            metric, float("nan"), found.source, n=found.n, n_total=found.n, cached=found.cached,
+            nonfinite=f"NaN or Inf on {found.nonfinite} of {found.n} samples, "
+            f"first on sample {found.first_nonfinite}",
+        )  # fmt: skip
+    return found

@@ -1,0 +1,50 @@
+"""External programs: where they are, and which version, without running them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.ports import ExternalProgram
+
+
+class Programs:
+    """Finds what ini keys name, or else what PATH has."""
+
+    def __init__(self, named: Mapping[str, str], root: Path) -> None:
+        self._named = named
+        self._root = root
+
+    def find(self, program: ExternalProgram) -> Path:
+        """The program's file. Raises ConfigurationError with the lines that make it."""
+        named = self._named.get(program.name, "")
+        found = shutil.which(str(self._root / Path(named).expanduser()) if named else program.name)
+        if found is None:
+            where = f"ini edge_{program.name}: {named}" if named else f"no {program.name} on PATH"
+            raise ConfigurationError(
+                f"{program.purpose} needs the program {program.name}, which is not here ({where})",
+                program.remedy,
+            )
+        return Path(found)
+
+    def versions(self, programs: Sequence[ExternalProgram]) -> dict[str, str]:
+        """What decides their results, for the cache key."""
+        return {each.name: _version(self.find(each), each.name) for each in programs}
+
+
+def _version(path: Path, name: str) -> str:
+    """The installed packages beside a script of a Python environment, else its own digest."""
+    real = path.resolve()
+    installed = sorted(
+        folder.name
+        for folder in (*real.parent.parent.glob("lib/python3.*/site-packages/*.dist-info"),)
+    )
+    own = hashlib.sha256(real.read_bytes()).hexdigest()[:16]
+    if not any(each.startswith(f"{name}-") for each in installed):
+        return own
+    packages = hashlib.sha256("\n".join(installed).encode()).hexdigest()[:16]
+    version = next(each for each in installed if each.startswith(f"{name}-"))
+    return f"{version.removesuffix('.dist-info')} {packages}"
