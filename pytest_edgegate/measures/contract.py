@@ -39,7 +39,7 @@ def contract(context: MeasureContext) -> Finding:
         nonfinite=broken,
         details=tuple(offenders),
         cause=_cause(offenders),
-        remedy=_remedy(offenders, context.target),
+        remedy=_remedy(offenders, context.target, described),
     )
 
 
@@ -179,6 +179,8 @@ LIMITS: dict[str, Callable[[OperatorInfo], str]] = {
 
 
 def _cause(offenders: list[str]) -> str:
+    if any("holds what the model" in each for each in offenders):
+        return "outputs of one shape changed places when the file was made"
     if any(each.startswith(("input", "output")) for each in offenders):
         return "the inputs or outputs were left in another dtype when the file was converted"
     if any("after the runtime's" in each for each in offenders):
@@ -190,7 +192,16 @@ def _cause(offenders: list[str]) -> str:
     return ""
 
 
-def _remedy(offenders: list[str], target: Target) -> str:
+def _remedy(offenders: list[str], target: Target, described: ModelDescription) -> str:
+    if any("fell back" in each for each in offenders):
+        return "keep those operators out of the model, or list the runtime that it ran on instead"
+    if any("holds what the model" in each for each in offenders):
+        return "export the outputs in the order and under the names that the model has"
+    if described.mixed and any("in float" in each or "weights" in each for each in offenders):
+        return (
+            "quantise what those layers take, multiply by and give (uint8 activations on x86, "
+            "int8 weights), or let edge_ptq make the file"
+        )
     if any(each.startswith("output") and ": int64" in each for each in offenders):
         return "end the model in its scores, and take the class of the highest one on the CPU"
     if any(each.startswith(("input", "output")) for each in offenders):

@@ -32,9 +32,10 @@ EXACT = {  # (limit that just holds, limit that just does not), for a difference
     "parity_abs": ("1", "0.999"),
     "parity_within_lsb": ("0.9", "0.901"),
 }
+COMPARED = {"sqnr_db": ("0", "0.001")}  # 100 of 200 one-hot rows wrong: signal 200, noise 200
 ABSENT = {
     "latency_p50": "'6 ms'", "latency_p95": "'6 ms'", "latency_p99": "'6 ms'",
-    "latency_first": "'6 ms'", "latency_ratio": "1", "export_error": "0.1", "sqnr_db": "30",
+    "latency_first": "'6 ms'", "latency_ratio": "1",
     "memory": "'1 MB'", "flash": "'1 MB'", "mapped_ops": "0.9", "streamed_bytes": "0",
     "accuracy_regression": "0.01", "size_regression": "1", "latency_regression": "1",
 }  # fmt: skip
@@ -65,6 +66,11 @@ def _files() -> dict[str, str]:
             text += case(f"{metric}_float", metric, "1", io="'float32'")
     for metric, limit in ABSENT.items():
         text += case(f"{metric}_absent", metric, limit)
+    for metric, limits in COMPARED.items():
+        for name, limit in zip(("holds", "breaks"), limits, strict=True):
+            text += case(f"{metric}_{name}", metric, limit, ptq_wrong="range(100)")
+        text += case(f"{metric}_nan", metric, "0", nan="[150]")
+    text += case("export_error_holds", "export_error", "0", ptq_wrong="range(100)")
     text += "@pytest.mark.model(nan=[0])\ndef test_nan_without_budget(edge_ptq): ...\n"
     return {"test_policies.py": text}
 
@@ -121,7 +127,7 @@ def test_the_first_line_of_a_failure_says_why(
         assert "not proven" in first
 
 
-@pytest.mark.parametrize("metric", EXACT)
+@pytest.mark.parametrize("metric", [*EXACT, *COMPARED])
 def test_an_exact_figure_does_not_know_policies(judged: Any, metric: str) -> None:
     for name, outcome, letter in (("holds", "pass", "."), ("breaks", "fail", "F")):
         verdict = judged.verdicts(f"test_{metric}_{name}")[metric]
@@ -130,6 +136,11 @@ def test_an_exact_figure_does_not_know_policies(judged: Any, metric: str) -> Non
         measured = verdict["measured"]
         assert (measured["low"], measured["high"]) == (None, None)
         assert "can't prove" not in verdict["reason"]
+
+
+def test_a_float_export_that_is_its_model(judged: Any) -> None:
+    verdict = judged.verdicts("test_export_error_holds")["export_error"]
+    assert (verdict["outcome"], verdict["measured"]["value"]) == ("pass", 0)
 
 
 @pytest.mark.parametrize("metric", ["parity_lsb", "parity_within_lsb"])
@@ -179,11 +190,11 @@ budget = pytest.mark.edge_budget
 def test_everywhere(edge_ptq): ...
 
 
-@budget(sqnr_db=30)
+@budget(mapped_ops=0.9)
 def test_there(edge_ptq): ...
 
 
-@budget(sqnr_db=30, size=999)
+@budget(mapped_ops=0.9, size=999)
 def test_red_for_another_reason(edge_ptq): ...
 
 
@@ -206,7 +217,7 @@ def test_by_hand(edge_ptq, edge_gate):
     assert [each.allowed for each in verdicts if each.budget.metric == "latency_p95"] == [True]
 """
 }
-ALLOWING = "latency_p95,fake-board:sqnr_db,accuracy_drop,size"
+ALLOWING = "latency_p95,fake-board:mapped_ops,accuracy_drop,size"
 
 
 @pytest.fixture(params=["option", "ini"])
@@ -232,7 +243,7 @@ def test_what_is_allowed_is_not_red_and_listed(allowed: Any, target: str) -> Non
 def test_what_is_allowed_on_one_target_is_red_on_another(allowed: Any) -> None:
     assert allowed.letter("test_there", "fake-board") == "."
     assert allowed.letter("test_there", "fake-host") == "F"
-    assert allowed.verdicts("test_there", "fake-host")["sqnr_db"]["allowed"] is False
+    assert allowed.verdicts("test_there", "fake-host")["mapped_ops"]["allowed"] is False
     assert allowed.letter("test_not_named", "fake-board") == "F"
 
 

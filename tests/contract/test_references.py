@@ -27,7 +27,7 @@ def pytest_edgegate_register(registry):
             raise BackendUnavailableError("a-package", "the runtime gone", "all")
 
     class OtherReader:
-        def recognise(self, candidate):
+        def recognise(self, candidate, around):
             if getattr(candidate, "suffix", "") != ".other":
                 return None
 

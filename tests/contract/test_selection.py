@@ -23,7 +23,8 @@ METRICS = {
 }  # fmt: skip
 MEASURED = {
     "accuracy_drop", "accuracy_drop_relative", "accuracy_min", "size", "compression", "parameters",
-    "macs", "parity_agreement", "parity_within_lsb", "parity_lsb", "parity_abs",
+    "macs", "parity_agreement", "parity_within_lsb", "parity_lsb", "parity_abs", "export_error",
+    "sqnr_db",
 }  # fmt: skip
 
 SELECTION = {

@@ -10,7 +10,12 @@ import pytest
 
 from pytest_edgegate import targets
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    ModelDescription,
+    OperatorInfo,
+    TensorInfo,
+)
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.measures.contract import LIMITS, contract, offences
@@ -28,10 +33,16 @@ def tensor(
 INSIDE, OUTSIDE = (tensor("in"),), (tensor("out"),)
 
 
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+
+
 def operator(
     kind: str, inputs: Any = INSIDE, outputs: Any = OUTSIDE, **options: Any
 ) -> OperatorInfo:
-    return OperatorInfo(3, kind, inputs, outputs, tuple(options.items()))
+    return OperatorInfo(
+        3, kind, inputs, outputs, tuple(options.items()), border=kind.endswith("QUANTIZE"),
+        accumulates=kind in WEIGHTED, weights_at=1 if kind in WEIGHTED else None,
+    )  # fmt: skip
 
 
 def model(*operators: OperatorInfo, io: str = "uint8", shape: tuple[int, ...] = (1, 4)) -> Any:
@@ -189,12 +200,20 @@ class Context:
     artifact: Artifact
     target: Target = CORAL
     broken: str = ""
+    run: tuple[ExecutedOperator, ...] | None = None
+    misplaced: tuple[str, ...] = ()
 
     def description(self) -> ModelDescription:
         return self.described
 
     def probe(self) -> str:
         return self.broken
+
+    def executed(self) -> tuple[ExecutedOperator, ...] | None:
+        return self.run
+
+    def misplaced_outputs(self) -> tuple[str, ...]:
+        return self.misplaced
 
 
 def judged(described: ModelDescription, **more: Any) -> Measurement:
@@ -231,3 +250,41 @@ def test_a_file_that_others_made_is_what_its_target_takes(
 ) -> None:
     given = model(operator("ADD", (FLOAT,), (tensor("out"),)))
     assert judged(given, target=target, dtype=dtype).value == count
+
+
+CONV = operator("CONV_2D", (FLOAT, tensor("w", dtype="float32", constant=True)))
+RUN = ExecutedOperator("QLinearConv", "conv", "CPU")
+
+
+def test_where_floats_and_integers_mix_only_what_accumulates_has_to_be_integer() -> None:
+    mixed = replace(model(operator("ADD", (FLOAT,), (FLOAT,)), CONV), mixed=True)
+    assert found(mixed, HOST) == ["CONV_2D #3 (out): runs in float"]
+    told = judged(mixed, target=HOST)
+    assert "QDQ" not in told.remedy
+    assert told.remedy.startswith("quantise what those layers take")
+
+
+def test_what_the_runtime_makes_of_the_file() -> None:
+    assert judged(model(), run=(RUN,)).value == 0
+    assert judged(model(), run=None).value == 0
+    float_conv = replace(RUN, kind="Conv", runs_in_float=True)
+    told = judged(model(), run=(RUN, float_conv))
+    assert told.details == ("Conv conv: runs in float after the runtime's optimisation",)
+    assert "no integer kernel" in told.cause
+    assert judged(model(), run=(float_conv,), dtype="float32").value == 0
+
+
+def test_a_silent_fall_back_is_an_offence_whatever_the_dtype() -> None:
+    fell = replace(RUN, device="CPUExecutionProvider", falls_back=True)
+    for dtype in ("int8", "float32"):
+        told = judged(model(), target=HOST, run=(fell,), dtype=dtype)
+        assert told.details == ("QLinearConv conv: fell back to CPUExecutionProvider",)
+        assert "does not run those operators" in told.cause
+        assert "list the runtime that it ran on" in told.remedy
+
+
+def test_outputs_that_changed_places() -> None:
+    told = judged(model(), misplaced=("output a: holds what the model under test calls b",))
+    assert told.value == 1
+    assert "changed places" in told.cause
+    assert "export the outputs in the order" in told.remedy

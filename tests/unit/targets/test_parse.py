@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -15,6 +16,13 @@ from pytest_edgegate.targets.parse import LIMITS, target_from_table
 BARE: dict[str, Any] = {
     "formats": ["litert"], "dtypes": ["int8"], "runtimes": {"litert": ["litert-xnnpack"]},
 }  # fmt: skip
+
+
+BUILT_IN = sorted(
+    each.name.removesuffix(".toml")
+    for each in resources.files(targets).iterdir()
+    if each.name.endswith(".toml")
+)
 
 
 def made(base: Target | None = None, **table: Any) -> Target:
@@ -76,7 +84,7 @@ def test_what_has_no_default_has_to_be_given(missing: str) -> None:
 def test_a_misspelt_key_is_offered_the_nearest() -> None:
     found = refusal(io_dtype=["int8"])
     assert "unknown key 'io_dtype', did you mean 'io_dtypes'?" in found.message
-    assert found.remedy.startswith("the keys of a target are complete_with_ptq, ")
+    assert found.remedy.startswith("the keys of a target are activations, ")
 
 
 @pytest.mark.parametrize(
@@ -126,9 +134,9 @@ def test_every_limit_has_its_check() -> None:
     assert sorted(CHECKS) == sorted(LIMITS)
 
 
-@pytest.mark.parametrize("name", ["coral", "host"])
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_the_built_in_targets_can_be_read(name: str) -> None:
-    found: Target = getattr(targets, name)
+    found: Target = getattr(targets, name.replace("-", "_"))
     assert (found.name, found.origin) == (name, f"{name}.toml")
     assert found.sources
     assert set(found.runtimes) == set(found.formats)
@@ -146,7 +154,27 @@ def test_what_the_built_in_targets_ask() -> None:
     assert host.io_dtypes == ()
     assert not host.complete_with_ptq
     assert host.is_host("aarch64")
-    assert coral.runtimes == host.runtimes == {"litert": ("litert-xnnpack", "litert-reference")}
+    assert coral.runtimes == {"litert": ("litert-xnnpack", "litert-reference")}
+    assert host.runtimes["litert"] == coral.runtimes["litert"]
+    assert host.preferred["torch"] == host.preferred["onnx"] == "onnx"
+    assert host.preferred["keras"] == host.preferred["litert"] == "litert"
+
+
+def test_a_jetson_is_given_what_tensorrt_takes() -> None:
+    nano, orin = targets.__getattr__("jetson_nano"), targets.__getattr__("jetson_orin_nano")
+    assert nano.formats == orin.formats == ("onnx",)
+    assert nano.activations == orin.activations == "int8"
+    assert not nano.is_host("aarch64")
+    assert "no int8 arithmetic" in nano.cautions["int8"]
+    assert not orin.cautions
+
+
+def test_what_a_preferred_format_may_be() -> None:
+    assert made(**BARE, preferred={"torch": "litert"}).preferred == {"torch": "litert"}
+    assert "preferred names onnx" in refusal(preferred={"torch": "onnx"}).message
+    assert "preferred.torch = 5 is not a str" in refusal(preferred={"torch": 5}).message
+    assert "cautions.int8 = 1 is not a str" in refusal(cautions={"int8": 1}).message
+    assert "activations = 'int4' is not a dtype" in refusal(activations="int4").message
 
 
 def test_there_is_no_such_target() -> None:

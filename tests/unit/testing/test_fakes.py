@@ -9,8 +9,12 @@ import pytest
 
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.recipe import PTQ
-from pytest_edgegate.data.dataset import Dataset
-from pytest_edgegate.testing.contract import BackendCase, BackendContract, surroundings
+from pytest_edgegate.testing.contract import (
+    BackendCase,
+    BackendContract,
+    CaseData,
+    surroundings,
+)
 from pytest_edgegate.testing.fakes import (
     FAKE_BOARD,
     FAKE_HOST,
@@ -72,7 +76,7 @@ def test_an_int8_file_has_a_quarter_of_the_bytes(tmp_path: Path, size: int) -> N
     out.mkdir()
     model = FakeReader().recognise(fake_model(tmp_path / "m.fake", bytes=size), surroundings())
     assert model is not None
-    data = Dataset(fake_data())
+    data = CaseData(fake_data())
     produced = FakeTransform().apply(model, PTQ(), FAKE_BOARD, data, out)
     assert produced.main.stat().st_size == size // 4
     assert model.path is not None

@@ -1,0 +1,180 @@
+"""Models against their reference: sums over outputs, decibels, outputs that changed places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.data.splits import make_split
+from pytest_edgegate.measures.comparison import (
+    IDENTICAL_DB,
+    compare_models,
+    export_error,
+    misplaced,
+    sqnr_db,
+)
+from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.stats import distances
+
+Array = npt.NDArray[Any]
+RNG = np.random.default_rng(0)
+N = 20
+
+
+class Answers:
+    """A runner that answers each sample, which is its number, with rows of given arrays."""
+
+    def __init__(self, **outputs: Array) -> None:
+        self._given = list(outputs.values())
+        self.inputs = (TensorInfo("x", (-1,), "float32"),)
+        self.outputs = tuple(
+            TensorInfo(name, (-1, *each.shape[1:]), "float32") for name, each in outputs.items()
+        )
+
+    def __enter__(self) -> Answers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        return
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(each[batch[0].astype(int)] for each in self._given)
+
+    infer_raw = infer
+
+
+def compared(one: Answers, other: Answers, limit: int | None = None) -> Evidence:
+    split = make_split("evaluation", np.arange(N, dtype=np.float32), None)
+    return compare_models(one, other, split, "host:a,b", limit)
+
+
+def rows(*shape: int, scale: float = 1.0) -> Array:
+    return (RNG.normal(size=(N, *shape)) * scale).astype(np.float32)
+
+
+@dataclass
+class Context:
+    found: Evidence | NotMeasured
+
+    def compared(self) -> Evidence | NotMeasured:
+        return self.found
+
+    def export_compared(self) -> Evidence | NotMeasured:
+        return self.found
+
+
+def measured(measure: Any, found: Evidence | NotMeasured) -> Finding:
+    finding: Finding = measure(cast("Any", Context(found)))
+    return finding
+
+
+def value(measure: Any, found: Evidence) -> float:
+    finding = measured(measure, found)
+    assert isinstance(finding, Measurement)
+    return finding.value
+
+
+def test_both_are_what_the_formulas_say() -> None:
+    x = rows(3, 4)
+    y = x + rows(3, 4, scale=0.01)
+    found = compared(Answers(a=x), Answers(a=y))
+    assert value(sqnr_db, found) == pytest.approx(distances.sqnr_db(x, y))
+    assert value(export_error, found) == pytest.approx(distances.max_abs(x, y))
+    assert (found.n, found.outputs) == (N, ("a",))
+
+
+def test_no_more_samples_than_are_asked_for() -> None:
+    x = rows(2)
+    far = x.copy()
+    far[10:] += 100
+    found = compared(Answers(a=x), Answers(a=far), 10)
+    assert found.n == 10
+    assert value(export_error, found) == 0
+
+
+def test_the_worst_output_counts() -> None:
+    a, b = rows(3), rows(3)
+    noisy = b + rows(3, scale=0.1)
+    found = compared(Answers(a=a, b=b), Answers(a=a, b=noisy))
+    assert value(sqnr_db, found) == pytest.approx(distances.sqnr_db(b, noisy))
+    told = measured(sqnr_db, found)
+    assert isinstance(told, Measurement)
+    assert told.details[0].startswith(f"by output: a {IDENTICAL_DB:.1f}, b ")
+
+
+def test_ends_of_the_scale() -> None:
+    x = rows(3)
+    assert value(sqnr_db, compared(Answers(a=x), Answers(a=x))) == IDENTICAL_DB
+    assert value(sqnr_db, compared(Answers(a=0 * x), Answers(a=x))) == -IDENTICAL_DB
+    assert value(sqnr_db, compared(Answers(a=0 * x), Answers(a=0 * x))) == IDENTICAL_DB
+
+
+def test_outputs_are_matched_by_name_and_else_by_order() -> None:
+    a, b = rows(3), rows(3)
+    assert value(export_error, compared(Answers(a=a, b=b), Answers(b=b, a=a))) == 0
+    assert value(export_error, compared(Answers(a=a, b=b), Answers(c=a, d=b))) == 0
+    assert value(export_error, compared(Answers(a=a, b=b), Answers(c=b, d=a))) > 0.1
+
+
+def test_outputs_that_changed_places_are_told_by_their_values() -> None:
+    a, b, c = rows(3), rows(3), rows(2)
+    noise = rows(3, scale=0.05)
+    swapped = compared(Answers(a=a, b=b, c=c), Answers(x=b + noise, y=a + noise, z=c))
+    assert misplaced(swapped) == (
+        "output b: holds what the model under test calls a",
+        "output a: holds what the model under test calls b",
+    )
+    told = measured(sqnr_db, swapped)
+    assert isinstance(told, Measurement)
+    assert "holds what the model under test calls" in told.cause
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.05, 0.5])
+def test_noise_alone_moves_no_output(scale: float) -> None:
+    a, b = rows(3), rows(3)
+    noise = rows(3, scale=scale)
+    assert misplaced(compared(Answers(a=a, b=b), Answers(a=a + noise, b=b - noise))) == ()
+
+
+def test_outputs_that_are_alike_have_no_places_to_change() -> None:
+    a = rows(3)
+    b = a + rows(3, scale=1e-3)
+    noise = rows(3, scale=0.05)
+    assert misplaced(compared(Answers(a=a, b=b), Answers(a=b + noise, b=a - noise))) == ()
+
+
+def test_one_output_can_not_change_places() -> None:
+    assert misplaced(compared(Answers(a=rows(3)), Answers(a=rows(3)))) == ()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("measure", [sqnr_db, export_error])
+def test_what_is_not_finite_is_said(measure: Any, bad: float) -> None:
+    x = rows(3)
+    broken = x.copy()
+    broken[7, 1] = bad
+    told = measured(measure, compared(Answers(a=x), Answers(a=broken)))
+    assert isinstance(told, Measurement)
+    assert told.nonfinite == "NaN or Inf on 1 of 20 samples, first on sample 7"
+
+
+@pytest.mark.parametrize("measure", [sqnr_db, export_error])
+def test_nothing_to_compare_with(measure: Any) -> None:
+    told = measured(measure, NotMeasured("comparison", "no model", "define it"))
+    assert told == NotMeasured(measure.__name__, "no model", "define it")
+
+
+def test_models_that_do_not_belong_together() -> None:
+    with pytest.raises(ConfigurationError, match=r"has 1 outputs \(a\), the file has 2 \(a, b\)"):
+        compared(Answers(a=rows(3)), Answers(a=rows(3), b=rows(3)))
+    with pytest.raises(ConfigurationError, match=r"output 0 has shape \(3,\) .* and \(4,\)"):
+        compared(Answers(a=rows(3)), Answers(a=rows(4)))
