@@ -6,6 +6,7 @@ BIN := .venv/bin
 
 example: .venv/ready
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=coral
+	cd example_project && ../$(BIN)/python -m pytest --edge-target=onnx-cpu torch_model
 
 # The same gates on mistakes that teams really make: every test here is meant to fail.
 red: .venv/ready

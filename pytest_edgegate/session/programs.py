@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import ExternalProgram
 
@@ -38,13 +39,11 @@ class Programs:
 def _version(path: Path, name: str) -> str:
     """The installed packages beside a script of a Python environment, else its own digest."""
     real = path.resolve()
-    installed = sorted(
-        folder.name
-        for folder in (*real.parent.parent.glob("lib/python3.*/site-packages/*.dist-info"),)
-    )
-    own = hashlib.sha256(real.read_bytes()).hexdigest()[:16]
-    if not any(each.startswith(f"{name}-") for each in installed):
-        return own
-    packages = hashlib.sha256("\n".join(installed).encode()).hexdigest()[:16]
-    version = next(each for each in installed if each.startswith(f"{name}-"))
-    return f"{version.removesuffix('.dist-info')} {packages}"
+    folders = real.parent.parent.glob("lib/python3.*/site-packages/*.dist-info")
+    installed = sorted(folder.name.removesuffix(".dist-info") for folder in folders)
+    own = name.replace("-", "_") + "-"
+    version = next((each for each in installed if each.startswith((own, f"{name}-"))), None)
+    if version is None:
+        return file_digest(real)[:16]
+    packages = hashlib.sha256("\n".join(installed).encode()).hexdigest()
+    return f"{version} {packages[:16]}"

@@ -201,3 +201,38 @@ def test_the_target_of_a_float_export_asks_for_nothing_else() -> None:
     assert [(leg.transform, leg.step) for leg in plan.legs] == [("quantise", None)]
     assert (plan.format, plan.dtype, plan.note) == ("lite", "float32", "")
     assert wanted.io_dtypes == ()
+
+
+BOTH = {
+    "a-lite": Moves((Move(NET, None, LITE), Move(LITE, PTQ, LITE8))),
+    "b-engine": Moves((Move(NET, None, ENGINE), Move(ENGINE, PTQ, ENGINE8))),
+}
+
+
+def test_of_several_formats_the_one_that_the_target_prefers_for_the_model() -> None:
+    either = board(formats=("lite", "engine"))
+    assert legs(Model(), (PTQ(),), either, BOTH) == [("a-lite", None), ("a-lite", PTQ())]
+    choosing = replace(either, preferred={"net": "engine", "lite": "lite"})
+    assert legs(Model(), (PTQ(),), choosing, BOTH) == [("b-engine", None), ("b-engine", PTQ())]
+    assert legs(Model(LITE), (PTQ(),), choosing, BOTH) == [("a-lite", PTQ())]
+
+
+def test_a_preferred_format_that_can_not_be_reached_is_no_wall() -> None:
+    choosing = board(formats=("lite", "engine"), preferred={"net": "engine"})
+    assert legs(Model(), (PTQ(),), choosing, {"a-lite": BOTH["a-lite"]}) == [
+        ("a-lite", None), ("a-lite", PTQ()),
+    ]  # fmt: skip
+
+
+def test_a_finished_file_stays_what_it_is_whatever_is_preferred() -> None:
+    choosing = board(formats=("lite", "engine"), preferred={"net": "engine"})
+    assert make_plan(Model(LITE8), (), choosing, BOTH).legs == ()
+
+
+def test_what_a_target_warns_of_is_said_of_that_dtype_only() -> None:
+    slow = replace(HOST, cautions={"int8": "the chip has no int8"})
+    assert make_plan(Model(), (PTQ(),), slow, ALL).note == "the chip has no int8"
+    assert make_plan(Model(), (), slow, ALL).note == ""
+    completed = board(cautions={"int8": "the chip has no int8"})
+    assert make_plan(Model(), (), completed, ALL).note.endswith("; the chip has no int8")
+    assert not float_target(completed, "lite").cautions
