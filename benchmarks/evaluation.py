@@ -3,7 +3,8 @@
     python benchmarks/evaluation.py
 
 The loops by hand get arrays of float samples, quantise them at once and keep the predicted class
-of each: with set_tensor and get_tensor, and with views of the interpreter's own tensors.
+of each: LiteRT with set_tensor and get_tensor, and with views of the interpreter's own tensors; ONNX
+Runtime in batches of several sizes, on one thread and on all.
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 
+from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.litert.runtime import XNNPACK
+from pytest_edgegate.backends.onnx.runtime import OPTIMISED
 from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.measures.metrics import as_scoring
+from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.observing import observe
+from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.settings.options import Settings
 
 MODELS = Path(__file__).parent.parent / "example_project" / "models"
 SAMPLES, ROUNDS = 5_000, 7
@@ -75,6 +84,61 @@ def by_gate(path: Path, x: Any, y: Any) -> float:
     return scoring.estimate(seen).value
 
 
+def onnx_files(folder: Path) -> list[Path]:
+    """The torch model of the example, in float and in int8, as a gate makes it."""
+    settings = Settings(
+        targets=(), policy="point", allowed=frozenset(), cache=folder, report_json=None,
+        model=None, data=None, budgets=(), reference_check=False, explain=False, root=folder,
+    )  # fmt: skip
+    session = EdgeSession(settings, Registry())
+    x, y = samples(200)
+    data = EdgeData(calibration=x.transpose(0, 3, 1, 2), evaluation=(x.transpose(0, 3, 1, 2), y))
+    subject = Subject(MODELS.parent / "torch_model" / "digits.pt2", data)
+    target = session.target("onnx-cpu")
+    return [session.compress(subject, recipe, target).path for recipe in ((), (PTQ(),))]
+
+
+def by_batches(size: int, threads: int) -> Callable[[Path, Any, Any], float]:
+    """A loop by hand over ONNX Runtime; 0 threads: as many as there are cores."""
+
+    def loop(path: Path, x: Any, y: Any) -> float:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        opened = onnxruntime.InferenceSession(str(path), options)
+        name = opened.get_inputs()[0].name
+        parts = [
+            opened.run(None, {name: x[at : at + size]})[0].argmax(axis=1)
+            for at in range(0, len(x), size)
+        ]
+        return float((np.concatenate(parts) == y).mean())
+
+    return loop
+
+
+def by_gate_onnx(path: Path, x: Any, y: Any) -> float:
+    scoring = as_scoring("top1", indexable=True)
+    with OPTIMISED.open(path) as runner:
+        seen = observe(runner, make_split("evaluation", (x, y), None), scoring, "host")
+    return scoring.estimate(seen).value
+
+
+def onnx_throughput(path: Path, kind: str) -> None:
+    x, y = samples(SAMPLES)
+    x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    ways = [(size, threads) for size in (1, 32, 256) for threads in (1, 0)]
+    loops = [by_gate_onnx, *(by_batches(*way) for way in ways)]
+    rounds = [[seconds(loop, path, x, y) for loop in loops] for _ in range(ROUNDS)]
+    medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
+    best = int(np.argmin(medians[1:]))
+    size, threads = ways[best]
+    ratio = statistics.median(row[best + 1] / row[0] for row in rounds)
+    print(
+        f"{path.name} {kind}: gate {medians[0] / SAMPLES * 1e6:.1f} us a sample, best by hand "
+        f"{medians[best + 1] / SAMPLES * 1e6:.1f} (batch {size}, "
+        f"{'all cores' if threads == 0 else 'one thread'}); throughput {ratio:.3f} of it"
+    )
+
+
 def seconds(loop: Callable[[Path, Any, Any], float], path: Path, x: Any, y: Any) -> float:
     start = time.perf_counter()
     loop(path, x, y)
@@ -109,13 +173,13 @@ class Stream:
 
 def peak_memory(count: int) -> None:
     """Runs in a process of its own, and prints its peak in kB."""
-    import resource
-
     split = make_split("evaluation", Stream(count), "benchmark")
     with XNNPACK.open(MODELS / "digits_uint8.tflite") as runner:
         seen = observe(runner, split, as_scoring("top1", indexable=False), "host")
     scores = sum(array.nbytes for array in seen.arrays.values()) // 1024
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, scores)
+    status = Path("/proc/self/status").read_text()  # ru_maxrss counts what the parent held, too
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    print(peak.split()[1], scores)
 
 
 def memory() -> None:
@@ -137,4 +201,7 @@ if __name__ == "__main__":
     else:
         throughput(MODELS / "digits_uint8.tflite")
         throughput(MODELS / "digits_float_io.tflite")
+        with tempfile.TemporaryDirectory() as folder:
+            for path, kind in zip(onnx_files(Path(folder)), ("float", "int8"), strict=True):
+                onnx_throughput(path, kind)
         memory()
