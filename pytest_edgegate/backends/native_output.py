@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import IO
 
 
@@ -38,6 +39,8 @@ def held_native_output() -> Iterator[NativeOutput]:
     sys.stderr.flush()
     with (
         tempfile.TemporaryFile() as kept,
+        redirect_stdout(io.StringIO()),
+        redirect_stderr(io.StringIO()),
         warnings.catch_warnings(action="ignore"),
         _no_logging(),
     ):

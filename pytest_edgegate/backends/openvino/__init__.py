@@ -1,0 +1,1 @@
+"""OpenVINO IR: making, compressing, reading and running it, and running other files in OpenVINO."""

@@ -1,0 +1,83 @@
+"""ONNX files to OpenVINO IR, by OpenVINO's own reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.openvino.ir import weights_file
+from pytest_edgegate.backends.openvino.runtime import import_openvino
+from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import Step
+from pytest_edgegate.core.target import Target
+
+_MADE_BY = b"\n\t<rt_info>\n"
+"""Begins what tells how and from which file the IR was made: nothing that a runtime reads."""
+
+
+class OnnxToOpenVino:
+    """Float export; batch and names as in the ONNX file."""
+
+    version = 1
+    packages = ("openvino",)
+    programs = ()
+    moves = (Move(("onnx", "float32"), None, ("openvino", "float32")),)
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        openvino = import_openvino()
+        assert model.path is not None  # the format onnx is always a file
+        with held_native_output():
+            try:
+                converted = openvino.convert_model(str(model.path))
+                return save(converted, out / f"{model.name}.xml")
+            except EdgeGateError:
+                raise
+            except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
+                raise _conversion_error(model, error) from error
+
+
+def save(model: Any, main: Path, *, half: bool = False) -> Produced:
+    """Writes .xml and .bin, the same bytes each time, and nothing of where they were made.
+
+    *half* stores the weights as float16.
+    """
+    openvino = import_openvino()
+    for at, node in enumerate(model.get_ordered_ops()):
+        # Names of constants that nobody named come from a counter of the process
+        if node.get_type_name() == "Constant" or re.search(r"_\d+$", node.get_friendly_name()):
+            node.set_friendly_name(f"{node.get_type_name()}_{at}")
+    openvino.save_model(model, str(main), compress_to_fp16=half)
+    content = main.read_bytes()
+    head, tag, _ = content.rpartition(_MADE_BY)  # layers have such tags of their own, before it
+    main.write_bytes(head.rstrip() + b"\n</net>\n" if tag else content)
+    return Produced(main, (main, weights_file(main)))
+
+
+def _conversion_error(model: SourceModel, error: Exception) -> EdgeGateError:
+    text = " ".join(str(error).split())
+    missing = re.search(r"(?:No translation|not supported|Unsupported)[^.]{0,200}", text)
+    if missing:
+        return UnsupportedError(
+            f"OpenVINO can't translate {model.name}: {missing.group(0)}",
+            "replace those layers by ones of standard ONNX operators",
+        )
+    return CompressionError(
+        f"OpenVINO failed to convert {model.name}: {text[:300]}",
+        "OpenVINO's own traceback is at --tb=long",
+    )
+
+
+TRANSFORM = OnnxToOpenVino()

@@ -1,0 +1,45 @@
+"""The suite that every backend passes, on OpenVINO IR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_edgegate import PTQ, Cast, EdgeData
+from pytest_edgegate.backends.onnx.reader import READER as ONNX
+from pytest_edgegate.backends.openvino.compress import TRANSFORM as COMPRESS
+from pytest_edgegate.backends.openvino.from_onnx import TRANSFORM as CONVERT
+from pytest_edgegate.backends.openvino.inspector import INSPECTOR
+from pytest_edgegate.backends.openvino.reader import READER
+from pytest_edgegate.backends.openvino.runtime import RUNTIME
+from pytest_edgegate.core.ports import Produced
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.testing.contract import BackendCase, BackendContract
+
+
+class TestFloatExport(BackendContract):
+    @pytest.fixture
+    def case(self, small: Path, data: EdgeData, board: Target) -> BackendCase:
+        return BackendCase(
+            reader=ONNX, model=small, transform=CONVERT, step=None, target=board, data=data,
+            runtimes=(RUNTIME,), inspector=INSPECTOR,
+        )  # fmt: skip
+
+
+class TestPTQ(BackendContract):
+    @pytest.fixture
+    def case(self, floats: Produced, data: EdgeData, board: Target) -> BackendCase:
+        return BackendCase(
+            reader=READER, model=floats.main, transform=COMPRESS, step=PTQ(20), target=board,
+            data=data, runtimes=(RUNTIME,), inspector=INSPECTOR,
+        )  # fmt: skip
+
+
+class TestFloat16(BackendContract):
+    @pytest.fixture
+    def case(self, floats: Produced, data: EdgeData, board: Target) -> BackendCase:
+        return BackendCase(
+            reader=READER, model=floats.main, transform=COMPRESS, step=Cast(), target=board,
+            data=data, runtimes=(RUNTIME,), inspector=INSPECTOR,
+        )  # fmt: skip
