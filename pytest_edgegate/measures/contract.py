@@ -197,6 +197,11 @@ def _remedy(offenders: list[str], target: Target, described: ModelDescription) -
         return "keep those operators out of the model, or list the runtime that it ran on instead"
     if any("holds what the model" in each for each in offenders):
         return "export the outputs in the order and under the names that the model has"
+    if not described.mixed and any("after the runtime's" in each for each in offenders):
+        return (
+            "the file is integer: replace those layers by ones that the runtime has integer "
+            "kernels for, or list another runtime first in the target"
+        )
     if described.mixed and any("in float" in each or "weights" in each for each in offenders):
         return (
             "quantise what those layers take, multiply by and give (uint8 activations on x86, "

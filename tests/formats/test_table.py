@@ -88,7 +88,7 @@ def chain(form: str, target: str, recipe: Recipe) -> str:
     return " ".join(leg.transform for leg in plan.legs)
 
 
-@pytest.mark.parametrize(("cell", "expected"), CHAINS.items(), ids=lambda each: str(each))
+@pytest.mark.parametrize(("cell", "expected"), CHAINS.items(), ids=str)
 def test_a_cell_of_the_table(cell: tuple[str, str, Recipe], expected: str) -> None:
     assert chain(*cell) == expected
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.schema import damaged
+from pytest_edgegate.backends.litert.schema import damaged, state_of
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
@@ -53,18 +53,12 @@ class LiteRTRunner:
         except ImportError as error:
             raise BackendUnavailableError("ai-edge-litert", "a .tflite file", "coral") from error
         self._path = path
+        self._litert: Any = litert
+        self._kernels = getattr(litert.OpResolverType, resolver)
         if resolver == "BUILTIN_REF":
             _refuse_what_aborts(path)
-        with held_native_output() as printed:
-            try:
-                self._interpreter: Any = litert.Interpreter(
-                    model_path=str(path),
-                    num_threads=THREADS,
-                    experimental_op_resolver_type=getattr(litert.OpResolverType, resolver),
-                )
-                self._interpreter.allocate_tensors()
-            except (ValueError, RuntimeError, OSError, MemoryError) as error:
-                raise _not_opened(path, f"{error} {printed.errors()}") from error
+        self._interpreter: Any = self._opened()
+        self._state = state_of(path)
         self._input_details = self._interpreter.get_input_details()
         self._output_details = self._interpreter.get_output_details()
         self.inputs = tuple(map(_info, self._input_details))
@@ -74,6 +68,19 @@ class LiteRTRunner:
             fixed = self._batch > 0 and bool(each.shape) and each.shape[0] > 0
             if not each.shape or (fixed and each.shape[0] != self._batch):
                 raise _not_per_sample(path, each.name, each.shape)
+
+    def _opened(self) -> Any:
+        with held_native_output() as printed:
+            try:
+                interpreter = self._litert.Interpreter(
+                    model_path=str(self._path),
+                    num_threads=THREADS,
+                    experimental_op_resolver_type=self._kernels,
+                )
+                interpreter.allocate_tensors()
+            except (ValueError, RuntimeError, OSError, MemoryError) as error:
+                raise _not_opened(self._path, f"{error} {printed.errors()}") from error
+        return interpreter
 
     def __enter__(self) -> LiteRTRunner:
         return self
@@ -93,7 +100,7 @@ class LiteRTRunner:
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         if self._batch < 1:
             return self._whole(batch)
-        if self._batch == 1:
+        if self._batch == 1 and not self._state:
             return self._one_by_one(batch)
         return self._in_blocks(batch)
 
@@ -124,10 +131,14 @@ class LiteRTRunner:
         return tuple(results)
 
     def _in_blocks(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
-        """A static batch above 1: the last block is filled up by repeating its last sample."""
+        """A static batch above 1: the last block is filled up by repeating its last sample.
+
+        A model that keeps state goes this way too, whatever its batch.
+        """
         count = len(feeds[0])
         results = [self._room(count, each) for each in self._output_details]
         for start in range(0, count, self._batch):
+            self._forget()
             block = [feed[start : start + self._batch] for feed in feeds]
             have = len(block[0])
             filled = [
@@ -140,6 +151,7 @@ class LiteRTRunner:
 
     def _whole(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
         """A free batch: the interpreter is resized to what it is given."""
+        self._forget()
         try:
             for each, feed in zip(self._input_details, feeds, strict=True):
                 self._interpreter.resize_tensor_input(each["index"], feed.shape)
@@ -151,6 +163,13 @@ class LiteRTRunner:
             if len(result) != len(feeds[0]):
                 raise _not_per_sample(self._path, each.name, result.shape)
         return results
+
+    def _forget(self) -> None:
+        """Makes the next call the first one. Resources outlive even a reset: a new interpreter."""
+        if self._state == "resources":
+            self._interpreter = self._opened()
+        elif self._state:
+            self._interpreter.reset_all_variables()
 
     def _invoke(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
         try:

@@ -46,6 +46,23 @@ def unpack(path: Path) -> Any:
         raise damaged(path, f"its flatbuffer can't be read: {error}") from error
 
 
+def state_of(path: Path) -> str:
+    """What a model that opens keeps from one call to the next: ``tensors``, ``resources`` or "".
+
+    ``tensors``: variable tensors, of recurrent operators. ``resources``: variables of their own.
+    Weights are not read.
+    """
+    schema = import_schema()
+    model = schema.Model.GetRootAs(path.read_bytes(), 0)
+    codes = (model.OperatorCodes(at) for at in range(model.OperatorCodesLength()))
+    if schema.BuiltinOperator.VAR_HANDLE in {each.BuiltinCode() for each in codes}:
+        return "resources"
+    graphs = (model.Subgraphs(at) for at in range(model.SubgraphsLength()))
+    variable = (each.Tensors(at).IsVariable() for each in graphs
+                for at in range(each.TensorsLength()))  # fmt: skip
+    return "tensors" if any(variable) else ""
+
+
 def pack(model: Any) -> bytes:
     """The bytes of a ModelT."""
     import flatbuffers

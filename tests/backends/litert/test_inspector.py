@@ -11,6 +11,7 @@ from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.reader import READER
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.core.description import OperatorInfo
+from pytest_edgegate.testing.contract import surroundings
 
 Case = tuple[tuple[int, ...], str, dict[str, Any], str, int]
 LAYERS: dict[str, Case] = {
@@ -123,7 +124,7 @@ def test_dense_weights_have_one_scale_on_coral_and_one_a_channel_on_the_host(
 def test_a_tflite_file_stands_where_its_tensors_say(
     files: dict[str, Path], kind: str, dtype: str
 ) -> None:
-    recognised = READER.recognise(files[kind])
+    recognised = READER.recognise(files[kind], surroundings())
     assert recognised is not None
     assert recognised.node == ("litert", dtype)
 

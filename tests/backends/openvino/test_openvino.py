@@ -85,7 +85,8 @@ def test_several_ends_keep_their_order_and_names(
         helper.make_node("Sub", ["a", "b"], ["difference"]),
     ]
     ends = {"b": ["n", 3], "a": ["n", 3]}
-    path = write(tmp_path / "ends.onnx", nodes, {}, ends, outs)
+    outs = {"total": ["n", 3], "difference": ["n", 3]}
+    path = kit.write(tmp_path / "ends.onnx", nodes, {}, ends, outs)
     produced = make(path)
     b, a = np.ones((2, 3), np.float32), np.full((2, 3), 5, np.float32)
     with RUNTIME.open(produced.main) as runner:

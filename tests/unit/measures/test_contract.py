@@ -288,3 +288,8 @@ def test_outputs_that_changed_places() -> None:
     assert told.value == 1
     assert "changed places" in told.cause
     assert "export the outputs in the order" in told.remedy
+
+
+def test_an_integer_file_that_its_runtime_runs_in_float() -> None:
+    float_conv = replace(RUN, kind="Convolution", runs_in_float=True)
+    assert "list another runtime first" in judged(model(), run=(float_conv,)).remedy

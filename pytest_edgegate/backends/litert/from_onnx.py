@@ -1,0 +1,175 @@
+"""ONNX files to .tflite, by onnx2tf: a program in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.litert.batch import fix_batch
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.onnx_ends import prepared, restored
+from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
+from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import ExternalProgram, Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import Step
+from pytest_edgegate.core.target import Target
+
+PROGRAM = ExternalProgram(
+    "onnx2tf",
+    "making a .tflite file of an .onnx file",
+    """give it an environment of its own, of Python 3.12 or later:
+
+python3.12 -m venv ~/.onnx2tf && ~/.onnx2tf/bin/pip install onnx2tf
+
+and name it in the ini file: edge_onnx2tf = ~/.onnx2tf/bin/onnx2tf""",
+)
+TIME_LIMIT = 600
+"""Seconds for one conversion: a MobileNet takes a few, a program that hangs has to end."""
+
+
+class OnnxToLiteRT:
+    """Float export with a static batch of 1, images with their channels last."""
+
+    version = 1
+    packages = ("onnx", "ai-edge-litert", "flatbuffers")
+    programs = (PROGRAM,)
+    moves = (Move(("onnx", "float32"), None, ("litert", "float32")),)
+
+    def __init__(self, time_limit: float = TIME_LIMIT) -> None:
+        self._time_limit = time_limit
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        program = data.program(PROGRAM.name)
+        source = prepared(model)
+        main = out / f"{model.name}.tflite"
+        with tempfile.TemporaryDirectory(prefix="edgegate-onnx2tf-") as folder:
+            # It writes over the file that it is given: this one is a copy, never the user's
+            given = Path(folder) / "model.onnx"
+            given.write_bytes(source.content)
+            printed = self._run(program, given, source.kept, model)
+            made = given.with_name("made") / "model_float32.tflite"
+            if not made.is_file():
+                raise _failed(model, printed)
+            finished = unpack(made)
+        fix_batch(finished, main)
+        restored(finished, source, model.name)
+        main.write_bytes(pack(finished))
+        _refuse_custom(model, main, source.nodes)
+        inputs = tuple(CHANNELS_LAST if each.image else None for each in source.inputs)
+        return Produced(main, (main,), (), Layout(inputs, (None,) * len(source.outputs)))
+
+    def _run(self, program: Path, given: Path, kept: Sequence[str], model: SourceModel) -> str:
+        """What the program has printed. Raises CompressionError, UnsupportedError."""
+        command = [str(program), "-i", str(given), "-o", str(given.with_name("made")), "-n"]
+        if kept:
+            command += ["-kat", *kept]
+        with (given.with_name("printed.txt")).open("w+b") as printed:
+            started = subprocess.Popen(
+                command, cwd=given.parent, env=_environment(program, given.parent),
+                stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+            try:
+                code = started.wait(self._time_limit)
+            except subprocess.TimeoutExpired as error:
+                raise CompressionError(
+                    f"onnx2tf did not finish {model.name} in {self._time_limit:g} seconds",
+                    "convert the file by hand to see where it hangs, and gate the .tflite file",
+                ) from error
+            finally:
+                _end_group(started)
+            printed.seek(0)
+            text = printed.read().decode("utf-8", "replace")
+        if code:
+            raise _failed(model, text)
+        return text
+
+
+def _environment(program: Path, folder: Path) -> dict[str, str]:
+    """Nothing of this Python, and a home that is thrown away; its own tools are found first."""
+    own = dict.fromkeys(str(each.parent) for each in (program, program.resolve()))
+    kept = {key: os.environ[key] for key in ("LANG", "LC_ALL", "SYSTEMROOT") if key in os.environ}
+    return {
+        **kept,
+        "PATH": os.pathsep.join([*own, os.environ.get("PATH", os.defpath)]),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "PYTHONNOUSERSITE": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+
+
+def _end_group(started: subprocess.Popen[bytes]) -> None:
+    """Ends the program and all that it has started: it runs onnxsim and others."""
+    try:
+        os.killpg(started.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # all of it has ended by itself
+    started.wait()
+
+
+def _failed(model: SourceModel, printed: str) -> EdgeGateError:
+    """The printed text goes along as the cause: it is what --tb=long shows."""
+    lines = [line.strip() for line in re.split(r"[\r\n]+", _plain(printed)) if line.strip()]
+    said = next(
+        (line for line in reversed(lines) if re.search(r"error|unsupported|not support", line, re.I)),
+        lines[-1] if lines else "(it printed nothing)",
+    )
+    named = re.search(r"op(?:_type)?=(\w+)", said)
+    node = re.search(r"(?:node|node_name|name)=([\w/.:-]+)", said)
+    cause = RuntimeError(f"onnx2tf printed:\n{printed[-20_000:]}")
+    if named is not None and re.search(r"unsupported|not support|no .*builder", said, re.I):
+        error: EdgeGateError = UnsupportedError(
+            f"{model.name} has the operator {named[1]}{f' ({node[1]})' if node else ''}, which "
+            f"onnx2tf can't convert: {said[:300]}",
+            "export the model with other operators, or convert it by hand and gate the .tflite "
+            "file",
+        )
+    else:
+        error = CompressionError(
+            f"onnx2tf failed on {model.name}: {said[:300]}",
+            "all that it printed is at --tb=long",
+        )
+    error.__cause__ = cause
+    return error
+
+
+def _plain(text: str) -> str:
+    """Without the colours of a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def _refuse_custom(model: SourceModel, path: Path, nodes: Mapping[str, str]) -> None:
+    """What has no TFLite operator is written as a custom one (ONNX_DET), which nothing runs."""
+    described: Any = INSPECTOR.describe(path)
+    found = dict.fromkeys(
+        each.kind.removeprefix("CUSTOM:").removeprefix("ONNX_")
+        for each in described.operators
+        if each.kind.startswith("CUSTOM:")
+    )
+    if found:
+        names = ", ".join(nodes.get(each, each) for each in found)
+        raise UnsupportedError(
+            f"{model.name} has operators that LiteRT does not: {names}",
+            "export the model without them: with other layers, or cut off and done by your own "
+            "code after it",
+        )
+
+
+TRANSFORM = OnnxToLiteRT()

@@ -1,0 +1,221 @@
+"""Float .tflite files to int8 and float16, by ai-edge-quantizer. TensorFlow is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pytest_edgegate.backends.litert.batch import fix_batch
+from pytest_edgegate.backends.litert.ends import (
+    ensure_signature,
+    integer_ends_become,
+    make_names_unique,
+)
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    CompressionError,
+    EdgeGateError,
+    UnsupportedError,
+)
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import PTQ, Cast, Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.splits import Array
+
+_SOURCE = ("litert", "float32")
+
+
+class LiteRTQuantizer:
+    """Full-integer PTQ with a static batch of 1, and float16 weights.
+
+    What ai-edge-quantizer has no int8 form of stays float in the file, for the gate to name.
+    """
+
+    version = 1
+    packages = ("ai-edge-quantizer", "ai-edge-litert", "flatbuffers", "ml_dtypes", "numpy")
+    programs = ()
+    moves = (
+        Move(_SOURCE, PTQ, ("litert", "int8")),
+        Move(_SOURCE, Cast, ("litert", "float16")),
+    )
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        if isinstance(step, PTQ) and step.method != "minmax":
+            return (
+                f"ai-edge-quantizer calibrates by minmax here, not by {step.method!r}",
+                f"write PTQ({step.samples})",
+            )
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {"io": target.default_io, "per_channel_dense": target.per_channel_dense}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        path = _path_of(model)
+        described = INSPECTOR.describe(path)
+        _refuse_what_is_not_float(path, described)
+        source = _Source.of(path)
+        recipe = _Recipe(step, target)
+        samples = (
+            data.calibration(step.samples, described.inputs) if isinstance(step, PTQ) else None
+        )
+        with held_native_output():
+            quantizer = _quantizer()
+            try:
+                content = _quantised(quantizer, source, recipe, samples)
+            except EdgeGateError:
+                raise
+            except Exception as error:  # the quantizer raises many kinds of its own
+                raise _failed(path, described, error) from error
+        main = out / f"{model.name}.tflite"
+        main.write_bytes(content)
+        if isinstance(step, PTQ):
+            finished = unpack(main)
+            integer_ends_become(finished, target.default_io)
+            main.write_bytes(pack(finished))
+        return Produced(main, (main,))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A float file as the quantizer takes it: of fixed shapes, signed, its tensors told apart."""
+
+    content: bytes
+    signature: str
+    inputs: tuple[str, ...]
+    """The names that the signature gives the inputs, in the file's order."""
+
+    @classmethod
+    def of(cls, path: Path) -> _Source:
+        """Raises UnsupportedError for what can't be made so."""
+        model = unpack(path)
+        if len({each.subgraphIndex for each in model.signatureDefs or []}) > 1:
+            raise UnsupportedError(
+                f"{path.name} has several signatures, and samples are for one",
+                "convert the model again with the one function that the board runs",
+            )
+        fix_batch(model, path)
+        make_names_unique(model)
+        signature, inputs = ensure_signature(model)
+        return cls(pack(model), signature, inputs)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What the quantizer is told to do."""
+
+    step: Step | None
+    target: Target
+
+    def rules(self) -> Any:
+        """A RecipeManager of ai-edge-quantizer; a later rule for an operator goes first."""
+        from ai_edge_quantizer import qtyping, recipe_manager
+        from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+        rules = recipe_manager.RecipeManager()
+        every, dense = qtyping.TFLOperationName.ALL_SUPPORTED, qtyping.TFLOperationName
+        if not isinstance(self.step, PTQ):
+            rules.add_weight_only_config(".*", every, 16, algorithm_key=AlgorithmName.FLOAT_CASTING)
+            return rules
+        whole, each = qtyping.QuantGranularity.TENSORWISE, qtyping.QuantGranularity.CHANNELWISE
+        rules.add_static_config(".*", every, 8, 8, each if self.step.per_channel else whole)
+        if not self.target.per_channel_dense:
+            rules.add_static_config(".*", dense.FULLY_CONNECTED, 8, 8, whole)
+        return rules
+
+
+def _quantised(
+    quantizer: Any, source: _Source, recipe: _Recipe, samples: Iterable[tuple[Array, ...]] | None
+) -> bytes:
+    rules = recipe.rules()
+    work = quantizer.Quantizer(source.content, rules.get_quantization_recipe())
+    ranges = None if samples is None else _ranges(source, rules, samples)
+    made = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    return bytes(made.quantized_model)
+
+
+def _ranges(source: _Source, rules: Any, samples: Iterable[tuple[Array, ...]]) -> Any:
+    """The least and the greatest value of every tensor over all samples.
+
+    Quantizer.calibrate would give a moving average of the two, in which late samples count most and
+    the extremes do not count in full. One call a sample: the calibrator goes over what it gets
+    twice, keeps it all, and resets recurrent state only at its end.
+    """
+    from ai_edge_quantizer import calibrator
+    from ai_edge_quantizer.utils.qsv_utils import min_max_update
+
+    work = calibrator.Calibrator(source.content, num_threads=1, qsv_update_func=min_max_update)
+    for sample in samples:
+        feed = dict(zip(source.inputs, sample, strict=True))
+        work.calibrate({source.signature: [feed]}, rules)
+    return work.get_model_qsvs()
+
+
+def _quantizer() -> ModuleType:
+    try:
+        from ai_edge_quantizer import quantizer
+    except ImportError as error:
+        raise BackendUnavailableError(
+            "ai-edge-quantizer", "quantising a .tflite file", "litert"
+        ) from error
+    module: ModuleType = quantizer
+    return module
+
+
+def _path_of(model: SourceModel) -> Path:
+    if model.path is None:
+        raise UnsupportedError(
+            f"{model.name} is no file, and a .tflite file is what is quantised",
+            "save it as a .tflite file and give its path",
+        )
+    return model.path
+
+
+def _refuse_what_is_not_float(path: Path, described: ModelDescription) -> None:
+    """A file that is quantised in part, or has float16 weights: its numbers are rounded already."""
+    offenders = [
+        each.name
+        for each in described.operators
+        if any(
+            tensor is not None and (tensor.scales or tensor.dtype == "float16")
+            for tensor in (*each.inputs, *each.outputs)
+        )
+    ]
+    if offenders:
+        more = f" and {len(offenders) - 3} more" if len(offenders) > 3 else ""
+        raise UnsupportedError(
+            f"{path.name} is quantised in part: {', '.join(offenders[:3])}{more}",
+            "give the float file that it was made from",
+        )
+
+
+def _failed(path: Path, described: ModelDescription, error: Exception) -> CompressionError:
+    """Names the operator whose tensor, or kind, the quantizer's message speaks of."""
+    text = " ".join(str(error).split()) or "(no message)"
+    named = next(
+        (
+            each.name
+            for each in described.operators
+            if each.kind in text or any(one.name and one.name in text for one in each.outputs)
+        ),
+        "",
+    )
+    return CompressionError(
+        f"ai-edge-quantizer failed on {path.name}{named and f' at {named}'}: "
+        f"{type(error).__name__}: {text[:300]}",
+        "write that layer with other operators, or gate a float artifact; the quantizer's own "
+        "traceback is at --tb=long",
+    )
+
+
+TRANSFORM = LiteRTQuantizer()
