@@ -18,16 +18,17 @@ WATCH = """
 import sys
 
 def pytest_sessionfinish(session):
-    loaded = [name for name in ("tensorflow", "keras", "tf_keras", "torch") if name in sys.modules]
+    frameworks = ("tensorflow", "keras", "tf_keras", "torch", "onnx", "onnxruntime")
+    loaded = [name for name in frameworks if name in sys.modules]
     print("loaded frameworks:", loaded)
 """
 
 
-def run(project: Path, *arguments: str) -> Outcome:
+def run(project: Path, *arguments: str, target: str = "coral") -> Outcome:
     report = "--edge-report-json=report.json"
     watched = ("-p", "watch", "-s", "-p", "no:xdist", report)
     return Example({"watch.py": WATCH}).run_pytest(
-        project, "--edge-target=coral", *watched, *arguments, env={"PYTHONPATH": str(project)}
+        project, f"--edge-target={target}", *watched, *arguments, env={"PYTHONPATH": str(project)}
     )
 
 
@@ -56,6 +57,7 @@ def test_a_cold_run_is_green_and_builds(cold: tuple[Outcome, list[dict[str, Any]
     outcome, found = cold
     assert outcome.status == 0, outcome.output
     assert "loaded frameworks: ['tensorflow', 'keras'" in outcome.output
+    assert "'torch'" in outcome.output
     assert {each["outcome"] for each in found} == {"pass"}
     assert any(not each["artifact"]["cached"] for each in found)
 
@@ -75,6 +77,22 @@ def test_a_warm_run_builds_nothing_and_loads_no_framework(
     assert all(each["artifact"]["cached"] for each in compressed)
     figures = [(each["budget"], each["measured"]["value"]) for each in again]
     assert figures == [(each["budget"], each["measured"]["value"]) for each in cold[1]]
+
+
+def test_a_torch_model_is_green_on_both_of_its_targets(
+    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+) -> None:
+    on_coral = [each for each in cold[1] if "torch_model" in each["test"]]
+    assert {each["artifact"]["format"] for each in on_coral} == {"litert"}
+    outcome = run(project, "torch_model", target="onnx-cpu")
+    assert outcome.status == 0, outcome.output
+    found = verdicts(outcome)
+    assert {each["artifact"]["format"] for each in found} == {"onnx"}
+    assert {each["outcome"] for each in found} == {"pass"}
+    assert "QLinearConv" in outcome.output
+    warm = run(project, "torch_model", target="onnx-cpu")
+    assert warm.status == 0, warm.output
+    assert "loaded frameworks: ['onnx', 'onnxruntime']" in warm.output
 
 
 def test_the_red_side_is_red_for_its_reasons(

@@ -1,0 +1,296 @@
+"""Gates over real models of every framework: what a user meets between the formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+import torch
+from onnx import helper
+
+from pytest_edgegate import PTQ, EdgeData
+from pytest_edgegate.backends.onnx.runtime import OnnxRuntime
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.errors import (
+    ConfigurationError,
+    EdgeGateError,
+    InferenceError,
+    UnsupportedError,
+)
+from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.measures.metrics import Metric
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.settings.options import Settings
+
+Array = npt.NDArray[Any]
+
+
+class TwoHeads(torch.nn.Module):
+    """(n, 2, 6, 6) to two rows of three scores that share a shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.body = torch.nn.Conv2d(2, 8, 3)
+        self.boxes = torch.nn.Linear(8, 3)
+        self.scores = torch.nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        body = torch.relu(self.body(x)).mean((2, 3))
+        return {"boxes": self.boxes(body), "scores": self.scores(body)}
+
+
+@pytest.fixture(scope="module")
+def x() -> Array:
+    return np.random.default_rng(0).normal(size=(350, 2, 6, 6)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model() -> TwoHeads:
+    return TwoHeads().eval()
+
+
+@pytest.fixture(scope="module")
+def subject(model: TwoHeads, x: Array) -> Subject:
+    with torch.no_grad():
+        answers = model(torch.from_numpy(x))["scores"].argmax(1).numpy()
+    data = EdgeData(calibration=x[:50], evaluation=(x[50:], answers[50:]))
+    return Subject(model, data, Metric("top1", output="scores"))
+
+
+Starter = Callable[..., EdgeSession]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Starter:
+    folder = tmp_path_factory.mktemp("run")
+
+    def session(registry: Registry | None = None) -> EdgeSession:
+        settings = Settings(
+            targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
+            report_json=None, model=None, data=None, budgets=(), reference_check=False,
+            explain=False, root=folder,
+        )  # fmt: skip
+        return EdgeSession(settings, registry or Registry())
+
+    return session
+
+
+def judged(
+    session: EdgeSession, subject: Subject, path: Path, *budgets: Budget, target: str = "onnx-cpu"
+) -> dict[str, Verdict]:
+    board = session.target(target)
+    verdicts = session.judge(session.adopt(path, board), subject, board, budgets, contract=True)
+    return {each.budget.metric: each for each in verdicts}
+
+
+def contract_of(verdicts: dict[str, Verdict]) -> Measurement:
+    measured = verdicts["contract"].measured
+    assert measured is not None
+    return measured
+
+
+DROP, SQNR = Budget("accuracy_drop", 0.02), Budget("sqnr_db", 15)
+
+
+@pytest.mark.parametrize("target", ["coral", "onnx-cpu", "openvino-cpu"])
+def test_two_outputs_of_one_shape_stay_what_they_are(
+    start: Starter, subject: Subject, target: str
+) -> None:
+    session = start()
+    artifact = session.compress(subject, (PTQ(50),), session.target(target))
+    found = session.judge(artifact, subject, session.target(target), (DROP, SQNR), contract=True)
+    assert [each.reason for each in found if each.red] == []
+
+
+@pytest.fixture(scope="module")
+def export(start: Starter, subject: Subject) -> Path:
+    session = start()
+    return session.compress(subject, (), session.target("onnx-cpu")).path
+
+
+def renamed(export: Path, folder: Path, names: dict[str, str], *, turned: bool = False) -> Path:
+    """The export with its outputs under other names, or in the other order."""
+    made = onnx.load(export)
+    for node in made.graph.node:
+        for at, name in enumerate(node.output):
+            node.output[at] = names.get(name, name)
+        for at, name in enumerate(node.input):
+            node.input[at] = names.get(name, name)
+    for each in made.graph.output:
+        each.name = names.get(each.name, each.name)
+    if turned:
+        ends = [type(each).FromString(each.SerializeToString()) for each in made.graph.output]
+        del made.graph.output[:]
+        made.graph.output.extend(reversed(ends))
+    path = folder / "renamed.onnx"
+    onnx.save(made, path)
+    return path
+
+
+def test_swapped_names_are_red(
+    start: Starter, subject: Subject, export: Path, tmp_path: Path
+) -> None:
+    path = renamed(export, tmp_path, {"boxes": "scores", "scores": "boxes"})
+    found = judged(start(), subject, path)
+    assert found["contract"].red
+    told = contract_of(found)
+    assert told.details == (
+        "output scores: holds what the model under test calls boxes",
+        "output boxes: holds what the model under test calls scores",
+    )
+    assert "changed places" in told.cause
+
+
+def test_the_same_names_in_another_order_are_the_same_outputs(
+    start: Starter, subject: Subject, export: Path, tmp_path: Path
+) -> None:
+    path = renamed(export, tmp_path, {}, turned=True)
+    found = judged(start(), subject, path, DROP, SQNR)
+    assert [each.reason for each in found.values() if each.red] == []
+
+
+def test_other_names_in_another_order_are_red(
+    start: Starter, subject: Subject, export: Path, tmp_path: Path
+) -> None:
+    path = renamed(export, tmp_path, {"boxes": "a", "scores": "b"}, turned=True)
+    unnamed = replace(subject, metric=Metric("top1", output=1))
+    assert "holds what the model" in "".join(contract_of(judged(start(), unnamed, path)).details)
+
+
+@pytest.mark.parametrize("form", ["one-hot", "column"])
+def test_labels_in_other_forms(start: Starter, subject: Subject, form: str) -> None:
+    x, y = subject.data.evaluation  # type: ignore[attr-defined]
+    labels = np.eye(3, dtype=np.float32)[y] if form == "one-hot" else y[:, None]
+    given = replace(subject, data=EdgeData(evaluation=(x, labels)))
+    session = start()
+    board = session.target("onnx-cpu")
+    artifact = session.compress(given, (), board)
+    [verdict] = session.judge(artifact, given, board, (Budget("accuracy_min", 0.9),))
+    assert not verdict.red
+
+
+def test_a_silent_fall_back_is_red(start: Starter, subject: Subject, export: Path) -> None:
+    """Azure's provider comes with the CPU package and runs none of these operators."""
+    registry = Registry()
+    azure = OnnxRuntime("ORT_ENABLE_ALL", "AzureExecutionProvider")
+    registry.add("runtime", "azure", azure)
+    host: Target = registry.get("target", "onnx-cpu")
+    registry.add("target", "cloud", replace(host, name="cloud", runtimes={"onnx": ("azure",)}))
+    found = judged(start(registry), subject, export, target="cloud")
+    assert found["contract"].red
+    assert "fell back to CPUExecutionProvider" in contract_of(found).details[0]
+
+
+def test_an_accelerator_that_is_not_there_is_an_error_with_what_to_install(
+    start: Starter, subject: Subject, export: Path
+) -> None:
+    registry = Registry()
+    host: Target = registry.get("target", "onnx-cpu")
+    runtimes = {"onnx": ("onnxruntime-cuda",)}
+    registry.add("target", "gpu", replace(host, name="gpu", runtimes=runtimes))
+    with pytest.raises(Exception, match="onnxruntime-gpu"):
+        judged(start(registry), subject, export, target="gpu")
+
+
+def test_a_dynamic_shape_is_red_where_shapes_are_static(
+    start: Starter, subject: Subject, export: Path
+) -> None:
+    registry = Registry()
+    host: Target = registry.get("target", "onnx-cpu")
+    registry.add("target", "fixed", replace(host, name="fixed", static_shape=True))
+    found = judged(start(registry), subject, export, target="fixed")
+    assert "dynamic shape (-1, 2, 6, 6) on a target with static shapes" in "".join(
+        contract_of(found).details
+    )
+
+
+def test_a_file_with_its_channels_last_is_fed_as_it_wants(
+    start: Starter, subject: Subject, x: Array, tmp_path: Path
+) -> None:
+    """A .tflite file of another pipeline says nothing of its axes; the data is channels first."""
+    narrow = x[:, :, :, :5]
+    model = TwoHeads().eval()
+    with torch.no_grad():
+        answers = model(torch.from_numpy(narrow))["scores"].argmax(1).numpy()
+    given = Subject(
+        model, EdgeData(calibration=narrow[:50], evaluation=(narrow[50:], answers[50:])),
+        Metric("top1", output=1),
+    )  # fmt: skip
+    session = start()
+    made = session.compress(given, (PTQ(50),), session.target("coral"))
+    path = tmp_path / "theirs.tflite"
+    path.write_bytes(made.path.read_bytes())
+    found = judged(session, given, path, DROP, SQNR, target="coral")
+    assert [each.reason for each in found.values() if each.red] == []
+
+
+def test_a_missing_converter_is_told_before_anything_is_made(
+    start: Starter, subject: Subject, export: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    session = start()
+    given = replace(subject, model=export)
+    with pytest.raises(ConfigurationError) as raised:
+        session.compress(given, (PTQ(50),), session.target("coral"))
+    assert "onnx2tf" in raised.value.message
+    assert "python3.12 -m venv" in raised.value.remedy
+    assert "pip install" in raised.value.remedy
+
+
+OPSETS = {3: "older than", 99: "the newest that is known here"}
+
+
+@pytest.mark.parametrize("version", OPSETS)
+def test_an_opset_that_nothing_here_reads(
+    start: Starter, subject: Subject, export: Path, tmp_path: Path, version: int
+) -> None:
+    made = onnx.load(export)
+    made.opset_import[0].version = version
+    path = tmp_path / "opset.onnx"
+    path.write_bytes(made.SerializeToString())
+    given = replace(subject, model=path)
+    session = start()
+    with pytest.raises(InferenceError, match=OPSETS[version]) as raised:
+        session.compress(given, (PTQ(50),), session.target("onnx-cpu"))
+    assert "export it" in raised.value.remedy
+
+
+def test_an_operator_that_no_format_has(start: Starter, subject: Subject, tmp_path: Path) -> None:
+    info = helper.make_tensor_value_info
+    ends = [info(name, onnx.TensorProto.FLOAT, ["n", 2]) for name in ("x", "y")]
+    node = helper.make_node("Mystery", ["x"], ["y"], name="layer7", domain="my.company")
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:])
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("my.company", 1)]
+    path = tmp_path / "mystery.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets).SerializeToString())
+    rows = np.zeros((20, 2), np.float32)
+    given = Subject(path, EdgeData(calibration=rows, evaluation=(rows, np.zeros(20, int))))
+    session = start()
+    for target in ("onnx-cpu", "openvino-cpu"):
+        with pytest.raises(EdgeGateError) as raised:
+            session.compress(given, (PTQ(5),), session.target(target))
+        assert "Mystery" in raised.value.message
+
+
+def test_every_message_of_a_refused_torch_file(
+    start: Starter, subject: Subject, model: TwoHeads, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(model.state_dict(), path)
+    given = replace(subject, model=path)
+    session = start()
+    with pytest.raises(UnsupportedError) as raised:
+        session.compress(given, (PTQ(5),), session.target("coral"))
+    assert "weights.pt" in raised.value.message
+    assert "torch.export.save" in raised.value.remedy
