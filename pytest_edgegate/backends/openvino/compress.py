@@ -9,6 +9,7 @@ from typing import Any
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.from_onnx import save
 from pytest_edgegate.backends.openvino.runtime import RUNTIME, import_openvino
+from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError, EdgeGateError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -64,10 +65,7 @@ def _quantised(path: Path, read: Any, step: PTQ, data: TransformData) -> Any:
     with RUNTIME.open(path) as runner:
         inputs = runner.inputs
     samples = list(data.calibration(step.samples, inputs))
-    try:
-        import nncf
-    except ImportError as error:
-        raise BackendUnavailableError("nncf", "int8 for OpenVINO", "openvino") from error
+    nncf = _import_nncf()
     feeds = [dict(enumerate(sample)) if len(sample) > 1 else sample[0] for sample in samples]
     return nncf.quantize(
         read,
@@ -78,6 +76,16 @@ def _quantised(path: Path, read: Any, step: PTQ, data: TransformData) -> Any:
         fast_bias_correction=False,
         advanced_parameters=_parameters(nncf, step),
     )
+
+
+def _import_nncf() -> Any:
+    """nncf, which decides at its import whether it reports its use."""
+    try:
+        with unreported():
+            import nncf
+    except ImportError as error:
+        raise BackendUnavailableError("nncf", "int8 for OpenVINO", "openvino") from error
+    return nncf
 
 
 def _parameters(nncf: Any, step: PTQ) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.ir import weights_file
 from pytest_edgegate.backends.openvino.runtime import import_openvino
+from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -41,7 +42,8 @@ class OnnxToOpenVino:
         assert model.path is not None  # the format onnx is always a file
         with held_native_output():
             try:
-                converted = openvino.convert_model(str(model.path))
+                with unreported():
+                    converted = openvino.convert_model(str(model.path))
                 return save(converted, out / f"{model.name}.xml")
             except EdgeGateError:
                 raise

@@ -12,6 +12,7 @@ import numpy as np
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.ir import damaged
+from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.core.ports import Runner, SourceModel
@@ -129,7 +130,7 @@ class OpenVinoRunner:
 def import_openvino() -> ModuleType:
     """The openvino module. Raises BackendUnavailableError where it is not installed."""
     try:
-        with held_native_output():
+        with held_native_output(), unreported():
             import openvino
     except ImportError as error:
         raise BackendUnavailableError("openvino", "OpenVINO", "openvino") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import re
 import subprocess
 import sys
@@ -320,3 +321,35 @@ def test_what_it_prints_stays_out_of_the_terminal(
     make(small, PTQ(8))
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+REPORTS = """
+import os, sys
+from pathlib import Path
+sent = []
+import openvino_telemetry.utils.sender as sender
+sender.TelemetrySender.send = lambda *given, **more: sent.append(given)
+from pytest_edgegate.backends.onnx.reader import READER as ONNX
+from pytest_edgegate.backends.openvino.reader import READER
+from pytest_edgegate.backends.openvino.from_onnx import TRANSFORM as CONVERT
+from pytest_edgegate.backends.openvino.compress import TRANSFORM as COMPRESS
+from pytest_edgegate import PTQ, EdgeData
+from pytest_edgegate.testing.contract import CaseData, surroundings
+import numpy as np
+data = CaseData(EdgeData(calibration=np.zeros((4, 2, 6, 6), np.float32)))
+out = Path(sys.argv[2])
+made = CONVERT.apply(ONNX.recognise(Path(sys.argv[1]), surroundings()), None, None, data, out)
+(out / "int8").mkdir()
+COMPRESS.apply(READER.recognise(made.main, surroundings()), PTQ(4), None, data, out / "int8")
+print(len(sent), "CI" in os.environ, "NNCF_CI" in os.environ)
+"""
+
+
+def test_nothing_is_reported_to_anybody(small: Path, tmp_path: Path) -> None:
+    """In a process of its own: nncf keeps silent where pytest is loaded."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("CI")}
+    ran = subprocess.run(
+        [sys.executable, "-c", REPORTS, str(small), str(tmp_path)],
+        check=True, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert ran.stdout.strip() == "0 False False"
