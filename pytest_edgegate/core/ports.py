@@ -35,6 +35,10 @@ class LoadedModel:
     outputs: tuple[str, ...]
     framework_model: Any = None
     notes: tuple[str, ...] = ()
+    stateful: tuple[str, ...] = ()
+    """The parts that keep something from one call to the next, by name."""
+    reset: Callable[[], None] | None = None
+    """Puts what they keep back to its beginning."""
 
 
 class SourceModel(Protocol):

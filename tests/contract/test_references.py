@@ -474,3 +474,28 @@ def test_the_check_can_be_turned_off(play: Any, conftest: str) -> None:
     ran = play(files, "--edge-target=fake-board", ini="edge_reference_check = false")
     assert ran.status == 0
     assert "not proven better" not in ran.output
+
+
+
+TRUSTING = """
+class Reader:
+    def recognise(self, candidate, around):
+        print("code is allowed:", around.allow_code)
+
+
+class Hooks:
+    def pytest_edgegate_register(self, registry):
+        registry.add("model reader", "a-first", Reader())
+
+
+def pytest_addoption(parser, pluginmanager):
+    pluginmanager.register(Hooks())
+"""
+
+
+@pytest.mark.parametrize("ini", ["", "edge_allow_code = true"])
+def test_only_the_ini_lets_code_in(play: Any, conftest: str, ini: str) -> None:
+    files = {"conftest.py": conftest + TRUSTING, "test_it.py": "def test_it(edge_ptq): ...\n"}
+    ran = play(files, "--edge-target=fake-board", "-s", ini=ini)
+    assert f"code is allowed: {bool(ini)}" in ran.output
+    assert f"code is allowed: {not ini}" not in ran.output

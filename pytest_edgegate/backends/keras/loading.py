@@ -67,7 +67,23 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
         for each in tf.nest.flatten(structure)
     )
     names = getattr(model, "output_names", None) or [each.name for each in model.outputs]
-    return LoadedModel(function, inputs, tuple(map(str, names)), model, notes)
+    stateful = [layer for layer in _layers(model) if getattr(layer, "stateful", False)]
+
+    def reset() -> None:
+        for layer in stateful:
+            (getattr(layer, "reset_state", None) or layer.reset_states)()
+
+    return LoadedModel(
+        function, inputs, tuple(map(str, names)), model, notes,
+        tuple(str(layer.name) for layer in stateful), reset if stateful else None,
+    )  # fmt: skip
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """The layers of a model, those of models inside it too."""
+    for layer in getattr(model, "layers", ()):
+        yield layer
+        yield from _layers(layer)
 
 
 def _input_structure(model: Any) -> Any:

@@ -55,7 +55,7 @@ class KerasRunner:
         self._function = None
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        fixed = self.inputs[0].shape[0]
+        fixed = 1 if self._loaded.reset else self.inputs[0].shape[0]
         if fixed < 0 or fixed == len(batch[0]):
             return self._call(batch)
         parts = [
@@ -72,6 +72,8 @@ class KerasRunner:
             self._tf.constant(np.ascontiguousarray(array), dtype=each.dtype)
             for array, each in zip(batch, self.inputs, strict=True)
         ]
+        if self._loaded.reset:
+            self._loaded.reset()
         try:
             with held_native_output():
                 results: list[Any] = self._function(*tensors)

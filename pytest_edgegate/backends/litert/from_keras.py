@@ -11,6 +11,7 @@ import numpy as np
 
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.state import refuse_state
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -61,6 +62,7 @@ class KerasToLiteRT:
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         loaded = model.load()
+        refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
         main = out / f"{model.name}.tflite"
         with held_native_output() as printed:
             tf = _tensorflow()

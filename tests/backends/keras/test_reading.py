@@ -12,14 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pytest_edgegate import PTQ
+from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.keras.reader import READER
 from pytest_edgegate.backends.keras.runtime import RUNTIME
+from pytest_edgegate.backends.litert.from_keras import TRANSFORM as TO_LITERT
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.onnx.from_keras import TRANSFORM as TO_ONNX
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.ports import SourceModel
-from pytest_edgegate.testing.contract import surroundings
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Array = npt.NDArray[Any]
 
@@ -233,7 +236,23 @@ def test_a_lambda_is_refused_before_it_runs(
     error = refused(lambda: recognised(path).load(), UnsupportedError)
     assert not trace.exists()
     assert "Lambda" in error.message
+    assert "edge_allow_code = true" in error.remedy
     assert "edge_model" in error.remedy
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_lambda_that_the_user_trusts_is_loaded(
+    keras: Any, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"trusted{suffix}"
+    with held_native_output():
+        image = keras.Input((3,))
+        keras.Model(image, keras.layers.Lambda(lambda x: x * 2)(image)).save(path)
+    found = READER.recognise(path, surroundings(allow_code=True))
+    assert found is not None
+    with RUNTIME.open(found) as runner:
+        [doubled] = runner.infer((np.ones((2, 3), np.float32),))
+    assert (doubled == 2).all()
 
 
 def test_a_lambda_inside_a_nested_model(keras: Any, tmp_path: Path) -> None:
@@ -362,3 +381,30 @@ def test_an_archive_that_is_no_keras_file_is_left_alone(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "nothing of a model")
     assert READER.recognise(path, surroundings()) is None
     assert READER.recognise(tmp_path, surroundings()) is None
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_a_state_is_the_first_one_for_every_sample(
+    request: pytest.FixtureRequest, family: str
+) -> None:
+    keras = request.getfixturevalue(family)
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    row = keras.Input(batch_shape=(1, 5, 3))
+    inner = layers.LSTM(4, stateful=True, name="memory")(row)
+    model = keras.Model(row, layers.Dense(2)(inner))
+    with RUNTIME.open(recognised(model)) as runner:
+        [same] = runner.infer((np.ones((3, 5, 3), np.float32),))
+        [again] = runner.infer((np.ones((1, 5, 3), np.float32),))
+    np.testing.assert_array_equal(same, np.repeat(again, 3, 0))
+
+
+@pytest.mark.parametrize("transform", [TO_LITERT, TO_ONNX])
+def test_a_state_that_a_file_would_lose_is_refused(
+    keras: Any, coral: Target, tmp_path: Path, transform: Any
+) -> None:
+    row = keras.Input(batch_shape=(1, 5, 3))
+    model = keras.Model(row, keras.layers.GRU(4, stateful=True, name="memory")(row))
+    with pytest.raises(UnsupportedError, match=r"keeps state between calls \(memory\)") as raised:
+        transform.apply(recognised(model), None, coral, CaseData(EdgeData()), tmp_path)
+    assert "stateful=False" in raised.value.remedy

@@ -1,0 +1,16 @@
+"""Models that keep something from one call to the next."""
+
+from __future__ import annotations
+
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.ports import LoadedModel
+
+
+def refuse_state(name: str, loaded: LoadedModel, remedy: str) -> None:
+    """Refuses to convert a model whose state a file would lose. Raises UnsupportedError."""
+    if loaded.stateful:
+        raise UnsupportedError(
+            f"{name} keeps state between calls ({', '.join(loaded.stateful)}), which a converted "
+            "file would lose",
+            remedy,
+        )
