@@ -478,9 +478,12 @@ def test_the_check_can_be_turned_off(play: Any, conftest: str) -> None:
 
 
 TRUSTING = """
+import warnings
+
+
 class Reader:
     def recognise(self, candidate, around):
-        print("code is allowed:", around.allow_code)
+        warnings.warn(f"code is allowed: {around.allow_code}", stacklevel=1)
 
 
 class Hooks:
@@ -496,6 +499,6 @@ def pytest_addoption(parser, pluginmanager):
 @pytest.mark.parametrize("ini", ["", "edge_allow_code = true"])
 def test_only_the_ini_lets_code_in(play: Any, conftest: str, ini: str) -> None:
     files = {"conftest.py": conftest + TRUSTING, "test_it.py": "def test_it(edge_ptq): ...\n"}
-    ran = play(files, "--edge-target=fake-board", "-s", ini=ini)
+    ran = play(files, "--edge-target=fake-board", ini=ini)
     assert f"code is allowed: {bool(ini)}" in ran.output
     assert f"code is allowed: {not ini}" not in ran.output
