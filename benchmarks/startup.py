@@ -17,14 +17,16 @@ import time
 
 RUNS = 20
 HEAVY = ("numpy", "scipy", "torch", "tensorflow", "keras", "onnx", "tomllib")
+OTHERS = ("-p", "no:anyio", "-p", "no:jaxtyping")
+"""Plugins that torch and LiteRT's converter bring along; they load numpy and jax."""
 PROBE = (
-    "import sys, pytest; pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider']);"
+    f"import sys, pytest; pytest.main(['--collect-only', '-q', *{OTHERS!r}]);"
     f"print([m for m in {HEAVY!r} if m in sys.modules])"
 )
 
 
 def seconds(folder: str, *arguments: str) -> float:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *OTHERS, *arguments]
     # As on a user's machine: compiled modules are kept from one run to the next
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
