@@ -33,8 +33,6 @@ class ItemGate:
     test: str
     budgets: tuple[Budget, ...] = ()
     """The budgets of the markers that hold for this test and target."""
-    marked: bool = False
-    """Whether any budget marker is on the test, whatever its targets."""
     tell: Callable[[Verdict], None] = lambda verdict: None
     requested: dict[str, tuple[Artifact, Subject]] = field(default_factory=dict)
     """By the name of the fixture that gave it."""
@@ -114,7 +112,7 @@ class ItemGate:
         return any(
             each.budget.metric == metric
             and each.artifact is not None
-            and each.artifact.sha256 == artifact.sha256
+            and each.artifact.digest == artifact.digest
             for each in self.verdicts
         )
 

@@ -37,7 +37,6 @@ def gate_of(item: pytest.Item) -> ItemGate:
         session.target(name),
         item.nodeid,
         budgets=markers.budgets_for(name),
-        marked=bool(markers.budgets),
         tell=tell,
     )
     item.stash[GATE_KEY] = gate

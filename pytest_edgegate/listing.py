@@ -21,7 +21,8 @@ def _lines(target: Target) -> list[str]:
         f"inputs and outputs in {io}",
     ]
     for form, runtimes in target.runtimes.items():
-        lines.append(f"  measured in {runtimes[0]}; parity of {form} in {', '.join(runtimes)}")
+        parity = f"parity in {', '.join(runtimes)}" if runtimes[1:] else "no parity: it is alone"
+        lines.append(f"  {form} is measured in {runtimes[0]}; {parity}")
     if target.operators:
         lines.append(f"  operators: {', '.join(sorted(target.operators))}")
     if target.memory_bytes is not None:

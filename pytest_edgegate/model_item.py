@@ -44,7 +44,6 @@ class ModelItem(pytest.Item):
             session.target(self._target),
             self.nodeid,
             budgets=self._settings.budgets or DEFAULT_BUDGETS,
-            marked=True,
             tell=lambda verdict: self.ihook.pytest_edgegate_verdict(item=self, verdict=verdict),
         )
         self.stash[GATE_KEY] = gate

@@ -116,17 +116,25 @@ def _impossible(
         }
     )
     unable = [step for step in recipe if not _search_any(model.node, type(step), transforms)]
-    starts = {move.source[0] for each in transforms.values() for move in each.moves}
+    sources = {move.source for each in transforms.values() for move in each.moves}
+    starts = {each[0] for each in sources if _leads_to(each, recipe, target, transforms)}
     remedy = (
         f"what would work: {', '.join(able)}"
         if able
         else f"give a model in a format that leads to {' or '.join(target.formats)}: "
-        f"{', '.join(sorted(starts))}"
+        f"{', '.join(sorted(starts)) or '(none installed)'}"
     )
     return UnsupportedError(
         f"no installed backend can do {spell(tuple(unable) or recipe)} on the {form} model "
         f"{model.name} ({dtype}) for {target.name}",
         remedy,
+    )
+
+
+def _leads_to(node: Node, recipe: Recipe, target: Target, transforms: Transforms) -> bool:
+    """Whether a model on this node becomes what the target takes, by this recipe or by PTQ."""
+    return any(
+        _search(node, each, target, transforms) is not None for each in (recipe, (), (PTQ(),))
     )
 
 

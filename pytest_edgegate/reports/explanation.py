@@ -19,6 +19,9 @@ _HOW = {
     "parameters": "read off the file",
     "macs": "read off the file",
     "parity": "every evaluation sample in {runtimes}",
+    "export_error": "up to 1,000 evaluation samples, the float export in {runtime} against the "
+    "reference",
+    "sqnr_db": "up to 1,000 evaluation samples in {runtime} against the reference",
     "latency": "not measured here",
 }
 
@@ -43,10 +46,13 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
         how = _HOW.get(budget.metric) or _HOW.get(family) or _NOTHING
         if budget.metric.endswith("_regression"):
             how = _NOTHING
+        if family == "parity" and len(runtimes) < 2:
+            how = "{runtime} alone runs {form}, nothing to compare with: red"
         sign = "<=" if budget.info.direction == "at most" else ">="
         limit = spell_value(budget.metric, budget.limit)
         how = how.format(
-            runtime=runtimes[0] if runtimes else "?", runtimes=" and ".join(runtimes), policy=policy
-        )
+            runtime=runtimes[0] if runtimes else "?", runtimes=" and ".join(runtimes),
+            policy=policy, form=form,
+        )  # fmt: skip
         lines.append(f"{budget.metric} {sign} {limit}: {how}")
     return lines or ["no budgets: the file is opened, run once, and checked against the target"]

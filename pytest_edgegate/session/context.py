@@ -25,7 +25,7 @@ from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Inspector, Runner, Runtime
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset, value_range
-from pytest_edgegate.data.feeding import quantised, real_range
+from pytest_edgegate.data.feeding import bare_name, quantised, real_range
 from pytest_edgegate.data.laid_out import transposed
 from pytest_edgegate.data.splits import Array, ArraySplit
 from pytest_edgegate.measures.accuracy import reference_fault
@@ -145,8 +145,11 @@ class ArtifactContext:
         """The artifact's own; of a file of unknown making, the one that its samples ask for."""
         if self.artifact.provenance or not self._has_evaluation:
             return self.artifact.layout
-        arrays = self._dataset.example().arrays
-        inputs = self.description().inputs
+        example, inputs = self._dataset.example(), self.description().inputs
+        given = dict(zip(example.names or (), example.arrays, strict=False))
+        names = [bare_name(each.name) for each in inputs]
+        known = all(name in given for name in names)
+        arrays = [given[name] for name in names] if known else example.arrays
         if len(arrays) != len(inputs):
             return Layout()
         return Layout(tuple(map(_channels_moved, arrays, inputs)))

@@ -185,6 +185,12 @@ def test_a_format_that_leads_nowhere_is_told_which_ones_do() -> None:
     assert text.endswith("give a model in a format that leads to lite: net")
 
 
+def test_what_leads_elsewhere_is_not_offered() -> None:
+    both = {**ALL, "other": Moves((Move(("page", "float32"), PTQ, ENGINE8),))}
+    text = refusal(Model(("weights", "float32")), (PTQ(),), board(), both)
+    assert text.endswith("that leads to lite: net")
+
+
 def test_no_backend_at_all() -> None:
     assert "no installed backend can do PTQ" in refusal(Model(), (PTQ(),), board(), {})
 

@@ -8,6 +8,7 @@ from pytest_edgegate import targets
 from pytest_edgegate.core.budget import METRICS, Budget
 from pytest_edgegate.core.plan import Leg, Move, Plan
 from pytest_edgegate.core.recipe import PTQ
+from pytest_edgegate.measures.catalogue import MEASURES
 from pytest_edgegate.reports.explanation import explain_budgets, explain_plan
 
 CORAL = targets.__getattr__("coral")
@@ -44,8 +45,11 @@ def test_every_budget_says_how_it_is_measured_or_that_it_is_not(metric: str) -> 
     sign = "<=" if METRICS[metric].direction == "at most" else ">="
     assert line.startswith(f"{metric} {sign} ")
     assert "{" not in line
-    measured = metric in (
-        "accuracy_drop", "accuracy_drop_relative", "accuracy_min", "size", "compression",
-        "parameters", "macs", "parity_agreement", "parity_within_lsb", "parity_lsb", "parity_abs",
-    )  # fmt: skip
+    measured = metric in MEASURES and not metric.startswith("latency")
     assert measured is not ("not measured" in line or "nothing installed" in line)
+
+
+def test_parity_with_nothing_to_compare_with() -> None:
+    openvino = targets.__getattr__("openvino_cpu")
+    [line] = explain_budgets((Budget("parity_agreement", 0.99),), openvino, "openvino", "point")
+    assert line.endswith("openvino alone runs openvino, nothing to compare with: red")
