@@ -16,6 +16,7 @@ from pytest_edgegate import PTQ
 from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK, LiteRTRuntime
 from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
 from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.measures.metrics import TopN
 
 Array = npt.NDArray[Any]
@@ -53,7 +54,8 @@ def test_the_same_as_a_plain_loop(
 ) -> None:
     raw, real = plain_loop(files[kind], samples, resolver)
     with RUNTIMES[resolver].open(files[kind]) as runner:
-        [seen_raw], [seen] = runner.infer_raw((samples,)), runner.infer((samples,))
+        fed = quantised(samples, runner.inputs[0])
+        [seen_raw], [seen] = runner.infer_raw((fed,)), runner.infer((samples,))
     np.testing.assert_array_equal(seen_raw, raw)
     np.testing.assert_array_equal(seen, real)
     assert seen_raw.dtype == raw.dtype
@@ -65,8 +67,8 @@ def test_the_same_as_a_plain_loop(
 def test_integers_are_near_the_float_file(
     files: dict[str, Path], samples: Array, kind: str
 ) -> None:
-    with XNNPACK.open(files["float"]) as exact, XNNPACK.open(files[kind]) as quantised:
-        [before], [after] = exact.infer((samples,)), quantised.infer((samples,))
+    with XNNPACK.open(files["float"]) as exact, XNNPACK.open(files[kind]) as integer:
+        [before], [after] = exact.infer((samples,)), integer.infer((samples,))
     assert np.abs(before - after).max() < 0.05
     assert (before.argmax(axis=1) == after.argmax(axis=1)).mean() > 0.9
 
@@ -82,8 +84,8 @@ def test_what_is_out_of_range_saturates(
         limits = np.iinfo(tensor.dtype)
         for far, limit in ((1e6, limits.max), (-1e6, limits.min)):
             edge = (limit - tensor.zero_points[0]) * tensor.scales[0]
-            [beyond] = runner.infer_raw((np.full(shape, far, np.float32),))
-            [at_edge] = runner.infer_raw((np.full(shape, edge, np.float32),))
+            [beyond] = runner.infer((np.full(shape, far, np.float32),))
+            [at_edge] = runner.infer((np.full(shape, edge, np.float32),))
             np.testing.assert_array_equal(beyond, at_edge)
 
 
