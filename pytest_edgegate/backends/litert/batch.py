@@ -9,6 +9,7 @@ import numpy as np
 
 from pytest_edgegate.backends.litert.schema import import_schema, pack
 from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array
 
 
@@ -24,8 +25,9 @@ def fix_batch(model: Any, path: Path) -> None:
     for at in main.inputs:
         signature = main.tensors[at].shapeSignature
         if signature is not None and any(size < 0 for size in signature[1:]):
-            raise _refused(path, f"the input {main.tensors[at].name.decode()!r} has the dynamic "
-                           f"shape {tuple(int(size) for size in signature)}")  # fmt: skip
+            name = bare_name(main.tensors[at].name.decode())
+            shape = tuple(int(size) for size in signature)
+            raise _refused(path, f"the input {name!r} has the dynamic shape {shape}")
     if any(_is_free(tensor) for graph in model.subgraphs[1:] for tensor in graph.tensors):
         raise _refused(path, "its loops and branches have dynamic shapes")
     values = _at_one_sample(model, path)

@@ -6,7 +6,7 @@ Every function edits a ModelT of the schema in place.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,27 @@ def make_names_unique(model: Any) -> None:
             number += 1
             name = (tensor.name or b"tensor") + b"_%d" % number
         tensor.name = name
+
+
+def drop_unused_tensors(model: Any) -> None:
+    """Takes out what no operator and no end refers to: a runtime gives it no memory, and the
+    quantizer's calibration asks every tensor for its value."""
+    for number, graph in enumerate(model.subgraphs):
+        signatures = [each for each in model.signatureDefs or [] if each.subgraphIndex == number]
+        entries = [one for each in signatures for one in (*each.inputs, *each.outputs)]
+        uses = [graph.inputs, graph.outputs]
+        for each in graph.operators:
+            uses += [each.inputs, each.outputs, each.intermediates]
+        kept = sorted({int(at) for each in uses if each is not None for at in each if at >= 0}
+                      | {each.tensorIndex for each in entries})  # fmt: skip
+        at_now = {before: now for now, before in enumerate(kept)} | {-1: -1}
+        graph.tensors = [graph.tensors[at] for at in kept]
+        graph.inputs, graph.outputs = _moved(graph.inputs, at_now), _moved(graph.outputs, at_now)
+        for each in graph.operators:
+            each.inputs, each.outputs = _moved(each.inputs, at_now), _moved(each.outputs, at_now)
+            each.intermediates = _moved(each.intermediates, at_now)
+        for each in entries:
+            each.tensorIndex = at_now[each.tensorIndex]
 
 
 def ensure_signature(model: Any) -> tuple[str, tuple[str, ...]]:
@@ -166,6 +187,10 @@ def _mapped(schema: Any, at: int, name: str) -> Any:
 
 def _named(graph: Any, ends: Sequence[int]) -> list[End]:
     return [(int(at), (graph.tensors[at].name or b"").decode("utf-8", "replace")) for at in ends]
+
+
+def _moved(indices: Any, at_now: Mapping[int, int]) -> Any:
+    return None if indices is None else _indices([at_now[int(at)] for at in indices])
 
 
 def _indices(values: Sequence[int]) -> Any:

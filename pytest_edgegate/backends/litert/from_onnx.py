@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -117,36 +118,29 @@ def _environment(program: Path, folder: Path) -> dict[str, str]:
 
 def _end_group(started: subprocess.Popen[bytes]) -> None:
     """Ends the program and all that it has started: it runs onnxsim and others."""
-    try:
+    with contextlib.suppress(ProcessLookupError):  # all of it has ended by itself
         os.killpg(started.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # all of it has ended by itself
     started.wait()
 
 
 def _failed(model: SourceModel, printed: str) -> EdgeGateError:
     """The printed text goes along as the cause: it is what --tb=long shows."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", _plain(printed)) if line.strip()]
-    said = next(
-        (line for line in reversed(lines) if re.search(r"error|unsupported|not support", line, re.I)),
-        lines[-1] if lines else "(it printed nothing)",
-    )
-    named = re.search(r"op(?:_type)?=(\w+)", said)
-    node = re.search(r"(?:node|node_name|name)=([\w/.:-]+)", said)
-    cause = RuntimeError(f"onnx2tf printed:\n{printed[-20_000:]}")
-    if named is not None and re.search(r"unsupported|not support|no .*builder", said, re.I):
+    telling = [line for line in lines if re.search(r"error|unsupported|not support", line, re.I)]
+    said = ((telling or lines)[-1] if lines else "it printed nothing")[:300]
+    operator = re.search(r"\bop=(\w+) node=(\S+)", said)
+    if operator is not None:
         error: EdgeGateError = UnsupportedError(
-            f"{model.name} has the operator {named[1]}{f' ({node[1]})' if node else ''}, which "
-            f"onnx2tf can't convert: {said[:300]}",
-            "export the model with other operators, or convert it by hand and gate the .tflite "
-            "file",
+            f"{model.name} has the operator {operator[1]} ({operator[2]}), which onnx2tf can't "
+            f"convert: {said}",
+            "export the model with other operators there, or convert it by hand and gate the "
+            ".tflite file",
         )
     else:
         error = CompressionError(
-            f"onnx2tf failed on {model.name}: {said[:300]}",
-            "all that it printed is at --tb=long",
+            f"onnx2tf failed on {model.name}: {said}", "all that it printed is at --tb=long"
         )
-    error.__cause__ = cause
+    error.__cause__ = RuntimeError(f"onnx2tf printed:\n{printed[-20_000:]}")
     return error
 
 

@@ -52,12 +52,13 @@ class TorchToLiteRT:
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         loaded = model.load()
-        _refuse_state(model, loaded)
         main = out / f"{model.name}.tflite"
         images = [at for at, each in enumerate(loaded.inputs) if _is_image(each)]
         with held_native_output():
             litert_torch = _litert_torch()
             try:
+                _refuse_state(model, loaded)
+                _refuse_half(model, loaded)
                 main.write_bytes(_converted(litert_torch, loaded, images))
                 main.write_bytes(_with_names(main, loaded))
                 _refuse_what_does_not_run(model, main)
@@ -71,12 +72,24 @@ class TorchToLiteRT:
 
 def _refuse_state(model: SourceModel, loaded: LoadedModel) -> None:
     """A file on a board keeps nothing between samples: what torch would write is lost."""
-    names = written_state(loaded.framework_model)
+    names = written_state(loaded.framework_model) or list(loaded.stateful)
+    if not names and getattr(loaded.function, "stateful", False):
+        names = ["what its graph does not show"]
     if names:
         raise UnsupportedError(
             f"{model.name} writes to {', '.join(names)} in its forward: a .tflite "
             "file keeps nothing from one sample to the next",
             "give that state as an input and return it as an output",
+        )
+
+
+def _refuse_half(model: SourceModel, loaded: LoadedModel) -> None:
+    kinds = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
+    half = sorted(kinds & {"torch.float16", "torch.bfloat16"})
+    if half:
+        raise UnsupportedError(
+            f"{model.name} has {half[0]} weights, and recipes start from float32",
+            "return model.float() from edge_model; Cast('float16') makes the file small again",
         )
 
 
@@ -148,9 +161,7 @@ def _conversion_error(model: SourceModel, loaded: LoadedModel, error: Exception)
             "the converter's own traceback is at --tb=long",
         )
     operator = (missing or illegal).group(1)  # type: ignore[union-attr]
-    line = re.search(r"^(?:.*: )?(\S+\.py):(\d+):", text)
-    where = None if line is None else f'{line[1]}", line {line[2]}'
-    return _unsupported(model, operator, layer_of(loaded.framework_model, operator, where))
+    return _unsupported(model, operator, layer_of(loaded.framework_model, operator))
 
 
 def _unsupported(model: SourceModel, operator: str, layer: str) -> UnsupportedError:

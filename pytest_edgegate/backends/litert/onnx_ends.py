@@ -9,13 +9,19 @@ has one order only; afterwards the ends are put back.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pytest_edgegate.backends.litert.ends import operator_code, put_in_order
+from pytest_edgegate.backends.litert.ends import (
+    drop_unused_tensors,
+    make_names_unique,
+    operator_code,
+    put_in_order,
+)
 from pytest_edgegate.backends.litert.schema import import_schema
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -95,6 +101,18 @@ def restored(model: Any, source: Prepared, name: str) -> None:
             raise _changed(name, f"the output {each.name!r} of shape {each.shape}")
         outputs.append((_unflattened(model, index, each.shape), each.name))
     put_in_order(model, inputs, outputs)
+    drop_unused_tensors(model)
+    _rename(graph, {_INPUT.format(at): each.name for at, each in enumerate(source.inputs)})
+    _rename(graph, {_OUTPUT.format(at): each.name for at, each in enumerate(source.outputs)})
+    make_names_unique(model)
+
+
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    """Helpers of an end have its name inside theirs (``..._perm``)."""
+    for tensor in graph.tensors:
+        for plain, name in names.items():
+            parts = re.split(rf"{plain}(?!\d)", (tensor.name or b"").decode("utf-8", "replace"))
+            tensor.name = name.join(parts).encode()
 
 
 def _fix_batch(proto: Any) -> None:
@@ -134,9 +152,7 @@ def _flat_outputs(onnx: Any, proto: Any, outputs: tuple[OnnxEnd, ...]) -> None:
         node = onnx.helper.make_node("Reshape", [end.name, f"{name}_shape"], [name], name=name)
         proto.graph.node.append(node)
         kind = value.type.tensor_type.elem_type
-        value.CopyFrom(
-            onnx.helper.make_tensor_value_info(name, kind, [1, int(np.prod(end.shape))])
-        )
+        value.CopyFrom(onnx.helper.make_tensor_value_info(name, kind, [1, int(np.prod(end.shape))]))
 
 
 def _unflattened(model: Any, index: int, shape: tuple[int, ...]) -> int:

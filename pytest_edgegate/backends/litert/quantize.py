@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from pytest_edgegate.backends.litert.batch import fix_batch
 from pytest_edgegate.backends.litert.ends import (
+    drop_unused_tensors,
     ensure_signature,
     integer_ends_become,
     make_names_unique,
@@ -105,6 +107,7 @@ class _Source:
                 "convert the model again with the one function that the board runs",
             )
         fix_batch(model, path)
+        drop_unused_tensors(model)
         make_names_unique(model)
         signature, inputs = ensure_signature(model)
         return cls(pack(model), signature, inputs)
@@ -123,14 +126,17 @@ class _Recipe:
         from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
         rules = recipe_manager.RecipeManager()
-        every, dense = qtyping.TFLOperationName.ALL_SUPPORTED, qtyping.TFLOperationName
+        every, dense = (
+            qtyping.TFLOperationName.ALL_SUPPORTED,
+            qtyping.TFLOperationName.FULLY_CONNECTED,
+        )
         if not isinstance(self.step, PTQ):
             rules.add_weight_only_config(".*", every, 16, algorithm_key=AlgorithmName.FLOAT_CASTING)
             return rules
         whole, each = qtyping.QuantGranularity.TENSORWISE, qtyping.QuantGranularity.CHANNELWISE
         rules.add_static_config(".*", every, 8, 8, each if self.step.per_channel else whole)
         if not self.target.per_channel_dense:
-            rules.add_static_config(".*", dense.FULLY_CONNECTED, 8, 8, whole)
+            rules.add_static_config(".*", dense, 8, 8, whole)
         return rules
 
 
@@ -202,17 +208,18 @@ def _refuse_what_is_not_float(path: Path, described: ModelDescription) -> None:
 def _failed(path: Path, described: ModelDescription, error: Exception) -> CompressionError:
     """Names the operator whose tensor, or kind, the quantizer's message speaks of."""
     text = " ".join(str(error).split()) or "(no message)"
-    named = next(
-        (
-            each.name
-            for each in described.operators
-            if each.kind in text or any(one.name and one.name in text for one in each.outputs)
-        ),
-        "",
-    )
+
+    def is_told(name: str) -> bool:
+        return bool(name) and re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", text) is not None
+
+    told = [
+        each.name
+        for each in described.operators
+        if is_told(each.kind) or any(is_told(tensor.name) for tensor in each.outputs)
+    ]
+    named = f" at {told[0]}" if told else ""
     return CompressionError(
-        f"ai-edge-quantizer failed on {path.name}{named and f' at {named}'}: "
-        f"{type(error).__name__}: {text[:300]}",
+        f"ai-edge-quantizer failed on {path.name}{named}: {type(error).__name__}: {text[:300]}",
         "write that layer with other operators, or gate a float artifact; the quantizer's own "
         "traceback is at --tb=long",
     )

@@ -40,7 +40,7 @@ def unpack(path: Path) -> Any:
     if content[4:8] != MAGIC:
         raise damaged(path, "it is empty" if not content else "it is no .tflite file")
     try:
-        return schema.ModelT.InitFromPackedBuf(content, 0)
+        return _with_its_data(schema.ModelT.InitFromPackedBuf(content, 0), content)
     except (struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError,
             OverflowError, MemoryError, UnicodeDecodeError) as error:  # fmt: skip
         raise damaged(path, f"its flatbuffer can't be read: {error}") from error
@@ -63,11 +63,29 @@ def state_of(path: Path) -> str:
     return "tensors" if any(variable) else ""
 
 
+def _with_its_data(model: Any, content: bytes) -> Any:
+    """Large files keep weights behind the flatbuffer, which the generated code does not read."""
+    import numpy as np
+
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
 def pack(model: Any) -> bytes:
     """The bytes of a ModelT."""
     import flatbuffers
 
-    builder = flatbuffers.Builder(1024)
+    class Aligned(flatbuffers.Builder):  # type: ignore[misc]
+        """The schema asks for weights at multiples of 16 bytes; the generated code does not."""
+
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803
+            wanted = 16 if elemSize == 1 else alignment
+            return super().StartVector(elemSize, numElems, wanted)
+
+    builder = Aligned(1024)
     builder.Finish(model.Pack(builder), MAGIC)
     return bytes(builder.Output())
 

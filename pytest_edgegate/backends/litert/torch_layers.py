@@ -23,6 +23,8 @@ def channels_last_module(program: Any, images: list[int]) -> Any:
             return function(*values, **keywords)
 
     class ByLayer(torch.fx.Interpreter):  # type: ignore[misc]
+        layer: Any
+
         def run_node(self, n: Any) -> Any:
             self.layer = layers.get(n.name)
             return super().run_node(n)
@@ -66,21 +68,26 @@ def name_tensors(model: Any) -> None:
     make_names_unique(model)
 
 
-def layer_of(program: Any, operator: str, where: str | None) -> str:
+def layer_of(program: Any, operator: str) -> str:
     """Where an operator of the converter's message stands in the module, or nothing.
 
-    *where* is ``file.py", line 12`` of the stack trace, for operators that torch calls otherwise.
+    For an operator that torch calls otherwise (``mhlo.convolution``) that is a likely place.
     """
-    for graph in (program.graph, program.run_decompositions().graph):
-        names = _layer_names(graph)
-        found = dict.fromkeys(
-            f"{names[node]} ({_stack(node)[-1][1]})"
-            for node in names
-            if str(node.target) == operator
-            or (where is not None and where in (node.meta.get("stack_trace") or ""))
-        )
-        if found:
-            return f" in {' or '.join(list(found)[:3])}"
+    kin = operator.rsplit(".", 1)[-1]
+    graphs = (program.graph, program.run_decompositions().graph)
+    for wanted in (
+        f"^{re.escape(operator)}$",
+        r"\.conv_transpose" if kin == "convolution" else kin,
+    ):
+        for graph in graphs:
+            names = _layer_names(graph)
+            found = dict.fromkeys(
+                f"{name} ({_stack(node)[-1][1]})"
+                for node, name in names.items()
+                if re.search(wanted, str(node.target))
+            )
+            if found:
+                return f" in {' or '.join(list(found)[:3])}"
     return ""
 
 
@@ -102,10 +109,11 @@ def _layer_names(graph: Any) -> dict[Any, str]:
     An operator of that one itself goes by its own name.
     """
     nodes = [each for each in graph.nodes if each.op == "call_function"]
-    shared = [{path for path, _ in _stack(node)} for node in nodes]
+    within = [node for node in nodes if node.meta.get("nn_module_stack")]
+    shared = [{path for path, _ in _stack(node)} for node in within]
     root = max(set.intersection(*shared) if shared else (), key=len, default="")
     return {
-        node: (_stack(node)[-1][0][len(root) :].strip(".") or str(node.name)).replace(".", "/")
+        node: (_stack(node)[-1][0].removeprefix(root).strip(".") or node.name).replace(".", "/")
         for node in nodes
     }
 

@@ -7,11 +7,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, open_model, write
 from pytest_edgegate.backends.onnx.runtime import import_onnxruntime
-from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
+from pytest_edgegate.core.errors import (
+    CompressionError,
+    ConfigurationError,
+    EdgeGateError,
+    UnsupportedError,
+)
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import PTQ, Cast, Step
@@ -21,13 +28,15 @@ METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 """Calibration methods, under ONNX Runtime's names."""
 _PER_CHANNEL_SINCE = 13
 """The opset that brought DequantizeLinear an axis."""
+_LARGEST = 65504
+"""Of float16."""
 
 
 class CompressOnnx:
     """PTQ to QDQ with int8 weights, and Cast to float16 with float inputs and outputs.
 
-    Activations are what the target wants: uint8 where x86 runs the model (ONNX Runtime has no
-    int8 convolution there and would leave it in float), symmetric int8 for TensorRT.
+    Activations are what the target wants: uint8 where x86 runs the model (ONNX Runtime leaves
+    more of a model with int8 activations in float there), symmetric int8 for TensorRT.
     """
 
     version = 1
@@ -74,8 +83,13 @@ def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> 
     described = INSPECTOR.describe(source)
     samples = iter(data.calibration(step.samples, described.inputs))
     names = [each.name for each in described.inputs]
-    first = next(samples)  # data that does not fit is told before any work
     _refuse_old(source, step)
+    first = next(samples, None)  # data that does not fit is told before any work
+    if first is None:
+        raise ConfigurationError(
+            "edge_data has no calibration samples, and int8 takes its ranges from them",
+            "return EdgeData(calibration=x_train[:200], ...)",
+        )
     with tempfile.TemporaryDirectory() as folder, held_native_output():
         from onnxruntime.quantization import (
             CalibrationDataReader,
@@ -94,8 +108,11 @@ def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> 
                 sample = next(self._left, None)
                 return None if sample is None else dict(zip(names, sample, strict=True))
 
-        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        whole, prepared, quantised = (
+            Path(folder) / f"{name}.onnx" for name in ("whole", "prepared", "int8")
+        )
+        whole.write_bytes(open_model(source).SerializeToString())  # no weights beside it any more
+        quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
         symmetric = target.activations == "int8"
         quantize_static(
             str(prepared),
@@ -112,14 +129,34 @@ def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> 
 
 
 def _float16(source: Path) -> Any:
+    _refuse_large(source)
     with held_native_output():
         from onnxruntime.transformers.float16 import convert_float_to_float16
         from onnxruntime.transformers.onnx_model import OnnxModel
 
-        # The casts at the ends are put last, wherever they belong
         made = OnnxModel(convert_float_to_float16(open_model(source), keep_io_types=True))
-        made.topological_sort()
+        made.topological_sort()  # the casts at the ends are put last, wherever they belong
         return made.model
+
+
+def _refuse_large(source: Path) -> None:
+    """The tool makes the largest float16 of a weight that is beyond it, and says nothing.
+
+    Bounds and masks beside the weights may be cut so: -65504 masks as well as -3e38.
+    """
+    onnx = import_onnx()
+    operators = INSPECTOR.describe(source).operators
+    weights = {each.inputs[each.weights_at] for each in operators if each.weights_at is not None}
+    names = {each.name for each in weights if each is not None}
+    for tensor in open_model(source).graph.initializer:
+        if tensor.name in names:
+            largest = float(np.abs(onnx.numpy_helper.to_array(tensor)).max(initial=0))
+            if not largest <= _LARGEST:
+                raise CompressionError(
+                    f"the weights {tensor.name} of {source.name} reach {largest:g}, and the "
+                    f"largest float16 is {_LARGEST}",
+                    "keep the model in float32, or scale that layer down in training",
+                )
 
 
 def _after(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.onnx.canonical import make_canonical
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
+from pytest_edgegate.backends.state import refuse_state
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -41,12 +44,15 @@ class KerasToOnnx:
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         loaded = model.load()
+        refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
         import_onnx()
         main = out / f"{model.name}.onnx"
         with held_native_output():
             try:
-                made = cleaned(_convert(loaded))
-                _rename(made, loaded)
+                made = _convert(loaded)
+                _refuse_unknown(model, made)
+                made = cleaned(made)
+                _name_ends(made, loaded)
                 write(made, main)
             except EdgeGateError:
                 raise
@@ -70,65 +76,56 @@ def _convert(loaded: LoadedModel) -> Any:
     ]
     function = tf.function(loaded.function, input_signature=specs)
     made, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)
-    unknown = sorted(
-        {f"{node.op_type} ({node.name})" for node in made.graph.node if node.domain not in _KNOWN}
-    )
-    if unknown:
-        raise UnsupportedError(
-            f"tf2onnx has no translation of {', '.join(unknown[:3])}",
-            "replace those layers by ones of standard TensorFlow operators",
-        )
     return made
 
 
-_KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+def _refuse_unknown(model: SourceModel, made: Any) -> None:
+    """tf2onnx leaves what it can't translate in the graph, under TensorFlow's name."""
+    onnx = import_onnx()
+    unknown = sorted(
+        {
+            f"{node.op_type} (in the layer {_layer(node.name)!r})"
+            for node in made.graph.node
+            if node.domain not in _CONTRIBUTED and not onnx.defs.has(node.op_type, node.domain)
+        }
+    )
+    if unknown:
+        raise UnsupportedError(
+            f"{model.name} has the operator {', '.join(unknown[:3])}, which ONNX has no "
+            "translation of",
+            "write that layer with operators that have one (convolutions, dense layers, pooling, "
+            "elementwise arithmetic)",
+        )
 
 
-def _rename(made: Any, loaded: LoadedModel) -> None:
-    """Inputs and outputs under the model's names and in its order, all else numbered.
+def _layer(name: str) -> str:
+    """``head/odd`` of ``model_1/head_1/odd_1/BesselJ0``, as far as TensorFlow kept it."""
+    parts = name.split("/")[1:-1] or name.split("/")[:1]
+    return "/".join(re.sub(r"_1$", "", part) for part in parts)
 
-    tf2onnx names tensors after counters of the process, so that the same model made twice would
-    differ in its bytes.
-    """
+
+_CONTRIBUTED = ("ai.onnx.ml", "com.microsoft")
+
+
+def _name_ends(made: Any, loaded: LoadedModel) -> None:
+    """Inputs and outputs under the model's names and in its order; the free batch is ``batch``."""
     graph = made.graph
-    given = {each.name.split(":")[0]: each for each in graph.input}
+    given = {_bare(each.name): each.name for each in graph.input}
     inputs = [given[_bare(each.name)] for each in loaded.inputs]
-    names = {each.name: info.name for each, info in zip(inputs, loaded.inputs, strict=True)}
-    outputs = list(graph.output)  # from_function keeps the order in which they are returned
-    if len({each.name for each in outputs}) == len(outputs):
-        names |= {each.name: name for each, name in zip(outputs, loaded.outputs, strict=True)}
-    taken = set(names.values())
-    for node in graph.node:
-        for name in node.output:
-            names.setdefault(name, _free(f"t{len(names)}", taken))
-    for tensor in graph.initializer:
-        names.setdefault(tensor.name, _free(f"w{len(names)}", taken))
-    for at, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{at}"
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    for group in (graph.initializer, graph.input, graph.output, graph.value_info):
-        for each in group:
-            each.name = names.get(each.name, each.name)
-    by_name = {each.name: each for each in graph.input}
-    ordered = [by_name[each.name] for each in loaded.inputs]
-    copies = [type(each).FromString(each.SerializeToString()) for each in ordered]
-    del graph.input[:]
-    graph.input.extend(copies)
-    del graph.value_info[:]
-    graph.name = "graph"
+    names = {
+        **dict(zip(inputs, (each.name for each in loaded.inputs), strict=True)),
+        # from_function keeps the order in which they are returned
+        **dict(zip((each.name for each in graph.output), loaded.outputs, strict=True)),
+    }
+    make_canonical(graph, inputs, names)
     for each in (*graph.input, *graph.output):
-        for size in each.type.tensor_type.shape.dim:
+        for at, size in enumerate(each.type.tensor_type.shape.dim):
             if size.dim_param:
-                size.dim_param = "batch"
+                size.dim_param = "batch" if at == 0 else f"size_{at}"
 
 
 def _bare(name: str) -> str:
     return name.split(":", maxsplit=1)[0]
-
-
-def _free(name: str, taken: set[str]) -> str:
-    return f"{name}_" if name in taken else name
 
 
 def _conversion_error(model: SourceModel, error: Exception) -> EdgeGateError:

@@ -39,6 +39,7 @@ class TorchToOnnx:
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         loaded = model.load()
+        _refuse(model, loaded)
         import_onnx()
         main = out / f"{model.name}.onnx"
         with held_native_output():
@@ -49,7 +50,7 @@ class TorchToOnnx:
             except EdgeGateError:
                 raise
             except Exception as error:  # the exporter raises many kinds of its own
-                raise _export_error(model, error) from error
+                raise _export_error(model, loaded, error) from error
         return Produced(main, (main,), loaded.notes)
 
 
@@ -83,31 +84,50 @@ def _name_ends(made: Any, loaded: LoadedModel) -> None:
         for each in made.graph.input
         if each.type.tensor_type.shape.dim
     } - {""}
-    ends = (made.graph.input, made.graph.output, made.graph.value_info)
-    for value in (each for group in ends for each in group):
+    for value in (*made.graph.input, *made.graph.output, *made.graph.value_info):
         for size in value.type.tensor_type.shape.dim:
             if size.dim_param in symbols:
                 size.dim_param = "batch"
 
 
-def _export_error(model: SourceModel, error: Exception) -> EdgeGateError:
-    text = " ".join(str(error).split())
-    chain = [str(each) for each in _chain(error)]
-    named = next(
-        (found for line in chain for found in re.findall(r"aten[.:]+[\w.:]+|torchvision[.:]+\w+",
-                                                         line)), "")  # fmt: skip
-    if "No ONNX function found" in " ".join(chain) or "UnsupportedOperator" in type(error).__name__:
-        layer = _layer(chain)
+def _refuse(model: SourceModel, loaded: LoadedModel) -> None:
+    """What would become a file that no runtime here runs, or that runs as another model."""
+    dtypes = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
+    wide = sorted(dtypes.intersection(("torch.float16", "torch.bfloat16", "torch.float64")))
+    if wide:
+        raise UnsupportedError(
+            f"{model.name} has {wide[0]} weights, and recipes start from float32",
+            "return model.float() from edge_model; Cast('float16') makes the file small again",
+        )
+    if getattr(loaded.function, "stateful", False):
+        raise UnsupportedError(
+            f"{model.name} writes to a buffer in its forward, and an .onnx file keeps nothing "
+            "from one run to the next",
+            "give that state as an input and return it as an output",
+        )
+
+
+def _export_error(model: SourceModel, loaded: LoadedModel, error: Exception) -> EdgeGateError:
+    text = "\n".join(str(each) for each in _chain(error))
+    operator = re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", text)
+    node = re.search(r"translating node %?(\w+)", text)
+    if operator is not None:
+        layer = _layer(loaded.framework_model, node[1]) if node else ""
         return UnsupportedError(
-            f"{model.name} has the operator {named or 'unknown'}{layer}, which ONNX has no "
-            "translation of",
+            f"{model.name} has the operator {operator[1]}{layer}, which ONNX has no translation of",
             "write that layer with operators that have one, or give the model as an .onnx file "
             "that you exported with a custom translation",
         )
     return CompressionError(
-        f"torch's ONNX exporter failed on {model.name}: {text[:300]}",
+        f"torch's ONNX exporter failed on {model.name}: {_reason(text)}",
         "the exporter's own traceback is at --tb=long",
     )
+
+
+def _reason(text: str) -> str:
+    """The innermost error in the exporter's long text, or its beginning."""
+    summary = text.partition("## Exception summary")[2].strip() or text
+    return " ".join(summary.split())[:300]
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -118,11 +138,21 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-def _layer(lines: list[str]) -> str:
-    """Where the operator stands in the module, as far as the exporter's text shows it."""
-    text = "\n".join(lines)
-    node = re.search(r"node (%?[\w]+)", text)
-    return f" (node {node.group(1)})" if node else ""
+def _layer(program: Any, node: str) -> str:
+    """In which layer of the module an operator stands, by the name of its node.
+
+    The exporter takes operators apart, and the parts are called after the whole: ``_linalg_svd``.
+    """
+    bare = re.sub(r"_\d+$", "", node.strip("_"))
+    nodes = [each for each in program.graph.nodes if each.op == "call_function"]
+    named = [each for each in nodes if each.name.strip("_") == node.strip("_")]
+    named += [each for each in nodes if bare in each.name]
+    for each in named:
+        stack = list(each.meta.get("nn_module_stack", {}).values())
+        path = str(stack[-1][0]).removeprefix("model").removeprefix(".") if stack else ""
+        if path:
+            return f" (in the layer {path!r})"
+    return ""
 
 
 TRANSFORM = TorchToOnnx()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.onnx.model_file import damaged, import_onnx, open_model
+from pytest_edgegate.backends.onnx.shapes import with_shapes
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
@@ -25,6 +26,8 @@ _UNKNOWN_MACS = frozenset({
     "LSTM", "GRU", "RNN", "Einsum", "Loop", "If", "Scan", "Attention", "DeformConv",
     "MultiHeadAttention", "FusedMatMul", "FusedConv",
 })  # fmt: skip
+_OF_INPUTS = ("Gemm", "QGemm", "ConvTranspose")
+"""Whose MACs are told by the shapes of their inputs alone."""
 _NO_PARAMETERS = {
     "QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "Clip": (1, 2), "Resize": (1, 2, 3),
     "Pad": (1, 2, 3), "QLinearConv": (1, 2, 4, 5, 6, 7), "QLinearMatMul": (1, 2, 4, 5, 6, 7),
@@ -44,8 +47,7 @@ class OnnxInspector:
         model = open_model(path)
         onnx = import_onnx()
         try:
-            model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-            return _Graph(onnx, model).describe()
+            return _Graph(onnx, with_shapes(onnx, model)).describe()
         except (onnx.shape_inference.InferenceError, IndexError, KeyError, ValueError, TypeError,
                 RuntimeError) as error:  # fmt: skip
             raise damaged(path, f"its graph is inconsistent: {error}") from error
@@ -85,7 +87,7 @@ class _Graph:
             operators=operators,
             parameters=self._parameters(),
             macs=sum(_MACS[each.kind](each) for each in operators if each.kind in _MACS),
-            uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
+            uncounted=tuple(each.name for each in operators if not _counted(each)),
             mixed=True,
             fully_quantized=any(each.accumulates for each in operators)
             and not any(_in_float(each) for each in operators if each.accumulates),
@@ -102,6 +104,7 @@ class _Graph:
             kind=node.op_type,
             inputs=tuple(look(name) if name else None for name in node.input),
             outputs=tuple(made(name) for name in node.output if name),
+            options=tuple((each.name, each.i) for each in node.attribute if each.HasField("i")),
             border=border,
             accumulates=at is not None or node.op_type in _UNKNOWN_MACS,
             weights_at=at if constant else None,
@@ -197,6 +200,15 @@ class _Graph:
         return sum(found.values())
 
 
+def _counted(operator: OperatorInfo) -> bool:
+    """Whether its MACs are known: not behind an operator whose shapes ONNX does not infer."""
+    if operator.kind not in _MACS:
+        return operator.kind not in _UNKNOWN_MACS
+    tensors = (operator.inputs[0], operator.inputs[_WEIGHTS_AT[operator.kind]])
+    known = (*tensors, *operator.outputs) if operator.kind not in _OF_INPUTS else tensors
+    return all(each is not None and each.shape for each in known)
+
+
 def _in_float(operator: OperatorInfo) -> bool:
     tensors = (*(each for each in operator.inputs if each is not None), *operator.outputs)
     return any(each.dtype in ("float32", "float16", "bfloat16", "float64") for each in tensors)
@@ -223,17 +235,17 @@ def _transposed(operator: OperatorInfo) -> int:
     return _elements(_shape_at(operator, 0)) * math.prod(_shape_at(operator, 1)[1:])
 
 
-def _product(operator: OperatorInfo) -> int:
-    """Output elements times the contracted dimension, which the weights have whole.
+def _gemm(operator: OperatorInfo) -> int:
+    """Elements of the first input times the columns of the second, whichever is transposed."""
+    second = _shape_at(operator, _WEIGHTS_AT[operator.kind])
+    columns = second[0 if operator.option("transB", 0) else -1] if second else 1
+    return _elements(_shape_at(operator, 0)) * max(columns, 1)
 
-    Gemm may have its first input transposed, so the dimension is told by the sizes: the elements
-    of the weights over the columns of the output.
-    """
-    first, second = _shape_at(operator, 0), _shape_at(operator, _WEIGHTS_AT[operator.kind])
-    made = operator.outputs[0].shape
-    if operator.kind in ("Gemm", "QGemm") and made and made[-1] > 0:
-        return _elements(made) * (_elements(second) // made[-1])
-    return _elements(made) * (max(first[-1], 1) if first else 1)
+
+def _product(operator: OperatorInfo) -> int:
+    """Output elements times the dimension that both inputs have: the last of the first one."""
+    first = _shape_at(operator, 0)
+    return _elements(operator.outputs[0].shape) * (max(first[-1], 1) if first else 1)
 
 
 _MACS: dict[str, Callable[[OperatorInfo], int]] = {
@@ -241,8 +253,8 @@ _MACS: dict[str, Callable[[OperatorInfo], int]] = {
     "ConvInteger": _convolution,
     "QLinearConv": _convolution,
     "ConvTranspose": _transposed,
-    "Gemm": _product,
-    "QGemm": _product,
+    "Gemm": _gemm,
+    "QGemm": _gemm,
     "MatMul": _product,
     "MatMulInteger": _product,
     "QLinearMatMul": _product,

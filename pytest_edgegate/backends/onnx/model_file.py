@@ -60,7 +60,7 @@ def external_files(model: Any, path: Path) -> tuple[Path, ...]:
         entries = {each.key: each.value for each in tensor.external_data}
         location = entries.get("location", "")
         file = path.parent / location
-        if not location or folder not in file.resolve().parents:
+        if not location or "\0" in location or folder not in file.resolve().parents:
             raise InferenceError(
                 f"{path.name} has the weights of {tensor.name} in {location!r}, outside its folder",
                 "export it again with its weights inside the file (external_data=False)",
@@ -78,13 +78,15 @@ def external_files(model: Any, path: Path) -> tuple[Path, ...]:
 
 
 def cleaned(model: Any) -> Any:
-    """The model without what only its making left in it: stack traces, paths, notes, shapes."""
+    """The model without what only its making left in it: stack traces, paths, shapes."""
     _clean(model)
     for function in model.functions:
         _clean(function)
         for node in function.node:
             _clean(node)
     _clean_graph(model.graph)
+    if all(node.domain in ("", "ai.onnx") for node in model.graph.node):
+        del model.graph.value_info[:]  # shapes that everyone infers again
     return model
 
 

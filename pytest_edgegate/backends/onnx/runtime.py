@@ -15,7 +15,7 @@ import numpy as np
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.model_file import damaged
-from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 from pytest_edgegate.core.environment import usable_cores
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.core.ports import Runner, SourceModel
@@ -51,7 +51,8 @@ class OnnxRuntime:
         path = model if isinstance(model, Path) else model.path
         if path is None:
             raise InferenceError("ONNX Runtime runs files only", "save the model as an .onnx file")
-        return OnnxRunner(path, self._session(path, self._options()))
+        described = INSPECTOR.describe(path)  # tells what is wrong with a file better than ORT does
+        return OnnxRunner(path, self._session(path, self._options()), described)
 
     def executed(
         self, model: Path, batch: tuple[Array, ...]
@@ -77,7 +78,7 @@ class OnnxRuntime:
             name=str(event["name"]).removesuffix("_kernel_time"),
             device=device,
             falls_back=device != self._provider,
-            runs_in_float=kind in _FLOAT_KERNELS and types[:1] != ["uint8"],
+            runs_in_float=kind in _FLOAT_KERNELS and types[:1] not in (["uint8"], ["int8"]),
         )
 
     def _options(self) -> Any:
@@ -94,8 +95,6 @@ class OnnxRuntime:
             raise BackendUnavailableError(
                 "onnxruntime-gpu", f"{self._provider} of ONNX Runtime", "onnx"
             )
-        described = INSPECTOR.describe(path)  # tells what is wrong with a file better than ORT does
-        del described
         try:
             with held_native_output():
                 session = ort.InferenceSession(str(path), options, providers=[self._provider])
@@ -112,10 +111,12 @@ class OnnxRuntime:
 class OnnxRunner:
     """An opened session. Where the batch is free, blocks of samples run side by side."""
 
-    def __init__(self, path: Path, session: Any) -> None:
+    def __init__(self, path: Path, session: Any, described: ModelDescription) -> None:
         self._path = path
         self._session = session
-        described = INSPECTOR.describe(path)
+        for end in (*session.get_inputs(), *session.get_outputs()):
+            if not end.type.startswith("tensor("):
+                raise _no_tensor(path, end)
         scales = {each.name: each for each in (*described.inputs, *described.outputs)}
         self.inputs = tuple(_info(each, scales) for each in session.get_inputs())
         self.outputs = tuple(_info(each, scales) for each in session.get_outputs())
@@ -206,6 +207,13 @@ def _dtype(text: str) -> str:
     """numpy's name for ``tensor(float)`` and the like."""
     name = text.removeprefix("tensor(").removesuffix(")")
     return {"float": "float32", "double": "float64"}.get(name, name)
+
+
+def _no_tensor(path: Path, end: Any) -> InferenceError:
+    return InferenceError(
+        f"{path.name}: {end.name!r} is a {end.type}, and a gate compares tensors",
+        "export the model with tensors at its ends (a classifier without ZipMap)",
+    )
 
 
 def _not_per_sample(path: Path, name: str, shape: tuple[int, ...]) -> InferenceError:

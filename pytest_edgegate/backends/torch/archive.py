@@ -1,52 +1,44 @@
-"""What may be in a .pt2 archive: data, and no code.
+"""The zip file of a .pt2 archive: data, and no code.
 
-``torch.export.load`` reads some members with pickle, falls back to the pickle that runs code where
-the safe one fails, and hands expressions of the graph to sympy, which evaluates them. All of that
-is looked at here, by the standard library, before torch sees the file.
+``torch.export.load`` unpickles some members, loads compiled libraries from others, evaluates
+expressions of the graph and compiles its names to Python. So torch never sees the user's file:
+everything in it is looked at here, by the standard library, and torch reads a copy that holds
+nothing else (zip readers differ in what they take duplicates and broken directories for).
 """
 
 from __future__ import annotations
 
-import ast
 import io
 import json
-import pickletools
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.torch.pickled import foreign_globals
+from pytest_edgegate.backends.torch.program import (
+    faults_in_payloads,
+    faults_in_program,
+    without_notes,
+)
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 
-_HARMLESS = re.compile(
-    r"collections OrderedDict|torch\._utils _rebuild_(tensor|parameter)(_v2|_v3)?|torch Size"
-    r"|torch (Float|Double|Half|BFloat16|Int|Long|Short|Char|Byte|Bool)Storage"
-    r"|torch (float|double|half|bfloat16|int|uint|bool)\d*|torch\.serialization _get_layout"
-)
-"""What the pickles of plain tensors name."""
-_SYMPY = frozenset({
-    "Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", "Mod", "FloorDiv",
-    "CleanDiv", "CeilDiv", "CeilToInt", "FloorToInt", "PythonMod", "ModularIndexing", "Where",
-    "IntTrueDiv", "FloatTrueDiv", "ToFloat", "TruncToInt", "TruncToFloat", "RoundToInt",
-    "Identity", "Eq", "Ne", "Equality", "Unequality", "Lt", "Le", "Gt", "Ge", "And", "Or", "Not",
-    "LessThan", "GreaterThan", "StrictLessThan", "StrictGreaterThan", "Piecewise", "ExprCondPair",
+_MODEL = "models/model.json"
+_SAMPLES = "data/sample_inputs/model.pt"
+_PAYLOADS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+_TENSOR = re.compile(r"data/(weights/weight|constants/tensor)_\d+", re.ASCII)
+_PLAIN = frozenset({
+    _MODEL, _SAMPLES, *_PAYLOADS, "archive_format", "archive_version", "byteorder",
+    ".data/version", ".data/serialization_id",
 })  # fmt: skip
-"""What an expression over symbolic sizes may call; none of it evaluates text."""
-_ARITHMETIC = (
-    ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.Tuple, ast.BinOp,
-    ast.UnaryOp, ast.BoolOp, ast.Compare, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
-)  # fmt: skip
-_EXPRESSIONS = ("expr_str", "as_expr", "hint_expr")
-_TARGETS = re.compile(
-    r"torch\.ops\.[\w.]+|_operator\.\w+|operator\.\w+|math\.\w+|torch\.sym_\w+"
-    r"|torch\._higher_order_ops\.[\w.]+"
-)
+_JSON_BYTES = 500_000_000
+"""Of a graph: one of 100,000 operators has about a tenth of that."""
 
 
 def is_archive(path: Path) -> bool:
     """Whether a zip file is a .pt2 archive. Raises ConfigurationError for a damaged one."""
-    return any(name.endswith("models/model.json") or "/models/" in name for name in _names(path))
+    return any("models/" in name for name in _names(path))
 
 
 def is_torch_save(path: Path) -> bool:
@@ -59,114 +51,125 @@ def refuse_code(path: Path) -> None:
 
     Raises UnsupportedError for what would run, ConfigurationError for what can't be read.
     """
-    found = sorted(set(_code(path)))
+    _read(path, lambda archive: _refuse(path, archive))
+
+
+def vetted(path: Path) -> io.BytesIO:
+    """A copy of the archive for torch to read, of what was looked at and nothing else.
+
+    It is without the sample inputs, which are a pickle, and without guards and stack traces.
+    Raises as ``refuse_code`` does.
+    """
+
+    def copy(archive: zipfile.ZipFile) -> io.BytesIO:
+        _refuse(path, archive)
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as out:
+            for member, name in _members(archive):
+                out.writestr(f"archive/{name}", _content(archive, member, name))
+        made.seek(0)
+        return made
+
+    copied: io.BytesIO = _read(path, copy)
+    return copied
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
+    if name == _SAMPLES:
+        return b""
+    content = archive.read(member)
+    if name == _MODEL:
+        return json.dumps(without_notes(_parsed(content))).encode()
+    return content
+
+
+def _refuse(path: Path, archive: zipfile.ZipFile) -> None:
+    size = path.stat().st_size
+    if sum(each.file_size for each in archive.infolist()) > size or any(
+        each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()
+    ):
+        raise _damaged(path, "its members are compressed or overlap, which torch never writes")
+    if not any("models/" in name for name in archive.namelist()):
+        raise _damaged(path, "it holds no exported program")
+    found = sorted(set(_faults(archive)))
     if found:
         raise UnsupportedError(
-            f"{path.name} holds pickled members or expressions that can run code "
-            f"({', '.join(found[:4])}), and a gate runs no code from a file",
+            f"{path.name} holds what can run code ({', '.join(found[:4])}), and a gate runs no "
+            "code from a file",
             "where you trust it, load it yourself and return the module from edge_model: "
             f'torch.export.load("{path.name}").module()',
         )
 
 
-def refuse_pickles(path: Path, torch: Any) -> None:
-    """Refuses pickled members that torch's own safe reader does not take.
-
-    ``torch.export.load`` would read just those again with the pickle that runs code.
-    """
-    refuse_code(path)
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith(".pt"):
-                try:
-                    torch.load(io.BytesIO(archive.read(name)), weights_only=True)
-                except Exception as error:  # UnpicklingError, and whatever a crafted zip gives
-                    raise UnsupportedError(
-                        f"{path.name} has the pickled member {name}, which torch's safe reader "
-                        "refuses",
-                        "save the program again with torch.export.save, without objects of your "
-                        "own among its example inputs",
-                    ) from error
-
-
-def _names(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
-        raise _damaged(path, error) from error
+def _faults(archive: zipfile.ZipFile) -> Iterator[str]:
+    names = [name.lower() for _, name in _members(archive)]  # as torch looks a member up
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"the member {name} twice"
+    roots = {each.filename.split("/")[0] for each in archive.infolist()}
+    if len(roots) > 1:
+        yield f"members of several archives: {', '.join(sorted(roots)[:3])}"
+    for member in archive.infolist():
+        name = _inner(member)
+        if name not in _PLAIN and not _TENSOR.fullmatch(name) and not name.startswith("extra/"):
+            yield f"the member {name[:60]!r}"
+    for member, name in _members(archive):
+        if name in (_MODEL, *_PAYLOADS) and member.file_size > _JSON_BYTES:
+            yield f"{name} of {member.file_size} bytes"
+        elif name == _MODEL:
+            yield from faults_in_program(_parsed(archive.read(member)))
+        elif name in _PAYLOADS:
+            sizes = {inner: each.file_size for each, inner in _members(archive)}
+            folder = name.rsplit("/", 1)[0]
+            yield from faults_in_payloads(_parsed(archive.read(member)), folder, sizes)
+        elif name == _SAMPLES:
+            yield from _in_samples(archive.read(member))
 
 
-def _code(path: Path) -> Iterator[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.endswith(".json"):
-                    yield from _in_json(name, json.loads(archive.read(name)))
-                elif name.endswith(".pt"):
-                    yield from _in_pickle(name, archive.read(name))
-                elif name.rsplit("/", 1)[-1].startswith(("opaque_obj", "custom_obj", "script_obj")):
-                    yield name
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError,
-            NotImplementedError, RecursionError) as error:  # fmt: skip
-        raise _damaged(path, error) from error
-
-
-def _in_json(member: str, content: Any) -> Iterator[str]:
-    """Pickled weights, and expressions and targets that are not plain."""
-    if isinstance(content, dict):
-        if content.get("use_pickle"):
-            yield f"{content.get('path_name', member)} (pickled)"
-        target = content.get("target")
-        if "inputs" in content and isinstance(target, str) and not _TARGETS.fullmatch(target):
-            yield f"the call of {target}"
-        for key, value in content.items():
-            if key in _EXPRESSIONS and isinstance(value, str) and not _plain(value):
-                yield f"the expression {value[:40]!r}"
-            yield from _in_json(member, value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _in_json(member, value)
-
-
-def _plain(expression: str) -> bool:
-    """Arithmetic over symbols, as sympy prints it: no attribute, and no call but those of it."""
-    try:
-        nodes = list(ast.walk(ast.parse(expression, mode="eval")))
-    except (SyntaxError, ValueError, MemoryError):
-        return False
-    called = [each.func for each in nodes if isinstance(each, ast.Call)]
-    return all(isinstance(each, _ARITHMETIC) for each in nodes) and all(
-        isinstance(each, ast.Name) and each.id in _SYMPY for each in called
-    )
-
-
-def _in_pickle(member: str, content: bytes) -> Iterator[str]:
-    """The callables that a torch.save member names, but for those of plain tensors."""
+def _in_samples(content: bytes) -> Iterator[str]:
+    """What a torch.save member would import, but for what plain tensors need."""
     if not content:
         return
     with zipfile.ZipFile(io.BytesIO(content)) as inner:
-        for name in inner.namelist():
-            if name.endswith(".pkl"):
-                for each in _globals(inner.read(name)):
-                    if not _HARMLESS.fullmatch(each):
-                        yield f"{member} ({each})"
+        for member in inner.infolist():
+            if member.filename.lower().endswith(".pkl"):
+                if member.compress_type != zipfile.ZIP_STORED:
+                    yield f"the compressed pickle {member.filename} in {_SAMPLES}"
+                else:
+                    yield from (
+                        f"{_SAMPLES}: {each}" for each in foreign_globals(inner.read(member))
+                    )
 
 
-def _globals(pickled: bytes) -> Iterator[str]:
-    """``module name`` of everything that a pickle would import."""
-    strings: list[str] = []
-    for opcode, argument, _ in pickletools.genops(pickled):
-        if opcode.name in ("GLOBAL", "INST"):
-            yield str(argument)
-        elif opcode.name == "STACK_GLOBAL":  # the names are on the stack: the last two strings
-            yield " ".join(strings[-2:])
-        elif isinstance(argument, str):
-            strings.append(argument)
+def _members(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
+    """The members that torch is to read, with their names inside the archive."""
+    found = [(each, _inner(each)) for each in archive.infolist()]
+    return [(each, name) for each, name in found if name in _PLAIN or _TENSOR.fullmatch(name)]
 
 
-def _damaged(path: Path, error: Exception) -> ConfigurationError:
+def _inner(member: zipfile.ZipInfo) -> str:
+    return member.filename.split("/", 1)[-1]
+
+
+def _parsed(content: bytes) -> Any:
+    return json.loads(content.decode("utf-8"))
+
+
+def _names(path: Path) -> list[str]:
+    names: list[str] = _read(path, zipfile.ZipFile.namelist)
+    return names
+
+
+def _read(path: Path, read: Callable[[zipfile.ZipFile], Any]) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return read(archive)
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, TypeError, KeyError,
+            AttributeError, NotImplementedError, RecursionError) as error:  # fmt: skip
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, reason: object) -> ConfigurationError:
     return ConfigurationError(
-        f"{path.name} is a damaged archive: {error}",
+        f"{path.name} is a damaged archive: {reason}",
         "save it again with torch.export.save(torch.export.export(model, (x,)), path)",
     )

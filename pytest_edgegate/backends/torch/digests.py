@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from pytest_edgegate.core.ports import LoadedModel
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def program_digest(loaded: LoadedModel, module: Any) -> str:
     """SHA-256 of the graph of the exported program and of every tensor that it reads."""
     program = loaded.framework_model
     made = hashlib.sha256()
-    for node in program.graph.nodes:
-        made.update(f"{node.op} {node.name} {node.target} {node.args} {node.kwargs}\n".encode())
+    for line in _graph_lines(program.graph_module):
+        made.update(_ADDRESS.sub("", line).encode())
     made.update(repr((loaded.inputs, loaded.outputs)).encode())
-    tensors = {**module.state_dict(), **{f"constant {k}": v for k, v in program.constants.items()}}
+    tensors = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+        **{f"constant {name}": value for name, value in program.constants.items()},
+    }
     for name in sorted(tensors):
         made.update(name.encode())
         made.update(_content(tensors[name]))
     return made.hexdigest()
+
+
+def _graph_lines(graph_module: Any) -> Iterator[str]:
+    """Every node, those of the branches of a condition and the bodies of loops too."""
+    for name, part in graph_module.named_modules():
+        for node in getattr(getattr(part, "graph", None), "nodes", ()):
+            yield f"{name} {node.op} {node.name} {node.target} {node.args} {node.kwargs}\n"
 
 
 def _content(tensor: Any) -> bytes:

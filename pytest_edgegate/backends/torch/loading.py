@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.torch.archive import refuse_pickles
+from pytest_edgegate.backends.torch.archive import vetted
+from pytest_edgegate.backends.torch.arguments import Arguments, of_forward, of_program
+from pytest_edgegate.backends.torch.undisturbed import undisturbed
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -38,73 +38,104 @@ def from_module(module: Any, example: Example) -> LoadedModel:
     """A live ``torch.nn.Module`` in evaluation mode; *example* tells what it takes.
 
     ``framework_model`` is a ``torch.export.ExportedProgram`` that takes positional tensors, the
-    batch of any size where the module allows it, and gives a flat tuple. Raises UnsupportedError
-    for a module that torch can't export.
+    batch of any size where the module allows it, and gives a flat tuple. The module, its modes and
+    its buffers stay as they are. Raises UnsupportedError for a module that torch can't export,
+    ConfigurationError for one that does not take the example.
     """
     torch = import_torch()
-    names = _input_names(module, example)
-    tensors = _tensors(torch, module, example, names)
-    wrapped = _flat_module(torch, module, names if example.names is not None else None)
-    with evaluating(module), held_native_output(), torch.no_grad():
-        outputs = _named_outputs(torch, module, wrapped, tensors)
-        program = _exported(torch, wrapped, tensors, type(module).__name__)
-    return _loaded(torch, program, wrapped, tuple(names), outputs)
+    arguments = of_forward(module, example)
+    tensors = _tensors(torch, module, example, arguments)
+    name = type(module).__name__
+    wrapped = _flat_module(torch, module, arguments)
+    with held_native_output(), torch.no_grad(), undisturbed(torch, module) as changed:
+        tensors, result = _tried(torch, wrapped, tensors, name)
+        outputs = _output_names(torch, result, name, arguments.names)
+        stateful = changed()
+        program = _exported(torch, wrapped, tensors, name)
+    function = ModuleFunction(torch, wrapped, stateful=stateful or _writes_buffers(program))
+    return _loaded(program, function, arguments.names, outputs)
 
 
 def from_archive(path: Path) -> LoadedModel:
-    """A ``.pt2`` archive, read without running code from it. Raises ConfigurationError."""
+    """A ``.pt2`` archive, read without running code from it, with the dimensions that it frees.
+
+    Raises UnsupportedError for one with code, ConfigurationError for one that torch can't read.
+    """
     torch = import_torch()
-    refuse_pickles(path, torch)
+    copy = vetted(path)
     try:
         with held_native_output():
-            program = torch.export.load(path)
+            program = torch.export.load(copy)
+            # torch reads them as views, and does not export a view that is detached in its place
+            for name, constant in program.constants.items():
+                program.constants[name] = constant.clone()
             module = program.module()
     except Exception as error:  # whatever torch raises for an archive that it can't read
         raise ConfigurationError(
             f"{path.name} can't be read as an exported program: {_first_line(error)}",
             "save it again with torch.export.save(torch.export.export(model, (x,)), path)",
         ) from error
-    keywords = tuple(program.call_spec.in_spec.child(1).context or ())
-    names = _user_inputs(program)
-    wrapped = _flat_module(torch, module, keywords or None)
-    tensors = _example_of(torch, program)
-    with held_native_output(), torch.no_grad():
-        outputs = _named_outputs(torch, module, wrapped, tensors)
-        positional = _exported(torch, wrapped, tensors, path.name)
-    return _loaded(torch, positional, wrapped, names, outputs)
+    arguments = of_program(torch, program, path.name)
+    tensors, free = _example_of(torch, program, arguments)
+    wrapped = _flat_module(torch, module, arguments)
+    with undisturbed(torch, module), held_native_output(), torch.no_grad():
+        result = _called(wrapped, tensors)
+        outputs = _output_names(torch, result, path.name, arguments.names)
+        try:
+            positional = torch.export.export(wrapped, tensors, dynamic_shapes=(free,), strict=False)
+        except Exception as error:  # torch raises many kinds of its own
+            raise _not_exported(path.name, error) from error
+    function = ModuleFunction(torch, wrapped, stateful=_writes_buffers(program))
+    return _loaded(positional, function, arguments.names, outputs)
 
 
-@contextmanager
-def evaluating(module: Any) -> Iterator[None]:
-    """The module and all its parts in evaluation mode, each put back as it was."""
-    before = [(part, part.training) for part in module.modules()]
-    try:
-        for part, _ in before:
-            part.training = False
-        yield
-    finally:
-        for part, training in before:
-            part.training = training
+class ModuleFunction:
+    """``LoadedModel.function`` of a module: torch tensors to torch tensors.
+
+    ``stateful``: a run leaves something in a buffer. It is put back after each call.
+    """
+
+    def __init__(self, torch: Any, wrapped: Any, *, stateful: bool) -> None:
+        self._torch = torch
+        self._wrapped = wrapped
+        self.stateful = stateful
+
+    def __call__(self, *tensors: Any) -> Sequence[Any]:
+        with undisturbed(self._torch, self._wrapped.model, buffers=self.stateful):
+            return list(self._wrapped(*tensors))
+
+
+def _writes_buffers(program: Any) -> bool:
+    """Whether the graph writes to a buffer, as it may do for some values only.
+
+    Exported graphs still write in place, so the signature does not tell yet. A write to what is
+    only made from a buffer counts too: told too often, it costs time and nothing else.
+    """
+    buffers = program.graph_signature.inputs_to_buffers
+    for node in program.graph.nodes:
+        if getattr(getattr(node.target, "_schema", None), "is_mutable", False):
+            written = node
+            while getattr(written, "op", "") == "call_function" and written.args:
+                written = written.args[0]
+            if getattr(written, "name", "") in buffers:
+                return True
+    return False
 
 
 def _loaded(
-    torch: Any, program: Any, wrapped: Any, names: tuple[str, ...], outputs: tuple[str, ...]
+    program: Any, function: ModuleFunction, names: tuple[str, ...], outputs: tuple[str, ...]
 ) -> LoadedModel:
-    def function(*tensors: Any) -> Sequence[Any]:
-        with evaluating(wrapped.model):
-            return list(wrapped(*tensors))
-
-    shapes = [
-        node.meta["val"] for node in program.graph.nodes if node.name in _user_inputs(program)
-    ]
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     inputs = tuple(
-        TensorInfo(name, _shape(value), str(value.dtype).removeprefix("torch."))
-        for name, value in zip(names, shapes, strict=True)
+        TensorInfo(name, _shape(values[node]), str(values[node].dtype).removeprefix("torch."))
+        for name, node in zip(names, program.graph_signature.user_inputs, strict=True)
     )
-    return LoadedModel(function, inputs, outputs, program)
+    fixed = {each.shape[0] for each in inputs if each.shape} - {-1}
+    notes = (f"its batch can't be free: it is exported with {min(fixed)}",) if fixed else ()
+    return LoadedModel(function, inputs, outputs, program, notes)
 
 
-def _flat_module(torch: Any, module: Any, keywords: Sequence[str] | None) -> Any:
+def _flat_module(torch: Any, module: Any, arguments: Arguments) -> Any:
     """The module over positional tensors, its outputs flat whatever they were built in."""
 
     class Flat(torch.nn.Module):  # type: ignore[misc]
@@ -113,134 +144,135 @@ def _flat_module(torch: Any, module: Any, keywords: Sequence[str] | None) -> Any
             self.model = module
 
         def forward(self, *tensors: Any) -> tuple[Any, ...]:
-            if keywords is None:
-                result = self.model(*tensors)
-            else:
-                result = self.model(**dict(zip(keywords, tensors, strict=True)))
-            return tuple(torch.utils._pytree.tree_leaves(result))
+            return tuple(torch.utils._pytree.tree_leaves(self.call(tensors)))
+
+        def call(self, tensors: tuple[Any, ...]) -> Any:
+            positional, keywords = arguments.of(tensors)
+            return self.model(*positional, **keywords)
 
     flat = Flat()
     flat.training = False
     return flat
 
 
+def _called(wrapped: Any, tensors: tuple[Any, ...]) -> Any:
+    """The module's own result, before it is made flat. The tensors stay the caller's own."""
+    return wrapped.call(tuple(tensor.clone() for tensor in tensors))
+
+
 def _exported(torch: Any, wrapped: Any, tensors: tuple[Any, ...], name: str) -> Any:
     """With a free batch where that can be, else with a batch of 1."""
-    free = tuple({0: torch.export.Dim("batch", min=1)} for _ in tensors)
     single = tuple(tensor[:1] for tensor in tensors)
+    free = tuple({0: torch.export.Dim("batch", min=1)} for _ in tensors)
     try:
+        if all(len(tensor) == 1 for tensor in tensors):
+            return torch.export.export(wrapped, single, strict=False)
         try:
             return torch.export.export(wrapped, tensors, dynamic_shapes=(free,), strict=False)
         except Exception:  # noqa: BLE001 - torch raises many kinds; a fixed batch may still do
             return torch.export.export(wrapped, single, strict=False)
     except Exception as error:  # torch raises many kinds of its own
-        raise UnsupportedError(
-            f"torch can't export {name}: {_first_line(error)}",
-            "make its forward traceable (no branch on the values of a tensor, no numpy inside), "
-            "as torch.export.export(model, (x,)) wants it; all of it is at --tb=long",
-        ) from error
+        raise _not_exported(name, error) from error
 
 
-def _input_names(module: Any, example: Example) -> list[str]:
-    """The parameters of forward that the data is for: all of its keys, or the first ones."""
-    parameters = [
-        each
-        for each in inspect.signature(module.forward).parameters.values()
-        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.POSITIONAL_ONLY, each.KEYWORD_ONLY)
-    ]
-    known = [each.name for each in parameters]
-    if example.names is not None and len(example.names) > 1:
-        missing = [name for name in example.names if known and name not in known]
-        if missing:
-            raise ConfigurationError(
-                f"edge_data gives an input {missing[0]!r}, which {type(module).__name__}.forward "
-                f"does not take: its parameters are {', '.join(known)}",
-                "name the inputs of edge_data as forward does",
-            )
-        return [name for name in known if name in example.names] or list(example.names)
-    count = len(example.arrays)
-    return known[:count] if len(known) >= count else [f"input_{at}" for at in range(count)]
-
-
-def _tensors(torch: Any, module: Any, example: Example, names: Sequence[str]) -> tuple[Any, ...]:
-    """The example, twice over, in the order of forward and the float dtype of the weights."""
-    floating = next(
-        (each for each in module.parameters() if each.is_floating_point()), torch.zeros(1)
+def _not_exported(name: str, error: Exception) -> UnsupportedError:
+    return UnsupportedError(
+        f"torch can't export {name}: {_first_line(error)}",
+        "make its forward traceable (no branch on the values of a tensor, no numpy inside), "
+        "as torch.export.export(model, (x,)) wants it; all of it is at --tb=long",
     )
-    arrays = dict(zip(example.names or names, example.arrays, strict=True))
+
+
+def _tensors(torch: Any, module: Any, example: Example, arguments: Arguments) -> tuple[Any, ...]:
+    """The example, twice over, in the order of forward and the float dtype of the weights."""
+    weights = (*module.parameters(), *module.buffers())
+    floating = next(
+        (each for each in weights if each.is_floating_point()), torch.zeros(1, dtype=torch.float32)
+    )
+    arrays = dict(zip(example.names or arguments.names, example.arrays, strict=True))
     if len(example.arrays) == 1:
-        arrays = {names[0]: example.arrays[0]}
+        arrays = {arguments.names[0]: example.arrays[0]}
     found = []
-    for name in names:
+    for name in arguments.names:
         tensor = torch.from_numpy(arrays[name].copy()).repeat_interleave(_BATCH, 0)
         dtype = floating.dtype if tensor.is_floating_point() else tensor.dtype
         found.append(tensor.to(device=floating.device, dtype=dtype))
     return tuple(found)
 
 
-def _example_of(torch: Any, program: Any) -> tuple[Any, ...]:
-    """Tensors of the shapes that an exported program takes."""
-    found = []
-    for node in program.graph.nodes:
-        if node.op == "placeholder" and node.name in _user_inputs(program):
-            value = node.meta["val"]
-            shape = [
-                size if isinstance(size, int) else (_BATCH if at == 0 else size.node.hint)
-                for at, size in enumerate(value.shape)
-            ]
-            found.append(torch.zeros(shape, dtype=value.dtype))
-    return tuple(found)
+def _example_of(
+    torch: Any, program: Any, arguments: Arguments
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Tensors of the shapes that an exported program takes, and for each its free dimensions."""
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    tensors, free = [], []
+    for name in arguments.names:
+        value = values[name]
+        shape = [
+            size if isinstance(size, int) else size.node.hint or _BATCH for size in value.shape
+        ]
+        tensors.append(torch.zeros(shape, dtype=value.dtype))
+        free.append({
+            at: torch.export.Dim.AUTO
+            for at, size in enumerate(value.shape)
+            if not isinstance(size, int)
+        })  # fmt: skip
+    return tuple(tensors), tuple(free)
 
 
-def _user_inputs(program: Any) -> tuple[str, ...]:
-    return tuple(program.graph_signature.user_inputs)
-
-
-def _named_outputs(
-    torch: Any, module: Any, wrapped: Any, tensors: tuple[Any, ...]
-) -> tuple[str, ...]:
-    """The keys of a dict, the fields of a named tuple, else ``output`` or ``output_0`` and on."""
+def _tried(
+    torch: Any, wrapped: Any, tensors: tuple[Any, ...], name: str
+) -> tuple[tuple[Any, ...], Any]:
+    """The example of as many samples as the module takes at once, and what it gives for it."""
+    single = tuple(tensor[:1] for tensor in tensors)
     try:
-        result = _call(wrapped, tensors)
-    except Exception as error:  # whatever the module's own layers raise
-        shapes = ", ".join(str(tuple(each.shape[1:])) for each in tensors)
-        raise ConfigurationError(
-            f"{type(module).__name__} can't take the samples of edge_data (shape {shapes}): "
-            f"{_first_line(error)}",
-            "give edge_data's x in the shape and dtype that the module's forward takes",
-        ) from error
-    leaves, spec = torch.utils._pytree.tree_flatten_with_path(result)
-    del spec
+        result = _called(wrapped, tensors)
+        if not _per_sample(torch, result, _BATCH):
+            tensors, result = single, _called(wrapped, single)
+    except Exception:  # noqa: BLE001 - of whatever kind: it may take one sample at a time
+        try:
+            tensors, result = single, _called(wrapped, single)
+        except Exception as error:  # whatever the module's own layers raise
+            shapes = ", ".join(str(tuple(each.shape[1:])) for each in tensors)
+            raise ConfigurationError(
+                f"{name} can't take the samples of edge_data (shape {shapes}): "
+                f"{_first_line(error)}",
+                "give edge_data's x in the shape and dtype that the module's forward takes",
+            ) from error
+    return tensors, result
+
+
+def _per_sample(torch: Any, result: Any, count: int) -> bool:
+    leaves = torch.utils._pytree.tree_leaves(result)
+    return all(
+        not isinstance(leaf, torch.Tensor) or (leaf.ndim > 0 and len(leaf) == count)
+        for leaf in leaves
+    )
+
+
+def _output_names(torch: Any, result: Any, model: str, inputs: Sequence[str]) -> tuple[str, ...]:
+    """The keys of a dict, the fields of a named tuple, else ``output`` or ``output_0`` and on.
+
+    None is the name of an input, as ONNX wants it. Raises UnsupportedError for what is no tensor.
+    """
+    leaves, _ = torch.utils._pytree.tree_flatten_with_path(result)
     for _, leaf in leaves:
         if not isinstance(leaf, torch.Tensor):
             raise UnsupportedError(
-                f"{type(module).__name__} gives a {type(leaf).__name__} among its outputs",
+                f"{model} gives a {type(leaf).__name__} among its outputs",
                 "let forward return tensors only",
             )
-    names = [_path_name(torch, path) for path, _ in leaves]
+    names = [_path_name(path) for path, _ in leaves]
     if len(names) == 1 and not names[0]:
         return ("output",)
-    return tuple(name or f"output_{at}" for at, name in enumerate(names))
+    found = (name or f"output_{at}" for at, name in enumerate(names))
+    return tuple(f"{name}_out" if name in inputs else name for name in found)
 
 
-def _call(wrapped: Any, tensors: tuple[Any, ...]) -> Any:
-    """The module's own result, before it is made flat."""
-    kept: list[Any] = []
-
-    def keep(_: Any, __: Any, result: Any) -> None:
-        kept.append(result)
-
-    handle = wrapped.model.register_forward_hook(keep)
-    try:
-        wrapped(*tensors)
-    finally:
-        handle.remove()
-    return kept[-1]
-
-
-def _path_name(torch: Any, path: Sequence[Any]) -> str:
-    keys = [getattr(each, "key", getattr(each, "name", None)) for each in path]
-    return "_".join(str(key) for key in keys if isinstance(key, str))
+def _path_name(path: Sequence[Any]) -> str:
+    """``boxes`` for a key, ``boxes_0`` inside it, nothing where no part has a name."""
+    keys = [getattr(each, "key", getattr(each, "name", getattr(each, "idx", ""))) for each in path]
+    return "_".join(map(str, keys)) if any(isinstance(key, str) for key in keys) else ""
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.torch.archive import is_archive, is_torch_save, refuse_code
-from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.backends.torch.saved import refused
 from pytest_edgegate.core.ports import Example, LoadedModel, SourceModel, Surroundings
 
 RUNTIME = "torch"
 _NODE = ("torch", "float32")
 _ZIP = b"PK\x03\x04"
-_SUFFIXES = (".pt2", ".pt", ".pth", ".ckpt", ".bin")
+_PICKLES = (".pt", ".pth", ".ckpt")
+_SUFFIXES = (".pt2", ".bin", *_PICKLES)
 
 
 class TorchReader:
@@ -24,36 +25,18 @@ class TorchReader:
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path):
             return LiveModule(candidate, around) if _is_module(candidate) else None
-        if not candidate.is_file() or candidate.suffix not in _SUFFIXES:
+        if not candidate.is_file() or candidate.suffix.lower() not in _SUFFIXES:
             return None
+        program = candidate.suffix.lower() == ".pt2"
         with candidate.open("rb") as opened:
-            head = opened.read(4)
-        if head != _ZIP:
-            # Before 1.6 torch.save wrote a bare pickle
-            if candidate.suffix in (".pt", ".pth", ".ckpt"):
-                raise _refused(candidate)
-            return None
-        if is_archive(candidate):
+            zipped = opened.read(4) == _ZIP
+        if program or (zipped and is_archive(candidate)):
             refuse_code(candidate)
             return ExportedFile(candidate)
-        if is_torch_save(candidate):
-            raise _refused(candidate)
+        # Before 1.6 torch.save wrote a bare pickle, which only its name tells
+        if is_torch_save(candidate) if zipped else candidate.suffix.lower() in _PICKLES:
+            raise refused(candidate)
         return None
-
-
-def _refused(path: Path) -> UnsupportedError:
-    return UnsupportedError(
-        f"{path.name} holds weights without an architecture, or a pickle that can run code: "
-        "neither can be gated as it is",
-        f"""build the model, load the weights, and save it as an exported program:
-
-import torch
-model = MyModel()  # your class
-model.load_state_dict(torch.load("{path.name}", weights_only=True))
-batch = torch.export.Dim("batch")
-program = torch.export.export(model.eval(), (x,), dynamic_shapes=({{0: batch}},))  # x: 2 samples
-torch.export.save(program, "{path.stem}.pt2")  # then return this path from edge_model""",
-    )
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class TorchRuntime:
 
 
 class TorchRunner:
-    """A loaded module behind numpy arrays."""
+    """A loaded module behind numpy arrays, run in blocks that bound the memory it takes."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._torch = import_torch()
@@ -50,7 +50,7 @@ class TorchRunner:
         self.outputs = tuple(TensorInfo(name, (), "float32") for name in loaded.outputs)
         self._device = next((each.device for each in self._program.state_dict.values()), "cpu")
         self._fixed = self.inputs[0].shape[0] if self.inputs[0].shape else -1
-        self._stateful = bool(self._program.graph_signature.buffers_to_mutate)
+        self._stateful = getattr(loaded.function, "stateful", False)
 
     def __enter__(self) -> TorchRunner:
         return self
@@ -72,6 +72,7 @@ class TorchRunner:
         return self.infer(batch)
 
     def _block(self, batch: tuple[Array, ...]) -> int:
+        """Samples at a time: one where the module has a state, which each sample finds new."""
         if self._stateful:
             return 1
         if self._fixed > 0:
@@ -80,22 +81,39 @@ class TorchRunner:
         return max(1, _BLOCK_BYTES // max(sample, 1))
 
     def _call(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        torch = self._torch
-        tensors = [
-            torch.from_numpy(np.array(array, dtype=each.dtype)).to(self._device)
-            for array, each in zip(batch, self.inputs, strict=True)
-        ]
+        """Outputs of one block; where the batch is fixed, the block is filled up to it."""
+        torch, count = self._torch, len(batch[0])
+        missing = max(self._fixed - count, 0)
+        if missing:
+            batch = tuple(
+                np.concatenate([each, np.repeat(each[-1:], missing, 0)]) for each in batch
+            )
         try:
-            with torch.inference_mode():
-                results: list[Any] = list(self._function(*tensors))
+            with torch.no_grad():
+                results = list(self._function(*map(self._tensor, batch, self.inputs)))
         except Exception as error:  # whatever the module's own layers raise
             raise InferenceError(
                 f"the model under test can't run on the evaluation data: {error}",
                 "compare the shape of edge_data's x with what the module's forward takes",
             ) from error
-        return tuple(
-            np.array(each.to("cpu", torch.float32).numpy(), dtype=np.float32) for each in results
-        )
+        for each, made in zip(self.outputs, results, strict=True):
+            if not made.ndim or len(made) != count + missing:
+                raise InferenceError(
+                    f"the output {each.name!r} has shape {tuple(made.shape)} for "
+                    f"{count + missing} samples, not one result for each",
+                    "let forward give each output with the samples as its first dimension",
+                )
+        return tuple(_array(torch, made)[:count] for made in results)
+
+    def _tensor(self, array: Array, tensor: TensorInfo) -> Any:
+        """A tensor of its own (the array may be read-only), in a dtype that numpy may not have."""
+        dtype = "float32" if tensor.dtype == "bfloat16" else tensor.dtype
+        copy = self._torch.from_numpy(np.array(array, dtype=dtype))
+        return copy.to(device=self._device, dtype=getattr(self._torch, tensor.dtype))
+
+
+def _array(torch: Any, made: Any) -> Array:
+    return np.array(made.detach().to("cpu", torch.float32).numpy(), dtype=np.float32)
 
 
 RUNTIME = TorchRuntime()

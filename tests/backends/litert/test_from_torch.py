@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +32,7 @@ from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.planner import float_target
-from pytest_edgegate.testing.contract import BackendCase, BackendContract, CaseData, surroundings
+from pytest_edgegate.testing.contract import BackendCase, BackendContract, CaseData
 
 Array = npt.NDArray[Any]
 Converter = Callable[..., Produced]
@@ -72,9 +72,7 @@ def network(torch: ModuleType) -> Any:
     class Network(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.stem = nn.Sequential(
-                nn.Conv2d(2, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU6()
-            )
+            self.stem = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU6())
             self.depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
             self.swish = nn.Hardswish()
             self.largest, self.mean = nn.MaxPool2d(2), nn.AvgPool2d(2)
@@ -111,9 +109,7 @@ def program(torch: ModuleType) -> Callable[..., Exported]:
         sizes = tuple({0: torch.export.Dim("batch", min=1)} for _ in tensors)
         shapes = (sizes if plain else (sizes,)) if free else None
         with held_native_output(), torch.no_grad():
-            exported = torch.export.export(
-                module, tensors, dynamic_shapes=shapes, strict=False
-            )
+            exported = torch.export.export(module, tensors, dynamic_shapes=shapes, strict=False)
             results = _flat(module(*tensors))
         inputs = tuple(
             TensorInfo(name, (-1 if free else len(each), *each.shape[1:]), each.dtype.name)
@@ -171,13 +167,13 @@ class TestOfAModule(BackendContract):
         )  # fmt: skip
 
     @pytest.fixture
-    def produced(self, case: BackendCase, tmp_path: Path, folder: Path) -> Iterator[Produced]:
+    def produced(self, case: BackendCase, tmp_path: Path, folder: Path) -> Produced:
         if folder not in self.made:
             self.made[folder] = self._make(case, folder)
         made = self.made[folder]
         here = tmp_path / made.main.relative_to(folder)
         here.write_bytes(made.main.read_bytes())
-        yield replace(made, main=here, files=(here,))
+        return replace(made, main=here, files=(here,))
 
 
 def _upsampled(torch: ModuleType) -> Callable[[Any], Any]:
@@ -390,6 +386,30 @@ def test_a_buffer_that_forward_writes_to(torch: ModuleType, program: Any, conver
     error = _refused(convert, program(Counting().eval(), x=_images(4)))
     assert isinstance(error, UnsupportedError)
     assert "model writes to seen in its forward" in error.message
+
+
+def test_state_that_the_graph_does_not_show(torch: ModuleType, program: Any, convert: Converter
+                                            ) -> None:  # fmt: skip
+    model = program(lambda x: x + 1, x=_images(4))
+    told = replace(model, loaded=replace(model.loaded, stateful=("memory",)))
+    assert "model writes to memory in its forward" in _refused(convert, told).message
+    model.loaded.function.stateful = True
+    assert "model writes to what its graph does not show" in _refused(convert, model).message
+
+
+def test_half_precision(torch: ModuleType, program: Any, convert: Converter) -> None:
+    given = _images(4).astype(np.float16)
+    error = _refused(convert, program(torch.nn.Linear(4, 2).half().eval(), x=given))
+    assert isinstance(error, UnsupportedError)
+    assert "torch.float16 weights" in error.message
+    assert "model.float()" in error.remedy
+
+
+def test_what_only_wraps_is_no_layer(torch: ModuleType, program: Any, convert: Converter) -> None:
+    inner = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    produced = convert(program(torch.nn.Sequential(inner).eval(), x=_images(4)))
+    described = INSPECTOR.describe(produced.main)
+    assert [each.outputs[0].name for each in described.operators] == ["0", "1", "result_0"]
 
 
 @pytest.mark.parametrize("count", [2, 3])

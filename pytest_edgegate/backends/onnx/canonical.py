@@ -1,0 +1,120 @@
+"""One form of a graph, whatever order and names a converter gave it.
+
+tf2onnx names tensors after counters of the process and walks through sets, so that the same model
+made twice would differ in its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+
+def make_canonical(graph: Any, inputs: Sequence[str], names: Mapping[str, str]) -> None:
+    """Orders and renames all that is in *graph*, in its place.
+
+    *inputs* are the tensors that the model takes, in the order that the file is to have; *names*
+    are the new names of the tensors that keep one. Nodes follow from the outputs backwards and
+    tensors are numbered as they come; what leads to no output is dropped.
+    """
+    nodes = _copies(_from_outputs(graph))
+    numbered = _Numbered(names)
+    stored = {each.name: each for each in graph.initializer}
+    used = dict.fromkeys(
+        name for node in nodes for name in _read(node) if name in stored
+    ) | dict.fromkeys(each.name for each in graph.output if each.name in stored)
+    ends = {each.name: each for each in graph.input}
+    given, weights = _copies([ends[name] for name in inputs]), _copies([stored[n] for n in used])
+    for node in nodes:
+        numbered.add(name for name in _read(node) if name in stored)
+        numbered.add(node.output)
+    for at, node in enumerate(nodes):
+        node.name = f"{node.op_type}_{at}"
+        _rename_node(node, numbered)
+    for each in (*given, *weights, *graph.output):
+        each.name = numbered[each.name]
+    del graph.node[:], graph.initializer[:], graph.input[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(weights)
+    graph.input.extend(given)
+    graph.name = "graph"
+
+
+class _Numbered:
+    """New names by old ones; a name that was never added stays as it is."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = {"": "", **names}
+        self._taken = set(self._names.values())
+        self._numbers = count()
+
+    def __getitem__(self, name: str) -> str:
+        return self._names.get(name, name)
+
+    def add(self, names: Iterator[str] | Sequence[str]) -> None:
+        for name in names:
+            if name not in self._names:
+                free = (f"t{at}" for at in self._numbers)
+                self._names[name] = next(each for each in free if each not in self._taken)
+
+
+def _from_outputs(graph: Any) -> list[Any]:
+    """The nodes that the outputs need, each after those that it reads from."""
+    producer = {name: at for at, node in enumerate(graph.node) for name in node.output if name}
+    ordered: list[Any] = []
+    done: set[int] = set()
+    waiting = [(producer[each.name], False) for each in reversed(graph.output)
+               if each.name in producer]  # fmt: skip
+    while waiting:
+        at, ready = waiting.pop()
+        if at in done:
+            continue
+        node = graph.node[at]
+        if ready:
+            done.add(at)
+            ordered.append(node)
+            continue
+        waiting.append((at, True))
+        needed = [producer[name] for name in _read(node) if name in producer]
+        waiting.extend((each, False) for each in reversed(needed) if each not in done)
+    return ordered
+
+
+def _read(node: Any) -> Iterator[str]:
+    """The tensors that a node reads, those that its branches and loop bodies capture too."""
+    yield from node.input
+    for graph in _graphs(node):
+        for inner in graph.node:
+            yield from _read(inner)
+        yield from (each.name for each in graph.output)
+
+
+def _rename_node(node: Any, numbered: _Numbered) -> None:
+    for graph in _graphs(node):
+        for part in (graph.input, graph.initializer):
+            numbered.add([each.name for each in part])
+        for inner in graph.node:
+            numbered.add(inner.output)
+        for at, inner in enumerate(graph.node):
+            inner.name = f"{inner.op_type}_{at}"
+            _rename_node(inner, numbered)
+        for part in (graph.input, graph.initializer, graph.output):
+            for each in part:
+                each.name = numbered[each.name]
+        del graph.value_info[:]
+        graph.name = "body"
+    node.input[:] = [numbered[name] for name in node.input]
+    node.output[:] = [numbered[name] for name in node.output]
+
+
+def _graphs(node: Any) -> Iterator[Any]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _copies(parts: Sequence[Any]) -> list[Any]:
+    """A repeated field frees its parts when it is emptied."""
+    return [type(each).FromString(each.SerializeToString()) for each in parts]

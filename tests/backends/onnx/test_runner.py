@@ -1,0 +1,208 @@
+"""The runner against the plainest loop over a session that one would write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_edgegate.backends.onnx import runtime
+from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED, OnnxRuntime
+from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+
+RNG = np.random.default_rng(7)
+
+
+def plain(path: Path, *arrays: np.ndarray, size: int = 1) -> list[np.ndarray]:
+    """One run after the other, of *size* samples, by a session of its own."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+    parts = [
+        session.run(None, {n: a[at : at + size] for n, a in zip(names, arrays, strict=True)})
+        for at in range(0, len(arrays[0]), size)
+    ]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+DTYPES = ["float32", "float64", "float16", "int64", "int32", "uint8", "bool"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_inputs_of_every_dtype(build: Any, tmp_path: Path, dtype: str) -> None:
+    nodes = [("Cast", ["x"], ["a"], {"to": 1}), ("Mul", ["a", "k"], ["y"])]
+    path = build(tmp_path / "x.onnx", nodes, {"k": np.float32(1.5)}, dtypes={"x": dtype})
+    x = RNG.integers(0, 2 if dtype == "bool" else 100, (7, 4)).astype(dtype)
+    with OPTIMISED.open(path) as runner:
+        assert runner.inputs[0].dtype == dtype
+        [raw], [real] = runner.infer_raw((x,)), runner.infer((x.astype(np.float64),))
+    [expected] = plain(path, x)
+    np.testing.assert_array_equal(raw, expected)
+    np.testing.assert_array_equal(real, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "bool"])
+def test_outputs_of_every_dtype(onnx: ModuleType, build: Any, tmp_path: Path, dtype: str) -> None:
+    code = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    path = build(tmp_path / "x.onnx", [("Cast", ["x"], ["y"], {"to": code})], dtypes={"y": dtype})
+    x = RNG.integers(0, 2, (5, 4)).astype(np.float32)
+    with OPTIMISED.open(path) as runner:
+        [raw], [real] = runner.infer_raw((x,)), runner.infer((x,))
+    assert (raw.dtype, real.dtype) == (dtype, np.float32)
+    np.testing.assert_array_equal(real, x)
+
+
+@pytest.mark.parametrize("count", [1, 2, 33, 100])
+@pytest.mark.parametrize("kind", ["tiny", "int8", "half"])
+def test_the_same_as_a_plain_loop(
+    request: pytest.FixtureRequest, photos: np.ndarray, count: int, kind: str
+) -> None:
+    path = request.getfixturevalue(kind)
+    x = np.resize(photos, (count, *photos.shape[1:]))
+    [expected] = plain(path, x)
+    with OPTIMISED.open(path) as runner:
+        [made] = runner.infer((x,))
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+    assert len(np.unique(made[:40], axis=0)) == min(count, 40)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("count", [1, 4, 10])
+def test_a_fixed_batch(build: Any, tmp_path: Path, size: int, count: int) -> None:
+    weights = RNG.normal(size=(4, 3)).astype(np.float32)
+    path = build(tmp_path / "x.onnx", [("MatMul", ["x", "w"], ["y"])], {"w": weights},
+                 {"x": [size, 4]})  # fmt: skip
+    x = RNG.normal(size=(count, 4)).astype(np.float32)
+    with OPTIMISED.open(path) as runner:
+        [made] = runner.infer((x,))
+    np.testing.assert_allclose(made, x @ weights, atol=1e-5)
+
+
+def test_several_inputs_and_outputs(build: Any, tmp_path: Path) -> None:
+    nodes = [("Sub", ["a", "b"], ["d"]), ("Add", ["a", "b"], ["s"])]
+    path = build(tmp_path / "x.onnx", nodes, {}, {"b": ["batch", 4], "a": ["batch", 4]}, ["s", "d"])
+    a, b = RNG.normal(size=(2, 70, 4)).astype(np.float32)
+    with OPTIMISED.open(path) as runner:
+        assert [each.name for each in (*runner.inputs, *runner.outputs)] == ["b", "a", "s", "d"]
+        total, difference = runner.infer((b, a))
+    np.testing.assert_array_equal(total, a + b)
+    np.testing.assert_array_equal(difference, a - b)
+
+
+@pytest.mark.parametrize("axes", [[0], [0, 1]])
+def test_an_output_that_is_not_one_for_each_sample(
+    build: Any, tmp_path: Path, axes: list[int]
+) -> None:
+    path = build(tmp_path / "x.onnx", [("ReduceSum", ["x", "n"], ["y"], {"keepdims": 0})],
+                 {"n": np.array(axes)})  # fmt: skip
+    with (
+        OPTIMISED.open(path) as runner,
+        pytest.raises(InferenceError, match="not one result for each sample") as raised,
+    ):
+        runner.infer((np.ones((7, 4), np.float32),))
+    assert raised.value.remedy
+
+
+def test_data_that_does_not_fit(tiny: Path) -> None:
+    with (
+        OPTIMISED.open(tiny) as runner,
+        pytest.raises(InferenceError, match="opens but does not run") as raised,
+    ):
+        runner.infer((np.ones((2, 5, 8, 8), np.float32),))
+    assert raised.value.remedy
+
+
+@pytest.mark.parametrize("kind", ["tiny", "int8"])
+def test_blocks_side_by_side_change_nothing(
+    request: pytest.FixtureRequest, photos: np.ndarray, kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    path = request.getfixturevalue(kind)
+    x = np.resize(photos, (500, *photos.shape[1:]))
+    monkeypatch.setattr(runtime, "usable_cores", lambda: 1)
+    with OPTIMISED.open(path) as runner:
+        [one_by_one] = runner.infer((x,))
+    monkeypatch.setattr(runtime, "usable_cores", lambda: 4)
+    with OPTIMISED.open(path) as runner:
+        for _ in range(5):
+            np.testing.assert_array_equal(runner.infer((x,))[0], one_by_one)
+
+
+@pytest.mark.parametrize("kind", ["tiny", "int8", "half"])
+def test_as_written_differs_slightly(
+    request: pytest.FixtureRequest, photos: np.ndarray, kind: str
+) -> None:
+    path = request.getfixturevalue(kind)
+    with OPTIMISED.open(path) as one, UNOPTIMISED.open(path) as other:
+        [a], [b] = one.infer((photos,)), other.infer((photos,))
+    assert np.abs(a - b).max() < 0.05 * np.abs(a).max()
+    as_written = [each.kind for each in UNOPTIMISED.executed(path, (photos[:1],)) or ()]
+    optimised = [each.kind for each in OPTIMISED.executed(path, (photos[:1],)) or ()]
+    assert as_written != optimised
+
+
+def test_executed_in_float(tiny: Path, photos: np.ndarray) -> None:
+    executed = OPTIMISED.executed(tiny, (photos[:1],))
+    assert executed is not None
+    kinds = [each.kind.removeprefix("Fused") for each in executed if each.runs_in_float]
+    assert kinds == ["Conv", "Conv", "Gemm"]
+    assert not any(each.falls_back for each in executed)
+    assert {each.device for each in executed} == {"CPUExecutionProvider"}
+
+
+@pytest.mark.parametrize("provider", ["CUDAExecutionProvider", "TensorrtExecutionProvider"])
+def test_a_provider_that_is_not_installed(tiny: Path, provider: str) -> None:
+    import onnxruntime
+
+    if provider in onnxruntime.get_available_providers():
+        pytest.skip("this machine has it")
+    with pytest.raises(BackendUnavailableError, match=provider):
+        OnnxRuntime("ORT_ENABLE_ALL", provider).open(tiny)
+
+
+def test_a_provider_that_runs_nothing(tiny: Path, photos: np.ndarray) -> None:
+    import onnxruntime
+
+    name = "AzureExecutionProvider"
+    if name not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has none")
+    executed = OnnxRuntime("ORT_ENABLE_ALL", name).executed(tiny, (photos[:1],))
+    assert executed
+    assert all(each.falls_back for each in executed)
+
+
+def test_a_live_object_has_no_file() -> None:
+    class Live:
+        path = None
+
+    live: Any = Live()
+    with pytest.raises(InferenceError, match="files only"):
+        OPTIMISED.open(live)
+
+
+def test_nothing_is_left_behind(
+    tiny: Path, photos: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """No profile, no optimised model, no line in the terminal."""
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tiny.parent.iterdir())
+    OPTIMISED.executed(tiny, (photos[:1],))
+    with OPTIMISED.open(tiny) as runner:
+        runner.infer((photos,))
+    assert sorted(tiny.parent.iterdir()) == before
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_inputs_stay_as_they_are(tiny: Path, photos: np.ndarray) -> None:
+    """Samples that may not be written to, and that do not lie one after the other."""
+    strided = np.asfortranarray(photos)
+    strided.setflags(write=False)
+    with OPTIMISED.open(tiny) as runner:
+        np.testing.assert_array_equal(runner.infer((strided,))[0], runner.infer((photos,))[0])
