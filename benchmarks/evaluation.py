@@ -3,8 +3,8 @@
     python benchmarks/evaluation.py
 
 The loops by hand get arrays of float samples, quantise them at once and keep the predicted class
-of each: LiteRT with set_tensor and get_tensor, and with views of the interpreter's own tensors; ONNX
-Runtime in batches of several sizes, on one thread and on all.
+of each: LiteRT with set_tensor and get_tensor, and with views of the interpreter's own tensors;
+ONNX Runtime in batches of several sizes, on one thread and on all.
 """
 
 from __future__ import annotations

@@ -14,12 +14,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from digits import Digits, load_digits
 from network import DigitsNet
 
+HERE = Path(__file__).resolve().parent
 SEED = 0
 EPOCHS = 25
 BATCH = 50
