@@ -44,6 +44,8 @@ class Target:
     memory_bytes: int | None = None
     activations: str = "uint8"
     """The dtype of quantised activations in formats that leave the choice (ONNX)."""
+    float_operators: tuple[str, ...] = ()
+    """Operators that an int8 artifact may keep in float, though they multiply and accumulate."""
     cautions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By dtype: what to tell who makes an artifact of it."""
     latency_source: str = ""

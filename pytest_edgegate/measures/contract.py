@@ -31,7 +31,7 @@ def contract(context: MeasureContext) -> Finding:
     ]
     broken = context.probe()
     if not broken:
-        offenders += execution_faults(context.executed(), expected)
+        offenders += execution_faults(context.executed(), expected, context.target)
     return Measurement(
         "contract",
         len(offenders),
@@ -52,6 +52,8 @@ def offences(described: ModelDescription, target: Target, expected: str | None) 
                 yield f"{tensor.name}: dynamic shape {tensor.shape} on a target with static shapes"
     if expected == "int8":
         for operator in described.operators:
+            if operator.kind in target.float_operators:
+                continue
             if operator.accumulates or not described.mixed:
                 yield from _float_island(operator)
     if target.operators:
@@ -60,14 +62,21 @@ def offences(described: ModelDescription, target: Target, expected: str | None) 
 
 
 def execution_faults(
-    executed: tuple[ExecutedOperator, ...] | None, expected: str | None
+    executed: tuple[ExecutedOperator, ...] | None, expected: str | None, target: Target
 ) -> Iterator[str]:
     """What the runtime runs elsewhere, or otherwise, than the artifact is meant to be run."""
     for each in executed or ():
         if each.falls_back:
             yield f"{each.kind} {each.name}: fell back to {each.device}"
-        elif expected == "int8" and each.runs_in_float:
+        elif each.runs_in_float and expected == "int8" and not _may_be_float(each, target):
             yield f"{each.kind} {each.name}: runs in float after the runtime's optimisation"
+
+
+def _may_be_float(operator: ExecutedOperator, target: Target) -> bool:
+    """Whether the target lists it, by its kind or by the kind that its name begins with."""
+    return any(
+        operator.kind == each or operator.name.startswith(each) for each in target.float_operators
+    )
 
 
 def _io(described: ModelDescription, target: Target) -> Iterator[str]:
@@ -205,7 +214,8 @@ def _remedy(offenders: list[str], target: Target, described: ModelDescription) -
     if described.mixed and any("in float" in each or "weights" in each for each in offenders):
         return (
             "quantise what those layers take, multiply by and give (uint8 activations on x86, "
-            "int8 weights), or let edge_ptq make the file"
+            "int8 weights); where the format has no integer form of a layer, replace it, write "
+            f"Cast('float16'), or list it in float_operators of a target from {target.name}"
         )
     if any(each.startswith("output") and ": int64" in each for each in offenders):
         return "end the model in its scores, and take the class of the highest one on the CPU"

@@ -54,6 +54,22 @@ def class_indices(labels: Array, scores: Array) -> Array:
     return labels.astype(np.int64)
 
 
+def classes_last(output: Array, labels: Array | None) -> Array:
+    """Dense scores with the classes on the last axis, also where the model has them first.
+
+    An output of shape (n, classes, ...) is told by labels of shape (n, ...), which fit it in no
+    other way; anything else is given back as it is.
+    """
+    if labels is None or output.ndim < 3:
+        return output
+    if labels.ndim == output.ndim and 1 in (labels.shape[1], labels.shape[-1]):
+        labels = labels[:, 0] if labels.shape[1] == 1 else labels[..., 0]
+    spread = (len(output), *output.shape[2:])
+    if labels.shape == spread and labels.shape != output.shape[:-1]:
+        return np.moveaxis(output, 1, -1)
+    return output
+
+
 def positive_scores(output: Array) -> Array:
     """The score of the positive class, shape (n,)."""
     if output.ndim == 2 and output.shape[1] == 2:

@@ -13,6 +13,7 @@ from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches, nonfinite_samples
+from pytest_edgegate.measures.labels import classes_last
 from pytest_edgegate.stats.bootstrap import paired_bootstrap
 from pytest_edgegate.stats.distances import steps, top1
 from pytest_edgegate.stats.intervals import clopper_pearson
@@ -39,7 +40,7 @@ def compare(
             quantised(array, each) for array, each in zip(given, first.inputs, strict=True)
         )
         own = first.infer_raw(inputs)
-        worst = [_compare(first, own, other.infer_raw(inputs)) for other in others]
+        worst = [_compare(first, own, each.infer_raw(inputs), batch.labels) for each in others]
         merged = {
             "agreement": np.min([each["agreement"] for each in worst], axis=0),
             "steps": np.max([each["steps"] for each in worst], axis=0),
@@ -52,7 +53,9 @@ def compare(
     return collector.evidence(source)
 
 
-def _compare(runner: Runner, own: Sequence[Array], other: Sequence[Array]) -> dict[str, Array]:
+def _compare(
+    runner: Runner, own: Sequence[Array], other: Sequence[Array], labels: Array | None
+) -> dict[str, Array]:
     count = len(own[0])
     agreement, within = np.full(count, np.nan), np.full(count, np.nan)
     largest, absolute = np.full(count, -1, np.int64), np.zeros(count)
@@ -60,8 +63,9 @@ def _compare(runner: Runner, own: Sequence[Array], other: Sequence[Array]) -> di
     positions: list[Array] = []
     quantised = all(each.dtype.kind in "iu" for each in own)
     for info, a, b in zip(runner.outputs, own, other, strict=True):
-        if a.ndim > 1 and a.shape[-1] > 1:
-            positions.append((top1(a) == top1(b)).reshape(count, -1))
+        one, two = classes_last(a, labels), classes_last(b, labels)
+        if one.ndim > 1 and one.shape[-1] > 1:
+            positions.append((top1(one) == top1(two)).reshape(count, -1))
         scale = info.scales[0] if info.scales else 1.0
         if a.dtype.kind in "iu":
             apart = steps(a, b).reshape(count, -1)

@@ -23,7 +23,7 @@ LIMITS = (
 """The limits on an operator that can be checked on a file."""
 
 _STRINGS = ("title", "machine", "default_io", "activations", "extra")
-_LISTS = ("formats", "dtypes", "io_dtypes")
+_LISTS = ("formats", "dtypes", "io_dtypes", "float_operators")
 _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
 _DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _ACTIVATIONS = ("uint8", "int8")
@@ -141,8 +141,8 @@ def _typed(
 def _names(where: str, table: Mapping[str, Any], key: str) -> dict[str, Any]:
     if key not in table:
         return {}
-    value = _list(where, key, table[key], empty=key == "io_dtypes")
-    for each in value if key != "formats" else []:
+    value = _list(where, key, table[key], empty=key in ("io_dtypes", "float_operators"))
+    for each in value if key in ("dtypes", "io_dtypes") else []:
         if each not in _DTYPES:
             raise ConfigurationError(
                 f"{where}: {key} has {each!r}{nearest(each, _DTYPES)}",

@@ -19,8 +19,8 @@ def channels_last_module(program: Any, images: list[int]) -> Any:
     import torch
 
     class Layer(torch.nn.Module):  # type: ignore[misc]
-        def forward(self, function: Any, values: Any, keywords: Any) -> Any:
-            return function(*values, **keywords)
+        def forward(self, function: Any, *values: Any) -> Any:
+            return function(*values)
 
     class ByLayer(torch.fx.Interpreter):  # type: ignore[misc]
         layer: Any
@@ -30,7 +30,7 @@ def channels_last_module(program: Any, images: list[int]) -> Any:
             return super().run_node(n)
 
         def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-            return self.layer(super().call_function, (target, args, kwargs), {})
+            return self.layer(super().call_function, target, args, kwargs)
 
     class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -109,11 +109,14 @@ def _layer_names(graph: Any) -> dict[Any, str]:
     An operator of that one itself goes by its own name.
     """
     nodes = [each for each in graph.nodes if each.op == "call_function"]
-    within = [node for node in nodes if node.meta.get("nn_module_stack")]
-    shared = [{path for path, _ in _stack(node)} for node in within]
+    # Sizes that torch has added stand in no module
+    within = {each: _stack(each) for each in nodes if _stack(each)[0][0] == ""}
+    shared = [{path for path, _ in stack} for stack in within.values()]
     root = max(set.intersection(*shared) if shared else (), key=len, default="")
     return {
-        node: (_stack(node)[-1][0].removeprefix(root).strip(".") or node.name).replace(".", "/")
+        node: (
+            within.get(node, [("", "")])[-1][0].removeprefix(root).strip(".") or node.name
+        ).replace(".", "/")
         for node in nodes
     }
 
@@ -127,4 +130,4 @@ def _stack(node: Any) -> list[tuple[str, str]]:
             (kind if isinstance(kind, str) else kind.__name__).rsplit(".", 1)[-1],
         )
         for path, kind in entries
-    ] or [("", "module")]
+    ] or [("-", "module")]

@@ -18,27 +18,45 @@ def make_canonical(graph: Any, inputs: Sequence[str], names: Mapping[str, str]) 
     are the new names of the tensors that keep one. Nodes follow from the outputs backwards and
     tensors are numbered as they come; what leads to no output is dropped.
     """
-    nodes = _copies(_from_outputs(graph))
-    numbered = _Numbered(names)
-    stored = {each.name: each for each in graph.initializer}
-    used = dict.fromkeys(
-        name for node in nodes for name in _read(node) if name in stored
-    ) | dict.fromkeys(each.name for each in graph.output if each.name in stored)
     ends = {each.name: each for each in graph.input}
-    given, weights = _copies([ends[name] for name in inputs]), _copies([stored[n] for n in used])
+    given = _copies([ends[name] for name in inputs])
+    del graph.input[:]
+    graph.input.extend(given)
+    _renew(graph, _Numbered(names), "graph")
+
+
+def _renew(graph: Any, numbered: _Numbered, name: str) -> None:
+    """A graph, or the body of a loop, with the names of what is around it in *numbered*."""
+    nodes = _copies(_from_outputs(graph))
+    stored = {each.name: each for each in graph.initializer}
+    numbered.add(each.name for each in graph.input)
+    used: dict[str, Any] = {}
     for node in nodes:
-        numbered.add(name for name in _read(node) if name in stored)
-        numbered.add(node.output)
+        used |= {each: stored[each] for each in _read(node) if each in stored}
+        numbered.add([*(each for each in _read(node) if each in stored), *node.output])
+    used |= {each.name: stored[each.name] for each in graph.output if each.name in stored}
+    weights = _copies(list(used.values()))
     for at, node in enumerate(nodes):
         node.name = f"{node.op_type}_{at}"
-        _rename_node(node, numbered)
-    for each in (*given, *weights, *graph.output):
+        for body in _graphs(node):
+            _renew(body, numbered, "body")
+        node.input[:] = [numbered[each] for each in node.input]
+        node.output[:] = [numbered[each] for each in node.output]
+    for each in (*graph.input, *weights, *graph.output):
         each.name = numbered[each.name]
-    del graph.node[:], graph.initializer[:], graph.input[:], graph.value_info[:]
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.initializer.extend(weights)
-    graph.input.extend(given)
-    graph.name = "graph"
+    graph.name = name
+    _name_sizes(graph)
+
+
+def _name_sizes(graph: Any) -> None:
+    """Free sizes are called after their place: the batch is the first dimension."""
+    for each in (*graph.input, *graph.output):
+        for at, size in enumerate(each.type.tensor_type.shape.dim):
+            if size.dim_param:
+                size.dim_param = "batch" if at == 0 else f"size_{at}"
 
 
 class _Numbered:
@@ -88,24 +106,6 @@ def _read(node: Any) -> Iterator[str]:
         for inner in graph.node:
             yield from _read(inner)
         yield from (each.name for each in graph.output)
-
-
-def _rename_node(node: Any, numbered: _Numbered) -> None:
-    for graph in _graphs(node):
-        for part in (graph.input, graph.initializer):
-            numbered.add([each.name for each in part])
-        for inner in graph.node:
-            numbered.add(inner.output)
-        for at, inner in enumerate(graph.node):
-            inner.name = f"{inner.op_type}_{at}"
-            _rename_node(inner, numbered)
-        for part in (graph.input, graph.initializer, graph.output):
-            for each in part:
-                each.name = numbered[each.name]
-        del graph.value_info[:]
-        graph.name = "body"
-    node.input[:] = [numbered[name] for name in node.input]
-    node.output[:] = [numbered[name] for name in node.output]
 
 
 def _graphs(node: Any) -> Iterator[Any]:

@@ -108,7 +108,7 @@ _CONTRIBUTED = ("ai.onnx.ml", "com.microsoft")
 
 
 def _name_ends(made: Any, loaded: LoadedModel) -> None:
-    """Inputs and outputs under the model's names and in its order; the free batch is ``batch``."""
+    """Inputs and outputs under the model's names and in its order."""
     graph = made.graph
     given = {_bare(each.name): each.name for each in graph.input}
     inputs = [given[_bare(each.name)] for each in loaded.inputs]
@@ -118,10 +118,6 @@ def _name_ends(made: Any, loaded: LoadedModel) -> None:
         **dict(zip((each.name for each in graph.output), loaded.outputs, strict=True)),
     }
     make_canonical(graph, inputs, names)
-    for each in (*graph.input, *graph.output):
-        for at, size in enumerate(each.type.tensor_type.shape.dim):
-            if size.dim_param:
-                size.dim_param = "batch" if at == 0 else f"size_{at}"
 
 
 def _bare(name: str) -> str:

@@ -17,8 +17,11 @@ from pytest_edgegate.core.description import ModelDescription, OperatorInfo, Ten
 
 _ENDS = ("Parameter", "Result", "Const")
 _DEQUANTISING = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze", "Squeeze")
-_MOVING = ("MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Pad", "StridedSlice",
-           "DepthToSpace", "SpaceToDepth", "ShuffleChannels", "Split", "VariadicSplit")  # fmt: skip
+_MOVING = (
+    "MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Pad", "StridedSlice", "Slice",
+    "Gather", "Concat", "DepthToSpace", "SpaceToDepth", "ShuffleChannels", "Split",
+    "VariadicSplit",
+)  # fmt: skip
 """What gives values that it has taken, so that 8 bits stay 8 bits."""
 _FUSED = ("Add", "Relu", "Clamp", "PRelu", "Sigmoid", "HSwish", "Swish")
 """What OpenVINO takes into the multiplication before it: its bias and its activation."""
@@ -98,17 +101,25 @@ class _Folded:
     def _input(self, layer: Layer, position: int) -> TensorInfo:
         """The 8-bit tensor behind an input, or the input as it is."""
         source, port = self._network.source(layer, position), self._network.port(layer, position)
-        while source is not None and source.kind in _MOVING:
-            source = self._network.source(source, 0)
         if source is None:
             return _tensor(port)
-        if source.kind == "FakeQuantize" and source.data.get("levels") in ("255", "256"):
+        if self._is_integer(source):
             return TensorInfo(port.name, port.shape, "int8", constant=self._is_constant(source))
         stored = self._stored(source)
         if stored is not None:
             made = next(iter(stored.outputs.values()))
             return TensorInfo(stored.name, port.shape, made.dtype, constant=True)
         return _tensor(port)
+
+    def _is_integer(self, layer: Layer) -> bool:
+        """Whether what a layer gives is 8 bits wide, by a FakeQuantize at or before it."""
+        if layer.kind == "FakeQuantize":
+            return layer.data.get("levels") in ("255", "256")
+        if layer.kind not in _MOVING:
+            return False
+        taken = range(len(layer.sources) if layer.kind == "Concat" else 1)
+        sources = [self._network.source(layer, at) for at in taken]
+        return all(each is not None and self._is_integer(each) for each in sources)
 
     def _output(self, layer: Layer, port: Port) -> TensorInfo:
         """What an integer multiplication gives: 32 bits, until a FakeQuantize narrows it.

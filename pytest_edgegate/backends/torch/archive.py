@@ -84,10 +84,7 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> by
 
 
 def _refuse(path: Path, archive: zipfile.ZipFile) -> None:
-    size = path.stat().st_size
-    if sum(each.file_size for each in archive.infolist()) > size or any(
-        each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()
-    ):
+    if _inflates(archive, path.stat().st_size):
         raise _damaged(path, "its members are compressed or overlap, which torch never writes")
     if not any("models/" in name for name in archive.namelist()):
         raise _damaged(path, "it holds no exported program")
@@ -130,14 +127,17 @@ def _in_samples(content: bytes) -> Iterator[str]:
     if not content:
         return
     with zipfile.ZipFile(io.BytesIO(content)) as inner:
-        for member in inner.infolist():
-            if member.filename.lower().endswith(".pkl"):
-                if member.compress_type != zipfile.ZIP_STORED:
-                    yield f"the compressed pickle {member.filename} in {_SAMPLES}"
-                else:
-                    yield from (
-                        f"{_SAMPLES}: {each}" for each in foreign_globals(inner.read(member))
-                    )
+        if _inflates(inner, len(content)):
+            yield f"the compressed {_SAMPLES}"
+            return
+        for name in inner.namelist():
+            if name.lower().endswith(".pkl"):
+                yield from (f"{_SAMPLES}: {each}" for each in foreign_globals(inner.read(name)))
+
+
+def _inflates(archive: zipfile.ZipFile, size: int) -> bool:
+    """Whether reading every member gives more than the *size* of the archive."""
+    return sum(each.file_size for each in archive.infolist()) > size
 
 
 def _members(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:

@@ -79,7 +79,7 @@ def from_archive(path: Path) -> LoadedModel:
     tensors, free = _example_of(torch, program, arguments)
     wrapped = _flat_module(torch, module, arguments)
     with undisturbed(torch, module), held_native_output(), torch.no_grad():
-        result = _called(wrapped, tensors)
+        result = wrapped.call(tensors)
         outputs = _output_names(torch, result, path.name, arguments.names)
         try:
             positional = torch.export.export(wrapped, tensors, dynamic_shapes=(free,), strict=False)
@@ -147,17 +147,13 @@ def _flat_module(torch: Any, module: Any, arguments: Arguments) -> Any:
             return tuple(torch.utils._pytree.tree_leaves(self.call(tensors)))
 
         def call(self, tensors: tuple[Any, ...]) -> Any:
+            """The module's own result, before it is made flat."""
             positional, keywords = arguments.of(tensors)
             return self.model(*positional, **keywords)
 
     flat = Flat()
     flat.training = False
     return flat
-
-
-def _called(wrapped: Any, tensors: tuple[Any, ...]) -> Any:
-    """The module's own result, before it is made flat. The tensors stay the caller's own."""
-    return wrapped.call(tuple(tensor.clone() for tensor in tensors))
 
 
 def _exported(torch: Any, wrapped: Any, tensors: tuple[Any, ...], name: str) -> Any:
@@ -226,12 +222,12 @@ def _tried(
     """The example of as many samples as the module takes at once, and what it gives for it."""
     single = tuple(tensor[:1] for tensor in tensors)
     try:
-        result = _called(wrapped, tensors)
+        result = wrapped.call(tensors)
         if not _per_sample(torch, result, _BATCH):
-            tensors, result = single, _called(wrapped, single)
+            tensors, result = single, wrapped.call(single)
     except Exception:  # noqa: BLE001 - of whatever kind: it may take one sample at a time
         try:
-            tensors, result = single, _called(wrapped, single)
+            tensors, result = single, wrapped.call(single)
         except Exception as error:  # whatever the module's own layers raise
             shapes = ", ".join(str(tuple(each.shape[1:])) for each in tensors)
             raise ConfigurationError(

@@ -9,7 +9,7 @@ import numpy as np
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import Evidence
-from pytest_edgegate.measures.labels import same_shape
+from pytest_edgegate.measures.labels import classes_last, same_shape
 from pytest_edgegate.measures.metrics.estimates import (
     Estimate,
     set_estimate,
@@ -33,7 +33,7 @@ class MeanIoU:
         self.output = output
 
     def observe(self, output: Array, labels: Array) -> dict[str, Array]:
-        classes = _class_map(output, labels)
+        classes = _class_map(classes_last(output, labels), labels)
         truth = same_shape(labels, classes).astype(np.int64).reshape(len(labels), -1)
         guess = classes.astype(np.int64).reshape(len(labels), -1)
         if truth.min() < 0 or truth.max() > VOID:

@@ -18,10 +18,11 @@ import pytest
 
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.litert import quantize
+from pytest_edgegate.backends.litert.ends import drop_unused_tensors
 from pytest_edgegate.backends.litert.from_onnx import PROGRAM, TRANSFORM, OnnxToLiteRT
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.reader import READER as LITERT
-from pytest_edgegate.backends.litert.schema import unpack
+from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.onnx.model_file import import_onnx
 from pytest_edgegate.backends.onnx.reader import READER
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
@@ -183,6 +184,14 @@ def _token_ids(save: Save) -> Path:
     )  # fmt: skip
 
 
+def _scaled(save: Save) -> Path:
+    """Rank 4 and no convolution: the channels move to the end all the same."""
+    return save(
+        [("Mul", ["x", "k"], ["m"]), ("ReduceMean", ["m", "axes"], ["y"], {"keepdims": 0})],
+        {"x": ("batch", 3, 4, 5)}, {"y": ("batch", 3, 5)}, k=(1, 3, 4, 5), axes=np.array([2]),
+    )  # fmt: skip
+
+
 def _reshaped(save: Save) -> Path:
     return save(
         [("Gemm", ["x", "dense"], ["g"]), ("Reshape", ["g", "shape"], ["y"])],
@@ -213,7 +222,7 @@ def _odd_names(save: Save) -> Path:
 
 
 GRAPHS = [
-    _image_network, _flat_cube, _sequence, _signal, _volume, _token_ids, _reshaped,
+    _image_network, _flat_cube, _sequence, _signal, _volume, _token_ids, _scaled, _reshaped,
     _passed_through, _odd_names,
 ]  # fmt: skip
 
@@ -247,7 +256,8 @@ def test_the_outputs_of_onnxruntime(
     assert [each.name for each in described.inputs] == names[0]
     if graph is not _passed_through:  # one tensor there is two outputs, and has one name
         assert [each.name for each in described.outputs] == names[1]
-    assert all(-1 not in each.shape for each in (*described.inputs, *described.outputs))
+    assert {each.shape[0] for each in (*described.inputs, *described.outputs)} == {1}
+    assert b"edgegate" not in produced.main.read_bytes()
     assert produced.layout.inputs == tuple(CHANNELS_LAST if rank == 4 else None for rank in ranks)
     assert path.read_bytes() == before
     assert sorted(each.name for each in path.parent.iterdir()) == ["net.onnx"]
@@ -261,7 +271,9 @@ def test_the_same_bytes_twice(save: Save, coral: Target, tmp_path: Path) -> None
         _convert(path, Path(_FOUND), coral, tmp_path / name).main for name in ("one", "other")
     )
     assert one.read_bytes() == other.read_bytes()
-    assert b"edgegate" not in one.read_bytes()
+    cleaned = unpack(one)
+    drop_unused_tensors(cleaned)
+    assert pack(cleaned) == one.read_bytes()
     assert str(tmp_path).encode() not in one.read_bytes()
 
 
@@ -372,6 +384,14 @@ def test_a_failure_at_an_operator_names_it(
     error = _failure(network, program, coral, tmp_path / "out")
     assert isinstance(error, UnsupportedError)
     assert "net has the operator Foo (/head/Foo), which onnx2tf can't convert" in error.message
+
+
+def test_a_file_of_a_run_that_failed_is_no_result(
+    network: Path, fake: Any, coral: Target, tmp_path: Path
+) -> None:
+    body = "made.mkdir()\n(made / 'model_float32.tflite').write_bytes(b'half')\nprint('killed')"
+    error = _failure(network, fake(f"{body}\nsys.exit(9)"), coral, tmp_path / "out")
+    assert error.message == "onnx2tf failed on net: killed"
 
 
 def test_success_without_a_file_is_a_failure(

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_edgegate import PTQ
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
+from pytest_edgegate.backends.onnx.model_file import cleaned
 from pytest_edgegate.backends.onnx.reader import READER
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
 from pytest_edgegate.core.errors import InferenceError
@@ -162,12 +163,34 @@ class TestExternalData:
     )
     def test_outside_its_folder(self, onnx: ModuleType, split: Path, location: str) -> None:
         self.relocated(onnx, split, location)
-        fault(split)
+        assert "outside its folder" in fault(split)
 
     def test_behind_a_link(self, onnx: ModuleType, split: Path, tmp_path: Path) -> None:
         (split.parent / "linked").symlink_to("/etc/passwd")
         self.relocated(onnx, split, "linked")
         assert "outside its folder" in fault(split)
+
+
+def test_cleaned_leaves_no_note(onnx: ModuleType, tiny: Path) -> None:
+    model, helper = onnx.load(tiny), onnx.helper
+    end = helper.make_tensor_value_info("inner", 1, None)
+    inner = helper.make_node("Relu", ["x"], ["inner"], doc_string="SECRET")
+    branch = helper.make_graph([inner], "body", [], [end], doc_string="SECRET")
+    model.graph.node.append(
+        helper.make_node("If", ["c"], ["z"], then_branch=branch, else_branch=branch)
+    )
+    opset = helper.make_opsetid("", 18)
+    function = helper.make_function("own", "F", ["a"], ["b"],
+                                    [helper.make_node("Relu", ["a"], ["b"])], [opset])  # fmt: skip
+    model.functions.append(function)
+    graph = model.graph
+    noted = [model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer,
+             *model.functions, *model.functions[0].node]  # fmt: skip
+    for part in noted:
+        part.doc_string = "SECRET"
+        entry = part.metadata_props.add()
+        entry.key, entry.value = "SECRET", "SECRET"
+    assert b"SECRET" not in cleaned(model).SerializeToString()
 
 
 def test_an_int8_file_is_int8(int8: Path, half: Path, tiny: Path) -> None:

@@ -90,13 +90,23 @@ def test_integer_inputs(keras: ModuleType, export: Any) -> None:
         assert runner.inputs[0].dtype == "int32"
 
 
-def test_a_loop_with_captured_tensors(keras: ModuleType, export: Any) -> None:
+def test_a_loop_with_captured_tensors(keras: ModuleType, onnx: ModuleType, export: Any) -> None:
     """The body of a loop reads tensors from outside: they are renamed in it, too."""
     keras.utils.set_random_seed(0)
     series = keras.Input((5, 3), name="series")
     made = keras.layers.Dense(2)(keras.layers.SimpleRNN(4, name="rnn")(series))
-    export(keras.Model(series, made, name="loop"),
-           RNG.normal(size=(6, 5, 3)).astype(np.float32))  # fmt: skip
+    model, x = keras.Model(series, made, name="loop"), RNG.normal(size=(6, 5, 3))
+    first = export(model, x.astype(np.float32)).read_bytes()
+    path = export(model, x.astype(np.float32))
+    assert path.read_bytes() == first
+    bodies = [
+        attribute.g
+        for node in onnx.load(path).graph.node
+        for attribute in node.attribute
+        if attribute.HasField("g")
+    ]
+    assert bodies
+    assert all(each.name == "body" for each in bodies)
 
 
 def test_a_layer_that_onnx_does_not_have(keras: ModuleType, tf: ModuleType, export: Any,

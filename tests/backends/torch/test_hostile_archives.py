@@ -103,9 +103,10 @@ def test_sample_inputs_that_hide_their_code(
     kind = zipfile.ZIP_DEFLATED if trick == "compressed" else zipfile.ZIP_STORED
     with zipfile.ZipFile(made, "w", kind) as out:
         out.writestr("archive/DATA.PKL" if trick == "odd name" else "archive/data.pkl", memo)
-        out.writestr("archive/version", "3\n")
+        out.writestr("archive/data/0", bytes(10_000))
     archive.put(SAMPLES, made.getvalue())
-    refused(recognise, archive.write(), SAMPLES)
+    part = "compressed" if trick == "compressed" else "builtins open"
+    refused(recognise, archive.write(), part)
 
 
 def test_the_copy_for_torch_has_no_pickle(archive: Any) -> None:
@@ -180,6 +181,11 @@ def expressions(marker: Path) -> dict[str, str]:
         "star": f"Max(**{{'a': {run}}})",
         "format": f"f'{{{run}}}'",
         "factorial": f'1!+eval("{run}")',
+        "plain text in a call": "Max('eval(1)')",
+        "plain text by keyword": "Symbol('a', positive='eval(1)')",
+        "text that is no number": "Float('eval')",
+        "comment": "Max(1, 2) # 3",
+        "broken line": "Max(1,\n2)",
         "empty": "",
     }
 
@@ -255,7 +261,7 @@ def test_guards_are_dropped(archive: Any, recognise: Any, marker: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["in_spec", "out_spec"])
-@pytest.mark.parametrize("kind", ["defaultdict", "enum", "name"])
+@pytest.mark.parametrize("kind", ["defaultdict", "enum", "name", "other"])
 def test_containers_that_import(
     archive: Any, recognise: Any, marker: Path, tmp_path: Path, place: str, kind: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -267,6 +273,7 @@ def test_containers_that_import(
         "defaultdict": ({"default_factory_module": "evil_module", "default_factory_name": "x",
                          "dict_context": ["a"]}, "collections.defaultdict"),
         "enum": ([{"__enum__": True, "fqn": "evil_module:A", "name": "x"}], "builtins.dict"),
+        "other": (["a"], "torch.Size"),
         "name": ([f"a=open({str(marker)!r}, 'w')"], "builtins.dict"),
     }[kind]  # fmt: skip
     if kind == "name" and place == "out_spec":

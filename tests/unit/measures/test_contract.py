@@ -260,7 +260,8 @@ def test_where_floats_and_integers_mix_only_what_accumulates_has_to_be_integer()
     mixed = replace(model(operator("ADD", (FLOAT,), (FLOAT,)), CONV), mixed=True)
     assert found(mixed, HOST) == ["CONV_2D #3 (out): runs in float"]
     told = judged(mixed, target=HOST)
-    assert "QDQ" not in told.remedy
+    allowed = replace(HOST, float_operators=("CONV_2D",))
+    assert found(mixed, allowed) == []
     assert told.remedy.startswith("quantise what those layers take")
 
 
@@ -272,6 +273,13 @@ def test_what_the_runtime_makes_of_the_file() -> None:
     assert told.details == ("Conv conv: runs in float after the runtime's optimisation",)
     assert "no integer kernel" in told.cause
     assert judged(model(), run=(float_conv,), dtype="float32").value == 0
+
+
+def test_what_a_target_lets_run_in_float() -> None:
+    lstm = replace(RUN, kind="RNNSeq", name="LSTMSequence_3", runs_in_float=True)
+    for listed, count in (((), 1), (("LSTMSequence",), 0), (("RNNSeq",), 0), (("Conv",), 1)):
+        target = replace(HOST, float_operators=listed)
+        assert judged(model(), target=target, run=(lstm,)).value == count
 
 
 def test_a_silent_fall_back_is_an_offence_whatever_the_dtype() -> None:

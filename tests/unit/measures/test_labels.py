@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.measures.labels import class_indices, class_scores, positive_scores, same_shape
+from pytest_edgegate.measures.labels import (
+    class_indices,
+    class_scores,
+    classes_last,
+    positive_scores,
+    same_shape,
+)
 
 SCORES = np.eye(4)[[0, 1, 2]]
 
@@ -107,3 +113,24 @@ def test_dimensions_of_size_1_do_not_count(
 def test_other_shapes_do_not_fit(labels: tuple[int, ...], output: tuple[int, ...]) -> None:
     found = refusal(lambda: same_shape(np.zeros(labels), np.zeros(output)))
     assert f"labels of shape {labels} do not fit outputs of shape {output}" in found.message
+
+
+@pytest.mark.parametrize(
+    ("output", "labels", "made"),
+    [
+        ((4, 3, 5, 6), (4, 5, 6), (4, 5, 6, 3)),
+        ((4, 3, 5, 6), (4, 5, 6, 1), (4, 5, 6, 3)),
+        ((4, 3, 5, 6), (4, 1, 5, 6), (4, 5, 6, 3)),
+        ((4, 1, 5, 6), (4, 5, 6), (4, 5, 6, 1)),
+        ((4, 5, 6, 3), (4, 5, 6), (4, 5, 6, 3)),
+        ((4, 3, 7), (4, 7), (4, 7, 3)),
+        ((4, 3), (4,), (4, 3)),
+        ((4, 3, 5, 6), (4,), (4, 3, 5, 6)),
+        ((4, 5, 5, 5), (4, 5, 5), (4, 5, 5, 5)),
+    ],
+)
+def test_classes_that_come_first_are_told_by_the_labels(
+    output: tuple[int, ...], labels: tuple[int, ...], made: tuple[int, ...]
+) -> None:
+    assert classes_last(np.zeros(output), np.zeros(labels)).shape == made
+    assert classes_last(np.zeros(output), None).shape == output
