@@ -476,7 +476,6 @@ def test_the_check_can_be_turned_off(play: Any, conftest: str) -> None:
     assert "not proven better" not in ran.output
 
 
-
 TRUSTING = """
 import warnings
 

@@ -38,7 +38,7 @@ class KerasToLiteRT:
     ``from_keras_model``, and no SHAPE, STRIDED_SLICE or PACK of a dynamic batch in the graph.
     """
 
-    version = 2
+    version = 3
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     programs = ()
     moves = tuple(

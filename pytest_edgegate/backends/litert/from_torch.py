@@ -58,7 +58,7 @@ class TorchToLiteRT:
             litert_torch = _litert_torch()
             try:
                 _refuse_state(model, loaded)
-                _refuse_half(model, loaded)
+                _refuse_other_floats(model, loaded)
                 main.write_bytes(_converted(litert_torch, loaded, images))
                 main.write_bytes(_with_names(main, loaded))
                 _refuse_what_does_not_run(model, main)
@@ -73,8 +73,6 @@ class TorchToLiteRT:
 def _refuse_state(model: SourceModel, loaded: LoadedModel) -> None:
     """A file on a board keeps nothing between samples: what torch would write is lost."""
     names = written_state(loaded.framework_model) or list(loaded.stateful)
-    if not names and getattr(loaded.function, "stateful", False):
-        names = ["what its graph does not show"]
     if names:
         raise UnsupportedError(
             f"{model.name} writes to {', '.join(names)} in its forward: a .tflite "
@@ -83,12 +81,12 @@ def _refuse_state(model: SourceModel, loaded: LoadedModel) -> None:
         )
 
 
-def _refuse_half(model: SourceModel, loaded: LoadedModel) -> None:
+def _refuse_other_floats(model: SourceModel, loaded: LoadedModel) -> None:
     kinds = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
-    half = sorted(kinds & {"torch.float16", "torch.bfloat16"})
-    if half:
+    other = sorted(kinds & {"torch.float16", "torch.bfloat16", "torch.float64"})
+    if other:
         raise UnsupportedError(
-            f"{model.name} has {half[0]} weights, and recipes start from float32",
+            f"{model.name} has {other[0]} weights, and recipes start from float32",
             "return model.float() from edge_model; Cast('float16') makes the file small again",
         )
 

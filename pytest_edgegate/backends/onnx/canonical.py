@@ -38,7 +38,10 @@ def _renew(graph: Any, numbered: _Numbered, name: str) -> None:
     weights = _copies(list(used.values()))
     for at, node in enumerate(nodes):
         node.name = f"{node.op_type}_{at}"
+        if not node.domain:
+            node.ClearField("domain")  # an empty text that is written takes bytes, too
         for body in _graphs(node):
+            _settle_copies(body)
             _renew(body, numbered, "body")
         node.input[:] = [numbered[each] for each in node.input]
         node.output[:] = [numbered[each] for each in node.output]
@@ -49,6 +52,17 @@ def _renew(graph: Any, numbered: _Numbered, name: str) -> None:
     graph.initializer.extend(weights)
     graph.name = name
     _name_sizes(graph)
+
+
+def _settle_copies(body: Any) -> None:
+    """Where a body gives a tensor and its copy, the tensor comes first: tf2onnx does either."""
+    places = {each.name: each for each in reversed(body.output)}
+    order = [each.name for each in body.output]
+    for node in body.node:
+        if node.op_type == "Identity" and {node.input[0], node.output[0]} <= places.keys():
+            one, other = node.input[0], node.output[0]
+            if order.index(other) < order.index(one):
+                places[one].name, places[other].name = other, one
 
 
 def _name_sizes(graph: Any) -> None:

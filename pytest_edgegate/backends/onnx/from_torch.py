@@ -99,7 +99,7 @@ def _refuse(model: SourceModel, loaded: LoadedModel) -> None:
             f"{model.name} has {wide[0]} weights, and recipes start from float32",
             "return model.float() from edge_model; Cast('float16') makes the file small again",
         )
-    if getattr(loaded.function, "stateful", False):
+    if loaded.stateful:
         raise UnsupportedError(
             f"{model.name} writes to a buffer in its forward, and an .onnx file keeps nothing "
             "from one run to the next",

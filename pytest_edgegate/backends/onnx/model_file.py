@@ -147,12 +147,12 @@ def _clean_graph(graph: Any) -> None:
             _clean(each)
     for node in graph.node:
         for attribute in node.attribute:
-            attribute.doc_string = ""
+            attribute.ClearField("doc_string")
             for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
                 _clean_graph(inner)
 
 
 def _clean(part: Any) -> None:
-    part.doc_string = ""
+    part.ClearField("doc_string")
     if hasattr(part, "metadata_props"):
         del part.metadata_props[:]

@@ -132,7 +132,8 @@ def _loaded(
     )
     fixed = {each.shape[0] for each in inputs if each.shape} - {-1}
     notes = (f"its batch can't be free: it is exported with {min(fixed)}",) if fixed else ()
-    return LoadedModel(function, inputs, outputs, program, notes)
+    stateful = ("a buffer",) if function.stateful else ()
+    return LoadedModel(function, inputs, outputs, program, notes, stateful)
 
 
 def _flat_module(torch: Any, module: Any, arguments: Arguments) -> Any:

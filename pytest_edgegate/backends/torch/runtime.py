@@ -50,7 +50,7 @@ class TorchRunner:
         self.outputs = tuple(TensorInfo(name, (), "float32") for name in loaded.outputs)
         self._device = next((each.device for each in self._program.state_dict.values()), "cpu")
         self._fixed = self.inputs[0].shape[0] if self.inputs[0].shape else -1
-        self._stateful = getattr(loaded.function, "stateful", False)
+        self._stateful = bool(loaded.stateful)
 
     def __enter__(self) -> TorchRunner:
         return self

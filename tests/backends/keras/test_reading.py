@@ -241,9 +241,7 @@ def test_a_lambda_is_refused_before_it_runs(
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_lambda_that_the_user_trusts_is_loaded(
-    keras: Any, tmp_path: Path, suffix: str
-) -> None:
+def test_a_lambda_that_the_user_trusts_is_loaded(keras: Any, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"trusted{suffix}"
     with held_native_output():
         image = keras.Input((3,))

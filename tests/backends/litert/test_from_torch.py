@@ -403,8 +403,6 @@ def test_state_that_the_graph_does_not_show(torch: ModuleType, program: Any, con
     model = program(lambda x: x + 1, x=_images(4))
     told = replace(model, loaded=replace(model.loaded, stateful=("memory",)))
     assert "model writes to memory in its forward" in _refused(convert, told).message
-    model.loaded.function.stateful = True
-    assert "model writes to what its graph does not show" in _refused(convert, model).message
 
 
 def test_half_precision(torch: ModuleType, program: Any, convert: Converter) -> None:

@@ -39,7 +39,9 @@ def faults(path: Path, target: Target, sample: np.ndarray) -> tuple[list[str], l
     executed = OPTIMISED.executed(path, (sample,))
     assert executed
     described = INSPECTOR.describe(path)
-    return list(offences(described, target, "int8")), list(execution_faults(executed, "int8"))
+    return list(offences(described, target, "int8")), list(
+        execution_faults(executed, "int8", target)
+    )
 
 
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
