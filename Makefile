@@ -1,8 +1,11 @@
 # make example: set up and run the example project; make test: set up and pass the tests.
 PYTHON ?= python3
 BIN := .venv/bin
+# onnx2tf makes LiteRT files of ONNX files; it needs Python 3.12 and an environment of its own
+PYTHON312 ?= $(firstword $(foreach each,python3.12 $(wildcard ~/.pyenv/versions/3.12.*/bin/python),\
+	$(shell $(each) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.PHONY: example red test lint clean
+.PHONY: example red test lint onnx2tf clean
 
 example: .venv/ready
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=coral
@@ -12,8 +15,17 @@ example: .venv/ready
 red: .venv/ready
 	cd example_project && ! ../$(BIN)/python -m pytest --edge-target=coral broken
 
-test: .venv/ready
+test: .venv/ready onnx2tf
+	EDGEGATE_ONNX2TF=$$(test -e .onnx2tf/ready && echo $(CURDIR)/.onnx2tf/bin/onnx2tf) \
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Without it the tests that run the program itself are skipped
+onnx2tf: $(if $(PYTHON312),.onnx2tf/ready)
+
+.onnx2tf/ready: constraints-onnx2tf.txt
+	$(PYTHON312) -m venv .onnx2tf \
+	&& .onnx2tf/bin/pip install --quiet --constraint constraints-onnx2tf.txt onnx2tf \
+	&& touch $@ || echo "onnx2tf can't be installed here"
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -28,4 +40,4 @@ lint: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv example_project/.edgegate_cache
+	rm -rf .venv .onnx2tf example_project/.edgegate_cache

@@ -25,12 +25,20 @@ from pytest_edgegate import PTQ, EdgeData  # noqa: E402
 from pytest_edgegate.backends.keras.reader import READER  # noqa: E402
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM  # noqa: E402
 from pytest_edgegate.backends.native_output import held_native_output  # noqa: E402
+from pytest_edgegate.core.layout import AS_THE_MODEL  # noqa: E402
 from pytest_edgegate.data.dataset import Dataset  # noqa: E402
 from pytest_edgegate.session.building import LegData  # noqa: E402
+from pytest_edgegate.session.programs import Programs  # noqa: E402
 from pytest_edgegate.storage.cache import Cache, key_of  # noqa: E402
 from pytest_edgegate.targets import coral  # noqa: E402
+from pytest_edgegate.testing.contract import surroundings  # noqa: E402
 
 ROUNDS = 9
+
+
+def leg_data(data: Dataset) -> LegData:
+    """The data as the gate hands it to a transform, with its checks."""
+    return LegData(data, AS_THE_MODEL, (), Programs({}, Path()))
 
 
 def main() -> None:
@@ -43,7 +51,7 @@ def main() -> None:
     calibration = digits.x_train[:200]
     path = PROJECT / "models" / "digits.keras"
     model = keras.models.load_model(path, compile=False)
-    source = READER.recognise(model)
+    source = READER.recognise(model, surroundings())
     assert source is not None
     data = Dataset(
         EdgeData(calibration=calibration, evaluation=(digits.x_evaluate, digits.y_evaluate))
@@ -73,7 +81,7 @@ def main() -> None:
         cache = Cache(out / "cache")
 
         def work(folder: Path) -> dict[str, object]:
-            made = TRANSFORM.apply(source, PTQ(), coral, LegData(data), folder)
+            made = TRANSFORM.apply(source, PTQ(), coral, leg_data(data), folder)
             return {"main": made.main.name}
 
         cache.fetch(key_of(round=str(out)), work)
@@ -96,7 +104,7 @@ def main() -> None:
     print(f"converter, batch fixed  {fixed:6.3f} s   ratio {ratio:.3f}, {more * 1e3:+.0f} ms")
     print(f"converter, batch free   {free:6.3f} s   ratio {own / free:.3f}")
     start = time.perf_counter()
-    TRANSFORM.apply(source, None, coral, LegData(data), Path(tempfile.mkdtemp()))
+    TRANSFORM.apply(source, None, coral, leg_data(data), Path(tempfile.mkdtemp()))
     print(f"float export            {time.perf_counter() - start:6.3f} s")
     start = time.perf_counter()
     Dataset(EdgeData(calibration=calibration)).calibration(200).digest()

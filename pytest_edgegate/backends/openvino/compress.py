@@ -8,7 +8,8 @@ from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.from_onnx import save
-from pytest_edgegate.backends.openvino.runtime import RUNTIME, import_openvino
+from pytest_edgegate.backends.openvino.inspector import INSPECTOR
+from pytest_edgegate.backends.openvino.runtime import import_openvino
 from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError, EdgeGateError
 from pytest_edgegate.core.plan import Move
@@ -62,9 +63,7 @@ class CompressOpenVino:
 
 
 def _quantised(path: Path, read: Any, step: PTQ, data: TransformData) -> Any:
-    with RUNTIME.open(path) as runner:
-        inputs = runner.inputs
-    samples = list(data.calibration(step.samples, inputs))
+    samples = list(data.calibration(step.samples, INSPECTOR.describe(path).inputs))
     nncf = _import_nncf()
     feeds = [dict(enumerate(sample)) if len(sample) > 1 else sample[0] for sample in samples]
     return nncf.quantize(
