@@ -10,18 +10,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.context import MeasureContext
-from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches
+from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches, finite_or_finding
 
 COMPARED = 1_000
 """How many samples are compared at most; the verdict's n says how many were."""
 IDENTICAL_DB = 200.0
 """What stands for no noise at all: beyond the 150 dB that float32 can resolve."""
 _MANY = 12
+
+
+class OutputsDifferError(ConfigurationError):
+    """The outputs of two models are not as many, or not of the same shapes."""
 
 
 def compare_models(
@@ -46,7 +50,7 @@ def _matched(reference: Runner, other: Runner) -> list[int]:
     wanted = [bare_name(each.name) for each in reference.outputs]
     given = [bare_name(each.name) for each in other.outputs]
     if len(wanted) != len(given):
-        raise ConfigurationError(
+        raise OutputsDifferError(
             f"the model under test has {len(wanted)} outputs ({', '.join(wanted)}), the file has "
             f"{len(given)} ({', '.join(given)})",
             "give the model that the file was made from as edge_model",
@@ -64,7 +68,7 @@ def _sums(own: Sequence[Array], theirs: Sequence[Array]) -> dict[str, Array]:
     with np.errstate(invalid="ignore", over="ignore"):  # Inf - Inf is NaN, and told as such
         for at, x in enumerate(flat):
             if x.shape != other[at].shape:
-                raise ConfigurationError(
+                raise OutputsDifferError(
                     f"output {at} has shape {own[at].shape[1:]} in the model under test and "
                     f"{theirs[at].shape[1:]} in the file",
                     "give the model that the file was made from as edge_model",
@@ -79,12 +83,12 @@ def _sums(own: Sequence[Array], theirs: Sequence[Array]) -> dict[str, Array]:
 
 def export_error(context: MeasureContext) -> Finding:
     """The largest absolute difference of any output of the float export from the model's own."""
-    found = _finite(context.export_compared(), "export_error")
+    found = finite_or_finding(context.export_compared(), "export_error")
     if not isinstance(found, Evidence):
         return found
     values = found.arrays["absolute"]
     return Measurement(
-        "export_error", float(values.max()), found.source, n=found.n, n_total=found.n,
+        "export_error", float(values.max()), found.source, n=found.n, n_total=context.samples,
         cached=found.cached, details=(f"farthest apart: sample #{int(values.argmax())}",),
         cause=_misplaced_cause(found),
     )  # fmt: skip
@@ -96,7 +100,7 @@ def sqnr_db(context: MeasureContext) -> Finding:
     Over all samples; x are the outputs of the model under test, y those of the artifact, in real
     values.
     """
-    found = _finite(context.compared(), "sqnr_db")
+    found = finite_or_finding(context.compared(), "sqnr_db")
     if not isinstance(found, Evidence):
         return found
     ratios = [_decibels(found, at) for at in range(len(found.outputs))]
@@ -105,7 +109,8 @@ def sqnr_db(context: MeasureContext) -> Finding:
         f"{name} {ratio:.1f}" for name, ratio in zip(found.outputs, ratios, strict=True)
     )
     return Measurement(
-        "sqnr_db", ratios[worst], found.source, n=found.n, n_total=found.n, cached=found.cached,
+        "sqnr_db", ratios[worst], found.source, n=found.n, n_total=context.samples,
+        cached=found.cached,
         details=(f"by output: {several}",) if len(ratios) > 1 else (),
         cause=_misplaced_cause(found),
     )  # fmt: skip
@@ -153,15 +158,3 @@ def _decibels(found: Evidence, at: int) -> float:
     if signal == 0:
         return -IDENTICAL_DB
     return float(np.clip(10 * np.log10(signal / noise), -IDENTICAL_DB, IDENTICAL_DB))
-
-
-def _finite(found: Evidence | NotMeasured, metric: str) -> Evidence | Finding:
-    if isinstance(found, NotMeasured):
-        return NotMeasured(metric, found.reason, found.remedy)
-    if found.nonfinite:
-        return Measurement(
-            metric, float("nan"), found.source, n=found.n, n_total=found.n, cached=found.cached,
-            nonfinite=f"NaN or Inf on {found.nonfinite} of {found.n} samples, "
-            f"first on sample {found.first_nonfinite}",
-        )  # fmt: skip
-    return found

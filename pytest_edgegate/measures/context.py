@@ -25,6 +25,10 @@ class MeasureContext(Protocol):
     def scoring(self) -> Scoring: ...
 
     @property
+    def samples(self) -> int | None:
+        """How many evaluation samples there are, where that is known without a pass."""
+
+    @property
     def machine(self) -> str:
         """This machine's type, for what only a host target's latency may say."""
 

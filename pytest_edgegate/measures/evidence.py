@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split
@@ -87,6 +88,19 @@ def nonfinite_samples(outputs: tuple[Array, ...]) -> Array:
         if output.dtype.kind == "f" and not np.isfinite(output).all():
             bad |= ~np.isfinite(output.reshape(len(output), -1)).all(axis=1)
     return bad
+
+
+def finite_or_finding(found: Evidence | NotMeasured, metric: str) -> Evidence | Finding:
+    """The evidence, or what *metric* has to say instead: not measured, or NaN and Inf."""
+    if isinstance(found, NotMeasured):
+        return NotMeasured(metric, found.reason, found.remedy)
+    if found.nonfinite:
+        return Measurement(
+            metric, float("nan"), found.source, n=found.n, n_total=found.n, cached=found.cached,
+            nonfinite=f"NaN or Inf on {found.nonfinite} of {found.n} samples, "
+            f"first on sample {found.first_nonfinite}",
+        )  # fmt: skip
+    return found
 
 
 def same_samples(one: Evidence, other: Evidence, name: str) -> None:

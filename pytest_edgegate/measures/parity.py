@@ -12,7 +12,13 @@ from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.context import MeasureContext
-from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches, nonfinite_samples
+from pytest_edgegate.measures.evidence import (
+    Collector,
+    Evidence,
+    fed_batches,
+    finite_or_finding,
+    nonfinite_samples,
+)
 from pytest_edgegate.measures.labels import classes_last
 from pytest_edgegate.stats.bootstrap import paired_bootstrap
 from pytest_edgegate.stats.distances import steps, top1
@@ -91,7 +97,7 @@ def _compare(
 
 def parity_agreement(context: MeasureContext) -> Finding:
     """Share of samples (of positions, for dense outputs) with the same top-1 everywhere."""
-    found = _found(context, "parity_agreement")
+    found = finite_or_finding(context.parity(), "parity_agreement")
     if not isinstance(found, Evidence):
         return found
     agreement = found.arrays["agreement"]
@@ -141,7 +147,7 @@ def parity_abs(context: MeasureContext) -> Finding:
 
 
 def _exact(context: MeasureContext, metric: str, key: str) -> Finding:
-    found = _found(context, metric)
+    found = finite_or_finding(context.parity(), metric)
     if not isinstance(found, Evidence):
         return found
     values = found.arrays[key]
@@ -163,19 +169,6 @@ def _exact(context: MeasureContext, metric: str, key: str) -> Finding:
 def _counted(shares: Array, elements: Array) -> Fraction:
     """A mean of shares as the ratio of the counts that they are of."""
     return Fraction(int(np.rint(shares * elements).sum()), int(elements.sum()))
-
-
-def _found(context: MeasureContext, metric: str) -> Evidence | Finding:
-    found = context.parity()
-    if isinstance(found, NotMeasured):
-        return NotMeasured(metric, found.reason, found.remedy)
-    if found.nonfinite:
-        return Measurement(
-            metric, float("nan"), found.source, n=found.n, n_total=found.n, cached=found.cached,
-            nonfinite=f"NaN or Inf on {found.nonfinite} of {found.n} samples, "
-            f"first on sample {found.first_nonfinite}",
-        )  # fmt: skip
-    return found
 
 
 def _listed(indices: Array) -> str:

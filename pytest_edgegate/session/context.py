@@ -29,7 +29,7 @@ from pytest_edgegate.data.feeding import bare_name, quantised, real_range
 from pytest_edgegate.data.laid_out import transposed
 from pytest_edgegate.data.splits import Array, ArraySplit
 from pytest_edgegate.measures.accuracy import reference_fault
-from pytest_edgegate.measures.comparison import COMPARED, misplaced
+from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
 from pytest_edgegate.measures.evidence import Evidence, fed_batches, nonfinite_samples, same_samples
 from pytest_edgegate.measures.metrics import Scoring, as_scoring
 from pytest_edgegate.measures.parity import SHOWN
@@ -92,6 +92,10 @@ class ArtifactContext:
     @cached_property
     def _description(self) -> ModelDescription:
         return self._session.inspector(self.artifact.format).describe(self.artifact.path)
+
+    @property
+    def samples(self) -> int | None:
+        return self._dataset.evaluation.size
 
     def float_export(self) -> Artifact | NotMeasured:
         if not self._subject.has_model:
@@ -172,7 +176,10 @@ class ArtifactContext:
         several = len(self.description().outputs) > 1
         if not several or not self._subject.has_model or not self._has_evaluation:
             return ()
-        found = self._against_reference(self._seen, SHOWN)
+        try:
+            found = self._against_reference(self._seen, SHOWN)
+        except (OutputsDifferError, BackendUnavailableError):
+            return ()  # a file may end in other outputs than its model, or be gated without it
         return () if isinstance(found, NotMeasured) else misplaced(found)
 
     def _against_reference(self, seen: Seen, limit: int) -> Evidence | NotMeasured:

@@ -168,6 +168,22 @@ def test_other_names_in_another_order_are_red(
     assert "holds what the model" in "".join(contract_of(judged(start(), unnamed, path)).details)
 
 
+def test_a_file_with_an_output_more_than_its_model_can_be_gated(
+    start: Starter, subject: Subject, export: Path, tmp_path: Path
+) -> None:
+    made = onnx.load(export)
+    hidden = made.graph.node[0].output[0]
+    made.graph.output.append(
+        onnx.helper.make_tensor_value_info(hidden, onnx.TensorProto.FLOAT, ["batch", 8, 4, 4])
+    )
+    path = tmp_path / "more.onnx"
+    onnx.save(made, path)
+    found = judged(start(), subject, path, DROP)
+    assert [each.reason for each in found.values() if each.red] == []
+    with pytest.raises(ConfigurationError, match="has 2 outputs"):
+        judged(start(), subject, path, SQNR)
+
+
 @pytest.mark.parametrize("form", ["one-hot", "column"])
 def test_labels_in_other_forms(start: Starter, subject: Subject, form: str) -> None:
     x, y = subject.data.evaluation  # type: ignore[attr-defined]

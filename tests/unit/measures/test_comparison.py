@@ -64,6 +64,7 @@ def rows(*shape: int, scale: float = 1.0) -> Array:
 @dataclass
 class Context:
     found: Evidence | NotMeasured
+    samples: int | None = 5_000
 
     def compared(self) -> Evidence | NotMeasured:
         return self.found
@@ -98,6 +99,9 @@ def test_no_more_samples_than_are_asked_for() -> None:
     far[10:] += 100
     found = compared(Answers(a=x), Answers(a=far), 10)
     assert found.n == 10
+    told = measured(sqnr_db, found)
+    assert isinstance(told, Measurement)
+    assert (told.n, told.n_total) == (10, 5_000)
     assert value(export_error, found) == 0
 
 
