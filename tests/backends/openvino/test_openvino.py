@@ -353,3 +353,13 @@ def test_nothing_is_reported_to_anybody(small: Path, tmp_path: Path) -> None:
         check=True, capture_output=True, text=True, env=environment,
     )  # fmt: skip
     assert ran.stdout.strip() == "0 False False"
+
+
+def test_a_convolution_in_groups_counts_the_channels_of_a_group(
+    kit: SimpleNamespace, tmp_path: Path, make: Any
+) -> None:
+    weights = {"w": np.ones((6, 2, 3, 3), np.float32)}
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], group=2)]
+    ends: Any = ({"x": ["n", 4, 5, 5]}, {"y": ["n", 6, 3, 3]})
+    path = kit.write(tmp_path / "groups.onnx", nodes, weights, *ends)
+    assert INSPECTOR.describe(make(path).main).macs == 6 * 3 * 3 * 2 * 9
