@@ -121,8 +121,9 @@ class ItemGate:
         contract: bool, show_parity: bool = False,
     ) -> list[Verdict]:  # fmt: skip
         made = self.session.judge(
-            artifact, subject, self.target, budgets, contract=contract, show_parity=show_parity
-        )
+            artifact, subject, self.target, budgets, contract=contract, show_parity=show_parity,
+            beside=self.budgets,
+        )  # fmt: skip
         verdicts = [replace(each, test=self.test) for each in made]
         self.verdicts += verdicts
         for each in verdicts:

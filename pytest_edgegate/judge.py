@@ -9,7 +9,7 @@ from pytest_edgegate.core.budget import Budget, Direction
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome, Verdict
-from pytest_edgegate.spelling import spell_pair
+from pytest_edgegate.spelling import spell_pair, spell_time
 
 
 def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdict:
@@ -26,18 +26,74 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             "look for overflow: a layer whose range float16 or int8 does not hold",
             proven=True, measured=finding, details=finding.details,
         )  # fmt: skip
+    if budget.info.rule == "latency":
+        return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
     proof = _proof(finding, budget) if budget.info.rule == "interval" else held
     outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
     return Verdict(
         budget,
         outcome,
-        _reason(finding, budget, held),
+        _reason(finding, budget, held if proof is None else proof),
         _remedy(finding, budget) if outcome is Outcome.FAIL else "",
         proven=proof is not None,
         measured=finding,
-        note="" if proof is not None else _unproven(finding, budget),
+        note=_early(finding) if proof is not None else _unproven(finding, budget),
         details=finding.details if outcome is Outcome.FAIL else (),
+    )
+
+
+NARROW = 0.1
+"""An interval that straddles its limit decides nothing once it is wider than this share of it."""
+
+
+def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str) -> Verdict:
+    """Times: the interval decides, and a machine too noisy to decide is no verdict."""
+    proof = _proof(finding, budget)
+    within = finding.excess is not None and finding.excess <= finding.floor
+    small = proof is False and within
+    if proof is None and not _is_narrow(finding, budget):
+        return Verdict(
+            budget, Outcome.INCONCLUSIVE, f"{_figure(finding, budget)} is not decided",
+            _MORE_TIME, allowed=rules.allows(target, budget.metric), measured=finding,
+            note=finding.undecided, details=finding.details,
+        )  # fmt: skip
+    unclear = proof is None or small
+    passes = rules.policy != "strict" if unclear else bool(proof)
+    note = _below_floor(finding) if small else "" if proof is not None else finding.undecided
+    return Verdict(
+        budget,
+        Outcome.PASS if passes else Outcome.FAIL,
+        _reason(finding, budget, _holds(finding, budget)),
+        "" if passes else _MORE_TIME if proof is None else _remedy(finding, budget),
+        proven=not unclear,
+        measured=finding,
+        note=note,
+        details=() if passes else finding.details,
+    )
+
+
+def _is_narrow(finding: Measurement, budget: Budget) -> bool:
+    if finding.low is None or finding.high is None:
+        return False
+    return finding.high - finding.low < NARROW * budget.limit
+
+
+def _below_floor(finding: Measurement) -> str:
+    return f"{spell_time(finding.excess or 0)} over, below the floor of {spell_time(finding.floor)}"
+
+
+def _figure(finding: Measurement, budget: Budget) -> str:
+    value, limit = spell_pair(budget.metric, finding.value, budget.limit)
+    return f"{budget.metric} {value} against {limit}"
+
+
+def _early(finding: Measurement) -> str:
+    if not finding.decided_early:
+        return ""
+    return (
+        f"decided early, from {finding.n:,} of {finding.n_total:,} samples in random order: the "
+        "verdict is that of all of them, the value an estimate"
     )
 
 
@@ -61,6 +117,8 @@ def _holds(finding: Measurement, budget: Budget) -> bool:
 
 
 def _proof(finding: Measurement, budget: Budget) -> bool | None:
+    if finding.proof is not None:
+        return finding.proof
     if finding.low is None or finding.high is None or not finding.provable:
         return None
     if direction_of(finding, budget) == "at most":
@@ -77,6 +135,8 @@ def _reason(finding: Measurement, budget: Budget, held: bool) -> str:
     at_most = direction_of(finding, budget) == "at most"
     sign = ("<=" if held else ">") if at_most else (">=" if held else "<")
     value, limit = spell_pair(metric, finding.value, budget.limit)
+    if finding.decided_early:
+        return f"{metric} about {value}; the whole set is {sign} {limit}"
     return f"{metric} {value} {sign} {limit}"
 
 
@@ -114,6 +174,9 @@ def _remedy(finding: Measurement, budget: Budget) -> str:
     return _REMEDIES.get(budget.metric.split("_")[0], _RAISE_IT)
 
 
+_MORE_TIME = (
+    "stop what else runs on this machine, or give the measurement longer: edge_latency_time = 60 s"
+)
 _RAISE_IT = "make the artifact better in this respect, or raise the budget knowingly"
 _REMEDIES = {
     "accuracy": (
@@ -129,4 +192,8 @@ _REMEDIES = {
         "accuracy in that one"
     ),
     "contract": "let edge_ptq make the file",
+    "latency": (
+        "profile the operators of the file: a layer in float, or one without a fast kernel, takes "
+        "the time; int8 is not faster on every processor"
+    ),
 }

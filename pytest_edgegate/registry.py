@@ -13,6 +13,7 @@ KINDS = {
     "runtime": "pytest_edgegate.runtimes",
     "inspector": "pytest_edgegate.inspectors",
     "estimator": "pytest_edgegate.estimators",
+    "device": "pytest_edgegate.devices",
     "reporter": "pytest_edgegate.reporters",
 }
 
@@ -59,6 +60,11 @@ class Registry:
     def all(self, kind: str) -> dict[str, Any]:
         """Every object of one kind, by name."""
         return {name: self.get(kind, name) for name in self.names(kind)}
+
+    def entry(self, kind: str, name: str) -> str | None:
+        """``module:attribute`` of an installed one; None for what a conftest.py has registered."""
+        installed = self._installed(kind).get(name)
+        return None if name in self._own[kind] or installed is None else str(installed.value)
 
     def _installed(self, kind: str) -> dict[str, Any]:
         if not self._entries:

@@ -13,7 +13,7 @@ def spell_value(metric: str, value: float) -> str:
     if unit == "bytes":
         return spell_bytes(value)
     if unit == "s":
-        return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
+        return spell_time(value)
     if unit in ("count", "steps", "offenders"):
         return f"{int(value):,}"
     if unit == "dB":
@@ -21,6 +21,13 @@ def spell_value(metric: str, value: float) -> str:
     if metric == "compression":
         return f"{value:.2f}x"
     return _plain(value)
+
+
+def spell_time(seconds: float) -> str:
+    """Seconds as s, ms or us, with three digits."""
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
+    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
 
 
 def _plain(value: float) -> str:
@@ -42,7 +49,7 @@ def spell_bytes(value: float) -> str:
 
 def spell_interval(metric: str, low: float | None, high: float | None) -> str:
     """``[low, high]``, or nothing."""
-    if low is None or high is None:
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"[{spell_value(metric, low)}, {spell_value(metric, high)}]"
 

@@ -11,6 +11,7 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import Settings
 
 if TYPE_CHECKING:
+    from pytest_edgegate.progress import Progress
     from pytest_edgegate.session.run import EdgeSession
 
 
@@ -26,14 +27,26 @@ class RunState:
         self.plans: list[tuple[str, list[str]]] = []
         self._fault = ""
         self._session: EdgeSession | None = None
+        self._progress: Progress | None = None
 
     @property
     def edge_session(self) -> EdgeSession:
         if self._session is None:
+            from pytest_edgegate.progress import Progress
             from pytest_edgegate.session.run import EdgeSession
 
-            self._session = EdgeSession(self.settings, self.registry)
+            self._progress = Progress(self._config)
+            self._session = EdgeSession(self.settings, self.registry, self._progress)
         return self._session
+
+    def pytest_runtest_makereport(self) -> None:
+        """Work that told how far it was is over when a phase of a test is."""
+        if self._progress is not None:
+            self._progress.clear()
+
+    def pytest_unconfigure(self) -> None:
+        if self._session is not None:
+            self._session.close()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gathers what the reports carry, also from xdist's workers."""

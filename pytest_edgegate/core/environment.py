@@ -76,3 +76,22 @@ def versions(*packages: str) -> dict[str, str]:
 
 def python_version() -> str:
     return ".".join(map(str, sys.version_info[:3]))
+
+
+def governor() -> str:
+    """The frequency governor of the first core ("performance"), or that the system hides it."""
+    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def load() -> float | None:
+    """How many processes wanted a core in the last minute, on average; None where unknown."""
+    import os
+
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):  # not on Windows
+        return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from types import MappingProxyType
 
 from pytest_edgegate.core.budget import Direction
 
@@ -44,6 +46,16 @@ class Measurement:
     """The probable cause, when the figure turns out to be over its budget."""
     remedy: str = ""
     """What to do when the figure turns out to be over its budget."""
+    proof: bool | None = None
+    """What a sequential test has proven of the whole set: within its budget (True) or over."""
+    excess: float | None = None
+    """Seconds by which a time that is compared is over what its limit allows."""
+    floor: float = 0.0
+    """Seconds of excess that are no regression."""
+    conditions: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """What a time depends on: threads, governor, load."""
+    undecided: str = ""
+    """What kept a time from being decided, for the note of a verdict that is not proven."""
 
     def as_cached(self, cached: bool) -> Measurement:
         return replace(self, cached=cached)

@@ -201,6 +201,13 @@ class Runner(AbstractContextManager["Runner"], Protocol):
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         """As ``infer``, with inputs and outputs in the dtypes of the file."""
 
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        """One call of the model on *sample*, all that can be done before it done: for timing.
+
+        *sample* is in real values and has shape (1, ...) for each input; a model whose batch is
+        fixed to more gets it repeated. What the call returns means nothing.
+        """
+
 
 class Runtime(Protocol):
     """Opens files of its formats."""
@@ -216,6 +223,10 @@ class Runtime(Protocol):
     @property
     def options(self) -> Mapping[str, object]:
         """What else does: threads, kinds of kernels."""
+
+    @property
+    def opens_files(self) -> bool:
+        """Whether the path of a file is all that it needs, so that another process can open it."""
 
     def open(self, model: Path | SourceModel) -> Runner:
         """Raises ``InferenceError`` or ``BackendUnavailableError``."""
@@ -238,6 +249,75 @@ class Inspector(Protocol):
 
     def describe(self, path: Path) -> ModelDescription:
         """Raises ``InferenceError`` for a file that is damaged or of another format."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Times in seconds, of single inferences between one opening of the files and the next.
+
+    ``artifact`` and ``reference`` hold two times of each block, which went ABBA or BAAB; where
+    nothing is compared, ``artifact`` holds all times in order and ``reference`` none.
+    """
+
+    artifact: tuple[float, ...]
+    reference: tuple[float, ...]
+    first: float
+    """The artifact's first inference after it was opened."""
+    opening: float
+    """What opening the files took."""
+
+
+class Stopwatch(AbstractContextManager["Stopwatch"], Protocol):
+    """Files that are about to be timed, where they run."""
+
+    @property
+    def source(self) -> str:
+        """``host:<runtime>`` or ``device:<url>``."""
+
+    @property
+    def conditions(self) -> Mapping[str, object]:
+        """What the times depend on: threads, governor, load; read before the first round."""
+
+    def now(self) -> float:
+        """Seconds on the clock that a time limit is kept by."""
+
+    def round(self, seconds: float) -> Round:
+        """Opens the files anew, warms them up and times them for about that long, at least once.
+
+        Raises ``InferenceError``.
+        """
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A file and the sample that it is timed on, in real values and in the axes of the file."""
+
+    path: Path
+    sample: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class TimingJob:
+    """What is timed: one file, or two against each other."""
+
+    url: str
+    """Where: what follows ``device:`` in the target's ``latency.source``; "host" for this one."""
+    runtime: str
+    opener: Runtime
+    entry: str | None
+    """``module:attribute`` of the runtime, where another process can import it."""
+    artifact: Timed
+    reference: Timed | None = None
+
+
+class Device(Protocol):
+    """A place where files are timed: this host, or a board that a URL leads to."""
+
+    def open(self, job: TimingJob) -> Stopwatch:
+        """Each opening is a fresh process there.
+
+        Raises ``InferenceError``, ``BackendUnavailableError`` or ``UnsupportedError``.
+        """
 
 
 class Estimator(Protocol):

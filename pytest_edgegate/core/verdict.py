@@ -70,6 +70,7 @@ def _measured(measured: Measurement) -> dict[str, Any]:
         "decided_early": measured.decided_early,
         "source": measured.source,
         "cached": measured.cached,
+        **({"conditions": dict(measured.conditions)} if measured.conditions else {}),
     }
 
 

@@ -100,6 +100,16 @@ def _check_values(array: Array, tensor: TensorInfo, where: str) -> None:
             )
 
 
+def noise(tensor: TensorInfo) -> Array:
+    """A sample of seeded noise for an input, in real values: float32 or the input's own dtype."""
+    shape = (1, *(max(size, 1) for size in tensor.shape[1:]))
+    drawn = np.random.default_rng(0).random(shape, np.float32)
+    if tensor.scales:
+        low, high = real_range(tensor)
+        return np.asarray(low + drawn * (high - low), np.float32)
+    return drawn.astype(tensor.dtype)
+
+
 def real_range(tensor: TensorInfo) -> tuple[float, float]:
     """The real values that a per-tensor quantised tensor can hold."""
     limits = np.iinfo(tensor.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -38,6 +38,9 @@ class LaidOutRunner:
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         return self._back(self._runner.infer_raw(transposed(batch, self._layout.inputs)))
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        return self._runner.once(transposed(sample, self._layout.inputs))
 
     def _back(self, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         axes = self._layout.outputs or (None,) * len(outputs)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
-from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.measurement import Finding, NotMeasured
+from pytest_edgegate.core.ports import Stopwatch
+from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Scoring
+
+if TYPE_CHECKING:
+    from pytest_edgegate.measures.latency import Times
 
 
 class MeasureContext(Protocol):
@@ -25,12 +32,20 @@ class MeasureContext(Protocol):
     def scoring(self) -> Scoring: ...
 
     @property
-    def samples(self) -> int | None:
-        """How many evaluation samples there are, where that is known without a pass."""
+    def asked(self) -> Mapping[str, Budget]:
+        """The budgets that are judged together, by metric: what a sequential measure ends by."""
 
     @property
-    def machine(self) -> str:
-        """This machine's type, for what only a host target's latency may say."""
+    def patience(self) -> float:
+        """Seconds that a latency may be measured for."""
+
+    @property
+    def floor(self) -> float:
+        """Seconds of slow-down that are none."""
+
+    @property
+    def samples(self) -> int | None:
+        """How many evaluation samples there are, where that is known without a pass."""
 
     def description(self) -> ModelDescription:
         """What is in the artifact's file."""
@@ -64,3 +79,16 @@ class MeasureContext(Protocol):
 
     def range_note(self) -> str:
         """What sets the calibration samples apart from the evaluation samples, or nothing."""
+
+    def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
+        """The artifact about to be timed in a fresh process; with its float export for a ratio."""
+
+    def times(self) -> Times | NotMeasured:
+        """Single inferences, timed until every percentile that is asked is decided."""
+
+    def estimated(self, metric: str) -> Finding | None:
+        """What a vendor's tool says, where the target names one for its latency."""
+
+    @property
+    def tell(self) -> Tell:
+        """Takes how far a long measurement is, for whoever is waiting."""

@@ -45,6 +45,11 @@ class Collector:
         self._nonfinite = 0
         self._first_nonfinite = -1
 
+    @property
+    def n(self) -> int:
+        """How many samples it has seen."""
+        return self._n
+
     def add(self, batch: Batch, outputs: tuple[Array, ...], figures: dict[str, Array]) -> None:
         self._fingerprint.add(batch)
         bad = nonfinite_samples(outputs)

@@ -9,7 +9,7 @@ from pytest_edgegate.core.recipe import spell
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.spelling import spell_interval, spell_pair, spell_value
 
-HEADINGS = ("artifact", "budget", "measured", "90 % interval", "limit", "verdict", "by")
+HEADINGS = ("artifact", "budget", "measured", "interval", "limit", "verdict", "by")
 
 
 def row(verdict: Verdict) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.errors import (
@@ -21,16 +24,31 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.layout import CHANNELS_LAST, Axes, Layout
-from pytest_edgegate.core.measurement import NotMeasured
-from pytest_edgegate.core.ports import Inspector, Runner, Runtime
+from pytest_edgegate.core.measurement import Finding, NotMeasured
+from pytest_edgegate.core.ports import (
+    Device,
+    Estimator,
+    Inspector,
+    Runner,
+    Stopwatch,
+    Timed,
+    TimingJob,
+)
+from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset, value_range
-from pytest_edgegate.data.feeding import bare_name, quantised, real_range
-from pytest_edgegate.data.laid_out import transposed
+from pytest_edgegate.data.feeding import arrange, bare_name, noise, quantised, real_range
+from pytest_edgegate.data.laid_out import as_model, transposed
 from pytest_edgegate.data.splits import Array, ArraySplit
 from pytest_edgegate.measures.accuracy import reference_fault
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
 from pytest_edgegate.measures.evidence import Evidence, fed_batches, nonfinite_samples, same_samples
+from pytest_edgegate.measures.latency import (
+    QUANTILES,
+    Times,
+    time_until_decided,
+    unreachable,
+)
 from pytest_edgegate.measures.metrics import Scoring, as_scoring
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.registry import Registry
@@ -57,6 +75,9 @@ class Workshop(Protocol):
     @property
     def observer(self) -> Observer: ...
 
+    @property
+    def tell(self) -> Tell: ...
+
     def inspector(self, form: str) -> Inspector: ...
 
     def float_export(self, subject: Subject, target: Target, form: str) -> Artifact: ...
@@ -66,13 +87,17 @@ class ArtifactContext:
     """``MeasureContext`` over the session's cache and backends."""
 
     def __init__(
-        self, session: Workshop, artifact: Artifact, subject: Subject, target: Target
-    ) -> None:
+        self, session: Workshop, artifact: Artifact, subject: Subject, target: Target,
+        budgets: tuple[Budget, ...], beside: tuple[Budget, ...] = (),
+    ) -> None:  # fmt: skip
         self._session = session
         self._subject = subject
         self.artifact = artifact
         self.target = target
-        self.machine = processor().machine
+        self.asked = {each.metric: each for each in (*beside, *budgets)}
+        self.patience = session.settings.latency_time
+        self.floor = session.settings.latency_floor
+        self.tell = session.tell
 
     @cached_property
     def scoring(self) -> Scoring:
@@ -142,7 +167,9 @@ class ArtifactContext:
     @cached_property
     def _seen(self) -> Seen:
         """The artifact in the runtime that measures accuracy."""
-        return Seen(self.artifact.path, self.artifact.digest, self._runtimes[0], self._layout)
+        made = bool(self.artifact.provenance)
+        path, digest = self.artifact.path, self.artifact.digest
+        return Seen(path, digest, self._runtimes[0], self._layout, made=made)
 
     @cached_property
     def _layout(self) -> Layout:
@@ -169,7 +196,7 @@ class ArtifactContext:
         export = self.float_export()
         if isinstance(export, NotMeasured):
             return export
-        seen = Seen(export.path, export.digest, self._runtimes[0], export.layout)
+        seen = Seen(export.path, export.digest, self._runtimes[0], export.layout, made=True)
         return self._against_reference(seen, COMPARED)
 
     def misplaced_outputs(self) -> tuple[str, ...]:
@@ -235,13 +262,79 @@ class ArtifactContext:
 
     @cached_property
     def _executed(self) -> tuple[ExecutedOperator, ...] | None:
-        if not self.target.is_host(self.machine):
+        if not self._on_host:
             return None  # this host's kernels are not the device's
-        runtime: Runtime = self._session.registry.get("runtime", self._runtimes[0])
         with self._session.observer.open(self._seen) as runner:
             sample = self._one_sample(runner)
             raw = tuple(map(quantised, sample, runner.inputs))
-        return runtime.executed(self.artifact.path, transposed(raw, self._layout.inputs))
+        return self._session.observer.executed(self._seen, transposed(raw, self._layout.inputs))
+
+    @property
+    def _on_host(self) -> bool:
+        return self.target.is_host(processor().machine)
+
+    def estimated(self, metric: str) -> Finding | None:
+        kind, _, name = self.target.latency_source.partition(":")
+        if kind != "vendor" or metric == "latency_ratio":
+            return None
+        estimator: Estimator = self._session.registry.get("estimator", name)
+        if metric not in estimator.metrics:
+            return NotMeasured(
+                metric,
+                f"{name} does not tell {metric} of {self.target.title}",
+                f"gate one of {', '.join(estimator.metrics)} instead",
+            )
+        return estimator.estimate(self.artifact.path, metric, self.target)
+
+    def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
+        url = self._device_url()
+        if url is None or (metric == "latency_ratio" and not self._on_host):
+            return unreachable(metric, self.target)
+        reference = None
+        if metric == "latency_ratio":
+            export = self.float_export()
+            if isinstance(export, NotMeasured):
+                return replace(export, metric=metric)
+            reference = self._timed(export.path, export.layout)
+        name = self._runtimes[0]
+        registry = self._session.registry
+        job = TimingJob(
+            url, name, registry.get("runtime", name), registry.entry("runtime", name),
+            self._timed(self.artifact.path, self._layout), reference,
+        )  # fmt: skip
+        device: Device = registry.get("device", url.partition(":")[0])
+        return device.open(job)
+
+    def _device_url(self) -> str | None:
+        """``host``, or the URL of the target's own device; None where there is neither."""
+        source = self.target.latency_source
+        if source.startswith("device:"):
+            return source.removeprefix("device:")
+        return (source or "host") if self._on_host else None
+
+    def _timed(self, path: Path, layout: Layout) -> Timed:
+        """A file with a real sample where there is one, else noise."""
+        inputs = self._session.inspector(self.artifact.format).describe(path).inputs
+        if not self._has_evaluation:
+            return Timed(path, tuple(map(noise, inputs)))
+        example = self._dataset.example()
+        seen = as_model(inputs, layout.inputs)
+        sample = arrange(example.arrays, example.names, seen, "evaluation")
+        return Timed(path, transposed(sample, layout.inputs))
+
+    def times(self) -> Times | NotMeasured:
+        return self._times
+
+    @cached_property
+    def _times(self) -> Times | NotMeasured:
+        limits = {
+            each: float(budget.limit) for each, budget in self.asked.items() if each in QUANTILES
+        }
+        opened = self.stopwatch(next(iter(limits)))
+        if isinstance(opened, NotMeasured):
+            return opened
+        with opened as watch:
+            return time_until_decided(watch, limits, self.patience, self.tell)
 
     def execution_note(self) -> str:
         """How many operators the file has, and how many the runtime makes of them."""
@@ -260,7 +353,7 @@ class ArtifactContext:
         """A real sample where there is one, else noise."""
         if self._has_evaluation:
             return next(fed_batches(runner, self._dataset.evaluation, 1))[1]
-        return tuple(map(_mid_range, runner.inputs))
+        return tuple(map(noise, runner.inputs))
 
     def range_note(self) -> str:
         """How the evaluation samples lie apart from what the artifact was made for, or nothing."""
@@ -309,13 +402,3 @@ def _channels_moved(array: Array, tensor: TensorInfo) -> Axes:
     as_is, moved = array.shape[1:], tuple(array.shape[at] for at in CHANNELS_LAST)[1:]
     wanted = tensor.shape[1:]
     return CHANNELS_LAST if as_is != wanted and moved == wanted else None
-
-
-def _mid_range(tensor: TensorInfo) -> Array:
-    """A sample of seeded noise for an input, where there is no data to take one from."""
-    shape = (1, *(max(size, 1) for size in tensor.shape[1:]))
-    drawn = np.random.default_rng(0).random(shape, np.float32)
-    if tensor.scales:
-        low, high = real_range(tensor)
-        return np.asarray(low + drawn * (high - low), np.float32)
-    return drawn.astype(tensor.dtype)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.environment import processor, versions
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
-from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.data.feeding import bare_name, noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.comparison import compare_models
@@ -24,6 +26,8 @@ from pytest_edgegate.measures.metrics import Scoring
 from pytest_edgegate.measures.parity import compare
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
+from pytest_edgegate.workers.process import Workers
+from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
 
 _ARRAYS = "evidence.npz"
 _VERSION = 2
@@ -38,22 +42,40 @@ class Seen:
     digest: str
     runtime: str
     layout: Layout = AS_THE_MODEL
+    made: bool = False
+    """Whether this gate made the file, so that its bytes are known to be what was written."""
+
+    @property
+    def path(self) -> Path | None:
+        return self.model if isinstance(self.model, Path) else self.model.path
+
+    @property
+    def title(self) -> str:
+        """For messages: which model, in which runtime."""
+        name = self.model.name if self.path is None else self.path.name
+        return f"{name} in {self.runtime}"
 
 
 class Observer:
     """Runs models over a split and keeps what it saw."""
 
-    def __init__(self, registry: Registry, cache: Cache) -> None:
+    def __init__(
+        self, registry: Registry, cache: Cache, workers: Workers, tell: Tell = silent
+    ) -> None:
         self._registry = registry
         self._cache = cache
+        self._workers = workers
+        self._tell = tell
         self._seen: dict[str, Evidence] = {}
+        self._tried: set[str] = set()
 
     def predictions(self, seen: Seen, split: Split, scoring: Scoring) -> Evidence:
         """The figures that *scoring* keeps of each sample, for one model in one runtime."""
 
         def look() -> Evidence:
             with self.open(seen) as runner:
-                return observe(runner, split, scoring, f"host:{seen.runtime}")
+                told = partial(self._tell, f"{seen.title}, samples")
+                return observe(runner, split, scoring, f"host:{seen.runtime}", told)
 
         key = key_of(
             kind="predictions",
@@ -106,8 +128,47 @@ class Observer:
 
     def open(self, seen: Seen) -> Runner:
         """The model in its runtime, taking samples as the model under test does."""
-        runner = self._runtime(seen.runtime).open(seen.model)
+        runner = self._opened(seen)
         return LaidOutRunner(runner, seen.layout) if seen.layout else runner
+
+    def executed(
+        self, seen: Seen, sample: tuple[Array, ...]
+    ) -> tuple[ExecutedOperator, ...] | None:
+        """What the runtime makes of a file; *sample* in the dtypes and axes of the file."""
+        runtime, entry, path = self._runtime(seen.runtime), self._entry(seen), seen.path
+        if path is None:
+            return None
+        if entry is None or seen.made:
+            return runtime.executed(path, sample)
+        return executed_remotely(self._workers, entry, path, seen.title, sample)
+
+    def _opened(self, seen: Seen) -> Runner:
+        """A file that others made stays in a worker: what is wrong with it may end a process."""
+        runtime, entry, path = self._runtime(seen.runtime), self._entry(seen), seen.path
+        if entry is None or path is None:
+            return runtime.open(seen.model)
+        if not seen.made:
+            return RemoteRunner(self._workers, entry, path, seen.title)
+        self._try_once(seen, entry, path)
+        return runtime.open(path)
+
+    def _entry(self, seen: Seen) -> str | None:
+        """Where a worker finds the runtime; None for one that only this process can run."""
+        entry = self._registry.entry("runtime", seen.runtime)
+        return entry if entry is not None and self._runtime(seen.runtime).opens_files else None
+
+    def _try_once(self, seen: Seen, entry: str, path: Path) -> None:
+        """A file of our own runs here, once it has run in a worker without ending that."""
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            with RemoteRunner(self._workers, entry, path, seen.title) as runner:
+                runner.infer(tuple(map(noise, runner.inputs)))
+            return {"ran": True}
+
+        key = key_of(kind="trial", version=_VERSION, model=self._identity(seen))
+        if key not in self._tried:
+            self._cache.fetch(key, work)
+            self._tried.add(key)
 
     def _remembered(self, key: str, look: Callable[[], Evidence], *, keep: bool) -> Evidence:
         if not keep:
@@ -153,10 +214,14 @@ class Observer:
         }
 
 
-def observe(runner: Runner, split: Split, scoring: Scoring, source: str) -> Evidence:
+def observe(
+    runner: Runner, split: Split, scoring: Scoring, source: str,
+    tell: Callable[[float, float | None], None] = lambda done, total: None,
+) -> Evidence:  # fmt: skip
     """One pass. Raises ConfigurationError where data, labels and outputs do not fit."""
     collector = Collector()
     for batch, inputs in fed_batches(runner, split):
+        tell(collector.n, split.size)
         if batch.labels is None:
             raise ConfigurationError(
                 f"edge_data.{split.name} has no labels, and {scoring.name} compares with them",

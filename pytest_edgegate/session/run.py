@@ -9,6 +9,7 @@ from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.ports import Inspector, SourceModel
+from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.recipe import PTQ, Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
@@ -22,12 +23,13 @@ from pytest_edgegate.storage.cache import Cache
 
 if TYPE_CHECKING:
     from pytest_edgegate.session.observing import Observer
+    from pytest_edgegate.workers.process import Workers
 
 
 class EdgeSession:
     """One run in one process."""
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, tell: Tell = silent) -> None:
         self.settings = settings
         self.registry = registry
         self.cache = Cache(settings.cache)
@@ -36,14 +38,24 @@ class EdgeSession:
         self._builder = Builder(registry, self.cache, self.recogniser, programs)
         self._targets: dict[str, Target] = {}
         self._observer: Observer | None = None
+        self._workers: Workers | None = None
+        self.tell = tell
+        """Where long work tells how far it is."""
 
     @property
     def observer(self) -> Observer:
         if self._observer is None:
             from pytest_edgegate.session.observing import Observer
+            from pytest_edgegate.workers.process import Workers
 
-            self._observer = Observer(self.registry, self.cache)
+            self._workers = Workers(self.settings.runtime_timeout)
+            self._observer = Observer(self.registry, self.cache, self._workers, self.tell)
         return self._observer
+
+    def close(self) -> None:
+        """Ends the processes that the session has started."""
+        if self._workers is not None:
+            self._workers.close()
 
     def known_targets(self) -> list[str]:
         return known_targets(self.settings.root, self.registry)
@@ -116,15 +128,20 @@ class EdgeSession:
         *,
         contract: bool = False,
         show_parity: bool = False,
+        beside: tuple[Budget, ...] = (),
     ) -> list[Verdict]:
-        """The verdicts on all budgets, none of them skipped; ``contract`` judges the file too."""
+        """The verdicts on all budgets, none of them skipped; ``contract`` judges the file too.
+
+        ``beside`` are others that the same test asks for: a pass over the samples that they need
+        in full is not ended early.
+        """
         from dataclasses import replace
 
         from pytest_edgegate.judge import judge
         from pytest_edgegate.measures.catalogue import measure
         from pytest_edgegate.session.context import ArtifactContext
 
-        context = ArtifactContext(self, artifact, subject, target)
+        context = ArtifactContext(self, artifact, subject, target, budgets, beside)
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         verdicts = []
         for budget in asked:

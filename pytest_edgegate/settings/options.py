@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 DEFAULT_TARGET = "host"
 PROGRAMS = ("onnx2tf",)
 """Converters that run outside this environment; each may be named by an ini key."""
+TIMES = {
+    "edge_latency_time": ("20 s", "how long a latency may be measured before it is undecided"),
+    "edge_latency_floor": ("20 us", "a slow-down that is smaller is none"),
+    "edge_runtime_timeout": ("120 s", "how long a runtime may take over one call in its process"),
+}
+"""Ini keys that are times: the default, and what it is."""
 POLICIES = ("point", "lenient", "strict")
 MARKERS = {
     "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
@@ -53,6 +59,8 @@ def add_options(parser: pytest.Parser) -> None:
         "edge_reference_check", "refuse a reference no better than chance", "bool", default=True
     )
     parser.addini("edge_allow_code", "load model files that hold code", "bool", default=False)
+    for name, (default, text) in TIMES.items():
+        parser.addini(name, f"{text} (default: {default})", default=default)
     for name in PROGRAMS:
         parser.addini(f"edge_{name}", f"the program {name} (default: the one on PATH)")
     group.addoption(
@@ -83,6 +91,12 @@ class Settings:
     allow_code: bool = False
     programs: Mapping[str, str] = field(default_factory=dict)
     """Where ini keys say that external programs are."""
+    latency_time: float = 20.0
+    """Seconds."""
+    latency_floor: float = 20e-6
+    """Seconds."""
+    runtime_timeout: float = 120.0
+    """Seconds."""
 
     @classmethod
     def from_config(cls, config: pytest.Config, registry: Registry) -> Settings:
@@ -114,6 +128,7 @@ class Settings:
             programs={name: str(config.getini(f"edge_{name}")) for name in PROGRAMS},
             explain=bool(config.getoption("edge_explain")),
             root=config.rootpath,
+            **{name.removeprefix("edge_"): _time(config, name) for name in TIMES},
         )
 
     @property
@@ -127,6 +142,17 @@ def _text(config: pytest.Config, name: str) -> str:
     """The option, or the ini key where the option is not given."""
     option: Any = config.getoption(name)
     return str(option if option is not None else config.getini(name)).strip()
+
+
+def _time(config: pytest.Config, name: str) -> float:
+    text = str(config.getini(name))
+    default = TIMES[name][0]
+    if text == default:  # or every start would import the parser
+        number, unit = default.split()
+        return float(number) * {"s": 1.0, "us": 1e-6}[unit]
+    from pytest_edgegate.settings.units import seconds_from
+
+    return seconds_from(text, f"ini {name}")
 
 
 def _allowed(config: pytest.Config) -> frozenset[tuple[str | None, str]]:

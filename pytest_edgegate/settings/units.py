@@ -71,6 +71,19 @@ def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
     return frozenset(found)
 
 
+def seconds_from(text: str, where: str) -> float:
+    """A time above zero, with its unit. Raises ConfigurationError."""
+    try:
+        seconds = _seconds(text)
+    except _UnreadableError as error:
+        raise ConfigurationError(
+            f"{where}: {text!r} {error.args[0]}", f"write for example {error.args[1]}"
+        ) from None
+    if seconds < 0:
+        raise ConfigurationError(f"{where}: {text!r} is negative", "give it without a sign")
+    return seconds
+
+
 class _UnreadableError(Exception):
     """(what is wrong, an example of what is right)."""
 

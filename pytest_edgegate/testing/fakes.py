@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -42,6 +42,7 @@ from pytest_edgegate.core.recipe import PTQ, Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.workers.device import HostDevice
 
 FORMAT = "edgegate-fake"
 CLASSES = 10
@@ -66,7 +67,10 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
     ``io``: the dtype of inputs and outputs after PTQ; ``islands``: operators left in float by PTQ;
     ``bytes``: the size of the float file, of which PTQ leaves a quarter; ``dtype``: "int8" for a
-    file that is finished already.
+    file that is finished already; ``seconds``: what an inference takes on the fake clock, and
+    ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm; ``outliers``: the
+    share of inferences that take five times as long; ``drift``: how much slower all is after 20 s;
+    ``warm_up``: how many inferences after opening take ten times as long.
     """
     content = {"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}
     path.write_text(_padded(content, content["bytes"]))
@@ -99,6 +103,20 @@ class FakeModel:
 
     def load(self) -> LoadedModel:
         raise UnsupportedError("a fake model has no framework", "run it in the runtime 'fake'")
+
+
+class FakeClock:
+    """Time that passes only while a fake model runs."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+CLOCK = FakeClock()
+"""What fake models run on, and what the fake targets are timed by."""
 
 
 class FakeReader:
@@ -142,6 +160,7 @@ class FakeTransform:
                 "dtype": "int8",
                 "wrong": content.get("ptq_wrong", []),
                 "io": content.get("io", target.default_io),
+                "seconds": content.get("ptq_seconds", content.get("seconds", 1e-3)),
             }
         main = out / model.path.name
         main.write_text(_padded(content, content.get("bytes", 4000) // _shrink(step)))
@@ -153,6 +172,7 @@ class FakeRuntime:
 
     formats = (FORMAT,)
     packages = ("numpy",)
+    opens_files = True
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -175,6 +195,7 @@ class FakeRunner:
     def __init__(self, content: Mapping[str, Any], key: str) -> None:
         self._wrong = set(content.get("wrong", [])) | set(content.get(key, []) if key else [])
         self._nan = set(content.get("nan", [])) if content["dtype"] == "int8" else set()
+        self._content = content
         described = _describe(content)
         self.inputs, self.outputs = described.inputs, described.outputs
 
@@ -196,11 +217,40 @@ class FakeRunner:
         scores[[number in self._nan for number in numbers]] = np.nan
         return (scores,)
 
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        """A call that lets the fake clock go on by what the file says, and computes nothing."""
+        return fake_call(self._content, CLOCK)
+
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         (scores,) = self.infer(batch)
         if self.outputs[0].dtype not in ("int8", "uint8") or np.isnan(scores).any():
             return (scores,)
         return ((scores * 255 + self.outputs[0].zero_points[0]).astype(self.outputs[0].dtype),)
+
+
+_DRAWN = 256
+_draws = np.random.default_rng(1)
+
+
+def fake_call(content: Mapping[str, Any], clock: FakeClock) -> Callable[[], object]:
+    """An inference on a fake clock: log-normal times with outliers and drift, as *content* says."""
+    seconds, drift = content.get("seconds", 1e-3), content.get("drift", 0.0) / 20
+    cold = content.get("warm_up", 0)
+
+    def times() -> Iterator[float]:
+        for _ in range(cold):
+            yield 10 * seconds
+        while True:
+            drawn = seconds * np.exp(_draws.normal(0, content.get("noise", 0.0), _DRAWN))
+            drawn[_draws.random(_DRAWN) < content.get("outliers", 0.0)] *= 5
+            yield from drawn.tolist()
+
+    following = times().__next__
+
+    def call() -> None:
+        clock.seconds += following() * (1 + drift * clock.seconds)
+
+    return call
 
 
 class FakeInspector:
@@ -267,6 +317,7 @@ FAKE_BOARD = _target(
 )  # fmt: skip
 FAKE_HOST = _target(
     "fake-host", title="this machine, for fakes", machine="any", dtypes=("float32", "int8"),
+    latency_source="fake-host",
     io_dtypes=(), default_io="uint8", complete_with_ptq=False, static_shape=False,
     per_channel_dense=True,
 )  # fmt: skip
@@ -279,5 +330,6 @@ def pytest_edgegate_register(registry: Registry) -> None:
     registry.add("runtime", "fake", FakeRuntime(""))
     registry.add("runtime", "fake-other", FakeRuntime("other_wrong"))
     registry.add("inspector", "fake", FakeInspector())
+    registry.add("device", "fake-host", HostDevice(CLOCK))
     registry.add("target", FAKE_BOARD.name, FAKE_BOARD)
     registry.add("target", FAKE_HOST.name, FAKE_HOST)

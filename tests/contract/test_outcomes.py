@@ -214,7 +214,8 @@ def test_over(edge_ptq): ...
 
 def test_by_hand(edge_ptq, edge_gate):
     verdicts = edge_gate.latency(edge_ptq, p95="6 ms")
-    assert [each.allowed for each in verdicts if each.budget.metric == "latency_p95"] == [True]
+    found = [each for each in verdicts if each.budget.metric == "latency_p95"]
+    assert [each.allowed for each in found] == [each.outcome == "not_measured" for each in found]
 """
 }
 ALLOWING = "latency_p95,fake-board:mapped_ops,accuracy_drop,size"
@@ -230,8 +231,8 @@ def allowed(play: Any, mode: str, request: pytest.FixtureRequest) -> Any:
     return play(ALLOWED, targets, f"--edge-allow-unmeasured={ALLOWING}")
 
 
-@pytest.mark.parametrize("target", ["fake-board", "fake-host"])
-def test_what_is_allowed_is_not_red_and_listed(allowed: Any, target: str) -> None:
+def test_what_is_allowed_is_not_red_and_listed(allowed: Any) -> None:
+    target = "fake-board"
     assert allowed.letter("test_everywhere", target) == "."
     verdict = allowed.verdicts("test_everywhere", target)["latency_p95"]
     assert (verdict["outcome"], verdict["allowed"]) == ("not_measured", True)
@@ -313,3 +314,108 @@ def test_how_many_samples_would_prove_it(judged: Any, found: str, wrong: int) ->
     assert told is not None
     about = int(told[1].replace(",", ""))
     assert exact <= about <= exact * 1.1
+
+
+LATENCY = {  # by name: (marker, model), outcomes under point, lenient and strict, whether proven
+    "within": ("latency_ratio=1.05", "ptq_seconds=9e-4, noise=.05", "pass pass pass", True),
+    "over": ("latency_ratio=1.05", "ptq_seconds=13e-4, noise=.05", "fail fail fail", True),
+    "below_the_floor": (
+        "latency_ratio=1.05", "seconds=3e-5, ptq_seconds=4e-5, noise=.02", "pass pass fail", False
+    ),
+    "at_the_limit": (
+        "latency_ratio=1.05", "ptq_seconds=105e-5, noise=.05", "pass pass fail", False
+    ),
+    "too_noisy": (
+        "latency_ratio=1.05", "seconds=.5, ptq_seconds=.525, noise=.5",
+        "inconclusive inconclusive inconclusive", False,
+    ),
+    "p95_within": ("latency_p95='2 ms'", "noise=.1", "pass pass pass", True),
+    "p95_over": ("latency_p95='1 ms'", "noise=.1", "fail fail fail", True),
+    "p99_too_few": (
+        "latency_p99='300 ms'", "seconds=.2, noise=.01",
+        "inconclusive inconclusive inconclusive", False,
+    ),
+    "p50_at_the_limit": ("latency_p50='1 ms'", "noise=.05", "pass pass fail", False),
+    "p95_too_noisy": (
+        "latency_p95='2 s'", "seconds=1, noise=.5", "inconclusive inconclusive inconclusive", False
+    ),
+    "first_within": ("latency_first='20 ms'", "warm_up=3", "pass pass pass", True),
+    "first_over": ("latency_first='2 ms'", "warm_up=3", "fail fail fail", True),
+}  # fmt: skip
+
+
+def _latency_files() -> dict[str, str]:
+    text = "import pytest\n\n\n"
+    for name, (budget, model, *_) in LATENCY.items():
+        text += (
+            f"@pytest.mark.model({model})\n@pytest.mark.edge_budget({budget})\n"
+            f"def test_latency_{name}(edge_ptq): ...\n\n\n"
+        )
+    return {"test_latencies.py": text}
+
+
+LATENCY_FILES = _latency_files()
+
+
+@pytest.fixture
+def timed(play: Any, policy: str) -> Any:
+    chosen = () if policy == "point" else (f"--edge-policy={policy}",)
+    return play(LATENCY_FILES, "--edge-target=fake-host", *chosen)
+
+
+@pytest.mark.parametrize("name", LATENCY)
+def test_a_time_is_decided_by_its_interval(timed: Any, policy: str, name: str) -> None:
+    budget, _, outcomes, proven = LATENCY[name]
+    metric = budget.partition("=")[0]
+    outcome = outcomes.split()[list(BY_POLICY).index(policy)]
+    verdict = timed.verdicts(f"test_latency_{name}", "fake-host")[metric]
+    measured = verdict["measured"]
+    assert (verdict["outcome"], verdict["proven"]) == (outcome, proven)
+    assert timed.letter(f"test_latency_{name}", "fake-host") == ("." if outcome == "pass" else "F")
+    assert measured["level"] == 0.98
+    assert (measured["source"], measured["cached"]) == ("host:fake", False)
+    for end, sign in ((measured["low"], 1), (measured["high"], -1)):
+        assert end is None or sign * end <= sign * measured["value"]
+    assert measured["conditions"].keys() == {"threads", "governor", "load"}
+    assert proven or verdict["reason"].count(";") >= 1, "what is not proven has a note"
+
+
+def test_a_time_that_is_over_by_less_than_the_floor_says_so(timed: Any) -> None:
+    verdict = timed.verdicts("test_latency_below_the_floor", "fake-host")["latency_ratio"]
+    assert re.search(r"us over, below the floor of 20 us", verdict["reason"])
+    assert verdict["measured"]["low"] > 1.05
+
+
+def test_a_machine_too_noisy_says_how_noisy(timed: Any) -> None:
+    first, *_, last = timed.text("test_latency_too_noisy", "fake-host").splitlines()
+    assert first.startswith("latency_ratio")
+    assert "is not decided" in first
+    text = timed.text("test_latency_too_noisy", "fake-host")
+    assert re.search(r"single inferences of \d+ ms vary by \d\d %, load", text)
+    assert "edge_latency_time" in last
+
+
+def test_too_few_runs_say_how_many_it_takes(timed: Any) -> None:
+    reason = timed.verdicts("test_latency_p99_too_few", "fake-host")["latency_p99"]["reason"]
+    assert "it takes 644 runs without one to prove it" in reason
+
+
+def test_what_is_inconclusive_may_be_allowed(play: Any) -> None:
+    ran = play(LATENCY_FILES, "--edge-target=fake-host", "--edge-allow-unmeasured=latency_ratio")
+    verdict = ran.verdicts("test_latency_too_noisy", "fake-host")["latency_ratio"]
+    assert (verdict["outcome"], verdict["allowed"]) == ("inconclusive", True)
+    assert ran.letter("test_latency_too_noisy", "fake-host") == "."
+    assert ran.letter("test_latency_over", "fake-host") == "F"
+    assert ran.letter("test_latency_p95_too_noisy", "fake-host") == "F"
+
+
+def test_a_limit_of_time_and_a_floor_of_ones_own(play: Any) -> None:
+    ran = play(
+        LATENCY_FILES, "--edge-target=fake-host",
+        ini="edge_latency_time = 400 s\nedge_latency_floor = 1 us",
+    )  # fmt: skip
+    assert (
+        ran.verdicts("test_latency_below_the_floor", "fake-host")["latency_ratio"]["outcome"]
+        == "fail"
+    )
+    assert ran.verdicts("test_latency_p99_too_few", "fake-host")["latency_p99"]["proven"] is True

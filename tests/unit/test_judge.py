@@ -68,7 +68,8 @@ def test_exact_budgets_are_compared_whatever_the_policy(metric: str, policy: str
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_budget_that_fails_says_what_to_do(metric: str) -> None:
     at_most = METRICS[metric].direction == "at most"
-    found = verdict(measured(metric, 2 if at_most else 0), 1)
+    ends = {"low": 2, "high": 2} if METRICS[metric].rule == "latency" else {}
+    found = verdict(measured(metric, 2 if at_most else 0, **ends), 1)
     assert found.outcome is FAIL
     assert found.remedy
     assert found.reason.startswith(metric)
@@ -232,3 +233,45 @@ def test_the_reason_of_a_failure_shows_the_side_of_the_limit(
     spelt = found.reason.removeprefix(f"{metric} ")
     before, after = spelt.split(" < " if METRICS[metric].direction == "at least" else " > ")
     assert before != after
+
+
+TIMES = {  # (low, high, excess in us), outcomes by policy, proven
+    "wholly within": ((0.8, 1.0, 0), (PASS, PASS, PASS), True),
+    "wholly over": ((1.001, 1.2, 21), (FAIL, FAIL, FAIL), True),
+    "over by the floor": ((1.001, 1.2, 20), (PASS, PASS, FAIL), False),
+    "narrow": ((0.96, 1.0599, 30), (PASS, PASS, FAIL), False),
+    "as wide as a tenth": ((0.96, 1.06, 30), (Outcome.INCONCLUSIVE,) * 3, False),
+    "without an end": ((0.96, float("inf"), 30), (Outcome.INCONCLUSIVE,) * 3, False),
+}
+
+
+@pytest.mark.parametrize("row", TIMES)
+@pytest.mark.parametrize("metric", [name for name, it in METRICS.items() if it.rule == "latency"])
+def test_a_time_against_its_budget(metric: str, row: str) -> None:
+    (low, high, excess), outcomes, proven = TIMES[row]
+    finding = measured(
+        metric, 1.02, low=low, high=high, level=0.98, excess=excess * 1e-6, floor=20e-6,
+        undecided="too noisy",
+    )  # fmt: skip
+    for policy, outcome in zip(POLICIES, outcomes, strict=True):
+        found = verdict(finding, 1.0, policy)
+        assert (policy, found.outcome, found.proven) == (policy, outcome, proven)
+        assert bool(found.note) is not proven
+        assert bool(found.remedy) is (outcome is not PASS)
+
+
+def test_an_inconclusive_time_may_be_allowed() -> None:
+    finding = measured("latency_p95", 1.0, undecided="too noisy")
+    assert verdict(finding, 1.0).red
+    assert not verdict(finding, 1.0, allowed=frozenset({(None, "latency_p95")})).red
+
+
+def test_an_early_decision_counts_and_says_so() -> None:
+    for proof, outcome, sign in ((True, PASS, "<="), (False, FAIL, ">")):
+        finding = measured(
+            "accuracy_drop", 0.011, proof=proof, decided_early=True, n=300, n_total=10_000,
+        )  # fmt: skip
+        found = verdict(finding, 0.01)
+        assert (found.outcome, found.proven) == (outcome, True)
+        assert f"about 0.011; the whole set is {sign} 0.01" in found.reason
+        assert "from 300 of 10,000 samples" in found.note.replace("all 10,000", "")

@@ -19,7 +19,7 @@ from pytest_edgegate.spelling import spell_bytes, spell_interval, spell_value
         ("flash", 10_000_000, "10.0 MB"),
         ("latency_p95", 0.006, "6 ms"),
         ("latency_p95", 0.0009, "900 us"),
-        ("latency_first", 1.5, "1.5e+03 ms"),
+        ("latency_first", 1.5, "1.5 s"),
         ("parameters", 1_200_000, "1,200,000"),
         ("macs", 7, "7"),
         ("parity_lsb", 3.0, "3"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ class KerasRuntime:
     formats = ("keras", "savedmodel")
     packages = ("tensorflow", "keras", "tf_keras")
     options: Mapping[str, object] = MappingProxyType({})
+    opens_files = False
 
     def open(self, model: Path | SourceModel) -> Runner:
         if isinstance(model, Path):
@@ -66,6 +68,9 @@ class KerasRunner:
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         return self.infer(batch)
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        return partial(self.infer, sample)
 
     def _call(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         tensors = [

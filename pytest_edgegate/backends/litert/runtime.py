@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +27,7 @@ class LiteRTRuntime:
 
     formats = ("litert",)
     packages = ("ai-edge-litert",)
+    opens_files = True
 
     def __init__(self, resolver: str) -> None:
         self._resolver = resolver
@@ -104,6 +105,21 @@ class LiteRTRunner:
             return self._one_by_one(batch)
         return self._in_blocks(batch)
 
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        feeds = [
+            np.repeat(quantised(array, each), max(self._batch, 1), axis=0)
+            for array, each in zip(sample, self.inputs, strict=True)
+        ]
+        try:
+            if self._batch < 1:
+                self._resize(feeds)
+            for each, feed in zip(self._input_details, feeds, strict=True):
+                self._interpreter.set_tensor(each["index"], feed)
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
+        invoke: Callable[[], object] = self._interpreter.invoke
+        return invoke
+
     def _one_by_one(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
         """The hot loop. Views of the interpreter's tensors spare two copies a sample."""
         count = len(feeds[0])
@@ -153,9 +169,7 @@ class LiteRTRunner:
         """A free batch: the interpreter is resized to what it is given."""
         self._forget()
         try:
-            for each, feed in zip(self._input_details, feeds, strict=True):
-                self._interpreter.resize_tensor_input(each["index"], feed.shape)
-            self._interpreter.allocate_tensors()
+            self._resize(feeds)
         except (ValueError, RuntimeError) as error:
             raise self._failed(error) from error
         results = self._invoke(feeds)
@@ -163,6 +177,11 @@ class LiteRTRunner:
             if len(result) != len(feeds[0]):
                 raise _not_per_sample(self._path, each.name, result.shape)
         return results
+
+    def _resize(self, feeds: Sequence[Array]) -> None:
+        for each, feed in zip(self._input_details, feeds, strict=True):
+            self._interpreter.resize_tensor_input(each["index"], feed.shape)
+        self._interpreter.allocate_tensors()
 
     def _forget(self) -> None:
         """Makes the next call the first one. Resources outlive even a reset: a new interpreter."""

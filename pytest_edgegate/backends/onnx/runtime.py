@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -39,6 +40,7 @@ class OnnxRuntime:
     """One provider of ONNX Runtime, with or without its graph optimisation."""
 
     formats = ("onnx",)
+    opens_files = True
 
     def __init__(self, level: str, provider: str = "CPUExecutionProvider") -> None:
         self._level = level
@@ -158,6 +160,13 @@ class OnnxRunner:
             column[0] if len(column) == 1 else np.concatenate(column)
             for column in zip(*parts, strict=True)
         )
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        feeds = {
+            each.name: np.repeat(quantised(array, each), max(self._fixed, 1), axis=0)
+            for array, each in zip(sample, self.inputs, strict=True)
+        }
+        return partial(self._session.run, self._wanted, feeds)
 
     def _block(self, batch: tuple[Array, ...], start: int, size: int) -> Sequence[Array]:
         """Outputs of up to *size* samples; a fixed batch is filled up with its last sample."""

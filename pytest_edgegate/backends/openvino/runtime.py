@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -37,7 +37,8 @@ class OpenVinoRuntime:
 
     formats = ("openvino", "onnx", "litert")
     packages = ("openvino",)
-    options = {**CONFIGURATION, "block": BLOCK}  # noqa: RUF012 - read as a Mapping
+    opens_files = True
+    options = {**CONFIGURATION, "threads": 1, "block": BLOCK}  # noqa: RUF012 - read as a Mapping
 
     def open(self, model: Path | SourceModel) -> Runner:
         path = model if isinstance(model, Path) else model.path
@@ -103,6 +104,14 @@ class OpenVinoRunner:
             column[0] if len(column) == 1 else np.concatenate(column)
             for column in zip(*parts, strict=True)
         )
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        openvino = import_openvino()
+        for at, (array, each) in enumerate(zip(sample, self.inputs, strict=True)):
+            feed = np.repeat(quantised(array, each), max(self._fixed, 1), axis=0)
+            self._request.set_input_tensor(at, openvino.Tensor(feed))
+        infer: Callable[[], object] = self._request.infer
+        return infer
 
     def _block(self, batch: tuple[Array, ...], start: int, size: int) -> Sequence[Array]:
         """Outputs of up to *size* samples; a fixed batch is filled up with its last sample."""

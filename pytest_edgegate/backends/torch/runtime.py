@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -25,6 +26,7 @@ class TorchRuntime:
     formats = ("torch",)
     packages = ("torch",)
     options: Mapping[str, object] = MappingProxyType({})
+    opens_files = False
 
     def open(self, model: Path | SourceModel) -> Runner:
         if isinstance(model, Path):
@@ -70,6 +72,9 @@ class TorchRunner:
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         return self.infer(batch)
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        return partial(self.infer, sample)
 
     def _block(self, batch: tuple[Array, ...]) -> int:
         """Samples at a time: one where the module has a state, which each sample finds new."""

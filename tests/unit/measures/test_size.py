@@ -31,7 +31,6 @@ class Context:
     export: Artifact | NotMeasured | None = None
     described: ModelDescription | None = None
     target: Target = BOARD
-    machine: str = "x86_64"
 
     def float_export(self) -> Artifact | NotMeasured | None:
         return self.export
@@ -92,15 +91,3 @@ def test_what_nothing_measures_is_said_to_be_so(metric: str) -> None:
     assert isinstance(finding, NotMeasured)
     assert finding.metric == metric
     assert f"--edge-allow-unmeasured=board:{metric}" in finding.remedy
-
-
-@pytest.mark.parametrize("metric", [each for each in METRICS if each.startswith("latency_")])
-@pytest.mark.parametrize("machine", ["any", "x86_64", "chip"])
-def test_a_hosts_latency_is_never_given_for_a_devices(machine: str, metric: str) -> None:
-    target = replace(BOARD, machine=machine)
-    finding = measure(metric, cast("Any", Context(artifact(1), target=target)))
-    assert isinstance(finding, NotMeasured)
-    assert finding.metric == metric
-    assert finding.remedy
-    if machine == "chip" and metric in MEASURES:
-        assert "this host's latency says nothing about it" in finding.reason

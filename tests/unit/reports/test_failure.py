@@ -40,7 +40,7 @@ def test_a_whole_failure(make: Make) -> None:
     assert explain([size, drop], "The end.").splitlines() == [
         "accuracy_drop 0.827 > 0.01 [0.8063, 0.8459] (coral, PTQ(samples=200))",
         "",
-        "  budget         measured  90 % interval     limit       verdict       by",
+        "  budget         measured  interval          limit       verdict       by",
         "  accuracy_drop  0.827     [0.8063, 0.8459]  <= 0.01     FAIL, proven  file, n 1,000",
         "  size           56.4 kB                     <= 60.0 kB  pass          file",
         "",

@@ -1,0 +1,73 @@
+"""This host as a device: files are timed in a fresh process that does nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType, TracebackType
+
+from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
+from pytest_edgegate.workers.process import Worker
+from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, Side
+
+
+class HostDevice:
+    """This machine. ``clock`` is for tests; ``timeout`` in seconds is for one round."""
+
+    def __init__(self, clock: Clock = time.perf_counter, timeout: float = 120.0) -> None:
+        self._clock = clock
+        self._timeout = timeout
+
+    def open(self, job: TimingJob) -> Stopwatch:
+        if job.entry is None:  # an object of a conftest.py, which no other process can import
+            return self._here(job)
+        return RemoteStopwatch(Worker(self._timeout), job, job.entry)
+
+    def _here(self, job: TimingJob) -> HostStopwatch:
+        sides = [
+            Side(partial(job.opener.open, each.path), each.sample)
+            for each in (job.artifact, job.reference)
+            if each is not None
+        ]
+        threads = job.opener.options.get("threads")
+        return HostStopwatch(f"host:{job.runtime}", sides, threads, self._clock)
+
+
+class RemoteStopwatch:
+    """A stopwatch in a worker. Only results come through the pipe."""
+
+    def __init__(self, worker: Worker, job: TimingJob, entry: str) -> None:
+        self.source = f"host:{job.runtime}"
+        self._worker = worker
+        self._what = f"{job.artifact.path.name} in {job.runtime}"
+        timed = [each for each in (job.artifact, job.reference) if each is not None]
+        try:
+            ready = worker.call(
+                "stopwatch", self._what, tuple(array for each in timed for array in each.sample),
+                runtime=entry, source=self.source,
+                sides=[[str(each.path), len(each.sample)] for each in timed],
+            )  # fmt: skip
+        except BaseException:
+            worker.close()
+            raise
+        self.conditions: Mapping[str, object] = MappingProxyType(ready.fields["conditions"])
+
+    def __enter__(self) -> RemoteStopwatch:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self._worker.close()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def round(self, seconds: float) -> Round:
+        told = self._worker.call("round", self._what, seconds=seconds).fields["round"]
+        return Round(
+            tuple(told["artifact"]), tuple(told["reference"]), told["first"], told["opening"]
+        )
+
+
+HOST = HostDevice()

@@ -1,0 +1,141 @@
+"""The session's side: a worker process, and what its end means."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from typing import IO, Any
+
+from pytest_edgegate.core import errors
+from pytest_edgegate.core.errors import EdgeGateError, InferenceError
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.spelling import spell_time
+from pytest_edgegate.workers.wire import Message, receive, send
+
+
+class Worker:
+    """A process that runs models. One that has died or hangs is an error of the call, no more."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from pytest_edgegate.workers.serve import main; main()"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )  # fmt: skip
+        self._hung = False
+
+    @property
+    def alive(self) -> bool:
+        return not self._hung and self._process.poll() is None
+
+    def call(
+        self, command: str, what: str, arrays: tuple[Array, ...] = (), **fields: Any
+    ) -> Message:
+        """The answer. *what* names the file and its runtime, for errors.
+
+        Raises the EdgeGateError that the worker ran into, or InferenceError where it ended.
+        """
+        assert self._process.stdin is not None  # both are pipes
+        assert self._process.stdout is not None
+        watchdog = threading.Timer(self._timeout, self._give_up)
+        watchdog.start()
+        try:
+            send(self._process.stdin, Message({"command": command, **fields}, arrays))  # type: ignore[arg-type]
+            answer = receive(self._process.stdout)  # type: ignore[arg-type]
+        except (EOFError, OSError) as error:
+            raise self._ended(what) from error
+        finally:
+            watchdog.cancel()
+        if "error" in answer.fields:
+            raise _error(what, *answer.fields["error"])
+        return answer
+
+    def close(self) -> None:
+        """Ends the process; what it holds is gone."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            if stream is not None:
+                with suppress(OSError):  # what was left to be written has no reader
+                    stream.close()
+
+    def _give_up(self) -> None:
+        self._hung = True
+        self._process.kill()
+
+    def _ended(self, what: str) -> InferenceError:
+        if self._hung:
+            return InferenceError(
+                f"{what} did not answer within {spell_time(self._timeout)}, and was stopped",
+                "make the file again; if it only is slow, ini edge_runtime_timeout = 600 s",
+            )
+        code = self._process.wait()
+        return InferenceError(
+            f"{what} ended the process that ran it ({_spell_end(code)}){self._last_words()}",
+            "the file is damaged, or the runtime has a bug with it: make the file again, and try "
+            "another version of the runtime",
+        )
+
+    def _last_words(self) -> str:
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode("utf-8", "replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return f": {said[-1][:200]}" if said else ""
+
+
+def _spell_end(code: int) -> str:
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _error(what: str, kind: str, message: str, remedy: str) -> EdgeGateError:
+    """The worker's error, as the class that it had there."""
+    found = getattr(errors, kind, None) if kind else None
+    if found is None:
+        return InferenceError(
+            f"{what} failed: {message}", "make the file again; another runtime may say more of it"
+        )
+    error: EdgeGateError = found.__new__(found)
+    EdgeGateError.__init__(error, message, remedy)
+    return error
+
+
+class Workers:
+    """Idle workers, kept for the next file; each runs one file at a time."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._idle: list[Worker] = []
+
+    def take(self) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            worker.close()
+        return Worker(self._timeout)
+
+    def give_back(self, worker: Worker) -> None:
+        if worker.alive:
+            self._idle.append(worker)
+        else:
+            worker.close()
+
+    def fresh(self) -> Worker:
+        """A new process, for what depends on being the first."""
+        return Worker(self._timeout)
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
