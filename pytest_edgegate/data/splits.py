@@ -111,6 +111,11 @@ class ArraySplit:
             labels = None if self._labels is None else self._labels[part]
             yield Batch(tuple(array[part] for array in self._inputs), labels)
 
+    def take(self, numbers: Array) -> Batch:
+        """The samples of these numbers, in this order."""
+        labels = None if self._labels is None else self._labels[numbers]
+        return Batch(tuple(array[numbers] for array in self._inputs), labels)
+
     def digest(self, first: int | None = None) -> str:
         if first not in self._digests:
             made = hashlib.sha256()

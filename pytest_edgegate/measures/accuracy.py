@@ -15,15 +15,27 @@ from pytest_edgegate.stats.intervals import Interval
 
 def accuracy_drop(context: MeasureContext) -> Finding:
     """The reference's metric minus the artifact's, as "worse by": positive is worse."""
-    reference = context.reference()
-    if isinstance(reference, NotMeasured):
-        return reference
-    artifact = context.predictions()
+    paired = context.paired()
+    if isinstance(paired, NotMeasured):
+        return paired
+    reference, artifact = paired.reference, paired.artifact
     broken = _nonfinite("accuracy_drop", artifact, reference)
     if broken:
-        return broken
+        return replace(broken, n_total=paired.total or broken.n)
     estimate = context.scoring.worse_by(reference, artifact)
-    return _measurement("accuracy_drop", estimate, artifact, _explain(context, reference))
+    explanation = _explain(context, reference, artifact)
+    made = _measurement("accuracy_drop", estimate, artifact, explanation)
+    if paired.within is None:
+        return made
+    return replace(
+        made, low=None, high=None, exact=None, level=EARLY_LEVEL, n_total=paired.total,
+        decided_early=True, proof=paired.within,
+        method="betting on samples drawn without replacement",
+    )  # fmt: skip
+
+
+EARLY_LEVEL = 0.99
+"""Of an early decision: it is that of the whole set with this chance at least."""
 
 
 def accuracy_drop_relative(context: MeasureContext) -> Finding:
@@ -48,7 +60,8 @@ def accuracy_drop_relative(context: MeasureContext) -> Finding:
     ends = Interval(drop.interval.low / size, drop.interval.high / size, drop.interval.level)
     spread = None if drop.spread is None else drop.spread / size**2
     relative = Estimate(drop.value / size, ends, drop.method, exact, drop.provable, spread)
-    return _measurement("accuracy_drop_relative", relative, artifact, _explain(context, reference))
+    explanation = _explain(context, reference, artifact)
+    return _measurement("accuracy_drop_relative", relative, artifact, explanation)
 
 
 def accuracy_min(context: MeasureContext) -> Finding:
@@ -134,9 +147,8 @@ def _nonfinite(
     return None
 
 
-def _explain(context: MeasureContext, reference: Evidence) -> _Explanation:
+def _explain(context: MeasureContext, reference: Evidence, artifact: Evidence) -> _Explanation:
     """Lost classes, flipped samples and a probable cause, as far as the metric shows them."""
-    artifact = context.predictions()
     scoring = context.scoring
     if not isinstance(scoring, TopN):
         return _by_ranges(context)
@@ -189,7 +201,8 @@ def _first_flips(
 ) -> str:
     answers = (reference.arrays["predicted"], artifact.arrays["predicted"])
     parts = [
-        f"#{at} (label {labels[at]}: {answers[0][at]} -> {answers[1][at]})" for at in flipped[:5]
+        f"#{artifact.number(at)} (label {labels[at]}: {answers[0][at]} -> {answers[1][at]})"
+        for at in flipped[:5]
     ]
     return f"first of {len(flipped)} samples that flipped: {', '.join(parts)}"
 

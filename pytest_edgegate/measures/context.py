@@ -12,7 +12,7 @@ from pytest_edgegate.core.measurement import Finding, NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.evidence import Evidence, Paired
 from pytest_edgegate.measures.metrics import Scoring
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ class MeasureContext(Protocol):
 
     def predictions(self) -> Evidence:
         """The artifact on the evaluation data."""
+
+    def paired(self) -> Paired | NotMeasured:
+        """Reference and artifact on the same samples; on some, where these decide the drop."""
 
     def parity(self) -> Evidence | NotMeasured:
         """The artifact in every runtime of the target, on the same bytes."""

@@ -28,10 +28,28 @@ class Evidence:
     first_nonfinite: int = -1
     outputs: tuple[str, ...] = ()
     """The names of the outputs, where the figures are of each."""
+    positions: Array | None = None
+    """Which samples of the split, where these are some of them in another order."""
     cached: bool = field(default=False, compare=False)
 
     def as_cached(self) -> Evidence:
         return replace(self, cached=True)
+
+    def number(self, at: int) -> int:
+        """The number of a sample in its split."""
+        return at if self.positions is None else int(self.positions[at])
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Reference and artifact on the same samples: all of them, or some that have decided."""
+
+    reference: Evidence
+    artifact: Evidence
+    within: bool | None = None
+    """What the samples have proven of the whole set; None where it was seen in full."""
+    total: int | None = None
+    """How many samples the whole set has, where only some were seen."""
 
 
 class Collector:
@@ -52,12 +70,32 @@ class Collector:
 
     def add(self, batch: Batch, outputs: tuple[Array, ...], figures: dict[str, Array]) -> None:
         self._fingerprint.add(batch)
-        bad = nonfinite_samples(outputs)
+        bad = nonfinite_samples(outputs) if outputs else np.zeros(0, bool)
         if bad.any() and self._first_nonfinite < 0:
             self._first_nonfinite = self._n + int(bad.argmax())
         self._nonfinite += int(bad.sum())
         self._n += len(batch)
         self._parts.append(figures)
+
+    @property
+    def nonfinite(self) -> int:
+        """How many samples gave NaN or Inf."""
+        return self._nonfinite
+
+    def drawn(
+        self, source: str, split: Split, positions: Array | None, order: Array | None
+    ) -> Evidence:
+        """Evidence of samples that were drawn: some, or all, put back in the split's order."""
+        made = self.evidence(source)
+        if order is None:
+            first = made.first_nonfinite
+            assert positions is not None  # the two exclude each other
+            number = first if first < 0 else int(positions[first])
+            return replace(made, positions=positions, first_nonfinite=number)
+        back = np.argsort(order)
+        bad = -1 if made.first_nonfinite < 0 else int(order[made.first_nonfinite])
+        arrays = {key: array[back] for key, array in made.arrays.items()}
+        return replace(made, arrays=arrays, first_nonfinite=bad, fingerprint=fingerprint_of(split))
 
     def evidence(self, source: str) -> Evidence:
         keys = self._parts[0] if self._parts else {}
@@ -70,6 +108,14 @@ class Collector:
             first_nonfinite=self._first_nonfinite,
             outputs=self._outputs,
         )
+
+
+def fingerprint_of(split: Split) -> str:
+    """What a pass over the split would have as its fingerprint; nothing is run."""
+    fingerprint = Fingerprint()
+    for batch in split.batches():
+        fingerprint.add(batch)
+    return fingerprint.value
 
 
 def fed_batches(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +149,7 @@ class Compared:
             excess=float(np.median(np.concatenate(self._over))), floor=floor,
             conditions=watch.conditions,
             undecided=f"{self.count} rounds of {self.blocks} ABBA blocks do not decide it: single "
-            f"inferences of {spell_time(typical)} vary by {_percent(float(np.median(self._noise)))}, "
+            f"inferences of {spell_time(typical)} vary by {_percent(np.median(self._noise))}, "
             f"{_load(watch)}",
             details=(f"one inference takes {spell_time(typical)} here",),
         )  # fmt: skip
@@ -241,7 +242,7 @@ def _spread(times: Seconds) -> float:
     return 1.4826 * float(np.median(np.abs(times - middle))) / middle if middle > 0 else 0.0
 
 
-def _percent(share: float) -> str:
+def _percent(share: float | np.floating[Any]) -> str:
     return f"{share * 100:.0f} %"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -42,20 +43,28 @@ from pytest_edgegate.data.laid_out import as_model, transposed
 from pytest_edgegate.data.splits import Array, ArraySplit
 from pytest_edgegate.measures.accuracy import reference_fault
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
-from pytest_edgegate.measures.evidence import Evidence, fed_batches, nonfinite_samples, same_samples
+from pytest_edgegate.measures.evidence import (
+    Evidence,
+    Paired,
+    fed_batches,
+    nonfinite_samples,
+    same_samples,
+)
 from pytest_edgegate.measures.latency import (
     QUANTILES,
     Times,
     time_until_decided,
     unreachable,
 )
-from pytest_edgegate.measures.metrics import Scoring, as_scoring
+from pytest_edgegate.measures.metrics import Scoring, TopN, as_scoring
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.observing import Observer, Seen
 from pytest_edgegate.session.subject import Recogniser, Subject
 from pytest_edgegate.settings.options import Settings
 
+_FULL_PASS = ("accuracy_", "parity_")
+"""Budgets that every evaluation sample is needed for."""
 _FEW = 100
 """Below this many samples a reference that is not proven better than chance is only a warning."""
 
@@ -94,7 +103,8 @@ class ArtifactContext:
         self._subject = subject
         self.artifact = artifact
         self.target = target
-        self.asked = {each.metric: each for each in (*beside, *budgets)}
+        self.asked = {each.metric: each for each in budgets}
+        self._beside = {each.metric for each in beside}
         self.patience = session.settings.latency_time
         self.floor = session.settings.latency_floor
         self.tell = session.tell
@@ -154,6 +164,39 @@ class ArtifactContext:
                 "as edge_model and gate this file with edge_gate.check",
             )
         return Seen(model, model.digest(), model.runtime)
+
+    def paired(self) -> Paired | NotMeasured:
+        if not self._may_end_early:
+            reference = self.reference()
+            if isinstance(reference, NotMeasured):
+                return reference
+            return Paired(reference, self.predictions())
+        model = self._reference_model()
+        if isinstance(model, NotMeasured):
+            return model
+        found = self._session.observer.paired(
+            model, self._seen, cast("ArraySplit", self._dataset.evaluation),
+            cast("TopN", self.scoring), Fraction(str(self.asked["accuracy_drop"].limit)),
+            self._is_trusted,
+        )  # fmt: skip
+        if found.total is None:
+            self._check_reference(found.reference)
+        return found
+
+    @property
+    def _may_end_early(self) -> bool:
+        """Only the drop of a 0/1 metric is asked of arrays, and of this very set."""
+        others = (self.asked.keys() | self._beside) - {"accuracy_drop"}
+        return (
+            self._session.settings.policy == "point"
+            and isinstance(self._dataset.evaluation, ArraySplit)
+            and isinstance(self.scoring, TopN)
+            and not any(each.startswith(_FULL_PASS) for each in others)
+        )
+
+    def _is_trusted(self, seen: Evidence) -> bool:
+        checks = self._session.settings.reference_check
+        return not checks or reference_fault(self.scoring, seen) is None
 
     def predictions(self) -> Evidence:
         return self._predictions

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,17 +20,19 @@ from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.data.feeding import bare_name, noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
-from pytest_edgegate.data.splits import Array, Split
+from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.comparison import compare_models
-from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches
-from pytest_edgegate.measures.metrics import Scoring
+from pytest_edgegate.measures.evidence import Collector, Evidence, Paired, fed_batches
+from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import compare
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session import early
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
 
 _ARRAYS = "evidence.npz"
+_POSITIONS = "positions.npy"
 _VERSION = 2
 """Raised whenever a pass over the same samples would note other figures than before."""
 
@@ -60,12 +63,15 @@ class Observer:
     """Runs models over a split and keeps what it saw."""
 
     def __init__(
-        self, registry: Registry, cache: Cache, workers: Workers, tell: Tell = silent
-    ) -> None:
+        self, registry: Registry, cache: Cache, workers: Workers, tell: Tell = silent,
+        early_after: float = 10.0,
+    ) -> None:  # fmt: skip
+        """*early_after*: seconds that the rest of a pass has to take for it to end early."""
         self._registry = registry
         self._cache = cache
         self._workers = workers
         self._tell = tell
+        self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
         self._tried: set[str] = set()
 
@@ -77,7 +83,11 @@ class Observer:
                 told = partial(self._tell, f"{seen.title}, samples")
                 return observe(runner, split, scoring, f"host:{seen.runtime}", told)
 
-        key = key_of(
+        keep = scoring.key is not None
+        return self._remembered(self._predictions_key(seen, split, scoring), look, keep=keep)
+
+    def _predictions_key(self, seen: Seen, split: Split, scoring: Scoring) -> str:
+        return key_of(
             kind="predictions",
             version=_VERSION,
             model=self._identity(seen),
@@ -85,7 +95,49 @@ class Observer:
             metric=scoring.key,
             output=scoring.output,
         )
-        return self._remembered(key, look, keep=scoring.key is not None)
+
+    def paired(
+        self, reference: Seen, artifact: Seen, split: ArraySplit, scoring: TopN, budget: Fraction,
+        trusted: Callable[[Evidence], bool],
+    ) -> Paired:  # fmt: skip
+        """Both on the same samples; ended early where that spares time and decides the budget."""
+        keys = [self._predictions_key(each, split, scoring) for each in (reference, artifact)]
+        known = [self._known(key) for key in keys]
+        if known[0] is not None and known[1] is not None:
+            return Paired(known[0], known[1])
+        key = key_of(kind="early", of=keys, budget=str(budget), after=self._early_after)
+        stored = self._cache.find(key)
+        if stored is not None:
+            return _read_paired(stored)
+        sides = [
+            early.Side(evidence, partial(self.open, each), f"host:{each.runtime}")
+            for each, evidence in zip((reference, artifact), known, strict=True)
+        ]
+
+        def in_full(side: early.Side, runner: Runner) -> Evidence:
+            return observe(runner, split, scoring, side.source, partial(self._tell, "samples"))
+
+        def pick(runner: Runner, outputs: tuple[Array, ...]) -> Array:
+            return outputs[_index(scoring.output, runner.outputs)]
+
+        bet = early.Bet(split, scoring, budget, self._early_after, trusted, pick, in_full)
+        found = early.run(bet, sides[0], sides[1], self._tell)
+        if found.total is not None:
+            self._cache.fetch(key, lambda folder: _write_paired(folder, found))
+            return found
+        pair = (found.reference, found.artifact)
+        for name, evidence in zip(keys, pair, strict=True):
+            self._seen[name] = self._through_cache(name, lambda kept=evidence: kept)  # type: ignore[misc]
+        return found
+
+    def _known(self, key: str) -> Evidence | None:
+        """What an earlier pass has left, in this session or in the cache."""
+        if key not in self._seen:
+            entry = self._cache.find(key)
+            if entry is None:
+                return None
+            self._seen[key] = _read(entry)
+        return self._seen[key]
 
     def parity(
         self, seen: Seen, runtimes: tuple[str, ...], split: Split, limit: int | None
@@ -183,15 +235,7 @@ class Observer:
         def work(folder: Path) -> Mapping[str, Any]:
             evidence = look()
             made.append(evidence)
-            np.savez(folder / _ARRAYS, **evidence.arrays)  # type: ignore[arg-type]
-            return {
-                "n": evidence.n,
-                "fingerprint": evidence.fingerprint,
-                "source": evidence.source,
-                "nonfinite": evidence.nonfinite,
-                "first_nonfinite": evidence.first_nonfinite,
-                "outputs": list(evidence.outputs),
-            }
+            return _write(folder / _ARRAYS, evidence)
 
         entry = self._cache.fetch(key, work)
         return made[0] if made else _read(entry)
@@ -248,8 +292,43 @@ def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
     )
 
 
+def _write(path: Path, evidence: Evidence) -> dict[str, Any]:
+    """Writes the arrays; returns what else there is to know."""
+    np.savez(path, **evidence.arrays)  # type: ignore[arg-type]
+    return {
+        "n": evidence.n,
+        "fingerprint": evidence.fingerprint,
+        "source": evidence.source,
+        "nonfinite": evidence.nonfinite,
+        "first_nonfinite": evidence.first_nonfinite,
+        "outputs": list(evidence.outputs),
+    }
+
+
 def _read(entry: Entry) -> Evidence:
-    with np.load(entry.file(_ARRAYS), allow_pickle=False) as opened:
+    return _evidence(entry.file(_ARRAYS), entry.info)
+
+
+def _evidence(path: Path, info: Mapping[str, Any]) -> Evidence:
+    with np.load(path, allow_pickle=False) as opened:
         arrays: dict[str, Array] = {name: opened[name] for name in opened.files}
-    info = {**entry.info, "outputs": tuple(entry.info["outputs"])}
-    return Evidence(arrays, **info, cached=True)
+    return Evidence(arrays, **{**info, "outputs": tuple(info["outputs"])}, cached=True)
+
+
+def _write_paired(folder: Path, paired: Paired) -> dict[str, Any]:
+    np.save(folder / _POSITIONS, cast("Array", paired.artifact.positions))
+    return {
+        "reference": _write(folder / f"reference-{_ARRAYS}", paired.reference),
+        "artifact": _write(folder / f"artifact-{_ARRAYS}", paired.artifact),
+        "within": paired.within,
+        "total": paired.total,
+    }
+
+
+def _read_paired(entry: Entry) -> Paired:
+    positions: Array = np.load(entry.file(_POSITIONS), allow_pickle=False)
+    reference, artifact = (
+        replace(_evidence(entry.file(f"{side}-{_ARRAYS}"), entry.info[side]), positions=positions)
+        for side in ("reference", "artifact")
+    )
+    return Paired(reference, artifact, entry.info["within"], entry.info["total"])

@@ -49,7 +49,9 @@ class EdgeSession:
             from pytest_edgegate.workers.process import Workers
 
             self._workers = Workers(self.settings.runtime_timeout)
-            self._observer = Observer(self.registry, self.cache, self._workers, self.tell)
+            self._observer = Observer(
+                self.registry, self.cache, self._workers, self.tell, self.settings.early_after
+            )
         return self._observer
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ PROGRAMS = ("onnx2tf",)
 TIMES = {
     "edge_latency_time": ("20 s", "how long a latency may be measured before it is undecided"),
     "edge_latency_floor": ("20 us", "a slow-down that is smaller is none"),
+    "edge_early_after": ("10 s", "an evaluation whose rest would take longer may end early"),
     "edge_runtime_timeout": ("120 s", "how long a runtime may take over one call in its process"),
 }
 """Ini keys that are times: the default, and what it is."""
@@ -94,6 +95,8 @@ class Settings:
     latency_time: float = 20.0
     """Seconds."""
     latency_floor: float = 20e-6
+    """Seconds."""
+    early_after: float = 10.0
     """Seconds."""
     runtime_timeout: float = 120.0
     """Seconds."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import getpass
+import tempfile
 import time
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType, TracebackType
+
+from filelock import FileLock
 
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, Side
+
+_LOCK = f"edgegate-latency-{getpass.getuser()}.lock"
+"""One measurement at a time on this machine, whichever process or pytest asks for it."""
 
 
 class HostDevice:
@@ -22,7 +30,9 @@ class HostDevice:
     def open(self, job: TimingJob) -> Stopwatch:
         if job.entry is None:  # an object of a conftest.py, which no other process can import
             return self._here(job)
-        return RemoteStopwatch(Worker(self._timeout), job, job.entry)
+        lock = FileLock(Path(tempfile.gettempdir()) / _LOCK)
+        lock.acquire()
+        return RemoteStopwatch(Worker(self._timeout), lock, job, job.entry)
 
     def _here(self, job: TimingJob) -> HostStopwatch:
         sides = [
@@ -37,9 +47,10 @@ class HostDevice:
 class RemoteStopwatch:
     """A stopwatch in a worker. Only results come through the pipe."""
 
-    def __init__(self, worker: Worker, job: TimingJob, entry: str) -> None:
+    def __init__(self, worker: Worker, lock: FileLock, job: TimingJob, entry: str) -> None:
         self.source = f"host:{job.runtime}"
         self._worker = worker
+        self.alone = lock
         self._what = f"{job.artifact.path.name} in {job.runtime}"
         timed = [each for each in (job.artifact, job.reference) if each is not None]
         try:
@@ -49,7 +60,7 @@ class RemoteStopwatch:
                 sides=[[str(each.path), len(each.sample)] for each in timed],
             )  # fmt: skip
         except BaseException:
-            worker.close()
+            self.__exit__(None, None, None)
             raise
         self.conditions: Mapping[str, object] = MappingProxyType(ready.fields["conditions"])
 
@@ -59,6 +70,7 @@ class RemoteStopwatch:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  traceback: TracebackType | None) -> None:  # fmt: skip
         self._worker.close()
+        self.alone.release()
 
     def now(self) -> float:
         return time.monotonic()

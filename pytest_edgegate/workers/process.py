@@ -17,6 +17,8 @@ from pytest_edgegate.data.splits import Array
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.workers.wire import Message, receive, send
 
+_MAIN = "from pytest_edgegate.workers.serve import main; main({parent})"
+
 
 class Worker:
     """A process that runs models. One that has died or hangs is an error of the call, no more."""
@@ -25,7 +27,7 @@ class Worker:
         self._timeout = timeout
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from pytest_edgegate.workers.serve import main; main()"],
+            [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )  # fmt: skip
@@ -79,8 +81,8 @@ class Worker:
         code = self._process.wait()
         return InferenceError(
             f"{what} ended the process that ran it ({_spell_end(code)}){self._last_words()}",
-            "the file is damaged, or the runtime has a bug with it: make the file again, and try "
-            "another version of the runtime",
+            "make the file again, or try another version of the runtime: the file is damaged, or "
+            "the runtime has a bug with it",
         )
 
     def _last_words(self) -> str:

@@ -18,13 +18,16 @@ from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
 from pytest_edgegate.workers.wire import Message, receive, send
 
 
-def main() -> None:
-    """Serves what comes on stdin until that is closed; native prints go to stderr."""
+def main(parent: int) -> None:
+    """Serves what comes on stdin until that is closed; native prints go to stderr.
+
+    *parent* is the process that has started this one, and ends it.
+    """
     come, go = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    _die_first()
+    _die_first(parent)
     with os.fdopen(come, "rb") as incoming, os.fdopen(go, "wb") as outgoing:
         with suppress(EOFError, BrokenPipeError):
             _serve(incoming, outgoing)
@@ -113,7 +116,7 @@ def _runtime(asked: Message) -> Runtime:
     return runtime
 
 
-def _die_first() -> None:
+def _die_first(parent: int) -> None:
     """Makes the system end this process with its parent, and before others where memory ends."""
     if not sys.platform.startswith("linux"):
         return
@@ -122,6 +125,8 @@ def _die_first() -> None:
 
     parent_dies = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
     ctypes.CDLL(None).prctl(parent_dies, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before it could be asked for
+        os._exit(0)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     _limit_memory()
@@ -136,6 +141,3 @@ def _limit_memory() -> None:
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (whole, hard))
 
-
-if __name__ == "__main__":
-    main()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.zipped import DAMAGED_ZIP
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
@@ -159,7 +160,7 @@ def _is_keras_archive(path: Path, allow_code: bool) -> bool:
             if not {"config.json", "model.weights.h5"} <= names:
                 return False
             config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+    except DAMAGED_ZIP as error:
         raise ConfigurationError(
             f"{path.name} is a damaged archive: {error}",
             "save it again with model.save('model.keras')",

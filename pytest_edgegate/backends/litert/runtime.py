@@ -79,6 +79,7 @@ class LiteRTRunner:
                     experimental_op_resolver_type=self._kernels,
                 )
                 interpreter.allocate_tensors()
+                interpreter.get_output_details()  # a graph may name outputs that it does not have
             except (ValueError, RuntimeError, OSError, MemoryError) as error:
                 raise _not_opened(self._path, f"{error} {printed.errors()}") from error
         return interpreter

@@ -22,6 +22,7 @@ from pytest_edgegate.backends.torch.program import (
     faults_in_program,
     without_notes,
 )
+from pytest_edgegate.backends.zipped import DAMAGED_ZIP
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 
 _MODEL = "models/model.json"
@@ -163,8 +164,7 @@ def _read(path: Path, read: Callable[[zipfile.ZipFile], Any]) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             return read(archive)
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, TypeError, KeyError,
-            AttributeError, NotImplementedError, RecursionError) as error:  # fmt: skip
+    except (*DAMAGED_ZIP, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path, error) from error
 
 

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from pytest_edgegate.backends.torch.pickled import foreign_globals
+from pytest_edgegate.backends.zipped import DAMAGED_ZIP
 from pytest_edgegate.core.errors import UnsupportedError
 
 _NESTED = ("state_dict", "model_state_dict")
@@ -45,7 +46,7 @@ def _contents(path: Path) -> tuple[str, str]:
             foreign = list(foreign_globals(pickled))
             strings = {argument for _, argument, _ in pickletools.genops(pickled)
                        if isinstance(argument, str)}  # fmt: skip
-        except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
+        except DAMAGED_ZIP as error:
             return f"a damaged pickle ({error})", _weights(path, own)
     nested = next((key for key in _NESTED if key in strings), None)
     if nested is not None:

@@ -1,0 +1,186 @@
+"""Both latency engines, simulated through the loop that times real models, on a fake clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.measurement import Measurement, NotMeasured
+from pytest_edgegate.core.rules import Rules
+from pytest_edgegate.judge import judge
+from pytest_edgegate.measures.latency import (
+    QUANTILES,
+    STARTS,
+    latency,
+    time_until_decided,
+    unreachable,
+)
+from pytest_edgegate.targets.parse import target_from_table
+from pytest_edgegate.testing.fakes import FakeClock, fake_call
+from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
+
+LIMIT = 1.05
+WILD = {"outliers": 0.01, "drift": 0.3}
+"""One in a hundred takes five times as long, and all is 30 % slower after 20 seconds."""
+
+
+class Opened:
+    """A fake model whose inferences only let a clock go on."""
+
+    def __init__(self, content: Mapping[str, Any], clock: FakeClock) -> None:
+        self._content, self._clock = content, clock
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        return
+
+    def once(self, sample: tuple[Any, ...]) -> Callable[[], object]:
+        return fake_call(self._content, self._clock)
+
+
+class Context:
+    """What an engine asks for, with an artifact that takes *ratio* times as long."""
+
+    patience, floor = 20.0, 20e-6
+
+    def __init__(self, metric: str, limit: float, ratio: float = 1.0, **content: Any) -> None:
+        self.clock = FakeClock()
+        self.asked = {metric: Budget(metric, limit)}
+        slower = {"seconds": ratio * content.setdefault("seconds", 1e-3)}
+        contents = [content | slower, content][: 2 if metric == "latency_ratio" else 1]
+        self._sides = [Side(lambda each=each: Opened(each, self.clock), ()) for each in contents]  # type: ignore[misc]
+        self.told: list[tuple[str, float, float | None]] = []
+
+    def stopwatch(self, metric: str) -> HostStopwatch:
+        return HostStopwatch("host:fake", self._sides, 1, self.clock)
+
+    def estimated(self, metric: str) -> None:
+        return None
+
+    def times(self) -> Any:
+        limits = {name: float(each.limit) for name, each in self.asked.items()}
+        return time_until_decided(
+            self.stopwatch(next(iter(limits))), limits, self.patience, self.tell
+        )
+
+    def tell(self, what: str, done: float, total: float | None) -> None:
+        self.told.append((what, done, total))
+
+
+def found(context: Context) -> Measurement:
+    (metric,) = context.asked
+    finding = latency(metric, cast("Any", context))
+    assert isinstance(finding, Measurement)
+    return finding
+
+
+def verdicts(runs: int, metric: str, limit: float, **content: Any) -> Counter[str]:
+    """How often each verdict came; those that the interval did not decide count as undecided."""
+    counted: Counter[str] = Counter()
+    for _ in range(runs):
+        context = Context(metric, limit, **content)
+        verdict = judge(found(context), context.asked[metric], Rules(), "board")
+        counted[str(verdict.outcome) if verdict.proven else "undecided"] += 1
+    return counted
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.05, 0.15])
+def test_at_the_boundary_hardly_any_verdict_is_decided(noise: float) -> None:
+    runs = 200
+    counted = verdicts(runs, "latency_ratio", LIMIT, ratio=LIMIT, noise=noise, **WILD)
+    assert counted["fail"] <= 0.02 * runs, counted
+    assert counted["pass"] <= 0.02 * runs, counted
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.05, 0.15])
+def test_just_within_is_hardly_ever_red(noise: float) -> None:
+    runs = 100
+    counted = verdicts(runs, "latency_ratio", LIMIT, ratio=1.04, noise=noise, **WILD)
+    assert counted["fail"] <= 0.01 * runs, counted
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.05, 0.15])
+def test_a_tenth_over_is_seen(noise: float) -> None:
+    runs = 100
+    counted = verdicts(runs, "latency_ratio", LIMIT, ratio=1.155, noise=noise, **WILD)
+    assert counted["fail"] >= 0.99 * runs, counted
+
+
+def test_what_is_clear_is_decided_in_a_second() -> None:
+    for ratio in (0.9, 1.3):
+        context = Context("latency_ratio", LIMIT, ratio, noise=0.05, **WILD)
+        finding = found(context)
+        assert context.clock.seconds < 1
+        assert finding.value == pytest.approx(ratio, rel=0.03)
+        assert context.told[-1][1:] == (pytest.approx(context.clock.seconds, rel=0.1), 20.0)
+
+
+@pytest.mark.parametrize("metric", QUANTILES)
+def test_at_the_true_quantile_hardly_any_tail_is_decided(metric: str) -> None:
+    """Independent times: each side errs in at most 1 %, as the limits say."""
+    noise, runs = 0.15, 100
+    draws = np.exp(np.random.default_rng(0).normal(0, noise, 4_000_000))
+    true = 1e-3 * float(np.quantile(draws, QUANTILES[metric]))
+    counted = verdicts(runs, metric, true, noise=noise)
+    assert counted["fail"] <= 0.02 * runs, counted
+    assert counted["pass"] <= 0.02 * runs, counted
+
+
+@pytest.mark.parametrize("metric", QUANTILES)
+def test_a_tail_that_is_clear_is_decided(metric: str) -> None:
+    assert verdicts(20, metric, 2e-3, noise=0.1) == {"pass": 20}
+    assert verdicts(20, metric, 0.9e-3, noise=0.05) == {"fail": 20}
+
+
+def test_all_percentiles_share_their_timings() -> None:
+    limits = {"latency_p50": 2e-3, "latency_p99": 9e-3}
+    context = Context("latency_p50", 2e-3, noise=0.1)
+    context.asked = {name: Budget(name, limit) for name, limit in limits.items()}
+    times = context.times()
+    assert times.decided
+    assert len(times.ordered) >= 644, "p99 needs as many, and p50 alone some nine"
+    for metric in limits:
+        assert times.measurement(metric).n == len(times.ordered)
+
+
+def test_the_first_inference_is_not_that_of_a_warm_model() -> None:
+    finding = found(Context("latency_first", 1e-2, noise=0.02, warm_up=20))
+    assert finding.n == STARTS
+    assert finding.value == pytest.approx(1e-2, rel=0.05)
+    assert finding.low is not None
+    assert finding.high is not None
+    assert finding.low <= finding.value <= finding.high
+
+
+def test_a_slow_start_stops_in_time() -> None:
+    finding = found(Context("latency_first", 1.0, seconds=9.0))
+    assert finding.n == 2
+    assert finding.high == float("inf")
+    assert "2 fresh processes" in finding.undecided
+
+
+def test_a_hosts_latency_is_never_given_for_a_devices() -> None:
+    bare = {"formats": ["f"], "dtypes": ["int8"], "runtimes": {"f": ["r"]}}
+    board = target_from_table("board", bare)
+    refused = unreachable("latency_p95", board)
+    assert isinstance(refused, NotMeasured)
+    assert "this host's latency says nothing about it" in refused.reason
+    assert "--edge-allow-unmeasured=board:latency_p95" in refused.remedy
+    own = target_from_table("board", bare | {"latency": {"remedy": "measure {metric} on it"}})
+    assert unreachable("latency_p95", own).remedy == "measure latency_p95 on it"
+
+
+def test_a_vendors_figure_needs_no_clock() -> None:
+    context = Context("latency_p95", 1.0)
+    told = Measurement("latency_p95", 0.5, "vendor:tool")
+    context.estimated = lambda metric: told  # type: ignore[assignment, return-value]
+    assert found(context) is told

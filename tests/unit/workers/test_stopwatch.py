@@ -1,0 +1,117 @@
+"""The timing loop, on a clock that only moves while a model runs."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.testing.fakes import FakeClock
+from pytest_edgegate.workers.stopwatch import TICKS, WINDOW, HostStopwatch, Side
+
+
+class Model:
+    """Notes each opening and call; an inference takes what ``times`` says, the last one on."""
+
+    def __init__(self, name: str, clock: FakeClock, log: list[str], *times: float) -> None:
+        self.name, self.clock, self.log, self.times = name, clock, log, times
+
+    def __enter__(self) -> Model:
+        self.log.append(f"open {self.name}")
+        self.left = list(self.times)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self.log.append(f"close {self.name}")
+
+    def once(self, sample: tuple[Any, ...]) -> Callable[[], object]:
+        assert sample == ("sample",)
+
+        def call() -> None:
+            assert not gc.isenabled(), "the collector may run while the clock does"
+            self.log.append(self.name)
+            self.clock.seconds += self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+        return call
+
+
+def watch(clock: FakeClock, *models: Model) -> HostStopwatch:
+    sides = [Side(lambda model=model: model, ("sample",)) for model in models]  # type: ignore[misc]
+    return HostStopwatch("host:fake", sides, 1, clock)
+
+
+def test_blocks_go_abba_or_baab_and_both_come() -> None:
+    clock, log = FakeClock(), list[str]()
+    timed = watch(clock, Model("A", clock, log, 0.001), Model("B", clock, log, 0.002)).round(0.2)
+    assert timed.artifact == pytest.approx([0.001] * len(timed.artifact))
+    assert timed.reference == pytest.approx([0.002] * len(timed.artifact))
+    calls = [each for each in log if len(each) == 1]
+    blocks = calls[-2 * len(timed.artifact) :]
+    seen = {"".join(blocks[at : at + 4]) for at in range(0, len(blocks), 4)}
+    assert seen == {"ABBA", "BAAB"}
+    assert 0.2 <= 0.003 * len(timed.artifact) < 0.2 + 0.006
+
+
+def test_each_round_opens_anew_and_in_either_order() -> None:
+    clock, log = FakeClock(), list[str]()
+    stopwatch = watch(clock, Model("A", clock, log, 0.001), Model("B", clock, log, 0.001))
+    for _ in range(20):
+        stopwatch.round(0.01)
+    opened = [each for each in log if each.startswith("open")]
+    assert {tuple(opened[at : at + 2]) for at in range(0, 40, 2)} == {
+        ("open A", "open B"), ("open B", "open A"),
+    }  # fmt: skip
+    assert len([each for each in log if each.startswith("close")]) == 40
+
+
+def test_a_warm_up_lasts_until_the_median_settles() -> None:
+    clock, log = FakeClock(), list[str]()
+    cold = [0.05] + [0.01 * 0.8**at for at in range(12)]
+    timed = watch(clock, Model("A", clock, log, *cold, 0.0005)).round(2.0)
+    assert timed.first == 0.05
+    assert timed.artifact == pytest.approx([0.0005] * len(timed.artifact))
+
+
+def test_a_warm_up_ends_with_its_time() -> None:
+    clock, log = FakeClock(), list[str]()
+    timed = watch(clock, Model("A", clock, log, 3.0)).round(0.03)
+    assert log == ["open A", "A", "A", "close A"]
+    assert timed.artifact == (3.0,)
+
+
+def test_what_is_shorter_than_the_clocks_steps_is_repeated() -> None:
+    class Coarse(FakeClock):
+        """Every look takes a microsecond."""
+
+        def __call__(self) -> float:
+            self.seconds += 1e-6
+            return self.seconds
+
+    clock, log = Coarse(), list[str]()
+    timed = watch(clock, Model("A", clock, log, 1e-6)).round(1e-3)
+    calls = log.count("A") / len(timed.artifact)
+    assert calls >= TICKS / 2
+    assert timed.artifact[0] == pytest.approx(1e-6, rel=0.05)
+
+
+def test_the_collector_is_as_it_was() -> None:
+    clock, log = FakeClock(), list[str]()
+    for on in (True, False):
+        (gc.enable if on else gc.disable)()
+        try:
+            watch(clock, Model("A", clock, log, 1e-3)).round(0.01)
+            assert gc.isenabled() is on
+        finally:
+            gc.enable()
+
+
+def test_what_times_depend_on_is_told() -> None:
+    stopwatch = watch(FakeClock(), Model("A", FakeClock(), [], 1e-3))
+    assert stopwatch.conditions["threads"] == 1
+    assert stopwatch.conditions.keys() == {"threads", "governor", "load"}
+    assert stopwatch.source == "host:fake"
+    assert WINDOW % 2, "a median of an even number of times is none of them"

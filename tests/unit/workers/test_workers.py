@@ -1,0 +1,263 @@
+"""Workers: the same results as in this process, and an error of ours for every end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    EdgeGateError,
+    InferenceError,
+)
+from pytest_edgegate.core.ports import Timed, TimingJob
+from pytest_edgegate.workers.device import HOST, RemoteStopwatch
+from pytest_edgegate.workers.process import Worker, Workers
+from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
+
+BAD = '''
+import os, signal, sys, time
+from types import SimpleNamespace
+import numpy as np
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import BackendUnavailableError, ConfigurationError
+
+
+class Runtime:
+    """Opens a text file that says what its model does."""
+    options = {"threads": 3}
+
+    def open(self, path):
+        return Runner(path.read_text().split(":"))
+
+    def executed(self, path, batch):
+        self.open(path).infer(batch)
+
+
+class Runner:
+    inputs = outputs = (TensorInfo("x", (-1, 2), "float32", scales=(0.5,), zero_points=(3,)),)
+
+    def __init__(self, what):
+        self.when, _, self.what = what[0].partition(" ")
+        if self.when == "open":
+            self.misbehave()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *gone):
+        pass
+
+    def infer(self, batch):
+        if self.when == "infer":
+            self.misbehave()
+        return tuple(array * 2 for array in batch)
+
+    infer_raw = infer
+
+    def once(self, sample):
+        return lambda: self.infer(sample)
+
+    def misbehave(self):
+        if self.what == "crash":
+            print("a last word", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.what == "leave":
+            os._exit(3)
+        if self.what == "hang":
+            while True:
+                pass
+        if self.what == "configuration":
+            raise ConfigurationError("no such thing", "write another")
+        if self.what == "backend":
+            raise BackendUnavailableError("a-package", "this", "all")
+        if self.what == "raise":
+            raise RuntimeError("from the depths")
+        if self.what == "print":
+            print("noise on stdout", flush=True)
+            os.write(1, b"native noise")
+        if self.what == "memory":
+            np.ones(1 << 46)
+
+
+RUNTIME = Runtime()
+'''
+X = (np.arange(6, dtype=np.float32).reshape(3, 2),)
+
+
+@pytest.fixture
+def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "bad_runtime.py").write_text(BAD)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "bad_runtime:RUNTIME"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "m.txt"
+    path.write_text("fine")
+    return path
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    made = Workers(timeout=60)
+    yield made
+    made.close()
+
+
+def opened(workers: Workers, entry: str, path: Path) -> RemoteRunner:
+    return RemoteRunner(workers, entry, path, f"{path.name} in bad")
+
+
+def test_a_batch_comes_back_whole(workers: Workers, entry: str, model: Path) -> None:
+    large = (np.random.default_rng(0).random((3_000, 2), np.float32),)
+    with opened(workers, entry, model) as runner:
+        np.testing.assert_array_equal(runner.infer(large)[0], large[0] * 2)
+        np.testing.assert_array_equal(runner.infer_raw(X)[0], X[0] * 2)
+        assert runner.inputs[0].shape == (-1, 2)
+        assert runner.inputs[0].scales == (0.5,)
+
+
+def test_a_worker_is_used_again(workers: Workers, entry: str, model: Path) -> None:
+    seen = set()
+    for _ in range(3):
+        with opened(workers, entry, model) as runner:
+            seen.add(runner._worker._process.pid)
+    assert len(seen) == 1
+    with opened(workers, entry, model) as one, opened(workers, entry, model) as other:
+        assert one._worker is not other._worker
+
+
+@pytest.mark.parametrize("when", ["open", "infer"])
+@pytest.mark.parametrize(
+    ("what", "kind", "said", "remedy"),
+    [
+        ("crash", InferenceError, "ended the process that ran it (SIGSEGV): a last word", "make"),
+        ("leave", InferenceError, "ended the process that ran it (exit status 3)", "make"),
+        ("configuration", ConfigurationError, "no such thing", "write another"),
+        ("backend", BackendUnavailableError, "this needs the package a-package", "pip install"),
+        ("raise", InferenceError, "m.txt in bad failed: RuntimeError: from the depths", "make"),
+        ("memory", InferenceError, "MemoryError", "make"),
+    ],
+)
+def test_every_end_is_an_error_of_ours(
+    workers: Workers, entry: str, model: Path, when: str, what: str, kind: type[EdgeGateError],
+    said: str, remedy: str,
+) -> None:  # fmt: skip
+    model.write_text(f"{when} {what}")
+    with pytest.raises(kind) as raised, opened(workers, entry, model) as runner:
+        runner.infer(X)
+    assert type(raised.value) is kind
+    assert said in str(raised.value)
+    assert raised.value.remedy.startswith(remedy)
+    model.write_text("fine")
+    with opened(workers, entry, model) as runner:  # the session goes on
+        assert len(runner.infer(X)[0]) == 3
+
+
+@pytest.mark.parametrize("when", ["open", "infer"])
+def test_what_hangs_is_stopped(entry: str, model: Path, when: str) -> None:
+    model.write_text(f"{when} hang")
+    workers = Workers(timeout=1.5)
+    with (
+        pytest.raises(InferenceError, match=r"did not answer within 1.5 s, and was stopped"),
+        opened(workers, entry, model) as runner,
+    ):
+        runner.infer(X)
+    workers.close()
+
+
+def test_prints_do_not_disturb_the_pipe(workers: Workers, entry: str, model: Path) -> None:
+    model.write_text("infer print")
+    with opened(workers, entry, model) as runner:
+        np.testing.assert_array_equal(runner.infer(X)[0], X[0] * 2)
+
+
+def test_what_a_runtime_executes_is_asked_in_a_worker(
+    workers: Workers, entry: str, model: Path
+) -> None:
+    assert executed_remotely(workers, entry, model, "m", X) is None
+    model.write_text("infer crash")
+    with pytest.raises(InferenceError, match="SIGSEGV"):
+        executed_remotely(workers, entry, model, "m", X)
+
+
+def test_a_stopwatch_in_a_worker(entry: str, model: Path) -> None:
+    timed = Timed(model, (X[0][:1],))
+    job = TimingJob("host", "bad", None, entry, timed, timed)  # type: ignore[arg-type]
+    with HOST.open(job) as watch:
+        assert watch.source == "host:bad"
+        assert watch.conditions["threads"] == 3
+        made = watch.round(0.01)
+    assert len(made.artifact) == len(made.reference) >= 2
+    assert min(made.artifact) > 0
+    assert made.first > 0
+    assert made.opening > 0
+
+
+@pytest.mark.parametrize("when", ["open", "infer"])
+def test_what_ends_while_it_is_timed(entry: str, model: Path, when: str) -> None:
+    model.write_text(f"{when} crash")
+    job = TimingJob("host", "bad", None, entry, Timed(model, (X[0][:1],)))  # type: ignore[arg-type]
+    with HOST.open(job) as watch, pytest.raises(InferenceError, match=r"m.txt in bad .*SIGSEGV"):
+        watch.round(0.01)
+
+
+def test_one_measurement_at_a_time(entry: str, model: Path) -> None:
+    job = TimingJob("host", "bad", None, entry, Timed(model, (X[0][:1],)))  # type: ignore[arg-type]
+    with HOST.open(job) as watch:
+        assert isinstance(watch, RemoteStopwatch)
+        assert watch.alone.is_locked
+    assert not watch.alone.is_locked
+
+
+PARENT = """
+import sys, threading
+from pytest_edgegate.workers.process import Worker
+worker = Worker(60)
+print(worker._process.pid, flush=True)
+worker.call("open", "m", runtime="bad_runtime:RUNTIME", path=sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux to do it")
+def test_a_worker_that_hangs_does_not_outlive_its_session(entry: str, model: Path) -> None:
+    model.write_text("open hang")
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(model)], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None
+        child = os.pidfd_open(int(parent.stdout.readline()))
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    import select
+
+    assert select.select([child], [], [], 30)[0], "the worker still runs"
+    os.close(child)
+
+
+def test_a_worker_that_has_died_is_not_taken(workers: Workers) -> None:
+    worker = workers.take()
+    workers.give_back(worker)
+    worker._process.kill()
+    worker._process.wait()
+    other = workers.take()
+    assert other is not worker
+    other.close()
+
+
+def test_closing_twice_is_no_fault() -> None:
+    worker = Worker(5)
+    worker.close()
+    worker.close()
+    assert not worker.alive
