@@ -308,6 +308,8 @@ class TimingJob:
     """``module:attribute`` of the runtime, where another process can import it."""
     artifact: Timed
     reference: Timed | None = None
+    timeout: float = 120.0
+    """Seconds that a round may take before the device is given up."""
 
 
 class Device(Protocol):

@@ -24,8 +24,9 @@ FORMS = (
 )
 
 
-_BATCH_BYTES, _BATCH_SAMPLES = 32_000_000, 2_048
-"""Of inputs at a time: enough to spread what a batch costs, little enough to forget."""
+_BATCH_BYTES, _BATCH_SAMPLES = 32_000_000, 512
+"""Of inputs at a time: enough to spread what a batch costs and to keep all cores busy, little
+enough to forget and for a bar to move."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,13 @@ from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.context import MeasureContext
-from pytest_edgegate.measures.evidence import Collector, Evidence, fed_batches, finite_or_finding
+from pytest_edgegate.measures.evidence import (
+    Collector,
+    Evidence,
+    Told,
+    fed_batches,
+    finite_or_finding,
+)
 
 COMPARED = 1_000
 """How many samples are compared at most; the verdict's n says how many were."""
@@ -29,8 +35,9 @@ class OutputsDifferError(ConfigurationError):
 
 
 def compare_models(
-    reference: Runner, other: Runner, split: Split, source: str, limit: int | None = None
-) -> Evidence:
+    reference: Runner, other: Runner, split: Split, source: str, limit: int | None = None,
+    told: Told = lambda done, total: None,
+) -> Evidence:  # fmt: skip
     """Per-sample sums over each output, for the *reference*'s outputs in their order.
 
     ``absolute``: largest difference; ``signal_i``: Σ x²; ``noise_i_j``: Σ (x_i - y_j)², for i = j
@@ -38,7 +45,7 @@ def compare_models(
     """
     collector = Collector(tuple(bare_name(each.name) for each in reference.outputs))
     order = _matched(reference, other)
-    for batch, inputs in fed_batches(reference, split, limit):
+    for batch, inputs in fed_batches(reference, split, limit, told):
         own = reference.infer(inputs)
         theirs = other.infer(inputs)
         collector.add(batch, (*own, *theirs), _sums(own, [theirs[at] for at in order]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -63,11 +63,6 @@ class Collector:
         self._nonfinite = 0
         self._first_nonfinite = -1
 
-    @property
-    def n(self) -> int:
-        """How many samples it has seen."""
-        return self._n
-
     def add(self, batch: Batch, outputs: tuple[Array, ...], figures: dict[str, Array]) -> None:
         self._fingerprint.add(batch)
         bad = nonfinite_samples(outputs) if outputs else np.zeros(0, bool)
@@ -118,12 +113,20 @@ def fingerprint_of(split: Split) -> str:
     return fingerprint.value
 
 
+Told = Callable[[float, float | None], None]
+"""Takes (how many samples are done, of how many)."""
+
+
 def fed_batches(
-    runner: Runner, split: Split, limit: int | None = None
-) -> Iterator[tuple[Batch, tuple[Array, ...]]]:
+    runner: Runner, split: Split, limit: int | None = None,
+    told: Told = lambda done, total: None,
+) -> Iterator[tuple[Batch, tuple[Array, ...]]]:  # fmt: skip
     """Batches of the split with their inputs in the runner's order, at most *limit* samples."""
-    left = limit
+    left, done = limit, 0
+    total = split.size if limit is None or split.size is None else min(limit, split.size)
     for whole in split.batches(limit):
+        told(done, total)
+        done += len(whole)
         batch = whole if left is None else whole.first(left)
         yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name)
         if left is not None:

@@ -15,6 +15,7 @@ from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
+    Told,
     fed_batches,
     finite_or_finding,
     nonfinite_samples,
@@ -30,8 +31,9 @@ SHOWN = 200
 
 
 def compare(
-    runners: Sequence[Runner], split: Split, source: str, limit: int | None = None
-) -> Evidence:
+    runners: Sequence[Runner], split: Split, source: str, limit: int | None = None,
+    told: Told = lambda done, total: None,
+) -> Evidence:  # fmt: skip
     """Per-sample differences of every runner from the first one.
 
     ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
@@ -41,7 +43,7 @@ def compare(
     """
     collector = Collector()
     first, *others = runners
-    for batch, given in fed_batches(first, split, limit):
+    for batch, given in fed_batches(first, split, limit, told):
         inputs = tuple(
             quantised(array, each) for array, each in zip(given, first.inputs, strict=True)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.recipe import spell
 from pytest_edgegate.core.target import Target
@@ -22,7 +23,9 @@ _HOW = {
     "export_error": "up to 1,000 evaluation samples, the float export in {runtime} against the "
     "reference",
     "sqnr_db": "up to 1,000 evaluation samples in {runtime} against the reference",
-    "latency": "not measured here",
+    "latency_ratio": "interleaved with the float export in {runtime}, until it is decided",
+    "latency_first": "the first inference in {runtime}, in fresh processes",
+    "latency": "single inferences in {runtime}, until it is decided",
 }
 
 
@@ -46,6 +49,8 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
         how = _HOW.get(budget.metric) or _HOW.get(family) or _NOTHING
         if budget.metric.endswith("_regression"):
             how = _NOTHING
+        if family == "latency" and not _is_timed(budget.metric, target):
+            how = "not measured here: red"
         if family == "parity" and len(runtimes) < 2:
             how = "{runtime} alone runs {form}, nothing to compare with: red"
         sign = "<=" if budget.info.direction == "at most" else ">="
@@ -56,3 +61,10 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
         )  # fmt: skip
         lines.append(f"{budget.metric} {sign} {limit}: {how}")
     return lines or ["no budgets: the file is opened, run once, and checked against the target"]
+
+
+def _is_timed(metric: str, target: Target) -> bool:
+    """Whether this host, or a device or a tool that the target names, tells such a latency."""
+    elsewhere = target.latency_source.startswith(("device:", "vendor:"))
+    on_host = target.is_host(processor().machine)
+    return on_host or (elsewhere and metric != "latency_ratio")

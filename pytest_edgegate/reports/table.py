@@ -64,7 +64,7 @@ def _outcome(verdict: Verdict) -> str:
         name = name.upper()
     if verdict.allowed:
         return f"{name} (allowed)"
-    proven = verdict.proven and verdict.budget.info.rule == "interval"
+    proven = verdict.proven and verdict.budget.info.rule != "exact"
     unproven = verdict.outcome in (Outcome.PASS, Outcome.FAIL) and not verdict.proven
     return f"{name}, proven" if proven else f"{name}, not proven" if unproven else name
 

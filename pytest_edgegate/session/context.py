@@ -320,6 +320,8 @@ class ArtifactContext:
         kind, _, name = self.target.latency_source.partition(":")
         if kind != "vendor" or metric == "latency_ratio":
             return None
+        if name not in self._session.registry.names("estimator"):
+            return self._nothing_reaches(metric, name)
         estimator: Estimator = self._session.registry.get("estimator", name)
         if metric not in estimator.metrics:
             return NotMeasured(
@@ -333,6 +335,10 @@ class ArtifactContext:
         url = self._device_url()
         if url is None or (metric == "latency_ratio" and not self._on_host):
             return unreachable(metric, self.target)
+        registry, scheme = self._session.registry, url.partition(":")[0]
+        if scheme not in registry.names("device"):
+            return self._nothing_reaches(metric, url)
+        device: Device = registry.get("device", scheme)
         reference = None
         if metric == "latency_ratio":
             export = self.float_export()
@@ -340,13 +346,20 @@ class ArtifactContext:
                 return replace(export, metric=metric)
             reference = self._timed(export.path, export.layout)
         name = self._runtimes[0]
-        registry = self._session.registry
         job = TimingJob(
             url, name, registry.get("runtime", name), registry.entry("runtime", name),
             self._timed(self.artifact.path, self._layout), reference,
+            self._session.settings.runtime_timeout,
         )  # fmt: skip
-        device: Device = registry.get("device", url.partition(":")[0])
         return device.open(job)
+
+    def _nothing_reaches(self, metric: str, name: str) -> NotMeasured:
+        return NotMeasured(
+            metric,
+            f"{self.target.name} names {name!r} for its latency, and nothing installed reaches it",
+            "install the package that brings it, or mend latency.source of the target; without, "
+            f"run with --edge-allow-unmeasured={self.target.name}:{metric}",
+        )
 
     def _device_url(self) -> str | None:
         """``host``, or the URL of the target's own device; None where there is neither."""

@@ -22,7 +22,7 @@ from pytest_edgegate.data.feeding import bare_name, noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.comparison import compare_models
-from pytest_edgegate.measures.evidence import Collector, Evidence, Paired, fed_batches
+from pytest_edgegate.measures.evidence import Collector, Evidence, Paired, Told, fed_batches
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import compare
 from pytest_edgegate.registry import Registry
@@ -33,7 +33,7 @@ from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
 
 _ARRAYS = "evidence.npz"
 _POSITIONS = "positions.npy"
-_VERSION = 2
+_VERSION = 3
 """Raised whenever a pass over the same samples would note other figures than before."""
 
 
@@ -150,7 +150,8 @@ class Observer:
                 runners: list[Runner] = [
                     stack.enter_context(self.open(each)) for each in everywhere
                 ]
-                return compare(runners, split, f"host:{','.join(runtimes)}", limit)
+                told = partial(self._tell, f"{seen.title} and others, samples")
+                return compare(runners, split, f"host:{','.join(runtimes)}", limit, told)
 
         key = key_of(
             kind="parity",
@@ -167,7 +168,8 @@ class Observer:
         def look() -> Evidence:
             with self.open(reference) as one, self.open(other) as two:
                 source = f"host:{reference.runtime},{other.runtime}"
-                return compare_models(one, two, split, source, limit)
+                told = partial(self._tell, f"{other.title} against the model, samples")
+                return compare_models(one, two, split, source, limit, told)
 
         key = key_of(
             kind="compared",
@@ -260,12 +262,11 @@ class Observer:
 
 def observe(
     runner: Runner, split: Split, scoring: Scoring, source: str,
-    tell: Callable[[float, float | None], None] = lambda done, total: None,
+    told: Told = lambda done, total: None,
 ) -> Evidence:  # fmt: skip
     """One pass. Raises ConfigurationError where data, labels and outputs do not fit."""
     collector = Collector()
-    for batch, inputs in fed_batches(runner, split):
-        tell(collector.n, split.size)
+    for batch, inputs in fed_batches(runner, split, told=told):
         if batch.labels is None:
             raise ConfigurationError(
                 f"edge_data.{split.name} has no labels, and {scoring.name} compares with them",

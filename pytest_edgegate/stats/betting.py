@@ -113,7 +113,7 @@ class BettingTest:
         """Where no remainder changes the answer any more, len(sums) for nowhere, and the answer."""
         left = self._total - self._seen - np.arange(1, len(sums) + 1)
         within = sums + left <= self._largest_within
-        at = _first(np.logical_or(within, sums - left > self._largest_within))
+        at = _first(np.asarray(within | (sums - left > self._largest_within)))
         return at, bool(within[at : at + 1].any())
 
     def _crossed(self, values: NDArray[np.int8], sums: NDArray[np.int64]) -> tuple[int, bool]:
@@ -126,7 +126,7 @@ class BettingTest:
         # Adding up from the capital so far gives the same floats wherever the values are cut
         capitals = np.cumsum(np.column_stack([self._log_capitals, growth]), axis=1)
         enough = capitals[:, 1:] >= self._log_needed
-        at = _first(np.logical_or(*enough))
+        at = _first(np.asarray(enough.any(axis=0)))
         if len(values):
             self._sum, self._nonzero = int(sums[-1]), int(nonzeros[-1])
         self._log_capitals = capitals[:, -1]

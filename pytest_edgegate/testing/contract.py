@@ -147,6 +147,19 @@ class BackendContract:
                 )
                 assert [each.dtype.name for each in raw] == [each.dtype for each in runner.outputs]
 
+    def test_a_timed_call_runs_and_changes_nothing(
+        self, case: BackendCase, produced: Produced
+    ) -> None:
+        inputs = _inputs(case.data, 3)
+        for runtime in case.runtimes:
+            with _opened(runtime, produced) as runner:
+                before = [array.copy() for array in runner.infer(inputs)]
+                call = runner.once(tuple(array[:1] for array in inputs))
+                for _ in range(3):
+                    call()
+                for one, other in zip(before, runner.infer(inputs), strict=True):
+                    np.testing.assert_array_equal(one, other)
+
     def test_outputs_are_the_callers_own(self, case: BackendCase, produced: Produced) -> None:
         inputs = _inputs(case.data, 2)
         with _opened(case.runtimes[0], produced) as runner:

@@ -21,18 +21,17 @@ _LOCK = f"edgegate-latency-{getpass.getuser()}.lock"
 
 
 class HostDevice:
-    """This machine. ``clock`` is for tests; ``timeout`` in seconds is for one round."""
+    """This machine. ``clock`` is for tests."""
 
-    def __init__(self, clock: Clock = time.perf_counter, timeout: float = 120.0) -> None:
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
-        self._timeout = timeout
 
     def open(self, job: TimingJob) -> Stopwatch:
         if job.entry is None:  # an object of a conftest.py, which no other process can import
             return self._here(job)
         lock = FileLock(Path(tempfile.gettempdir()) / _LOCK)
         lock.acquire()
-        return RemoteStopwatch(Worker(self._timeout), lock, job, job.entry)
+        return RemoteStopwatch(Worker(job.timeout), lock, job, job.entry)
 
     def _here(self, job: TimingJob) -> HostStopwatch:
         sides = [

@@ -38,15 +38,18 @@ class Worker:
         return not self._hung and self._process.poll() is None
 
     def call(
-        self, command: str, what: str, arrays: tuple[Array, ...] = (), **fields: Any
-    ) -> Message:
+        self, command: str, what: str, arrays: tuple[Array, ...] = (), longer: float = 0.0,
+        **fields: Any,
+    ) -> Message:  # fmt: skip
         """The answer. *what* names the file and its runtime, for errors.
+
+        The worker is given up after its timeout, and *longer* seconds where the work is known.
 
         Raises the EdgeGateError that the worker ran into, or InferenceError where it ended.
         """
         assert self._process.stdin is not None  # both are pipes
         assert self._process.stdout is not None
-        watchdog = threading.Timer(self._timeout, self._give_up)
+        watchdog = threading.Timer(self._timeout + longer, self._give_up)
         watchdog.start()
         try:
             send(self._process.stdin, Message({"command": command, **fields}, arrays))  # type: ignore[arg-type]

@@ -16,16 +16,19 @@ from pytest_edgegate.workers.process import Worker, Workers
 
 _SECONDS_A_CALL = 1.0
 """Samples are sent in blocks that take about this long: a hang is then told from slow work."""
-_GROWTH = 8
+_GRAIN = 64
+"""Blocks are multiples of this, which runtimes cut into the same pieces, however long they are."""
+_PATIENCE = 20
+"""A call may take so many times as long as was to be expected, before its timeout starts."""
 
 
 class RemoteRunner:
-    """Sends samples to a worker in blocks; their size follows from how long the last one took."""
+    """Sends samples to a worker in blocks; their size follows from how long the first one took."""
 
     def __init__(self, workers: Workers, entry: str, path: Path, what: str) -> None:
         self._workers = workers
         self._what = what
-        self._size = 1
+        self._seconds = 0.0
         self._worker: Worker = workers.take()
         try:
             opened = self._worker.call("open", what, runtime=entry, path=str(path))
@@ -55,17 +58,22 @@ class RemoteRunner:
         return lambda: self.infer(sample)
 
     def _in_blocks(self, command: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        parts: list[tuple[Array, ...]] = []
-        at, count = 0, len(batch[0])
-        while at < count:
-            block = tuple(array[at : at + self._size] for array in batch)
+        if not self._seconds:
             start = time.monotonic()
-            parts.append(self._worker.call(command, self._what, block).arrays)
-            at += len(block[0])
-            self._size = _next_size(self._size, len(block[0]), time.monotonic() - start)
+            self._call(command, tuple(array[:1] for array in batch))
+            self._seconds = time.monotonic() - start
+        size = _GRAIN * max(1, int(_SECONDS_A_CALL / self._seconds / _GRAIN))
+        parts = [
+            self._call(command, tuple(array[at : at + size] for array in batch))
+            for at in range(0, len(batch[0]), size)
+        ]
         if len(parts) == 1:
             return parts[0]
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    def _call(self, command: str, block: tuple[Array, ...]) -> tuple[Array, ...]:
+        longer = _PATIENCE * self._seconds * len(block[0])
+        return self._worker.call(command, self._what, block, longer).arrays
 
 
 def executed_remotely(
@@ -79,11 +87,6 @@ def executed_remotely(
         workers.give_back(worker)
     found: Sequence[Mapping[str, Any]] | None = answer.fields["executed"]
     return None if found is None else tuple(ExecutedOperator(**each) for each in found)
-
-
-def _next_size(size: int, sent: int, seconds: float) -> int:
-    fitting = int(_SECONDS_A_CALL / max(seconds / sent, 1e-9))
-    return max(1, min(size * _GROWTH, fitting))
 
 
 def _tensor(fields: Mapping[str, Any]) -> TensorInfo:

@@ -68,6 +68,12 @@ def test_by_hand_beside_a_floor(edge_ptq, edge_gate):
     edge_gate.accuracy(edge_ptq, drop=0.01)
 
 
+@pytest.mark.model(ptq_wrong=range(3000))
+@budget(accuracy_drop=0.01)
+def test_with_a_known_reference(edge_ptq, edge_reference):
+    assert edge_reference.accuracy == 1
+
+
 class TestStream:
     @pytest.fixture
     def edge_data(self):
@@ -96,7 +102,7 @@ class TestPoorReference:
     def test_a_reference_worse_than_chance(self, edge_ptq): ...
 """
 }
-EARLY = {"test_within": "pass", "test_over": "fail"}
+EARLY = {"test_within": "pass", "test_over": "fail", "test_with_a_known_reference": "fail"}
 IN_FULL = {
     "test_at_the_budget": "pass", "test_one_over_the_budget": "fail", "test_with_a_floor": "pass",
     "test_with_parity": "pass", "test_a_stream": "pass",
@@ -189,7 +195,7 @@ def test_what_is_quick_is_measured_on_all(play: Any) -> None:
 
 
 def test_a_second_run_says_the_same_from_the_cache(again: Any) -> None:
-    arguments = ("--edge-target=fake-board", "-k", "test_within or test_over")
+    arguments = ("--edge-target=fake-board", "-k", "test_within or test_over or known")
     ran = again(FILES, *arguments, ini=ALWAYS)
     first = {name: drop(ran, name) for name in EARLY}
     second = again(FILES, *arguments, ini=ALWAYS)
@@ -203,7 +209,7 @@ def test_a_second_run_says_the_same_from_the_cache(again: Any) -> None:
 
 
 def test_what_was_measured_on_all_is_not_estimated_later(again: Any) -> None:
-    arguments = ("--edge-target=fake-board", "-k", "test_within or test_over")
+    arguments = ("--edge-target=fake-board", "-k", "test_within or test_over or known")
     again(FILES, *arguments)
     later = again(FILES, *arguments, ini=ALWAYS)
     for name in EARLY:

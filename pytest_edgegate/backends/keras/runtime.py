@@ -45,9 +45,18 @@ class KerasRunner:
     def __init__(self, loaded: LoadedModel) -> None:
         self._tf = import_tensorflow()
         self._loaded = loaded
-        self._function = self._tf.function(loaded.function, reduce_retracing=True)
+        self._function = self._tf.function(loaded.function, input_signature=self._signature(loaded))
         self.inputs = loaded.inputs
         self.outputs = tuple(TensorInfo(name, (), "float32") for name in loaded.outputs)
+
+    def _signature(self, loaded: LoadedModel) -> list[Any] | None:
+        """With a free batch as one, so that batches of another size are not traced again."""
+        if any(not each.shape or each.shape[0] >= 0 for each in loaded.inputs):
+            return None
+        return [
+            self._tf.TensorSpec([None if size < 0 else size for size in each.shape], each.dtype)
+            for each in loaded.inputs
+        ]
 
     def __enter__(self) -> KerasRunner:
         return self

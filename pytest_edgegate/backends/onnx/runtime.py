@@ -184,8 +184,10 @@ class OnnxRunner:
 
 
 def _block_size(batch: tuple[Array, ...]) -> int:
+    """A power of two, so that blocks are the same ones however a batch comes in portions."""
     sample = sum(array[:1].nbytes for array in batch)
-    return max(1, min(BLOCK, BLOCK_BYTES // max(sample, 1)))
+    fitting = max(1, min(BLOCK, BLOCK_BYTES // max(sample, 1)))
+    return 1 << (fitting.bit_length() - 1)
 
 
 def import_onnxruntime() -> ModuleType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_edgegate import targets
@@ -53,3 +55,13 @@ def test_parity_with_nothing_to_compare_with() -> None:
     openvino = targets.__getattr__("openvino_cpu")
     [line] = explain_budgets((Budget("parity_agreement", 0.99),), openvino, "openvino", "point")
     assert line.endswith("openvino alone runs openvino, nothing to compare with: red")
+
+
+@pytest.mark.parametrize("metric", [each for each in MEASURES if each.startswith("latency")])
+def test_a_latency_is_timed_where_the_target_is_here(metric: str) -> None:
+    onnx = targets.__getattr__("onnx_cpu")
+    [line] = explain_budgets((Budget(metric, 1),), onnx, "onnx", "point")
+    assert "in onnxruntime" in line
+    board = replace(CORAL, latency_source="device:board://1")
+    [line] = explain_budgets((Budget(metric, 1),), board, "litert", "point")
+    assert ("not measured here: red" in line) is (metric == "latency_ratio")
