@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from contextlib import suppress
 from typing import IO, Any
 
@@ -32,6 +33,8 @@ class Worker:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )  # fmt: skip
         self._hung = False
+        # also when a session is dropped without being closed
+        self._end = weakref.finalize(self, _end, self._process, self._stderr)
 
     @property
     def alive(self) -> bool:
@@ -64,12 +67,7 @@ class Worker:
 
     def close(self) -> None:
         """Ends the process; what it holds is gone."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream is not None:
-                with suppress(OSError):  # what was left to be written has no reader
-                    stream.close()
+        self._end()
 
     def _give_up(self) -> None:
         self._hung = True
@@ -93,6 +91,15 @@ class Worker:
         lines = self._stderr.read().decode("utf-8", "replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
         return f": {said[-1][:200]}" if said else ""
+
+
+def _end(process: subprocess.Popen[bytes], stderr: IO[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, stderr):
+        if stream is not None:
+            with suppress(OSError):  # what was left to be written has no reader
+                stream.close()
 
 
 def _spell_end(code: int) -> str:

@@ -68,7 +68,7 @@ def test_by_hand_beside_a_floor(edge_ptq, edge_gate):
     edge_gate.accuracy(edge_ptq, drop=0.01)
 
 
-@pytest.mark.model(ptq_wrong=range(3000))
+@pytest.mark.model(ptq_wrong=range(2900))
 @budget(accuracy_drop=0.01)
 def test_with_a_known_reference(edge_ptq, edge_reference):
     assert edge_reference.accuracy == 1

@@ -24,7 +24,7 @@ from pytest_edgegate.measures.accuracy import (
     accuracy_min,
     reference_fault,
 )
-from pytest_edgegate.measures.evidence import Collector, Evidence
+from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
 from pytest_edgegate.measures.metrics import Scoring, TopN, as_scoring
 from pytest_edgegate.stats.intervals import tango
 
@@ -57,6 +57,11 @@ class Context:
 
     def predictions(self) -> Evidence:
         return self.after
+
+    def paired(self) -> Paired | NotMeasured:
+        if isinstance(self.before, NotMeasured):
+            return self.before
+        return Paired(self.before, self.after)
 
     def range_note(self) -> str:
         return self.note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -261,3 +262,15 @@ def test_closing_twice_is_no_fault() -> None:
     worker.close()
     worker.close()
     assert not worker.alive
+
+
+def test_a_dropped_pool_ends_its_processes() -> None:
+    pool = Workers(10)
+    worker = pool.take()
+    process = worker._process
+    pool.give_back(worker)
+    del pool, worker
+    gc.collect()
+    assert process.poll() is not None
+    assert process.stdin is not None
+    assert process.stdin.closed

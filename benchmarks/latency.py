@@ -1,0 +1,252 @@
+"""False alarms, detection and seconds to a verdict of latency gates: this one and two others.
+
+    python benchmarks/latency.py [runs] [runs of benchmatrix] [idle|loaded]
+
+Two ONNX models of equal layers: A, and B with a tenth more of them. Every run is a whole command,
+as a build gives it, and fails at 5 %:
+
+- edgegate: pytest with ``edge_gate.latency(candidate, ratio=1.05)``
+- pytest-benchmark: ``--benchmark-compare-fail=min:5%`` against A, saved once at the start
+- benchmatrix: ``collect-paired`` and ``compare --paired --fail-on-regression``, which also fails
+  where it is undecided; in fewer runs, for it needs many processes in each
+
+A against A must pass and A against B must fail. The ways take turns, so that all see the same
+machine. "loaded" multiplies matrices on one other thread all the while. The two others are
+installed by pip into a temporary folder, and see nothing of this plugin.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+PEERS = ("pytest-benchmark==5.3.1", "benchmatrix==1.2.1", "py-cpuinfo==9.0.0")
+LAYERS, MORE, SIDE, CHANNELS = 40, 44, 16, 16
+LOAD = "import numpy as np; a = np.random.rand(600, 600)\nwhile True: a @ a"
+OURS = {
+    "pytest.ini": "[pytest]\n",
+    "conftest.py": """
+import numpy as np
+import pytest
+from pytest_edgegate import EdgeData
+
+@pytest.fixture(scope="session")
+def edge_model():
+    return "a.onnx"
+
+@pytest.fixture(scope="session")
+def edge_data():
+    x = np.random.default_rng(0).random((64, 16, 16, 16), np.float32)
+    return EdgeData(calibration=x, evaluation=(x, np.arange(64) % 16))
+""",
+    "test_same.py": """
+def test_latency(edge_gate):
+    edge_gate.latency("same.onnx", ratio=1.05)
+""",
+    "test_slower.py": """
+def test_latency(edge_gate):
+    edge_gate.latency("b.onnx", ratio=1.05)
+""",
+}
+CALL = """
+import os
+import numpy as np
+import onnxruntime
+
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+session = onnxruntime.InferenceSession(os.environ["MODEL"], options)
+sample = {"x": np.random.default_rng(0).random((1, 16, 16, 16), np.float32)}
+
+def infer():
+    session.run(None, sample)
+"""
+THEIRS = {
+    "pytest.ini": "[pytest]\n",
+    "test_benchmark.py": CALL + "\ndef test_latency(benchmark):\n    benchmark(infer)\n",
+    "test_matrix.py": CALL
+    + """
+from benchmatrix import BenchmarkCase, make_benchmark_test
+
+test_latency = make_benchmark_test(
+    {"model": infer}, [BenchmarkCase.from_values("sample")], metrics=["single_call_latency"]
+)
+""",
+}
+
+
+def write_model(path: Path, layers: int, producer: str) -> None:
+    """As many equal convolutions, each with its ReLU, and a mean over the image."""
+    generator = np.random.default_rng(0)
+    shape = (1, CHANNELS, SIDE, SIDE)
+    nodes, weights = [], []
+    at = "x"
+    for layer in range(layers):
+        kernel = generator.normal(0, 0.08, (CHANNELS, CHANNELS, 3, 3)).astype(np.float32)
+        weights.append(numpy_helper.from_array(kernel, f"w{layer}"))
+        nodes.append(
+            helper.make_node("Conv", [at, f"w{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1])
+        )
+        nodes.append(helper.make_node("Relu", [f"c{layer}"], [f"r{layer}"]))
+        at = f"r{layer}"
+    nodes.append(helper.make_node("ReduceMean", [at], ["y"], axes=[2, 3], keepdims=0))
+    graph = helper.make_graph(
+        nodes, "layers",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape[:2])], weights,
+    )  # fmt: skip
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name=producer
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+class Ways:
+    """What a build calls: True where it is red. Files lie in *folder*."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ours, self.theirs, packages = folder / "ours", folder / "theirs", folder / "packages"
+        for project, files in ((self.ours, OURS), (self.theirs, THEIRS)):
+            project.mkdir()
+            for name, text in files.items():
+                (project / name).write_text(text)
+            for name, layers in (("a", LAYERS), ("same", LAYERS), ("b", MORE)):
+                write_model(project / f"{name}.onnx", layers, name)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", packages,
+             *PEERS], check=True, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.environment = {
+            **os.environ, "PYTHONPATH": str(packages), "PYTEST_ADDOPTS": "-p no:edgegate",
+        }  # fmt: skip
+        self.collected = 0
+
+    def edgegate(self, candidate: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--edge-target=onnx-cpu",
+             "--edge-report-json=report.json", f"test_{candidate}.py"],
+            cwd=self.ours, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        verdicts = json.loads((self.ours / "report.json").read_text())["tests"][0]["verdicts"]
+        (verdict,) = (each for each in verdicts if each["metric"] == "latency_ratio")
+        assert ran.returncode == (verdict["outcome"] != "pass"), ran.stdout
+        return f"{verdict['outcome']}{'' if verdict['proven'] else ', not proven'}"
+
+    def save_baseline(self) -> None:
+        self._benchmark("a", "--benchmark-save=a")
+
+    def pytest_benchmark(self, candidate: str) -> str:
+        code = self._benchmark(
+            candidate, "--benchmark-compare", "--benchmark-compare-fail=min:5%"
+        )  # fmt: skip
+        return "fail" if code else "pass"
+
+    def _benchmark(self, model: str, *options: str) -> int:
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "test_benchmark.py", *options],
+            cwd=self.theirs, env={**self.environment, "MODEL": f"{FILES[model]}.onnx"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0 or "Performance has regressed" in ran.stdout + ran.stderr, ran
+        return ran.returncode
+
+    def benchmatrix(self, candidate: str) -> str:
+        self.collected += 1
+        pairs = self.theirs / f"pairs{self.collected}"
+        pytest = ["PYTEST", sys.executable, "-m", "pytest", "-q", "--benchmark-only"]
+        sides = (
+            ["env", f"MODEL={model}.onnx", *pytest[1:], "test_matrix.py"]
+            for model in ("a", FILES[candidate])
+        )
+        baseline, other = sides
+        matrix = [sys.executable, "-m", "benchmatrix"]
+        subprocess.run(
+            [*matrix, "collect-paired", "--output", pairs, "--", *baseline, ":::", *other],
+            cwd=self.theirs, env=self.environment, capture_output=True, check=True,
+        )  # fmt: skip
+        ran = subprocess.run(
+            [*matrix, "compare", pairs, "--paired", "--threshold", "5%", "--format", "json",
+             "--fail-on-regression"],
+            cwd=self.theirs, env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if ran.returncode == 0:
+            return "pass"
+        return "inconclusive" if '"inconclusive"' in ran.stdout else "fail"
+
+
+FILES = {"a": "a", "same": "same", "slower": "b"}
+
+
+@contextmanager
+def load(loaded: bool) -> Iterator[None]:
+    if not loaded:
+        yield
+        return
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    busy = subprocess.Popen([sys.executable, "-c", LOAD], env=environment)
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
+def compare(ways: Ways, runs: int, few: int) -> None:
+    named: dict[str, tuple[Callable[[str], str], int]] = {
+        "edgegate": (ways.edgegate, runs),
+        "pytest-benchmark": (ways.pytest_benchmark, runs),
+        "benchmatrix": (ways.benchmatrix, few),
+    }
+    said: dict[tuple[str, str], list[str]] = {}
+    took: dict[tuple[str, str], list[float]] = {}
+    ways.save_baseline()
+    for run in range(runs):
+        for name, (way, times) in named.items():
+            for candidate in ("same", "slower") if run < times else ():
+                start = time.perf_counter()
+                said.setdefault((name, candidate), []).append(way(candidate))
+                took.setdefault((name, candidate), []).append(time.perf_counter() - start)
+    for (name, candidate), all_said in said.items():
+        seconds = took[name, candidate]
+        red = sum(not each.startswith("pass") for each in all_said)
+        counts = {each: all_said.count(each) for each in sorted(set(all_said))}
+        print(
+            f"| {name} | {candidate} | {red} of {len(all_said)} | "
+            f"{statistics.median(seconds):.1f} | {max(seconds):.1f} | "
+            f"{', '.join(f'{each} {count}' for each, count in counts.items())} |"
+        )
+
+
+def main(runs: int, few: int, conditions: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for condition in conditions:
+            place = Path(folder) / condition
+            place.mkdir()
+            with load(condition == "loaded"):
+                print(f"\n{condition}")
+                print("| way | candidate | red | median s | longest s | what they said |")
+                print("|---|---|---|---|---|---|")
+                compare(Ways(place), runs, few)
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    counts = [int(each) for each in given if each.isdigit()]
+    main(
+        counts[0] if counts else 100,
+        counts[1] if len(counts) > 1 else 10,
+        [each for each in given if not each.isdigit()] or ["idle", "loaded"],
+    )
