@@ -1,10 +1,12 @@
-"""Throughput of an evaluation against the best loop by hand, and its memory on a stream.
+"""Throughput of an evaluation against the best loop by hand, its memory on a stream, and what an
+early decision saves.
 
     python benchmarks/evaluation.py
 
 The loops by hand get arrays of float samples, quantise them at once and keep the predicted class
 of each: LiteRT with set_tensor and get_tensor, and with views of the interpreter's own tensors;
-ONNX Runtime in batches of several sizes, on one thread and on all.
+ONNX Runtime in batches of several sizes, on one thread and on all. A file that others made is
+evaluated in a worker: it is measured beside, with the worker started.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from ai_edge_litert.interpreter import Interpreter
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
+from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.measures.metrics import as_scoring
 from pytest_edgegate.registry import Registry
@@ -32,8 +35,14 @@ from pytest_edgegate.session.observing import observe
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.settings.options import Settings
+from pytest_edgegate.workers.process import Workers
+from pytest_edgegate.workers.remote import RemoteRunner
 
 MODELS = Path(__file__).parent.parent / "example_project" / "models"
+sys.path.insert(0, str(MODELS.parent))
+from digits import load_digits  # noqa: E402
+
+WORKERS = Workers(120.0)
 SAMPLES, ROUNDS = 5_000, 7
 
 
@@ -84,13 +93,26 @@ def by_gate(path: Path, x: Any, y: Any) -> float:
     return scoring.estimate(seen).value
 
 
-def onnx_files(folder: Path) -> list[Path]:
-    """The torch model of the example, in float and in int8, as a gate makes it."""
+def by_gate_in_a_worker(path: Path, x: Any, y: Any) -> float:
+    scoring = as_scoring("top1", indexable=True)
+    entry = "pytest_edgegate.backends.litert.runtime:XNNPACK"
+    with RemoteRunner(WORKERS, entry, path, path.name) as runner:
+        seen = observe(runner, make_split("evaluation", (x, y), None), scoring, "host")
+    return scoring.estimate(seen).value
+
+
+def started(folder: Path, early_after: float) -> EdgeSession:
     settings = Settings(
         targets=(), policy="point", allowed=frozenset(), cache=folder, report_json=None,
         model=None, data=None, budgets=(), reference_check=False, explain=False, root=folder,
+        early_after=early_after,
     )  # fmt: skip
-    session = EdgeSession(settings, Registry())
+    return EdgeSession(settings, Registry())
+
+
+def onnx_files(folder: Path) -> list[Path]:
+    """The torch model of the example, in float and in int8, as a gate makes it."""
+    session = started(folder, 10.0)
     x, y = samples(200)
     data = EdgeData(calibration=x.transpose(0, 3, 1, 2), evaluation=(x.transpose(0, 3, 1, 2), y))
     subject = Subject(MODELS.parent / "torch_model" / "digits.pt2", data)
@@ -148,15 +170,50 @@ def seconds(loop: Callable[[Path, Any, Any], float], path: Path, x: Any, y: Any)
 def throughput(path: Path) -> None:
     x, y = samples(SAMPLES)
     by_views(path, x, y)
-    loops = (by_gate, by_views, by_set_tensor)
+    by_gate_in_a_worker(path, x, y)
+    loops = (by_gate, by_gate_in_a_worker, by_views, by_set_tensor)
     rounds = [[seconds(loop, path, x, y) for loop in loops] for _ in range(ROUNDS)]
-    ours, views, tensors = (statistics.median(column) for column in zip(*rounds, strict=True))
-    ratio = statistics.median(min(row[1:]) / row[0] for row in rounds)
+    ours, remote, views, tensors = (
+        statistics.median(column) for column in zip(*rounds, strict=True)
+    )
+    ratio = statistics.median(min(row[2:]) / row[0] for row in rounds)
+    away = statistics.median(min(row[2:]) / row[1] for row in rounds)
     print(
         f"{path.name}: gate {ours / SAMPLES * 1e6:.1f} us a sample, "
         f"views {views / SAMPLES * 1e6:.1f}, set_tensor {tensors / SAMPLES * 1e6:.1f}; "
-        f"throughput {ratio:.3f} of the best by hand"
+        f"throughput {ratio:.3f} of the best by hand; in a worker {remote / SAMPLES * 1e6:.1f} us, "
+        f"throughput {away:.3f}"
     )
+
+
+def to_verdict(count: int) -> None:
+    """Seconds that a gate of the int8 digits takes, in full and with an early decision."""
+    digits = load_digits()
+    some = np.random.default_rng(0).integers(0, len(digits.x_evaluate), count)
+    data = EdgeData(
+        calibration=digits.x_train[:200],
+        evaluation=(digits.x_evaluate[some], digits.y_evaluate[some]),
+    )
+    for limit in (0.01, 0.002):
+        found = []
+        for early_after in (float("inf"), 0.0):
+            with tempfile.TemporaryDirectory() as folder:
+                session = started(Path(folder), early_after)
+                subject, target = Subject(MODELS / "digits.keras", data), session.target("coral")
+                artifact = session.compress(subject, (PTQ(),), target)
+                start = time.perf_counter()
+                (verdict,) = session.judge(
+                    artifact, subject, target, (Budget("accuracy_drop", limit),)
+                )
+                took = time.perf_counter() - start
+                session.close()
+                assert verdict.measured is not None
+                found.append((took, str(verdict.outcome), verdict.measured.n))
+        (full, said, n), (early, also, few) = found
+        print(
+            f"drop of at most {limit} on {count:,} samples: {full:.2f} s in full ({said}, n {n:,}),"
+            f" {early:.2f} s early ({also}, n {few:,}): {full / early:.1f} times as fast"
+        )
 
 
 class Stream:
@@ -204,4 +261,5 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as folder:
             for path, kind in zip(onnx_files(Path(folder)), ("float", "int8"), strict=True):
                 onnx_throughput(path, kind)
+        to_verdict(100_000)
         memory()

@@ -1,6 +1,6 @@
 """False alarms, detection and seconds to a verdict of latency gates: this one and two others.
 
-    python benchmarks/latency.py [runs] [runs of benchmatrix] [idle|loaded]
+    python benchmarks/latency.py [runs of this, of pytest-benchmark, of benchmatrix] [idle|loaded]
 
 Two ONNX models of equal layers: A, and B with a tenth more of them. Every run is a whole command,
 as a build gives it, and fails at 5 %:
@@ -96,9 +96,7 @@ def write_model(path: Path, layers: int, producer: str) -> None:
     for layer in range(layers):
         kernel = generator.normal(0, 0.08, (CHANNELS, CHANNELS, 3, 3)).astype(np.float32)
         weights.append(numpy_helper.from_array(kernel, f"w{layer}"))
-        nodes.append(
-            helper.make_node("Conv", [at, f"w{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1])
-        )
+        nodes.append(helper.make_node("Conv", [at, f"w{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1]))
         nodes.append(helper.make_node("Relu", [f"c{layer}"], [f"r{layer}"]))
         at = f"r{layer}"
     nodes.append(helper.make_node("ReduceMean", [at], ["y"], axes=[2, 3], keepdims=0))
@@ -140,8 +138,8 @@ class Ways:
              "--edge-report-json=report.json", f"test_{candidate}.py"],
             cwd=self.ours, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        verdicts = json.loads((self.ours / "report.json").read_text())["tests"][0]["verdicts"]
-        (verdict,) = (each for each in verdicts if each["metric"] == "latency_ratio")
+        verdicts = json.loads((self.ours / "report.json").read_text())["verdicts"]
+        (verdict,) = (each for each in verdicts if each["budget"]["metric"] == "latency_ratio")
         assert ran.returncode == (verdict["outcome"] != "pass"), ran.stdout
         return f"{verdict['outcome']}{'' if verdict['proven'] else ', not proven'}"
 
@@ -166,12 +164,10 @@ class Ways:
     def benchmatrix(self, candidate: str) -> str:
         self.collected += 1
         pairs = self.theirs / f"pairs{self.collected}"
-        pytest = ["PYTEST", sys.executable, "-m", "pytest", "-q", "--benchmark-only"]
-        sides = (
-            ["env", f"MODEL={model}.onnx", *pytest[1:], "test_matrix.py"]
-            for model in ("a", FILES[candidate])
+        pytest = [sys.executable, "-m", "pytest", "-q", "--benchmark-only", "test_matrix.py"]
+        baseline, other = (
+            ["env", f"MODEL={model}.onnx", *pytest] for model in ("a", FILES[candidate])
         )
-        baseline, other = sides
         matrix = [sys.executable, "-m", "benchmatrix"]
         subprocess.run(
             [*matrix, "collect-paired", "--output", pairs, "--", *baseline, ":::", *other],
@@ -187,6 +183,7 @@ class Ways:
         return "inconclusive" if '"inconclusive"' in ran.stdout else "fail"
 
 
+NAMES = ("edgegate", "pytest-benchmark", "benchmatrix")
 FILES = {"a": "a", "same": "same", "slower": "b"}
 
 
@@ -204,16 +201,15 @@ def load(loaded: bool) -> Iterator[None]:
         busy.wait()
 
 
-def compare(ways: Ways, runs: int, few: int) -> None:
-    named: dict[str, tuple[Callable[[str], str], int]] = {
-        "edgegate": (ways.edgegate, runs),
-        "pytest-benchmark": (ways.pytest_benchmark, runs),
-        "benchmatrix": (ways.benchmatrix, few),
-    }
+def compare(ways: Ways, runs: list[int]) -> None:
+    each_way = (ways.edgegate, ways.pytest_benchmark, ways.benchmatrix)
+    named: dict[str, tuple[Callable[[str], str], int]] = dict(
+        zip(NAMES, zip(each_way, runs, strict=True), strict=True)
+    )
     said: dict[tuple[str, str], list[str]] = {}
     took: dict[tuple[str, str], list[float]] = {}
     ways.save_baseline()
-    for run in range(runs):
+    for run in range(max(runs)):
         for name, (way, times) in named.items():
             for candidate in ("same", "slower") if run < times else ():
                 start = time.perf_counter()
@@ -230,7 +226,7 @@ def compare(ways: Ways, runs: int, few: int) -> None:
         )
 
 
-def main(runs: int, few: int, conditions: list[str]) -> None:
+def main(runs: list[int], conditions: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for condition in conditions:
             place = Path(folder) / condition
@@ -239,14 +235,11 @@ def main(runs: int, few: int, conditions: list[str]) -> None:
                 print(f"\n{condition}")
                 print("| way | candidate | red | median s | longest s | what they said |")
                 print("|---|---|---|---|---|---|")
-                compare(Ways(place), runs, few)
+                compare(Ways(place), runs)
 
 
 if __name__ == "__main__":
     given = sys.argv[1:]
     counts = [int(each) for each in given if each.isdigit()]
-    main(
-        counts[0] if counts else 100,
-        counts[1] if len(counts) > 1 else 10,
-        [each for each in given if not each.isdigit()] or ["idle", "loaded"],
-    )
+    named = [each for each in given if not each.isdigit()]
+    main(counts or [100, 100, 10], named or ["idle", "loaded"])

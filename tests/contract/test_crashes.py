@@ -1,0 +1,89 @@
+"""A runtime that crashes on a file: its test fails, and the run goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+FILES = {
+    "crashing.py": """
+import os
+import signal
+import time
+
+from pytest_edgegate.testing.fakes import FakeRuntime
+
+
+class Runtime(FakeRuntime):
+    def open(self, model):
+        text = model.read_text()
+        if '"title": "crash"' in text:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if '"title": "hang"' in text:
+            time.sleep(3600)
+        return super().open(model)
+
+
+RUNTIME = Runtime("")
+""",
+    "crashing-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: crashing\nVersion: 1.0\n",
+    "crashing-1.0.dist-info/entry_points.txt": (
+        "[pytest_edgegate.runtimes]\ncrashing = crashing:RUNTIME\n"
+    ),
+    "pyproject.toml": """
+[tool.edgegate.targets.crashing]
+from = "fake-board"
+runtimes = { "edgegate-fake" = ["crashing"] }
+""",
+    "test_crashes.py": """
+import pytest
+from pytest_edgegate.testing.fakes import fake_model
+
+
+@pytest.mark.parametrize("title", ["fine", "crash", "hang", "also-fine"])
+def test_file(edge_gate, tmp_path, title):
+    given = {} if "fine" in title else {"title": title}
+    path = fake_model(tmp_path / "given.fake", dtype="int8", **given)
+    edge_gate.accuracy(path, min=0.9)
+
+
+@pytest.mark.edge_budget(accuracy_drop=0.01)
+def test_made(edge_ptq): ...
+""",
+}
+
+
+@pytest.fixture
+def ran(play: Any) -> Any:
+    return play(FILES, "--edge-target=crashing", ini="edge_runtime_timeout = 2 s")
+
+
+@pytest.mark.parametrize("title", ["fine", "also-fine"])
+def test_other_files_are_judged(ran: Any, title: str) -> None:
+    assert of(ran, title)["letters"] == "."
+
+
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [("crash", "ended the process that ran it (SIGSEGV)"), ("hang", "did not answer within 2 s")],
+)
+def test_the_file_is_told(ran: Any, title: str, said: str) -> None:
+    assert of(ran, title)["letters"] == "F"
+    text = of(ran, title)["text"]
+    assert "given.fake in crashing" in text
+    assert said in text
+    assert "make the file again" in text
+    assert "Traceback" not in text
+
+
+def test_the_session_lives(ran: Any) -> None:
+    assert ran.status == 1
+    assert ran.letter("test_made", "crashing") == "."
+    assert len(ran.seen["tests"]) == 5
+
+
+def of(ran: Any, title: str) -> Any:
+    """What is known of the test of that file."""
+    (found,) = (seen for node, seen in ran.seen["tests"].items() if f"[crashing-{title}]" in node)
+    return found
