@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.core.data import EdgeData
     from pytest_edgegate.core.errors import BudgetExceeded, EdgeGateError, EdgeGateWarning
     from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune
+    from pytest_edgegate.core.training import EdgeTraining
     from pytest_edgegate.core.verdict import Outcome, Verdict
     from pytest_edgegate.measures.metrics.own import Metric
 
@@ -22,6 +23,7 @@ __all__ = [
     "EdgeData",
     "EdgeGateError",
     "EdgeGateWarning",
+    "EdgeTraining",
     "Metric",
     "Outcome",
     "Prune",
@@ -33,6 +35,7 @@ _HOMES = {
     "core.data": ("EdgeData",),
     "core.errors": ("BudgetExceeded", "EdgeGateError", "EdgeGateWarning"),
     "core.recipe": ("PTQ", "QAT", "Cast", "Distill", "Prune"),
+    "core.training": ("EdgeTraining",),
     "core.verdict": ("Outcome", "Verdict"),
     "measures.metrics.own": ("Metric",),
 }

@@ -42,6 +42,22 @@ def edge_metric() -> Any:
 
 
 @pytest.fixture(scope="session")
+def edge_student() -> Any:
+    """The model that Distill trains; define your own: a keras.Model, a torch.nn.Module, a path."""
+    from pytest_edgegate.session.subject import Missing
+
+    return Missing("edge_student")
+
+
+@pytest.fixture(scope="session")
+def edge_training() -> Any:
+    """How recipes train; define your own: an EdgeTraining."""
+    from pytest_edgegate.core.training import EdgeTraining
+
+    return EdgeTraining()
+
+
+@pytest.fixture(scope="session")
 def edge_target(request: pytest.FixtureRequest) -> Target:
     """The target that the test is running for."""
     if not hasattr(request, "param"):
@@ -53,10 +69,12 @@ def edge_target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def _edge_subject(edge_model: Any, edge_data: Any, edge_metric: Any) -> Subject:
+def _edge_subject(
+    edge_model: Any, edge_data: Any, edge_metric: Any, edge_student: Any, edge_training: Any
+) -> Subject:
     from pytest_edgegate.session.subject import Subject
 
-    return Subject(edge_model, edge_data, edge_metric)
+    return Subject(edge_model, edge_data, edge_metric, edge_student, edge_training)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import SourceModel, Transform
-from pytest_edgegate.core.recipe import PTQ, Cast, Recipe, spell
+from pytest_edgegate.core.recipe import PTQ, Cast, Recipe, distils, spell
 from pytest_edgegate.core.target import Target
 
 Transforms = Mapping[str, Transform]
@@ -104,6 +104,9 @@ def _impossible(
             f"{model.name} is a finished int8 file, and {spell(recipe)} can't be done to it again",
             f'gate it as it is: edge_gate.check("{model.path}", ...)',
         )
+    frozen = _frozen(model, recipe, transforms)
+    if frozen is not None:
+        return frozen
     for leg in _preferred(model.node, recipe, target, transforms, refused=True) or ():
         refusal = transforms[leg.transform].refuse(leg.step, target)
         if refusal is not None:
@@ -128,6 +131,29 @@ def _impossible(
         f"no installed backend can do {spell(tuple(unable) or recipe)} on the {form} model "
         f"{model.name} ({dtype}) for {target.name}",
         remedy,
+    )
+
+
+def _frozen(model: SourceModel, recipe: Recipe, transforms: Transforms) -> UnsupportedError | None:
+    """The reason where a step trains and the model's format has nothing left to train."""
+    learning = [step for step in recipe if step.trains]
+    trained = sorted(
+        {
+            move.source[0]
+            for each in transforms.values()
+            for move in each.moves
+            if move.step is not None and move.step.trains
+        }
+    )
+    if not learning or not trained or model.node[0] in trained:
+        return None
+    what = "edge_student" if distils(recipe) else "edge_model"
+    teacher = "; as a teacher it can stay as it is" if distils(recipe) else ""
+    return UnsupportedError(
+        f"{spell(tuple(learning))} trains, and {model.name} is a {model.node[0]} model: its graph "
+        f"has no weights that a training could change{teacher}",
+        f"return the {' or '.join(trained)} model that it was exported from as {what}"
+        + ("" if distils(recipe) else "; PTQ() takes it as it is"),
     )
 
 

@@ -21,7 +21,9 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - registered with pytest by
     edge_ptq,
     edge_qat,
     edge_reference,
+    edge_student,
     edge_target,
+    edge_training,
 )
 from pytest_edgegate.settings.options import MARKERS, add_options
 from pytest_edgegate.state import STATE_KEY, RunState, state_of

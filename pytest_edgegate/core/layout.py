@@ -8,6 +8,7 @@ from dataclasses import dataclass
 Axes = tuple[int, ...] | None
 
 CHANNELS_LAST = (0, 2, 3, 1)
+CHANNELS_FIRST = (0, 3, 1, 2)
 
 
 @dataclass(frozen=True)

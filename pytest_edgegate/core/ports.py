@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +42,9 @@ class LoadedModel:
     """The parts that keep something from one call to the next, by name."""
     reset: Callable[[], None] | None = None
     """Puts what they keep back to its beginning."""
+    trainable: Callable[[], Any] | None = None
+    """Gives a copy of the model that may be changed and trained, in the framework's own kind; None
+    for what has no such thing (a graph whose weights are frozen)."""
 
 
 class SourceModel(Protocol):
@@ -116,6 +122,8 @@ class Produced:
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
     layout: Layout = AS_THE_MODEL
+    facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """What is worth keeping of how it was made: JSON values. The artifact's provenance has them."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +139,55 @@ class ExternalProgram:
     remedy: str
 
 
+class TrainingData(Protocol):
+    """The train split as a training goes over it."""
+
+    @property
+    def settings(self) -> EdgeTraining:
+        """What the user says about training: its loss, optimizer and seed are to be used."""
+
+    @property
+    def steps(self) -> int | None:
+        """Batches an epoch, where that is known."""
+
+    @property
+    def tell(self) -> Tell:
+        """Where a training tells how far it is."""
+
+    def example(self) -> TrainingBatch:
+        """The first samples, up to 256, as they are; with the teacher's output for them."""
+
+    def epoch(self, number: int) -> Iterator[TrainingBatch]:
+        """Every sample once: shuffled by seed and *number* where the split is an array, augmented.
+
+        No batch but an only one has a single sample: batch normalisation has no variance of one.
+        """
+
+
+class ChildProcess(Protocol):
+    """A process of its own that runs one object of a backend."""
+
+    def call(
+        self, command: str, arrays: tuple[Array, ...] = (), longer: float = 0.0, **fields: Any
+    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
+        """What its ``answer(command, fields, arrays)`` gives: JSON values and arrays.
+
+        It is stopped when it does not answer within ``edge_runtime_timeout`` and *longer* seconds.
+        Raises the ``EdgeGateError`` that it raised there, ``CompressionError`` where it ended.
+        """
+
+
 class TransformData(Protocol):
     """The data that a transform may use."""
+
+    def training(self, inputs: Sequence[TensorInfo]) -> TrainingData:
+        """The train split for the *inputs* of the transform's source.
+
+        Raises ``ConfigurationError`` where there is none, or where it does not fit them.
+        """
+
+    def process(self, entry: str) -> AbstractContextManager[ChildProcess]:
+        """A new process that holds what ``module:attribute`` makes when it is called there."""
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> Iterable[tuple[Array, ...]]:
         """Up to *count* calibration samples for the *inputs* of the transform's source.

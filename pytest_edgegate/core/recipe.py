@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import ClassVar
 
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+
+IMPORTANCES = ("l1", "l2", "random")
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,8 @@ class Step:
 
     stage: ClassVar[int] = 0
     ends_in: ClassVar[str | None] = None
+    trains: ClassVar[bool] = False
+    """Whether the step learns from the train split."""
 
     def __post_init__(self) -> None:
         """pytest calls a mark's only argument, where that is a class, with the test function."""
@@ -57,10 +61,15 @@ class PTQ(Step):
 
 @dataclass(frozen=True)
 class QAT(Step):
-    """Quantisation-aware training, ending in full int8."""
+    """Quantisation-aware training, ending in full int8.
+
+    The model is trained for ``epochs`` with the arithmetic that will be deployed simulated in it:
+    int8 weights with a scale for each channel, 8-bit activations, batch normalisation folded.
+    """
 
     stage: ClassVar[int] = 4
     ends_in: ClassVar[str | None] = "int8"
+    trains: ClassVar[bool] = True
     epochs: int = 2
     _: KW_ONLY
     lr: float = 1e-5
@@ -73,9 +82,16 @@ class QAT(Step):
 
 @dataclass(frozen=True)
 class Prune(Step):
-    """Structured pruning: ``amount`` of the filters of every prunable layer is removed."""
+    """Structured pruning: ``amount`` of the filters of every prunable layer is removed.
+
+    The filters with the least ``importance`` (the l1 or l2 norm of their weights, or random) go,
+    with all that read or follow them; layers that are added to each other lose the same ones. What
+    stays is fine-tuned for ``epochs``. ``round_to``: how many filters stay is a multiple of this
+    (8 suits many kernels).
+    """
 
     stage: ClassVar[int] = 2
+    trains: ClassVar[bool] = True
     amount: float = 0.3
     _: KW_ONLY
     epochs: int = 2
@@ -93,13 +109,21 @@ class Prune(Step):
         _at_least(self, "epochs", self.epochs, 1)
         _positive(self, "lr", self.lr)
         _at_least(self, "round_to", self.round_to, 1)
+        if self.importance not in IMPORTANCES:
+            raise UnknownNameError("importance", str(self.importance), IMPORTANCES, "Prune")
 
 
 @dataclass(frozen=True)
 class Distill(Step):
-    """Knowledge distillation into the ``edge_student``."""
+    """Knowledge distillation of the model under test into the ``edge_student``.
+
+    The loss is ``alpha T**2 KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) CE``
+    with T the ``temperature``, as a mean over the batch (Hinton, Vinyals and Dean, 2015,
+    arXiv:1503.02531). With ``alpha`` 1 no labels are needed.
+    """
 
     stage: ClassVar[int] = 1
+    trains: ClassVar[bool] = True
     temperature: float = 4.0
     _: KW_ONLY
     alpha: float = 0.7
@@ -165,6 +189,11 @@ def as_recipe(steps: tuple[object, ...]) -> Recipe:
             f"keep one of the steps, for example {spell(once)}",
         )
     return recipe
+
+
+def distils(recipe: Recipe) -> bool:
+    """Whether the recipe goes on with the student instead of the model under test."""
+    return any(isinstance(step, Distill) for step in recipe)
 
 
 def spell(recipe: Recipe) -> str:

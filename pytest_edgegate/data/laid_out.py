@@ -9,10 +9,10 @@ from types import TracebackType
 import numpy as np
 
 from pytest_edgegate.core.description import TensorInfo
-from pytest_edgegate.core.layout import Axes, Layout, inverse
-from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST, Axes, Layout, inverse
+from pytest_edgegate.core.ports import Example, Runner
 from pytest_edgegate.data.dataset import CalibrationSamples
-from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.feeding import arrange, bare_name
 from pytest_edgegate.data.splits import Array
 
 
@@ -74,6 +74,34 @@ class FedSamples:
                     transposed(arrays, self._layout.inputs), self._inputs, strict=True
                 )
             )
+
+
+def layout_by_samples(example: Example, inputs: Sequence[TensorInfo]) -> Layout:
+    """The layout of a model that was made apart from the data: what its samples ask for.
+
+    The channels of images are moved where they fit the input in no other way.
+    """
+    given = dict(zip(example.names or (), example.arrays, strict=False))
+    names = [bare_name(each.name) for each in inputs]
+    known = all(name in given for name in names)
+    arrays = [given[name] for name in names] if known else example.arrays
+    if len(arrays) != len(inputs):
+        return Layout()
+    return Layout(tuple(map(_channels_moved, arrays, inputs)))
+
+
+def _channels_moved(array: Array, tensor: TensorInfo) -> Axes:
+    if array.ndim != 4 or len(tensor.shape) != 4 or _fits(array.shape, tensor.shape):
+        return None
+    for axes in (CHANNELS_LAST, CHANNELS_FIRST):
+        if _fits(tuple(array.shape[at] for at in axes), tensor.shape):
+            return axes
+    return None
+
+
+def _fits(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return all(size in (want, -1) or want == -1
+               for size, want in zip(given[1:], wanted[1:], strict=True))  # fmt: skip
 
 
 def transposed(arrays: tuple[Array, ...], axes: tuple[Axes, ...]) -> tuple[Array, ...]:

@@ -3,82 +3,107 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import versions
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
-from pytest_edgegate.core.ports import ExternalProgram, SourceModel, Transform
+from pytest_edgegate.core.ports import ChildProcess, SourceModel, Transform
+from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.recipe import Distill
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
-    from pytest_edgegate.data.laid_out import FedSamples
+    from pytest_edgegate.session.teaching import TeacherModel
 
 _KEPT = ("model", "model_digest", "tools", "notes", "calibration_range", "layout")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be built, and of what."""
+
+    source: SourceModel
+    """What the plan starts from: the model under test, or the student that learns from it."""
+    plan: Plan
+    target: Target
+    dataset: Dataset | None = None
+    training: EdgeTraining = field(default_factory=EdgeTraining)
+    teacher: TeacherModel | None = None
+    """Where the plan distils."""
 
 
 class Builder:
     """Builds plans through the cache."""
 
     def __init__(
-        self, registry: Registry, cache: Cache, recogniser: Recogniser, programs: Programs
-    ) -> None:
+        self, registry: Registry, cache: Cache, recogniser: Recogniser, programs: Programs,
+        hire: Callable[[str, str], AbstractContextManager[ChildProcess]], tell: Tell = silent,
+    ) -> None:  # fmt: skip
         self._registry = registry
         self._cache = cache
         self._recogniser = recogniser
         self._programs = programs
+        self._hire = hire
+        self._tell_progress = tell
         self._told: set[str] = set()
 
-    def build(
-        self, model: SourceModel, plan: Plan, target: Target, dataset: Dataset | None
-    ) -> Artifact:
+    def build(self, order: Order) -> Artifact:
         """The artifact of a plan that has at least one leg."""
-        for leg in plan.legs:
+        for leg in order.plan.legs:
             for program in self._transform(leg).programs:
                 self._programs.find(program)  # a missing one is told before anything is built
-        source, before, layout = model, model.digest(), Layout()
+        source, before, layout = order.source, order.source.digest(), Layout()
         notes: list[str] = []
-        for leg in plan.legs:
-            entry = self._leg(source, leg, target, dataset, before, layout)
+        facts: dict[str, Any] = {}
+        for leg in order.plan.legs:
+            entry = self._leg(order, source, leg, before, layout)
             before = str(entry.info["key"])
             layout = Layout.from_lists(entry.info["layout"])
             notes += entry.info["notes"]
-            if leg is not plan.legs[-1]:
+            if entry.info["facts"]:
+                facts[str(leg.step or leg.transform)] = entry.info["facts"]
+            if leg is not order.plan.legs[-1]:
                 source = self._recogniser.model(entry.file(entry.info["main"]))
         self._tell(notes)
-        return _artifact(entry, plan)
+        return _artifact(entry, order.plan, facts)
 
-    def is_cached(
-        self, model: SourceModel, plan: Plan, target: Target, dataset: Dataset | None
-    ) -> bool:
+    def is_cached(self, order: Order) -> bool:
         """Whether the plan's artifact is in the cache; nothing is built."""
-        key = model.digest()
-        for leg in plan.legs:
-            key = self._key(leg, target, dataset, key)
+        key = order.source.digest()
+        for leg in order.plan.legs:
+            key = self._key(order, leg, key)
         return self._cache.find(key) is not None
 
     def _leg(
-        self, source: SourceModel, leg: Leg, target: Target, dataset: Dataset | None, before: str,
-        layout: Layout,
-    ) -> Entry:  # fmt: skip
+        self, order: Order, source: SourceModel, leg: Leg, before: str, layout: Layout
+    ) -> Entry:
         transform = self._transform(leg)
-        data = LegData(dataset, layout, transform.programs, self._programs)
-        key = self._key(leg, target, dataset, before)
+        what = f"{leg.step or leg.transform} on {order.source.name}"
+        data = LegData(
+            order.dataset, order.training, layout, _teacher(order, leg), transform.programs,
+            self._programs, lambda entry: self._hire(entry, what), self._tell_progress,
+        )  # fmt: skip
+        key = self._key(order, leg, before)
 
         def work(folder: Path) -> Mapping[str, Any]:
-            produced = transform.apply(source, leg.step, target, data, folder)
+            with _told_interrupt(leg, what), data.teacher or nullcontext():
+                produced = transform.apply(source, leg.step, order.target, data, folder)
             return {
                 "key": key,
                 "main": produced.main.relative_to(folder).as_posix(),
@@ -88,26 +113,36 @@ class Builder:
                 "tools": versions(*transform.packages),
                 "notes": [*produced.notes, *data.notes],
                 "calibration_range": data.range,
-                "layout": layout.then(produced.layout).as_lists(),
+                "layout": data.layout.then(produced.layout).as_lists(),
+                "facts": dict(produced.facts),
             }
 
         return self._cache.fetch(key, work)
 
-    def _key(self, leg: Leg, target: Target, dataset: Dataset | None, before: str) -> str:
-        transform = self._transform(leg)
-        count = getattr(leg.step, "samples", None)
-        samples = None if count is None else _wanted(dataset).calibration(count).digest()
+    def _key(self, order: Order, leg: Leg, before: str) -> str:
+        transform, step = self._transform(leg), leg.step
+        count = getattr(step, "samples", None)
+        samples = None if count is None else wanted(order.dataset).calibration(count).digest()
+        learnt = {}
+        if step is not None and step.trains:
+            teacher = _teacher(order, leg)
+            learnt = {
+                "train": train_split(wanted(order.dataset)).digest(),
+                "training": order.training.identity(),
+                "teacher": None if teacher is None else teacher.identity(),
+            }
         return key_of(
             kind="artifact",
             before=before,
             transform=leg.transform,
             version=transform.version,
-            step=repr(leg.step),
+            step=repr(step),
             result=leg.move.result,
-            constraints=dict(transform.constraints(target)),
+            constraints=dict(transform.constraints(order.target)),
             calibration=samples,
             tools=versions(*transform.packages),
             programs=self._programs.versions(transform.programs),
+            **learnt,
         )
 
     def _transform(self, leg: Leg) -> Transform:
@@ -121,39 +156,21 @@ class Builder:
                 warnings.warn(note, EdgeGateWarning, stacklevel=2)
 
 
-class LegData:
-    """The data as a transform asks for it, with what was noticed about it on the way."""
+def _teacher(order: Order, leg: Leg) -> TeacherModel | None:
+    return order.teacher if isinstance(leg.step, Distill) else None
 
-    def __init__(
-        self, dataset: Dataset | None, layout: Layout, wanted: Sequence[ExternalProgram],
-        programs: Programs,
-    ) -> None:  # fmt: skip
-        self._dataset = dataset
-        self._layout = layout
-        self._wanted = {each.name: each for each in wanted}
-        self._programs = programs
-        self.notes: list[str] = []
-        self.range: tuple[float, float] | None = None
 
-    def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
-        from pytest_edgegate.data.dataset import finite_or_error, shared_samples, value_range
-        from pytest_edgegate.data.laid_out import FedSamples
-
-        dataset = _wanted(self._dataset)
-        samples = dataset.calibration(count)
-        finite_or_error(samples)
-        self.range = value_range(samples.arrays())
-        evaluation = dataset.split("evaluation")
-        shared = 0 if evaluation is None else shared_samples(samples, evaluation)
-        if shared:
-            self.notes.append(
-                f"{shared} calibration samples are evaluation samples too: the accuracy is "
-                "measured on what the ranges were chosen by; draw them from the train data"
-            )
-        return FedSamples(samples, inputs, self._layout)
-
-    def program(self, name: str) -> Path:
-        return self._programs.find(self._wanted[name])
+@contextmanager
+def _told_interrupt(leg: Leg, what: str) -> Iterator[None]:
+    """Says what Ctrl-C has ended, where that may have taken long."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if leg.step is None or not leg.step.trains:
+            raise
+        raise KeyboardInterrupt(
+            f"{what} was interrupted: nothing of it is kept, and the next run starts it again"
+        ) from error
 
 
 def adopted(model: SourceModel, target: Target) -> Artifact:
@@ -178,15 +195,7 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
     )
 
 
-def _wanted(dataset: Dataset | None) -> Dataset:
-    if dataset is None:
-        raise ConfigurationError(
-            "this recipe needs samples, and there is no edge_data", "define the fixture edge_data"
-        )
-    return dataset
-
-
-def _artifact(entry: Entry, plan: Plan) -> Artifact:
+def _artifact(entry: Entry, plan: Plan, facts: Mapping[str, Any]) -> Artifact:
     info = entry.info
     main = entry.file(info["main"])
     files = tuple(entry.file(name) for name in info["files"])
@@ -200,5 +209,7 @@ def _artifact(entry: Entry, plan: Plan) -> Artifact:
         recipe=plan.recipe,
         target=plan.target,
         cached=entry.cached,
-        provenance=MappingProxyType({key: info[key] for key in _KEPT} | {"plan": plan.note}),
+        provenance=MappingProxyType(
+            {key: info[key] for key in _KEPT} | {"plan": plan.note, "facts": facts}
+        ),
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -24,7 +24,7 @@ from pytest_edgegate.core.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from pytest_edgegate.core.layout import CHANNELS_LAST, Axes, Layout
+from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import Finding, NotMeasured
 from pytest_edgegate.core.ports import (
     Device,
@@ -38,8 +38,8 @@ from pytest_edgegate.core.ports import (
 from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset, value_range
-from pytest_edgegate.data.feeding import arrange, bare_name, noise, quantised, real_range
-from pytest_edgegate.data.laid_out import as_model, transposed
+from pytest_edgegate.data.feeding import arrange, noise, quantised, real_range
+from pytest_edgegate.data.laid_out import as_model, layout_by_samples, transposed
 from pytest_edgegate.data.splits import Array, ArraySplit
 from pytest_edgegate.measures.accuracy import reference_fault
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
@@ -219,14 +219,7 @@ class ArtifactContext:
         """The artifact's own; of a file of unknown making, the one that its samples ask for."""
         if self.artifact.provenance or not self._has_evaluation:
             return self.artifact.layout
-        example, inputs = self._dataset.example(), self.description().inputs
-        given = dict(zip(example.names or (), example.arrays, strict=False))
-        names = [bare_name(each.name) for each in inputs]
-        known = all(name in given for name in names)
-        arrays = [given[name] for name in names] if known else example.arrays
-        if len(arrays) != len(inputs):
-            return Layout()
-        return Layout(tuple(map(_channels_moved, arrays, inputs)))
+        return layout_by_samples(self._dataset.example(), self.description().inputs)
 
     @property
     def _has_evaluation(self) -> bool:
@@ -449,12 +442,3 @@ def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
     wider = max(one[1] - one[0], other[1] - other[0])
     shared = min(one[1], other[1]) - max(one[0], other[0])
     return wider <= 0 or shared >= wider / 2
-
-
-def _channels_moved(array: Array, tensor: TensorInfo) -> Axes:
-    """CHANNELS_LAST where a sample fits the input only with its channels moved to the end."""
-    if array.ndim != 4 or len(tensor.shape) != 4:
-        return None
-    as_is, moved = array.shape[1:], tuple(array.shape[at] for at in CHANNELS_LAST)[1:]
-    wanted = tensor.shape[1:]
-    return CHANNELS_LAST if as_is != wanted and moved == wanted else None

@@ -90,7 +90,7 @@ class Observer:
         return key_of(
             kind="predictions",
             version=_VERSION,
-            model=self._identity(seen),
+            model=self.identity(seen),
             data=split.digest(),
             metric=scoring.key,
             output=scoring.output,
@@ -158,7 +158,7 @@ class Observer:
             version=_VERSION,
             data=split.digest(limit),
             limit=limit,
-            models=[self._identity(each) for each in everywhere],
+            models=[self.identity(each) for each in everywhere],
         )
         return self._remembered(key, look, keep=True)
 
@@ -176,7 +176,7 @@ class Observer:
             version=_VERSION,
             data=split.digest(limit),
             limit=limit,
-            models=[self._identity(reference), self._identity(other)],
+            models=[self.identity(reference), self.identity(other)],
         )
         return self._remembered(key, look, keep=True)
 
@@ -219,7 +219,7 @@ class Observer:
                 runner.infer(tuple(map(noise, runner.inputs)))
             return {"ran": True}
 
-        key = key_of(kind="trial", version=_VERSION, model=self._identity(seen))
+        key = key_of(kind="trial", version=_VERSION, model=self.identity(seen))
         if key not in self._tried:
             self._cache.fetch(key, work)
             self._tried.add(key)
@@ -246,7 +246,7 @@ class Observer:
         runtime: Runtime = self._registry.get("runtime", name)
         return runtime
 
-    def _identity(self, seen: Seen) -> dict[str, object]:
+    def identity(self, seen: Seen) -> dict[str, object]:
         """All that decides the outputs: the model, the runtime's version and what it runs on."""
         chip, runtime = processor(), self._runtime(seen.runtime)
         return {

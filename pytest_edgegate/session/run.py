@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.artifact import Artifact
@@ -10,11 +11,12 @@ from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.ports import Inspector, SourceModel
 from pytest_edgegate.core.progress import Tell, silent
-from pytest_edgegate.core.recipe import PTQ, Recipe
+from pytest_edgegate.core.recipe import PTQ, Recipe, distils
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.building import Builder, adopted
+from pytest_edgegate.session.building import Builder, Order, adopted
+from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser, Subject
 from pytest_edgegate.settings.boards import find_target, known_targets
@@ -23,7 +25,7 @@ from pytest_edgegate.storage.cache import Cache
 
 if TYPE_CHECKING:
     from pytest_edgegate.session.observing import Observer
-    from pytest_edgegate.workers.process import Workers
+    from pytest_edgegate.workers.process import Hired, Workers
 
 
 class EdgeSession:
@@ -35,28 +37,31 @@ class EdgeSession:
         self.cache = Cache(settings.cache)
         self.recogniser = Recogniser(settings.root, registry, allow_code=settings.allow_code)
         programs = Programs(settings.programs, settings.root)
-        self._builder = Builder(registry, self.cache, self.recogniser, programs)
+        self._builder = Builder(registry, self.cache, self.recogniser, programs, self._hire, tell)
         self._targets: dict[str, Target] = {}
-        self._observer: Observer | None = None
-        self._workers: Workers | None = None
         self.tell = tell
         """Where long work tells how far it is."""
 
-    @property
+    @cached_property
     def observer(self) -> Observer:
-        if self._observer is None:
-            from pytest_edgegate.session.observing import Observer
-            from pytest_edgegate.workers.process import Workers
+        from pytest_edgegate.session.observing import Observer
 
-            self._workers = Workers(self.settings.runtime_timeout)
-            self._observer = Observer(
-                self.registry, self.cache, self._workers, self.tell, self.settings.early_after
-            )
-        return self._observer
+        return Observer(
+            self.registry, self.cache, self._workers, self.tell, self.settings.early_after
+        )
+
+    @cached_property
+    def _workers(self) -> Workers:
+        from pytest_edgegate.workers.process import Workers
+
+        return Workers(self.settings.runtime_timeout)
+
+    def _hire(self, entry: str, what: str) -> Hired:
+        return self._workers.hire(entry, what)
 
     def close(self) -> None:
         """Ends the processes that the session has started."""
-        if self._workers is not None:
+        if "_workers" in self.__dict__:
             self._workers.close()
 
     def known_targets(self) -> list[str]:
@@ -84,10 +89,17 @@ class EdgeSession:
         """
         from pytest_edgegate.planner import make_plan
 
-        model = self.recogniser.subject(subject)
         if recipe is None:
+            model = self.recogniser.subject(subject)
             recipe = () if _finished(model, target) else (PTQ(),)
-        return make_plan(model, recipe, target, self.registry.all("transform"))
+        source = self._source(subject, recipe)
+        return make_plan(source, recipe, target, self.registry.all("transform"))
+
+    def _source(self, subject: Subject, recipe: Recipe) -> SourceModel:
+        """What a recipe starts from: the student, where the model under test is its teacher."""
+        if distils(recipe):
+            return self.recogniser.student(subject)
+        return self.recogniser.subject(subject)
 
     def compress(self, subject: Subject, recipe: Recipe | None, target: Target) -> Artifact:
         """The artifact of a recipe, built or from the cache."""
@@ -95,9 +107,23 @@ class EdgeSession:
 
     def is_cached(self, subject: Subject, plan: Plan, target: Target) -> bool:
         """Whether a plan's artifact lies in the cache. Builds nothing."""
-        model = self.recogniser.subject(subject)
-        data = self.recogniser.dataset(subject.data) if subject.has_data else None
-        return bool(plan.legs) and self._builder.is_cached(model, plan, target, data)
+        return bool(plan.legs) and self._builder.is_cached(self._order(subject, plan, target))
+
+    def _order(self, subject: Subject, plan: Plan, target: Target) -> Order:
+        """What a plan is built of. Raises ConfigurationError where its data is missing."""
+        trains = any(leg.step is not None and leg.step.trains for leg in plan.legs)
+        asks = trains or any(hasattr(leg.step, "samples") for leg in plan.legs)
+        # without data this raises the error with the lines to paste
+        data = self.recogniser.dataset(subject.data) if subject.has_data or asks else None
+        if data is not None and trains:
+            train_split(data)
+        teacher = None
+        if distils(plan.recipe):
+            from pytest_edgegate.session.teaching import TeacherModel
+
+            teacher = TeacherModel(self.recogniser.subject(subject), self.observer)
+        source, training = self._source(subject, plan.recipe), self.recogniser.training(subject)
+        return Order(source, plan, target, data, training, teacher)
 
     def adopt(self, path: object, target: Target) -> Artifact:
         """A file of the user's own making, as an artifact."""
@@ -111,15 +137,12 @@ class EdgeSession:
         return self._made(subject, self.plan(subject, (), wanted), wanted)
 
     def _made(self, subject: Subject, plan: Plan, target: Target) -> Artifact:
-        model = self.recogniser.subject(subject)
         if not plan.legs:
-            return adopted(model, target)
-        data = self.recogniser.dataset(subject.data) if subject.has_data else None
-        if data is not None:
-            data.check()  # what is wrong with the evaluation data is told before anything is built
-        elif any(hasattr(leg.step, "samples") for leg in plan.legs):
-            self.recogniser.dataset(subject.data)  # raises the error with the lines to paste
-        return self._builder.build(model, plan, target, data)
+            return adopted(self.recogniser.subject(subject), target)
+        order = self._order(subject, plan, target)
+        if order.dataset is not None:
+            order.dataset.check()  # a fault of the evaluation data is told before any work
+        return self._builder.build(order)
 
     def judge(
         self,

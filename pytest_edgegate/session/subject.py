@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
+from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST
 from pytest_edgegate.core.ports import Example, SourceModel, Surroundings
+from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,6 +30,10 @@ def edge_model():
 @pytest.fixture(scope="session")
 def edge_data():
     return EdgeData(calibration=x_train[:200], evaluation=(x_test, y_test))""",
+    "edge_student": """\
+@pytest.fixture(scope="session")
+def edge_student():
+    return build_small_model()  # a keras.Model or a torch.nn.Module with the same classes""",
 }
 
 
@@ -54,6 +61,8 @@ class Subject:
     model: object = Missing("edge_model")
     data: object = Missing("edge_data")
     metric: object = "top1"
+    student: object = Missing("edge_student")
+    training: object = field(default_factory=EdgeTraining)
 
     @property
     def has_model(self) -> bool:
@@ -77,6 +86,40 @@ class Recogniser:
     def subject(self, subject: Subject) -> SourceModel:
         """The model under test. Raises ConfigurationError, InferenceError."""
         return self.model(subject.model, subject.data)
+
+    def student(self, subject: Subject) -> SourceModel:
+        """The model that is distilled into. Raises ConfigurationError, InferenceError.
+
+        Its channels may lie elsewhere than those of the data: a live module, which does not say
+        what it takes, is shown the samples both ways.
+        """
+        found = self.model(subject.student, subject.data)
+        if found.path is not None:
+            return found
+        key = ("student", id(subject.student), id(subject.data))
+        held = (subject.student, subject.data)
+        return self._models.get(key, held, lambda: self._fitting(found, subject))
+
+    def _fitting(self, found: SourceModel, subject: Subject) -> SourceModel:
+        try:
+            found.load()
+        except ConfigurationError as refusal:
+            for axes in (CHANNELS_FIRST, CHANNELS_LAST):
+                turned = self._recognise(subject.student, subject.data, axes)
+                with suppress(ConfigurationError):
+                    turned.load()
+                    return turned
+            raise refusal
+        return found
+
+    def training(self, subject: Subject) -> EdgeTraining:
+        """What the user says about training. Raises ConfigurationError."""
+        if not isinstance(subject.training, EdgeTraining):
+            raise ConfigurationError(
+                f"edge_training is a {type(subject.training).__name__}, not an EdgeTraining",
+                "return EdgeTraining(batch_size=64, ...) from it",
+            )
+        return subject.training
 
     def model(self, given: object, data: object = Missing("edge_data")) -> SourceModel:
         """A model, or a file to gate; *data* tells the inputs of one that does not say them.
@@ -109,10 +152,15 @@ class Recogniser:
             "check the path: it is relative to pytest's root folder",
         )
 
-    def _recognise(self, given: object, data: object) -> SourceModel:
+    def _recognise(
+        self, given: object, data: object, axes: tuple[int, ...] | None = None
+    ) -> SourceModel:
         def example() -> Example:
-            dataset = self.dataset(data)
-            return dataset.example()
+            shown = self.dataset(data).example()
+            if axes is None:
+                return shown
+            turned = (x.transpose(axes) if x.ndim == len(axes) else x for x in shown.arrays)
+            return replace(shown, arrays=tuple(turned))
 
         around = Surroundings(example, self._allow_code)
         if isinstance(given, Path) and given.is_file() and given.stat().st_size == 0:

@@ -30,10 +30,14 @@ from pytest_edgegate.core.ports import (
     Surroundings,
     Transform,
 )
+from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.data.dataset import Dataset
 from pytest_edgegate.data.laid_out import FedSamples, LaidOutRunner
+from pytest_edgegate.data.training import Teacher, TrainingSamples
+from pytest_edgegate.workers.process import Hired, Workers
 
 
 @dataclass(frozen=True)
@@ -205,12 +209,28 @@ class BackendContract:
 class CaseData:
     """``TransformData`` of an EdgeData, for a transform that is run by itself."""
 
-    def __init__(self, data: EdgeData, layout: Layout = AS_THE_MODEL) -> None:
+    def __init__(
+        self, data: EdgeData, layout: Layout = AS_THE_MODEL, *,
+        training: EdgeTraining | None = None, teacher: Teacher | None = None, tell: Tell = silent,
+    ) -> None:  # fmt: skip
         self._dataset = Dataset(data)
         self._layout = layout
+        self._settings = training or EdgeTraining()
+        self._teacher = teacher
+        self._tell = tell
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
         return FedSamples(self._dataset.calibration(count), inputs, self._layout)
+
+    def training(self, inputs: Sequence[TensorInfo]) -> TrainingSamples:
+        split = self._dataset.split("train")
+        assert split is not None, "the case has no train split"
+        return TrainingSamples(
+            split, self._settings, inputs, self._layout, teacher=self._teacher, tell=self._tell
+        )
+
+    def process(self, entry: str) -> Hired:
+        return Workers(timeout=120.0).hire(entry, entry)
 
     def program(self, name: str) -> Path:
         raise NotImplementedError(f"the case gives no program {name}")

@@ -9,11 +9,13 @@ import sys
 import tempfile
 import threading
 import weakref
+from collections.abc import Mapping
 from contextlib import suppress
+from types import TracebackType
 from typing import IO, Any
 
 from pytest_edgegate.core import errors
-from pytest_edgegate.core.errors import EdgeGateError, InferenceError
+from pytest_edgegate.core.errors import CompressionError, EdgeGateError, InferenceError
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.workers.wire import Message, receive, send
@@ -123,6 +125,39 @@ def _error(what: str, kind: str, message: str, remedy: str) -> EdgeGateError:
     return error
 
 
+class Hired:
+    """``ChildProcess``: a worker that holds one object of a backend."""
+
+    def __init__(self, worker: Worker, entry: str, what: str) -> None:
+        self._worker = worker
+        self._what = what
+        self._ask("hire", entry=entry)
+
+    def __enter__(self) -> Hired:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self._worker.close()
+
+    def call(
+        self, command: str, arrays: tuple[Array, ...] = (), longer: float = 0.0, **fields: Any
+    ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
+        answer = self._ask("work", arrays, longer, task=command, given=fields)
+        return answer.fields["result"], answer.arrays
+
+    def _ask(
+        self, command: str, arrays: tuple[Array, ...] = (), longer: float = 0.0, **fields: Any
+    ) -> Message:
+        try:
+            return self._worker.call(command, self._what, arrays, longer, **fields)
+        except InferenceError as error:
+            remedy = "the last lines of its log are above; run again with --tb=long for more"
+            if not self._worker.alive:
+                remedy = "give it more time (ini edge_runtime_timeout = 600 s) or memory"
+            raise CompressionError(error.message, remedy) from error
+
+
 class Workers:
     """Idle workers, kept for the next file; each runs one file at a time."""
 
@@ -147,6 +182,10 @@ class Workers:
     def fresh(self) -> Worker:
         """A new process, for what depends on being the first."""
         return Worker(self._timeout)
+
+    def hire(self, entry: str, what: str) -> Hired:
+        """A new process that holds what *entry* (``module:attribute``) makes."""
+        return Hired(self.fresh(), entry, what)
 
     def close(self) -> None:
         while self._idle:

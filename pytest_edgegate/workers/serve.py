@@ -1,4 +1,4 @@
-"""The worker's side: opens models, runs them, times them, one message at a time."""
+"""The worker's side: opens models, runs them, times them, or serves a backend's own object."""
 
 from __future__ import annotations
 
@@ -53,19 +53,31 @@ def _refusal(kind: str, message: str, remedy: str) -> Message:
 
 
 class _Desk:
-    """What is open: one model to be run, or one stopwatch."""
+    """What is open: one model to be run, one stopwatch, or one object of a backend."""
 
     def __init__(self) -> None:
+        self._hired: Any = None
         self._runner: Runner | None = None
         self._stopwatch: HostStopwatch | None = None
         self._commands: Mapping[str, Callable[[Message], Message]] = {
             "open": self._open, "close": self._close,
             "infer": self._infer, "infer_raw": self._infer,
             "executed": self._executed, "stopwatch": self._prepare, "round": self._round,
+            "hire": self._hire, "work": self._work,
         }  # fmt: skip
 
     def answer(self, asked: Message) -> Message:
         return self._commands[asked.fields["command"]](asked)
+
+    def _hire(self, asked: Message) -> Message:
+        self._hired = _imported(asked.fields["entry"])()
+        return Message({})
+
+    def _work(self, asked: Message) -> Message:
+        fields, arrays = self._hired.answer(
+            asked.fields["task"], asked.fields["given"], asked.arrays
+        )
+        return Message({"result": dict(fields)}, arrays)
 
     def _open(self, asked: Message) -> Message:
         self._close(asked)
@@ -108,12 +120,17 @@ class _Desk:
 
 
 def _runtime(asked: Message) -> Runtime:
-    module, _, attribute = str(asked.fields["runtime"]).partition(":")
+    runtime: Runtime = _imported(asked.fields["runtime"])
+    return runtime
+
+
+def _imported(entry: str) -> Any:
+    """What ``module:attribute`` names."""
+    module, _, attribute = entry.partition(":")
     found: Any = importlib.import_module(module)
     for name in attribute.split("."):
         found = getattr(found, name)
-    runtime: Runtime = found
-    return runtime
+    return found
 
 
 def _die_first(parent: int) -> None:

@@ -1,0 +1,204 @@
+"""Which loss labels and outputs ask for, and both in the one form that losses are computed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.training import LOSSES, EdgeTraining
+from pytest_edgegate.data.splits import Array
+
+Kind = Literal["classes", "binary", "values", "own"]
+
+_OWN = "name the loss: edge_training returns EdgeTraining(loss='mse'), or a function of your own"
+_LEAST = 1e-7
+"""A probability below this counts as this: int8 outputs have zeros, which have no logarithm."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a training minimises.
+
+    ``classes``: the cross-entropy of scores with the classes on *axis*; ``binary``: of one score;
+    ``values``: the mean squared (or, with *absolute*, absolute) error; ``own``: the user's loss.
+    ``probabilities``: the model ends in a softmax or a sigmoid, and the logarithm of its scores is
+    the logit.
+    """
+
+    kind: Kind
+    axis: int = -1
+    probabilities: bool = False
+    absolute: bool = False
+    loss: Callable[..., Any] | None = None
+
+    def targets(self, labels: Array, output_shape: tuple[int, ...]) -> Array:
+        """Labels as a framework's loss takes them; *output_shape* is that of the whole batch.
+
+        ``classes``: int64 indices in the shape of the outputs without the class axis, or float32
+        rows of shares; else float32 in the shape of the outputs. Raises ConfigurationError.
+        """
+        if self.kind == "own":
+            return labels
+        if self.kind == "classes":
+            return _class_targets(labels, output_shape, self.axis)
+        if _bare(labels.shape) != _bare(output_shape):
+            raise _unfit(labels.shape, output_shape)
+        return np.asarray(labels, np.float32).reshape(output_shape)
+
+
+def choose_objective(
+    outputs: tuple[Array, ...], labels: Array | None, settings: EdgeTraining
+) -> Objective:
+    """The objective by the model's *outputs* for some samples, their *labels* and the user's word.
+
+    Raises ConfigurationError where the three don't fit.
+    """
+    named = settings.loss
+    if named is not None and not isinstance(named, str):
+        return Objective("own", loss=named)
+    if labels is None:
+        raise ConfigurationError(
+            "edge_data.train has no labels, and this training learns from them",
+            "give a pair: EdgeData(train=(x_train, y_train), ...)",
+        )
+    if len(outputs) != 1:
+        raise ConfigurationError(
+            f"the model has {len(outputs)} outputs, and no loss is told by the labels of one",
+            "give a loss of all of them: edge_training returns EdgeTraining(loss=my_loss, "
+            'version="1")',
+        )
+    (output,) = outputs
+    kind = _named_kind(named) if named else _kind(output, labels)
+    if kind == "classes":
+        axis = _class_axis(output, labels)
+        objective = Objective("classes", axis, _sums_to_one(output, axis))
+    elif kind == "binary":
+        objective = Objective("binary", probabilities=_in_unit(output))
+    else:
+        objective = Objective("values", absolute=named == "mae")
+    objective.targets(labels[:1], output[:1].shape)
+    return objective
+
+
+def as_logits(output: Array, *, axis: int = -1) -> Array:
+    """A classifier's output as logits of shape (n, ..., classes): the classes last, float32.
+
+    The logarithm of what is a probability already; one score becomes those of two classes.
+    """
+    single = output.ndim == 1 or output.shape[axis] == 1
+    moved = np.moveaxis(output, axis, -1) if output.ndim > 1 else output[:, None]
+    values: Array = moved.astype(np.float32)
+    if single:
+        if not _in_unit(values):
+            return np.concatenate([np.zeros_like(values), values], -1)
+        values = np.concatenate([1 - values, values], -1)
+    elif not _sums_to_one(values, -1):
+        return values
+    logits: Array = np.log(np.maximum(values, np.float32(_LEAST)))
+    return logits
+
+
+def check_teacher(teacher: Array, student: Array) -> None:
+    """Refuses a student with other classes than its teacher. Raises ConfigurationError."""
+    if teacher.shape[1:] != student.shape[1:]:
+        raise ConfigurationError(
+            f"the student gives {_classes(student)} and its teacher {_classes(teacher)} (outputs "
+            f"of shape {student.shape[1:]} and {teacher.shape[1:]} a sample)",
+            "give edge_student the classes of edge_model, in the same order",
+        )
+
+
+def _classes(output: Array) -> str:
+    count = output.shape[-1] if output.ndim > 1 else 1
+    return f"{count} class{'es' if count != 1 else ''}"
+
+
+def _named_kind(name: str) -> Kind:
+    kinds: dict[str, Kind] = dict(
+        zip(LOSSES, ("classes", "binary", "values", "values"), strict=True)
+    )
+    return kinds[name]
+
+
+def _kind(output: Array, labels: Array) -> Kind:
+    whole = labels.dtype.kind in "biu" or bool((labels == np.rint(labels)).all())
+    if _is_single(output):
+        two = whole and labels.min() >= 0 and labels.max() <= 1
+        return "binary" if two and labels.dtype.kind in "biu" else "values"
+    one_hot = (
+        labels.shape == output.shape and bool((labels >= 0).all()) and _sums_to_one(labels, -1)
+    )
+    if one_hot or (whole and labels.dtype.kind in "biu" and _fits_classes(output, labels)):
+        return "classes"
+    if _bare(labels.shape) == _bare(output.shape):
+        return "values"
+    if whole and _fits_classes(output, labels):
+        return "classes"
+    raise _unfit(labels.shape, output.shape)
+
+
+def _is_single(output: Array) -> bool:
+    return output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1)
+
+
+def _fits_classes(output: Array, labels: Array) -> bool:
+    """Whether labels are indices of what the output has scores of."""
+    shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
+    return shape in ((len(output), *output.shape[1:-1]), (len(output), *output.shape[2:]))
+
+
+def _class_axis(output: Array, labels: Array) -> int:
+    """The last one, or the first after the samples where only that fits (n, classes, h, w)."""
+    shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
+    if output.ndim > 2 and shape == (len(output), *output.shape[2:]) != output.shape[:-1]:
+        return 1
+    return -1
+
+
+def _class_targets(labels: Array, output_shape: tuple[int, ...], axis: int) -> Array:
+    classes = output_shape[axis]
+    spread = tuple(
+        size for at, size in enumerate(output_shape) if at != axis % len(output_shape)
+    )  # fmt: skip
+    if labels.shape == output_shape and classes > 1:
+        shares = np.asarray(labels, np.float32)
+        if bool(((shares == 0) | (shares == 1)).all()):
+            return np.asarray(shares.argmax(axis), np.int64)
+        return shares
+    if labels.size != int(np.prod(spread)):
+        raise _unfit(labels.shape, output_shape)
+    indices = np.asarray(labels).reshape(spread)
+    if indices.min() < 0 or indices.max() >= classes:
+        raise ConfigurationError(
+            f"labels go from {indices.min()} to {indices.max()}, but the model has {classes} "
+            f"classes (0 to {classes - 1})",
+            "check edge_data.train, or whether this is the model that its labels belong to",
+        )
+    return indices.astype(np.int64)
+
+
+def _sums_to_one(output: Array, axis: int) -> bool:
+    values = np.asarray(output, np.float32)
+    return bool(
+        values.shape[axis] > 1
+        and (values >= 0).all()
+        and (np.abs(values.sum(axis) - 1) < 0.02).all()  # int8 outputs are rounded one by one
+    )
+
+
+def _in_unit(output: Array) -> bool:
+    return bool(((output >= 0) & (output <= 1)).all())
+
+
+def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[0], *(size for size in shape[1:] if size != 1))
+
+
+def _unfit(labels: tuple[int, ...], output: tuple[int, ...]) -> ConfigurationError:
+    return ConfigurationError(
+        f"edge_data.train: labels of shape {labels} do not fit outputs of shape {output}", _OWN
+    )

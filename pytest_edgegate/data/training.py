@@ -1,0 +1,185 @@
+"""The train split as a training goes over it, and the loop that every training is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
+from typing import Protocol
+
+import numpy as np
+
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError
+from pytest_edgegate.core.layout import Layout
+from pytest_edgegate.core.ports import TrainingData
+from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.recipe import QAT, Distill, Prune
+from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
+from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.laid_out import as_model, transposed
+from pytest_edgegate.data.splits import Array, ArraySplit, Batch, Split
+
+Training = QAT | Prune | Distill
+
+EXAMPLE = 256
+"""Samples that a loss is chosen by."""
+_KEPT_BYTES = 256_000_000
+"""Outputs of a teacher up to this size are kept; larger ones are computed batch by batch."""
+
+
+class Teacher(Protocol):
+    """The model that a student learns from."""
+
+    def outputs(self, batch: Batch, names: tuple[str, ...] | None) -> Array:
+        """Its first output for the batch, in real values: float32 of shape (n, ...)."""
+
+
+class TrainingSamples:
+    """``TrainingData`` over a split.
+
+    ``inputs`` are those of the model that is trained, whose axes lie as *layout* says beside the
+    user's data. The teacher sees the data as the user gave it, augmented as the student does.
+    """
+
+    def __init__(
+        self, split: Split, settings: EdgeTraining, inputs: Sequence[TensorInfo], layout: Layout,
+        *, teacher: Teacher | None = None, tell: Tell = silent,
+    ) -> None:  # fmt: skip
+        self._split = split
+        self.settings = settings
+        self._inputs = tuple(inputs)
+        self._layout = layout
+        self._as_model = as_model(self._inputs, layout.inputs)
+        self._teacher = teacher
+        self.tell = tell
+        self._kept: Array | None = None
+
+    @property
+    def steps(self) -> int | None:
+        size = self._split.size
+        return None if size is None else sum(1 for _ in self._chunks(size))
+
+    def example(self) -> TrainingBatch:
+        batch = next(iter(self._split.batches(EXAMPLE))).first(EXAMPLE)
+        taught = None if self._teacher is None else self._taught(batch)
+        return self._fed(batch, taught)
+
+    def epoch(self, number: int) -> Iterator[TrainingBatch]:
+        """Raises ConfigurationError where a batch does not fit, or has NaN or Inf."""
+        random = np.random.default_rng([self.settings.seed, number])
+        for batch, numbers in self._batches(random):
+            changed = self._augmented(batch, random)
+            yield self._fed(changed, self._output_of(changed, numbers))
+
+    def _batches(self, random: np.random.Generator) -> Iterator[tuple[Batch, Array | None]]:
+        if isinstance(self._split, ArraySplit):
+            order = random.permutation(self._split.size)
+            for chunk in self._chunks(self._split.size):
+                yield self._split.take(order[chunk]), order[chunk]
+            return
+        for at, batch in enumerate(self._split.batches()):
+            if len(batch) > 1 or not at:
+                yield batch, None
+
+    def _chunks(self, size: int) -> Iterator[slice]:
+        width = self.settings.batch_size
+        for start in range(0, size, width):
+            if min(size - start, width) > 1 or width == 1 or not start:
+                yield slice(start, start + width)
+
+    def _augmented(self, batch: Batch, random: np.random.Generator) -> Batch:
+        augment = self.settings.augment
+        if augment is None:
+            return batch
+        single = len(batch.inputs) == 1
+        given = augment(batch.inputs[0] if single else batch.inputs, random)
+        inputs = (given,) if single else tuple(given)
+        fits = len(inputs) == len(batch.inputs) and all(
+            isinstance(new, np.ndarray) and new.shape == old.shape
+            for new, old in zip(inputs, batch.inputs, strict=True)
+        )
+        if not fits:
+            raise ConfigurationError(
+                "the augment of edge_training gives arrays of other shapes than it takes",
+                "return x changed, as many samples of the same shape",
+            )
+        return Batch(inputs, batch.labels)
+
+    def _output_of(self, batch: Batch, numbers: Array | None) -> Array | None:
+        if self._teacher is None:
+            return None
+        if numbers is None or self.settings.augment is not None:
+            return self._taught(batch)
+        kept = self._kept_outputs()
+        return self._taught(batch) if kept is None else kept[numbers]
+
+    def _kept_outputs(self) -> Array | None:
+        """The teacher's outputs for all samples, computed once; None where they are too large."""
+        assert isinstance(self._split, ArraySplit)  # only its samples have numbers
+        if self._kept is not None:
+            return self._kept
+        parts: list[Array] = []
+        for batch in self._split.batches():
+            parts.append(self._taught(batch))
+            if parts[0][:1].nbytes * self._split.size > _KEPT_BYTES:
+                return None
+            done = sum(map(len, parts))
+            self.tell("samples by the teacher", done, self._split.size)
+        self._kept = np.concatenate(parts)
+        return self._kept
+
+    def _taught(self, batch: Batch) -> Array:
+        assert self._teacher is not None  # callers have looked
+        output = self._teacher.outputs(batch, self._split.names)
+        if not np.isfinite(output).all():
+            raise ConfigurationError(
+                "the teacher gives NaN or Inf for samples of edge_data.train",
+                "look at those samples, and at the model under test",
+            )
+        return output
+
+    def _fed(self, batch: Batch, teacher: Array | None) -> TrainingBatch:
+        arrays = arrange(batch.inputs, self._split.names, self._as_model, "train")
+        fed = tuple(
+            np.ascontiguousarray(array, dtype=each.dtype)
+            for array, each in zip(
+                transposed(arrays, self._layout.inputs), self._inputs, strict=True
+            )
+        )
+        return TrainingBatch(fed, batch.labels, teacher)
+
+
+def train(
+    data: TrainingData, step: Training, learn: Callable[[TrainingBatch], float], what: str
+) -> tuple[float, ...]:
+    """Lets *learn* take every batch of every epoch of the step; gives each epoch's mean loss.
+
+    *learn* does one step of the optimizer and gives the loss before it. A loss that is no number
+    ends the training at once, with the step and the learning rate. *what* names the model.
+    Raises CompressionError.
+    """
+    epochs, lr = step.epochs, step.lr
+    means = []
+    for epoch in range(epochs):
+        total = count = 0.0
+        for at, batch in enumerate(data.epoch(epoch)):
+            loss = learn(batch)
+            if not isfinite(loss):
+                raise CompressionError(
+                    f"the training of {what} diverged: the loss is {loss} at step {at + 1} of "
+                    f"epoch {epoch + 1}, with lr={lr:g}",
+                    f"give a smaller learning rate: {type(step).__name__}(lr={lr / 10:g}); "
+                    "nothing of this training is kept",
+                )
+            total, count = total + loss * len(batch), count + len(batch)
+            done, steps = epoch, data.steps
+            if steps:
+                data.tell(
+                    f"steps of {type(step).__name__} on {what}, loss {total / count:.3g}",
+                    done * steps + at + 1, epochs * steps,
+                )  # fmt: skip
+            else:
+                data.tell(f"steps of {type(step).__name__} on {what}, epoch {epoch + 1}", at + 1,
+                          None)  # fmt: skip
+        means.append(total / count)
+    return tuple(means)

@@ -1,0 +1,99 @@
+"""The data as a transform asks for it, with what was noticed about it on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
+from pytest_edgegate.core.ports import ChildProcess, ExternalProgram
+from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.training import EdgeTraining
+from pytest_edgegate.session.programs import Programs
+
+if TYPE_CHECKING:
+    from pytest_edgegate.data.dataset import Dataset
+    from pytest_edgegate.data.laid_out import FedSamples
+    from pytest_edgegate.data.splits import Split
+    from pytest_edgegate.data.training import TrainingSamples
+    from pytest_edgegate.session.teaching import TeacherModel
+
+Hire = Callable[[str], AbstractContextManager[ChildProcess]]
+
+
+@dataclass
+class LegData:
+    """``TransformData`` of one leg."""
+
+    dataset: Dataset | None
+    settings: EdgeTraining
+    layout: Layout
+    """Of the leg's source beside the user's data; of a student it is told by the samples."""
+    teacher: TeacherModel | None
+    """Where the leg distils."""
+    wanted: Sequence[ExternalProgram]
+    programs: Programs
+    hire: Hire
+    tell: Tell = silent
+    notes: list[str] = field(default_factory=list)
+    range: tuple[float, float] | None = None
+
+    def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
+        from pytest_edgegate.data.dataset import finite_or_error, shared_samples, value_range
+        from pytest_edgegate.data.laid_out import FedSamples
+
+        dataset = wanted(self.dataset)
+        samples = dataset.calibration(count)
+        finite_or_error(samples)
+        self.range = value_range(samples.arrays())
+        evaluation = dataset.split("evaluation")
+        shared = 0 if evaluation is None else shared_samples(samples, evaluation)
+        if shared:
+            self.notes.append(
+                f"{shared} calibration samples are evaluation samples too: the accuracy is "
+                "measured on what the ranges were chosen by; draw them from the train data"
+            )
+        return FedSamples(samples, inputs, self.layout)
+
+    def training(self, inputs: Sequence[TensorInfo]) -> TrainingSamples:
+        from pytest_edgegate.data.laid_out import layout_by_samples
+        from pytest_edgegate.data.training import TrainingSamples
+
+        dataset = wanted(self.dataset)
+        if self.teacher is not None and self.layout == AS_THE_MODEL:
+            self.layout = layout_by_samples(dataset.example(), inputs)
+        return TrainingSamples(
+            train_split(dataset), self.settings, inputs, self.layout,
+            teacher=self.teacher, tell=self.tell,
+        )  # fmt: skip
+
+    def process(self, entry: str) -> AbstractContextManager[ChildProcess]:
+        return self.hire(entry)
+
+    def program(self, name: str) -> Path:
+        return self.programs.find({each.name: each for each in self.wanted}[name])
+
+
+def wanted(dataset: Dataset | None) -> Dataset:
+    """Raises ConfigurationError where there is none."""
+    if dataset is None:
+        raise ConfigurationError(
+            "this recipe needs samples, and there is no edge_data", "define the fixture edge_data"
+        )
+    return dataset
+
+
+def train_split(dataset: Dataset) -> Split:
+    """Raises ConfigurationError where there is none."""
+    found = dataset.split("train")
+    if found is None:
+        raise ConfigurationError(
+            "edge_data has no train split, and this recipe trains",
+            "return EdgeData(train=(x_train, y_train), ...)",
+        )
+    return found
