@@ -70,11 +70,13 @@ def edge_target(request: pytest.FixtureRequest) -> Target:
 
 @pytest.fixture
 def _edge_subject(
-    edge_model: Any, edge_data: Any, edge_metric: Any, edge_student: Any, edge_training: Any
-) -> Subject:
-    from pytest_edgegate.session.subject import Subject
+    request: pytest.FixtureRequest, edge_model: Any, edge_data: Any, edge_metric: Any,
+    edge_training: Any,
+) -> Subject:  # fmt: skip
+    from pytest_edgegate.session.subject import Later, Subject
 
-    return Subject(edge_model, edge_data, edge_metric, edge_student, edge_training)
+    student = Later(lambda: request.getfixturevalue("edge_student"))
+    return Subject(edge_model, edge_data, edge_metric, student, edge_training)
 
 
 @pytest.fixture

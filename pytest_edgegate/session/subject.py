@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -54,6 +55,17 @@ class Missing:
         )
 
 
+class Later:
+    """What is made when it is first needed: a student may take a framework to build."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    @cached_property
+    def value(self) -> object:
+        return self._make()
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """What a gate is about, as the fixtures gave it."""
@@ -61,7 +73,7 @@ class Subject:
     model: object = Missing("edge_model")
     data: object = Missing("edge_data")
     metric: object = "top1"
-    student: object = Missing("edge_student")
+    student: Later = field(default_factory=lambda: Later(lambda: Missing("edge_student")))
     training: object = field(default_factory=EdgeTraining)
 
     @property
@@ -93,11 +105,11 @@ class Recogniser:
         Its channels may lie elsewhere than those of the data: a live module, which does not say
         what it takes, is shown the samples both ways.
         """
-        found = self.model(subject.student, subject.data)
+        student = subject.student.value
+        found = self.model(student, subject.data)
         if found.path is not None:
             return found
-        key = ("student", id(subject.student), id(subject.data))
-        held = (subject.student, subject.data)
+        key, held = ("student", id(student), id(subject.data)), (student, subject.data)
         return self._models.get(key, held, lambda: self._fitting(found, subject))
 
     def _fitting(self, found: SourceModel, subject: Subject) -> SourceModel:
@@ -105,7 +117,7 @@ class Recogniser:
             found.load()
         except ConfigurationError as refusal:
             for axes in (CHANNELS_FIRST, CHANNELS_LAST):
-                turned = self._recognise(subject.student, subject.data, axes)
+                turned = self._recognise(subject.student.value, subject.data, axes)
                 with suppress(ConfigurationError):
                     turned.load()
                     return turned

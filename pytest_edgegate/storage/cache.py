@@ -99,7 +99,14 @@ class Cache:
     def _scratch(self, key: str) -> Iterator[Path]:
         scratch = self.folder / "scratch" / key
         with self._writing():
-            shutil.rmtree(scratch, ignore_errors=True)  # of a killed run; the lock is ours
+            if scratch.exists():  # the lock is ours, so nobody is at it any more
+                warnings.warn(
+                    "an earlier run was ended while it made an entry of the cache: nothing of it "
+                    "was kept, and it is made anew",
+                    EdgeGateWarning,
+                    stacklevel=2,
+                )
+                shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
         try:
             yield scratch

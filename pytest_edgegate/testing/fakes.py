@@ -56,8 +56,12 @@ def fake_samples(count: int, start: int = 0) -> tuple[Array, Array]:
 
 
 def fake_data(count: int = 200) -> EdgeData:
-    """Evaluation samples 0 to count, and twenty others to calibrate on."""
-    return EdgeData(calibration=fake_samples(20, start=10_000)[0], evaluation=fake_samples(count))
+    """Evaluation samples 0 to count, twenty others to calibrate on, and a hundred to train on."""
+    return EdgeData(
+        train=fake_samples(100, start=20_000),
+        calibration=fake_samples(20, start=10_000)[0],
+        evaluation=fake_samples(count),
+    )
 
 
 def fake_model(path: Path, **what: Any) -> Path:
@@ -127,7 +131,7 @@ class FakeReader:
             return None
         if not candidate.read_bytes()[:40].startswith(b'{"format": "' + FORMAT.encode()):
             return None
-        return FakeModel(candidate, _read(candidate))
+        return FakeModel(candidate, read_fake(candidate))
 
 
 class FakeTransform:
@@ -153,9 +157,9 @@ class FakeTransform:
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         assert model.path is not None  # fakes are files
-        content = dict(_read(model.path))
+        content = dict(read_fake(model.path))
         if isinstance(step, PTQ):
-            list(data.calibration(step.samples, _describe(content).inputs))
+            list(data.calibration(step.samples, describe(content).inputs))
             content |= {
                 "dtype": "int8",
                 "wrong": content.get("ptq_wrong", []),
@@ -163,7 +167,7 @@ class FakeTransform:
                 "seconds": content.get("ptq_seconds", content.get("seconds", 1e-3)),
             }
         main = out / model.path.name
-        main.write_text(_padded(content, content.get("bytes", 4000) // _shrink(step)))
+        write_fake(main, content, content.get("bytes", 4000) // _shrink(step))
         return Produced(main, (main,))
 
 
@@ -181,7 +185,7 @@ class FakeRuntime:
     def open(self, model: Path | SourceModel) -> Runner:
         path = model if isinstance(model, Path) else model.path
         assert path is not None  # fakes are files
-        return FakeRunner(_read(path), self._key)
+        return FakeRunner(read_fake(path), self._key)
 
     def executed(
         self, model: Path, batch: tuple[Array, ...]
@@ -196,7 +200,7 @@ class FakeRunner:
         self._wrong = np.array([*content.get("wrong", []), *(content.get(key, []) if key else [])])
         self._nan = np.array(content.get("nan", []) if content["dtype"] == "int8" else [])
         self._content = content
-        described = _describe(content)
+        described = describe(content)
         self.inputs, self.outputs = described.inputs, described.outputs
 
     def __enter__(self) -> FakeRunner:
@@ -256,10 +260,11 @@ class FakeInspector:
     formats = (FORMAT,)
 
     def describe(self, path: Path) -> ModelDescription:
-        return _describe(_read(path))
+        return describe(read_fake(path))
 
 
-def _describe(content: Mapping[str, Any]) -> ModelDescription:
+def describe(content: Mapping[str, Any]) -> ModelDescription:
+    """What an inspector says of a fake file of this content."""
     quantised = content["dtype"] == "int8"
     io = content.get("io", "uint8") if quantised else "float32"
     zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
@@ -276,7 +281,8 @@ def _describe(content: Mapping[str, Any]) -> ModelDescription:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_fake(path: Path) -> dict[str, Any]:
+    """The content of a fake file. Raises InferenceError."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -284,6 +290,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InferenceError(f"{path.name} is no fake model", "make it with fake_model(path)")
     return content
+
+
+def write_fake(path: Path, content: Mapping[str, Any], size: int) -> None:
+    """Writes a fake file of as many bytes."""
+    path.write_text(_padded(content, size))
 
 
 def _padded(content: Mapping[str, Any], size: int) -> str:
@@ -323,7 +334,10 @@ FAKE_HOST = _target(
 def pytest_edgegate_register(registry: Registry) -> None:
     """Registers the fakes with the run that loads this module as a plugin."""
     registry.add("model reader", "fake", FakeReader())
+    from pytest_edgegate.testing.fake_training import FakeTraining
+
     registry.add("transform", "fake", FakeTransform())
+    registry.add("transform", "fake-training", FakeTraining())
     registry.add("runtime", "fake", FakeRuntime(""))
     registry.add("runtime", "fake-other", FakeRuntime("other_wrong"))
     registry.add("inspector", "fake", FakeInspector())

@@ -1,0 +1,91 @@
+"""Recipes that train, on the fake format: the real loop over the real data, with a made-up loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import Produced, SourceModel, TrainingData, TransformData
+from pytest_edgegate.core.recipe import QAT, Distill, Prune, Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.training import TrainingBatch
+from pytest_edgegate.data.objectives import check_teacher, choose_objective
+from pytest_edgegate.data.training import train
+from pytest_edgegate.testing.fakes import CLASSES, FORMAT, describe, read_fake, write_fake
+
+_TRAINS = (QAT, Prune, Distill)
+
+
+class FakeTraining:
+    """Writes what it was taught into the file: ``taught`` lists steps, samples seen and losses.
+
+    ``diverges`` in the model's content: the number of the step, from 1, whose loss is NaN;
+    ``classes``: how many a student has. Pruning takes its share of the bytes.
+    """
+
+    version = 1
+    packages = ("numpy",)
+    programs = ()
+    moves = (
+        Move((FORMAT, "float32"), Prune, (FORMAT, "float32")),
+        Move((FORMAT, "float32"), Distill, (FORMAT, "float32")),
+        Move((FORMAT, "float32"), QAT, (FORMAT, "int8")),
+    )
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {"io": target.default_io}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        assert model.path is not None  # fakes are files
+        assert isinstance(step, _TRAINS)  # its moves have no others
+        content = read_fake(model.path)
+        samples = data.training(describe(content).inputs)
+        losses, seen = _taught(content, step, samples, model.name)
+        taught = [*content.get("taught", []), [str(step), seen, list(losses)]]
+        size = int(content.get("bytes", 4000))
+        changes: dict[str, Any] = {"taught": taught}
+        if isinstance(step, Prune):
+            size = round(size * (1 - step.amount))
+            changes |= {"bytes": size}
+        if isinstance(step, QAT):
+            size //= 4
+            changes |= {"dtype": "int8", "wrong": content.get("qat_wrong", []),
+                        "io": content.get("io", target.default_io)}  # fmt: skip
+        main = out / model.path.name
+        write_fake(main, {**content, **changes}, size)
+        return Produced(main, (main,), facts={"losses": list(losses), "samples": seen})
+
+
+def _taught(
+    content: Mapping[str, Any], step: QAT | Prune | Distill, samples: TrainingData, what: str
+) -> tuple[tuple[float, ...], int]:
+    """(losses by epoch, samples seen)."""
+    example = samples.example()
+    scores = np.zeros((len(example), int(content.get("classes", CLASSES))), np.float32)
+    if isinstance(step, Distill):
+        assert example.teacher is not None  # whoever distils has a teacher
+        check_teacher(example.teacher, scores)
+    needs_labels = not isinstance(step, Distill) or step.alpha < 1
+    objective = (
+        choose_objective((scores,), example.labels, samples.settings) if needs_labels else None
+    )
+    count = seen = 0
+
+    def learn(batch: TrainingBatch) -> float:
+        nonlocal count, seen
+        count, seen = count + 1, seen + len(batch)
+        assert (batch.teacher is not None) is isinstance(step, Distill)
+        if objective is not None:
+            objective.targets(np.asarray(batch.labels), (len(batch), scores.shape[1]))
+        return float("nan") if count == content.get("diverges") else 1 / count
+
+    return train(samples, step, learn, what), seen
