@@ -80,7 +80,7 @@ def choose_objective(
         objective = Objective("binary", probabilities=_in_unit(output))
     else:
         objective = Objective("values", absolute=named == "mae")
-    objective.targets(labels[:1], output[:1].shape)
+    objective.targets(labels, output.shape)
     return objective
 
 
