@@ -79,9 +79,11 @@ def write_reports(
     """The hook pytest_edgegate_report, and the files that were asked for. Raises StorageError."""
     plain = [each for each, *_ in verdicts]
     config.hook.pytest_edgegate_report(verdicts=plain)
-    if settings.report_json is not None:
-        reporter = registry.get("reporter", "json")
-        reporter.write(settings.report_json, plain, _environment(registry))
+    wanted = {"json": settings.report_json, "plot": settings.report_plot}
+    asked = {name: path for name, path in wanted.items() if path is not None}
+    environment = _environment(registry) if asked else {}
+    for name, path in asked.items():
+        registry.get("reporter", name).write(path, plain, environment)
 
 
 def _environment(registry: Registry) -> dict[str, Any]:

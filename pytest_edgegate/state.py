@@ -77,7 +77,8 @@ class RunState:
             terminalreporter.line(self._fault)
 
     def _asked_to_report(self) -> bool:
-        return bool(self.verdicts) or self.settings.report_json is not None
+        asked = (self.settings.report_json, self.settings.report_plot)
+        return bool(self.verdicts) or any(path is not None for path in asked)
 
 
 STATE_KEY = pytest.StashKey[RunState]()

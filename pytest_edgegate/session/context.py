@@ -36,6 +36,7 @@ from pytest_edgegate.core.ports import (
     TimingJob,
 )
 from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset, value_range
 from pytest_edgegate.data.feeding import arrange, noise, quantised, real_range
@@ -60,6 +61,7 @@ from pytest_edgegate.measures.metrics import Scoring, TopN, as_scoring
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.observing import Observer, Seen
+from pytest_edgegate.session.slimming import around_pruning, compare, timed
 from pytest_edgegate.session.subject import Recogniser, Subject
 from pytest_edgegate.settings.options import Settings
 
@@ -89,7 +91,9 @@ class Workshop(Protocol):
 
     def inspector(self, form: str) -> Inspector: ...
 
-    def float_export(self, subject: Subject, target: Target, form: str) -> Artifact: ...
+    def float_export(
+        self, subject: Subject, target: Target, form: str, steps: Recipe = ()
+    ) -> Artifact: ...
 
 
 class ArtifactContext:
@@ -328,23 +332,28 @@ class ArtifactContext:
         url = self._device_url()
         if url is None or (metric == "latency_ratio" and not self._on_host):
             return unreachable(metric, self.target)
-        registry, scheme = self._session.registry, url.partition(":")[0]
-        if scheme not in registry.names("device"):
+        if url.partition(":")[0] not in self._session.registry.names("device"):
             return self._nothing_reaches(metric, url)
-        device: Device = registry.get("device", scheme)
-        reference = None
-        if metric == "latency_ratio":
-            export = self.float_export()
-            if isinstance(export, NotMeasured):
-                return replace(export, metric=metric)
-            reference = self._timed(export.path, export.layout)
-        name = self._runtimes[0]
+        export = self.float_export() if metric == "latency_ratio" else None
+        if isinstance(export, NotMeasured):
+            return replace(export, metric=metric)
+        return self._timing(self.artifact, export)
+
+    def _timing(self, artifact: Artifact, reference: Artifact | None) -> Stopwatch:
+        url = self._device_url()
+        assert url is not None  # whoever asks has looked
+        registry, name = self._session.registry, self._runtimes[0]
+        device: Device = registry.get("device", url.partition(":")[0])
         job = TimingJob(
             url, name, registry.get("runtime", name), registry.entry("runtime", name),
-            self._timed(self.artifact.path, self._layout), reference,
+            self._timed(artifact.path, self._layout_of(artifact)),
+            None if reference is None else self._timed(reference.path, reference.layout),
             self._session.settings.runtime_timeout,
         )  # fmt: skip
         return device.open(job)
+
+    def _layout_of(self, artifact: Artifact) -> Layout:
+        return self._layout if artifact is self.artifact else artifact.layout
 
     def _nothing_reaches(self, metric: str, name: str) -> NotMeasured:
         return NotMeasured(
@@ -397,6 +406,25 @@ class ArtifactContext:
             f"{self._runtimes[0]} runs the file's {len(self.description().operators)} operators "
             f"as {len(executed)} on {devices}: {shown}{' ...' if len(kinds) > 4 else ''}"
         )
+
+    def pruning_note(self) -> str:
+        """What pruning took off; with latencies only in the run that made the artifact."""
+        cut = around_pruning(self.artifact.recipe)
+        if cut is None:
+            return ""
+        form = self.artifact.format
+        try:
+            before, after = (
+                self._session.float_export(self._subject, self.target, form, steps) for steps in cut
+            )
+        except UnsupportedError:
+            return ""  # a format without a float form
+        found = compare(before, after, self._session.inspector(form))
+        if self.artifact.cached or self._device_url() is None:
+            return str(found)
+        opened = self._timing(after, before)
+        with opened as watch:
+            return str(replace(found, seconds=timed(watch), source=watch.source))
 
     def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
         """A real sample where there is one, else noise."""

@@ -129,12 +129,14 @@ class EdgeSession:
         """A file of the user's own making, as an artifact."""
         return adopted(self.recogniser.model(path), target)
 
-    def float_export(self, subject: Subject, target: Target, form: str) -> Artifact:
-        """The model under test in float, in the given format."""
+    def float_export(
+        self, subject: Subject, target: Target, form: str, steps: Recipe = ()
+    ) -> Artifact:
+        """The model under test in float, in the given format; after *steps* that keep it so."""
         from pytest_edgegate.planner import float_target
 
         wanted = float_target(target, form)
-        return self._made(subject, self.plan(subject, (), wanted), wanted)
+        return self._made(subject, self.plan(subject, steps, wanted), wanted)
 
     def _made(self, subject: Subject, plan: Plan, target: Target) -> Artifact:
         if not plan.legs:
@@ -176,7 +178,7 @@ class EdgeSession:
             notes = [verdict.note]
             if budget.metric == CONTRACT.name:
                 notes += [] if budgets else ["no budgets"]
-                notes += [context.execution_note()]
+                notes += [context.execution_note(), context.pruning_note()]
                 notes += [context.shown_parity()] if show_parity else []
             notes += [artifact.provenance.get("plan", "")] if budget is asked[0] else []
             verdicts.append(

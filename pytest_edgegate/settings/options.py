@@ -26,6 +26,7 @@ TIMES = {
     "edge_runtime_timeout": ("120 s", "how long a runtime may take over one call in its process"),
 }
 """Ini keys that are times: the default, and what it is."""
+PICTURES = (".svg", ".png", ".pdf")
 POLICIES = ("point", "lenient", "strict")
 MARKERS = {
     "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
@@ -50,6 +51,7 @@ def add_options(parser: pytest.Parser) -> None:
         ),
         ("--edge-cache", "FOLDER", "where artifacts are kept (default: .edgegate_cache)"),
         ("--edge-report-json", "FILE", "write the verdicts as JSON"),
+        ("--edge-report-plot", "FILE", "draw size against accuracy (.svg, .png or .pdf)"),
         ("--edge-model", "FILE", "with --edge-data: gate this model with no test file"),
         ("--edge-data", "FILE", "an .npz with x and y (and x_calibration, x_train, y_train)"),
     ):
@@ -89,6 +91,7 @@ class Settings:
     reference_check: bool
     explain: bool
     root: Path
+    report_plot: Path | None = None
     allow_code: bool = False
     programs: Mapping[str, str] = field(default_factory=dict)
     """Where ini keys say that external programs are."""
@@ -123,6 +126,7 @@ class Settings:
             allowed=allowed,
             cache=_folder(config, "edge_cache", ".edgegate_cache"),
             report_json=_path(config, "edge_report_json"),
+            report_plot=_picture(config),
             model=model,
             data=data,
             budgets=_budgets(config),
@@ -199,6 +203,26 @@ def _path(config: pytest.Config, name: str) -> Path | None:
         return config.invocation_params.dir / str(config.getoption(name))
     text = _text(config, name)
     return config.rootpath / text if text else None
+
+
+def _picture(config: pytest.Config) -> Path | None:
+    """Refused before any work where nothing could draw it."""
+    path = _path(config, "edge_report_plot")
+    if path is None:
+        return None
+    from importlib.util import find_spec
+
+    if path.suffix not in PICTURES:
+        raise ConfigurationError(
+            f"--edge-report-plot: {path.name} does not end in {', '.join(PICTURES)}",
+            "name the format by the file's ending: --edge-report-plot=report.svg",
+        )
+    if find_spec("matplotlib") is None:
+        raise ConfigurationError(
+            "--edge-report-plot needs the package matplotlib, which is not installed",
+            "pip install 'pytest-edgegate[report]'",
+        )
+    return path
 
 
 def _file(config: pytest.Config, name: str) -> Path | None:

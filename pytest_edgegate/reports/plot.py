@@ -1,0 +1,166 @@
+"""A picture of a run: size against accuracy, a point an artifact, the budgets drawn in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.errors import BackendUnavailableError, StorageError
+from pytest_edgegate.spelling import spell_bytes
+
+_GOOD, _BAD, _LIMIT = "#1a7f37", "#cf222e", "#57606a"
+_WIDE = 6
+"""Sizes that differ by more than this factor are drawn on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """An artifact: its size in bytes and its accuracy beside the model under test, in points.
+
+    ``low`` and ``high`` are the ends of the interval, where there is one.
+    """
+
+    label: str
+    size: int
+    points: float
+    low: float | None = None
+    high: float | None = None
+    red: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The artifacts of one target, and the budgets that they were judged by."""
+
+    title: str
+    points: tuple[Point, ...]
+    sizes: tuple[float, ...] = ()
+    """Limits in bytes."""
+    drops: tuple[float, ...] = ()
+    """Limits in points below the model under test."""
+
+
+class PlotReporter:
+    """Writes the picture in the format that the file's name ends in."""
+
+    def write(
+        self, path: Path, verdicts: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]
+    ) -> None:
+        draw(path, panels_of(verdicts))
+
+
+def panels_of(verdicts: Iterable[Mapping[str, Any]]) -> list[Panel]:
+    """One panel a target, of the artifacts whose drop in accuracy was measured."""
+    by_target: dict[str, list[Mapping[str, Any]]] = {}
+    for verdict in verdicts:
+        if verdict["artifact"] is not None:
+            by_target.setdefault(verdict["target"], []).append(verdict)
+    return [_panel(target, found) for target, found in by_target.items()]
+
+
+def draw(path: Path, panels: Sequence[Panel]) -> None:
+    """Raises BackendUnavailableError without matplotlib, StorageError."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise BackendUnavailableError("matplotlib", "a picture of the run", "report") from error
+    wanted = list(panels) or [Panel("nothing was measured", ())]
+    scratch = path.with_name(f".{os.getpid()}.{path.name}")
+    # Text stays text, and the same run gives the same bytes
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "edgegate"}):
+        figure = Figure(figsize=(7.5, 4.6 * len(wanted)), layout="constrained")
+        for axes, panel in zip(figure.subplots(len(wanted), squeeze=False)[:, 0], wanted,
+                               strict=True):  # fmt: skip
+            _draw_panel(axes, panel)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+            figure.savefig(scratch, dpi=150, metadata=dated.get(path.suffix))
+            os.replace(scratch, path)
+        except OSError as error:
+            with suppress(OSError):  # its folder may be what is wrong
+                scratch.unlink()
+            raise StorageError(
+                f"the report {path} can't be written: {error}",
+                "give another path: --edge-report-plot=FILE",
+            ) from error
+
+
+def _panel(target: str, verdicts: Sequence[Mapping[str, Any]]) -> Panel:
+    points: dict[str, Point] = {}
+    red = {each["artifact"]["sha256"] for each in verdicts if _is_red(each)}
+    for each in _measured(verdicts, "accuracy_drop"):
+        artifact, drop = each["artifact"], each["measured"]
+        # the ends of an accuracy are those of the drop, the other way round
+        ends = [None if end is None else -100 * end for end in (drop["high"], drop["low"])]
+        label = ", ".join(artifact["recipe"]) or artifact["format"]
+        points[artifact["sha256"]] = Point(
+            label, artifact["size_bytes"], -100 * drop["value"], ends[0], ends[1],
+            artifact["sha256"] in red,
+        )  # fmt: skip
+    return Panel(
+        target, tuple(points.values()), _limits(verdicts, "size"),
+        tuple(100 * each for each in _limits(verdicts, "accuracy_drop")),
+    )  # fmt: skip
+
+
+def _is_red(verdict: Mapping[str, Any]) -> bool:
+    return verdict["outcome"] != "pass" and not verdict["allowed"]
+
+
+def _measured(verdicts: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, Any]]:
+    return [
+        each for each in verdicts
+        if each["budget"]["metric"] == metric
+        and each["measured"] is not None and each["measured"]["value"] is not None
+    ]  # fmt: skip
+
+
+def _limits(verdicts: Sequence[Mapping[str, Any]], metric: str) -> tuple[float, ...]:
+    return tuple(
+        sorted({each["budget"]["limit"] for each in verdicts if each["budget"]["metric"] == metric})
+    )
+
+
+def _draw_panel(axes: Any, panel: Panel) -> None:
+    axes.set_title(panel.title)
+    axes.set_xlabel("size of what ships")
+    axes.set_ylabel("accuracy beside the model under test, points")
+    axes.axhline(0, color=_LIMIT, linewidth=0.8)
+    sizes = [each.size for each in panel.points] + list(panel.sizes)
+    if sizes and max(sizes) > _WIDE * max(min(sizes), 1):
+        axes.set_xscale("log")
+    for limit in panel.sizes:
+        axes.axvline(limit, color=_LIMIT, linestyle="--", linewidth=1)
+        axes.annotate(f"size <= {spell_bytes(limit)}", (limit, 0.01), rotation=90, fontsize=7,
+                      xycoords=("data", "axes fraction"), xytext=(-9, 0), color=_LIMIT,
+                      textcoords="offset points")  # fmt: skip
+    for limit in panel.drops:
+        axes.axhline(-limit, color=_LIMIT, linestyle="--", linewidth=1)
+        axes.annotate(f"drop <= {limit:g} points", (0.01, -limit), fontsize=7, color=_LIMIT,
+                      xycoords=("axes fraction", "data"), xytext=(0, 3),
+                      textcoords="offset points")  # fmt: skip
+    for point in panel.points:
+        _draw_point(axes, point)
+    axes.xaxis.set_major_formatter(lambda value, at: spell_bytes(value))
+    axes.xaxis.set_minor_formatter(lambda value, at: "")
+    axes.margins(x=0.25, y=0.2)
+    axes.grid(alpha=0.25)
+
+
+def _draw_point(axes: Any, point: Point) -> None:
+    colour = _BAD if point.red else _GOOD
+    if point.low is not None and point.high is not None:
+        axes.vlines(point.size, point.low, point.high, color=colour, alpha=0.5, linewidth=2)
+    axes.plot([point.size], [point.points], marker="X" if point.red else "o", color=colour,
+              markersize=7, linestyle="none")  # fmt: skip
+    axes.annotate(point.label, (point.size, point.points), xytext=(6, 6), fontsize=8,
+                  textcoords="offset points", color=colour)  # fmt: skip
+
+
+REPORTER = PlotReporter()
