@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.keras.copying import copied
 from pytest_edgegate.backends.keras.tensorflow import (
     import_keras,
     import_tensorflow,
     import_tf_keras,
 )
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tf_learner import Forward
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
@@ -56,11 +59,10 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
             f"{type(model).__name__} has no fixed inputs: it is a subclassed or unbuilt model",
             "build it as a Functional or Sequential model with an Input, or give a SavedModel",
         )
-    structure = _input_structure(model)
+    structure, forward = _input_structure(model), forward_of(model)
 
     def function(*tensors: Any) -> Sequence[Any]:
-        arguments = tf.nest.pack_sequence_as(structure, list(tensors))
-        return list(tf.nest.flatten(model(arguments, training=False)))
+        return forward(tensors, False)
 
     inputs = tuple(
         TensorInfo(_tensor_name(each), _shape(each.shape), tf.as_dtype(each.dtype).name)
@@ -76,7 +78,21 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
     return LoadedModel(
         function, inputs, tuple(map(str, names)), model, notes,
         tuple(str(layer.name) for layer in stateful), reset if stateful else None,
+        partial(copied, model),
     )  # fmt: skip
+
+
+def forward_of(model: Any) -> Forward:
+    """The model as one function: its input tensors, in order, and whether it is in training, to
+    its output tensors."""
+    tf = import_tensorflow()
+    structure = _input_structure(model)
+
+    def forward(tensors: Sequence[Any], training: bool) -> list[Any]:
+        arguments = tf.nest.pack_sequence_as(structure, list(tensors))
+        return list(tf.nest.flatten(model(arguments, training=training)))
+
+    return forward
 
 
 def _layers(model: Any) -> Iterator[Any]:

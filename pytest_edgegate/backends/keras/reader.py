@@ -122,7 +122,7 @@ class LiveModel:
         from pytest_edgegate.backends.keras.loading import from_keras_model
         from pytest_edgegate.backends.keras.tensorflow import import_keras
 
-        if _family(self._model) == "keras":
+        if family(self._model) == "keras":
             import_keras()
         return from_keras_model(self._model)
 
@@ -141,7 +141,7 @@ def _traced_graph(loaded: LoadedModel) -> bytes:
     return serialised
 
 
-def _family(candidate: object) -> str | None:
+def family(candidate: object) -> str | None:
     """``keras`` or ``tf_keras`` for a model object of theirs, told by the names of its bases."""
     for base in type(candidate).__mro__:
         if base.__name__ == "Model" and base.__module__.split(".")[0] in ("keras", "tf_keras"):
@@ -150,7 +150,7 @@ def _family(candidate: object) -> str | None:
 
 
 def _is_keras_object(candidate: object) -> bool:
-    return _family(candidate) is not None
+    return family(candidate) is not None
 
 
 def _is_keras_archive(path: Path, allow_code: bool) -> bool:

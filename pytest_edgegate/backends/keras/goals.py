@@ -1,0 +1,76 @@
+"""What the training of a Keras model minimises, by its labels or by the user's word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
+from pytest_edgegate.backends.tf_losses import loss_by
+from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
+from pytest_edgegate.data.objectives import Objective, choose_objective
+from pytest_edgegate.data.splits import Array
+
+
+@dataclass(frozen=True)
+class Goal:
+    """``loss(outputs, *targets)`` of a list of tensors and of what ``arrays(batch)`` gives.
+
+    The loss is a scalar tensor, the mean over the batch.
+    """
+
+    arrays: Callable[[TrainingBatch], tuple[Array, ...]]
+    loss: Callable[..., Any]
+
+
+ChooseGoal = Callable[[TrainingBatch, tuple[Array, ...], EdgeTraining], Goal]
+"""(some samples, the model's outputs for them, the user's settings) -> the goal.
+
+Raises ConfigurationError where they don't fit.
+"""
+
+
+def supervised(example: TrainingBatch, outputs: tuple[Array, ...], settings: EdgeTraining) -> Goal:
+    """The model's outputs are to be the labels."""
+    objective = choose_objective(outputs, example.labels, settings)
+    if objective.kind == "own":
+        return _own(objective.loss)
+    tf = import_tensorflow()
+    loss = loss_by(tf, objective)
+    targets = targets_by(objective, outputs[0].shape)
+    return Goal(
+        lambda batch: (targets(batch.labels),), lambda given, target: loss(given[0], target)
+    )
+
+
+def targets_by(
+    objective: Objective, output_shape: tuple[int, ...]
+) -> Callable[[Array | None], Array]:
+    """Labels of a batch as the loss takes them: in one dtype, whatever the batch."""
+
+    def targets(labels: Array | None) -> Array:
+        assert labels is not None  # the objective was chosen by labels
+        shape = (len(labels), *output_shape[1:])
+        checked = objective.targets(labels, shape)
+        # rows of shares that happen to be one-hot come back as indices
+        rows = labels.shape == shape and shape[objective.axis] > 1
+        return np.asarray(labels, np.float32) if rows else checked
+
+    return targets
+
+
+def _own(loss: Any) -> Goal:
+    """Keras's convention: ``loss(labels, outputs)``, of one sample each or of the whole batch."""
+    tf = import_tensorflow()
+
+    def arrays(batch: TrainingBatch) -> tuple[Array, ...]:
+        return () if batch.labels is None else (batch.labels,)
+
+    def mean(outputs: Any, *labels: Any) -> Any:
+        given = outputs[0] if len(outputs) == 1 else outputs
+        return tf.reduce_mean(loss(labels[0] if labels else None, given))
+
+    return Goal(arrays, mean)

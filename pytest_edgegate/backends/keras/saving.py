@@ -1,0 +1,60 @@
+"""Keras models in files whose bytes tell nothing but the model."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.keras.reader import family
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.errors import UnsupportedError
+
+_SAVED = "1980-01-01@00:00:00"
+"""Also the date of a plain ZipInfo."""
+
+
+def save(model: Any, path: Path) -> Path:
+    """Writes the model to *path* and gives the file that it is in; equal models, equal bytes.
+
+    *path* ends in ``.keras``; a model of tf-keras goes into an ``.h5`` beside it, since Keras 3
+    reads no ``.keras`` of tf-keras. The optimizer is left out. Raises UnsupportedError.
+    """
+    if family(model) == "tf_keras":
+        path = path.with_suffix(".h5")
+    try:
+        with held_native_output():
+            model.save(path, **({"include_optimizer": False} if path.suffix == ".h5" else {}))
+    except Exception as error:  # whatever a layer of the user's own raises
+        raise UnsupportedError(
+            f"{model.name} can't be saved: {type(error).__name__}: {error}",
+            "give every layer of your own a get_config that holds all arguments of its __init__",
+        ) from error
+    if path.suffix == ".keras":
+        _make_lasting(path)
+    return path
+
+
+def _make_lasting(path: Path) -> None:
+    """Takes out of the archive what differs from run to run."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in sorted(archive.namelist())}
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder, path.name)
+        with zipfile.ZipFile(made, "w") as archive:
+            for name, content in parts.items():
+                lasting = _without_run(content) if name.endswith(".json") else content
+                archive.writestr(zipfile.ZipInfo(name), lasting, zipfile.ZIP_DEFLATED)
+        made.replace(path)
+
+
+def _without_run(content: bytes) -> bytes:
+    """The JSON *content* without the ids of objects in memory and the date of saving."""
+
+    def lasting(part: dict[str, Any]) -> dict[str, Any]:
+        part.pop("shared_object_id", None)
+        return part | {"date_saved": _SAVED} if "date_saved" in part else part
+
+    return json.dumps(json.loads(content, object_hook=lasting)).encode()
