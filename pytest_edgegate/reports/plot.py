@@ -150,6 +150,8 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     axes.xaxis.set_major_formatter(lambda value, at: spell_bytes(value))
     axes.xaxis.set_minor_formatter(lambda value, at: "")
     axes.margins(x=0.25, y=0.2)
+    if axes.get_xscale() == "linear":
+        axes.set_xlim(left=0)
     axes.grid(alpha=0.25)
 
 

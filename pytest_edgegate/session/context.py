@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
@@ -27,20 +26,16 @@ from pytest_edgegate.core.errors import (
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import Finding, NotMeasured
 from pytest_edgegate.core.ports import (
-    Device,
-    Estimator,
     Inspector,
     Runner,
     Stopwatch,
-    Timed,
-    TimingJob,
 )
 from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset, value_range
-from pytest_edgegate.data.feeding import arrange, noise, quantised, real_range
-from pytest_edgegate.data.laid_out import as_model, layout_by_samples, transposed
+from pytest_edgegate.data.feeding import noise, quantised, real_range
+from pytest_edgegate.data.laid_out import layout_by_samples, transposed
 from pytest_edgegate.data.splits import Array, ArraySplit
 from pytest_edgegate.measures.accuracy import reference_fault
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
@@ -55,7 +50,6 @@ from pytest_edgegate.measures.latency import (
     QUANTILES,
     Times,
     time_until_decided,
-    unreachable,
 )
 from pytest_edgegate.measures.metrics import Scoring, TopN, as_scoring
 from pytest_edgegate.measures.parity import SHOWN
@@ -63,6 +57,7 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.observing import Observer, Seen
 from pytest_edgegate.session.slimming import around_pruning, compare, timed
 from pytest_edgegate.session.subject import Recogniser, Subject
+from pytest_edgegate.session.timing import Form, Timing
 from pytest_edgegate.settings.options import Settings
 
 _FULL_PASS = ("accuracy_", "parity_")
@@ -314,71 +309,16 @@ class ArtifactContext:
         return self.target.is_host(processor().machine)
 
     def estimated(self, metric: str) -> Finding | None:
-        kind, _, name = self.target.latency_source.partition(":")
-        if kind != "vendor" or metric == "latency_ratio":
-            return None
-        if name not in self._session.registry.names("estimator"):
-            return self._nothing_reaches(metric, name)
-        estimator: Estimator = self._session.registry.get("estimator", name)
-        if metric not in estimator.metrics:
-            return NotMeasured(
-                metric,
-                f"{name} does not tell {metric} of {self.target.title}",
-                f"gate one of {', '.join(estimator.metrics)} instead",
-            )
-        return estimator.estimate(self.artifact.path, metric, self.target)
+        return self._timing.estimated(self.artifact.path, metric)
 
     def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
-        url = self._device_url()
-        if url is None or (metric == "latency_ratio" and not self._on_host):
-            return unreachable(metric, self.target)
-        if url.partition(":")[0] not in self._session.registry.names("device"):
-            return self._nothing_reaches(metric, url)
+        fault = self._timing.fault(metric)
+        if fault is not None:
+            return fault
         export = self.float_export() if metric == "latency_ratio" else None
         if isinstance(export, NotMeasured):
             return replace(export, metric=metric)
-        return self._timing(self.artifact, export)
-
-    def _timing(self, artifact: Artifact, reference: Artifact | None) -> Stopwatch:
-        url = self._device_url()
-        assert url is not None  # whoever asks has looked
-        registry, name = self._session.registry, self._runtimes[0]
-        device: Device = registry.get("device", url.partition(":")[0])
-        job = TimingJob(
-            url, name, registry.get("runtime", name), registry.entry("runtime", name),
-            self._timed(artifact.path, self._layout_of(artifact)),
-            None if reference is None else self._timed(reference.path, reference.layout),
-            self._session.settings.runtime_timeout,
-        )  # fmt: skip
-        return device.open(job)
-
-    def _layout_of(self, artifact: Artifact) -> Layout:
-        return self._layout if artifact is self.artifact else artifact.layout
-
-    def _nothing_reaches(self, metric: str, name: str) -> NotMeasured:
-        return NotMeasured(
-            metric,
-            f"{self.target.name} names {name!r} for its latency, and nothing installed reaches it",
-            "install the package that brings it, or mend latency.source of the target; without, "
-            f"run with --edge-allow-unmeasured={self.target.name}:{metric}",
-        )
-
-    def _device_url(self) -> str | None:
-        """``host``, or the URL of the target's own device; None where there is neither."""
-        source = self.target.latency_source
-        if source.startswith("device:"):
-            return source.removeprefix("device:")
-        return (source or "host") if self._on_host else None
-
-    def _timed(self, path: Path, layout: Layout) -> Timed:
-        """A file with a real sample where there is one, else noise."""
-        inputs = self._session.inspector(self.artifact.format).describe(path).inputs
-        if not self._has_evaluation:
-            return Timed(path, tuple(map(noise, inputs)))
-        example = self._dataset.example()
-        seen = as_model(inputs, layout.inputs)
-        sample = arrange(example.arrays, example.names, seen, "evaluation")
-        return Timed(path, transposed(sample, layout.inputs))
+        return self._timing.open(self._form(), None if export is None else _form_of(export))
 
     def times(self) -> Times | NotMeasured:
         return self._times
@@ -393,6 +333,18 @@ class ArtifactContext:
             return opened
         with opened as watch:
             return time_until_decided(watch, limits, self.patience, self.tell)
+
+    @cached_property
+    def _timing(self) -> Timing:
+        example = self._dataset.example() if self._has_evaluation else None
+        inspector = self._session.inspector(self.artifact.format)
+        return Timing(
+            self._session.registry, self.target, self._runtimes[0], inspector, example,
+            self._session.settings.runtime_timeout,
+        )  # fmt: skip
+
+    def _form(self) -> Form:
+        return Form(self.artifact.path, self._layout)
 
     def execution_note(self) -> str:
         """How many operators the file has, and how many the runtime makes of them."""
@@ -420,10 +372,9 @@ class ArtifactContext:
         except UnsupportedError:
             return ""  # a format without a float form
         found = compare(before, after, self._session.inspector(form))
-        if self.artifact.cached or self._device_url() is None:
+        if self.artifact.cached or self._timing.fault("latency_ratio") is not None:
             return str(found)
-        opened = self._timing(after, before)
-        with opened as watch:
+        with self._timing.open(_form_of(after), _form_of(before)) as watch:
             return str(replace(found, seconds=timed(watch), source=watch.source))
 
     def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
@@ -470,3 +421,7 @@ def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
     wider = max(one[1] - one[0], other[1] - other[0])
     shared = min(one[1], other[1]) - max(one[0], other[0])
     return wider <= 0 or shared >= wider / 2
+
+
+def _form_of(artifact: Artifact) -> Form:
+    return Form(artifact.path, artifact.layout)
