@@ -67,7 +67,8 @@ def vetted(path: Path) -> io.BytesIO:
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as out:
             for member, name in _members(archive):
-                out.writestr(f"archive/{name}", _content(archive, member, name))
+                undated = zipfile.ZipInfo(f"archive/{name}")
+                out.writestr(undated, _content(archive, member, name))
         made.seek(0)
         return made
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,13 @@ from typing import Any
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.torch.archive import vetted
 from pytest_edgegate.backends.torch.arguments import Arguments, of_forward, of_program
+from pytest_edgegate.backends.torch.exporting import (
+    exported,
+    first_line,
+    flat_module,
+    not_exported,
+)
+from pytest_edgegate.backends.torch.trainable import copied, rebuilt
 from pytest_edgegate.backends.torch.undisturbed import undisturbed
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import (
@@ -46,14 +54,15 @@ def from_module(module: Any, example: Example) -> LoadedModel:
     arguments = of_forward(module, example)
     tensors = _tensors(torch, module, example, arguments)
     name = type(module).__name__
-    wrapped = _flat_module(torch, module, arguments)
+    wrapped = flat_module(torch, module, arguments)
     with held_native_output(), torch.no_grad(), undisturbed(torch, module) as changed:
         tensors, result = _tried(torch, wrapped, tensors, name)
         outputs = _output_names(torch, result, name, arguments.names)
         stateful = changed()
-        program = _exported(torch, wrapped, tensors, name)
+        program = exported(torch, wrapped, tensors, name)
     function = ModuleFunction(torch, wrapped, stateful=stateful or _writes_buffers(program))
-    return _loaded(program, function, arguments.names, outputs)
+    trainable = partial(copied, torch, module, arguments, name)
+    return _loaded(program, function, arguments.names, outputs, trainable)
 
 
 def from_archive(path: Path) -> LoadedModel:
@@ -72,21 +81,22 @@ def from_archive(path: Path) -> LoadedModel:
             module = program.module()
     except Exception as error:  # whatever torch raises for an archive that it can't read
         raise ConfigurationError(
-            f"{path.name} can't be read as an exported program: {_first_line(error)}",
+            f"{path.name} can't be read as an exported program: {first_line(error)}",
             "save it again with torch.export.save(torch.export.export(model, (x,)), path)",
         ) from error
     arguments = of_program(torch, program, path.name)
     tensors, free = _example_of(torch, program, arguments)
-    wrapped = _flat_module(torch, module, arguments)
+    wrapped = flat_module(torch, module, arguments)
     with undisturbed(torch, module), held_native_output(), torch.no_grad():
         result = wrapped.call(tensors)
         outputs = _output_names(torch, result, path.name, arguments.names)
         try:
             positional = torch.export.export(wrapped, tensors, dynamic_shapes=(free,), strict=False)
         except Exception as error:  # torch raises many kinds of its own
-            raise _not_exported(path.name, error) from error
+            raise not_exported(path.name, error) from error
     function = ModuleFunction(torch, wrapped, stateful=_writes_buffers(program))
-    return _loaded(positional, function, arguments.names, outputs)
+    trainable = partial(rebuilt, torch, positional, path.name)
+    return _loaded(positional, function, arguments.names, outputs, trainable)
 
 
 class ModuleFunction:
@@ -123,8 +133,9 @@ def _writes_buffers(program: Any) -> bool:
 
 
 def _loaded(
-    program: Any, function: ModuleFunction, names: tuple[str, ...], outputs: tuple[str, ...]
-) -> LoadedModel:
+    program: Any, function: ModuleFunction, names: tuple[str, ...], outputs: tuple[str, ...],
+    trainable: Callable[[], Any],
+) -> LoadedModel:  # fmt: skip
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     inputs = tuple(
         TensorInfo(name, _shape(values[node]), str(values[node].dtype).removeprefix("torch."))
@@ -133,51 +144,7 @@ def _loaded(
     fixed = {each.shape[0] for each in inputs if each.shape} - {-1}
     notes = (f"its batch can't be free: it is exported with {min(fixed)}",) if fixed else ()
     stateful = ("a buffer",) if function.stateful else ()
-    return LoadedModel(function, inputs, outputs, program, notes, stateful)
-
-
-def _flat_module(torch: Any, module: Any, arguments: Arguments) -> Any:
-    """The module over positional tensors, its outputs flat whatever they were built in."""
-
-    class Flat(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = module
-
-        def forward(self, *tensors: Any) -> tuple[Any, ...]:
-            return tuple(torch.utils._pytree.tree_leaves(self.call(tensors)))
-
-        def call(self, tensors: tuple[Any, ...]) -> Any:
-            """The module's own result, before it is made flat."""
-            positional, keywords = arguments.of(tensors)
-            return self.model(*positional, **keywords)
-
-    flat = Flat()
-    flat.training = False
-    return flat
-
-
-def _exported(torch: Any, wrapped: Any, tensors: tuple[Any, ...], name: str) -> Any:
-    """With a free batch where that can be, else with a batch of 1."""
-    single = tuple(tensor[:1] for tensor in tensors)
-    free = tuple({0: torch.export.Dim("batch", min=1)} for _ in tensors)
-    try:
-        if all(len(tensor) == 1 for tensor in tensors):
-            return torch.export.export(wrapped, single, strict=False)
-        try:
-            return torch.export.export(wrapped, tensors, dynamic_shapes=(free,), strict=False)
-        except Exception:  # noqa: BLE001 - torch raises many kinds; a fixed batch may still do
-            return torch.export.export(wrapped, single, strict=False)
-    except Exception as error:  # torch raises many kinds of its own
-        raise _not_exported(name, error) from error
-
-
-def _not_exported(name: str, error: Exception) -> UnsupportedError:
-    return UnsupportedError(
-        f"torch can't export {name}: {_first_line(error)}",
-        "make its forward traceable (no branch on the values of a tensor, no numpy inside), "
-        "as torch.export.export(model, (x,)) wants it; all of it is at --tb=long",
-    )
+    return LoadedModel(function, inputs, outputs, program, notes, stateful, trainable=trainable)
 
 
 def _tensors(torch: Any, module: Any, example: Example, arguments: Arguments) -> tuple[Any, ...]:
@@ -232,8 +199,7 @@ def _tried(
         except Exception as error:  # whatever the module's own layers raise
             shapes = ", ".join(str(tuple(each.shape[1:])) for each in tensors)
             raise ConfigurationError(
-                f"{name} can't take the samples of edge_data (shape {shapes}): "
-                f"{_first_line(error)}",
+                f"{name} can't take the samples of edge_data (shape {shapes}): {first_line(error)}",
                 "give edge_data's x in the shape and dtype that the module's forward takes",
             ) from error
     return tensors, result
@@ -274,8 +240,3 @@ def _path_name(path: Sequence[Any]) -> str:
 
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(size if isinstance(size, int) else -1 for size in value.shape)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:300] if lines else '(no message)'}"

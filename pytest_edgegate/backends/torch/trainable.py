@@ -1,0 +1,113 @@
+"""Modules that may be trained: a copy of the user's own, or one made of an exported program."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from pytest_edgegate.backends.torch.arguments import Arguments
+from pytest_edgegate.backends.torch.exporting import first_line, flat_module
+from pytest_edgegate.backends.torch.layers import Layers
+from pytest_edgegate.core.errors import UnsupportedError
+
+_OTHER_FLOATS = ("torch.float16", "torch.bfloat16", "torch.float64")
+
+
+def copied(torch: Any, module: Any, arguments: Arguments, name: str) -> Any:
+    """A copy of a live module over positional tensors that gives a flat tuple.
+
+    Raises UnsupportedError for one that can't be copied or has nothing to train.
+    """
+    _refuse(module, name)
+    try:
+        copy_of = copy.deepcopy(module)
+    except Exception as error:  # of whatever kind: parts of the user's own are copied
+        raise UnsupportedError(
+            f"{name} can't be copied, and a training must not change the model under test: "
+            f"{first_line(error)}",
+            "save it with torch.export.save(torch.export.export(model, (x,)), path) and return "
+            "the path of the .pt2 file from edge_model",
+        ) from error
+    return flat_module(torch, copy_of, arguments)
+
+
+def rebuilt(torch: Any, program: Any, name: str) -> Any:
+    """An ``nn.Module`` of an exported *program* over positional tensors with a flat tuple.
+
+    Layers are layers again, so that they have two modes and can be changed; what else the program
+    calls stays a call, and its parameters stay parameters. A layer that is called twice is one
+    layer. What was exported in training mode stays in it.
+    Raises UnsupportedError for a program whose batch is fixed or that has nothing to train.
+    """
+    _refuse_fixed_batch(program, name)
+    unlifted = program.module(check_guards=False)
+    graph = unlifted.graph
+    layers = Layers(torch, unlifted)
+    for node in list(graph.nodes):
+        path = layers.path_of(node)
+        if path is not None:
+            _replace(graph, node, path)
+        elif node.target is torch.ops.aten._assert_tensor_metadata.default:
+            graph.erase_node(node)  # it names the device that the program was exported on
+    for node in list(graph.nodes):
+        if node.op == "get_attr" and not node.users:
+            graph.erase_node(node)
+    graph.set_codegen(torch.fx.graph.CodeGen())
+    made = torch.fx.GraphModule(layers.attributes(graph), graph, "Rebuilt").eval()
+    _refuse(made, name)
+    return made
+
+
+def _replace(graph: Any, node: Any, path: str) -> None:
+    """Calls the layer at *path* with the tensor that the operator takes first."""
+    with graph.inserting_before(node):
+        call = graph.create_node("call_module", path, (_data(node),))
+    call.meta = node.meta
+    users = list(node.users)
+    if isinstance(node.meta.get("val"), tuple):  # of an operator that gives statistics too
+        for user in users:
+            user.replace_all_uses_with(call)
+            graph.erase_node(user)
+    else:
+        node.replace_all_uses_with(call)
+    graph.erase_node(node)
+
+
+def _data(node: Any) -> Any:
+    """The tensor that a layer is called with: all but an embedding take it first."""
+    named = [each.name for each in node.target._schema.arguments]
+    return node.args[named.index("indices") if "indices" in named else 0]
+
+
+def _refuse(module: Any, name: str) -> None:
+    parameters = list(module.parameters())
+    if not parameters:
+        raise UnsupportedError(
+            f"{name} has no parameters: there is nothing to train",
+            "give a model with weights as edge_model, or a recipe that does not train: PTQ()",
+        )
+    if not any(each.requires_grad for each in parameters):
+        raise UnsupportedError(
+            f"all {len(parameters)} parameters of {name} are frozen: there is nothing to train",
+            "let those that may change require gradients: parameter.requires_grad_(True)",
+        )
+    dtypes = {str(each.dtype) for each in (*parameters, *module.buffers())}
+    other = sorted(dtypes.intersection(_OTHER_FLOATS))
+    if other:
+        raise UnsupportedError(
+            f"{name} has {other[0]} weights, and recipes start from float32",
+            "return model.float() from edge_model; Cast('float16') makes the file small again",
+        )
+
+
+def _refuse_fixed_batch(program: Any, name: str) -> None:
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    for each in program.graph_signature.user_inputs:
+        shape = values[each].shape
+        if shape and isinstance(shape[0], int):
+            raise UnsupportedError(
+                f"{name} takes exactly {shape[0]} sample{'s' if shape[0] != 1 else ''} at once, "
+                "and trainings go over batches",
+                "export it with a free batch: torch.export.export(model, (x,), dynamic_shapes=({0: "
+                'torch.export.Dim("batch")},)), x of 2 samples',
+            )
