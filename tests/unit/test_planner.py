@@ -242,3 +242,49 @@ def test_what_a_target_warns_of_is_said_of_that_dtype_only() -> None:
     completed = board(cautions={"int8": "the chip has no int8"})
     assert make_plan(Model(), (), completed, ALL).note.endswith("; the chip has no int8")
     assert not float_target(completed, "lite").cautions
+
+
+LEARN = Moves((Move(NET, Prune, NET), Move(NET, Distill, NET), Move(NET, QAT, LITE8)))
+TRAINABLE = {"learn": LEARN, "quantise": Moves((Move(LITE, PTQ, LITE8), Move(NET, None, LITE)))}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "nodes"),
+    [
+        ((Prune(), PTQ()), [NET, LITE, LITE8]),
+        ((Prune(), QAT()), [NET, LITE8]),
+        ((Distill(), QAT()), [NET, LITE8]),
+        ((Distill(), Prune(), PTQ()), [NET, NET, LITE, LITE8]),
+    ],
+)
+def test_steps_that_train_come_before_the_format_is_left(
+    recipe: tuple[Step, ...], nodes: list[tuple[str, str]]
+) -> None:
+    plan = make_plan(Model(), recipe, board(), TRAINABLE)
+    assert [leg.move.result for leg in plan.legs] == nodes
+    assert [leg.step for leg in plan.legs if leg.step is not None] == list(recipe)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "what"),
+    [
+        ((QAT(),), "QAT(epochs=2) trains, and model is a lite model"),
+        ((Prune(), PTQ()), "Prune(amount=0.3) trains, and model is a lite model"),
+        ((Prune(), QAT()), "Prune(amount=0.3), QAT(epochs=2) trains"),
+    ],
+)
+def test_a_format_without_weights_to_train_is_refused_with_the_reason(
+    recipe: tuple[Step, ...], what: str
+) -> None:
+    text = refusal(Model(LITE), recipe, board(), TRAINABLE)
+    assert what in text
+    assert "its graph has no weights that a training could change" in text
+    assert text.endswith(
+        "return the net model that it was exported from as edge_model; PTQ() takes it as it is"
+    )
+
+
+def test_a_student_has_to_be_trainable_and_a_teacher_has_not() -> None:
+    text = refusal(Model(LITE), (Distill(), PTQ()), board(), TRAINABLE)
+    assert "as a teacher it can stay as it is" in text
+    assert text.endswith("return the net model that it was exported from as edge_student")

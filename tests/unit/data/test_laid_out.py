@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 from pytest_edgegate.core.data import EdgeData
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.layout import AS_THE_MODEL, CHANNELS_LAST, Layout, inverse
+from pytest_edgegate.core.layout import (
+    AS_THE_MODEL,
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    Layout,
+    inverse,
+)
+from pytest_edgegate.core.ports import Example
 from pytest_edgegate.data.dataset import Dataset
-from pytest_edgegate.data.laid_out import FedSamples, LaidOutRunner
+from pytest_edgegate.data.laid_out import FedSamples, LaidOutRunner, layout_by_samples
 
 Array = npt.NDArray[Any]
 IMAGE = np.arange(4 * 3 * 5 * 6, dtype=np.float64).reshape(4, 3, 5, 6)
@@ -93,3 +100,35 @@ def test_samples_that_do_not_fit_are_told_in_the_axes_of_the_model() -> None:
     samples = Dataset(EdgeData(calibration=((IMAGE[:, :2], ROW), ROW))).calibration(3)
     with pytest.raises(ConfigurationError, match=r"\(2, 5, 6\) do not fit .* \(3, 5, 6\)"):
         next(iter(FedSamples(samples, Echo.inputs, LAST)))
+
+
+IMAGES = TensorInfo("image", (-1, 5, 6, 3), "float32")
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted", "axes"),
+    [
+        ((1, 5, 6, 3), (-1, 5, 6, 3), None),
+        ((1, 3, 5, 6), (-1, 5, 6, 3), CHANNELS_LAST),
+        ((1, 5, 6, 3), (-1, 3, 5, 6), CHANNELS_FIRST),
+        ((1, 5, 6, 3), (1, -1, -1, -1), None),
+        ((1, 5, 6, 3), (-1, 3, -1, -1), CHANNELS_FIRST),
+        ((1, 5, 6, 3), (-1, 7, 8, 9), None),
+        ((1, 5, 6), (-1, 6, 5), None),
+        ((1, 4, 4, 4), (-1, 4, 4, 4), None),
+    ],
+)
+def test_channels_are_moved_where_samples_fit_in_no_other_way(
+    shape: tuple[int, ...], wanted: tuple[int, ...], axes: Any
+) -> None:
+    example = Example((np.zeros(shape, np.float32),))
+    assert layout_by_samples(example, [TensorInfo("x", wanted, "float32")]).inputs == (axes,)
+
+
+def test_samples_go_to_inputs_by_name_and_by_place() -> None:
+    row = TensorInfo("serving_default_row:0", (-1, 2), "float32")
+    arrays = (np.zeros((1, 2)), np.zeros((1, 3, 5, 6)))
+    named = Example(arrays, ("row", "image"))
+    assert layout_by_samples(named, [IMAGES, row]).inputs == (CHANNELS_LAST, None)
+    assert layout_by_samples(Example(arrays), [row, IMAGES]).inputs == (None, CHANNELS_LAST)
+    assert layout_by_samples(Example(arrays), [IMAGES]) == AS_THE_MODEL

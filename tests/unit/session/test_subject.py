@@ -16,10 +16,10 @@ from pytest_edgegate.testing.fakes import fake_data, fake_model
 Starter = Callable[..., EdgeSession]
 
 
-@pytest.mark.parametrize("fixture", ["edge_model", "edge_data"])
+@pytest.mark.parametrize("fixture", ["edge_model", "edge_data", "edge_student"])
 def test_a_missing_fixture_shows_lines_that_can_be_pasted(start: Starter, fixture: str) -> None:
     recogniser = start().recogniser
-    ask = recogniser.model if fixture == "edge_model" else recogniser.dataset
+    ask = recogniser.dataset if fixture == "edge_data" else recogniser.model
     with pytest.raises(ConfigurationError) as raised:
         ask(Missing(fixture))
     assert raised.value.message == f"there is no fixture {fixture}"
