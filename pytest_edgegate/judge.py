@@ -157,11 +157,14 @@ def _unproven(finding: Measurement, budget: Budget) -> str:
     if not finding.provable or finding.n is None:
         return "this interval can't prove anything: every sample scored the same"
     distance = abs(finding.value - budget.limit)
-    if not finding.spread or not distance:
+    if finding.spread is None or not distance:
         return f"{finding.n} samples can't prove it: the figure is at its budget"
-    from pytest_edgegate.stats.samples import samples_to_prove
+    from pytest_edgegate.stats.samples import samples_of_agreement, samples_to_prove
 
-    about = samples_to_prove(finding.spread, distance)
+    if finding.spread:
+        about = samples_to_prove(finding.spread, distance)
+    else:  # no sample differs: the fewer there are, the less that says
+        about = samples_of_agreement(distance) if distance < 1 else 0
     if about <= finding.n:  # the power asked for is more than this set happened to need
         return f"{finding.n} samples can't prove it"
     return f"{finding.n} samples can't prove it; about {_rounded(about)} would"

@@ -33,3 +33,19 @@ def samples_to_prove(
     factor = (quantile(1 - alpha) + quantile(power)) ** 2
     # Fractions, because the square of a small distance is 0 as a float
     return ceil(Fraction(factor) * Fraction(discordant_share) / Fraction(distance) ** 2)
+
+
+def samples_of_agreement(distance: float, alpha: float = 0.05) -> int:
+    """Samples, none of them discordant, that prove a drop of 0 to be within a budget.
+
+    ``n = ceil(z(1 - alpha)² (1 - δ) / δ)``: where Tango's upper limit z² / (n + z²) of no
+    discordant sample meets δ, the *distance* of 0 from the budget. *alpha* is one-sided.
+
+    Raises ValueError for a distance outside (0, 1).
+    """
+    if not 0 < distance < 1:
+        raise ValueError(f"distance is {distance}; give a share between 0 and 1")
+    from statistics import NormalDist
+
+    factor = NormalDist().inv_cdf(1 - alpha) ** 2
+    return ceil(factor * (1 - distance) / distance)

@@ -52,7 +52,8 @@ def pytest_edgegate_register(registry):
 @pytest.fixture
 def edge_student(request, tmp_path_factory):
     mark = request.node.get_closest_marker("student")
-    return fake_model(tmp_path_factory.mktemp("student") / "s.fake", bytes=2000, **({} if mark is None else mark.kwargs))
+    path = tmp_path_factory.mktemp("student") / "s.fake"
+    return fake_model(path, bytes=2000, **({} if mark is None else mark.kwargs))
 
 
 def pytest_configure(config):

@@ -166,10 +166,15 @@ def test_the_note_says_how_many_samples_would_prove_it() -> None:
     ("change", "note"),
     [
         ({"value": 0.01}, "200 samples can't prove it: the figure is at its budget"),
+        (
+            {"value": 0.01, "spread": None},
+            "200 samples can't prove it: the figure is at its budget",
+        ),
+        ({"spread": 0.0}, "200 samples can't prove it; about 270 would"),
         ({"n": 9000}, "9000 samples can't prove it"),
     ],
 )
-def test_a_number_that_would_be_nonsense_is_left_out(change: dict[str, Any], note: str) -> None:
+def test_a_number_is_given_where_it_says_something(change: dict[str, Any], note: str) -> None:
     given = {"value": 0.0, "low": -0.02, "high": 0.02, "level": 0.9, "n": 200, "spread": 0.04}
     found = verdict(measured("accuracy_drop", **(given | change)), 0.01)
     assert found.note == note

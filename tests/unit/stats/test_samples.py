@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.stats.intervals import tango
-from pytest_edgegate.stats.samples import samples_to_prove
+from pytest_edgegate.stats.samples import samples_of_agreement, samples_to_prove
 
 
 def test_the_published_figure() -> None:
@@ -49,3 +49,15 @@ def test_a_negative_share_is_refused() -> None:
 def test_alpha_and_power_lie_between_0_and_1(alpha: float, power: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         samples_to_prove(0.04, 0.01, alpha, power)
+
+
+@pytest.mark.parametrize("budget", [0.002, 0.01, 0.05, 0.3])
+def test_where_nothing_differs_as_many_samples_are_just_enough(budget: float) -> None:
+    n = samples_of_agreement(budget)
+    assert tango(0, 0, n, 0.9).high <= budget < tango(0, 0, n - 1, 0.9).high
+
+
+@pytest.mark.parametrize("distance", [0.0, 1.0, -0.1, float("nan")])
+def test_a_distance_that_is_no_share_is_refused(distance: float) -> None:
+    with pytest.raises(ValueError, match="distance is"):
+        samples_of_agreement(distance)
