@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from pytest_edgegate.data.objectives import Objective
+from pytest_edgegate.data.splits import Array
 
 Loss = Callable[[Any, Any], Any]
 """(outputs, targets) -> the mean over the batch, a float32 scalar."""
@@ -19,11 +22,26 @@ _RESOLUTION = 6e-8
 def loss_by(tf: Any, objective: Objective) -> Loss:
     """The loss of an objective that is not the user's own.
 
-    It takes a model's only output and what ``Objective.targets`` gives for the labels. One-hot
-    rows may stay rows: of shares, float32, in the shape of the output.
+    It takes a model's only output and what ``targets_by`` gives for the labels.
     """
     kinds = {"classes": _crossentropy, "binary": _binary_crossentropy, "values": _error}
     return kinds[objective.kind](tf, objective)
+
+
+def targets_by(
+    objective: Objective, output_shape: tuple[int, ...]
+) -> Callable[[Array | None], Array]:
+    """Labels of a batch as the loss takes them: in one dtype, whatever the batch."""
+
+    def targets(labels: Array | None) -> Array:
+        assert labels is not None  # the objective was chosen by labels
+        shape = (len(labels), *output_shape[1:])
+        checked = objective.targets(labels, shape)
+        # rows of shares that happen to be one-hot come back as indices
+        rows = labels.shape == shape and shape[objective.axis] > 1
+        return np.asarray(labels, np.float32) if rows else checked
+
+    return targets
 
 
 def as_logits(tf: Any, output: Any, *, axis: int = -1, probabilities: bool) -> Any:

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
-from pytest_edgegate.backends.tf_losses import loss_by
+from pytest_edgegate.backends.tf_losses import loss_by, targets_by
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
-from pytest_edgegate.data.objectives import Objective, choose_objective
+from pytest_edgegate.data.objectives import choose_objective
 from pytest_edgegate.data.splits import Array
 
 
@@ -44,22 +42,6 @@ def supervised(example: TrainingBatch, outputs: tuple[Array, ...], settings: Edg
     return Goal(
         lambda batch: (targets(batch.labels),), lambda given, target: loss(given[0], target)
     )
-
-
-def targets_by(
-    objective: Objective, output_shape: tuple[int, ...]
-) -> Callable[[Array | None], Array]:
-    """Labels of a batch as the loss takes them: in one dtype, whatever the batch."""
-
-    def targets(labels: Array | None) -> Array:
-        assert labels is not None  # the objective was chosen by labels
-        shape = (len(labels), *output_shape[1:])
-        checked = objective.targets(labels, shape)
-        # rows of shares that happen to be one-hot come back as indices
-        rows = labels.shape == shape and shape[objective.axis] > 1
-        return np.asarray(labels, np.float32) if rows else checked
-
-    return targets
 
 
 def _own(loss: Any) -> Goal:

@@ -1,0 +1,206 @@
+"""A Keras model of either kind as one flat list of calls, the models inside it taken apart.
+
+It is read from the model's own configuration, so that no framework is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.ports import LoadedModel
+from pytest_edgegate.data.splits import Array
+
+_TENSOR = "__keras_tensor__"
+_Key = tuple[str, int, int]
+"""The layer that made a tensor, which of its calls, which of its outputs."""
+
+
+@dataclass(frozen=True)
+class FlatLayer:
+    """A layer with its weights. ``path`` is its name behind those of the models around it."""
+
+    path: str
+    kind: str
+    config: Mapping[str, Any]
+    weights: tuple[Array, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a layer on the outputs of earlier calls, by their numbers.
+
+    ``listed``: it takes them as a list, not as one tensor.
+    """
+
+    layer: str
+    inputs: tuple[int, ...] = ()
+    listed: bool = False
+
+
+@dataclass
+class FlatGraph:
+    """Calls in an order in which they can be made; a call is known by its place in it."""
+
+    layers: dict[str, FlatLayer] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    outputs: tuple[int, ...] = ()
+
+    def add(self, layer: FlatLayer, inputs: Sequence[int] = (), *, listed: bool = False) -> int:
+        """The number of a new call."""
+        self.layers.setdefault(layer.path, layer)
+        self.calls.append(Call(layer.path, tuple(inputs), listed))
+        return len(self.calls) - 1
+
+
+def flat_graph(loaded: LoadedModel) -> FlatGraph:
+    """The graph of a model of Keras 3 or tf-keras, its inputs the first calls.
+
+    Raises UnsupportedError for calls that pass more than tensors.
+    """
+    graph = FlatGraph()
+    given = [
+        graph.add(FlatLayer(each.name, "InputLayer", {"shape": list(each.shape[1:])}))
+        for each in loaded.inputs
+    ]
+    model = loaded.framework_model
+    config = json.loads(model.to_json())["config"]
+    graph.outputs = tuple(_Flattening(graph).model(model, config, given, ""))
+    return graph
+
+
+class _Flattening:
+    """Adds models to a graph, each with its inputs given and its outputs told."""
+
+    def __init__(self, graph: FlatGraph) -> None:
+        self._graph = graph
+
+    def model(
+        self, model: Any, config: Mapping[str, Any], given: list[int], path: str
+    ) -> list[int]:
+        if "input_layers" in config:
+            return self._functional(model, config, given, path)
+        for layer in config["layers"]:
+            if layer["class_name"] != "InputLayer":
+                given = self._called(model, layer, _Arguments(given, False), path)
+        return given
+
+    def _functional(
+        self, model: Any, config: Mapping[str, Any], given: list[int], path: str
+    ) -> list[int]:
+        known = dict(zip(_keys(config["input_layers"]), given, strict=True))
+        waiting = [
+            (layer, number, node)
+            for layer in config["layers"]
+            for number, node in enumerate(layer["inbound_nodes"])
+        ]
+        while waiting:
+            left = []
+            for layer, number, node in waiting:
+                keys, listed = _arguments(node, f"{path}{_name(layer)}")
+                if not all(key in known for key in keys):
+                    left.append((layer, number, node))
+                    continue
+                arguments = _Arguments([known[key] for key in keys], listed)
+                made = self._called(model, layer, arguments, path)
+                known |= {(_name(layer), number, at): each for at, each in enumerate(made)}
+            assert len(left) < len(waiting), "a graph of Keras has no cycles"
+            waiting = left
+        return [known[key] for key in _keys(config["output_layers"])]
+
+    def _called(
+        self, model: Any, layer: Mapping[str, Any], arguments: _Arguments, path: str
+    ) -> list[int]:
+        name, kind, config = _name(layer), layer["class_name"], layer["config"]
+        if "layers" in config:
+            return self.model(model.get_layer(name), config, arguments.calls, f"{path}{name}/")
+        operation = "keras.src.ops" in (layer.get("module") or "")
+        weights = () if operation else tuple(model.get_layer(name).get_weights())
+        flat = FlatLayer(f"{path}{name}", f"ops.{kind}" if operation else kind, config, weights)
+        return [self._graph.add(flat, arguments.calls, listed=arguments.listed)]
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    calls: list[int]
+    listed: bool
+
+
+def _name(layer: Mapping[str, Any]) -> str:
+    return str(layer["config"].get("name") or layer["name"])
+
+
+def _arguments(node: Any, path: str) -> tuple[list[_Key], bool]:
+    """The tensors that a call takes, and whether as a list."""
+    if not isinstance(node, Mapping):
+        return _old_arguments(node, path)
+    more = {key for key, value in node["kwargs"].items() if key not in ("training", "mask")
+            or list(_tensors(value))}  # fmt: skip
+    keys = list(_tensors(node["args"]))
+    if more or len(keys) != len(list(_leaves(node["args"]))):
+        raise _refused_call(path)
+    return keys, len(keys) > 1 or isinstance(node["args"][0], list)
+
+
+def _old_arguments(node: Any, path: str) -> tuple[list[_Key], bool]:
+    """The same in the configuration of tf-keras: [name, call, output, other arguments]."""
+    entries = [node] if node and isinstance(node[0], str) else list(node)
+    if any(len(each) > 3 and each[3] for each in entries):
+        raise _refused_call(path)
+    return [(each[0], each[1], each[2]) for each in entries], len(entries) > 1
+
+
+def _tensors(value: Any) -> Iterator[_Key]:
+    for each in _leaves(value):
+        if isinstance(each, Mapping) and each.get("class_name") == _TENSOR:
+            name, call, output = each["config"]["keras_history"]
+            yield (name, call, output)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
+
+
+def _keys(ends: Any) -> list[_Key]:
+    """The tensors of inputs or outputs, in TensorFlow's order: dictionaries by their sorted keys."""
+    if isinstance(ends, Mapping):
+        return [key for name in sorted(ends) for key in _keys(ends[name])]
+    if ends and isinstance(ends[0], str):
+        return [(ends[0], ends[1], ends[2])]
+    return [key for each in ends for key in _keys(each)]
+
+
+def _refused_call(path: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"the layer {path!r} is called with more than tensors, which quantisation-aware training "
+        "of Keras models can't carry over",
+        "call it with its inputs alone, or use PTQ()",
+    )
+
+
+def as_message(graph: FlatGraph) -> tuple[dict[str, Any], tuple[Array, ...]]:
+    """The graph as JSON values and arrays, for another process."""
+    layers = [
+        [each.path, each.kind, dict(each.config), len(each.weights)]
+        for each in graph.layers.values()
+    ]
+    calls = [[each.layer, list(each.inputs), each.listed] for each in graph.calls]
+    weights = tuple(array for each in graph.layers.values() for array in each.weights)
+    return {"layers": layers, "calls": calls, "outputs": list(graph.outputs)}, weights
+
+
+def graph_from(fields: Mapping[str, Any], arrays: Sequence[Array]) -> FlatGraph:
+    """What ``as_message`` made a message of."""
+    graph, left = FlatGraph(outputs=tuple(fields["outputs"])), list(arrays)
+    for path, kind, config, count in fields["layers"]:
+        graph.layers[path] = FlatLayer(path, kind, config, tuple(left[:count]))
+        left = left[count:]
+    graph.calls = [Call(path, tuple(inputs), listed) for path, inputs, listed in fields["calls"]]
+    return graph

@@ -1,0 +1,88 @@
+"""Ranges of activations, before quantisation-aware training moves them.
+
+tensorflow-model-optimization starts every range at [-6, 6] and moves it by a thousandth a step:
+a short training would end with ranges that have nothing to do with the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def calibrate(tf: Any, model: Any, run: Callable[[], object]) -> None:
+    """Sets the ranges of all activations to the extremes that they have while *run* calls the
+    model in float."""
+    with _replaced(model, _Observer(tf), _Passing()):
+        for place in _places(model):
+            for bound in place.variables.values():
+                bound.assign(tf.zeros_like(bound))
+        run()
+
+
+class _Observer:
+    """Widens a range to what passes, and zero, which every quantised range has."""
+
+    def __init__(self, tf: Any) -> None:
+        self._tf = tf
+
+    def __call__(self, values: Any, training: Any, weights: Any, **_: Any) -> Any:
+        low, high = weights["min_var"], weights["max_var"]
+        low.assign(self._tf.minimum(low, self._tf.reduce_min(values)))
+        high.assign(self._tf.maximum(high, self._tf.reduce_max(values)))
+        return values
+
+
+class _Passing:
+    """Weights as they are: their ranges are set anew in every step of the training."""
+
+    def __call__(self, values: Any, training: Any, weights: Any, **_: Any) -> Any:
+        return values
+
+
+class _Place:
+    """Where an activation is quantised: what holds the quantizer, and its range."""
+
+    def __init__(self, holder: Any, name: str | int, variables: Any) -> None:
+        self._holder = holder
+        self._name = name
+        self.variables = variables
+
+    def swap(self, quantizer: Any) -> Any:
+        """Puts *quantizer* there; gives the one that was."""
+        if isinstance(self._name, int):
+            before, self._holder[self._name] = self._holder[self._name], quantizer
+            return before
+        before = getattr(self._holder, self._name)
+        setattr(self._holder, self._name, quantizer)
+        return before
+
+
+def _places(model: Any) -> Iterator[_Place]:
+    for layer in model.layers:
+        if hasattr(layer, "quantizer"):  # behind an input
+            yield _Place(layer, "quantizer", layer.quantizer_vars)
+        for each in getattr(layer, "_quantize_activations", ()):
+            for name in ("_pre_activation_vars", "_post_activation_vars"):
+                if hasattr(each, name):
+                    yield _Place(each, "quantizer", getattr(each, name))
+        if getattr(layer, "_output_quantizers", None):
+            yield _Place(layer._output_quantizers, 0, layer._output_quantizer_vars)
+
+
+@contextmanager
+def _replaced(model: Any, activations: Any, weights: Any) -> Iterator[None]:
+    """The quantizers of the model while it runs in float."""
+    places = list(_places(model))
+    before = [each.swap(activations) for each in places]
+    kept = [(layer, layer._weight_vars) for layer in model.layers if hasattr(layer, "_weight_vars")]
+    for layer, each in kept:
+        layer._weight_vars = [(weight, weights, bounds) for weight, _, bounds in each]
+    try:
+        yield
+    finally:
+        for place, quantizer in reversed(list(zip(places, before, strict=True))):
+            place.swap(quantizer)
+        for layer, each in kept:
+            layer._weight_vars = each
