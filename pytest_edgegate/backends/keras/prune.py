@@ -2,16 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.keras.pruning.choosing import Cutback
+from pytest_edgegate.backends.keras.pruning.graph import graph_of
+from pytest_edgegate.backends.keras.pruning.macs import count_macs
+from pytest_edgegate.backends.keras.pruning.pruned import Pruned, prune
+from pytest_edgegate.backends.keras.pruning.tracing import OUTPUT
+from pytest_edgegate.backends.keras.reader import family
+from pytest_edgegate.backends.keras.saving import save
+from pytest_edgegate.backends.keras.training import fit
+from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import Prune, Step
+from pytest_edgegate.core.target import Target
+
+_TOLD = 5
+"""Layers that a note names; the facts have all."""
 
 
 class KerasPrune:
-    """To be written."""
+    """Structured pruning by a dependency graph, then fine-tuning.
+
+    Facts: ``parameters`` and ``macs``, [before, after]; ``filters``, [before, after] of each layer
+    that lost some; ``kept``, why the others lost none; ``training``, as ``training.fit`` tells.
+    """
 
     version = 1
-    packages: tuple[str, ...] = ()
+    packages = ("tensorflow", "keras")
     programs = ()
-    moves: tuple[Move, ...] = ()
+    moves = (Move(("keras", "float32"), Prune, ("keras", "float32")),)
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        assert isinstance(step, Prune)  # the only step of its moves
+        loaded = model.load()
+        original = _prunable(model.name, loaded)
+        training = data.training(loaded.inputs)
+        cutback = Cutback(step.amount, step.importance, step.round_to, training.settings.seed)
+        pruned = prune(original, cutback)
+        _refuse_unchanged(model.name, step, pruned)
+        trained = fit(pruned.model, training, step, model.name)
+        main = save(pruned.model, out / f"{model.name}.keras")
+        notes = (*loaded.notes, *_notes(model.name, step, pruned.kept))
+        return Produced(main, (main,), notes, facts=_facts(original, pruned, trained))
+
+
+def _prunable(name: str, loaded: LoadedModel) -> Any:
+    """A copy of the model, whose graph is known. Raises UnsupportedError."""
+    if family(loaded.framework_model) == "tf_keras":
+        raise UnsupportedError(
+            f"{name} is a model of tf-keras, and filters are removed from models of Keras 3 only",
+            "build it with Keras 3 and save it with model.save('model.keras')",
+        )
+    if loaded.trainable is None or graph_of(loaded.framework_model) is None:
+        raise UnsupportedError(
+            f"{name} computes in a call of its own, which shows no graph of layers to prune",
+            "build it as a Functional or Sequential model",
+        )
+    return loaded.trainable()
+
+
+def _refuse_unchanged(name: str, step: Prune, pruned: Pruned) -> None:
+    if pruned.filters:
+        return
+    reasons = "; ".join(f"{path}: {why}" for path, why in pruned.kept.items())
+    raise UnsupportedError(
+        f"{step} finds no filter to remove in {name} ({reasons or 'it has no filters'})",
+        "leave Prune out of the recipe, or give a larger amount where layers are too small",
+    )
+
+
+def _notes(name: str, step: Prune, kept: Mapping[str, str]) -> tuple[str, ...]:
+    """Names what can't lose filters; that outputs can't goes without saying."""
+    told = [f"{path}: {why}" for path, why in kept.items() if why != OUTPUT]
+    if not told:
+        return ()
+    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return (f"{step} took no filter of these layers of {name}: {'; '.join(told[:_TOLD])}{more}",)
+
+
+def _facts(original: Any, pruned: Pruned, trained: Mapping[str, Any]) -> dict[str, Any]:
+    pair = (original, pruned.model)
+    counted = [count_macs(each) for each in pair]
+    return {
+        "parameters": [each.count_params() for each in pair],
+        "macs": [each.total for each in counted],
+        "macs_without": list(counted[0].uncounted),
+        "filters": {path: list(counts) for path, counts in pruned.filters.items()},
+        "kept": dict(pruned.kept),
+        "training": dict(trained),
+    }
 
 
 TRANSFORM = KerasPrune()
