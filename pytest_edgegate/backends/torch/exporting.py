@@ -75,6 +75,11 @@ def exported(torch: Any, wrapped: Any, tensors: tuple[Any, ...], name: str) -> A
         raise not_exported(name, error) from error
 
 
+def readable_path(path: str) -> str:
+    """What the user calls a layer: without what ``flat_module`` puts before it."""
+    return path.removeprefix("model.")
+
+
 def not_exported(name: str, error: Exception) -> UnsupportedError:
     return UnsupportedError(
         f"torch can't export {name}: {first_line(error)}",

@@ -12,6 +12,9 @@ from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
 from pytest_edgegate.data.objectives import Objective, choose_objective
 from pytest_edgegate.data.splits import Array
 
+_STEPS = 8
+"""Operators after a sigmoid that leave it one: reshaping, squeezing, simulated rounding."""
+
 Tensors = tuple[Any, ...]
 Loss = Callable[[Tensors, TrainingBatch], Any]
 """``loss(outputs, batch)``: a scalar tensor, the mean over the samples of the batch."""
@@ -27,11 +30,23 @@ def labelled(outputs: tuple[Array, ...], example: TrainingBatch, settings: EdgeT
     return partial(_KINDS[objective.kind], objective)
 
 
-def logits_of(scores: Any, *, probabilities: bool) -> Any:
-    """Scores as logits: the logarithm of what is a probability already, finite where it is 0."""
-    if not probabilities:
-        return scores
-    return scores.clamp_min(import_torch().finfo(scores.dtype).tiny).log()
+def log_of(probabilities: Any) -> Any:
+    """The logarithm, finite where a probability is 0."""
+    return probabilities.clamp_min(import_torch().finfo(probabilities.dtype).tiny).log()
+
+
+def is_squashed(output: Any) -> bool:
+    """Whether a tensor comes out of a sigmoid or a softmax, as its gradient tells.
+
+    Scores of one class all lie in [0, 1] by chance too often to be told by their values.
+    """
+    node, steps = output.grad_fn, 0
+    while node is not None and steps < _STEPS:
+        if any(word in node.name() for word in ("Sigmoid", "Softmax")):
+            return True
+        before = [each for each, _ in node.next_functions if each is not None]
+        node, steps = before[0] if len(before) == 1 else None, steps + 1
+    return False
 
 
 def called(loss: Callable[..., Any], *arguments: Any, name: str) -> Any:
@@ -65,7 +80,7 @@ def _own(loss: Callable[..., Any], outputs: Tensors, batch: TrainingBatch) -> An
 
 def _classes(objective: Objective, outputs: Tensors, batch: TrainingBatch) -> Any:
     """torch wants the classes second. The log of a softmax is a logit: it sums to one already."""
-    scores = logits_of(outputs[0], probabilities=objective.probabilities)
+    scores = log_of(outputs[0]) if objective.probabilities else outputs[0]
     targets = _targets(objective, scores, batch)
     if targets.is_floating_point():
         targets = targets.movedim(objective.axis, 1)
@@ -77,7 +92,7 @@ def _binary(objective: Objective, outputs: Tensors, batch: TrainingBatch) -> Any
     functional = import_torch().nn.functional
     loss = (
         functional.binary_cross_entropy
-        if objective.probabilities
+        if objective.probabilities and is_squashed(outputs[0])
         else functional.binary_cross_entropy_with_logits
     )
     return loss(outputs[0], _targets(objective, outputs[0], batch))

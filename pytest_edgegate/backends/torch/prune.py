@@ -1,17 +1,116 @@
-"""Filters removed from torch modules, fine-tuned."""
+"""Filters removed from torch modules, by Torch-Pruning, and the rest fine-tuned."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.torch import counting
+from pytest_edgegate.backends.torch.dependencies import filters_of, import_torch_pruning, is_layer
+from pytest_edgegate.backends.torch.exporting import readable_path
+from pytest_edgegate.backends.torch.loading import import_torch
+from pytest_edgegate.backends.torch.removal import OUTPUT, Pruned, prune
+from pytest_edgegate.backends.torch.saving import save_program
+from pytest_edgegate.backends.torch.trainable import trainable_of
+from pytest_edgegate.backends.torch.training import fit
+from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import Prune, Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.splits import Array
+
+_NODE = ("torch", "float32")
+_SAMPLES = 8
+"""That a removal is proven on."""
+_TOLD = 5
+"""Layers that a note names."""
 
 
 class TorchPrune:
-    """To be written."""
+    """Structured pruning: layers of the result have fewer filters, no zeros."""
 
     version = 1
-    packages: tuple[str, ...] = ()
+    packages = ("torch", "torch-pruning")
     programs = ()
-    moves: tuple[Move, ...] = ()
+    moves = (Move(_NODE, Prune, _NODE),)
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        return {}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        assert isinstance(step, Prune)  # the only step of its moves
+        import_torch_pruning()
+        loaded = model.load()
+        original = trainable_of(model.name, loaded)
+        training = data.training(loaded.inputs)
+        sample = training.example().inputs
+        pruned = _pruned(model.name, original, sample, step, training.settings.seed)
+        trained = fit(pruned.module, training, step, model.name)
+        main = out / f"{model.name}.pt2"
+        save_program(pruned.module, loaded.inputs, main, outputs=loaded.outputs, sample=sample)
+        facts = _facts(original, pruned, sample)
+        notes = _notes(model.name, step, facts["kept"])
+        return Produced(main, (main,), notes, facts={**facts, "training": trained})
+
+
+def _pruned(name: str, original: Any, sample: tuple[Array, ...], step: Prune, seed: int) -> Pruned:
+    """Raises UnsupportedError where no filter can go."""
+    torch = import_torch()
+    original.eval().cpu()
+    with held_native_output():
+        pruned = prune(torch, original, _tensors(sample, _SAMPLES), step, seed)
+    if not pruned.removed:
+        reasons = [f"{readable_path(path)}: {why}" for path, why in pruned.locked.items()]
+        raise UnsupportedError(
+            f"{step} finds no filter to remove in {name} "
+            f"({'; '.join(reasons[:_TOLD]) or 'it has no convolution and no dense layer'})",
+            "leave Prune out of the recipe, or give a larger amount where layers are too small",
+        )
+    return pruned
+
+
+def _tensors(sample: tuple[Array, ...], count: int) -> tuple[Any, ...]:
+    torch = import_torch()
+    return tuple(torch.tensor(each[:count]) for each in sample)
+
+
+def _notes(name: str, step: Prune, kept: Mapping[str, str]) -> tuple[str, ...]:
+    """Names what can't lose filters; that outputs can't goes without saying."""
+    told = [f"{path}: {why}" for path, why in kept.items() if why != OUTPUT]
+    if not told:
+        return ()
+    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return (f"{step} took no filter of these layers of {name}: {'; '.join(told[:_TOLD])}{more}",)
+
+
+def _facts(original: Any, pruned: Pruned, sample: tuple[Array, ...]) -> dict[str, Any]:
+    torch, one = import_torch(), _tensors(sample, 1)
+    pair = (original, pruned.module)
+    before, after = (_filters(each) for each in pair)
+    return {
+        "parameters": [counting.parameters(each) for each in pair],
+        "macs": [counting.macs(torch, each, one) for each in pair],
+        "filters": {
+            path: [count, after[path]] for path, count in before.items() if count != after[path]
+        },
+        "kept": {readable_path(path): why for path, why in pruned.locked.items()},
+    }
+
+
+def _filters(module: Any) -> dict[str, int]:
+    return {
+        readable_path(path): filters_of(layer)
+        for path, layer in module.named_modules()
+        if is_layer(layer)
+    }
 
 
 TRANSFORM = TorchPrune()

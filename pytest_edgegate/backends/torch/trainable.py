@@ -9,8 +9,18 @@ from pytest_edgegate.backends.torch.arguments import Arguments
 from pytest_edgegate.backends.torch.exporting import first_line, flat_module
 from pytest_edgegate.backends.torch.layers import Layers
 from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.ports import LoadedModel
 
 _OTHER_FLOATS = ("torch.float16", "torch.bfloat16", "torch.float64")
+
+
+def trainable_of(name: str, loaded: LoadedModel) -> Any:
+    """The model as a module that may be trained. Raises UnsupportedError where there is none."""
+    if loaded.trainable is None:
+        raise UnsupportedError(
+            f"{name} has no weights that could be trained", "give a torch module or a .pt2 file"
+        )
+    return loaded.trainable()
 
 
 def copied(torch: Any, module: Any, arguments: Arguments, name: str) -> Any:

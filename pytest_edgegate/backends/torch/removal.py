@@ -1,0 +1,207 @@
+"""Filters taken out of a torch module, each removal proven before it counts.
+
+Torch-Pruning takes what it does not know for an elementwise operation, and a forward may have the
+sizes of its channels written in it. So every removal is tried on a copy: it counts only where the
+outputs are those of the whole module with the removed channels set to 0 where layers read them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.backends.torch.dependencies import Dependencies, Group
+from pytest_edgegate.backends.torch.exporting import first_line
+from pytest_edgegate.backends.torch.filters import least
+from pytest_edgegate.core.recipe import Prune
+
+OUTPUT = "its filters are the outputs of the model"
+_CLOSE = 1e-4
+"""Largest difference between removed and masked, beside the largest output: floats are added up
+in another order."""
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Filters of one layer that are to go."""
+
+    group: Group
+    filters: tuple[int, ...]
+
+
+@dataclass
+class Pruned:
+    """A module without the filters, and why layers are as they were, by their path."""
+
+    module: Any
+    removed: list[Pick] = field(default_factory=list)
+    locked: dict[str, str] = field(default_factory=dict)
+
+
+def prune(torch: Any, module: Any, tensors: tuple[Any, ...], step: Prune, seed: int) -> Pruned:
+    """Removes what *step* says from a copy of *module*, which is in evaluation mode on the CPU.
+
+    *tensors* are a few samples for its inputs. What is frozen stays so.
+    """
+    graph = Dependencies(module, tensors)
+    result = Pruned(module)
+    picks = list(_picked(torch, module, graph, step, seed, result.locked))
+    trial = _Trial(torch, module, tensors)
+    made = trial.without(picks)
+    if made.reason is None:
+        result.module, result.removed = made.module, picks
+        return result
+    for pick in picks:
+        made = trial.without([*result.removed, pick])
+        if made.reason is None:
+            result.module, result.removed = made.module, [*result.removed, pick]
+        else:
+            result.locked[pick.group.root] = made.reason
+    return result
+
+
+def _picked(
+    torch: Any, module: Any, graph: Dependencies, step: Prune, seed: int, locked: dict[str, str]
+) -> Iterator[Pick]:
+    """The filters of each group that may go; why the others may not is put into *locked*."""
+    random = np.random.default_rng(seed)
+    shared = _shared(module)
+    locked.update(dict.fromkeys(graph.unfollowed(), "no output depends on it"))
+    for group in graph.groups():
+        tied = [each.path for each in group.members if each.path in shared]
+        filters = least(group, step, random)
+        if group.ends:
+            locked[group.root] = OUTPUT
+        elif tied:
+            locked[group.root] = f"{tied[0]} has a parameter in common with another layer"
+        elif not filters:
+            locked[group.root] = f"{step} leaves all of its {group.channels} filters"
+        else:
+            yield Pick(group, filters)
+
+
+def _shared(module: Any) -> set[str]:
+    """The layers with a parameter that another layer has too: one could not lose it alone."""
+    owners: dict[int, set[str]] = {}
+    for path, layer in module.named_modules():
+        for parameter in layer.parameters(recurse=False):
+            owners.setdefault(id(parameter), set()).add(path)
+    return {path for paths in owners.values() if len(paths) > 1 for path in paths}
+
+
+@dataclass(frozen=True)
+class _Made:
+    module: Any
+    reason: str | None = None
+
+
+class _Trial:
+    """Copies of a module without filters, compared with the module with them masked."""
+
+    def __init__(self, torch: Any, module: Any, tensors: tuple[Any, ...]) -> None:
+        self._torch = torch
+        self._module = module
+        self._tensors = tensors
+
+    def without(self, picks: list[Pick]) -> _Made:
+        """The copy, or why there is none."""
+        try:
+            made = self._removed(picks)
+            outputs = self._outputs(made, picks)
+        except Exception as error:  # noqa: BLE001 - whatever layers of other sizes raise
+            return _Made(None, f"without them the forward breaks ({first_line(error)})")
+        with _masked(self._torch, self._module, picks):
+            wanted = self._outputs(self._module, picks)
+        return _Made(made, self._difference(outputs, wanted))
+
+    def _removed(self, picks: list[Pick]) -> Any:
+        made = copy.deepcopy(self._module)
+        graph = Dependencies(made, self._tensors)
+        for pick in picks:
+            graph.remove(pick.group.root, pick.filters)
+        trained = {name: each.requires_grad for name, each in self._module.named_parameters()}
+        for name, parameter in made.named_parameters():
+            parameter.requires_grad_(trained[name])
+        return made
+
+    def _outputs(self, module: Any, picks: list[Pick]) -> list[Any]:
+        with self._torch.no_grad(), _without_statistics(self._torch, module, picks):
+            return list(self._torch.utils._pytree.tree_leaves(module(*self._tensors)))
+
+    def _difference(self, outputs: list[Any], wanted: list[Any]) -> str | None:
+        if [each.shape for each in outputs] != [each.shape for each in wanted]:
+            return OUTPUT
+        for one, other in zip(outputs, wanted, strict=True):
+            largest = float(other.abs().max()) if other.numel() else 0.0
+            if not bool(((one - other).abs() <= _CLOSE * largest).all()):
+                return "what follows it depends on its channels by more than layers"
+        return None
+
+
+@contextmanager
+def _masked(torch: Any, module: Any, picks: Iterable[Pick]) -> Iterator[None]:
+    """Removed channels are 0 where a convolution or a dense layer reads them."""
+    read: dict[str, set[int]] = {}
+    for pick in picks:
+        for member in pick.group.members:
+            if member.reads:
+                read.setdefault(member.path, set()).update(_of(member, set(pick.filters)))
+
+    def mask(channels: Any, axis: int) -> Any:
+        def hook(layer: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+            return (arguments[0].index_fill(axis, channels, 0), *arguments[1:])
+
+        return hook
+
+    hooks = []
+    for path, channels in read.items():
+        layer = module.get_submodule(path)
+        axis = -1 if isinstance(layer, torch.nn.Linear) else 1
+        hooks.append(layer.register_forward_pre_hook(mask(torch.tensor(sorted(channels)), axis)))
+    with _removing(hooks):
+        yield
+
+
+def _of(member: Any, filters: set[int]) -> list[int]:
+    pairs = zip(member.indices, member.roots, strict=True)
+    return [index for index, root in pairs if root in filters]
+
+
+@contextmanager
+def _without_statistics(torch: Any, module: Any, picks: Iterable[Pick]) -> Iterator[None]:
+    """Layers that normalise over removed channels only scale and shift while the two are compared.
+
+    Their mean over fewer channels is another one: that is what pruning such a layer means.
+    """
+    kinds = (torch.nn.LayerNorm, torch.nn.GroupNorm)
+    paths = {each.path for pick in picks for each in pick.group.members}
+    hooks = [
+        layer.register_forward_hook(_scaled)
+        for path, layer in module.named_modules()
+        if path in paths and isinstance(layer, kinds)
+    ]
+    with _removing(hooks):
+        yield
+
+
+def _scaled(layer: Any, arguments: tuple[Any, ...], output: Any) -> Any:
+    values = arguments[0]
+    grouped = hasattr(layer, "num_groups")
+    shape = (1, -1, *[1] * (values.ndim - 2)) if grouped else tuple(layer.normalized_shape)
+    if layer.weight is not None:
+        values = values * layer.weight.reshape(shape)
+    return values if layer.bias is None else values + layer.bias.reshape(shape)
+
+
+@contextmanager
+def _removing(hooks: list[Any]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
