@@ -19,7 +19,7 @@ from pytest_edgegate.backends.torch.losses import (
     on_device_of,
     plain,
 )
-from pytest_edgegate.backends.torch.saving import save_program
+from pytest_edgegate.backends.torch.saving import needs_sample, save_program
 from pytest_edgegate.backends.torch.trainable import trainable_of
 from pytest_edgegate.backends.torch.training import fit
 from pytest_edgegate.core.errors import ConfigurationError
@@ -61,8 +61,8 @@ class TorchDistill:
         student = trainable_of(model.name, loaded)
         training = data.training(loaded.inputs)
         trained = fit(student, training, step, model.name, losses=partial(distilling, step))
-        sample = training.example().inputs
         main = out / f"{model.name}.pt2"
+        sample = training.example().inputs if needs_sample(loaded.inputs) else None
         save_program(student, loaded.inputs, main, outputs=loaded.outputs, sample=sample)
         return Produced(main, (main,), facts={"training": trained})
 

@@ -71,7 +71,7 @@ def _picked(
     """The filters of each group that may go; why the others may not is put into *locked*."""
     random = np.random.default_rng(seed)
     shared = _shared(module)
-    locked.update(dict.fromkeys(graph.unfollowed(), "no output depends on it"))
+    locked.update(dict.fromkeys(graph.unfollowed(), "no output comes from calling it"))
     for group in graph.groups():
         tied = [each.path for each in group.members if each.path in shared]
         filters = least(group, step, random)

@@ -26,16 +26,15 @@ def save_program(
 
     *module* takes positional tensors and gives a flat tuple; *inputs* and *outputs* are what its
     ends are called when the file is read. The batch is free where the module allows it, else 1.
-    *sample*, an array of shape (1, ...) for each input, tells the sizes of other dimensions that
-    *inputs* leave free: they become constant.
+    Where other dimensions of *inputs* are free too, they become those of *sample*, an array of
+    shape (n, ...) for each input.
     Raises UnsupportedError for a module that torch can't export, or whose file would hold code.
     """
     torch = import_torch()
     tensors = tuple(
-        torch.zeros(_shape(each, None if sample is None else sample[at]),
-                    dtype=getattr(torch, each.dtype))
-        for at, each in enumerate(inputs)
-    )  # fmt: skip
+        torch.zeros(shape, dtype=getattr(torch, each.dtype))
+        for shape, each in zip(_shapes(inputs, sample), inputs, strict=True)
+    )
     with held_native_output():
         named = named_module(torch, module, [each.name for each in inputs], outputs)
         save(exported(torch, named, tensors, path.stem), path)
@@ -60,6 +59,14 @@ def save(program: Any, path: Path) -> None:
     path.write_bytes(content)
 
 
-def _shape(tensor: TensorInfo, sample: Array | None) -> tuple[int, ...]:
-    sizes = tensor.shape if sample is None else (tensor.shape[0], *sample.shape[1:])
-    return tuple(_BATCH if size < 0 else size for size in sizes)
+def needs_sample(inputs: Sequence[TensorInfo]) -> bool:
+    """Whether other dimensions than the batch are free."""
+    return any(size < 0 for each in inputs for size in each.shape[1:])
+
+
+def _shapes(inputs: Sequence[TensorInfo], sample: Sequence[Array] | None) -> list[tuple[int, ...]]:
+    shapes = [each.shape for each in (inputs if sample is None else sample)]
+    return [
+        (_BATCH if each.shape[0] < 0 else each.shape[0], *shape[1:])
+        for each, shape in zip(inputs, shapes, strict=True)
+    ]

@@ -44,8 +44,9 @@ def fit(
     with ExitStack() as stack:
         stack.enter_context(_repeatable(torch, settings.seed))
         stack.callback(_put_back, module, modes)
-        device, outputs = _placed(torch, module, data.example(), modes, what)
-        loss = losses(outputs, data.example(), settings)
+        example = data.example()
+        device, outputs = _placed(torch, module, example, modes, what)
+        loss = losses(outputs, example, settings)
         learner = _Learner(module, loss, _optimizer(torch, module, data, step), device, what)
         modes.learning(module)
         means = train(data, step, learner, what)

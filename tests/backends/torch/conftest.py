@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,3 +99,113 @@ class Archive:
 @pytest.fixture
 def archive(healthy: Path, tmp_path: Path) -> Archive:
     return Archive(healthy, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def networks(torch: ModuleType) -> Any:
+    """Small networks over images of 8x8 with ten classes, made by ``networks.Name(seed)``.
+
+    Where a convolution reads a tensor they call ``at(name, tensor)``, which multiplies its
+    channels by ``masks[name]`` where there is such a mask. Statistics of normalisations are random.
+    """
+    nn = torch.nn
+
+    class Network(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self, seed: int = 0) -> None:
+            super().__init__()
+            self.masks: dict[str, Any] = {}
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                self.build()
+                for part in self.modules():
+                    if isinstance(part, nn.BatchNorm2d):
+                        nn.init.normal_(part.weight)
+                        nn.init.normal_(part.bias)
+                        part.running_mean.normal_()
+                        part.running_var.uniform_(0.5, 2)
+            self.eval()
+
+        def at(self, name: str, x: Any) -> Any:
+            if name not in self.masks:
+                return x
+            return x * self.masks[name].reshape(1, -1, *[1] * (x.ndim - 2))
+
+    class Chain(Network):
+        def build(self) -> None:
+            self.one = nn.Conv2d(1, 10, 3, padding=1)
+            self.two = nn.Conv2d(10, 20, 3, stride=2)
+            self.head = nn.Linear(20 * 9, 10)
+
+        def forward(self, x: Any) -> Any:
+            x = self.two(self.at("one", self.one(x).relu())).relu()
+            return self.head(self.at("two", x).flatten(1))
+
+    class Residual(Network):
+        """Two layers that are added, and a depthwise one between two pointwise ones."""
+
+        def build(self) -> None:
+            self.one = nn.Conv2d(1, 10, 3, padding=1, bias=False)
+            self.norm_one = nn.BatchNorm2d(10)
+            self.two = nn.Conv2d(10, 10, 3, padding=1, bias=False)
+            self.norm_two = nn.BatchNorm2d(10)
+            self.wide = nn.Conv2d(10, 20, 1)
+            self.depth = nn.Conv2d(20, 20, 3, padding=1, groups=20)
+            self.norm_depth = nn.BatchNorm2d(20)
+            self.narrow = nn.Conv2d(20, 10, 1)
+            self.head = nn.Linear(10, 10)
+
+        def forward(self, x: Any) -> Any:
+            x = self.norm_one(self.one(x)).relu()
+            x = x + self.norm_two(self.two(self.at("one", x)))
+            y = self.norm_depth(self.depth(self.wide(self.at("one", x)).relu())).relu()
+            return self.head(self.at("one", (x + self.narrow(self.at("wide", y))).mean((2, 3))))
+
+    class Concatenated(Network):
+        """Two layers side by side under one normalisation, and a grouped layer after another."""
+
+        def build(self) -> None:
+            self.left = nn.Conv2d(1, 10, 3, padding=1)
+            self.right = nn.Conv2d(10, 20, 3, padding=1)
+            self.norm = nn.BatchNorm2d(30)
+            self.both = nn.Conv2d(30, 20, 1)
+            self.grouped = nn.Conv2d(20, 40, 3, groups=2)
+            self.hidden = nn.Linear(40, 30)
+            self.head = nn.Linear(30, 10)
+
+        def forward(self, x: Any) -> Any:
+            left = self.left(x)
+            right = self.right(self.at("left", left.relu()))
+            x = self.norm(torch.cat([left, right], 1)).relu()
+            x = self.grouped(self.at("both", self.both(self.at("sides", x)).relu())).relu()
+            x = self.hidden(self.at("grouped", x.mean((2, 3)))).relu()
+            return self.head(self.at("hidden", x))
+
+    class Normalised(Network):
+        """Normalised over channels: by groups of four, and all of them."""
+
+        def build(self) -> None:
+            self.one = nn.Conv2d(1, 20, 3)
+            self.groups = nn.GroupNorm(5, 20)
+            self.two = nn.Conv2d(20, 10, 3)
+            self.layer = nn.LayerNorm(10)
+            self.drop = nn.Dropout(0.25)
+            self.head = nn.Linear(10, 10)
+
+        def forward(self, x: Any) -> Any:
+            x = self.two(self.groups(self.one(x)).relu()).mean((2, 3))
+            return self.head(self.drop(self.layer(x)))
+
+    return SimpleNamespace(
+        Network=Network, Chain=Chain, Residual=Residual, Concatenated=Concatenated,
+        Normalised=Normalised,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def digits() -> EdgeData:
+    """900 real digits of 8x8 pixels to train on and 200 to look at, with their labels."""
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    images = (x / 16).reshape(-1, 1, 8, 8).astype(np.float32)
+    return EdgeData(train=(images[:900], y[:900]), evaluation=(images[900:1100], y[900:1100]))
