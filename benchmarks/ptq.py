@@ -25,10 +25,8 @@ from pytest_edgegate import PTQ, EdgeData  # noqa: E402
 from pytest_edgegate.backends.keras.reader import READER  # noqa: E402
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM  # noqa: E402
 from pytest_edgegate.backends.native_output import held_native_output  # noqa: E402
-from pytest_edgegate.core.layout import AS_THE_MODEL  # noqa: E402
 from pytest_edgegate.data.dataset import Dataset  # noqa: E402
-from pytest_edgegate.session.building import LegData  # noqa: E402
-from pytest_edgegate.session.programs import Programs  # noqa: E402
+from pytest_edgegate.session.leg_data import LegData  # noqa: E402
 from pytest_edgegate.storage.cache import Cache, key_of  # noqa: E402
 from pytest_edgegate.targets import coral  # noqa: E402
 from pytest_edgegate.testing.contract import surroundings  # noqa: E402
@@ -38,7 +36,7 @@ ROUNDS = 9
 
 def leg_data(data: Dataset) -> LegData:
     """The data as the gate hands it to a transform, with its checks."""
-    return LegData(data, AS_THE_MODEL, (), Programs({}, Path()))
+    return LegData(data)
 
 
 def main() -> None:

@@ -21,14 +21,12 @@ from digits import load_digits
 
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.layout import AS_THE_MODEL
 from pytest_edgegate.core.ports import SourceModel
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset
 from pytest_edgegate.planner import float_target
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.building import LegData
-from pytest_edgegate.session.programs import Programs
+from pytest_edgegate.session.leg_data import LegData
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.settings.options import Settings
@@ -94,7 +92,7 @@ def compare(
 
     def ours(out: Path) -> object:
         def work(folder: Path) -> dict[str, object]:
-            given = LegData(data, AS_THE_MODEL, (), Programs({}, Path()))
+            given = LegData(data)
             return {"main": transform.apply(source, PTQ(), target, given, folder).main.name}
 
         return Cache(out / "cache").fetch(key_of(round=str(out)), work)

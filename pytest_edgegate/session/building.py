@@ -96,8 +96,9 @@ class Builder:
         transform = self._transform(leg)
         what = f"{leg.step or leg.transform} on {order.source.name}"
         data = LegData(
-            order.dataset, order.training, layout, _teacher(order, leg), transform.programs,
-            self._programs, lambda entry: self._hire(entry, what), self._tell_progress,
+            order.dataset, order.training, layout, _teacher(order, leg),
+            {each.name: self._programs.find(each) for each in transform.programs},
+            lambda entry: self._hire(entry, what), self._tell_progress,
         )  # fmt: skip
         key = self._key(order, leg, before)
 

@@ -46,11 +46,7 @@ from pytest_edgegate.measures.evidence import (
     nonfinite_samples,
     same_samples,
 )
-from pytest_edgegate.measures.latency import (
-    QUANTILES,
-    Times,
-    time_until_decided,
-)
+from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.measures.metrics import Scoring, TopN, as_scoring
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.registry import Registry

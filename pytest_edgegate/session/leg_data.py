@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
-from pytest_edgegate.core.ports import ChildProcess, ExternalProgram
+from pytest_edgegate.core.ports import ChildProcess
 from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.training import EdgeTraining
-from pytest_edgegate.session.programs import Programs
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -31,14 +30,14 @@ class LegData:
     """``TransformData`` of one leg."""
 
     dataset: Dataset | None
-    settings: EdgeTraining
-    layout: Layout
+    settings: EdgeTraining = field(default_factory=EdgeTraining)
+    layout: Layout = AS_THE_MODEL
     """Of the leg's source beside the user's data; of a student it is told by the samples."""
-    teacher: TeacherModel | None
+    teacher: TeacherModel | None = None
     """Where the leg distils."""
-    wanted: Sequence[ExternalProgram]
-    programs: Programs
-    hire: Hire
+    programs: Mapping[str, Path] = field(default_factory=dict)
+    """Those that the transform has listed, by name."""
+    hire: Hire | None = None
     tell: Tell = silent
     notes: list[str] = field(default_factory=list)
     range: tuple[float, float] | None = None
@@ -73,10 +72,11 @@ class LegData:
         )  # fmt: skip
 
     def process(self, entry: str) -> AbstractContextManager[ChildProcess]:
+        assert self.hire is not None  # a session gives it
         return self.hire(entry)
 
     def program(self, name: str) -> Path:
-        return self.programs.find({each.name: each for each in self.wanted}[name])
+        return self.programs[name]
 
 
 def wanted(dataset: Dataset | None) -> Dataset:
