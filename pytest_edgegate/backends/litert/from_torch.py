@@ -8,7 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.backends.litert.ends import put_in_order
+from pytest_edgegate.backends.litert.ends import integer_ends_become, put_in_order
+from pytest_edgegate.backends.litert.from_torch_int8 import (
+    IntegerProgram,
+    compared,
+    in_integers,
+    with_rescalings,
+)
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.litert.torch_layers import (
@@ -32,26 +38,32 @@ from pytest_edgegate.core.target import Target
 
 
 class TorchToLiteRT:
-    """Float export with a static batch of 1, images with their channels last.
+    """Export with a static batch of 1, images with their channels last.
 
-    64-bit integers become 32-bit ones, which is what boards have.
+    64-bit integers become 32-bit ones, which is what boards have. A float model stays float; a
+    program that was trained in int8 becomes a file of integer operators with the inputs and outputs
+    of the target, compared with the program itself.
     """
 
-    version = 1
+    version = 2
     packages = ("torch", "litert-torch", "litert-converter", "jax", "ai-edge-litert")
     programs = ()
-    moves = (Move(("torch", "float32"), None, ("litert", "float32")),)
+    moves = (
+        Move(("torch", "float32"), None, ("litert", "float32")),
+        Move(("torch", "int8"), None, ("litert", "int8")),
+    )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
         return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
+        return {"io": target.default_io}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         loaded = model.load()
+        integers = model.node[1] == "int8"
         main = out / f"{model.name}.tflite"
         images = [at for at, each in enumerate(loaded.inputs) if _is_image(each)]
         with held_native_output():
@@ -59,15 +71,17 @@ class TorchToLiteRT:
             try:
                 _refuse_state(model, loaded)
                 _refuse_other_floats(model, loaded)
-                main.write_bytes(_converted(litert_torch, loaded, images))
-                main.write_bytes(_with_names(main, loaded))
+                main.write_bytes(_converted(litert_torch, loaded, images, integers))
+                main.write_bytes(_with_names(main, loaded, target.default_io if integers else ""))
                 _refuse_what_does_not_run(model, main)
             except EdgeGateError:
                 raise
             except Exception as error:  # the converter raises many kinds of its own
                 raise _conversion_error(model, loaded, error) from error
         axes = tuple(CHANNELS_LAST if at in images else None for at in range(len(loaded.inputs)))
-        return Produced(main, (main,), loaded.notes, Layout(axes, (None,) * len(loaded.outputs)))
+        layout = Layout(axes, (None,) * len(loaded.outputs))
+        facts = {"against_torch": compared(main, layout, loaded, data)} if integers else {}
+        return Produced(main, (main,), loaded.notes, layout, facts)
 
 
 def _refuse_state(model: SourceModel, loaded: LoadedModel) -> None:
@@ -106,9 +120,12 @@ def _litert_torch() -> ModuleType:
     return module
 
 
-def _converted(litert_torch: Any, loaded: LoadedModel, images: list[int]) -> bytes:
-    module = channels_last_module(loaded.framework_model, images)
-    made = litert_torch.convert(module, tuple(_examples(loaded, images)))
+def _converted(litert_torch: Any, loaded: LoadedModel, images: list[int], integers: bool) -> bytes:
+    program = IntegerProgram(loaded.framework_model) if integers else loaded.framework_model
+    module = channels_last_module(program, images)
+    made = litert_torch.convert(
+        module, tuple(_examples(loaded, images)), quant_config=in_integers() if integers else None
+    )
     content: bytes = made.model_content()
     return content
 
@@ -129,8 +146,8 @@ def _examples(loaded: LoadedModel, images: list[int]) -> Iterator[Any]:
         yield torch.zeros((1, *ordered), dtype=getattr(torch, each.dtype))
 
 
-def _with_names(path: Path, loaded: LoadedModel) -> bytes:
-    """The file with its ends in the model's order and under its names.
+def _with_names(path: Path, loaded: LoadedModel, dtype: str) -> bytes:
+    """The file with its ends in the model's order and under its names, integer ones of *dtype*.
 
     The converter's signature calls them ``args_0`` and ``output_0``, and on, in the model's order.
     """
@@ -144,6 +161,9 @@ def _with_names(path: Path, loaded: LoadedModel) -> bytes:
         [(inputs[f"args_{at}"], each.name) for at, each in enumerate(loaded.inputs)],
         [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
     )
+    if dtype:
+        with_rescalings(model)
+        integer_ends_become(model, dtype)
     return pack(model)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.onnx.from_torch_int8 import compared, in_integers
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -22,18 +23,25 @@ from pytest_edgegate.core.target import Target
 
 
 class TorchToOnnx:
-    """Float export with a free batch where the module allows it, weights inside the file."""
+    """Export with a free batch where the module allows it, weights inside the file.
 
-    version = 1
+    A float model stays float; a program that was trained in int8 becomes a file of int8 weights,
+    with activations of the dtype that the target wants, compared with the program itself.
+    """
+
+    version = 2
     packages = ("torch", "onnx", "onnxscript", "onnx_ir")
     programs = ()
-    moves = (Move(("torch", "float32"), None, ("onnx", "float32")),)
+    moves = (
+        Move(("torch", "float32"), None, ("onnx", "float32")),
+        Move(("torch", "int8"), None, ("onnx", "int8")),
+    )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
         return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        return {"opset": OPSET}
+        return {"opset": OPSET, "activations": target.activations}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -41,17 +49,21 @@ class TorchToOnnx:
         loaded = model.load()
         _refuse(model, loaded)
         import_onnx()
+        integers = model.node[1] == "int8"
         main = out / f"{model.name}.onnx"
         with held_native_output():
             try:
                 made = cleaned(_export(loaded))
                 _name_ends(made, loaded)
+                if integers:
+                    made = in_integers(made, target.activations)
                 write(made, main)
             except EdgeGateError:
                 raise
             except Exception as error:  # the exporter raises many kinds of its own
                 raise _export_error(model, loaded, error) from error
-        return Produced(main, (main,), loaded.notes)
+        facts = {"against_torch": compared(main, loaded, data)} if integers else {}
+        return Produced(main, (main,), loaded.notes, facts=facts)
 
 
 def _export(loaded: LoadedModel) -> Any:

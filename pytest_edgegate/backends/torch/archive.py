@@ -33,6 +33,8 @@ _PLAIN = frozenset({
     _MODEL, _SAMPLES, *_PAYLOADS, "archive_format", "archive_version", "byteorder",
     ".data/version", ".data/serialization_id",
 })  # fmt: skip
+_QUANTISED = b'"torch.ops.quantized_decomposed.'
+"""Begins the target of each operator that makes integers of real values, or the reverse."""
 _JSON_BYTES = 500_000_000
 """Of a graph: one of 100,000 operators has about a tenth of that."""
 
@@ -45,6 +47,20 @@ def is_archive(path: Path) -> bool:
 def is_torch_save(path: Path) -> bool:
     """Whether a zip file is what torch.save or torch.jit.save made: a pickle in the main."""
     return any(name.endswith("/data.pkl") and name.count("/") == 1 for name in _names(path))
+
+
+def is_quantised(path: Path) -> bool:
+    """Whether the program in an archive computes in integers, as its operators tell."""
+
+    def looked(archive: zipfile.ZipFile) -> bool:
+        return any(
+            _QUANTISED in archive.read(member)
+            for member, name in _members(archive)
+            if name == _MODEL
+        )
+
+    found: bool = _read(path, looked)
+    return found
 
 
 def refuse_code(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,6 +72,7 @@ def from_archive(path: Path) -> LoadedModel:
     Raises UnsupportedError for one with code, ConfigurationError for one that torch can't read.
     """
     torch = import_torch()
+    import_module("torch.ao.quantization.fx._decomposed")  # registers what int8 programs call
     copy = vetted(path)
     try:
         with held_native_output():

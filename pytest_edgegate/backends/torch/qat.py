@@ -2,16 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.torch.converted import converted
+from pytest_edgegate.backends.torch.exporting import exported, first_line
+from pytest_edgegate.backends.torch.fake_quantised import (
+    MODES,
+    calibrate,
+    import_pt2e,
+    prepared,
+    settle,
+)
+from pytest_edgegate.backends.torch.integer_form import refuse_what_stays_float
+from pytest_edgegate.backends.torch.loading import import_torch
+from pytest_edgegate.backends.torch.saving import save_program
+from pytest_edgegate.backends.torch.simplify import simplified
+from pytest_edgegate.backends.torch.training import fit
+from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.plan import Move
+from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.recipe import QAT, Step
+from pytest_edgegate.core.target import Target
 
 
 class TorchQat:
-    """To be written."""
+    """Trains with the deployed arithmetic simulated; gives an int8 program that any target takes.
+
+    Weights are symmetric int8 with a scale for each output channel (one for all in linear layers,
+    as boards have it), activations int8 with one scale a tensor.
+    """
 
     version = 1
-    packages: tuple[str, ...] = ()
+    packages = ("torch", "torchao")
     programs = ()
-    moves: tuple[Move, ...] = ()
+    moves = (Move(("torch", "float32"), QAT, ("torch", "int8")),)
+
+    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        return None
+
+    def constraints(self, target: Target) -> Mapping[str, object]:
+        """Targets of symmetric activations (TensorRT) train apart from all others."""
+        return {"symmetric": _symmetric(target)}
+
+    def apply(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
+    ) -> Produced:
+        assert isinstance(step, QAT)  # the only step of the only move
+        torch, loaded = import_torch(), model.load()
+        import_pt2e()
+        training = data.training(loaded.inputs)
+        tensors = tuple(torch.tensor(each) for each in training.example().inputs)
+        with held_native_output():
+            module = _rounding(torch, model, loaded, tensors, target)
+        facts = fit(module, training, step, model.name, modes=MODES)
+        settle(torch, module, tensors)
+        main = out / f"{model.name}.pt2"
+        with held_native_output():
+            save_program(
+                _program(torch, module, model), loaded.inputs, main, outputs=loaded.outputs,
+                sample=tuple(each[:1] for each in training.example().inputs),
+            )  # fmt: skip
+        return Produced(main, (main,), loaded.notes, facts=facts)
+
+
+def _symmetric(target: Target) -> bool:
+    return target.activations == "int8"
+
+
+def _rounding(
+    torch: Any, model: SourceModel, loaded: LoadedModel, tensors: tuple[Any, ...], target: Target
+) -> Any:
+    """The model ready to be trained, its first ranges chosen by the first samples."""
+    if loaded.trainable is None:
+        raise UnsupportedError(
+            f"{model.name} has nothing to train", "return the module itself from edge_model"
+        )
+    few = tuple(each[:2] for each in tensors)
+    module = exported(torch, loaded.trainable(), few, model.name).module(check_guards=False)
+    module = simplified(torch, module, model.name)
+    program = exported(torch, module, few, model.name)
+    refuse_what_stays_float(program, model.name)
+    try:
+        made = prepared(program.module(check_guards=False), symmetric=_symmetric(target))
+        calibrate(torch, made, tensors)
+    except EdgeGateError:
+        raise
+    except Exception as error:  # torchao raises many kinds of its own
+        raise _failed(model, error) from error
+    return made
+
+
+def _program(torch: Any, module: Any, model: SourceModel) -> Any:
+    try:
+        return converted(torch, module)
+    except Exception as error:  # torchao raises many kinds of its own
+        raise _failed(model, error) from error
+
+
+def _failed(model: SourceModel, error: Exception) -> CompressionError:
+    return CompressionError(
+        f"torchao failed on {model.name}: {first_line(error)}",
+        "quantise it after training, by PTQ(); torchao's own traceback is at --tb=long",
+    )
 
 
 TRANSFORM = TorchQat()

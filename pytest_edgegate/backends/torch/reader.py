@@ -8,12 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.torch.archive import is_archive, is_torch_save, refuse_code
+from pytest_edgegate.backends.torch.archive import (
+    is_archive,
+    is_quantised,
+    is_torch_save,
+    refuse_code,
+)
 from pytest_edgegate.backends.torch.saved import refused
 from pytest_edgegate.core.ports import Example, LoadedModel, SourceModel, Surroundings
 
 RUNTIME = "torch"
 _NODE = ("torch", "float32")
+_QUANTISED = ("torch", "int8")
 _ZIP = b"PK\x03\x04"
 _PICKLES = (".pt", ".pth", ".ckpt")
 _SUFFIXES = (".pt2", ".bin", *_PICKLES)
@@ -32,7 +38,8 @@ class TorchReader:
             zipped = opened.read(4) == _ZIP
         if program or (zipped and is_archive(candidate)):
             refuse_code(candidate)
-            return ExportedFile(candidate)
+            node = _QUANTISED if is_quantised(candidate) else _NODE
+            return ExportedFile(candidate, node=node)
         # Before 1.6 torch.save wrote a bare pickle, which only its name tells
         if is_torch_save(candidate) if zipped else candidate.suffix.lower() in _PICKLES:
             raise refused(candidate)
