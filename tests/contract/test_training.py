@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -365,7 +366,12 @@ def run_until_it_trains(folder: Path, pipe: Path) -> subprocess.Popen[str]:
         cwd=folder, env={**os.environ, "STOP_AT": str(pipe)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    assert pipe.read_text() == "training"
+    # opened for both ends, so that a run that never gets there is told instead of waited for
+    with os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0) as opened:
+        if not select.select([opened], [], [], 120)[0]:
+            running.kill()
+            pytest.fail(f"the run did not train:\n{running.communicate()[0]}")
+        assert opened.read(8) == b"training"
     return running
 
 
