@@ -60,8 +60,8 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
     if proof is None and not _is_narrow(finding, budget):
         return Verdict(
             budget, Outcome.INCONCLUSIVE, f"{_figure(finding, budget)} is not decided",
-            _MORE_TIME, allowed=rules.allows(target, budget.metric), measured=finding,
-            note=finding.undecided, details=finding.details,
+            _more_time(finding), allowed=rules.allows(target, budget.metric), measured=finding,
+            note=_notes(finding.undecided, finding.remark), details=finding.details,
         )  # fmt: skip
     unclear = proof is None or small
     passes = rules.policy != "strict" if unclear else bool(proof)
@@ -70,12 +70,20 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
         budget,
         Outcome.PASS if passes else Outcome.FAIL,
         _reason(finding, budget, _holds(finding, budget)),
-        "" if passes else _MORE_TIME if proof is None else _remedy(finding, budget),
+        "" if passes else _more_time(finding) if proof is None else _remedy(finding, budget),
         proven=not unclear,
         measured=finding,
-        note=note,
+        note=_notes(note, finding.remark),
         details=() if passes else finding.details,
     )
+
+
+def _more_time(finding: Measurement) -> str:
+    return finding.undecided_remedy or _MORE_TIME
+
+
+def _notes(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def _is_narrow(finding: Measurement, budget: Budget) -> bool:
@@ -183,7 +191,7 @@ def _remedy(finding: Measurement, budget: Budget) -> str:
 
 
 _MORE_TIME = (
-    "stop what else runs on this machine, or give the measurement longer: edge_latency_time = 60 s"
+    "stop what else runs on this machine, or give the measurement longer (ini edge_latency_time)"
 )
 _RAISE_IT = "make the artifact better in this respect, or raise the budget knowingly"
 _REMEDIES = {

@@ -56,6 +56,10 @@ class Measurement:
     """What a time depends on: threads, governor, load."""
     undecided: str = ""
     """What kept a time from being decided, for the note of a verdict that is not proven."""
+    undecided_remedy: str = ""
+    """What to do about that."""
+    remark: str = ""
+    """What to know of how it was measured, whatever the verdict; in its note."""
 
     def as_cached(self, cached: bool) -> Measurement:
         return replace(self, cached=cached)

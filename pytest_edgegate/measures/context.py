@@ -16,7 +16,7 @@ from pytest_edgegate.measures.evidence import Evidence, Paired
 from pytest_edgegate.measures.metrics import Scoring
 
 if TYPE_CHECKING:
-    from pytest_edgegate.measures.latency import Times
+    from pytest_edgegate.measures.latency_percentiles import Times
 
 
 class MeasureContext(Protocol):

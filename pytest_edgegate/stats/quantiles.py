@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ class Ranks:
     low: int | None
     high: int | None
 
-    def limits(self, ordered: NDArray[np.float64]) -> tuple[float, float]:
+    def limits(self, ordered: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
         """The values of these ranks; infinite where there is none. *ordered*: shape (n,)."""
         low = -math.inf if self.low is None else float(ordered[self.low - 1])
         high = math.inf if self.high is None else float(ordered[self.high - 1])
@@ -90,6 +90,7 @@ def log_capital(successes: int, n: int, share: float) -> float:
     )  # fmt: skip
 
 
+@functools.cache
 def least_runs(q: float, alpha: float) -> int | None:
     """How many values, none over a limit, prove by ``always_valid`` that the quantile is within."""
     wanted = -math.log(alpha)

@@ -74,6 +74,7 @@ def fake_model(path: Path, **what: Any) -> Path:
     file that is finished already; ``seconds``: what an inference takes on the fake clock, and
     ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm; ``outliers``: the
     share of inferences that take five times as long; ``drift``: how much slower all is after 20 s;
+    ``shift``: the standard deviation of the logarithm of what all times of one opening share;
     ``warm_up``: how many inferences after opening take ten times as long.
     """
     content = {"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}
@@ -234,16 +235,17 @@ _draws = np.random.default_rng(1)
 
 
 def fake_call(content: Mapping[str, Any], clock: FakeClock) -> Callable[[], object]:
-    """An inference on a fake clock: log-normal times with outliers and drift, as *content* says."""
-    seconds, drift = content.get("seconds", 1e-3), content.get("drift", 0.0) / 20
-    cold = content.get("warm_up", 0)
+    """An inference on a fake clock, as *content* says; its ``shift`` is drawn at this opening."""
+    drift = content.get("drift", 0.0) / 20
+    seconds = content.get("seconds", 1e-3) * np.exp(_draws.normal(0, content.get("shift", 0.0)))
 
     def times() -> Iterator[float]:
-        for _ in range(cold):
-            yield 10 * seconds
+        cold = content.get("warm_up", 0)
         while True:
             drawn = seconds * np.exp(_draws.normal(0, content.get("noise", 0.0), _DRAWN))
             drawn[_draws.random(_DRAWN) < content.get("outliers", 0.0)] *= 5
+            drawn[:cold] *= 10
+            cold = max(cold - _DRAWN, 0)
             yield from drawn.tolist()
 
     following = times().__next__

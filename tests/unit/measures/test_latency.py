@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.judge import judge
-from pytest_edgegate.measures.latency import (
-    QUANTILES,
-    STARTS,
-    latency,
-    time_until_decided,
-    unreachable,
-)
+from pytest_edgegate.measures.latency import STARTS, latency, unreachable
+from pytest_edgegate.measures.latency_percentiles import QUANTILES, time_until_decided
 from pytest_edgegate.targets.parse import target_from_table
+from pytest_edgegate.testing import fakes
 from pytest_edgegate.testing.fakes import FakeClock, fake_call
 from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
 
 LIMIT = 1.05
-WILD = {"outliers": 0.01, "drift": 0.3}
-"""One in a hundred takes five times as long, and all is 30 % slower after 20 seconds."""
+WILD = {"outliers": 0.01, "drift": 0.3, "shift": 0.005}
+"""One in a hundred takes five times as long, all is 30 % slower after 20 seconds, and the times of
+one opening are half a percent off together."""
+
+
+@pytest.fixture(autouse=True)
+def _same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ran before."""
+    monkeypatch.setattr(fakes, "_draws", np.random.default_rng(1))
 
 
 class Opened:
@@ -93,22 +98,35 @@ def verdicts(runs: int, metric: str, limit: float, **content: Any) -> Counter[st
     return counted
 
 
-@pytest.mark.parametrize("noise", [0.01, 0.05, 0.15])
-def test_at_the_boundary_hardly_any_verdict_is_decided(noise: float) -> None:
-    runs = 200
-    counted = verdicts(runs, "latency_ratio", LIMIT, ratio=LIMIT, noise=noise, **WILD)
-    assert counted["fail"] <= 0.02 * runs, counted
-    assert counted["pass"] <= 0.02 * runs, counted
+def total(counts: Iterable[Counter[str]]) -> Counter[str]:
+    return sum(counts, Counter())
 
 
-@pytest.mark.parametrize("noise", [0.01, 0.05, 0.15])
-def test_just_within_is_hardly_ever_red(noise: float) -> None:
-    runs = 100
-    counted = verdicts(runs, "latency_ratio", LIMIT, ratio=1.04, noise=noise, **WILD)
-    assert counted["fail"] <= 0.01 * runs, counted
+def lognormal(metric: str, noise: float) -> float:
+    """The quantile of such times around a millisecond."""
+    return 1e-3 * math.exp(noise * float(norm.ppf(QUANTILES[metric])))
 
 
-@pytest.mark.parametrize("noise", [0.01, 0.05, 0.15])
+NOISES = (0.01, 0.05, 0.15)
+
+
+def test_at_the_boundary_hardly_any_verdict_is_decided() -> None:
+    """All noises together: of 210 runs in which 1 % err, five or more do in 6 of 100 cases."""
+    counted = total(
+        verdicts(70, "latency_ratio", LIMIT, ratio=LIMIT, noise=noise, **WILD) for noise in NOISES
+    )
+    assert counted["fail"] <= 0.02 * counted.total(), counted
+    assert counted["pass"] <= 0.02 * counted.total(), counted
+
+
+def test_just_within_is_hardly_ever_red() -> None:
+    counted = total(
+        verdicts(40, "latency_ratio", LIMIT, ratio=1.04, noise=noise, **WILD) for noise in NOISES
+    )
+    assert counted["fail"] <= 0.01 * counted.total(), counted
+
+
+@pytest.mark.parametrize("noise", NOISES)
 def test_a_tenth_over_is_seen(noise: float) -> None:
     runs = 100
     counted = verdicts(runs, "latency_ratio", LIMIT, ratio=1.155, noise=noise, **WILD)
@@ -125,14 +143,24 @@ def test_what_is_clear_is_decided_in_a_second() -> None:
 
 
 @pytest.mark.parametrize("metric", QUANTILES)
-def test_at_the_true_quantile_hardly_any_tail_is_decided(metric: str) -> None:
-    """Independent times: each side errs in at most 1 %, as the limits say."""
-    noise, runs = 0.15, 100
-    draws = np.exp(np.random.default_rng(0).normal(0, noise, 4_000_000))
-    true = 1e-3 * float(np.quantile(draws, QUANTILES[metric]))
-    counted = verdicts(runs, metric, true, noise=noise)
-    assert counted["fail"] <= 0.02 * runs, counted
-    assert counted["pass"] <= 0.02 * runs, counted
+def test_at_the_true_quantile_hardly_any_tail_is_decided(
+    monkeypatch: pytest.MonkeyPatch, metric: str
+) -> None:
+    """Of the typical opening: each side errs in at most 1 %, as the limits say."""
+    monkeypatch.setattr(Context, "patience", 5.0)
+    counted = total(
+        verdicts(70, metric, lognormal(metric, noise), noise=noise, shift=shift)
+        for noise, shift in ((0.01, 0.005), (0.05, 0.01), (0.15, 0.0))
+    )
+    assert counted["fail"] <= 0.02 * counted.total(), counted
+    assert counted["pass"] <= 0.02 * counted.total(), counted
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.2])
+def test_a_tail_is_not_taken_for_the_median_where_rounds_are_short(seconds: float) -> None:
+    """A limit between the two, on a model of which a round of 30 ms holds one or two times."""
+    p90 = seconds * math.exp(0.3 * float(norm.ppf(0.9)))
+    assert verdicts(20, "latency_p95", p90, seconds=seconds, noise=0.3)["pass"] == 0
 
 
 @pytest.mark.parametrize("metric", QUANTILES)
@@ -147,9 +175,15 @@ def test_all_percentiles_share_their_timings() -> None:
     context.asked = {name: Budget(name, limit) for name, limit in limits.items()}
     times = context.times()
     assert times.decided
-    assert len(times.ordered) >= 644, "p99 needs as many, and p50 alone some nine"
+    assert times.count >= 715, "p99 needs as many, and p50 alone some nine"
     for metric in limits:
-        assert times.measurement(metric).n == len(times.ordered)
+        assert times.measurement(metric).n == times.count
+
+
+def test_what_is_far_over_needs_no_long_rounds() -> None:
+    context = Context("latency_p99", 6e-3, seconds=0.2, noise=0.05)
+    assert found(context).low == pytest.approx(0.2, rel=0.1)
+    assert context.clock.seconds < 12
 
 
 def test_the_first_inference_is_not_that_of_a_warm_model() -> None:

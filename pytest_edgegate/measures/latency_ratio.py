@@ -1,0 +1,115 @@
+"""Two files against each other: the median over rounds of the log ratio of their times."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from bisect import insort
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.ports import Round
+from pytest_edgegate.measures.context import MeasureContext
+from pytest_edgegate.measures.latency_rounds import (
+    ALPHA,
+    LEVEL,
+    Rounds,
+    Seconds,
+    least_rounds,
+    percent,
+    spread,
+)
+from pytest_edgegate.spelling import spell_time
+from pytest_edgegate.stats.quantiles import always_valid
+
+
+def latency_ratio(context: MeasureContext) -> Finding:
+    """The artifact's time over that of its float export, in ABBA blocks of one process."""
+    opened = context.stopwatch("latency_ratio")
+    if isinstance(opened, NotMeasured):
+        return opened
+    with opened as watch:
+        rounds = Rounds(watch, context.patience)
+        compared = Compared(float(context.asked["latency_ratio"].limit))
+        for each in rounds:
+            compared.add(each)
+            what = f"latency_ratio {compared.value:.3f} after {compared.count} rounds, seconds"
+            context.tell(what, rounds.elapsed, context.patience)
+            if compared.decided:
+                break
+        return compared.measurement(rounds, context.floor)
+
+
+class Compared:
+    """Log ratios of rounds: the median of its blocks stands for each."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._logs: list[float] = []  # in order
+        self._over: list[Seconds] = []
+        self._noise: list[float] = []
+        self._times: list[Seconds] = []
+        self.blocks = 0
+        self.low, self.high = -math.inf, math.inf
+
+    @property
+    def count(self) -> int:
+        return len(self._logs)
+
+    @property
+    def value(self) -> float:
+        return math.exp(statistics.median(self._logs))
+
+    @property
+    def decided(self) -> bool:
+        return self.low > self._limit or self.high <= self._limit
+
+    def add(self, timed: Round) -> None:
+        artifact, reference = _in_blocks(timed.artifact), _in_blocks(timed.reference)
+        blocks = (np.log(artifact) - np.log(reference)).mean(axis=1)
+        insort(self._logs, float(np.median(blocks)))
+        self._over.append((artifact - self._limit * reference).reshape(-1))
+        self._times.append(artifact.reshape(-1))
+        self._noise.append(spread(artifact.reshape(-1)))
+        self.blocks += len(blocks)
+        limits = always_valid(self.count, 0.5, ALPHA).limits(self._logs)
+        self.low, self.high = _exp(limits[0]), _exp(limits[1])
+
+    def measurement(self, rounds: Rounds, floor: float) -> Measurement:
+        undecided, remedy = self._undecided(rounds)
+        return Measurement(
+            "latency_ratio", self.value, rounds.watch.source, low=self.low, high=self.high,
+            level=LEVEL, n=self.blocks,
+            method=f"always-valid limits of the median of {self.count} rounds",
+            excess=float(np.median(np.concatenate(self._over))), floor=floor,
+            conditions=rounds.conditions, undecided=undecided, undecided_remedy=remedy,
+            details=(f"one inference takes {spell_time(self._typical)} here",),
+        )  # fmt: skip
+
+    @property
+    def _typical(self) -> float:
+        return float(np.median(np.concatenate(self._times)))
+
+    def _undecided(self, rounds: Rounds) -> tuple[str, str]:
+        """(why, what to write in the ini file)."""
+        text = f"{self.count} rounds of {self.blocks} ABBA blocks do not decide it"
+        least = least_rounds(ALPHA)
+        if self.count < least:
+            return f"{text}: {rounds.pace(least)}", rounds.longer(self.count / least)
+        noise = percent(float(np.median(self._noise)))
+        return (
+            f"{text}: single inferences of {spell_time(self._typical)} vary by {noise}, "
+            f"{rounds.load}",
+            rounds.longer(),
+        )
+
+
+def _in_blocks(times: Sequence[float]) -> Seconds:
+    """Two times a row. A clock that has not moved has taken no less than a picosecond."""
+    return np.maximum(np.asarray(times, np.float64).reshape(-1, 2), 1e-12)
+
+
+def _exp(log: float) -> float:
+    return math.exp(log) if log < 700 else math.inf

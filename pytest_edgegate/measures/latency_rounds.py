@@ -1,0 +1,106 @@
+"""Rounds of timings until a measurement is decided or its time is over, and what they tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_edgegate.core.environment import load
+from pytest_edgegate.core.ports import Round, Stopwatch
+from pytest_edgegate.spelling import spell_time
+from pytest_edgegate.stats.quantiles import least_runs
+
+ALPHA = 0.01
+"""Each limit is wrong with at most this chance."""
+LEVEL = 1 - 2 * ALPHA
+SHORTEST, LONGEST = 0.03, 0.5
+"""Seconds of timing in a round; between them, as long as opening the files takes."""
+_MARGIN = 1.5
+"""A time that is proposed is as many times longer than what the rounds so far suggest."""
+_LONGER = 3
+"""And where they suggest nothing, as many times as what was given."""
+
+Seconds = NDArray[np.float64]
+
+
+class Rounds:
+    """Iterates over the rounds of *watch* until *patience* seconds are over, at least one."""
+
+    def __init__(self, watch: Stopwatch, patience: float) -> None:
+        self.watch = watch
+        self.patience = patience
+        self.shortest = SHORTEST
+        """Seconds that the next round has to last; may be raised and lowered meanwhile."""
+        self.count = 0
+        self._start = watch.now()
+        self._openings: list[float] = []
+
+    def __iter__(self) -> Iterator[Round]:
+        seconds = SHORTEST
+        while not self.count or self.elapsed < self.patience:
+            made = self.watch.round(seconds)
+            self.count += 1
+            self._openings.append(made.opening)
+            yield made
+            seconds = max(min(max(made.opening, SHORTEST), LONGEST), self.shortest)
+
+    @property
+    def elapsed(self) -> float:
+        return self.watch.now() - self._start
+
+    @property
+    def conditions(self) -> dict[str, object]:
+        """Those of the stopwatch, and what has come of them."""
+        told = dict(self.watch.conditions)
+        if self.watch.source.startswith("host:"):
+            told["load_after"] = load()
+        return told
+
+    @property
+    def load(self) -> str:
+        told = self.conditions
+        if told.get("load") is None:
+            return "load unknown"
+        return f"load average {told['load']} before and {told.get('load_after', 'unknown')} after"
+
+    def pace(self, least: int) -> str:
+        """What *least* rounds take here."""
+        opening, whole = float(np.median(self._openings)), self.elapsed / self.count
+        return (
+            f"it takes {least} rounds at least, of {spell_time(whole)} each here, of which opening "
+            f"takes {spell_time(opening)}"
+        )
+
+    def longer(self, share: float | None = None) -> str:
+        """What to do where time ran out after that *share* of what it takes; None: unknown."""
+        if share is None:
+            return f"stop what else runs on this machine, or {give_time(self.patience * _LONGER)}"
+        wanted = self.elapsed / share if share else self.patience * _LONGER
+        return give_time(max(wanted, self.patience) * _MARGIN)
+
+
+def give_time(seconds: float) -> str:
+    """A remedy: at least so many seconds, in two digits."""
+    scale = 10 ** max(math.floor(math.log10(max(seconds, 1))) - 1, 0)
+    time = math.ceil(seconds / scale) * scale
+    return f"give the measurement longer: edge_latency_time = {time} s"
+
+
+def least_rounds(alpha: float) -> int:
+    """How many rounds a limit of their median takes."""
+    least = least_runs(0.5, alpha)
+    assert least is not None  # nine and eleven are
+    return least
+
+
+def spread(times: Seconds) -> float:
+    """Robust relative spread: 1.4826 times the median absolute deviation, over the median."""
+    middle = float(np.median(times))
+    return 1.4826 * float(np.median(np.abs(times - middle))) / middle if middle > 0 else 0.0
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
