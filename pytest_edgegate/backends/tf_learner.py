@@ -44,7 +44,7 @@ class Learner:
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
             return total
 
-        self._step = tf.function(step, input_signature=self._specs)
+        self._step = tf.function(step, input_signature=self._specs, autograph=False)
         self._traced = False
 
     def __call__(self, arrays: Sequence[Array]) -> float:

@@ -94,21 +94,25 @@ def as_logits(output: Array, *, axis: int = -1, probabilities: bool | None = Non
     """A classifier's output as logits of shape (n, ..., classes): the classes last, float32.
 
     The logarithm of what is a probability already; one score becomes those of two classes.
-    *probabilities* is what ``gives_probabilities`` has told of many samples: a single one may
-    look like them by chance. None: told by *output* itself.
+    *probabilities*: whether they are, where that is known of more samples than these.
     """
-    if probabilities is None:
-        probabilities = gives_probabilities(output, axis=axis)
-    single = output.ndim == 1 or output.shape[axis] == 1
     moved = np.moveaxis(output, axis, -1) if output.ndim > 1 else output[:, None]
     values: Array = moved.astype(np.float32)
-    if single:
-        other = 1 - values if probabilities else np.zeros_like(values)
-        values = np.concatenate([other, values], -1)
-    if not probabilities:
+    known = ends_in_probabilities(values) if probabilities is None else probabilities
+    if values.shape[-1] == 1:
+        if not known:
+            return np.concatenate([np.zeros_like(values), values], -1)
+        values = np.concatenate([1 - values, values], -1)
+    elif not known:
         return values
     logits: Array = np.log(np.maximum(values, np.float32(_LEAST)))
     return logits
+
+
+def ends_in_probabilities(output: Array, *, axis: int = -1) -> bool:
+    """Whether a classifier's *output* for some samples is that of a softmax, or of a sigmoid."""
+    single = output.ndim == 1 or output.shape[axis] == 1
+    return _in_unit(output) if single else _sums_to_one(output, axis)
 
 
 def check_teacher(teacher: Array, student: Array) -> None:

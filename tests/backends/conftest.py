@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -180,3 +180,56 @@ def from_function(tf: ModuleType, tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+class Digits(NamedTuple):
+    """Real digits of 8 by 8 pixels: images (n, 8, 8, 1) float32 in [0, 1], and what they show."""
+
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int64]
+
+    @property
+    def data(self) -> EdgeData:
+        """The first 600 to train on, the last 300 to evaluate on."""
+        train, evaluation = slice(600), slice(-300, None)
+        return EdgeData(
+            train=(self.x[train], self.y[train]),
+            evaluation=(self.x[evaluation], self.y[evaluation]),
+        )
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = (found.images[..., None] / 16).astype(np.float32)
+    return Digits(images, found.target.astype(np.int64))
+
+
+@pytest.fixture(scope="session")
+def network() -> Callable[..., Any]:
+    """Makes an untrained network for the digits: a convolution, a depthwise one, scores."""
+
+    def make(
+        keras: ModuleType, *, activation: str | None = "softmax", classes: int = 10,
+        dropout: float = 0.0, penalty: float = 0.0, name: str = "digits", seed: int = 0,
+    ) -> Any:  # fmt: skip
+        with held_native_output():
+            keras.utils.set_random_seed(seed)
+            layers = keras.layers
+            shrunk = keras.regularizers.L2(penalty) if penalty else None
+            image = keras.Input((8, 8, 1), name="image")
+            x = layers.Conv2D(
+                8, 3, use_bias=False, kernel_regularizer=shrunk, name="conv"
+            )(image)  # fmt: skip
+            x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
+            x = layers.ReLU(name="relu")(x)
+            x = layers.DepthwiseConv2D(3, activation="relu", name="depthwise")(x)
+            x = layers.Flatten(name="flat")(x)
+            if dropout:
+                x = layers.Dropout(dropout, name="dropout")(x)
+            x = layers.Dense(classes, activation=activation, name="scores")(x)
+            return keras.Model(image, x, name=name)
+
+    return make

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.keras.copying import keras_of
 from pytest_edgegate.backends.keras.reader import family
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import UnsupportedError
@@ -35,6 +36,30 @@ def save(model: Any, path: Path) -> Path:
     if path.suffix == ".keras":
         _make_lasting(path)
     return path
+
+
+def refuse_unreadable(model: Any) -> None:
+    """Refuses, before it is trained, a model that could not be read back from its file.
+
+    Raises UnsupportedError.
+    """
+    try:
+        with held_native_output():
+            keras_of(model).models.model_from_json(model.to_json())
+    except Exception as error:  # whatever a layer of the user's own raises
+        own = sorted({type(each).__name__ for each in model.layers if not _known(each)})
+        because = f": it has layers of your own ({', '.join(own)})" if own else ""
+        raise UnsupportedError(
+            f"{model.name} could not be read back from a file once it is trained{because}",
+            "build it of Keras's own layers, or register yours by "
+            "@keras.saving.register_keras_serializable() and set edge_allow_code = true in the ini",
+        ) from error
+
+
+def _known(layer: Any) -> bool:
+    """Whether the layer's code is Keras's own and all that it does."""
+    kind = type(layer)
+    return kind.__module__.split(".")[0] in ("keras", "tf_keras") and kind.__name__ != "Lambda"
 
 
 def _make_lasting(path: Path) -> None:

@@ -169,7 +169,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _keys(ends: Any) -> list[_Key]:
-    """The tensors of inputs or outputs, in TensorFlow's order: dictionaries by their sorted keys."""
+    """The tensors of inputs or outputs in TensorFlow's order: a dictionary by its sorted keys."""
     if isinstance(ends, Mapping):
         return [key for name in sorted(ends) for key in _keys(ends[name])]
     if ends and isinstance(ends[0], str):
