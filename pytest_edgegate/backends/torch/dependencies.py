@@ -43,6 +43,11 @@ class Group:
     """Whether they are channels of the model's outputs."""
 
     @property
+    def makers(self) -> list[str]:
+        """The paths of the layers whose filters they are."""
+        return [each.path for each in self.members if each.makes_filters]
+
+    @property
     def blocks(self) -> int:
         """Into how many equal blocks the channels fall: by grouped layers that they go through."""
         return lcm(1, *(_blocks(each) for each in self.members))
@@ -75,12 +80,13 @@ class Dependencies:
         layer that another's group has filters of is no root.
         """
         roots = [layer for layer in self._graph.module2node if _makes_filters(layer)]
-        found, seen = [], set()
+        found: list[Group] = []
+        seen: set[str] = set()
         for layer in sorted(roots, key=filters_of):
             if self._paths[layer] in seen:
                 continue
             group = self.group(self._paths[layer], tuple(range(filters_of(layer))))
-            seen |= {each.path for each in group.members if each.makes_filters}
+            seen.update(group.makers)
             found.append(group)
         order = list(self._paths.values())
         return sorted(found, key=lambda group: order.index(group.root))

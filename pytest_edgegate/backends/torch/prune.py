@@ -55,9 +55,7 @@ class TorchPrune:
         pruned = _pruned(model.name, original, sample, step, training.settings.seed)
         trained = fit(pruned.module, training, step, model.name)
         main = out / f"{model.name}.pt2"
-        save_program(
-            pruned.module, loaded.inputs, main, outputs=loaded.outputs, sample=lambda: sample
-        )
+        save_program(pruned.module, loaded.inputs, main, outputs=loaded.outputs, sample=sample)
         facts = _facts(original, pruned, sample)
         notes = _notes(model.name, step, facts["kept"])
         return Produced(main, (main,), notes, facts={**facts, "training": trained})

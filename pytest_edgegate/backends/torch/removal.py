@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.torch.dependencies import Dependencies, Group
-from pytest_edgegate.backends.torch.exporting import first_line
+from pytest_edgegate.backends.torch.exporting import first_line, readable_path
 from pytest_edgegate.backends.torch.filters import least
 from pytest_edgegate.core.recipe import Prune
 
@@ -61,7 +61,7 @@ def prune(torch: Any, module: Any, tensors: tuple[Any, ...], step: Prune, seed: 
         if made.reason is None:
             result.module, result.removed = made.module, [*result.removed, pick]
         else:
-            result.locked[pick.group.root] = made.reason
+            result.locked.update(dict.fromkeys(pick.group.makers, made.reason))
     return result
 
 
@@ -73,16 +73,22 @@ def _picked(
     shared = _shared(module)
     locked.update(dict.fromkeys(graph.unfollowed(), "no output comes from calling it"))
     for group in graph.groups():
-        tied = [each.path for each in group.members if each.path in shared]
         filters = least(group, step, random)
-        if group.ends:
-            locked[group.root] = OUTPUT
-        elif tied:
-            locked[group.root] = f"{tied[0]} has a parameter in common with another layer"
-        elif not filters:
-            locked[group.root] = f"{step} leaves all of its {group.channels} filters"
-        else:
+        reason = _reason(group, step, filters, shared)
+        if reason is None:
             yield Pick(group, filters)
+        else:
+            locked.update(dict.fromkeys(group.makers, reason))
+
+
+def _reason(group: Group, step: Prune, filters: tuple[int, ...], shared: set[str]) -> str | None:
+    """Why a group is not even tried."""
+    tied = [each.path for each in group.members if each.path in shared]
+    if group.ends:
+        return OUTPUT
+    if tied:
+        return f"{readable_path(tied[0])} has a parameter in common with another layer"
+    return None if filters else f"{step} leaves all of its {group.channels} filters"
 
 
 def _shared(module: Any) -> set[str]:

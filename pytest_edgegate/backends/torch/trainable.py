@@ -118,6 +118,7 @@ def _refuse_fixed_batch(program: Any, name: str) -> None:
             raise UnsupportedError(
                 f"{name} takes exactly {shape[0]} sample{'s' if shape[0] != 1 else ''} at once, "
                 "and trainings go over batches",
-                "export it with a free batch: torch.export.export(model, (x,), dynamic_shapes=({0: "
+                "let its forward take any batch (x.shape[0], no number, no len(x)), and export it "
+                "with a free one: torch.export.export(model, (x,), dynamic_shapes=({0: "
                 'torch.export.Dim("batch")},)), x of 2 samples',
             )
