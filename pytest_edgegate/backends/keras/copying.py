@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from pytest_edgegate.backends.keras.pruning.graph import graph_of
 from pytest_edgegate.backends.keras.reader import family
 from pytest_edgegate.backends.keras.tensorflow import import_keras, import_tf_keras
 from pytest_edgegate.backends.native_output import held_native_output
@@ -26,30 +27,73 @@ def copied(model: Any) -> Any:
     one can't be.
     """
     keras = keras_of(model)
-    # nested models too are cloned layer by layer, so that their own layers need no registration
-    options = {"recursive": True} if family(model) == "keras" else {}
-    with held_native_output(), _untouched(model):
+    with held_native_output(), same_random_numbers():
         try:
-            copy = keras.models.clone_model(model, **options)
-            copy.set_weights(model.get_weights())
+            if family(model) == "tf_keras":
+                copy = keras.models.clone_model(model)
+                copy.set_weights(model.get_weights())
+            else:
+                copy = Cloner(keras).clone(model)
+                carry_over(model, copy)
         except Exception as error:  # whatever a layer of the user's own raises
             raise _refused(model, error) from error
     return copy
 
 
+def carry_over(old: Any, new: Any) -> None:
+    """Gives a layer or model of Keras 3 the weights of its like.
+
+    Layers are told to load them too: Normalization computes with what it makes of its weights then.
+    """
+    new.set_weights(old.get_weights())
+    for one, other in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+        state: dict[str, Any] = {}
+        one.save_own_variables(state)
+        other.load_own_variables(state)
+
+
+class Cloner:
+    """Clones models of Keras 3 layer by layer, those inside them too, so that layers of the user's
+    own need no registration; a layer that is met twice has one clone."""
+
+    def __init__(self, keras: ModuleType) -> None:
+        self._keras = keras
+        self._clones: dict[int, Any] = {}
+
+    def clone(self, layer: Any) -> Any:
+        if id(layer) not in self._clones:
+            self._clones[id(layer)] = self._new(layer)
+        return self._clones[id(layer)]
+
+    def _new(self, layer: Any) -> Any:
+        if hasattr(layer, "layers") and isinstance(layer, self._keras.Model):
+            with _uncompiled(layer):
+                clone = self._keras.models.clone_model(layer, clone_function=self.clone)
+            # made a plain Functional by Keras, it would lose the call of its own class
+            if type(clone) is type(layer) or graph_of(layer) is not None:
+                return clone
+        return type(layer).from_config(layer.get_config())
+
+
 @contextmanager
-def _untouched(model: Any) -> Iterator[None]:
-    """The model seems uncompiled: Keras 3 would compile the copy, by names that a loss of the
-    user's own has not. Seeds of new layers come from Python's random numbers: put back."""
-    state, compiled = random.getstate(), getattr(model, "compiled", None)
-    if family(model) == "keras":
-        model.compiled = False
+def _uncompiled(model: Any) -> Iterator[None]:
+    """The model seems uncompiled: Keras would compile the copy, by names that a loss of the user's
+    own has not."""
+    compiled, model.compiled = model.compiled, False
+    try:
+        yield
+    finally:
+        model.compiled = compiled
+
+
+@contextmanager
+def same_random_numbers() -> Iterator[None]:
+    """Seeds of new layers come from Python's random numbers: put back."""
+    state = random.getstate()
     try:
         yield
     finally:
         random.setstate(state)
-        if family(model) == "keras":
-            model.compiled = compiled
 
 
 def _refused(model: Any, error: Exception) -> UnsupportedError:

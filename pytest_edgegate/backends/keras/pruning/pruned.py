@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.keras.copying import same_random_numbers
 from pytest_edgegate.backends.keras.pruning.channels import Bonds, Channels
 from pytest_edgegate.backends.keras.pruning.choosing import Cutback, Mask, choose
 from pytest_edgegate.backends.keras.pruning.slicing import without
@@ -37,7 +36,7 @@ def prune(model: Any, cutback: Cutback) -> Pruned:
     found = trace(model)
     bonds = found.ledger.bonds()
     stays = choose(found, bonds, cutback)
-    with held_native_output(), _same_random_numbers():
+    with held_native_output(), same_random_numbers():
         made = without(model, found, stays)
     return Pruned(made, *_account(found, bonds, stays, cutback))
 
@@ -66,13 +65,3 @@ def _too_few(bonds: Bonds, made: Channels, cutback: Cutback) -> str:
     count = len(np.unique(bonds.of(made)))
     multiple = f" to a multiple of {cutback.round_to}" if cutback.round_to > 1 else ""
     return f"taking {cutback.amount:g} of {count} filters{multiple} takes none"
-
-
-@contextmanager
-def _same_random_numbers() -> Iterator[None]:
-    """New layers take their seeds from Python's random numbers: put back."""
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)

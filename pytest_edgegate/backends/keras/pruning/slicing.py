@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_edgegate.backends.keras.copying import Cloner, carry_over
 from pytest_edgegate.backends.keras.pruning.channels import Channels
 from pytest_edgegate.backends.keras.pruning.choosing import Mask
 from pytest_edgegate.backends.keras.pruning.cuts import Cut
 from pytest_edgegate.backends.keras.pruning.graph import Shape, graph_of
 from pytest_edgegate.backends.keras.pruning.tracing import Trace
+from pytest_edgegate.backends.keras.tensorflow import import_keras
+
+Weights = NDArray[Any]
 
 
 def without(model: Any, trace: Trace, stays: Mask) -> Any:
@@ -19,22 +25,22 @@ def without(model: Any, trace: Trace, stays: Mask) -> Any:
 
     *model* is left as it is. With all channels staying, the new one is its copy.
     """
-    slicer = _Slicer(trace, stays)
+    slicer = _Slicer(import_keras(), trace, stays)
     made = slicer.model(model)
     slicer.fill()
     return made
 
 
 class _Slicer:
-    def __init__(self, found: Trace, stays: Mask) -> None:
+    def __init__(self, keras: ModuleType, found: Trace, stays: Mask) -> None:
+        self._keras = keras
+        self._cloner = Cloner(keras)
         self._found = found
         self._stays = stays
         self._twins: dict[int, tuple[Any, Any]] = {}
 
     def model(self, model: Any) -> Any:
-        import keras
-
-        return keras.models.clone_model(model, clone_function=self._twin)
+        return self._keras.models.clone_model(model, clone_function=self._twin)
 
     def _twin(self, layer: Any) -> Any:
         """The new layer for an old one, the same one for every call of it."""
@@ -45,35 +51,42 @@ class _Slicer:
 
     def _inner(self, model: Any) -> Any:
         """A model inside the model, whose inputs have as many channels as stay of them."""
-        import keras
-
         graph: Any = graph_of(model)
         counts = [len(self._staying(each)) for each in self._found.inputs[id(model)]]
         flat = [
-            keras.Input(batch_shape=_resized(each.shape, count), dtype=each.dtype, name=each.name)
+            self._keras.Input(
+                batch_shape=_resized(each.shape, count), dtype=each.dtype, name=each.name
+            )
             for each, count in zip(graph.inputs, counts, strict=True)
         ]
-        inputs = keras.tree.pack_sequence_as(graph.input, flat)
-        return keras.models.clone_model(model, inputs, clone_function=self._twin)
+        inputs = self._keras.tree.pack_sequence_as(graph.input, flat)
+        return self._keras.models.clone_model(model, inputs, clone_function=self._twin)
 
     def _layer(self, layer: Any) -> Any:
+        fields = self._cut(layer).fields
+        if not fields:
+            return self._cloner.clone(layer)
         config = layer.get_config()
-        for name, each in self._cut(layer).fields.items():
+        for name, each in fields.items():
             config[name] = each.value(len(self._staying(each.channels)))
         return type(layer).from_config(config)
 
     def fill(self) -> None:
         """Copies what stays of every weight."""
         for old, new in self._twins.values():
-            if graph_of(old) is not None:
+            if graph_of(old) is not None or not hasattr(old, "weights"):
                 continue
             axes = self._cut(old).weights
-            weights = [getattr(each, "weights", ()) for each in (old, new)]
-            for one, other in zip(*weights, strict=True):
-                value = np.asarray(one)
-                for axis, channels in axes.get(one.name, {}).items():
-                    value = value.take(self._staying(channels), axis)
-                other.assign(value)
+            if not axes:
+                carry_over(old, new)
+                continue
+            for one, other in zip(old.weights, new.weights, strict=True):
+                other.assign(self._slice(np.asarray(one), axes[one.name]))
+
+    def _slice(self, value: Weights, axes: Mapping[int, Channels]) -> Weights:
+        for axis, channels in axes.items():
+            value = value.take(self._staying(channels), axis)
+        return value
 
     def _cut(self, layer: Any) -> Cut:
         found = self._found.layers.get(id(layer))

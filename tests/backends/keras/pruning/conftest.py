@@ -111,6 +111,8 @@ class Checker:
         for one, other in zip(after, outputs_of(_masked(model, cutback), inputs), strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * max(1, np.abs(other).max()))
         assert _ends(pruned.model) == _ends(model)
+        trained = [len(each.trainable_weights) for each in (model, pruned.model)]
+        assert trained[0] == trained[1]
         if pruned.filters:
             assert pruned.model.count_params() < model.count_params()
             # else a mask that masks nothing would be as good

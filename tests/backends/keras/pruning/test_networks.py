@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_edgegate.backends.keras.copying import copied
+from pytest_edgegate.backends.keras.pruning.choosing import Cutback
+from pytest_edgegate.backends.keras.pruning.pruned import prune
+
 Network = Callable[[Any, Any], Any]
 """(keras, keras.layers) -> a model."""
 
@@ -279,6 +283,25 @@ def _named_inputs_and_outputs(keras: Any, layers: Any) -> Any:
     return keras.Model({"zeta": zeta, "alpha": alpha}, outputs)
 
 
+@network(twice="is not one of Keras's own layers", inner="twice (Twice) is not one")
+def _a_model_with_a_call_of_its_own_inside(keras: Any, layers: Any) -> Any:
+    class Twice(keras.Model):  # type: ignore[misc, name-defined]
+        def __init__(self, width: int) -> None:
+            image = keras.Input((6, 6, 10))
+            super().__init__(image, layers.Conv2D(width, 3)(image), name="twice")
+            self.width = width
+
+        def get_config(self) -> dict[str, int]:
+            return {"width": self.width}
+
+        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            return 2 * super().call(inputs, training=training)
+
+    image = keras.Input((6, 6, 1))
+    x = layers.Conv2D(10, 3, padding="same", name="inner")(image)
+    return classified(keras, image, layers.Conv2D(10, 3, name="b")(Twice(10)(x)))
+
+
 # What stays
 
 
@@ -376,3 +399,15 @@ def _assert_kept(kept: Mapping[str, str], expected: Mapping[str, str]) -> None:
     assert set(kept) == set(expected)
     for layer, why in expected.items():
         assert why in kept[layer], layer
+
+
+def test_what_a_layer_makes_of_its_weights_is_carried_over(keras: Any) -> None:
+    """Normalization computes with what it made of its weights when they were loaded."""
+    layers = keras.layers
+    images = np.random.default_rng(0).normal(3, 5, (20, 6, 6, 2)).astype(np.float32)
+    adapted = layers.Normalization()
+    adapted.adapt(images)
+    image = keras.Input((6, 6, 2))
+    model = classified(keras, image, layers.Conv2D(10, 3, name="a")(adapted(image)))
+    for copy in (prune(model, Cutback(0)).model, copied(model)):
+        np.testing.assert_array_equal(copy(images), model(images))
