@@ -150,8 +150,8 @@ def _frozen(model: SourceModel, recipe: Recipe, transforms: Transforms) -> Unsup
     what = "edge_student" if distils(recipe) else "edge_model"
     teacher = "; as a teacher it can stay as it is" if distils(recipe) else ""
     return UnsupportedError(
-        f"{spell(tuple(learning))} trains, and {model.name} is a {model.node[0]} model: its graph "
-        f"has no weights that a training could change{teacher}",
+        f"{spell(tuple(learning))} trains, and the {model.node[0]} graph of {model.name} has no "
+        f"weights that a training could change{teacher}",
         f"return the {' or '.join(trained)} model that it was exported from as {what}"
         + ("" if distils(recipe) else "; PTQ() takes it as it is"),
     )

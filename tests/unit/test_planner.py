@@ -268,8 +268,8 @@ def test_steps_that_train_come_before_the_format_is_left(
 @pytest.mark.parametrize(
     ("recipe", "what"),
     [
-        ((QAT(),), "QAT(epochs=2) trains, and model is a lite model"),
-        ((Prune(), PTQ()), "Prune(amount=0.3) trains, and model is a lite model"),
+        ((QAT(),), "QAT(epochs=2) trains, and the lite graph of model"),
+        ((Prune(), PTQ()), "Prune(amount=0.3) trains, and the lite graph of model"),
         ((Prune(), QAT()), "Prune(amount=0.3), QAT(epochs=2) trains"),
     ],
 )
@@ -278,7 +278,7 @@ def test_a_format_without_weights_to_train_is_refused_with_the_reason(
 ) -> None:
     text = refusal(Model(LITE), recipe, board(), TRAINABLE)
     assert what in text
-    assert "its graph has no weights that a training could change" in text
+    assert "the lite graph of model has no weights that a training could change" in text
     assert text.endswith(
         "return the net model that it was exported from as edge_model; PTQ() takes it as it is"
     )
