@@ -77,15 +77,19 @@ def _linear(nn: Any, bound: Bound) -> Any:
 
 
 def _batch_norm(nn: Any, bound: Bound) -> Any:
-    """One that has no statistics of its own takes those of the batch, as it was exported."""
+    """One that has no statistics of its own takes those of the batch, as it was exported.
+
+    No momentum, which means the mean over all batches, is exported as one of 0.
+    """
     if bound["running_mean"] is None:
         return None
     dimensions = len(bound["input"].meta["val"].shape)
     kind = {4: nn.BatchNorm2d, 5: nn.BatchNorm3d}.get(dimensions, nn.BatchNorm1d)
     (features,) = _shape(bound["running_mean"])
     return kind(
-        features, bound["eps"], bound["momentum"], bound["weight"] is not None, device="meta"
-    )
+        features, bound["eps"], bound["momentum"] or None, bound["weight"] is not None,
+        device="meta",
+    )  # fmt: skip
 
 
 def _layer_norm(nn: Any, bound: Bound) -> Any:

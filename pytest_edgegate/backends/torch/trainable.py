@@ -15,10 +15,19 @@ _OTHER_FLOATS = ("torch.float16", "torch.bfloat16", "torch.float64")
 
 
 def trainable_of(name: str, loaded: LoadedModel) -> Any:
-    """The model as a module that may be trained. Raises UnsupportedError where there is none."""
+    """The model as a module that may be trained.
+
+    Raises UnsupportedError where there is none, and for one that no export takes after it.
+    """
     if loaded.trainable is None:
         raise UnsupportedError(
             f"{name} has no weights that could be trained", "give a torch module or a .pt2 file"
+        )
+    if loaded.stateful:
+        raise UnsupportedError(
+            f"{name} writes to a buffer in its forward, and no file for a device keeps anything "
+            "from one run to the next",
+            "give that state as an input and return it as an output",
         )
     return loaded.trainable()
 

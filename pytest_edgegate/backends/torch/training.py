@@ -117,13 +117,14 @@ def _placed(
     A graph may name the device that it was exported on: then it is trained there.
     """
     modes.evaluating(module)
+    name = "cpu"
     if torch.cuda.is_available():
         gpu = _Device(torch, "cuda", f"cuda ({torch.cuda.get_device_name()})")
         try:
             return gpu, gpu.outputs(module, example)
-        except Exception:  # noqa: BLE001 - of whatever kind: it may still run on the CPU
-            pass
-    cpu = _Device(torch, "cpu", "cpu")
+        except Exception as error:  # noqa: BLE001 - of whatever kind: it may still run on the CPU
+            name = f"cpu (on the GPU: {first_line(error)})"
+    cpu = _Device(torch, "cpu", name)
     try:
         return cpu, cpu.outputs(module, example)
     except Exception as error:  # whatever the module's own layers raise

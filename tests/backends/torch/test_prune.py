@@ -221,6 +221,12 @@ def test_what_is_told_of_a_pruned_network(apply: Any, networks: Any) -> None:
     assert [each.name for each in produced.files] == ["Chain.pt2"]
 
 
+def test_the_same_network_gives_the_same_bytes(apply: Any, networks: Any) -> None:
+    made = [apply(networks.Normalised(), Prune(0.3, epochs=1)).main for _ in range(2)]
+    assert made[0] != made[1]
+    assert made[0].read_bytes() == made[1].read_bytes()
+
+
 def test_sizes_that_are_written_in_a_forward(
     torch: ModuleType, apply: Any, networks: Any, recognise: Any, digits: EdgeData
 ) -> None:
