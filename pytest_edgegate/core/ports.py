@@ -13,7 +13,7 @@ from pytest_edgegate.core.description import ExecutedOperator, ModelDescription,
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
@@ -310,8 +310,9 @@ class Inspector(Protocol):
 class Round:
     """Times in seconds, of single inferences between one opening of the files and the next.
 
-    ``artifact`` and ``reference`` hold two times of each block, which went ABBA or BAAB; where
-    nothing is compared, ``artifact`` holds all times in order and ``reference`` none.
+    ``artifact`` and ``reference`` hold two times of each block, which went ABBA or BAAB, so that
+    both are of one even length; where nothing is compared, ``artifact`` holds all times in order
+    and ``reference`` none.
     """
 
     artifact: tuple[float, ...]
@@ -320,6 +321,10 @@ class Round:
     """The artifact's first inference after it was opened."""
     opening: float
     """What opening the files took."""
+    settled: bool = True
+    """Whether the files were warm when the first of the times was taken."""
+    repeat: int = 1
+    """How many inferences each time is the mean of: more than one below the clock's steps."""
 
 
 class Stopwatch(AbstractContextManager["Stopwatch"], Protocol):
@@ -338,6 +343,8 @@ class Stopwatch(AbstractContextManager["Stopwatch"], Protocol):
 
     def round(self, seconds: float) -> Round:
         """Opens the files anew, warms them up and times them for about that long, at least once.
+
+        For no time at all, only the first inference of the artifact is timed.
 
         Raises ``InferenceError``.
         """
@@ -365,6 +372,10 @@ class TimingJob:
     reference: Timed | None = None
     timeout: float = 120.0
     """Seconds that a round may take before the device is given up."""
+    patience: float = 20.0
+    """Seconds that all rounds may take together; a warm-up may take a small part of them."""
+    tell: Tell = silent
+    """Takes what keeps the device from starting."""
 
 
 class Device(Protocol):

@@ -1,4 +1,4 @@
-"""Percentiles of single inferences, where all times of one opening of the file are shifted alike."""
+"""Percentiles of single inferences, whose times are shifted alike within one opening."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ class Times:
             n=self.count,
             method=f"always-valid limits by order statistics of {self.count} runs in "
             f"{len(self._medians)} rounds",
-            conditions=self._rounds.conditions, undecided=undecided, undecided_remedy=remedy,
+            conditions=self._rounds.conditions, remark=self._rounds.remark(tail=q > 0.5),
+            undecided=undecided, undecided_remedy=remedy,
             details=(f"the median here is {spell_time(float(np.median(self._all)))}",),
         )  # fmt: skip
 

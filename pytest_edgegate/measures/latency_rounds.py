@@ -37,15 +37,22 @@ class Rounds:
         self.count = 0
         self._start = watch.now()
         self._openings: list[float] = []
+        self._unsettled = 0
+        self._repeat = 1
 
     def __iter__(self) -> Iterator[Round]:
         seconds = SHORTEST
         while not self.count or self.elapsed < self.patience:
             made = self.watch.round(seconds)
             self.count += 1
-            self._openings.append(made.opening)
+            self._note(made)
             yield made
             seconds = max(min(max(made.opening, SHORTEST), LONGEST), self.shortest)
+
+    def _note(self, made: Round) -> None:
+        self._openings.append(made.opening)
+        self._unsettled += not made.settled
+        self._repeat = max(self._repeat, made.repeat)
 
     @property
     def elapsed(self) -> float:
@@ -55,6 +62,7 @@ class Rounds:
     def conditions(self) -> dict[str, object]:
         """Those of the stopwatch, and what has come of them."""
         told = dict(self.watch.conditions)
+        told |= {"repeat": self._repeat, "unsettled_rounds": self._unsettled}
         if self.watch.source.startswith("host:"):
             told["load_after"] = load()
         return told
@@ -65,6 +73,21 @@ class Rounds:
         if told.get("load") is None:
             return "load unknown"
         return f"load average {told['load']} before and {told.get('load_after', 'unknown')} after"
+
+    def remark(self, *, tail: bool = False) -> str:
+        """What to know of the times whatever they prove; *tail*: of a percentile of them."""
+        remarks = []
+        if self._unsettled:
+            remarks.append(
+                f"in {self._unsettled} of {self.count} rounds the times still fell when the "
+                "warm-up ended"
+            )
+        if tail and self._repeat > 1:
+            remarks.append(
+                f"each time is the mean of up to {self._repeat} inferences, which are short "
+                "against the clock's steps: single ones spread more"
+            )
+        return "; ".join(remarks)
 
     def pace(self, least: int) -> str:
         """What *least* rounds take here."""

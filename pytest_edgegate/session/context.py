@@ -336,7 +336,7 @@ class ArtifactContext:
         inspector = self._session.inspector(self.artifact.format)
         return Timing(
             self._session.registry, self.target, self._runtimes[0], inspector, example,
-            self._session.settings.runtime_timeout,
+            self._session.settings.runtime_timeout, self.patience, self.tell,
         )  # fmt: skip
 
     def _form(self) -> Form:

@@ -17,6 +17,7 @@ from pytest_edgegate.core.ports import (
     Timed,
     TimingJob,
 )
+from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import arrange, noise
 from pytest_edgegate.data.laid_out import as_model, transposed
@@ -44,6 +45,9 @@ class Timing:
     """A real sample, where there is one; noise else."""
     timeout: float
     """Seconds a round."""
+    patience: float
+    """Seconds in all."""
+    tell: Tell
 
     def estimated(self, path: Path, metric: str) -> Finding | None:
         """What a vendor's tool says, where the target names one."""
@@ -78,7 +82,8 @@ class Timing:
         job = TimingJob(
             url, self.runtime, self.registry.get("runtime", self.runtime),
             self.registry.entry("runtime", self.runtime), self._timed(form),
-            None if reference is None else self._timed(reference), self.timeout,
+            None if reference is None else self._timed(reference), self.timeout, self.patience,
+            self.tell,
         )  # fmt: skip
         return device.open(job)
 

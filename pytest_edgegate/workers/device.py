@@ -40,7 +40,7 @@ class HostDevice:
             if each is not None
         ]
         threads = job.opener.options.get("threads")
-        return HostStopwatch(f"host:{job.runtime}", sides, threads, self._clock)
+        return HostStopwatch(f"host:{job.runtime}", sides, threads, self._clock, job.patience)
 
 
 class RemoteStopwatch:
@@ -55,7 +55,7 @@ class RemoteStopwatch:
         try:
             ready = worker.call(
                 "stopwatch", self._what, tuple(array for each in timed for array in each.sample),
-                runtime=entry, source=self.source,
+                runtime=entry, source=self.source, patience=job.patience,
                 sides=[[str(each.path), len(each.sample)] for each in timed],
             )  # fmt: skip
         except BaseException:
@@ -75,10 +75,10 @@ class RemoteStopwatch:
         return time.monotonic()
 
     def round(self, seconds: float) -> Round:
-        told = self._worker.call("round", self._what, seconds=seconds).fields["round"]
-        return Round(
-            tuple(told["artifact"]), tuple(told["reference"]), told["first"], told["opening"]
-        )
+        answer = self._worker.call("round", self._what, longer=seconds, seconds=seconds)
+        told = answer.fields["round"]
+        times = {side: tuple(told[side]) for side in ("artifact", "reference")}
+        return Round(**told | times)
 
 
 HOST = HostDevice()

@@ -111,7 +111,9 @@ class _Desk:
             sample, left = tuple(left[:count]), left[count:]
             sides.append(Side(partial(runtime.open, Path(path)), sample))
         threads = runtime.options.get("threads")
-        self._stopwatch = HostStopwatch(asked.fields["source"], sides, threads)
+        self._stopwatch = HostStopwatch(
+            asked.fields["source"], sides, threads, patience=asked.fields["patience"]
+        )
         return Message({"conditions": dict(self._stopwatch.conditions)})
 
     def _round(self, asked: Message) -> Message:

@@ -21,8 +21,14 @@ Call = Callable[[], object]
 
 WINDOW = 5
 """Calls of which the median is taken while a model warms up."""
+SLOW = 0.05
+"""Of calls that take so many seconds a single one is a window: they hardly vary, and cost much."""
 SETTLED = 0.05
-"""A warm-up ends when the medians of two windows differ by less than this share."""
+"""A warm-up ends when a window's median is below the one before by no more than this share."""
+LEAST_CALLS, MOST_CALLS = 3, 200
+"""Between these a warm-up that has not settled is cut short by time: two warm calls can agree."""
+WARM_UP_SHARE = 0.05
+"""Of the time of the whole measurement, which the warm-up of one model in a round may take."""
 TICKS = 100
 """One timing spans at least so many steps of the clock, by repeating the call inside it."""
 
@@ -35,6 +41,15 @@ class Side:
     sample: tuple[Array, ...]
 
 
+@dataclass(frozen=True)
+class _Warm:
+    """What a warm-up has seen: the first time, the median in the end, whether that is settled."""
+
+    first: float
+    typical: float
+    settled: bool
+
+
 class HostStopwatch:
     """Times runners in this process.
 
@@ -45,15 +60,17 @@ class HostStopwatch:
 
     def __init__(
         self, source: str, sides: Sequence[Side], threads: object = None,
-        clock: Clock = time.perf_counter,
+        clock: Clock = time.perf_counter, patience: float = 20.0,
     ) -> None:  # fmt: skip
+        """*patience*: seconds that the whole measurement may take."""
         self.source = source
         self._sides = tuple(sides)
         self._clock = clock
+        self._warm_up_time = WARM_UP_SHARE * patience
         self._draw = random.Random(0)
         self._tick = _tick(clock)
         self.conditions: Mapping[str, object] = MappingProxyType(
-            {"threads": threads, "governor": governor(), "load": load()}
+            {"threads": threads, "governor": governor(), "load": load(), "clock_tick": self._tick}
         )
 
     def __enter__(self) -> HostStopwatch:
@@ -71,15 +88,30 @@ class HostStopwatch:
             start = self._clock()
             calls = self._opened(stack)
             opening = self._clock() - start
-            warm = [self._warm_up(call, seconds / 2) for call in calls]
-            repeat = self._repeats(min(settled for _, settled in warm))
-            times: tuple[list[float], ...] = tuple([] for _ in calls)
-            end = self._clock() + seconds
-            while not times[0] or self._clock() < end:
-                for side in self._order():
-                    times[side].append(self._timed(calls[side], repeat))
-            reference = times[1] if len(times) > 1 else []
-            return Round(tuple(times[0]), tuple(reference), warm[0][0], opening)
+            if seconds <= 0:
+                return Round((), (), self._timed(calls[0], 1), opening, settled=False)
+            warm = self._warmed(calls)
+            repeat = self._repeats(min(each.typical for each in warm.values()))
+            times = self._blocks(calls, seconds, repeat)
+            settled = all(each.settled for each in warm.values())
+            return Round(
+                tuple(times[0]), tuple(times[1]), warm[0].first, opening, settled, repeat
+            )  # fmt: skip
+
+    def _blocks(
+        self, calls: Sequence[Call], seconds: float, repeat: int
+    ) -> tuple[list[float], list[float]]:
+        times: tuple[list[float], list[float]] = ([], [])
+        end = self._clock() + seconds
+        while not times[0] or self._clock() < end:
+            for side in self._order():
+                times[side].append(self._timed(calls[side], repeat))
+        return times
+
+    def _warmed(self, calls: Sequence[Call]) -> dict[int, _Warm]:
+        """Which is warmed up first is drawn too: the other one's memory has been idle since."""
+        order = self._draw.sample(range(len(calls)), len(calls))
+        return {at: self._warm_up(calls[at]) for at in order}
 
     def _opened(self, stack: ExitStack) -> list[Call]:
         """Which is opened first is drawn: it gets the better place in memory more often."""
@@ -105,23 +137,32 @@ class HostStopwatch:
             call()
         return (clock() - start) / repeat
 
-    def _warm_up(self, call: Call, seconds: float) -> tuple[float, float]:
-        """(the first time, the median in the end): until that settles, or *seconds* are over."""
-        end = self._clock() + seconds
+    def _warm_up(self, call: Call) -> _Warm:
+        """Until the median falls no more, or it takes too long."""
+        end = self._clock() + self._warm_up_time
         times = [self._timed(call, 1)]
-        before = 0.0
-        while self._clock() < end:
+        while not (settled := _settled(times)) and len(times) < MOST_CALLS:
+            if len(times) >= LEAST_CALLS and self._clock() >= end:
+                break
             times.append(self._timed(call, 1))
-            if len(times) % WINDOW == 0:
-                median = statistics.median(times[-WINDOW:])
-                if abs(median - before) <= SETTLED * before:
-                    break
-                before = median
-        return times[0], statistics.median(times[-WINDOW:])
+        return _Warm(times[0], statistics.median(times[-_window(times) :]), settled)
 
     def _repeats(self, one: float) -> int:
         """How often a call is repeated inside one timing, for the clock's steps to be small."""
         return 1 if one >= TICKS * self._tick else int(TICKS * self._tick / max(one, 1e-9)) + 1
+
+
+def _window(times: Sequence[float]) -> int:
+    return WINDOW if times[-1] < SLOW else 1
+
+
+def _settled(times: Sequence[float]) -> bool:
+    """Whether the last window's median is hardly below that of the window before."""
+    window = _window(times)
+    if len(times) < 2 * window or len(times) % window:
+        return False
+    before = statistics.median(times[-2 * window : -window])
+    return statistics.median(times[-window:]) >= (1 - SETTLED) * before
 
 
 def _tick(clock: Clock) -> float:

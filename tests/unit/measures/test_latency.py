@@ -14,10 +14,12 @@ from scipy.stats import norm
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
+from pytest_edgegate.core.ports import Round
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures.latency import STARTS, latency, unreachable
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, time_until_decided
+from pytest_edgegate.measures.latency_rounds import Rounds
 from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing import fakes
 from pytest_edgegate.testing.fakes import FakeClock, fake_call
@@ -50,6 +52,22 @@ class Opened:
 
     def once(self, sample: tuple[Any, ...]) -> Callable[[], object]:
         return fake_call(self._content, self._clock)
+
+
+class Cooling(HostStopwatch):
+    """Whose rounds take a second, and never settle."""
+
+    def round(self, seconds: float) -> Round:
+        cast("FakeClock", self._clock).seconds += 1
+        return Round((0.1,), (), 0.1, 0.1, settled=False)
+
+
+class Coarse(FakeClock):
+    """Every look takes a microsecond."""
+
+    def __call__(self) -> float:
+        self.seconds += 1e-6
+        return self.seconds
 
 
 class Context:
@@ -156,17 +174,39 @@ def test_at_the_true_quantile_hardly_any_tail_is_decided(
     assert counted["pass"] <= 0.02 * counted.total(), counted
 
 
-@pytest.mark.parametrize("seconds", [0.02, 0.2])
-def test_a_tail_is_not_taken_for_the_median_where_rounds_are_short(seconds: float) -> None:
-    """A limit between the two, on a model of which a round of 30 ms holds one or two times."""
-    p90 = seconds * math.exp(0.3 * float(norm.ppf(0.9)))
-    assert verdicts(20, "latency_p95", p90, seconds=seconds, noise=0.3)["pass"] == 0
+def test_a_tail_is_not_taken_for_the_median_where_rounds_are_short() -> None:
+    """A limit between the two, on a model of which a round of 30 ms would hold one time."""
+    p90 = 0.04 * math.exp(0.3 * float(norm.ppf(0.9)))
+    assert verdicts(10, "latency_p95", p90, seconds=0.04, noise=0.3)["pass"] == 0
 
 
 @pytest.mark.parametrize("metric", QUANTILES)
 def test_a_tail_that_is_clear_is_decided(metric: str) -> None:
     assert verdicts(20, metric, 2e-3, noise=0.1) == {"pass": 20}
     assert verdicts(20, metric, 0.9e-3, noise=0.05) == {"fail": 20}
+
+
+def test_cold_calls_are_in_no_tail() -> None:
+    """On a model of 2 ms, of which a round of 30 ms holds few."""
+    given = {"seconds": 2e-3, "noise": 0.05, "warm_up": 4}
+    assert verdicts(20, "latency_p95", 3e-3, **given) == {"pass": 20}
+
+
+def test_what_to_know_of_the_times_is_noted() -> None:
+    context = Context("latency_p95", 2e-3, noise=0.05, warm_up=4)
+    assert found(context).remark == ""
+    rounds = Rounds(Cooling("host:fake", [], 1, FakeClock()), 3.0)
+    assert len(list(rounds)) == 3
+    assert rounds.remark() == "in 3 of 3 rounds the times still fell when the warm-up ended"
+    assert rounds.conditions["unsettled_rounds"] == 3
+    context = Context("latency_p95", 2e-3, seconds=1e-6)
+    context.clock = Coarse()
+    finding = found(context)
+    assert "each time is the mean of up to" in finding.remark
+    assert int(str(finding.conditions["repeat"])) > 1
+    assert finding.conditions.keys() == {
+        "threads", "governor", "load", "load_after", "clock_tick", "repeat", "unsettled_rounds",
+    }  # fmt: skip
 
 
 def test_all_percentiles_share_their_timings() -> None:

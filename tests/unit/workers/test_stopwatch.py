@@ -68,19 +68,52 @@ def test_each_round_opens_anew_and_in_either_order() -> None:
     assert len([each for each in log if each.startswith("close")]) == 40
 
 
-def test_a_warm_up_lasts_until_the_median_settles() -> None:
+@pytest.mark.parametrize("warm", [0.0005, 0.002, 0.01])
+def test_a_warm_up_lasts_until_the_median_settles_however_short_the_round_is(warm: float) -> None:
     clock, log = FakeClock(), list[str]()
-    cold = [0.05] + [0.01 * 0.8**at for at in range(12)]
-    timed = watch(clock, Model("A", clock, log, *cold, 0.0005)).round(2.0)
-    assert timed.first == 0.05
-    assert timed.artifact == pytest.approx([0.0005] * len(timed.artifact))
+    cold = [20 * warm, *(10 * warm * 0.8**at for at in range(10))]
+    timed = watch(clock, Model("A", clock, log, *cold, warm)).round(1e-3)
+    assert timed.first == pytest.approx(cold[0])
+    assert timed.artifact == pytest.approx([warm] * len(timed.artifact))
+    assert timed.settled
 
 
-def test_a_warm_up_ends_with_its_time() -> None:
+def test_a_slow_model_is_warm_when_two_calls_agree() -> None:
     clock, log = FakeClock(), list[str]()
-    timed = watch(clock, Model("A", clock, log, 3.0)).round(0.03)
-    assert log == ["open A", "A", "A", "close A"]
-    assert timed.artifact == (3.0,)
+    timed = watch(clock, Model("A", clock, log, 3.0, 2.0)).round(0.03)
+    assert log == ["open A", *"AAA", "A", "close A"]
+    assert timed.artifact == (2.0,)
+    assert timed.settled
+
+
+@pytest.mark.parametrize(
+    ("times", "calls"), [([2.0 * 0.9**at for at in range(9)], 3),
+                         ([0.001 * 0.98**at for at in range(500)], 200)],
+)  # fmt: skip
+def test_a_warm_up_that_does_not_settle_is_cut_short_and_told(
+    times: list[float], calls: int
+) -> None:
+    clock, log = FakeClock(), list[str]()
+    timed = watch(clock, Model("A", clock, log, *times)).round(1e-9)
+    assert log.count("A") == calls + 1
+    assert not timed.settled
+
+
+def test_which_is_warmed_up_first_is_drawn() -> None:
+    clock, log = FakeClock(), list[str]()
+    stopwatch = watch(clock, Model("A", clock, log, 0.001), Model("B", clock, log, 0.001))
+    for _ in range(20):
+        stopwatch.round(1e-9)
+    opened = "".join(each[0] for each in log).split("oo")[1:]
+    assert {each[0] for each in opened} == {"A", "B"}
+
+
+def test_for_no_time_only_the_first_inference_is_timed() -> None:
+    clock, log = FakeClock(), list[str]()
+    timed = watch(clock, Model("A", clock, log, 3.0)).round(0)
+    assert log == ["open A", "A", "close A"]
+    assert timed.first == 3.0
+    assert timed.artifact == ()
 
 
 def test_what_is_shorter_than_the_clocks_steps_is_repeated() -> None:
@@ -95,6 +128,7 @@ def test_what_is_shorter_than_the_clocks_steps_is_repeated() -> None:
     timed = watch(clock, Model("A", clock, log, 1e-6)).round(1e-3)
     calls = log.count("A") / len(timed.artifact)
     assert calls >= TICKS / 2
+    assert timed.repeat >= TICKS / 2
     assert timed.artifact[0] == pytest.approx(1e-6, rel=0.05)
 
 
@@ -112,6 +146,6 @@ def test_the_collector_is_as_it_was() -> None:
 def test_what_times_depend_on_is_told() -> None:
     stopwatch = watch(FakeClock(), Model("A", FakeClock(), [], 1e-3))
     assert stopwatch.conditions["threads"] == 1
-    assert stopwatch.conditions.keys() == {"threads", "governor", "load"}
+    assert stopwatch.conditions.keys() == {"threads", "governor", "load", "clock_tick"}
     assert stopwatch.source == "host:fake"
     assert WINDOW % 2, "a median of an even number of times is none of them"
