@@ -100,13 +100,14 @@ class _Flattening:
         while waiting:
             left = []
             for layer, number, node in waiting:
-                keys, listed = _arguments(node, f"{path}{_name(layer)}")
+                keys, listed = _arguments(node, f"{path}{_name(layer)}", _kind(layer))
                 if not all(key in known for key in keys):
                     left.append((layer, number, node))
                     continue
                 arguments = _Arguments([known[key] for key in keys], listed)
                 made = self._called(model, layer, arguments, path)
-                known |= {(_name(layer), number, at): each for at, each in enumerate(made)}
+                first = _first_call(model, layer)
+                known |= {(_name(layer), number + first, at): each for at, each in enumerate(made)}
             assert len(left) < len(waiting), "a graph of Keras has no cycles"
             waiting = left
         return [known[key] for key in _keys(config["output_layers"])]
@@ -114,12 +115,12 @@ class _Flattening:
     def _called(
         self, model: Any, layer: Mapping[str, Any], arguments: _Arguments, path: str
     ) -> list[int]:
-        name, kind, config = _name(layer), layer["class_name"], layer["config"]
+        name, kind, config = _name(layer), _kind(layer), layer["config"]
         if "layers" in config:
             return self.model(model.get_layer(name), config, arguments.calls, f"{path}{name}/")
-        operation = "keras.src.ops" in (layer.get("module") or "")
+        operation = kind.startswith("ops.")
         weights = () if operation else tuple(model.get_layer(name).get_weights())
-        flat = FlatLayer(f"{path}{name}", f"ops.{kind}" if operation else kind, config, weights)
+        flat = FlatLayer(f"{path}{name}", kind, config, weights)
         return [self._graph.add(flat, arguments.calls, listed=arguments.listed)]
 
 
@@ -133,23 +134,37 @@ def _name(layer: Mapping[str, Any]) -> str:
     return str(layer["config"].get("name") or layer["name"])
 
 
-def _arguments(node: Any, path: str) -> tuple[list[_Key], bool]:
+def _kind(layer: Mapping[str, Any]) -> str:
+    """The name of the layer's class; ``ops.Add`` of an operation on tensors."""
+    operation = "keras.src.ops" in (layer.get("module") or "")
+    return f"{'ops.' if operation else ''}{layer['class_name']}"
+
+
+def _first_call(model: Any, layer: Mapping[str, Any]) -> int:
+    """The number of a layer's first call. A functional model was called once, when it was made."""
+    if "layers" not in layer["config"]:
+        return 0
+    bases = type(model.get_layer(_name(layer))).__mro__
+    return int(any(each.__name__ == "Functional" for each in bases))
+
+
+def _arguments(node: Any, path: str, kind: str) -> tuple[list[_Key], bool]:
     """The tensors that a call takes, and whether as a list."""
     if not isinstance(node, Mapping):
-        return _old_arguments(node, path)
+        return _old_arguments(node, path, kind)
     more = {key for key, value in node["kwargs"].items() if key not in ("training", "mask")
             or list(_tensors(value))}  # fmt: skip
     keys = list(_tensors(node["args"]))
     if more or len(keys) != len(list(_leaves(node["args"]))):
-        raise _refused_call(path)
+        raise _refused_call(path, kind)
     return keys, len(keys) > 1 or isinstance(node["args"][0], list)
 
 
-def _old_arguments(node: Any, path: str) -> tuple[list[_Key], bool]:
+def _old_arguments(node: Any, path: str, kind: str) -> tuple[list[_Key], bool]:
     """The same in the configuration of tf-keras: [name, call, output, other arguments]."""
     entries = [node] if node and isinstance(node[0], str) else list(node)
     if any(len(each) > 3 and each[3] for each in entries):
-        raise _refused_call(path)
+        raise _refused_call(path, kind)
     return [(each[0], each[1], each[2]) for each in entries], len(entries) > 1
 
 
@@ -177,10 +192,10 @@ def _keys(ends: Any) -> list[_Key]:
     return [key for each in ends for key in _keys(each)]
 
 
-def _refused_call(path: str) -> UnsupportedError:
+def _refused_call(path: str, kind: str) -> UnsupportedError:
     return UnsupportedError(
-        f"the layer {path!r} is called with more than tensors, which quantisation-aware training "
-        "of Keras models can't carry over",
+        f"the layer {path!r} ({kind.replace('ops.', 'keras.ops.')}) is called with more than "
+        "tensors, which quantisation-aware training of Keras models can't carry over",
         "call it with its inputs alone, or use PTQ()",
     )
 

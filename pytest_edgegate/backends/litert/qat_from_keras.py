@@ -79,11 +79,9 @@ class KerasQatToLiteRT:
             work.build(child)
             facts = work.learn(child)
             main.write_bytes(work.converted(child, target.default_io))
-            if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
+            if len(loaded.inputs) > 1:
                 main.write_bytes(in_order(main, loaded))
-            facts["largest_difference_steps"] = check_file(
-                main, work.seen, child.call("outputs", work.seen)[1]
-            )
+            facts |= check_file(main, work.seen, child.call("outputs", work.seen)[1])
         return Produced(main, (main,), loaded.notes, facts=facts)
 
 
@@ -162,6 +160,12 @@ def _outputs(loaded: LoadedModel, inputs: tuple[Array, ...]) -> tuple[Array, ...
 
 
 def _refuse_ends(name: str, loaded: LoadedModel) -> None:
+    if len(loaded.outputs) != 1:
+        raise UnsupportedError(
+            f"{name} has {len(loaded.outputs)} outputs, and quantisation-aware training of Keras "
+            "models learns one output from its labels",
+            "use PTQ(), or train a model of the one output",
+        )
     for each in loaded.inputs:
         if each.dtype != "float32" or -1 in each.shape[1:]:
             raise UnsupportedError(

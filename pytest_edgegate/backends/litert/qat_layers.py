@@ -11,12 +11,14 @@ from pytest_edgegate.backends.litert.flat_graph import Call, FlatGraph, FlatLaye
 from pytest_edgegate.core.errors import UnsupportedError
 
 _AS_IT_IS = (
-    "Add", "AveragePooling2D", "Concatenate", "Conv2DTranspose", "Cropping2D", "Dropout", "Flatten",
-    "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer", "MaxPooling2D", "Permute", "ReLU",
-    "Reshape", "SeparableConv2D", "Softmax", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D",
+    "Add", "AveragePooling2D", "Cropping2D", "Dropout", "Flatten", "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D", "InputLayer", "LeakyReLU", "MaxPooling2D", "Permute", "ReLU", "Reshape",
+    "Softmax", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D",
 )  # fmt: skip
 _WITH_ACTIVATION = ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "Conv2DTranspose")
-_FOLDED_INTO = ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D")
+_FOLDED_INTO = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
+_OF_FIXED_RANGE = ("softmax", "sigmoid", "tanh")
+"""Activations whose outputs have a scale of TFLite's own."""
 _FUSED = ("linear", "relu", "softmax", "sigmoid", "tanh")
 """Activations that it simulates inside a layer as TFLite computes them."""
 _OPERATIONS = {"ops.Add": "Add"}
@@ -54,12 +56,21 @@ class _Place:
     def call(self) -> Call:
         return self._read.calls[self._at]
 
-    def before(self) -> tuple[FlatLayer, bool]:
-        """The layer whose output the call takes, and whether nothing else takes it."""
+    def sources(self) -> list[FlatLayer]:
+        """The layers whose outputs the call takes."""
+        return [self._read.layers[self._read.calls[each].layer] for each in self.call.inputs]
+
+    def alone(self) -> bool:
+        """Whether nothing else takes the call's input, whose layer is called but once."""
         number = self.call.inputs[0]
         takers = [each for each in self._read.calls if number in each.inputs]
-        alone = len(takers) == 1 and number not in self._read.outputs
-        return self._read.layers[self._read.calls[number].layer], alone
+        calls = [each for each in self._read.calls if each.layer == self.sources()[0].path]
+        return len(takers) == len(calls) == 1 and number not in self._read.outputs
+
+    def replace(self, layer: FlatLayer) -> int:
+        """Puts *layer* in the place of the one whose output the call takes, and of the call."""
+        self._made.layers[layer.path] = layer
+        return self._inputs[0]
 
     def add(self, layer: FlatLayer, *more: FlatLayer, listed: bool | None = None) -> int:
         """The layers one behind the other in place of the call."""
@@ -105,21 +116,46 @@ def _alone(layer: FlatLayer, name: str) -> FlatLayer:
     return FlatLayer(layer.path, "Activation", {"activation": known[name]})
 
 
+def _concatenated(layer: FlatLayer, here: _Place) -> int:
+    """TFLite gives what is concatenated one scale, and these activations have another."""
+    for each in here.sources():
+        kind = "softmax" if each.kind == "Softmax" else _activation(each)
+        if kind in _OF_FIXED_RANGE:
+            raise _refused(
+                layer, f"concatenate something else than the output of {each.path!r} ({kind})"
+            )
+    return here.add(layer)
+
+
 def _normalised(layer: FlatLayer, here: _Place) -> int:
-    before, alone = here.before()
-    if before.kind not in _FOLDED_INTO or not alone or _activation(before) != "linear":
+    before = here.sources()[0]
+    known = before.kind in (*_FOLDED_INTO, "Dense") and _activation(before) == "linear"
+    if not known or not here.alone():
         raise _refused(
             layer,
             "put it right behind a convolution or a Dense layer without an activation, whose "
             "weights it is folded into",
         )
-    return here.add(layer)
+    return here.replace(_folded(before, layer)) if before.kind == "Dense" else here.add(layer)
+
+
+def _folded(dense: FlatLayer, norm: FlatLayer) -> FlatLayer:
+    """The Dense layer that does both: its weights have one scale, so a factor for each of its
+    outputs has to be in them before they are rounded."""
+    kernel, *bias = dense.weights
+    *affine, mean, variance = norm.weights
+    names = [name for name in ("scale", "center") if norm.config.get(name, True)]
+    given = dict(zip(names, affine, strict=True))
+    factor = given.get("scale", 1.0) / np.sqrt(variance + norm.config["epsilon"])
+    shift = given.get("center", 0.0) + (sum(bias) - mean) * factor
+    weights = tuple(np.asarray(each, np.float32) for each in (kernel * factor, shift))
+    return replace(dense, config={**dense.config, "use_bias": True}, weights=weights)
 
 
 def _rescaled(layer: FlatLayer, here: _Place) -> int:
     """As a depthwise convolution that does not learn: one operator in int8, where TFLite would
     make a multiplication and an addition of it."""
-    before, _ = here.before()
+    before = here.sources()[0]
     shape = before.config.get("shape", ())
     if before.kind != "InputLayer" or len(shape) != 3:
         raise _refused(layer, "put it right behind an Input of images, or scale the data instead")
@@ -160,5 +196,6 @@ _RULES: Mapping[str, _Rule] = {
     **dict.fromkeys(_OPERATIONS, _operation),
     "Activation": _activation_layer,
     "BatchNormalization": _normalised,
+    "Concatenate": _concatenated,
     "Rescaling": _rescaled,
 }
