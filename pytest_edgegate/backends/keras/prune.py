@@ -12,7 +12,7 @@ from pytest_edgegate.backends.keras.pruning.macs import count_macs
 from pytest_edgegate.backends.keras.pruning.pruned import Pruned, prune
 from pytest_edgegate.backends.keras.pruning.tracing import OUTPUT
 from pytest_edgegate.backends.keras.reader import family
-from pytest_edgegate.backends.keras.saving import save
+from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.training import fit
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
@@ -48,6 +48,7 @@ class KerasPrune:
         assert isinstance(step, Prune)  # the only step of its moves
         loaded = model.load()
         original = _prunable(model.name, loaded)
+        refuse_unreadable(original)
         training = data.training(loaded.inputs)
         cutback = Cutback(step.amount, step.importance, step.round_to, training.settings.seed)
         pruned = prune(original, cutback)

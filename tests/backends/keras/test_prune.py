@@ -242,6 +242,18 @@ def test_a_layer_of_the_users_own_keeps_what_it_reads(
     assert loaded.framework_model.get_layer("more").filters == 7
 
 
+def test_a_layer_that_no_file_can_hold_is_told_before_any_training(
+    apply: Apply, keras: Any
+) -> None:
+    class Unregistered(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, inputs: Any) -> Any:
+            return inputs / 2
+
+    model = _with(keras, Unregistered(), keras.layers.Conv2D(10, 3))
+    with pytest.raises(UnsupportedError, match=r"could not be read back.*Unregistered"):
+        apply(model, EdgeData(train=Unread(), version="1"))
+
+
 def test_a_training_that_diverges_leaves_nothing(
     apply: Apply, small: Any, few: EdgeData, tmp_path: Path
 ) -> None:

@@ -337,6 +337,24 @@ def _moved_channels(keras: Any, layers: Any) -> Any:
     return keras.Model(image, layers.Dense(3, name="head")(x))
 
 
+@network(a="split (Reshape) splits the channels")
+def _channels_one_by_one(keras: Any, layers: Any) -> Any:
+    given = keras.Input((4,))
+    x = layers.Reshape((10, 1), name="split")(layers.Dense(10, name="a")(given))
+    x = layers.GlobalAveragePooling1D()(layers.Conv1D(10, 3, name="b")(x))
+    return keras.Model(given, layers.Dense(3, name="head")(x))
+
+
+@network(a="is tied to an input of the model", b="is tied to an input of the model")
+def _one_model_for_what_stays_and_what_could_go(keras: Any, layers: Any) -> Any:
+    image = keras.Input((6, 6, 10))
+    tower = keras.Sequential([keras.Input((6, 6, 10)), layers.ReLU()])
+    x = layers.Add()([layers.Conv2D(10, 3, padding="same", name="a")(image), image])
+    y = layers.Conv2D(10, 3, padding="same", name="b")(image)
+    x = layers.Concatenate()([tower(x), tower(y)])
+    return classified(keras, image, layers.Conv2D(10, 3, name="c")(x))
+
+
 @network(a="norm (BatchNormalization) normalises along another axis")
 def _normalised_rows(keras: Any, layers: Any) -> Any:
     image = keras.Input((6, 6, 1))
