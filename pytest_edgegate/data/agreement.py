@@ -37,7 +37,8 @@ def agreement(
     """How far the outputs of the file, *made*, lie from those of the *program*.
 
     Both for the same samples. ``|made - program| / step`` over all values, *steps* being the
-    scales of the outputs; an output without one is left out. *what* names the file. Raises CompressionError where they disagree.
+    scales of the outputs; an output without one is left out. *what* names the file.
+    Raises CompressionError where they disagree.
     """
     apart = [
         np.abs(one.astype(np.float64) - other.astype(np.float64)).reshape(-1) / step

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -11,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pytest_edgegate import PTQ, EdgeData
+from pytest_edgegate import PTQ, QAT, EdgeData
 from pytest_edgegate.backends.keras.reader import READER
 from pytest_edgegate.backends.keras.tensorflow import (
     import_keras,
@@ -20,6 +23,7 @@ from pytest_edgegate.backends.keras.tensorflow import (
 )
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.ports import Produced, SourceModel
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.planner import float_target
@@ -233,3 +237,66 @@ def network() -> Callable[..., Any]:
             return keras.Model(image, x, name=name)
 
     return make
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A torch network after QAT: its int8 program, what it was, the data, and what is told."""
+
+    program: SourceModel
+    network: Any
+    data: EdgeData
+    made: Produced
+
+    @property
+    def images(self) -> Array:
+        """The evaluation images: (n, channels, height, width) float32."""
+        x, _ = self.data.evaluation
+        return np.asarray(x)
+
+    def outputs(self) -> Array:
+        """What the program gives for them."""
+        import torch
+
+        (made,) = self.program.load().function(torch.tensor(self.images))
+        return np.asarray(made.detach().numpy())
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, coral: Target) -> Callable[[str], Trained]:
+    """Trains a network of ``integer_networks.py``, or the example's (``digits.pt2``), in int8."""
+    from sklearn.datasets import load_digits
+
+    example = Path(__file__).parents[2] / "example_project"
+    networks = runpy.run_path(str(Path(__file__).with_name("integer_networks.py")))
+
+    def data_of(name: str) -> EdgeData:
+        if name == "example":
+            found = runpy.run_path(str(example / "digits.py"))["load_digits"]()
+            first = (found.x_train[:512].transpose(0, 3, 1, 2), found.y_train[:512])
+            last = (found.x_evaluate[:300].transpose(0, 3, 1, 2), found.y_evaluate[:300])
+            return EdgeData(train=first, evaluation=last)
+        small = load_digits()
+        images = (small.images[:, None] / 16).astype(np.float32)
+        return EdgeData(train=(images[:600], small.target[:600]),
+                        evaluation=(images[-300:], small.target[-300:]))  # fmt: skip
+
+    @cache
+    def train(name: str) -> Trained:
+        from pytest_edgegate.backends.torch.qat import TRANSFORM as QAT_OF_TORCH
+        from pytest_edgegate.backends.torch.reader import READER as TORCH
+
+        data = data_of(name)
+        network = (
+            example / "torch_model/digits.pt2" if name == "example" else networks["make"](name)
+        )
+        model = TORCH.recognise(network, surroundings(data))
+        assert model is not None
+        step = QAT(1, lr=1e-5 if name == "example" else 1e-3)
+        out = tmp_path_factory.mktemp(name)
+        made = QAT_OF_TORCH.apply(model, step, coral, CaseData(data), out)
+        program = TORCH.recognise(made.main, surroundings(data))
+        assert program is not None
+        return Trained(program, network, data, made)
+
+    return train

@@ -20,6 +20,7 @@ from pytest_edgegate.backends.torch.integer_form import refuse_what_stays_float
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.simplify import simplified
+from pytest_edgegate.backends.torch.trainable import trainable_of
 from pytest_edgegate.backends.torch.training import fit
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.plan import Move
@@ -63,7 +64,7 @@ class TorchQat:
         with held_native_output():
             save_program(
                 _program(torch, module, model), loaded.inputs, main, outputs=loaded.outputs,
-                sample=tuple(each[:1] for each in training.example().inputs),
+                sample=training.example().inputs,
             )  # fmt: skip
         return Produced(main, (main,), loaded.notes, facts=facts)
 
@@ -76,12 +77,10 @@ def _rounding(
     torch: Any, model: SourceModel, loaded: LoadedModel, tensors: tuple[Any, ...], target: Target
 ) -> Any:
     """The model ready to be trained, its first ranges chosen by the first samples."""
-    if loaded.trainable is None:
-        raise UnsupportedError(
-            f"{model.name} has nothing to train", "return the module itself from edge_model"
-        )
     few = tuple(each[:2] for each in tensors)
-    module = exported(torch, loaded.trainable(), few, model.name).module(check_guards=False)
+    program = exported(torch, trainable_of(model.name, loaded), few, model.name)
+    _refuse_fixed_batch(program, model.name)
+    module = program.module(check_guards=False)
     module = simplified(torch, module, model.name)
     program = exported(torch, module, few, model.name)
     refuse_what_stays_float(program, model.name)
@@ -93,6 +92,17 @@ def _rounding(
     except Exception as error:  # torchao raises many kinds of its own
         raise _failed(model, error) from error
     return made
+
+
+def _refuse_fixed_batch(program: Any, name: str) -> None:
+    values = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
+    for each in program.graph_signature.user_inputs:
+        if values[each].ndim and isinstance(values[each].shape[0], int):
+            raise UnsupportedError(
+                f"{name} can only be exported for {values[each].shape[0]} sample at once, and "
+                "trainings go over batches",
+                "let its forward take any number of samples as the first dimension of its inputs",
+            )
 
 
 def _program(torch: Any, module: Any, model: SourceModel) -> Any:

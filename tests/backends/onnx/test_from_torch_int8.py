@@ -1,0 +1,138 @@
+"""Torch programs that were trained in int8, as .onnx files that run in int8."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_edgegate.backends.onnx import from_torch
+from pytest_edgegate.backends.onnx.from_torch import TRANSFORM
+from pytest_edgegate.backends.onnx.inspector import INSPECTOR
+from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED
+from pytest_edgegate.core.errors import CompressionError
+from pytest_edgegate.core.ports import Produced
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.contract import execution_faults, offences
+from pytest_edgegate.testing.contract import CaseData
+
+NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Assorted")
+FURTHEST = {"Mixed": 2, "Assorted": 4}
+"""Output steps from torch; 1 where no activation is rounded twice."""
+
+Convert = Callable[..., Produced]
+
+
+@pytest.fixture(scope="session")
+def converted(
+    trained: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory, cpu: Target
+) -> Convert:
+    made: dict[tuple[str, str], Produced] = {}
+
+    def convert(name: str, target: Target = cpu) -> Produced:
+        if (name, target.activations) not in made:
+            case, out = trained(name), tmp_path_factory.mktemp("onnx")
+            made[name, target.activations] = TRANSFORM.apply(
+                case.program, None, target, CaseData(case.data), out
+            )
+        return made[name, target.activations]
+
+    return convert
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_accumulates_runs_in_float(
+    trained: Any, converted: Convert, cpu: Target, name: str
+) -> None:
+    path = converted(name).main
+    described = INSPECTOR.describe(path)
+    assert described.fully_quantized
+    assert list(offences(described, cpu, "int8")) == []
+    executed = OPTIMISED.executed(path, (trained(name).images[:2],))
+    assert executed is not None
+    assert list(execution_faults(executed, "int8", cpu)) == []
+    ran = Counter(each.kind for each in executed)
+    written = Counter(each.kind for each in described.operators)
+    assert ran["QLinearConv"] == written["Conv"]
+    assert ran["QGemm"] == written["Gemm"]
+    assert ran["QLinearAdd"] == written["Add"]
+    assert ran["QLinearMul"] == written["Mul"]
+    assert not {"Conv", "FusedConv", "Gemm", "MatMul", "Add", "Relu", "Clip"} & set(ran)
+
+
+@pytest.mark.parametrize("runtime", [OPTIMISED, UNOPTIMISED], ids=["optimised", "as written"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_computes_what_the_program_computes(
+    trained: Any, converted: Convert, name: str, runtime: Any
+) -> None:
+    case, made = trained(name), converted(name)
+    furthest = FURTHEST.get(name, 1)
+    assert made.facts["against_torch"]["samples"] == 64
+    assert made.facts["against_torch"]["largest_steps"] <= furthest + 0.01
+    with runtime.open(made.main) as runner:
+        (outputs,) = runner.infer((case.images,))
+    program = case.outputs()
+    step = np.diff(np.unique(program)).min()
+    assert np.abs(outputs - program).max() <= (furthest + 0.01) * step
+    assert len(np.unique(program)) > 10
+
+
+def test_the_dtypes_of_the_file(converted: Convert, onnx: ModuleType) -> None:
+    model = onnx.load(converted("Residual").main)
+    kinds = {each.name: each.data_type for each in model.graph.initializer}
+    types = onnx.TensorProto
+    producer = {name: node for node in model.graph.node for name in node.output}
+    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    for node in layers:
+        activation, weights, bias = (producer[name] for name in node.input)
+        assert kinds[activation.input[2]] == types.UINT8
+        assert kinds[weights.input[0]] == types.INT8
+        assert kinds[bias.input[0]] == types.INT32
+    scales = {each.name: each.dims for each in model.graph.initializer}
+    per_layer = [list(scales[producer[node.input[1]].input[1]]) for node in layers]
+    assert per_layer == [[8], [8], [8], []]
+    for end in (*model.graph.input, *model.graph.output):
+        assert end.type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_signed_activations_for_targets_that_want_them(
+    trained: Any, converted: Convert, jetson: Target, onnx: ModuleType
+) -> None:
+    """The same program: what is computed does not depend on the dtype that it is stored in."""
+    made = converted("Residual", jetson)
+    model = onnx.load(made.main)
+    kinds = {each.name: each.data_type for each in model.graph.initializer}
+    zeros = {node.input[2] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    assert {kinds[name] for name in zeros} == {onnx.TensorProto.INT8}
+    images = (trained("Residual").images,)
+    with UNOPTIMISED.open(made.main) as one, UNOPTIMISED.open(converted("Residual").main) as two:
+        np.testing.assert_array_equal(one.infer(images)[0], two.infer(images)[0])
+
+
+def test_a_file_that_computes_something_else_is_told(
+    trained: Any, cpu: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = trained("Residual")
+
+    def narrowed(model: Any, activations: str) -> Any:
+        """Each scale of an activation is a fourth: everything ends too early."""
+        made = in_integers(model, activations)
+        names = {node.input[1] for node in made.graph.node if node.op_type == "QuantizeLinear"}
+        for each in made.graph.initializer:
+            if each.name in names:
+                each.CopyFrom(
+                    helper.from_array(helper.to_array(each) * np.float32(0.25), each.name)
+                )
+        return made
+
+    import onnx
+
+    helper, in_integers = onnx.numpy_helper, from_torch.in_integers
+    monkeypatch.setattr(from_torch, "in_integers", narrowed)
+    with pytest.raises(CompressionError, match=r"up to [\d.]+ output steps apart on 64 samples"):
+        TRANSFORM.apply(case.program, None, cpu, CaseData(case.data), tmp_path)
