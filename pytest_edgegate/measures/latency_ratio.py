@@ -84,7 +84,8 @@ class Compared:
             level=LEVEL, n=self.blocks,
             method=f"always-valid limits of the median of {self.count} rounds",
             excess=float(np.median(np.concatenate(self._over))), floor=floor,
-            conditions=rounds.conditions, remark=rounds.remark(), undecided=undecided, undecided_remedy=remedy,
+            conditions=rounds.conditions, remark=rounds.remark(), undecided=undecided,
+            undecided_remedy=remedy,
             details=(f"one inference takes {spell_time(self._typical)} here",),
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ artifact loses (``stats.betting``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -72,6 +72,14 @@ def run(
             seen = [each.in_full() for each in sides]
             return Paired(seen[0], seen[1])
         return _until_decided(bet, sides, tell, clock)
+
+
+def clear(known: Sequence[Evidence | None], total: int) -> Paired | None:
+    """The end before any pass, where one model is *known* to have given NaN or Inf."""
+    if not any(each is not None and each.nonfinite for each in known):
+        return None
+    reference, artifact = (Evidence({}, 0, "", "") if each is None else each for each in known)
+    return Paired(reference, artifact, None, total)
 
 
 def _until_decided(bet: Bet, sides: list[_Asked], tell: Tell, clock: Clock) -> Paired:

@@ -100,15 +100,21 @@ class Observer:
         self, reference: Seen, artifact: Seen, split: ArraySplit, scoring: TopN, budget: Fraction,
         trusted: Callable[[Evidence], bool],
     ) -> Paired:  # fmt: skip
-        """Both on the same samples; ended early where that spares time and decides the budget."""
+        """Both on the same samples; ended early where that spares time and decides the budget.
+
+        Whatever ended early, now or in an earlier run, its part of the reference is *trusted*.
+        """
         keys = [self._predictions_key(each, split, scoring) for each in (reference, artifact)]
         known = [self._known(key) for key in keys]
         if known[0] is not None and known[1] is not None:
             return Paired(known[0], known[1])
+        clear = early.clear(known, split.size)
+        if clear is not None:
+            return clear
         key = key_of(kind="early", of=keys, budget=str(budget), after=self._early_after)
         stored = self._cache.find(key)
-        if stored is not None:
-            return _read_paired(stored)
+        if stored is not None and _is_valid(kept := _read_paired(stored), trusted):
+            return kept
         sides = [
             early.Side(evidence, partial(self.open, each), f"host:{each.runtime}")
             for each, evidence in zip((reference, artifact), known, strict=True)
@@ -123,7 +129,8 @@ class Observer:
         bet = early.Bet(split, scoring, budget, self._early_after, trusted, pick, in_full)
         found = early.run(bet, sides[0], sides[1], self._tell)
         if found.total is not None:
-            self._cache.fetch(key, lambda folder: _write_paired(folder, found))
+            if stored is None:
+                self._cache.fetch(key, lambda folder: _write_paired(folder, found))
             return found
         pair = (found.reference, found.artifact)
         for name, evidence in zip(keys, pair, strict=True):
@@ -291,6 +298,12 @@ def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
         f"the model has {len(outputs)} outputs ({', '.join(names)}), and {said}",
         'return Metric("top1", output=0) from edge_metric',
     )
+
+
+def _is_valid(kept: Paired, trusted: Callable[[Evidence], bool]) -> bool:
+    """Whether the pass would end there now as well: the reference may not have been checked."""
+    broken = kept.reference.nonfinite or kept.artifact.nonfinite
+    return bool(broken) or trusted(kept.reference)
 
 
 def _write(path: Path, evidence: Evidence) -> dict[str, Any]:

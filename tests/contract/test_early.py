@@ -12,7 +12,7 @@ HEAD = """
 import numpy as np
 import pytest
 
-from pytest_edgegate import EdgeData, Metric
+from pytest_edgegate import BudgetExceeded, EdgeData, Metric
 from pytest_edgegate.testing.fakes import fake_samples
 
 budget = pytest.mark.edge_budget
@@ -49,6 +49,13 @@ def test_nan(edge_ptq): ...
 
 @pytest.mark.model(ptq_wrong=range(3000))
 def test_by_hand(edge_ptq, edge_gate):
+    edge_gate.accuracy(edge_ptq, drop=0.01)
+
+
+@pytest.mark.model(ptq_wrong=range(49), nan=[77])
+def test_nan_that_is_known(edge_ptq, edge_gate):
+    with pytest.raises(BudgetExceeded):
+        edge_gate.accuracy(edge_ptq, min=0.1)
     edge_gate.accuracy(edge_ptq, drop=0.01)
 
 
@@ -174,6 +181,27 @@ def test_nan_ends_a_pass_and_fails(early: Any) -> None:
     sample = re.search(r"first on sample (\d+)", early.text("test_nan"))
     assert sample is not None
     assert int(sample[1]) < 5_000
+
+
+def test_nan_that_an_earlier_pass_has_met_fails(early: Any) -> None:
+    """One sample in 10,000, which an early pass would hardly meet."""
+    verdict = drop(early, "test_nan_that_is_known")
+    assert verdict["outcome"] == "fail"
+    assert "the artifact gives NaN or Inf on 1 of 10000 samples" in verdict["reason"]
+    assert "first on sample 77" in verdict["reason"]
+    assert early.letter("test_nan_that_is_known") == "F"
+
+
+def test_an_early_verdict_without_the_check_of_the_reference_is_not_kept_for_one_with_it(
+    again: Any,
+) -> None:
+    arguments = ("--edge-target=fake-board", "-k", "TestPoorReference")
+    name = "TestPoorReference::test_a_reference_worse_than_chance"
+    unchecked = again(FILES, *arguments, ini=f"{ALWAYS}\nedge_reference_check = false")
+    assert unchecked.letter(name) == "."
+    assert drop(unchecked, name)["measured"]["decided_early"] is True
+    checked = again(FILES, *arguments, ini=ALWAYS)
+    checked.assert_fault(checked.text(name), "not proven better")
 
 
 def test_a_reference_that_is_no_better_than_chance_is_an_error_all_the_same(early: Any) -> None:
