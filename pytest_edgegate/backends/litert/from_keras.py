@@ -67,7 +67,7 @@ class KerasToLiteRT:
         with held_native_output() as printed:
             tf = _tensorflow()
             try:
-                converter = converter_of(tf, loaded)
+                converter = _converter(tf, loaded)
                 if isinstance(step, Cast):
                     converter.optimizations = [tf.lite.Optimize.DEFAULT]
                     converter.target_spec.supported_types = [tf.float16]
@@ -95,7 +95,7 @@ def _tensorflow() -> Any:
     return tensorflow
 
 
-def converter_of(tf: Any, loaded: LoadedModel) -> Any:
+def _converter(tf: Any, loaded: LoadedModel) -> Any:
     for each in loaded.inputs:
         if -1 in each.shape[1:]:
             raise UnsupportedError(

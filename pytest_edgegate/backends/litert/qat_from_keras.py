@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pytest_edgegate.backends.litert.flat_graph import as_message, flat_graph
-from pytest_edgegate.backends.litert.from_keras import in_order
-from pytest_edgegate.backends.litert.qat_agreement import check_file, check_twin
-from pytest_edgegate.backends.litert.qat_layers import for_training
-from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.state import refuse_state
-from pytest_edgegate.backends.tf_losses import targets_by
-from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.backends.keras_qat.work import CHILD, PACKAGES, Work
+from pytest_edgegate.backends.litert.ends import put_in_order
+from pytest_edgegate.backends.litert.runtime import XNNPACK
+from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import (
-    ChildProcess,
-    LoadedModel,
-    Produced,
-    SourceModel,
-    TrainingData,
-    TransformData,
-)
+from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.training import LOSSES, OPTIMIZERS, EdgeTraining
-from pytest_edgegate.data.objectives import choose_objective
+from pytest_edgegate.data.agreement import agreement
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.data.training import train
-
-_CHILD = "pytest_edgegate.backends.litert.qat_child:Desk"
-_SEEN = 256
-"""Samples that ranges begin with, and that models are compared on."""
-_STARTING = 240.0
-_TRACING = 300.0
-_CONVERTING = 600.0
-"""Seconds that importing TensorFlow, tracing a large network and converting one may take more."""
 
 
 class KerasQatToLiteRT:
@@ -51,10 +29,7 @@ class KerasQatToLiteRT:
     """
 
     version = 1
-    packages = (
-        "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert",
-        "flatbuffers", "ml_dtypes",
-    )  # fmt: skip
+    packages = (*PACKAGES, "ai-edge-litert", "flatbuffers", "ml_dtypes")
     programs = ()
     moves = (Move(("keras", "float32"), QAT, ("litert", "int8")),)
 
@@ -69,122 +44,45 @@ class KerasQatToLiteRT:
     ) -> Produced:
         assert isinstance(step, QAT)  # its only move
         loaded = model.load()
-        refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
-        _refuse_ends(model.name, loaded)
-        samples = data.training(loaded.inputs)
-        _refuse_functions(samples.settings)
-        work = _Work(model.name, loaded, samples, step)
+        work = Work(model.name, loaded, data, step)
         main = out / f"{model.name}.tflite"
-        with data.process(_CHILD) as child:
-            work.build(child)
+        with data.process(CHILD) as child:
             facts = work.learn(child)
             main.write_bytes(work.converted(child, target.default_io))
-            if len(loaded.inputs) > 1:
-                main.write_bytes(in_order(main, loaded))
-            facts |= check_file(main, work.seen, child.call("outputs", work.seen)[1])
+            simulated = work.simulated(child)
+        main.write_bytes(_in_order(main, loaded))
+        facts |= _compared(main, work.seen, simulated)
         return Produced(main, (main,), loaded.notes, facts=facts)
 
 
-class _Work:
-    """One training, this process's side of it."""
-
-    def __init__(
-        self, name: str, loaded: LoadedModel, samples: TrainingData, step: QAT
-    ) -> None:  # fmt: skip
-        self._name = name
-        self._loaded = loaded
-        self._samples = samples
-        self._step = step
-        self._graph = for_training(flat_graph(loaded))
-        self.seen = _some(samples)
-        example = samples.example()
-        outputs = _outputs(loaded, example.inputs)
-        self._objective = choose_objective(outputs, example.labels, samples.settings)
-        self._target = targets_by(self._objective, outputs[0].shape)
-        self._target(example.labels)
-
-    def build(self, child: ChildProcess) -> None:
-        """Lets the child build the model, and compares it with the one it was read from."""
-        graph, weights = as_message(self._graph)
-        child.call("build", weights, longer=_STARTING, graph=graph)
-        _, found = child.call("outputs", self.seen, longer=_STARTING)
-        check_twin(_outputs(self._loaded, self.seen), found, self._name)
-        child.call("quantise", self.seen, longer=_STARTING)
-
-    def learn(self, child: ChildProcess) -> dict[str, Any]:
-        """The training, batch by batch; gives facts about it."""
-        settings, step = self._samples.settings, self._step
-        example = self._samples.example()
-        hardware, _ = child.call(
-            "prepare", (*example.inputs, self._target(example.labels)),
-            objective={key: value for key, value in asdict(self._objective).items()
-                       if key != "loss"},
-            optimizer=settings.optimizer, lr=step.lr, seed=settings.seed, what=self._name,
-        )  # fmt: skip
-
-        def learn(batch: Any) -> float:
-            arrays = (*batch.inputs, self._target(batch.labels))
-            return float(child.call("learn", arrays, longer=_TRACING)[0]["loss"])
-
-        losses = train(self._samples, step, learn, self._name)
-        return {
-            **hardware, "seed": settings.seed, "epochs": step.epochs, "lr": step.lr,
-            "batch_size": settings.batch_size, "losses": list(losses),
-        }  # fmt: skip
-
-    def converted(self, child: ChildProcess, io: str) -> bytes:
-        inputs = [[each.name, list(each.shape)] for each in self._loaded.inputs]
-        _, (content,) = child.call(
-            "convert", longer=_CONVERTING, inputs=inputs, outputs=list(self._loaded.outputs), io=io
-        )
-        return content.tobytes()
+def _in_order(path: Path, loaded: LoadedModel) -> bytes:
+    """The file with its inputs and outputs in the model's order, under the model's names."""
+    model = unpack(path)
+    signature = model.signatureDefs[0]
+    inputs = {each.name.decode(): each.tensorIndex for each in signature.inputs}
+    outputs = {each.name.decode(): each.tensorIndex for each in signature.outputs}
+    put_in_order(
+        model,
+        [(inputs[each.name], each.name) for each in loaded.inputs],
+        [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
+    )
+    return pack(model)
 
 
-def _some(samples: TrainingData) -> tuple[Array, ...]:
-    """Some samples as they are trained on: shuffled, where they are of an array."""
-    found: list[tuple[Array, ...]] = []
-    for batch in samples.epoch(0):
-        found.append(batch.inputs)
-        if sum(len(each[0]) for each in found) >= _SEEN:
-            break
-    return tuple(np.concatenate(column)[:_SEEN] for column in zip(*found, strict=True))
+def _compared(path: Path, inputs: tuple[Array, ...], simulated: Sequence[Array]) -> dict[str, Any]:
+    """How far the file's outputs lie from the *simulated* ones, in steps of its outputs.
 
-
-def _outputs(loaded: LoadedModel, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The float model's outputs, as its own framework computes them."""
-    import tensorflow as tf
-
-    with held_native_output():
-        found = loaded.function(*(tf.constant(array) for array in inputs))
-    return tuple(np.asarray(each, np.float32) for each in found)
-
-
-def _refuse_ends(name: str, loaded: LoadedModel) -> None:
-    if len(loaded.outputs) != 1:
-        raise UnsupportedError(
-            f"{name} has {len(loaded.outputs)} outputs, and quantisation-aware training of Keras "
-            "models learns one output from its labels",
-            "use PTQ(), or train a model of the one output",
-        )
-    for each in loaded.inputs:
-        if each.dtype != "float32" or -1 in each.shape[1:]:
-            raise UnsupportedError(
-                f"the input {each.name!r} of {name} is {each.dtype} of shape {each.shape}, and "
-                "quantisation-aware training takes float32 of fixed sizes",
-                "give the model a float32 Input with every size fixed but the batch",
-            )
-
-
-def _refuse_functions(settings: EdgeTraining) -> None:
-    for field, names in (("loss", LOSSES), ("optimizer", OPTIMIZERS)):
-        given = getattr(settings, field)
-        if given is not None and not isinstance(given, str):
-            raise ConfigurationError(
-                f"the {field} of edge_training is a function of your own, and QAT of a Keras "
-                "model runs in a process of its own, which a function can't be sent to",
-                f"name it ({', '.join(names)}), or use Distill or Prune, which take your own, and "
-                "PTQ()",
-            )
+    A step is the scale of an output, or where that is no integer a 255th of what was simulated.
+    Raises CompressionError where the file is another model.
+    """
+    with XNNPACK.open(path) as runner:
+        found = runner.infer(inputs)
+        scales = [each.scales[0] if each.scales else None for each in runner.outputs]
+    steps = [
+        scale or float(np.ptp(each)) / 255 or None
+        for scale, each in zip(scales, simulated, strict=True)
+    ]
+    return agreement(found, simulated, steps, path.name)
 
 
 TRANSFORM = KerasQatToLiteRT()

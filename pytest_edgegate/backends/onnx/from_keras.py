@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.keras_qat.work import PACKAGES
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.canonical import make_canonical
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
+from pytest_edgegate.backends.onnx.qat_from_keras import trained_for_int8
 from pytest_edgegate.backends.state import refuse_state
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -20,29 +22,37 @@ from pytest_edgegate.core.errors import (
 )
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
-from pytest_edgegate.core.recipe import Step
+from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
+
+_SOURCES = ("keras", "savedmodel")
 
 
 class KerasToOnnx:
-    """Float export with a free batch; inputs stay as Keras has them, channels last."""
+    """Float export with a free batch; inputs stay as Keras has them, channels last.
+
+    What quantisation-aware training gives has a batch of 1, and int8 between its float ends.
+    """
 
     version = 1
-    packages = ("tensorflow", "keras", "tf_keras", "tf2onnx", "onnx")
+    packages = (*PACKAGES, "tf2onnx", "onnx")
     programs = ()
-    moves = tuple(
-        Move((source, "float32"), None, ("onnx", "float32")) for source in ("keras", "savedmodel")
+    moves = (
+        *(Move((source, "float32"), None, ("onnx", "float32")) for source in _SOURCES),
+        Move(("keras", "float32"), QAT, ("onnx", "int8")),
     )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
         return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        return {"opset": OPSET}
+        return {"opset": OPSET, "activations": target.activations}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
+        if isinstance(step, QAT):
+            return trained_for_int8(model, step, target, data, out)
         loaded = model.load()
         refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
         import_onnx()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_edgegate.backends.litert.flat_graph import Call, FlatGraph
+from pytest_edgegate.backends.keras_qat.flat_graph import Call, FlatGraph
 
 _RENAMED = {"negative_slope": "alpha"}
 """Arguments of Keras 3 by their names in tf-keras, where that has no such argument."""

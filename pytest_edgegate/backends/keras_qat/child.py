@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_edgegate.backends.litert.flat_graph import graph_from
-from pytest_edgegate.backends.litert.from_keras import converter_of
-from pytest_edgegate.backends.litert.qat_ranges import calibrate
-from pytest_edgegate.backends.litert.tf_keras_twin import build_twin, layer_names
+from pytest_edgegate.backends.keras_qat.flat_graph import graph_from
+from pytest_edgegate.backends.keras_qat.ranges import calibrate
+from pytest_edgegate.backends.keras_qat.twin import build_twin, layer_names
 from pytest_edgegate.backends.tf_learner import (
     Learner,
     batch_spec,
@@ -23,9 +22,7 @@ from pytest_edgegate.backends.tf_learner import (
     make_optimizer,
 )
 from pytest_edgegate.backends.tf_losses import loss_by
-from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
-from pytest_edgegate.core.ports import LoadedModel
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.data.objectives import Objective
 from pytest_edgegate.data.splits import Array
@@ -57,14 +54,8 @@ class Desk:
         return {}, ()
 
     def _outputs(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
-        """What the model gives for a batch of its inputs, or some of its layers by their paths."""
-        model = self._model
-        if "layers" in fields:
-            names = {path: name for name, path in self._paths.items()}
-            model = self._keras.Model(
-                model.inputs, [model.get_layer(names[each]).output for each in fields["layers"]]
-            )
-        return {}, _run(self._tf, model, arrays)
+        """What the model gives for a batch of its inputs."""
+        return {}, _run(self._tf, self._model, arrays)
 
     def _quantise(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
         """Puts the simulation of int8 into the model, with ranges by a batch of its inputs."""
@@ -95,14 +86,16 @@ class Desk:
             return {"loss": self._learner(arrays)}, ()
 
     def _convert(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
-        """The bytes of the int8 .tflite file, its ends named and ordered as in *fields*."""
-        tf, model = self._tf, self._model
-        loaded = LoadedModel(
-            lambda *tensors: _called(model, tensors, False),
-            tuple(TensorInfo(name, tuple(shape), "float32") for name, shape in fields["inputs"]),
-            tuple(fields["outputs"]),
+        """The bytes of the int8 .tflite file; its signature has the names of *fields*' inputs."""
+        from tensorflow.python.framework.convert_to_constants import (
+            convert_variables_to_constants_v2,
         )
-        converter = converter_of(tf, loaded)
+
+        tf, model = self._tf, self._model
+        specs = [tf.TensorSpec((1, *shape), tf.float32, name) for name, shape in fields["inputs"]]
+        function = tf.function(lambda *tensors: _called(model, tensors, False))
+        frozen = convert_variables_to_constants_v2(function.get_concrete_function(*specs))
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = tf.as_dtype(fields["io"])
         return {}, (np.frombuffer(converter.convert(), np.uint8),)

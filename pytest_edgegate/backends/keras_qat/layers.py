@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pytest_edgegate.backends.litert.flat_graph import Call, FlatGraph, FlatLayer
+from pytest_edgegate.backends.keras_qat.flat_graph import Call, FlatGraph, FlatLayer
 from pytest_edgegate.core.errors import UnsupportedError
 
 _AS_IT_IS = (

@@ -1,0 +1,1 @@
+"""Quantisation-aware training of Keras models, whichever format the int8 file gets."""

@@ -1,0 +1,157 @@
+"""Quantisation-aware training of one Keras model, this process's side of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.backends.keras_qat.flat_graph import as_message, flat_graph
+from pytest_edgegate.backends.keras_qat.layers import for_training
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.tf_losses import targets_by
+from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.core.ports import ChildProcess, LoadedModel, TrainingData, TransformData
+from pytest_edgegate.core.recipe import QAT
+from pytest_edgegate.core.training import LOSSES, OPTIMIZERS, EdgeTraining, TrainingBatch
+from pytest_edgegate.data.objectives import choose_objective
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.data.training import train
+
+CHILD = "pytest_edgegate.backends.keras_qat.child:Desk"
+PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow-model-optimization")
+_SEEN = 256
+"""Samples that ranges begin with, and that models are compared on."""
+_STARTING = 240.0
+_TRACING = 300.0
+_CONVERTING = 600.0
+"""Seconds that importing TensorFlow, tracing a large network and converting one may take more."""
+_TWIN = 1e-4
+"""Two builds of one float model differ by about 4e-7, relative to outputs of about 1."""
+
+
+class Work:
+    """What is trained, and by what; refused here, before any process, where it can't be.
+
+    Raises UnsupportedError for a model, ConfigurationError for settings or labels.
+    """
+
+    def __init__(self, name: str, loaded: LoadedModel, data: TransformData, step: QAT) -> None:
+        refuse_state(name, loaded, "build it with stateful=False, its state in and out of it")
+        _refuse_ends(name, loaded)
+        self._name, self._loaded, self._step = name, loaded, step
+        self._graph = for_training(flat_graph(loaded))
+        self._samples = samples = data.training(loaded.inputs)
+        _refuse_functions(samples.settings)
+        self._example = example = samples.example()
+        outputs = _outputs(loaded, example.inputs)
+        self._objective = choose_objective(outputs, example.labels, samples.settings)
+        self._target = targets_by(self._objective, outputs[0].shape)
+        self._target(example.labels)
+        self.seen = _some(samples)
+
+    def learn(self, child: ChildProcess) -> dict[str, Any]:
+        """Has the model built in the child and trained batch by batch; gives facts about it."""
+        self._build(child)
+        hardware = self._prepare(child)
+        settings, step = self._samples.settings, self._step
+
+        def learn(batch: TrainingBatch) -> float:
+            arrays = (*batch.inputs, self._target(batch.labels))
+            return float(child.call("learn", arrays, longer=_TRACING)[0]["loss"])
+
+        losses = train(self._samples, step, learn, self._name)
+        return {
+            **hardware, "seed": settings.seed, "epochs": step.epochs, "lr": step.lr,
+            "batch_size": settings.batch_size, "losses": list(losses),
+        }  # fmt: skip
+
+    def converted(self, child: ChildProcess, io: str) -> bytes:
+        """The .tflite file of what was trained, with ends of the dtype *io*."""
+        inputs = [[each.name, list(each.shape[1:])] for each in self._loaded.inputs]
+        _, (content,) = child.call("convert", longer=_CONVERTING, inputs=inputs, io=io)
+        return content.tobytes()
+
+    def simulated(self, child: ChildProcess) -> tuple[Array, ...]:
+        """What the trained model gives for ``seen``, int8 simulated."""
+        return child.call("outputs", self.seen, longer=_TRACING)[1]
+
+    def _build(self, child: ChildProcess) -> None:
+        """Compares the child's model with the one that it was read from, before it is changed."""
+        graph, weights = as_message(self._graph)
+        child.call("build", weights, longer=_STARTING, graph=graph)
+        _, found = child.call("outputs", self.seen, longer=_TRACING)
+        check_twin(_outputs(self._loaded, self.seen), found, self._name)
+        child.call("quantise", self.seen, longer=_TRACING)
+
+    def _prepare(self, child: ChildProcess) -> dict[str, Any]:
+        settings, objective = self._samples.settings, asdict(self._objective)
+        del objective["loss"]  # a function, of which there is none here
+        arrays = (*self._example.inputs, self._target(self._example.labels))
+        hardware, _ = child.call(
+            "prepare", arrays, objective=objective, optimizer=settings.optimizer,
+            lr=self._step.lr, seed=settings.seed, what=self._name,
+        )  # fmt: skip
+        return dict(hardware)
+
+
+def check_twin(expected: Sequence[Array], found: Sequence[Array], name: str) -> None:
+    """Refuses a model that tf-keras does not compute as Keras does. Raises UnsupportedError."""
+    for one, other in zip(expected, found, strict=True):
+        apart = float(np.abs(one - other).max())
+        if not apart <= _TWIN * max(1.0, float(np.abs(one).max())):
+            raise UnsupportedError(
+                f"{name} can't be carried over to tf-keras, where quantisation-aware training of "
+                f"Keras models is done: outputs differ by {apart:.3g}",
+                "use PTQ(), or build the model of plainer layers",
+            )
+
+
+def _some(samples: TrainingData) -> tuple[Array, ...]:
+    """Some samples as they are trained on: shuffled, where they are of an array."""
+    found: list[tuple[Array, ...]] = []
+    for batch in samples.epoch(0):
+        found.append(batch.inputs)
+        if sum(len(each[0]) for each in found) >= _SEEN:
+            break
+    return tuple(np.concatenate(column)[:_SEEN] for column in zip(*found, strict=True))
+
+
+def _outputs(loaded: LoadedModel, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The float model's outputs, as its own framework computes them."""
+    import tensorflow as tf
+
+    with held_native_output():
+        found = loaded.function(*(tf.constant(array) for array in inputs))
+    return tuple(np.asarray(each, np.float32) for each in found)
+
+
+def _refuse_ends(name: str, loaded: LoadedModel) -> None:
+    if len(loaded.outputs) != 1:
+        raise UnsupportedError(
+            f"{name} has {len(loaded.outputs)} outputs, and quantisation-aware training of Keras "
+            "models learns one output from its labels",
+            "use PTQ(), or train a model of the one output",
+        )
+    for each in loaded.inputs:
+        if each.dtype != "float32" or -1 in each.shape[1:]:
+            raise UnsupportedError(
+                f"the input {each.name!r} of {name} is {each.dtype} of shape {each.shape}, and "
+                "quantisation-aware training takes float32 of fixed sizes",
+                "give the model a float32 Input with every size fixed but the batch",
+            )
+
+
+def _refuse_functions(settings: EdgeTraining) -> None:
+    for field, names in (("loss", LOSSES), ("optimizer", OPTIMIZERS)):
+        given = getattr(settings, field)
+        if given is not None and not isinstance(given, str):
+            raise ConfigurationError(
+                f"the {field} of edge_training is a function of your own, and QAT of a Keras "
+                "model runs in a process of its own, which a function can't be sent to",
+                f"name it ({', '.join(names)}), or use Distill or Prune, which take your own, and "
+                "PTQ()",
+            )
