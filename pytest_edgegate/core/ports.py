@@ -339,7 +339,7 @@ class Stopwatch(AbstractContextManager["Stopwatch"], Protocol):
         """What the times depend on: threads, governor, load; read before the first round."""
 
     def now(self) -> float:
-        """Seconds on the clock that a time limit is kept by."""
+        """Seconds on the clock that a time limit is kept by, which goes on between openings."""
 
     def round(self, seconds: float) -> Round:
         """Opens the files anew, warms them up and times them for about that long, at least once.

@@ -6,19 +6,21 @@ as soon as its interval has decided.
 
 from __future__ import annotations
 
-import numpy as np
+import statistics
+from bisect import insort
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.latency_percentiles import QUANTILES
 from pytest_edgegate.measures.latency_ratio import latency_ratio
-from pytest_edgegate.measures.latency_rounds import ALPHA, LEVEL
+from pytest_edgegate.measures.latency_rounds import ALPHA, LEVEL, give_time, least_rounds
 from pytest_edgegate.spelling import spell_time
-from pytest_edgegate.stats.quantiles import single_look
+from pytest_edgegate.stats.quantiles import always_valid
 
-STARTS = 9
-"""Fresh processes for the first inference."""
+MOST_STARTS = 200
+"""No more fresh processes are started for the first inference, however quick they are."""
 
 
 def latency(metric: str, context: MeasureContext) -> Finding:
@@ -51,25 +53,75 @@ def latency_quantile(metric: str, context: MeasureContext) -> Finding:
 
 
 def latency_first(context: MeasureContext) -> Finding:
-    """Median of the first inference after opening, each in a fresh process, looked at once."""
-    times: list[float] = []
-    source, conditions, end = "", dict[str, object](), float("inf")
-    while len(times) < STARTS:
+    """Median of the first inference after opening, each in a fresh process, until it is decided."""
+    starts = _Starts(float(context.asked["latency_first"].limit), context.patience)
+    while starts.go_on:
         opened = context.stopwatch("latency_first")
         if isinstance(opened, NotMeasured):
             return opened
         with opened as watch:
-            source, conditions = watch.source, dict(watch.conditions)
-            end = min(end, watch.now() + context.patience)
-            times.append(watch.round(0.0).first)
-            context.tell("latency_first, fresh processes", len(times), STARTS)
-            if watch.now() > end:
-                break
-    ordered = np.sort(np.asarray(times, np.float64))
-    low, high = single_look(len(times), 0.5, ALPHA).limits(ordered)
-    return Measurement(
-        "latency_first", float(np.median(ordered)), source, low=low, high=high, level=LEVEL,
-        n=len(times), method="the binomial limits of the median", conditions=conditions,
-        undecided=f"{len(times)} fresh processes took from {spell_time(ordered[0])} to "
-        f"{spell_time(ordered[-1])}",
-    )  # fmt: skip
+            starts.add(watch)
+        context.tell(f"latency_first, {starts.count} fresh processes, seconds",
+                     starts.elapsed, context.patience)  # fmt: skip
+    return starts.measurement()
+
+
+class _Starts:
+    """First inferences, one a fresh process, and the limits of their median."""
+
+    def __init__(self, limit: float, patience: float) -> None:
+        self._limit = limit
+        self._patience = patience
+        self._start: float | None = None
+        self._times: list[float] = []  # in order
+        self._source, self._conditions = "", dict[str, object]()
+        self.elapsed = 0.0
+
+    @property
+    def count(self) -> int:
+        return len(self._times)
+
+    @property
+    def go_on(self) -> bool:
+        return not self._times or (not self._decided and self._is_time and self.count < MOST_STARTS)
+
+    @property
+    def _is_time(self) -> bool:
+        return self.elapsed < self._patience
+
+    @property
+    def _decided(self) -> bool:
+        low, high = self._ends
+        return low > self._limit or high <= self._limit
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        return always_valid(self.count, 0.5, ALPHA).limits(self._times)
+
+    def add(self, watch: Stopwatch) -> None:
+        if self._start is None:
+            self._start = watch.now()
+        self._source, self._conditions = watch.source, dict(watch.conditions)
+        insort(self._times, watch.round(0.0).first)
+        # a board's clock may start anew with its process
+        self.elapsed = max(watch.now() - self._start, self.elapsed)
+
+    def measurement(self) -> Measurement:
+        low, high = self._ends
+        undecided, remedy = self._undecided()
+        return Measurement(
+            "latency_first", statistics.median(self._times), self._source, low=low, high=high,
+            level=LEVEL, n=self.count, method="always-valid limits of the median",
+            conditions=self._conditions, undecided=undecided, undecided_remedy=remedy,
+        )  # fmt: skip
+
+    def _undecided(self) -> tuple[str, str]:
+        """(why, what to do)."""
+        low, high = spell_time(self._times[0]), spell_time(self._times[-1])
+        text = f"{self.count} fresh processes took from {low} to {high}"
+        least = least_rounds(ALPHA)
+        if self.count < least:
+            each = spell_time(self.elapsed / self.count)
+            text += f", and it takes {least} at least, of {each} each here"
+            return text, give_time(1.5 * max(self.elapsed * least / self.count, self._patience))
+        return text, f"stop what else runs on this machine, or {give_time(3 * self._patience)}"
