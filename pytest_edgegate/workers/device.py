@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -10,14 +10,22 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
+from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, Side
 
-_LOCK = f"edgegate-latency-{getpass.getuser()}.lock"
-"""One measurement at a time on this machine, whichever process or pytest asks for it."""
+LOCK = f"edgegate-latency-{os.getuid() if hasattr(os, 'getuid') else 'user'}.lock"
+"""One measurement of this user at a time on this machine, whichever pytest asks for it.
+
+By number, since the user of a container may have no name; on Windows every user has an own folder
+for temporary files.
+"""
+_ASKED_AGAIN = 0.5
+"""Seconds between two looks at the lock."""
 
 
 class HostDevice:
@@ -29,9 +37,14 @@ class HostDevice:
     def open(self, job: TimingJob) -> Stopwatch:
         if job.entry is None:  # an object of a conftest.py, which no other process can import
             return self._here(job)
-        lock = FileLock(Path(tempfile.gettempdir()) / _LOCK)
-        lock.acquire()
-        return RemoteStopwatch(Worker(job.timeout), lock, job, job.entry)
+        lock = FileLock(Path(tempfile.gettempdir()) / LOCK)
+        _acquire(lock, job.tell)
+        try:
+            worker = Worker(job.timeout)
+        except BaseException:
+            lock.release()
+            raise
+        return RemoteStopwatch(worker, lock, job, job.entry)
 
     def _here(self, job: TimingJob) -> HostStopwatch:
         sides = [
@@ -41,6 +54,24 @@ class HostDevice:
         ]
         threads = job.opener.options.get("threads")
         return HostStopwatch(f"host:{job.runtime}", sides, threads, self._clock, job.patience)
+
+
+def _acquire(lock: FileLock, tell: Tell) -> None:
+    """Waits for as long as another measurement takes, and says so."""
+    start = time.monotonic()
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=_ASKED_AGAIN)
+        except Timeout:
+            tell("waiting for another latency measurement on this machine, seconds",
+                 time.monotonic() - start, None)  # fmt: skip
+        except OSError as error:
+            raise ConfigurationError(
+                f"the lock that keeps latency measurements apart, {lock.lock_file}, can't be "
+                f"taken: {error.strerror or error}",
+                "remove that file if it is another user's, or let TMPDIR name a folder that you "
+                "can write to",
+            ) from error
 
 
 class RemoteStopwatch:

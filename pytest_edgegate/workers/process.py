@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import weakref
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any
@@ -29,18 +32,15 @@ class Worker:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )  # fmt: skip
-        self._hung = False
+        self._process = _starter().submit(_start, self._stderr).result()
+        self._hung = self._out_of_step = False
+        self._waited = timeout
         # also when a session is dropped without being closed
         self._end = weakref.finalize(self, _end, self._process, self._stderr)
 
     @property
     def alive(self) -> bool:
-        return not self._hung and self._process.poll() is None
+        return not self._hung and not self._out_of_step and self._process.poll() is None
 
     def call(
         self, command: str, what: str, arrays: tuple[Array, ...] = (), longer: float = 0.0,
@@ -52,20 +52,35 @@ class Worker:
 
         Raises the EdgeGateError that the worker ran into, or InferenceError where it ended.
         """
-        assert self._process.stdin is not None  # both are pipes
-        assert self._process.stdout is not None
-        watchdog = threading.Timer(self._timeout + longer, self._give_up)
+        self._waited = self._timeout + longer
+        watchdog = threading.Timer(self._waited, self._give_up)
         watchdog.start()
         try:
-            send(self._process.stdin, Message({"command": command, **fields}, arrays))  # type: ignore[arg-type]
-            answer = receive(self._process.stdout)  # type: ignore[arg-type]
+            answer = self._exchange(Message({"command": command, **fields}, arrays))
         except (EOFError, OSError) as error:
             raise self._ended(what) from error
+        except (ValueError, struct.error, MemoryError) as error:
+            raise self._unreadable(what, error) from error
         finally:
             watchdog.cancel()
         if "error" in answer.fields:
             raise _error(what, *answer.fields["error"])
         return answer
+
+    def _exchange(self, question: Message) -> Message:
+        """A question and its answer. What breaks in between (also a signal's exception, or an
+        interrupt) leaves the answer in the pipe, where the next call would take it for its own."""
+        assert self._process.stdin is not None  # both are pipes
+        assert self._process.stdout is not None
+        try:
+            send(self._process.stdin, question)  # type: ignore[arg-type]
+            return receive(self._process.stdout)  # type: ignore[arg-type]
+        except (EOFError, OSError):
+            raise  # it has ended by itself, and says how
+        except BaseException:
+            self._out_of_step = True
+            self._process.kill()
+            raise
 
     def close(self) -> None:
         """Ends the process; what it holds is gone."""
@@ -78,7 +93,7 @@ class Worker:
     def _ended(self, what: str) -> InferenceError:
         if self._hung:
             return InferenceError(
-                f"{what} did not answer within {spell_time(self._timeout)}, and was stopped",
+                f"{what} did not answer within {spell_time(self._waited)}, and was stopped",
                 "make the file again; if it only is slow, ini edge_runtime_timeout = 600 s",
             )
         code = self._process.wait()
@@ -88,11 +103,40 @@ class Worker:
             "the runtime has a bug with it",
         )
 
+    def _unreadable(self, what: str, error: Exception) -> InferenceError:
+        return InferenceError(
+            f"{what} gave an answer that can't be read ({type(error).__name__}: {error})",
+            "free some memory; where that is no matter, the process of the runtime was disturbed: "
+            "run again",
+        )
+
     def _last_words(self) -> str:
         self._stderr.seek(0)
         lines = self._stderr.read().decode("utf-8", "replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
         return f": {said[-1][:200]}" if said else ""
+
+
+@functools.cache
+def _starter() -> ThreadPoolExecutor:
+    """The thread that starts every worker, and lives as long as the session.
+
+    Linux ends a worker with the thread that has started it, not with the process: one that is
+    started in a short-lived thread would not outlive that.
+    """
+    return ThreadPoolExecutor(1, "edgegate-workers")
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_starter.cache_clear)  # a fork has no other threads
+
+
+def _start(stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
 
 
 def _end(process: subprocess.Popen[bytes], stderr: IO[bytes]) -> None:

@@ -18,6 +18,8 @@ _SECONDS_A_CALL = 1.0
 """Samples are sent in blocks that take about this long: a hang is then told from slow work."""
 _GRAIN = 64
 """Blocks are multiples of this, which runtimes cut into the same pieces, however long they are."""
+_LEAST = 1e-6
+"""Seconds that any call takes."""
 _PATIENCE = 20
 """A call may take so many times as long as was to be expected, before its timeout starts."""
 
@@ -61,7 +63,8 @@ class RemoteRunner:
         if not self._seconds:
             start = time.monotonic()
             self._call(command, tuple(array[:1] for array in batch))
-            self._seconds = time.monotonic() - start
+            # a clock of coarse steps may not have moved
+            self._seconds = max(time.monotonic() - start, _LEAST)
         size = _GRAIN * max(1, int(_SECONDS_A_CALL / self._seconds / _GRAIN))
         parts = [
             self._call(command, tuple(array[at : at + size] for array in batch))

@@ -136,7 +136,10 @@ def _imported(entry: str) -> Any:
 
 
 def _die_first(parent: int) -> None:
-    """Makes the system end this process with its parent, and before others where memory ends."""
+    """Makes the system end this process with its parent, and before others where memory ends.
+
+    "With its parent" is with the thread that has started this process: see ``process._starter``.
+    """
     if not sys.platform.startswith("linux"):
         return
     import ctypes

@@ -5,13 +5,19 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -20,9 +26,11 @@ from pytest_edgegate.core.errors import (
     InferenceError,
 )
 from pytest_edgegate.core.ports import Timed, TimingJob
-from pytest_edgegate.workers.device import HOST, RemoteStopwatch
+from pytest_edgegate.workers import process, remote
+from pytest_edgegate.workers.device import HOST, LOCK, RemoteStopwatch
 from pytest_edgegate.workers.process import Worker, Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
+from pytest_edgegate.workers.wire import Message
 
 BAD = '''
 import os, signal, sys, time
@@ -267,10 +275,133 @@ def test_closing_twice_is_no_fault() -> None:
 def test_a_dropped_pool_ends_its_processes() -> None:
     pool = Workers(10)
     worker = pool.take()
-    process = worker._process
+    ran = worker._process
     pool.give_back(worker)
     del pool, worker
     gc.collect()
-    assert process.poll() is not None
-    assert process.stdin is not None
-    assert process.stdin.closed
+    assert ran.poll() is not None
+    assert ran.stdin is not None
+    assert ran.stdin.closed
+
+
+class Overdue(BaseException):
+    """As pytest-timeout and others raise it from a signal."""
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, Overdue])
+def test_a_call_that_is_interrupted_leaves_no_answer_for_the_next(
+    workers: Workers, entry: str, model: Path, monkeypatch: pytest.MonkeyPatch,
+    kind: type[BaseException],
+) -> None:  # fmt: skip
+    with opened(workers, entry, model) as runner, monkeypatch.context() as patched:
+        patched.setattr(process, "receive", raiser(kind()))
+        with pytest.raises(kind):
+            runner.infer(X)
+    with opened(workers, entry, model) as runner:
+        np.testing.assert_array_equal(runner.infer((X[0] + 1,))[0], (X[0] + 1) * 2)
+
+
+@pytest.mark.parametrize("error", [ValueError("no JSON"), struct.error("short"), MemoryError()])
+def test_an_answer_that_cannot_be_read_is_an_error_of_ours(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    worker = workers.take()
+    monkeypatch.setattr(process, "receive", raiser(error))
+    with pytest.raises(InferenceError, match=rf"can't be read \({type(error).__name__}"):
+        worker.call("close", "m")
+    assert not worker.alive
+    workers.give_back(worker)
+    other = workers.take()
+    assert other is not worker
+    other.close()
+
+
+def raiser(error: BaseException) -> Callable[..., Message]:
+    def receive(stream: object) -> Message:
+        raise error
+
+    return receive
+
+
+def test_a_worker_lives_longer_than_the_thread_that_asked_for_it(
+    workers: Workers, entry: str, model: Path
+) -> None:
+    made: list[Worker] = []
+
+    def ask() -> None:
+        made.append(workers.take())
+        made[0].call("close", "m")  # it is ready
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    workers.give_back(made[0])
+    with opened(workers, entry, model) as runner:
+        assert runner._worker is made[0]
+        np.testing.assert_array_equal(runner.infer(X)[0], X[0] * 2)
+
+
+def test_a_hang_tells_how_long_it_was_waited_for(entry: str, model: Path) -> None:
+    model.write_text("open hang")
+    worker = Worker(1)
+    with pytest.raises(InferenceError, match=r"did not answer within 1.5 s"):
+        worker.call("open", "m", longer=0.5, runtime=entry, path=str(model))
+    worker.close()
+
+
+def test_a_clock_that_does_not_move_is_no_division_by_zero(
+    workers: Workers, entry: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "time", SimpleNamespace(monotonic=lambda: 1.0))
+    with opened(workers, entry, model) as runner:
+        np.testing.assert_array_equal(runner.infer(X)[0], X[0] * 2)
+
+
+def job(entry: str, model: Path, **more: Any) -> TimingJob:
+    return TimingJob("host", "bad", None, entry, Timed(model, (X[0][:1],)), **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the lock lies."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_wait_for_another_measurement_is_told(entry: str, model: Path, temporary: Path) -> None:
+    other = FileLock(temporary / LOCK)
+    other.acquire()
+    told: list[tuple[str, float, float | None]] = []
+
+    def tell(what: str, done: float, total: float | None) -> None:
+        told.append((what, done, total))
+        other.release()
+
+    with HOST.open(job(entry, model, tell=tell)) as watch:
+        assert watch.round(0.0).first > 0
+    (what, waited, total), *_ = told
+    assert what == "waiting for another latency measurement on this machine, seconds"
+    assert waited > 0
+    assert total is None
+
+
+def test_a_lock_that_cannot_be_taken_is_an_error_of_ours(
+    entry: str, model: Path, temporary: Path
+) -> None:
+    (temporary / LOCK).mkdir()
+    with pytest.raises(
+        ConfigurationError, match=r"lock that keeps latency .* can't be taken"
+    ) as it:
+        HOST.open(job(entry, model))
+    assert "TMPDIR" in it.value.remedy
+
+
+def test_a_user_without_a_name_has_a_lock(tmp_path: Path) -> None:
+    """As in a container that runs with a number of its own."""
+    code = (
+        "import getpass\n"
+        "def nobody(): raise KeyError('uid not found')\n"
+        "getpass.getuser = nobody\n"
+        "import pytest_edgegate.workers.device"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
