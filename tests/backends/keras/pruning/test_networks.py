@@ -5,6 +5,7 @@ Every layer has 10 filters unless it says otherwise, so that 30 % are 3.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -345,6 +346,31 @@ def _channels_one_by_one(keras: Any, layers: Any) -> Any:
     return keras.Model(given, layers.Dense(3, name="head")(x))
 
 
+NAMED = "inner (Functional) is called with other inputs than it was built for"
+
+
+@network(p=NAMED, q=NAMED, **{"inner/z": NAMED})
+def _a_model_inside_called_by_names(keras: Any, layers: Any) -> Any:
+    """Keras sorts what is named: the tensors come in another order than the model has them in."""
+    zeta, alpha = keras.Input((10,), name="zeta"), keras.Input((10,), name="alpha")
+    difference = layers.Subtract()([layers.Dense(10, name="z")(zeta), alpha])
+    inner = keras.Model([zeta, alpha], difference, name="inner")
+    given = keras.Input((4,))
+    x = inner({
+        "zeta": layers.Dense(10, name="p")(given), "alpha": layers.Dense(10, name="q")(given)
+    })  # fmt: skip
+    return keras.Model(given, layers.Dense(3, name="head")(layers.Dense(10, name="c")(x)))
+
+
+@network(a="r (Reshape) splits the channels", b="r (Reshape) is used in different ways")
+def _one_layer_in_two_ways(keras: Any, layers: Any) -> Any:
+    series, reshape = keras.Input((5, 3)), layers.Reshape((2, 10), name="r")
+    x = reshape(layers.Dense(4, name="a")(series))
+    y = reshape(layers.Conv1D(10, 4, name="b")(series))
+    x = layers.Conv1D(10, 1, name="c")(layers.Concatenate()([x, y]))
+    return keras.Model(series, layers.Dense(3, name="head")(layers.Flatten()(x)))
+
+
 @network(a="is tied to an input of the model", b="is tied to an input of the model")
 def _one_model_for_what_stays_and_what_could_go(keras: Any, layers: Any) -> Any:
     image = keras.Input((6, 6, 10))
@@ -429,3 +455,28 @@ def test_what_a_layer_makes_of_its_weights_is_carried_over(keras: Any) -> None:
     model = classified(keras, image, layers.Conv2D(10, 3, name="a")(adapted(image)))
     for copy in (prune(model, Cutback(0)).model, copied(model)):
         np.testing.assert_array_equal(copy(images), model(images))
+
+
+def _mobilenet(keras: Any) -> Any:
+    return keras.applications.MobileNetV2(
+        input_shape=(32, 32, 3), alpha=0.35, weights=None, classes=3
+    )
+
+
+def _densenet(keras: Any) -> Any:
+    """As DenseNet121 is built, of fewer blocks."""
+    module = sys.modules[keras.applications.DenseNet121.__module__]
+    return module.DenseNet([2, 2, 2, 2], input_shape=(32, 32, 3), weights=None, classes=3)
+
+
+@pytest.mark.parametrize(("build", "layers"), [(_mobilenet, 52), (_densenet, 20)])
+def test_networks_as_keras_has_them(
+    keras: Any, check: Any, build: Callable[[Any], Any], layers: int
+) -> None:
+    model = build(keras)
+    pruned = check(model)
+    assert set(pruned.kept) == {"predictions"}
+    assert len(pruned.filters) == layers
+    for layer, (before, after) in pruned.filters.items():
+        assert after == before - before * 3 // 10, layer
+    assert pruned.model.count_params() < 0.6 * model.count_params()
