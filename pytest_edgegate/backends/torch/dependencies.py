@@ -5,7 +5,7 @@ Fang, Ma, Song, Mi and Wang (2023), DepGraph: Towards Any Structural Pruning, ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import lcm
@@ -30,6 +30,12 @@ class Member:
     """Whether they are filters of its own: a convolution or a dense layer, no depthwise one."""
     reads: bool
     """Whether such a layer takes them in."""
+
+    def of(self, filters: Collection[int]) -> list[int]:
+        """The channels of the layer that belong to *filters* of the root."""
+        wanted = set(filters)
+        pairs = zip(self.indices, self.roots, strict=True)
+        return [index for index, root in pairs if root in wanted]
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.torch import counting
 from pytest_edgegate.backends.torch.dependencies import filters_of, import_torch_pruning, is_layer
-from pytest_edgegate.backends.torch.exporting import readable_path
+from pytest_edgegate.backends.torch.exporting import first_line, readable_path
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.removal import OUTPUT, Pruned, prune
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.trainable import trainable_of
 from pytest_edgegate.backends.torch.training import fit
-from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import Prune, Step
@@ -65,8 +65,15 @@ def _pruned(name: str, original: Any, sample: tuple[Array, ...], step: Prune, se
     """Raises UnsupportedError where no filter can go."""
     torch = import_torch()
     original.eval().cpu()
-    with held_native_output():
-        pruned = prune(torch, original, _tensors(sample, _SAMPLES), step, seed)
+    try:
+        with held_native_output():
+            pruned = prune(torch, original, _tensors(sample, _SAMPLES), step, seed)
+    except Exception as error:  # whatever the tracer of Torch-Pruning and the module's layers raise
+        raise CompressionError(
+            f"Torch-Pruning failed on {name}: {first_line(error)}",
+            "compare edge_data.train with what the model takes, or leave Prune out of the recipe; "
+            "the whole traceback is at --tb=long",
+        ) from error
     if not pruned.removed:
         reasons = [f"{readable_path(path)}: {why}" for path, why in pruned.locked.items()]
         raise UnsupportedError(

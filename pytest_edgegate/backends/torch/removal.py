@@ -8,8 +8,7 @@ outputs are those of the whole module with the removed channels set to 0 where l
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from pytest_edgegate.backends.torch.dependencies import Dependencies, Group
 from pytest_edgegate.backends.torch.exporting import first_line, readable_path
 from pytest_edgegate.backends.torch.filters import least
+from pytest_edgegate.backends.torch.masking import masked, without_statistics
 from pytest_edgegate.core.recipe import Prune
 
 OUTPUT = "its filters are the outputs of the model"
@@ -50,7 +50,7 @@ def prune(torch: Any, module: Any, tensors: tuple[Any, ...], step: Prune, seed: 
     """
     graph = Dependencies(module, tensors)
     result = Pruned(module)
-    picks = list(_picked(torch, module, graph, step, seed, result.locked))
+    picks = list(_picked(module, graph, step, seed, result.locked))
     trial = _Trial(torch, module, tensors)
     made = trial.without(picks)
     if made.reason is None:
@@ -66,7 +66,7 @@ def prune(torch: Any, module: Any, tensors: tuple[Any, ...], step: Prune, seed: 
 
 
 def _picked(
-    torch: Any, module: Any, graph: Dependencies, step: Prune, seed: int, locked: dict[str, str]
+    module: Any, graph: Dependencies, step: Prune, seed: int, locked: dict[str, str]
 ) -> Iterator[Pick]:
     """The filters of each group that may go; why the others may not is put into *locked*."""
     random = np.random.default_rng(seed)
@@ -121,7 +121,7 @@ class _Trial:
             outputs = self._outputs(made, picks)
         except Exception as error:  # noqa: BLE001 - whatever layers of other sizes raise
             return _Made(None, f"without them the forward breaks ({first_line(error)})")
-        with _masked(self._torch, self._module, picks):
+        with masked(self._torch, self._module, self._read(picks)):
             wanted = self._outputs(self._module, picks)
         return _Made(made, self._difference(outputs, wanted))
 
@@ -136,8 +136,18 @@ class _Trial:
         return made
 
     def _outputs(self, module: Any, picks: list[Pick]) -> list[Any]:
-        with self._torch.no_grad(), _without_statistics(self._torch, module, picks):
+        through = {each.path for pick in picks for each in pick.group.members}
+        with self._torch.no_grad(), without_statistics(self._torch, module, through):
             return list(self._torch.utils._pytree.tree_leaves(module(*self._tensors)))
+
+    def _read(self, picks: list[Pick]) -> dict[str, set[int]]:
+        """By the path of each layer that reads removed channels, which of its inputs they are."""
+        read: dict[str, set[int]] = {}
+        for pick in picks:
+            for member in pick.group.members:
+                if member.reads:
+                    read.setdefault(member.path, set()).update(member.of(pick.filters))
+        return read
 
     def _difference(self, outputs: list[Any], wanted: list[Any]) -> str | None:
         if [each.shape for each in outputs] != [each.shape for each in wanted]:
@@ -147,67 +157,3 @@ class _Trial:
             if not bool(((one - other).abs() <= _CLOSE * largest).all()):
                 return "what follows it depends on its channels by more than layers"
         return None
-
-
-@contextmanager
-def _masked(torch: Any, module: Any, picks: Iterable[Pick]) -> Iterator[None]:
-    """Removed channels are 0 where a convolution or a dense layer reads them."""
-    read: dict[str, set[int]] = {}
-    for pick in picks:
-        for member in pick.group.members:
-            if member.reads:
-                read.setdefault(member.path, set()).update(_of(member, set(pick.filters)))
-
-    def mask(channels: Any, axis: int) -> Any:
-        def hook(layer: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-            return (arguments[0].index_fill(axis, channels, 0), *arguments[1:])
-
-        return hook
-
-    hooks = []
-    for path, channels in read.items():
-        layer = module.get_submodule(path)
-        axis = -1 if isinstance(layer, torch.nn.Linear) else 1
-        hooks.append(layer.register_forward_pre_hook(mask(torch.tensor(sorted(channels)), axis)))
-    with _removing(hooks):
-        yield
-
-
-def _of(member: Any, filters: set[int]) -> list[int]:
-    pairs = zip(member.indices, member.roots, strict=True)
-    return [index for index, root in pairs if root in filters]
-
-
-@contextmanager
-def _without_statistics(torch: Any, module: Any, picks: Iterable[Pick]) -> Iterator[None]:
-    """Layers that normalise over removed channels only scale and shift while the two are compared.
-
-    Their mean over fewer channels is another one: that is what pruning such a layer means.
-    """
-    kinds = (torch.nn.LayerNorm, torch.nn.GroupNorm)
-    paths = {each.path for pick in picks for each in pick.group.members}
-    hooks = [
-        layer.register_forward_hook(_scaled)
-        for path, layer in module.named_modules()
-        if path in paths and isinstance(layer, kinds)
-    ]
-    with _removing(hooks):
-        yield
-
-
-def _scaled(layer: Any, arguments: tuple[Any, ...], output: Any) -> Any:
-    values = arguments[0]
-    grouped = hasattr(layer, "num_groups")
-    shape = (1, -1, *[1] * (values.ndim - 2)) if grouped else tuple(layer.normalized_shape)
-    if layer.weight is not None:
-        values = values * layer.weight.reshape(shape)
-    return values if layer.bias is None else values + layer.bias.reshape(shape)
-
-
-@contextmanager
-def _removing(hooks: list[Any]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -95,8 +95,11 @@ def test_an_exported_program_has_layers_again(
     assert [each for each in kinds(made) if each.startswith("Conv")] == convolutions
 
 
-def test_every_layer_keeps_what_it_was_made_with(torch: ModuleType, exported: Load) -> None:
-    module, arrays = layers_of(torch, "2d")
+@pytest.mark.parametrize("kind", ["2d", "words"])
+def test_every_layer_keeps_what_it_was_made_with(
+    torch: ModuleType, exported: Load, kind: str
+) -> None:
+    module, arrays = layers_of(torch, kind)
     made = exported(module, *arrays).trainable()
     written = {str(part) for part in made.modules() if not list(part.children())}
     for part in module:

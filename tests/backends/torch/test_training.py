@@ -83,6 +83,17 @@ def test_a_loss_for_classes_of_every_pixel(torch: ModuleType) -> None:
     assert fitted(layer, y, x=x, inputs=IMAGES)["losses"] == pytest.approx([expected], rel=1e-5)
 
 
+def test_a_loss_for_classes_that_lie_last(dense: Any) -> None:
+    module = dense(4)
+    x, y = X.reshape(8, 5, 6), CLASSES.reshape(8, 5)
+    expected = fitted(module, CLASSES)["losses"]
+    rows = (TensorInfo("x", (-1, 5, 6), "float32"),)
+    assert fitted(module, y, x=x, inputs=rows)["losses"] == pytest.approx(expected, rel=1e-5)
+    shares = fitted(module, SHARES)["losses"]
+    spread = fitted(module, SHARES.reshape(8, 5, 4), x=x, inputs=rows)["losses"]
+    assert spread == pytest.approx(shares, rel=1e-5)
+
+
 def test_a_loss_for_one_score(torch: ModuleType, dense: Any) -> None:
     module = dense(1)
     share = expit(scores(module)[:, 0])
