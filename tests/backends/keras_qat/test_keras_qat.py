@@ -1,0 +1,242 @@
+"""Keras models on their way into quantisation-aware training: carried over, or refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytest_edgegate import QAT, EdgeTraining
+from pytest_edgegate.backends.keras.loading import from_keras_model
+from pytest_edgegate.backends.keras.reader import READER
+from pytest_edgegate.backends.keras_qat.flat_graph import (
+    FlatGraph,
+    as_message,
+    flat_graph,
+    graph_from,
+)
+from pytest_edgegate.backends.keras_qat.layers import for_training
+from pytest_edgegate.backends.keras_qat.twin import build_twin
+from pytest_edgegate.backends.keras_qat.work import check_twin
+from pytest_edgegate.backends.litert.qat_from_keras import TRANSFORM
+from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.testing.contract import CaseData, surroundings
+
+Floats = npt.NDArray[np.float32]
+IMAGES = np.random.default_rng(0).random((12, 8, 8, 3)).astype(np.float32)
+
+
+def _zoo(layers: Any, x: Any, other: Any, keras: ModuleType) -> tuple[Any, Any]:
+    """Most of what is carried over, a layer and a model that are called twice among it."""
+    twice = layers.Conv2D(3, 3, padding="same", activation="relu")
+    reused = keras.Sequential([keras.Input((8, 8, 3)), twice], name="reused")
+    inner = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)), layers.Conv2D(4, 3, padding="same", activation="relu6"),
+            layers.SeparableConv2D(4, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(), layers.LeakyReLU(),
+        ],
+        name="inner",
+    )  # fmt: skip
+    x = inner(reused(layers.Rescaling(1 / 2, -0.25, name="scale")(x)))
+    other = layers.Conv2D(4, 1)(twice(reused(other)))
+    both = layers.Concatenate()([x + other, layers.Activation("silu")(other)])
+    both = layers.Conv2DTranspose(4, 3, activation="relu")(layers.UpSampling2D()(both))
+    both = layers.ZeroPadding2D()(layers.MaxPooling2D()(layers.Cropping2D()(both)))
+    pooled = layers.GlobalMaxPooling2D(name="strongest")(layers.AveragePooling2D(2)(both))
+    flat = layers.Flatten()(layers.Permute((3, 1, 2))(layers.SpatialDropout2D(0.1)(both)))
+    hidden = layers.ReLU()(layers.BatchNormalization()(layers.Dense(6, use_bias=False)(flat)))
+    return layers.Softmax(name="chance")(layers.Dense(3)(layers.Dropout(0.5)(hidden))), pooled
+
+
+@pytest.fixture(scope="module")
+def zoo(keras: ModuleType) -> Any:
+    keras.utils.set_random_seed(0)
+    given = {name: keras.Input((8, 8, 3), name=name) for name in ("right", "left")}
+    chance, pooled = _zoo(keras.layers, given["left"], given["right"], keras)
+    model = keras.Model(given, {"strongest": pooled, "chance": chance})
+    random = np.random.default_rng(0)
+    model.set_weights(
+        [each + random.random(each.shape).astype(each.dtype) / 4 for each in model.get_weights()]
+    )
+    return model
+
+
+def _twin(tf_keras: ModuleType, model: Any) -> Any:
+    graph = for_training(flat_graph(from_keras_model(model)))
+    fields, arrays = as_message(graph)
+    return build_twin(tf_keras, graph_from(fields, arrays))
+
+
+def test_the_twin_in_tf_keras_computes_the_same(tf_keras: ModuleType, zoo: Any) -> None:
+    right = IMAGES[::-1].copy()
+    expected = zoo({"left": IMAGES, "right": right})
+    chance, pooled = _twin(tf_keras, zoo)([IMAGES, right])
+    np.testing.assert_allclose(chance, expected["chance"], rtol=0, atol=2e-6)
+    np.testing.assert_allclose(pooled, expected["strongest"], rtol=1e-6, atol=2e-6)
+
+
+def test_a_model_of_tf_keras_goes_straight_in(
+    tf_keras: ModuleType, network: Callable[..., Any], digits: Any
+) -> None:
+    inner = network(tf_keras, activation=None, name="inner", dropout=0.1)
+    image = tf_keras.Input((8, 8, 1), name="pixels")
+    layers = tf_keras.layers
+    both = layers.Add()([inner(image), layers.Dense(10)(layers.Flatten()(image))])
+    model = tf_keras.Model(image, layers.Softmax()(layers.Activation("relu6")(both)))
+    found = _twin(tf_keras, model)(digits.x[:9])
+    np.testing.assert_allclose(found, model(digits.x[:9]), rtol=0, atol=1e-6)
+
+
+def test_a_dense_layer_takes_its_normalisation_into_its_weights(
+    keras: ModuleType, zoo: Any
+) -> None:
+    kinds = [each.kind for each in for_training(flat_graph(from_keras_model(zoo))).layers.values()]
+    assert kinds.count("BatchNormalization") == 1  # behind the convolution
+    assert "Rescaling" not in kinds
+
+
+def test_penalties_and_frozen_layers_are_carried_over(
+    keras: ModuleType, tf_keras: ModuleType, network: Callable[..., Any]
+) -> None:
+    model = network(keras, penalty=0.1)
+    model.get_layer("depthwise").trainable = False
+    twin = _twin(tf_keras, model)
+    assert float(twin.losses[0]) == pytest.approx(float(model.losses[0]), rel=1e-5)
+    assert [each.name for each in twin.layers if not each.trainable] == ["depthwise"]
+
+
+def test_a_twin_that_computes_otherwise_is_refused() -> None:
+    check_twin([IMAGES], [IMAGES + np.float32(5e-5)], "digits")
+    with pytest.raises(UnsupportedError, match=r"digits can't be carried over .* differ by 0\.0"):
+        check_twin([IMAGES], [IMAGES + np.float32(2e-3)], "digits")
+    with pytest.raises(UnsupportedError, match="differ by nan"):
+        check_twin([IMAGES], [IMAGES * np.float32("nan")], "digits")
+
+
+def _flat(keras: ModuleType, build: Callable[[Any, Any], Any]) -> FlatGraph:
+    image = keras.Input((8, 8, 1), name="image")
+    return for_training(
+        flat_graph(from_keras_model(keras.Model(image, build(keras.layers, image))))
+    )
+
+
+def _model(layers: Any, name: str, layer: Any) -> Any:
+    import keras
+
+    return keras.Sequential([keras.Input((8, 8, 1)), layer], name=name)
+
+
+def _taken_twice(layers: Any, x: Any) -> Any:
+    x = layers.Conv2D(2, 3)(x)
+    return layers.Add()([layers.BatchNormalization(name="norm")(x), x])
+
+
+REFUSED: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
+    "a layer that is not known": (
+        lambda layers, x: layers.LayerNormalization(name="norm")(layers.Conv2D(2, 3)(x)),
+        r"the layer 'norm' \(LayerNormalization\)", "use BatchNormalization",
+    ),
+    "one inside a model": (
+        lambda layers, x: _model(layers, "inner", layers.PReLU(name="curve"))(x),
+        r"the layer 'inner/curve' \(PReLU\)", "PTQ()",
+    ),
+    "an activation": (
+        lambda layers, x: layers.Conv2D(2, 3, activation="elu", name="conv")(x),
+        r"the layer 'conv/elu'", "use one of linear, relu",
+    ),
+    "an operation": (
+        lambda layers, x: layers.Conv2D(2, 3)(x) * 2.0, r"\(keras\.ops\.Multiply\)", "PTQ()",
+    ),
+    "a normalisation that nothing takes in": (
+        lambda layers, x: layers.BatchNormalization(name="norm")(layers.MaxPooling2D()(x)),
+        r"the layer 'norm'", "right behind a convolution",
+    ),
+    "a normalisation of what another layer takes too": (
+        _taken_twice, r"the layer 'norm'", "right behind",
+    ),
+    "a scale inside": (
+        lambda layers, x: layers.Rescaling(2.0, name="twice")(layers.MaxPooling2D()(x)),
+        r"the layer 'twice' \(Rescaling\)", "right behind an Input",
+    ),
+    "joined scales that TFLite fixes": (
+        lambda layers, x: layers.Concatenate(name="join")(
+            [layers.Conv2D(2, 3, activation="tanh", name="odd")(x), layers.Conv2D(2, 3)(x)]
+        ),
+        r"the layer 'join' \(Concatenate\)", "than the output of 'odd' (tanh)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_can_not_be_trained_is_refused_by_name(keras: ModuleType, case: str) -> None:
+    build, message, remedy = REFUSED[case]
+    with pytest.raises(UnsupportedError, match=message) as raised:
+        _flat(keras, build)
+    assert remedy in raised.value.remedy
+
+
+class NoProcess(CaseData):
+    """Fails where a process is started: what is refused is refused before that."""
+
+    def process(self, entry: str) -> Any:
+        raise AssertionError("a process was started")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": lambda labels, outputs: outputs}, "the loss of edge_training is a function"),
+        ({"optimizer": lambda lr: lr}, "the optimizer of edge_training is a function"),
+        ({"loss": "mse"}, r"labels of shape \(256,\) do not fit outputs of shape \(256, 10\)"),
+    ],
+    ids=["loss", "optimizer", "labels"],
+)
+def test_settings_that_can_not_be_kept_are_refused_before_any_work(
+    network: Callable[..., Any], keras: ModuleType, digits: Any, coral: Target, tmp_path: Path,
+    settings: dict[str, Any], message: str,
+) -> None:  # fmt: skip
+    source = READER.recognise(network(keras), surroundings())
+    assert source is not None
+    data = NoProcess(digits.data, training=EdgeTraining(version="1", **settings))
+    with pytest.raises(ConfigurationError, match=message):
+        TRANSFORM.apply(source, QAT(), coral, data, tmp_path)
+
+
+def test_labels_out_of_range_are_refused_before_any_work(
+    network: Callable[..., Any], keras: ModuleType, digits: Any, coral: Target, tmp_path: Path
+) -> None:
+    source = READER.recognise(network(keras, classes=7), surroundings())
+    assert source is not None
+    with pytest.raises(ConfigurationError, match="labels go from 0 to 9, but the model has 7"):
+        TRANSFORM.apply(source, QAT(), coral, NoProcess(digits.data), tmp_path)
+
+
+def test_ends_of_other_dtypes_are_refused(
+    keras: ModuleType, digits: Any, coral: Target, tmp_path: Path
+) -> None:
+    image = keras.Input((8, 8, 1), dtype="uint8", name="pixels")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    source = READER.recognise(keras.Model(image, keras.layers.Dense(10)(x)), surroundings())
+    assert source is not None
+    with pytest.raises(UnsupportedError, match=r"the input 'pixels' of .* is uint8"):
+        TRANSFORM.apply(source, QAT(), coral, NoProcess(digits.data), tmp_path)
+
+
+def test_several_outputs_are_refused(
+    keras: ModuleType, digits: Any, coral: Target, tmp_path: Path
+) -> None:
+    image = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten()(image)
+    model = keras.Model(image, [keras.layers.Dense(10)(flat), keras.layers.Dense(2)(flat)])
+    source = READER.recognise(model, surroundings())
+    assert source is not None
+    with pytest.raises(UnsupportedError, match="has 2 outputs") as raised:
+        TRANSFORM.apply(source, QAT(), coral, NoProcess(digits.data), tmp_path)
+    assert "PTQ()" in raised.value.remedy

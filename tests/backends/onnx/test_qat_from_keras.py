@@ -1,0 +1,67 @@
+"""Keras models trained with int8 simulated: the .onnx file that it ends in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_edgegate import QAT
+from pytest_edgegate.backends.keras.reader import READER
+from pytest_edgegate.backends.onnx.from_keras import TRANSFORM
+from pytest_edgegate.backends.onnx.inspector import INSPECTOR
+from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED
+from pytest_edgegate.core.ports import Produced
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.testing.contract import CaseData, surroundings
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def produced(
+    keras: ModuleType, network: Callable[..., Any], digits: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Produced:  # fmt: skip
+    source = READER.recognise(network(keras), surroundings())
+    assert source is not None
+    target = Registry().get("target", "onnx-cpu")
+    out = tmp_path_factory.mktemp("qat")
+    return TRANSFORM.apply(source, QAT(4, lr=1e-2), target, CaseData(digits.data), out)
+
+
+def test_its_ends_are_the_models_own(produced: Produced) -> None:
+    described = INSPECTOR.describe(produced.main)
+    ends = [(each.name, each.shape, each.dtype) for each in described.inputs + described.outputs]
+    assert ends == [("image", (1, 8, 8, 1), "float32"), ("scores", (1, 10), "float32")]
+
+
+def test_every_convolution_runs_in_int8(produced: Produced, digits: Any) -> None:
+    executed = OPTIMISED.executed(produced.main, (digits.x[:1],))
+    assert executed is not None
+    kinds = Counter(each.kind for each in executed)
+    assert (kinds["QLinearConv"], kinds["QGemm"], kinds["QLinearSoftmax"]) == (2, 1, 1)
+    assert not {"Conv", "FusedConv", "Gemm", "MatMul"} & set(kinds)
+
+
+def test_weights_are_int8_with_a_scale_for_each_channel(produced: Produced) -> None:
+    weights = [
+        (each.kind, each.inputs[1].dtype, len(each.inputs[1].scales))
+        for each in INSPECTOR.describe(produced.main).operators
+        if each.kind in ("Conv", "Gemm") and each.inputs[1] is not None
+    ]
+    assert weights == [("Conv", "int8", 8), ("Conv", "int8", 8), ("Gemm", "int8", 1)]
+
+
+def test_it_has_learnt_and_is_what_was_simulated(produced: Produced, digits: Any) -> None:
+    x, y = digits.x[-300:], digits.y[-300:]
+    for runtime in (OPTIMISED, UNOPTIMISED):
+        with runtime.open(produced.main) as runner:
+            [scores] = runner.infer((x,))
+        assert np.mean(scores.argmax(1) == y) > 0.8
+    assert produced.facts["mean_steps"] < 0.5
+    assert produced.facts["largest_steps"] < 8
