@@ -21,18 +21,19 @@ from pytest_edgegate.core.recipe import Prune, Step
 from pytest_edgegate.core.target import Target
 
 _TOLD = 5
-"""Layers that a note names; the facts have all."""
+"""Layers that a note or an error names; the facts have all."""
 
 
 class KerasPrune:
     """Structured pruning by a dependency graph, then fine-tuning.
 
-    Facts: ``parameters`` and ``macs``, [before, after]; ``filters``, [before, after] of each layer
-    that lost some; ``kept``, why the others lost none; ``training``, as ``training.fit`` tells.
+    Facts: ``parameters`` and ``macs``, [before, after]; ``uncounted``, the layers that ``macs``
+    leave out; ``filters``, [before, after] of each layer that lost some; ``kept``, why the others
+    lost none; ``training``, as ``training.fit`` tells.
     """
 
     version = 1
-    packages = ("tensorflow", "keras")
+    packages = ("tensorflow", "keras", "h5py")
     programs = ()
     moves = (Move(("keras", "float32"), Prune, ("keras", "float32")),)
 
@@ -77,9 +78,10 @@ def _prunable(name: str, loaded: LoadedModel) -> Any:
 def _refuse_unchanged(name: str, step: Prune, pruned: Pruned) -> None:
     if pruned.filters:
         return
-    reasons = "; ".join(f"{path}: {why}" for path, why in pruned.kept.items())
+    reasons = [f"{path}: {why}" for path, why in pruned.kept.items()]
     raise UnsupportedError(
-        f"{step} finds no filter to remove in {name} ({reasons or 'it has no filters'})",
+        f"{step} finds no filter to remove in {name} "
+        f"({'; '.join(reasons[:_TOLD]) or 'it has no filters'})",
         "leave Prune out of the recipe, or give a larger amount where layers are too small",
     )
 
@@ -99,7 +101,7 @@ def _facts(original: Any, pruned: Pruned, trained: Mapping[str, Any]) -> dict[st
     return {
         "parameters": [each.count_params() for each in pair],
         "macs": [each.total for each in counted],
-        "macs_without": list(counted[0].uncounted),
+        "uncounted": list(counted[0].uncounted),
         "filters": {path: list(counts) for path, counts in pruned.filters.items()},
         "kept": dict(pruned.kept),
         "training": dict(trained),
