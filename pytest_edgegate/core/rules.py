@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+_FULL_PASS = ("accuracy_", "parity_")
+"""Budgets that every evaluation sample is needed for."""
 
 
 @dataclass(frozen=True)
@@ -15,3 +19,13 @@ class Rules:
 
     def allows(self, target: str, metric: str) -> bool:
         return (target, metric) in self.allowed or (None, metric) in self.allowed
+
+
+def may_end_early(policy: str, metrics: Iterable[str]) -> bool:
+    """Whether a drop in accuracy may be decided before all samples are seen, by what is asked.
+
+    Other policies judge the population, not the set; other budgets need every sample. (What the
+    data and its metric allow comes on top.)
+    """
+    others = set(metrics) - {"accuracy_drop"}
+    return policy == "point" and not any(each.startswith(_FULL_PASS) for each in others)

@@ -8,6 +8,7 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.recipe import spell
+from pytest_edgegate.core.rules import may_end_early
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.spelling import spell_value
 
@@ -49,6 +50,10 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
         how = _HOW.get(budget.metric) or _HOW.get(family) or _NOTHING
         if budget.metric.endswith("_regression"):
             how = _NOTHING
+        if budget.metric == "accuracy_drop" and may_end_early(
+            policy, (each.metric for each in budgets)
+        ):
+            how = how.replace(";", "; top-1 and topN on arrays may end early;")
         if family == "latency" and not _is_timed(budget.metric, target):
             how = "not measured here: red"
         if family == "parity" and len(runtimes) < 2:

@@ -32,6 +32,7 @@ from pytest_edgegate.core.ports import (
 )
 from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.recipe import Recipe
+from pytest_edgegate.core.rules import may_end_early
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset, value_range
 from pytest_edgegate.data.feeding import noise, quantised, real_range
@@ -56,8 +57,6 @@ from pytest_edgegate.session.subject import Recogniser, Subject
 from pytest_edgegate.session.timing import Form, Timing
 from pytest_edgegate.settings.options import Settings
 
-_FULL_PASS = ("accuracy_", "parity_")
-"""Budgets that every evaluation sample is needed for."""
 _FEW = 100
 """Below this many samples a reference that is not proven better than chance is only a warning."""
 
@@ -181,12 +180,10 @@ class ArtifactContext:
     @property
     def _may_end_early(self) -> bool:
         """Only the drop of a 0/1 metric is asked of arrays, and of this very set."""
-        others = (self.asked.keys() | self._beside) - {"accuracy_drop"}
         return (
-            self._session.settings.policy == "point"
+            may_end_early(self._session.settings.policy, self.asked.keys() | self._beside)
             and isinstance(self._dataset.evaluation, ArraySplit)
             and isinstance(self.scoring, TopN)
-            and not any(each.startswith(_FULL_PASS) for each in others)
         )
 
     def _is_trusted(self, seen: Evidence) -> bool:
@@ -314,6 +311,8 @@ class ArtifactContext:
         export = self.float_export() if metric == "latency_ratio" else None
         if isinstance(export, NotMeasured):
             return replace(export, metric=metric)
+        if export is not None and export.digest == self.artifact.digest:
+            return _itself(self.artifact)
         return self._timing.open(self._form(), None if export is None else _form_of(export))
 
     def times(self) -> Times | NotMeasured:
@@ -417,6 +416,16 @@ def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
     wider = max(one[1] - one[0], other[1] - other[0])
     shared = min(one[1], other[1]) - max(one[0], other[0])
     return wider <= 0 or shared >= wider / 2
+
+
+def _itself(artifact: Artifact) -> NotMeasured:
+    return NotMeasured(
+        "latency_ratio",
+        f"{artifact.path.name} is the float export of the model under test itself: a ratio to "
+        "itself says nothing",
+        "gate latency_p50 or latency_p95, or give the float model as edge_model and gate this "
+        "file with edge_gate.check",
+    )
 
 
 def _form_of(artifact: Artifact) -> Form:

@@ -29,6 +29,8 @@ SEED = 0
 """Of the order in which samples are drawn."""
 _FIRST, _SHARE, _MOST = 16, 8, 2_048
 """A chunk is as large as the eighth part of what was seen, between these."""
+_MOST_BYTES = 64 << 20
+"""And no larger than this, in bytes of its inputs; it has one sample at least."""
 _PROBED = 16
 """Samples that a speed is read from, after as many that warm the model up."""
 
@@ -86,7 +88,7 @@ def _until_decided(bet: Bet, sides: list[_Asked], tell: Tell, clock: Clock) -> P
     total = bet.split.size
     test = BettingTest(total, bet.budget, ALPHA)
     order = np.random.default_rng(SEED).permutation(total)
-    for at, drawn in _chunks(order):
+    for at, drawn in _chunks(order, _sample_bytes(bet.split)):
         start = clock()
         batch = bet.split.take(drawn)
         before, after = (each.answer(batch, drawn) for each in sides)
@@ -103,11 +105,16 @@ def _until_decided(bet: Bet, sides: list[_Asked], tell: Tell, clock: Clock) -> P
     return Paired(whole[0], whole[1])
 
 
-def _chunks(order: Array) -> Iterator[tuple[int, Array]]:
+def _sample_bytes(split: ArraySplit) -> int:
+    return sum(each[:1].nbytes for each in split.inputs)
+
+
+def _chunks(order: Array, sample_bytes: int) -> Iterator[tuple[int, Array]]:
     """(how many were drawn before, the samples that are drawn now)."""
+    most = max(1, min(_MOST, _MOST_BYTES // max(sample_bytes, 1)))
     at = 0
     while at < len(order):
-        size = min(max(_FIRST, at // _SHARE), _MOST)
+        size = min(max(_FIRST, at // _SHARE), most)
         yield at, order[at : at + size]
         at += size
 

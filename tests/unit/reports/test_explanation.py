@@ -65,3 +65,16 @@ def test_a_latency_is_timed_where_the_target_is_here(metric: str) -> None:
     board = replace(CORAL, latency_source="device:board://1")
     [line] = explain_budgets((Budget(metric, 1),), board, "litert", "point")
     assert ("not measured here: red" in line) is (metric == "latency_ratio")
+
+
+@pytest.mark.parametrize(
+    ("beside", "policy", "early"),
+    [(None, "point", True), ("size", "point", True), ("accuracy_min", "point", False),
+     ("parity_agreement", "point", False), (None, "strict", False)],
+)  # fmt: skip
+def test_a_drop_that_may_be_decided_early_says_so(
+    beside: str | None, policy: str, early: bool
+) -> None:
+    asked = [Budget("accuracy_drop", 0.01), *([Budget(beside, 1)] if beside else [])]
+    line, *_ = explain_budgets(asked, CORAL, "litert", policy)
+    assert ("top-1 and topN on arrays may end early" in line) is early
