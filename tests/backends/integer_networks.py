@@ -116,7 +116,8 @@ def make(name: str) -> nn.Module:
             if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
                 nn.init.uniform_(part.weight, 0.5, 1.5)
                 nn.init.normal_(part.bias, std=0.5)
-                assert part.running_mean is not None and part.running_var is not None
+                assert part.running_mean is not None
+                assert part.running_var is not None
                 part.running_mean.normal_(std=0.3)
                 part.running_var.uniform_(0.5, 2)
     return network.eval()

@@ -56,12 +56,12 @@ class TorchQat:
         import_pt2e()
         training = data.training(loaded.inputs)
         tensors = tuple(torch.tensor(each) for each in training.example().inputs)
-        with held_native_output():
+        with held_native_output(), torch.random.fork_rng(devices=[]):  # torchao draws samples
             module = _rounding(torch, model, loaded, tensors, target)
         facts = fit(module, training, step, model.name, modes=MODES)
         settle(torch, module, tensors)
         main = out / f"{model.name}.pt2"
-        with held_native_output():
+        with held_native_output(), torch.random.fork_rng(devices=[]):
             save_program(
                 _program(torch, module, model), loaded.inputs, main, outputs=loaded.outputs,
                 sample=training.example().inputs,
@@ -78,7 +78,10 @@ def _rounding(
 ) -> Any:
     """The model ready to be trained, its first ranges chosen by the first samples."""
     few = tuple(each[:2] for each in tensors)
-    program = exported(torch, trainable_of(model.name, loaded), few, model.name)
+    original = trainable_of(model.name, loaded)
+    for part in original.modules():  # exported ones refuse eval()
+        part.training = False
+    program = exported(torch, original, few, model.name)
     _refuse_fixed_batch(program, model.name)
     module = program.module(check_guards=False)
     module = simplified(torch, module, model.name)

@@ -20,8 +20,13 @@ from pytest_edgegate.backends.torch.operators import (
     tensors_of,
 )
 
-AVERAGING = 0.01
-"""The weight of a batch in the moving average of a tensor's extremes."""
+AVERAGING = 0.1
+"""The weight of a batch in the moving average of a tensor's extremes.
+
+What lies beyond a range has no gradient: with torch's 0.01 ranges follow over some hundred steps,
+and what they hold back does not learn meanwhile (4 epochs of a small network on digits, lr 1e-2:
+loss 1.21 at 0.01, 0.54 at 0.1, 0.51 in float).
+"""
 _SMALLEST = 2.0**-14
 """Of the scales of activations: torch's fused kernel goes no lower (6.1e-5)."""
 _SMALLEST_OF_WEIGHTS = 2.0**-20

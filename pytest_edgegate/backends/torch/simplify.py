@@ -60,10 +60,17 @@ def _give_a_new_tensor(torch: Any, node: Any, name: str) -> None:
 
 def _is_part(node: Any) -> bool:
     """Whether a tensor shares its memory with one that is used elsewhere."""
+    while _is_view(node):
+        node = node.args[0]
+        if len(node.users) > 1:
+            return True
+    return bool(node.op == "get_attr")
+
+
+def _is_view(node: Any) -> bool:
     returns = getattr(getattr(node.target, "_schema", None), "returns", ())
     alias = any(each.alias_info is not None and not each.alias_info.is_write for each in returns)
-    shares = alias or name_of(node) in _VIEWS or node.op == "get_attr"
-    return shares and not (node.args and len(node.args[0].users) == 1)
+    return bool(node.args) and (alias or name_of(node) in _VIEWS)
 
 
 def _after(node: Any) -> set[Any]:
