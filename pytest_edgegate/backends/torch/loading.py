@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -60,7 +61,7 @@ def from_module(module: Any, example: Example) -> LoadedModel:
         tensors, result = _tried(torch, wrapped, tensors, name)
         outputs = _output_names(torch, result, name, arguments.names)
         stateful = changed()
-        program = exported(torch, wrapped, tensors, name)
+        program = exported(torch, *_on_cpu(torch, wrapped, tensors, arguments), name)
     function = ModuleFunction(torch, wrapped, stateful=stateful or _writes_buffers(program))
     trainable = partial(copied, torch, module, arguments, name)
     return _loaded(program, function, arguments.names, outputs, trainable)
@@ -101,6 +102,19 @@ def from_archive(path: Path) -> LoadedModel:
     return _loaded(positional, function, arguments.names, outputs, trainable)
 
 
+def _on_cpu(
+    torch: Any, wrapped: Any, tensors: tuple[Any, ...], arguments: Arguments
+) -> tuple[Any, tuple[Any, ...]]:
+    """What is exported: a graph names its device, and CUDA's kernels bound the batch in it."""
+    if all(each.device.type == "cpu" for each in tensors):
+        return wrapped, tensors
+    try:
+        copied_module = deepcopy(wrapped.model).to("cpu")
+    except Exception:  # noqa: BLE001 - of whatever kind: it is exported where it is
+        return wrapped, tensors
+    return flat_module(torch, copied_module, arguments), tuple(each.to("cpu") for each in tensors)
+
+
 class ModuleFunction:
     """``LoadedModel.function`` of a module: torch tensors to torch tensors.
 
@@ -111,6 +125,12 @@ class ModuleFunction:
         self._torch = torch
         self._wrapped = wrapped
         self.stateful = stateful
+
+    @property
+    def device(self) -> Any:
+        """Where its weights are."""
+        weights = (*self._wrapped.model.parameters(), *self._wrapped.model.buffers())
+        return next((each.device for each in weights), "cpu")
 
     def __call__(self, *tensors: Any) -> Sequence[Any]:
         with undisturbed(self._torch, self._wrapped.model, buffers=self.stateful):

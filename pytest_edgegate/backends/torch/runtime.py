@@ -46,11 +46,10 @@ class TorchRunner:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._torch = import_torch()
-        self._program = loaded.framework_model
         self._function = loaded.function
         self.inputs = loaded.inputs
         self.outputs = tuple(TensorInfo(name, (), "float32") for name in loaded.outputs)
-        self._device = next((each.device for each in self._program.state_dict.values()), "cpu")
+        self._device = getattr(loaded.function, "device", "cpu")
         self._fixed = self.inputs[0].shape[0] if self.inputs[0].shape else -1
         self._stateful = bool(loaded.stateful)
 

@@ -1,0 +1,281 @@
+"""Recipes that train, over real models and real digits: every cell, and across frameworks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.datasets import load_digits
+
+from pytest_edgegate import PTQ, QAT, Distill, EdgeData, EdgeTraining, Prune
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.recipe import Recipe
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.subject import Later, Subject
+from pytest_edgegate.settings.options import Settings
+
+Array = npt.NDArray[Any]
+PRUNE, TUNED = Prune(0.5, epochs=2, lr=2e-3), QAT(epochs=1, lr=1e-4)
+TAUGHT = Distill(epochs=6, lr=5e-3)
+BUDGETS = (Budget("accuracy_min", 0.8), Budget("compression", 0.5))
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Array, Array]:
+    """8 x 8 pixels in [0, 1], channels last: (1797, 8, 8, 1) float32, and their labels."""
+    found = load_digits()
+    return (found.images[..., None] / 16).astype(np.float32), found.target.astype(np.int64)
+
+
+def data_of(digits: tuple[Array, Array], *, channels_first: bool) -> EdgeData:
+    x, y = digits
+    if channels_first:
+        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    return EdgeData(
+        train=(x[:1200], y[:1200]), calibration=x[:100], evaluation=(x[1200:], y[1200:])
+    )
+
+
+def keras_network(filters: int, epochs: int, data: EdgeData) -> Any:
+    """A convolution, a depthwise-separable residual block, probabilities of ten classes."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 1), name="image")
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(image)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    y = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+    y = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(y))
+    y = layers.BatchNormalization(momentum=0.9)(layers.Conv2D(filters, 1, use_bias=False)(y))
+    x = layers.GlobalAveragePooling2D()(layers.MaxPooling2D(4)(layers.ReLU()(layers.Add()([x, y]))))
+    model = keras.Model(image, layers.Dense(10, activation="softmax", name="scores")(x))
+    if epochs:
+        model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+        model.fit(*data.train, batch_size=32, epochs=epochs, verbose=0)
+    return model
+
+
+def torch_network(filters: int, epochs: int, data: EdgeData) -> Any:
+    """The same in torch, with logits."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Sequential(
+                nn.Conv2d(1, filters, 3, padding=1, bias=False), nn.BatchNorm2d(filters), nn.ReLU()
+            )
+            self.block = nn.Sequential(
+                nn.Conv2d(filters, filters, 3, padding=1, groups=filters, bias=False),
+                nn.BatchNorm2d(filters), nn.ReLU(),
+                nn.Conv2d(filters, filters, 1, bias=False), nn.BatchNorm2d(filters),
+            )  # fmt: skip
+            self.scores = nn.Linear(filters, 10)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            x = self.stem(image)
+            x = nn.functional.max_pool2d(torch.relu(x + self.block(x)), 4)
+            logits: torch.Tensor = self.scores(x.mean((2, 3)))
+            return logits
+
+    model = Net()
+    x, y = (torch.from_numpy(each) for each in data.train)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(epochs):
+        for part in torch.randperm(len(x)).split(32):
+            loss = nn.functional.cross_entropy(model(x[part]), y[part])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return model.eval()
+
+
+@dataclass(frozen=True)
+class World:
+    """A framework with its trained model, its student to be and its data."""
+
+    data: EdgeData
+    model: Any
+    student: Later
+
+    @property
+    def subject(self) -> Subject:
+        training = EdgeTraining(batch_size=32)
+        return Subject(self.model, self.data, student=self.student, training=training)
+
+
+@pytest.fixture(scope="module")
+def keras_world(digits: tuple[Array, Array]) -> World:
+    data = data_of(digits, channels_first=False)
+    student = Later(lambda: keras_network(12, 0, data))
+    return World(data, keras_network(24, 4, data), student)
+
+
+@pytest.fixture(scope="module")
+def torch_world(digits: tuple[Array, Array]) -> World:
+    data = data_of(digits, channels_first=True)
+    student = Later(lambda: torch_network(12, 0, data))
+    return World(data, torch_network(24, 4, data), student)
+
+
+@pytest.fixture(scope="module")
+def worlds(keras_world: World, torch_world: World) -> dict[str, World]:
+    return {"keras": keras_world, "torch": torch_world}
+
+
+Run = Callable[[Subject, Recipe, str], tuple[Artifact, dict[str, Verdict]]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Builds and judges, in a new session each time, over one cache."""
+    folder = tmp_path_factory.mktemp("run")
+
+    def made(subject: Subject, recipe: Recipe, target: str) -> tuple[Artifact, dict[str, Verdict]]:
+        settings = Settings(
+            targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
+            report_json=None, model=None, data=None, budgets=(), reference_check=True,
+            explain=False, root=folder,
+        )  # fmt: skip
+        session = EdgeSession(settings, Registry())
+        board = session.target(target)
+        artifact = session.compress(subject, recipe, board)
+        verdicts = session.judge(artifact, subject, board, BUDGETS, contract=True)
+        session.close()
+        return artifact, {each.budget.metric: each for each in verdicts}
+
+    return made
+
+
+def no_red(verdicts: dict[str, Verdict]) -> None:
+    assert [(each.reason, each.details) for each in verdicts.values() if each.red] == []
+
+
+def fold(verdicts: dict[str, Verdict], metric: str) -> float:
+    measured = verdicts[metric].measured
+    assert measured is not None
+    return float(measured.value)
+
+
+CELLS = [
+    ("keras", "coral", (TUNED,)),
+    ("keras", "coral", (PRUNE, PTQ(100))),
+    ("keras", "coral", (PRUNE, TUNED)),
+    ("keras", "coral", (TAUGHT, TUNED)),
+    ("keras", "coral", (TAUGHT, PRUNE, PTQ(100))),
+    ("torch", "onnx-cpu", (TUNED,)),
+    ("torch", "coral", (TUNED,)),
+    ("torch", "onnx-cpu", (PRUNE, PTQ(100))),
+    ("torch", "coral", (PRUNE, PTQ(100))),
+    ("torch", "onnx-cpu", (PRUNE, TUNED)),
+    ("torch", "coral", (PRUNE, TUNED)),
+    ("torch", "coral", (TAUGHT, TUNED)),
+    ("torch", "onnx-cpu", (TAUGHT, PRUNE, PTQ(100))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "target", "recipe"), CELLS, ids=str)
+def test_every_cell_is_made_and_passes_the_same_gates(
+    run: Run, worlds: dict[str, World], name: str, target: str, recipe: Recipe
+) -> None:
+    artifact, verdicts = run(worlds[name].subject, recipe, target)
+    no_red(verdicts)
+    assert artifact.recipe == recipe
+    assert artifact.dtype == "int8"
+    if PRUNE in recipe:
+        assert "parameters" in verdicts["contract"].note
+        assert artifact.provenance["facts"][str(PRUNE)]
+    again, _ = run(worlds[name].subject, recipe, target)
+    assert again.cached
+    assert again.sha256 == artifact.sha256
+
+
+def test_one_training_serves_every_target(run: Run, torch_world: World) -> None:
+    """The training of QAT does not know the target: only the conversion is done again."""
+    made = {
+        target: run(torch_world.subject, (TUNED,), target)[0] for target in ("onnx-cpu", "coral")
+    }  # fmt: skip
+    facts = [each.provenance["facts"][str(TUNED)] for each in made.values()]
+    assert facts[0] == facts[1]
+
+
+def test_what_is_pruned_is_smaller(run: Run, worlds: dict[str, World]) -> None:
+    for name, target in (("keras", "raspberry-pi"), ("torch", "onnx-cpu")):
+        whole, _ = run(worlds[name].subject, (), target)
+        half, verdicts = run(worlds[name].subject, (PRUNE,), target)
+        assert half.dtype == "float32"
+        no_red(verdicts)
+        assert half.size_bytes < 0.75 * whole.size_bytes
+        assert fold(verdicts, "compression") == whole.size_bytes / half.size_bytes
+
+
+def other_data(world: World, other: World) -> Subject:
+    """The model of one framework as the teacher of the other one's student, on its own data."""
+    return replace(world.subject, student=other.student)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "target"), [("keras", "torch", "coral"), ("torch", "keras", "coral")]
+)
+def test_a_student_learns_from_a_teacher_of_another_framework(
+    run: Run, worlds: dict[str, World], teacher: str, student: str, target: str
+) -> None:
+    """Their channels lie otherwise: the data stays as the teacher takes it."""
+    subject = other_data(worlds[teacher], worlds[student])
+    _, verdicts = run(subject, (TAUGHT, PTQ(100)), target)
+    no_red(verdicts)
+
+
+@pytest.mark.parametrize(("name", "target"), [("torch", "onnx-cpu"), ("keras", "raspberry-pi")])
+def test_a_teacher_may_be_a_file(
+    run: Run, worlds: dict[str, World], name: str, target: str
+) -> None:
+    """An .onnx file teaches a torch student, a .tflite file a Keras one."""
+    world = worlds[name]
+    exported, _ = run(world.subject, (), target)
+    _, verdicts = run(replace(world.subject, model=exported.path), (TAUGHT, PTQ(100)), target)
+    no_red(verdicts)
+
+
+@pytest.mark.parametrize("recipe", [(QAT(),), (Prune(), PTQ())], ids=str)
+def test_a_file_without_trainable_weights_is_refused_with_the_reason(
+    run: Run, torch_world: World, recipe: Recipe
+) -> None:
+    exported, _ = run(torch_world.subject, (), "onnx-cpu")
+    subject = replace(torch_world.subject, model=exported.path)
+    with pytest.raises(UnsupportedError, match="has no weights that a training could change"):
+        run(subject, recipe, "onnx-cpu")
+
+
+def test_a_student_that_is_a_file_of_frozen_weights_is_refused(
+    run: Run, torch_world: World
+) -> None:
+    exported, _ = run(torch_world.subject, (), "onnx-cpu")
+    subject = replace(torch_world.subject, student=Later(lambda: exported.path))
+    with pytest.raises(UnsupportedError, match="as a teacher it can stay as it is"):
+        run(subject, (TAUGHT, PTQ(100)), "onnx-cpu")
+
+
+def test_a_student_may_be_a_file(run: Run, torch_world: World, tmp_path: Path) -> None:
+    import torch
+
+    network, x = torch_world.student.value, torch.zeros(2, 1, 8, 8)
+    free = ({0: torch.export.Dim("batch")},)
+    path = tmp_path / "student.pt2"
+    torch.export.save(torch.export.export(network, (x,), dynamic_shapes=free), path)
+    subject = replace(torch_world.subject, student=Later(lambda: path))
+    _, verdicts = run(subject, (TAUGHT, PTQ(100)), "onnx-cpu")
+    no_red(verdicts)
