@@ -239,6 +239,15 @@ def network() -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture(scope="session")
+def trained_keras(keras: ModuleType, network: Callable[..., Any], digits: Digits) -> Any:
+    """A Keras network that knows the digits well."""
+    model = network(keras)
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    model.fit(digits.x[:1400], digits.y[:1400], epochs=8, batch_size=64, verbose=0)
+    return model
+
+
 @dataclass(frozen=True)
 class Trained:
     """A torch network after QAT: its int8 program, what it was, the data, and what is told."""

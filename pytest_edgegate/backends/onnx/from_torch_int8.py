@@ -53,10 +53,10 @@ def compared(path: Path, loaded: LoadedModel, data: TransformData) -> dict[str, 
     with torch.no_grad():
         results = loaded.function(*(torch.tensor(each) for each in inputs))
     program = [each.detach().float().numpy() for each in results]
-    return agreement(made, program, _steps(path), path.name)
+    return agreement(made, program, output_steps(path), path.name)
 
 
-def _steps(path: Path) -> list[float | None]:
+def output_steps(path: Path) -> list[float | None]:
     """The scale of each output, where it comes from an integer."""
     model = import_onnx().load(path)
     graph = _Graph(model.graph)

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pytest_edgegate.backends.keras_qat.work import CHILD, Work
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.canonical import make_canonical
-from pytest_edgegate.backends.onnx.from_torch_int8 import in_integers
+from pytest_edgegate.backends.onnx.from_torch_int8 import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, write
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError
@@ -84,11 +82,10 @@ def _name_ends(made: Any, loaded: LoadedModel) -> None:
 
 
 def _compared(path: Path, inputs: tuple[Array, ...], simulated: Sequence[Array]) -> dict[str, Any]:
-    """How far the file's outputs lie from the *simulated* ones, in 255ths of the range of those.
+    """How far the file's outputs lie from the *simulated* ones, in steps of its outputs.
 
     Raises CompressionError where the file is another model.
     """
     with OPTIMISED.open(path) as runner:
         found = runner.infer(inputs)
-    steps = [float(np.ptp(each)) / 255 or None for each in simulated]
-    return agreement(found, simulated, steps, path.name)
+    return agreement(found, simulated, output_steps(path), path.name)

@@ -25,15 +25,6 @@ from pytest_edgegate.testing.contract import CaseData, surroundings
 Floats = npt.NDArray[np.float32]
 
 
-@pytest.fixture(scope="module")
-def trained(keras: ModuleType, network: Callable[..., Any], digits: Any) -> Any:
-    """A network that knows the digits well."""
-    model = network(keras)
-    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
-    model.fit(digits.x[:1400], digits.y[:1400], epochs=8, batch_size=64, verbose=0)
-    return model
-
-
 def quantise(
     model: Any, digits: Any, target: Target, out: Path, step: QAT | None = None, **settings: Any
 ) -> Produced:
@@ -46,9 +37,9 @@ def quantise(
 
 @pytest.fixture(scope="module")
 def produced(
-    trained: Any, digits: Any, coral: Target, tmp_path_factory: pytest.TempPathFactory
+    trained_keras: Any, digits: Any, coral: Target, tmp_path_factory: pytest.TempPathFactory
 ) -> Produced:
-    return quantise(trained, digits, coral, tmp_path_factory.mktemp("qat") / "out")
+    return quantise(trained_keras, digits, coral, tmp_path_factory.mktemp("qat") / "out")
 
 
 @pytest.mark.slow
@@ -81,12 +72,12 @@ def test_weights_have_a_symmetric_scale_for_each_channel_but_of_dense_layers(
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", [XNNPACK, REFERENCE], ids=["xnnpack", "reference"])
 def test_it_is_as_good_as_the_float_model(
-    trained: Any, produced: Produced, digits: Any, runtime: Any
+    trained_keras: Any, produced: Produced, digits: Any, runtime: Any
 ) -> None:
     x, y = digits.x[-300:], digits.y[-300:]
     with runtime.open(produced.main) as runner:
         [scores] = runner.infer((x,))
-    exact = np.mean(np.asarray(trained(x)).argmax(1) == y)
+    exact = np.mean(np.asarray(trained_keras(x)).argmax(1) == y)
     assert np.mean(scores.argmax(1) == y) >= exact - 0.02
     assert exact > 0.9
 
@@ -105,9 +96,9 @@ def test_the_facts_tell_how_far_the_file_is_from_what_was_trained(produced: Prod
 
 @pytest.mark.slow
 def test_another_process_gives_the_same_bytes(
-    trained: Any, produced: Produced, digits: Any, coral: Target, tmp_path: Path
+    trained_keras: Any, produced: Produced, digits: Any, coral: Target, tmp_path: Path
 ) -> None:
-    again = quantise(trained, digits, coral, tmp_path)
+    again = quantise(trained_keras, digits, coral, tmp_path)
     assert again.main.read_bytes() == produced.main.read_bytes()
 
 
