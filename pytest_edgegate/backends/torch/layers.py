@@ -80,9 +80,13 @@ class Layers:
         return path.removeprefix(self._prefix)
 
     def _free_path(self, node: Any, bound: Bound) -> str:
-        """``model.conv`` for a layer whose weight is ``model.conv.weight``."""
+        """``conv`` for a layer whose weight is ``conv.weight``; no layer is inside another."""
         first = bound.get("weight") or bound.get("running_mean")
-        wanted = self._short(getattr(first, "target", "")).rpartition(".")[0] or node.name
+        owner, _, name = self._short(getattr(first, "target", "")).rpartition(".")
+        if not name:
+            wanted = node.name
+        else:
+            wanted = owner if owner and name in _TENSORS else f"{owner}.{name}_layer".strip(".")
         path, count = wanted, 1
         while path in self._layers:
             path, count = f"{wanted}_{count}", count + 1

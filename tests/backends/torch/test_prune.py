@@ -145,6 +145,33 @@ def test_layers_that_are_added_have_the_same_say(
     assert torch.equal(made.norm_two.running_var, whole.norm_two.running_var[kept])
 
 
+def test_each_side_of_a_concatenation_loses_its_amount(
+    torch: ModuleType, remove: Remove, networks: Any
+) -> None:
+    """Though a layer that is added to it would rather lose all of them on one side."""
+
+    class Sides(networks.Network):  # type: ignore[misc, name-defined]
+        def build(self) -> None:
+            self.whole = torch.nn.Conv2d(1, 30, 3)
+            self.left = torch.nn.Conv2d(1, 10, 3)
+            self.right = torch.nn.Conv2d(1, 20, 3)
+            self.head = torch.nn.Linear(30, 10)
+            with torch.no_grad():
+                self.whole.weight[:10] *= 10
+
+        def forward(self, x: Any) -> Any:
+            x = self.whole(x) + torch.cat([self.left(x), self.right(x)], 1)
+            return self.head(self.at("sides", x.relu().mean((2, 3))))
+
+    whole = Sides()
+    made = remove(whole).module
+    assert filters(made) == {"whole": 21, "left": 7, "right": 14, "head": 10}
+    whole.masks["sides"] = torch.isin(whole.whole.bias, made.whole.bias).float()
+    x = torch.tensor(IMAGES)
+    with torch.no_grad():
+        torch.testing.assert_close(made(x), whole(x), rtol=1e-5, atol=1e-5)
+
+
 def test_random_filters_are_seeded(torch: ModuleType, remove: Remove, networks: Any) -> None:
     def kept(seed: int) -> Any:
         return remove(networks.Chain(), seed, importance="random").module.two.bias
@@ -310,6 +337,7 @@ def test_frozen_layers_lose_filters_and_stay_frozen(
     whole = networks.Chain()
     whole.one.requires_grad_(False)
     produced = apply(whole, Prune(0.3, epochs=1, lr=1e-2))
+    assert produced.facts["filters"] == {"one": [10, 7], "two": [20, 14]}
     made = recognise(produced.main).load().trainable()
     kept = torch.isin(whole.one.bias, made.one.bias)
     assert torch.equal(made.one.weight, whole.one.weight[kept])

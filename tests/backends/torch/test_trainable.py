@@ -147,6 +147,27 @@ def test_a_layer_that_is_called_twice_is_one_layer(torch: ModuleType, exported: 
         assert torch.equal(made(torch.tensor(x))[0], module(torch.tensor(x)))
 
 
+def test_no_layer_is_inside_another(torch: ModuleType, exported: Load) -> None:
+    """An attention has a weight of its own beside a layer: ``in_proj_weight``, ``out_proj``."""
+
+    class Attending(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = torch.nn.MultiheadAttention(12, 2, batch_first=True)
+
+        def forward(self, x: Any) -> Any:
+            return self.attention(x, x, x, need_weights=False)[0]
+
+    x = RNG.normal(size=(6, 5, 12)).astype(np.float32)
+    module = Attending().train()  # in evaluation mode it is one operator without a gradient
+    loaded = exported(module, x)
+    made = loaded.trainable()
+    layers = {name for name, part in made.named_modules() if isinstance(part, torch.nn.Linear)}
+    assert layers == {"attention.in_proj_weight_layer", "attention.out_proj"}
+    with torch.no_grad():
+        assert torch.equal(made(torch.tensor(x))[0], loaded.function(torch.tensor(x))[0])
+
+
 def test_what_was_exported_in_training_mode_stays_in_it(torch: ModuleType, exported: Load) -> None:
     module = torch.nn.Sequential(torch.nn.Linear(12, 4), torch.nn.Dropout(0.5)).train()
     made = exported(module, RNG.normal(size=(6, 12)).astype(np.float32)).trainable().eval()
