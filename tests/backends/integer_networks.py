@@ -75,6 +75,17 @@ class Twice(nn.Module):
         return self.scores(self.clamp(self.two(x)).mean((2, 3)))
 
 
+class Rows(nn.Module):
+    """Linear layers over the rows of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.scores = nn.Linear(8, 12), nn.Linear(12, 10)
+
+    def forward(self, image: Any) -> Any:
+        return self.scores(torch.relu(self.hidden(image.squeeze(1)))).mean(1)
+
+
 class Assorted(nn.Module):
     """What else there is: preprocessing, gates, normalisation with no layer before it, a ReLU that
     others look past, upsampling, a linear layer's normalisation, probabilities."""
@@ -104,7 +115,7 @@ class Assorted(nn.Module):
         return torch.softmax(self.scores(torch.relu(x)), -1)
 
 
-NETWORKS = {each.__name__: each for each in (Residual, Mixed, Dense, Twice, Assorted)}
+NETWORKS = {each.__name__: each for each in (Residual, Mixed, Dense, Twice, Rows, Assorted)}
 
 
 def make(name: str) -> nn.Module:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_edgegate.backends.torch.batch_norms import fold_batch_norms
 from pytest_edgegate.backends.torch.graph_edits import Edits
-from pytest_edgegate.backends.torch.operators import is_float, name_of
+from pytest_edgegate.backends.torch.operators import clamp_bounds, is_float, name_of
 from pytest_edgegate.core.errors import UnsupportedError
 
 _NOTHING = frozenset({"contiguous", "clone", "detach", "alias", "lift_fresh_copy", "identity"})
@@ -186,6 +186,22 @@ def _mean(torch: Any, edits: Edits, node: Any) -> None:
             edits.replace(node, edits.call(torch.ops.aten.flatten.using_ints, made, 1))
 
 
+def _linear(torch: Any, edits: Edits, node: Any) -> None:
+    """Over more than two axes: of rows, with its clamp, which runtimes have one operator for."""
+    *inner, size = node.args[0].meta["val"].shape[1:] or [0]
+    if not inner or not all(isinstance(each, int) for each in inner):
+        return
+    users = list(node.users)
+    last = users[0] if len(users) == 1 and clamp_bounds(users[0]) is not None else node
+    reshape, shape = torch.ops.aten.reshape.default, [-1, *inner, node.meta["val"].shape[-1]]
+    with edits.before(node):
+        node.args = (edits.call(reshape, node.args[0], [-1, size]), *node.args[1:])
+    with edits.before(last.next):
+        made = edits.call(reshape, last, shape)
+    made.meta = dict(last.meta)
+    last.replace_all_uses_with(made, delete_user_cb=lambda user: user is not made)
+
+
 _RULES: dict[str, Callable[[Any, Edits, Any], None]] = {
     "avg_pool1d": _average,
     "avg_pool2d": _average,
@@ -194,6 +210,7 @@ _RULES: dict[str, Callable[[Any, Edits, Any], None]] = {
     "adaptive_avg_pool2d": _average,
     "adaptive_avg_pool3d": _average,
     "mean": _mean,
+    "linear": _linear,
     "silu": _silu,
     "hardsigmoid": _hardsigmoid,
     "add": _arithmetic,

@@ -23,7 +23,7 @@ from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.measures.contract import offences
 from pytest_edgegate.testing.contract import CaseData
 
-NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Assorted")
+NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
 FURTHEST = {"Mixed": 2, "Assorted": 4}
 """Output steps from torch, of XNNPACK; 1 where no activation is rounded twice."""
 

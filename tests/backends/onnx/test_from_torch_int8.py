@@ -21,7 +21,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.contract import execution_faults, offences
 from pytest_edgegate.testing.contract import CaseData
 
-NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Assorted")
+NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
 FURTHEST = {"Mixed": 2, "Assorted": 4}
 """Output steps from torch; 1 where no activation is rounded twice."""
 

@@ -22,7 +22,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
-NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Assorted")
+NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
 X = np.random.default_rng(0).normal(size=(24, 1, 8, 8)).astype(np.float32)
 Y = np.arange(24) % 10
 DATA = EdgeData(train=(X, Y), evaluation=(X, Y))
@@ -137,7 +137,7 @@ def test_the_program_is_the_module_that_was_trained(torch: ModuleType, trained: 
         assert np.abs((made - float_outputs).numpy()).mean() < 6 * step, name
 
 
-@pytest.mark.parametrize("name", ["Residual", "Mixed", "Assorted"])
+@pytest.mark.parametrize("name", ["Residual", "Mixed", "Rows", "Assorted"])
 def test_simpler_operators_compute_the_same(torch: ModuleType, trained: Any, name: str) -> None:
     from pytest_edgegate.backends.torch.simplify import simplified
 
