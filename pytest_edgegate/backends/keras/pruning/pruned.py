@@ -47,7 +47,7 @@ def _account(
     filters, kept = {}, {}
     for each in filter(_has_filters, found.layers.values()):
         before, after = len(each.made), int(stays[each.made].sum())
-        if each.cut.filters is not None and after < before:
+        if after < before:
             filters[each.path] = (before, after)
         else:
             kept[each.path] = bonds.why_kept(each.made) or _too_few(bonds, each.made, cutback)
