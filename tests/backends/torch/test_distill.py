@@ -222,6 +222,15 @@ def test_a_student_comes_to_agree_with_its_teacher(
     assert produced.files == (produced.main,)
 
 
+def test_outputs_keep_their_names(apply: Any, recognise: Any, networks: Any) -> None:
+    class Named(networks.Chain):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any) -> Any:
+            return {"digit": super().forward(x)}
+
+    produced = apply(Named(), Distill(epochs=1))
+    assert recognise(produced.main).load().outputs == ("digit",)
+
+
 def test_a_student_of_other_classes_is_refused_before_any_training(
     torch: ModuleType, apply: Any, tmp_path: Path
 ) -> None:

@@ -362,6 +362,22 @@ def test_a_training_that_diverges_leaves_no_file(apply: Any, networks: Any, tmp_
     assert [each.name for each in tmp_path.rglob("*") if each.is_file()] == []
 
 
+def test_outputs_keep_their_names(
+    torch: ModuleType, apply: Any, recognise: Any, networks: Any
+) -> None:
+    class Named(networks.Chain):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any) -> Any:
+            return {"digit": super().forward(x), "ink": x.mean((1, 2, 3))}
+
+    def loss(outputs: Any, labels: Any) -> Any:
+        digit, _ = outputs
+        return torch.nn.functional.cross_entropy(digit, labels)
+
+    produced = apply(Named(), Prune(0.3, epochs=1), loss=loss, version="1")
+    assert produced.facts["filters"] == {"one": [10, 7], "two": [20, 14]}
+    assert recognise(produced.main).load().outputs == ("digit", "ink")
+
+
 def test_a_pruned_file_is_pruned_again(apply: Any, networks: Any) -> None:
     once = apply(networks.Residual(), Prune(0.3, epochs=1))
     twice = apply(once.main, Prune(0.5, epochs=1))
