@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.backends.litert.ends import integer_ends_become, put_in_order
-from pytest_edgegate.backends.litert.from_torch_int8 import (
-    IntegerProgram,
-    compared,
-    in_integers,
-    with_rescalings,
-)
+from pytest_edgegate.backends.litert.ends import put_in_order
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.litert.torch_layers import (
@@ -38,50 +33,66 @@ from pytest_edgegate.core.target import Target
 
 
 class TorchToLiteRT:
-    """Export with a static batch of 1, images with their channels last.
+    """Float export with a static batch of 1, images with their channels last.
 
-    64-bit integers become 32-bit ones, which is what boards have. A float model stays float; a
-    program that was trained in int8 becomes a file of integer operators with the inputs and outputs
-    of the target, compared with the program itself.
+    64-bit integers become 32-bit ones, which is what boards have.
     """
 
-    version = 2
+    version = 1
     packages = ("torch", "litert-torch", "litert-converter", "jax", "ai-edge-litert")
     programs = ()
-    moves = (
-        Move(("torch", "float32"), None, ("litert", "float32")),
-        Move(("torch", "int8"), None, ("litert", "int8")),
-    )
+    moves = (Move(("torch", "float32"), None, ("litert", "float32")),)
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
         return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        return {"io": target.default_io}
+        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
-        loaded = model.load()
-        integers = model.node[1] == "int8"
         main = out / f"{model.name}.tflite"
-        images = [at for at, each in enumerate(loaded.inputs) if _is_image(each)]
-        with held_native_output():
-            litert_torch = _litert_torch()
-            try:
-                _refuse_state(model, loaded)
-                _refuse_other_floats(model, loaded)
-                main.write_bytes(_converted(litert_torch, loaded, images, integers))
-                main.write_bytes(_with_names(main, loaded, target.default_io if integers else ""))
-                _refuse_what_does_not_run(model, main)
-            except EdgeGateError:
-                raise
-            except Exception as error:  # the converter raises many kinds of its own
-                raise _conversion_error(model, loaded, error) from error
-        axes = tuple(CHANNELS_LAST if at in images else None for at in range(len(loaded.inputs)))
-        layout = Layout(axes, (None,) * len(loaded.outputs))
-        facts = {"against_torch": compared(main, layout, loaded, data)} if integers else {}
-        return Produced(main, (main,), loaded.notes, layout, facts)
+        layout = write_converted(model, main)
+        return Produced(main, (main,), model.load().notes, layout)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a program is given to the converter, and what is done to what it makes."""
+
+    program: Callable[[Any], Any] = lambda program: program
+    """Gives something with the ``graph`` and the ``module`` of an exported program."""
+    options: Callable[[], Mapping[str, Any]] = dict
+    """For the converter."""
+    finish: Callable[[Any], None] = lambda model: None
+    """Changes the ModelT before it is written."""
+
+
+AS_IT_IS = Form()
+
+
+def write_converted(model: SourceModel, main: Path, form: Form = AS_IT_IS) -> Layout:
+    """Converts a torch program to *main*; gives where its axes are.
+
+    Raises UnsupportedError for an operator that LiteRT does not have, CompressionError.
+    """
+    loaded = model.load()
+    images = [at for at, each in enumerate(loaded.inputs) if _is_image(each)]
+    with held_native_output():
+        litert_torch = _litert_torch()
+        try:
+            _refuse_state(model, loaded)
+            _refuse_other_floats(model, loaded)
+            main.write_bytes(_converted(litert_torch, loaded, images, form))
+            main.write_bytes(_with_names(main, loaded, form))
+            _refuse_what_does_not_run(model, main)
+        except EdgeGateError:
+            raise
+        except Exception as error:  # the converter raises many kinds of its own
+            raise _conversion_error(model, loaded, error) from error
+    axes = tuple(CHANNELS_LAST if at in images else None for at in range(len(loaded.inputs)))
+    return Layout(axes, (None,) * len(loaded.outputs))
 
 
 def _refuse_state(model: SourceModel, loaded: LoadedModel) -> None:
@@ -120,12 +131,9 @@ def _litert_torch() -> ModuleType:
     return module
 
 
-def _converted(litert_torch: Any, loaded: LoadedModel, images: list[int], integers: bool) -> bytes:
-    program = IntegerProgram(loaded.framework_model) if integers else loaded.framework_model
-    module = channels_last_module(program, images)
-    made = litert_torch.convert(
-        module, tuple(_examples(loaded, images)), quant_config=in_integers() if integers else None
-    )
+def _converted(litert_torch: Any, loaded: LoadedModel, images: list[int], form: Form) -> bytes:
+    module = channels_last_module(form.program(loaded.framework_model), images)
+    made = litert_torch.convert(module, tuple(_examples(loaded, images)), **form.options())
     content: bytes = made.model_content()
     return content
 
@@ -146,8 +154,8 @@ def _examples(loaded: LoadedModel, images: list[int]) -> Iterator[Any]:
         yield torch.zeros((1, *ordered), dtype=getattr(torch, each.dtype))
 
 
-def _with_names(path: Path, loaded: LoadedModel, dtype: str) -> bytes:
-    """The file with its ends in the model's order and under its names, integer ones of *dtype*.
+def _with_names(path: Path, loaded: LoadedModel, form: Form) -> bytes:
+    """The file with its ends in the model's order and under its names, finished.
 
     The converter's signature calls them ``args_0`` and ``output_0``, and on, in the model's order.
     """
@@ -161,9 +169,7 @@ def _with_names(path: Path, loaded: LoadedModel, dtype: str) -> bytes:
         [(inputs[f"args_{at}"], each.name) for at, each in enumerate(loaded.inputs)],
         [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
     )
-    if dtype:
-        with_rescalings(model)
-        integer_ends_become(model, dtype)
+    form.finish(model)
     return pack(model)
 
 

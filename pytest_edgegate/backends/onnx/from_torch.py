@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.onnx.from_torch_int8 import compared, in_integers
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -23,47 +22,47 @@ from pytest_edgegate.core.target import Target
 
 
 class TorchToOnnx:
-    """Export with a free batch where the module allows it, weights inside the file.
+    """Float export with a free batch where the module allows it, weights inside the file."""
 
-    A float model stays float; a program that was trained in int8 becomes a file of int8 weights,
-    with activations of the dtype that the target wants, compared with the program itself.
-    """
-
-    version = 2
+    version = 1
     packages = ("torch", "onnx", "onnxscript", "onnx_ir")
     programs = ()
-    moves = (
-        Move(("torch", "float32"), None, ("onnx", "float32")),
-        Move(("torch", "int8"), None, ("onnx", "int8")),
-    )
+    moves = (Move(("torch", "float32"), None, ("onnx", "float32")),)
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
         return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        return {"opset": OPSET, "activations": target.activations}
+        return {"opset": OPSET}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
-        loaded = model.load()
-        _refuse(model, loaded)
-        import_onnx()
-        integers = model.node[1] == "int8"
         main = out / f"{model.name}.onnx"
-        with held_native_output():
-            try:
-                made = cleaned(_export(loaded))
-                _name_ends(made, loaded)
-                if integers:
-                    made = in_integers(made, target.activations)
-                write(made, main)
-            except EdgeGateError:
-                raise
-            except Exception as error:  # the exporter raises many kinds of its own
-                raise _export_error(model, loaded, error) from error
-        facts = {"against_torch": compared(main, loaded, data)} if integers else {}
-        return Produced(main, (main,), loaded.notes, facts=facts)
+        write_exported(model, main)
+        return Produced(main, (main,), model.load().notes)
+
+
+def write_exported(
+    model: SourceModel, main: Path, finish: Callable[[Any], object] = lambda made: None
+) -> None:
+    """Exports a torch program to *main*; *finish* changes the ModelProto before it is written.
+
+    Raises UnsupportedError for an operator that ONNX does not have, CompressionError.
+    """
+    loaded = model.load()
+    _refuse(model, loaded)
+    import_onnx()
+    with held_native_output():
+        try:
+            made = cleaned(_export(loaded))
+            _name_ends(made, loaded)
+            finish(made)
+            write(made, main)
+        except EdgeGateError:
+            raise
+        except Exception as error:  # the exporter raises many kinds of its own
+            raise _export_error(model, loaded, error) from error
 
 
 def _export(loaded: LoadedModel) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_edgegate.backends.keras_qat.work import CHILD, Work
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.canonical import make_canonical
-from pytest_edgegate.backends.onnx.from_torch_int8 import in_integers, output_steps
+from pytest_edgegate.backends.onnx.integer_form import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, write
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError

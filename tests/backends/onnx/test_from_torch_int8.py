@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_edgegate.backends.onnx import from_torch
-from pytest_edgegate.backends.onnx.from_torch import TRANSFORM
+from pytest_edgegate.backends.onnx import from_torch_int8
+from pytest_edgegate.backends.onnx.from_torch_int8 import TRANSFORM
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED
 from pytest_edgegate.core.errors import CompressionError
@@ -115,24 +115,21 @@ def test_signed_activations_for_targets_that_want_them(
 
 
 def test_a_file_that_computes_something_else_is_told(
-    trained: Any, cpu: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Any, cpu: Target, onnx: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = trained("Residual")
 
     def narrowed(model: Any, activations: str) -> Any:
         """Each scale of an activation is a fourth: everything ends too early."""
-        made = in_integers(model, activations)
-        names = {node.input[1] for node in made.graph.node if node.op_type == "QuantizeLinear"}
-        for each in made.graph.initializer:
+        in_integers(model, activations)
+        names = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+        for each in model.graph.initializer:
             if each.name in names:
-                each.CopyFrom(
-                    helper.from_array(helper.to_array(each) * np.float32(0.25), each.name)
-                )
-        return made
+                narrow = helper.to_array(each) * np.float32(0.25)
+                each.CopyFrom(helper.from_array(narrow, each.name))
+        return model
 
-    import onnx
-
-    helper, in_integers = onnx.numpy_helper, from_torch.in_integers
-    monkeypatch.setattr(from_torch, "in_integers", narrowed)
+    helper, in_integers = onnx.numpy_helper, from_torch_int8.in_integers
+    monkeypatch.setattr(from_torch_int8, "in_integers", narrowed)
     with pytest.raises(CompressionError, match=r"up to [\d.]+ output steps apart on 64 samples"):
         TRANSFORM.apply(case.program, None, cpu, CaseData(case.data), tmp_path)

@@ -403,8 +403,8 @@ import hashlib, sys
 from pathlib import Path
 import numpy as np, torch
 from pytest_edgegate import QAT, EdgeData
-from pytest_edgegate.backends.litert.from_torch import TRANSFORM as LITERT
-from pytest_edgegate.backends.onnx.from_torch import TRANSFORM as ONNX
+from pytest_edgegate.backends.litert.from_torch_int8 import TRANSFORM as LITERT
+from pytest_edgegate.backends.onnx.from_torch_int8 import TRANSFORM as ONNX
 from pytest_edgegate.backends.torch.qat import TRANSFORM
 from pytest_edgegate.backends.torch.reader import READER
 from pytest_edgegate.registry import Registry
