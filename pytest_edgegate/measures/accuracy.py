@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.recipe import QAT, Distill, Prune
 from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Estimate, Scoring, TopN
@@ -23,7 +24,7 @@ def accuracy_drop(context: MeasureContext) -> Finding:
     if broken:
         return replace(broken, n_total=paired.total or broken.n)
     estimate = context.scoring.worse_by(reference, artifact)
-    explanation = _explain(context, reference, artifact)
+    explanation = _by_recipe(context, _explain(context, reference, artifact))
     made = _measurement("accuracy_drop", estimate, artifact, explanation)
     if paired.within is None:
         return made
@@ -60,7 +61,7 @@ def accuracy_drop_relative(context: MeasureContext) -> Finding:
     ends = Interval(drop.interval.low / size, drop.interval.high / size, drop.interval.level)
     spread = None if drop.spread is None else drop.spread / size**2
     relative = Estimate(drop.value / size, ends, drop.method, exact, drop.provable, spread)
-    explanation = _explain(context, reference, artifact)
+    explanation = _by_recipe(context, _explain(context, reference, artifact))
     return _measurement("accuracy_drop_relative", relative, artifact, explanation)
 
 
@@ -71,7 +72,8 @@ def accuracy_min(context: MeasureContext) -> Finding:
     if broken:
         return broken
     estimate = context.scoring.estimate(artifact)
-    explanation = _by_ranges(context, _own_errors(context.scoring, artifact))
+    errors = _own_errors(context.scoring, artifact)
+    explanation = _by_recipe(context, _by_ranges(context, errors))
     made = _measurement("accuracy_min", estimate, artifact, explanation)
     if context.scoring.higher_is_better:
         return made
@@ -169,6 +171,21 @@ def _by_ranges(context: MeasureContext, details: tuple[str, ...] = ()) -> _Expla
     note = context.range_note()
     remedy = "give calibration and evaluation samples the same preprocessing" if note else ""
     return _Explanation(details, note, remedy)
+
+
+def _by_recipe(context: MeasureContext, found: _Explanation) -> _Explanation:
+    """What trains is trained again rather than calibrated again."""
+    learning = [each for each in context.artifact.recipe if isinstance(each, QAT | Prune | Distill)]
+    if found.remedy or not learning:
+        return found
+    step = learning[-1]
+    longer = replace(step, epochs=2 * step.epochs)
+    remedy = (
+        f"train longer, or with another learning rate than {step.lr:g}: {longer} in place of {step}"
+    )
+    if any(isinstance(each, Prune) for each in learning):
+        remedy += "; or prune less"
+    return replace(found, remedy=remedy)
 
 
 def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:

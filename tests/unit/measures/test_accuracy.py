@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import binomtest
 
-from pytest_edgegate import Metric
+from pytest_edgegate import PTQ, QAT, Metric, Prune
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
@@ -44,6 +45,7 @@ class Context:
     before: Evidence | NotMeasured
     after: Evidence
     note: str = ""
+    artifact: Any = field(default_factory=lambda: SimpleNamespace(recipe=()))
 
     @classmethod
     def of(cls, metric: Any, before: Array, after: Array, labels: Array, note: str = "") -> Context:
@@ -295,3 +297,30 @@ def test_the_artifacts_own_errors() -> None:
         "classes with most errors: class 0: 2 of 20, class 3: 1 of 20",
         "first of 3 samples that are wrong: #0 (label 0: 1), #3 (label 3: 4), #10 (label 0: 1)",
     )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "remedy"),
+    [
+        ((PTQ(),), ""),
+        (
+            (QAT(epochs=2),),
+            "train longer, or with another learning rate than 1e-05: QAT(epochs=4) in place of "
+            "QAT(epochs=2)",
+        ),
+        (
+            (Prune(0.5, epochs=1), PTQ()),
+            "train longer, or with another learning rate than 0.0001: Prune(amount=0.5) in place "
+            "of Prune(amount=0.5, epochs=1); or prune less",
+        ),
+    ],
+)
+def test_what_trains_is_to_be_trained_again(recipe: Any, remedy: str) -> None:
+    labels = np.arange(100) % CLASSES
+    after = np.where(np.arange(100) < 20, (labels + labels % 3 + 1) % CLASSES, labels)
+    context = Context.of("top1", one_hot(labels), one_hot(after), labels)
+    context.artifact = SimpleNamespace(recipe=recipe)
+    for measure in (accuracy_drop, accuracy_drop_relative, accuracy_min):
+        finding = measure(cast("Any", context))
+        assert isinstance(finding, Measurement)
+        assert finding.remedy == remedy
