@@ -83,10 +83,9 @@ class Layers:
         """``conv`` for a layer whose weight is ``conv.weight``; no layer is inside another."""
         first = bound.get("weight") or bound.get("running_mean")
         owner, _, name = self._short(getattr(first, "target", "")).rpartition(".")
-        if not name:
-            wanted = node.name
-        else:
-            wanted = owner if owner and name in _TENSORS else f"{owner}.{name}_layer".strip(".")
+        wanted = f"{owner}.{name}_layer".strip(".") if name else str(node.name)
+        if owner and name in _TENSORS:
+            wanted = owner
         path, count = wanted, 1
         while path in self._layers:
             path, count = f"{wanted}_{count}", count + 1
