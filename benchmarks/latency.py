@@ -215,15 +215,20 @@ def compare(ways: Ways, runs: list[int]) -> None:
                 start = time.perf_counter()
                 said.setdefault((name, candidate), []).append(way(candidate))
                 took.setdefault((name, candidate), []).append(time.perf_counter() - start)
-    for (name, candidate), all_said in said.items():
-        seconds = took[name, candidate]
-        red = sum(not each.startswith("pass") for each in all_said)
-        counts = {each: all_said.count(each) for each in sorted(set(all_said))}
-        print(
-            f"| {name} | {candidate} | {red} of {len(all_said)} | "
-            f"{statistics.median(seconds):.1f} | {max(seconds):.1f} | "
-            f"{', '.join(f'{each} {count}' for each, count in counts.items())} |"
-        )
+            if run == times - 1:
+                for candidate in ("same", "slower"):
+                    print_row(name, candidate, said[name, candidate], took[name, candidate])
+
+
+def print_row(name: str, candidate: str, said: list[str], seconds: list[float]) -> None:
+    """At once: a long run that is stopped has told what it knows."""
+    red = sum(not each.startswith("pass") for each in said)
+    counts = ", ".join(f"{each} {said.count(each)}" for each in sorted(set(said)))
+    print(
+        f"| {name} | {candidate} | {red} of {len(said)} | {statistics.median(seconds):.1f} | "
+        f"{max(seconds):.1f} | {counts} |",
+        flush=True,
+    )
 
 
 def main(runs: list[int], conditions: list[str]) -> None:

@@ -69,8 +69,9 @@ class HostStopwatch:
         self._warm_up_time = WARM_UP_SHARE * patience
         self._draw = random.Random(0)
         self._tick = _tick(clock)
+        tick = float(f"{self._tick:.2g}")
         self.conditions: Mapping[str, object] = MappingProxyType(
-            {"threads": threads, "governor": governor(), "load": load(), "clock_tick": self._tick}
+            {"threads": threads, "governor": governor(), "load": load(), "clock_tick": tick}
         )
 
     def __enter__(self) -> HostStopwatch:
