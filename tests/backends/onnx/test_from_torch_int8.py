@@ -62,6 +62,8 @@ def test_nothing_that_accumulates_runs_in_float(
     assert ran["QGemm"] == written["Gemm"]
     assert ran["QLinearAdd"] == written["Add"]
     assert ran["QLinearMul"] == written["Mul"]
+    if name != "Rows":  # ONNX Runtime has an integer kernel for the mean over an image only
+        assert "ReduceMean" not in ran
     assert not {"Conv", "FusedConv", "Gemm", "MatMul", "Add", "Relu", "Clip"} & set(ran)
 
 
