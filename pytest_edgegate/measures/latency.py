@@ -15,7 +15,13 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.latency_percentiles import QUANTILES
 from pytest_edgegate.measures.latency_ratio import latency_ratio
-from pytest_edgegate.measures.latency_rounds import ALPHA, LEVEL, give_time, least_rounds
+from pytest_edgegate.measures.latency_rounds import (
+    ALPHA,
+    LEVEL,
+    conditions_after,
+    give_time,
+    least_rounds,
+)
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid
 
@@ -112,7 +118,8 @@ class _Starts:
         return Measurement(
             "latency_first", statistics.median(self._times), self._source, low=low, high=high,
             level=LEVEL, n=self.count, method="always-valid limits of the median",
-            conditions=self._conditions, undecided=undecided, undecided_remedy=remedy,
+            conditions=conditions_after(self._source, self._conditions), undecided=undecided,
+            undecided_remedy=remedy,
         )  # fmt: skip
 
     def _undecided(self) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from pytest_edgegate.core.ports import Round
 from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.latency_rounds import (
     ALPHA,
+    LEAST,
     LEVEL,
     Rounds,
     Seconds,
@@ -108,8 +109,8 @@ class Compared:
 
 
 def _in_blocks(times: Sequence[float]) -> Seconds:
-    """Two times a row. A clock that has not moved has taken no less than a picosecond."""
-    return np.maximum(np.asarray(times, np.float64).reshape(-1, 2), 1e-12)
+    """Two times a row."""
+    return np.maximum(np.asarray(times, np.float64).reshape(-1, 2), LEAST)
 
 
 def _exp(log: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ ALPHA = 0.01
 LEVEL = 1 - 2 * ALPHA
 SHORTEST, LONGEST = 0.03, 0.5
 """Seconds of timing in a round; between them, as long as opening the files takes."""
+LEAST = 1e-12
+"""Seconds that an inference takes at least, also where the clock has not moved."""
 _MARGIN = 1.5
 """A time that is proposed is as many times longer than what the rounds so far suggest."""
 _LONGER = 3
@@ -61,11 +63,8 @@ class Rounds:
     @property
     def conditions(self) -> dict[str, object]:
         """Those of the stopwatch, and what has come of them."""
-        told = dict(self.watch.conditions)
-        told |= {"repeat": self._repeat, "unsettled_rounds": self._unsettled}
-        if self.watch.source.startswith("host:"):
-            told["load_after"] = load()
-        return told
+        more = {"repeat": self._repeat, "unsettled_rounds": self._unsettled}
+        return conditions_after(self.watch.source, {**self.watch.conditions, **more})
 
     @property
     def load(self) -> str:
@@ -103,6 +102,12 @@ class Rounds:
             return f"stop what else runs on this machine, or {give_time(self.patience * _LONGER)}"
         wanted = self.elapsed / share if share else self.patience * _LONGER
         return give_time(max(wanted, self.patience) * _MARGIN)
+
+
+def conditions_after(source: str, conditions: Mapping[str, object]) -> dict[str, object]:
+    """*conditions* with the load at the end, where it was this host that has timed."""
+    after = {"load_after": load()} if source.startswith("host:") else {}
+    return {**conditions, **after}
 
 
 def give_time(seconds: float) -> str:

@@ -385,7 +385,9 @@ def test_a_time_is_decided_by_its_interval(timed: Any, policy: str, name: str) -
     assert (measured["source"], measured["cached"]) == ("host:fake", False)
     for end, sign in ((measured["low"], 1), (measured["high"], -1)):
         assert end is None or sign * end <= sign * measured["value"]
-    assert measured["conditions"].keys() >= {"threads", "governor", "load", "clock_tick"}
+    assert measured["conditions"].keys() >= {
+        "threads", "governor", "load", "load_after", "clock_tick",
+    }  # fmt: skip
     assert proven or verdict["reason"].count(";") >= 1, "what is not proven has a note"
 
 

@@ -18,7 +18,7 @@ from pytest_edgegate.core.ports import Round
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures.latency import latency, unreachable
-from pytest_edgegate.measures.latency_percentiles import QUANTILES, time_until_decided
+from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.measures.latency_rounds import Rounds
 from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing import fakes
@@ -209,6 +209,14 @@ def test_what_to_know_of_the_times_is_noted() -> None:
     }  # fmt: skip
 
 
+def test_a_clock_that_stands_still_leaves_limits_that_are_numbers() -> None:
+    rounds = Rounds(Cooling("host:fake", [], 1, FakeClock()), 3.0)
+    times = Times({"latency_p99": 1e-3}, rounds)
+    for _ in range(12):
+        times.add(Round((0.0,) * 20, (), 0.0, 0.0))
+    assert times.ends("latency_p99") == (pytest.approx(0, abs=1e-9), math.inf)
+
+
 def test_all_percentiles_share_their_timings() -> None:
     limits = {"latency_p50": 2e-3, "latency_p99": 9e-3}
     context = Context("latency_p50", 2e-3, noise=0.1)
@@ -244,9 +252,9 @@ def test_a_hiccup_among_first_inferences_costs_some_more_starts() -> None:
 
 
 def test_at_the_boundary_hardly_any_first_inference_is_decided() -> None:
-    counted = verdicts(200, "latency_first", 1e-2, noise=0.2, warm_up=1)
-    assert counted["fail"] <= 4, counted
-    assert counted["pass"] <= 4, counted
+    counted = verdicts(100, "latency_first", 1e-2, noise=0.2, warm_up=1)
+    assert counted["fail"] <= 2, counted
+    assert counted["pass"] <= 2, counted
 
 
 def test_a_slow_start_stops_in_time_and_says_what_it_takes() -> None:
