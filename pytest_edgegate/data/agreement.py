@@ -32,8 +32,9 @@ def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array
 
 
 def agreement(
-    made: Sequence[Array], program: Sequence[Array], steps: Sequence[float | None], what: str
-) -> dict[str, Any]:
+    made: Sequence[Array], program: Sequence[Array], steps: Sequence[float | None], what: str, *,
+    largest_allowed: float = LARGEST, mean_allowed: float = MEAN,
+) -> dict[str, Any]:  # fmt: skip
     """How far the outputs of the file, *made*, lie from those of the *program*.
 
     Both for the same samples. ``|made - program| / step`` over all values, *steps* being the
@@ -47,7 +48,7 @@ def agreement(
     ]
     found = np.concatenate(apart) if apart else np.zeros(1)
     largest, mean = float(found.max()), float(found.mean())
-    if not (largest <= LARGEST and mean <= MEAN):  # NaN is a disagreement too
+    if not (largest <= largest_allowed and mean <= mean_allowed):  # NaN is a disagreement too
         raise CompressionError(
             f"{what} does not compute what the trained int8 program computes: its outputs lie up "
             f"to {largest:.3g} output steps apart on {len(made[0])} samples, {mean:.3g} on average",

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pytest_edgegate.backends.keras_qat.work import CHILD, PACKAGES, Work
+from pytest_edgegate.backends.keras_qat.work import ALLOWED, CHILD, PACKAGES, Work
 from pytest_edgegate.backends.litert.ends import put_in_order
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.core.plan import Move
@@ -72,17 +71,19 @@ def _in_order(path: Path, loaded: LoadedModel) -> bytes:
 def _compared(path: Path, inputs: tuple[Array, ...], simulated: Sequence[Array]) -> dict[str, Any]:
     """How far the file's outputs lie from the *simulated* ones, in steps of its outputs.
 
-    A step is the scale of an output, or where that is no integer a 255th of what was simulated.
     Raises CompressionError where the file is another model.
     """
     with XNNPACK.open(path) as runner:
         found = runner.infer(inputs)
-        scales = [each.scales[0] if each.scales else None for each in runner.outputs]
-    steps = [
-        scale or float(np.ptp(each)) / 255 or None
-        for scale, each in zip(scales, simulated, strict=True)
-    ]
-    return agreement(found, simulated, steps, path.name)
+    return agreement(found, simulated, _output_steps(path), path.name, **ALLOWED)
+
+
+def _output_steps(path: Path) -> list[float | None]:
+    """The scale of each output, or of what a float one is made of."""
+    described = INSPECTOR.describe(path)
+    makers = {each.outputs[0].name: each.inputs[0] for each in described.operators if each.inputs}
+    integers = [each if each.scales else makers.get(each.name) for each in described.outputs]
+    return [each.scales[0] if each is not None and each.scales else None for each in integers]
 
 
 TRANSFORM = KerasQatToLiteRT()

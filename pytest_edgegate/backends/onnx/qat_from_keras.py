@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.keras_qat.work import CHILD, Work
+from pytest_edgegate.backends.keras_qat.work import ALLOWED, CHILD, Work
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.canonical import make_canonical
 from pytest_edgegate.backends.onnx.integer_form import in_integers, output_steps
@@ -88,4 +88,4 @@ def _compared(path: Path, inputs: tuple[Array, ...], simulated: Sequence[Array])
     """
     with OPTIMISED.open(path) as runner:
         found = runner.infer(inputs)
-    return agreement(found, simulated, output_steps(path), path.name)
+    return agreement(found, simulated, output_steps(path), path.name, **ALLOWED)

@@ -342,6 +342,8 @@ def test_a_file_tells_nothing_but_the_model(
     path = save(model, tmp_path / "digits.keras")
     with zipfile.ZipFile(path) as archive:
         assert {each.date_time for each in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert b"1980-01-01" in archive.read("metadata.json")
+        assert b"shared_object_id" not in archive.read("config.json")
     assert [each.name for each in tmp_path.iterdir()] == ["digits.keras"]
     read = READER.recognise(path, surroundings())
     assert read is not None

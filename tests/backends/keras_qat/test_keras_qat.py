@@ -94,6 +94,21 @@ def test_a_model_of_tf_keras_goes_straight_in(
     np.testing.assert_allclose(found, model(digits.x[:9]), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_dense_layer_computes_with_its_normalisation_in_it(
+    keras: ModuleType, tf_keras: ModuleType, bias: bool, affine: bool
+) -> None:
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Dense(4, use_bias=bias)(keras.layers.Flatten()(image))
+    x = keras.layers.BatchNormalization(scale=affine, center=affine)(x)
+    model = keras.Model(image, x)
+    random = np.random.default_rng(0)
+    model.set_weights([random.random(each.shape) for each in model.get_weights()])
+    found = _twin(tf_keras, model)(IMAGES)
+    np.testing.assert_allclose(found, model(IMAGES), rtol=1e-5)
+
+
 def test_a_dense_layer_takes_its_normalisation_into_its_weights(
     keras: ModuleType, zoo: Any
 ) -> None:

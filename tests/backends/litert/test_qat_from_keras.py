@@ -70,6 +70,21 @@ def test_weights_have_a_symmetric_scale_for_each_channel_but_of_dense_layers(
 
 
 @pytest.mark.slow
+def test_ranges_are_those_of_the_samples_however_short_the_training(
+    keras: ModuleType, trained_keras: Any, produced: Produced, digits: Any
+) -> None:
+    ends = [trained_keras.get_layer(name).output for name in ("relu", "depthwise")]
+    between = keras.Model(trained_keras.input, ends)(digits.x[:600])
+    scales = {
+        each.kind: each.outputs[0].scales[0]
+        for each in INSPECTOR.describe(produced.main).operators
+        if each.kind.endswith("CONV_2D")
+    }
+    for kind, exact in zip(("CONV_2D", "DEPTHWISE_CONV_2D"), between, strict=True):
+        assert scales[kind] * 255 == pytest.approx(float(np.max(exact)), rel=0.15)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", [XNNPACK, REFERENCE], ids=["xnnpack", "reference"])
 def test_it_is_as_good_as_the_float_model(
     trained_keras: Any, produced: Produced, digits: Any, runtime: Any
