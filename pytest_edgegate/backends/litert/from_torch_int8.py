@@ -36,6 +36,13 @@ class TorchInt8ToLiteRT:
     moves = (Move(("torch", "int8"), None, ("litert", "int8")),)
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
+        """Leaves a target that would rather have the .onnx file of the same program to it.
+
+        OpenVINO takes both, and runs depthwise convolutions of a .tflite in float.
+        """
+        formats = [each for each in target.formats if each in ("onnx", "litert")]
+        if formats == ["onnx", "litert"]:
+            return f"{target.name} takes .onnx before .tflite", "let it have the .onnx file"
         return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
@@ -59,8 +66,13 @@ class TorchInt8ToLiteRT:
 
 
 def _output_steps(path: Path) -> list[float | None]:
-    outputs = INSPECTOR.describe(path).outputs
-    return [each.scales[0] if len(each.scales) == 1 else None for each in outputs]
+    """The scale of each output, or of the integers that a float one is made of."""
+    described = INSPECTOR.describe(path)
+    makers = {each.outputs[0].name: each.inputs[0] for each in described.operators if each.inputs}
+    integers = [each if each.scales else makers.get(each.name) for each in described.outputs]
+    return [
+        each.scales[0] if each is not None and len(each.scales) == 1 else None for each in integers
+    ]
 
 
 TRANSFORM = TorchInt8ToLiteRT()

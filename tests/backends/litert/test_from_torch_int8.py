@@ -21,6 +21,8 @@ from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.measures.contract import offences
+from pytest_edgegate.planner import make_plan
+from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData
 
 NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
@@ -99,13 +101,26 @@ def test_signed_ends(trained: Any, converted: Convert, coral: Target, tmp_path: 
     assert not any(each.kind == "QUANTIZE" for each in described.operators)
 
 
+@pytest.mark.parametrize("ends", ["uint8", "float32"])
 def test_a_file_that_computes_something_else_is_told(
-    trained: Any, coral: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Any, coral: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
     """The converter by itself loses the ReLU6 before a concatenation."""
-    case = trained("Mixed")
+    case, target = trained("Mixed"), replace(coral, default_io=ends)
     monkeypatch.setattr(IntegerProgram, "_rescale", lambda self, cat: None)
     with pytest.raises(CompressionError, match=r"Mixed.tflite does not compute what") as raised:
-        TRANSFORM.apply(case.program, None, coral, CaseData(case.data), tmp_path)
+        TRANSFORM.apply(case.program, None, target, CaseData(case.data), tmp_path)
     assert "steps apart on 64 samples" in str(raised.value)
     assert raised.value.remedy.startswith("quantise the model after training")
+
+
+def test_openvino_gets_the_onnx_file(trained: Any) -> None:
+    found = {name: Registry().get("target", name) for name in ("openvino-cpu", "raspberry-pi")}
+    assert TRANSFORM.refuse(None, found["raspberry-pi"]) is None
+    transforms = {
+        name: Registry().get("transform", name)
+        for name in ("torch.qat", "litert.from_torch_int8", "onnx.from_torch_int8")
+    }
+    case = trained("Dense")
+    plan = make_plan(case.program, (), found["openvino-cpu"], transforms)
+    assert [leg.transform for leg in plan.legs] == ["onnx.from_torch_int8"]

@@ -19,6 +19,7 @@ from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.contract import execution_faults, offences
+from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData
 
 NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
@@ -65,6 +66,24 @@ def test_nothing_that_accumulates_runs_in_float(
     if name != "Rows":  # ONNX Runtime has an integer kernel for the mean over an image only
         assert "ReduceMean" not in ran
     assert not {"Conv", "FusedConv", "Gemm", "MatMul", "Add", "Relu", "Clip"} & set(ran)
+
+
+@pytest.mark.parametrize("name", ["example", "Residual", "Assorted"])
+def test_openvino_runs_it_in_integers(trained: Any, converted: Convert, name: str) -> None:
+    """It reads the same file: nothing else has to be made for it."""
+    openvino, target = (
+        Registry().get("runtime", "openvino"),
+        Registry().get("target", "openvino-cpu"),
+    )
+    images, path = trained(name).images, converted(name).main
+    executed = openvino.executed(path, (images[:1],))
+    assert list(execution_faults(executed, "int8", target)) == []
+    assert any(each.kind == "Convolution" for each in executed)
+    program = trained(name).outputs()
+    with openvino.open(path) as runner:
+        (outputs,) = runner.infer((images,))
+    step = np.diff(np.unique(program)).min()
+    assert np.abs(outputs - program).max() <= 4.01 * step
 
 
 @pytest.mark.parametrize("runtime", [OPTIMISED, UNOPTIMISED], ids=["optimised", "as written"])
