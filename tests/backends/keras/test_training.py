@@ -375,6 +375,7 @@ save(model, folder / f"trained{sys.argv[2]}.keras")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_bytes(
     keras: ModuleType, network: Callable[..., Any], digits: Any, tmp_path: Path
 ) -> None:
