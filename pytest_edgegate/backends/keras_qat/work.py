@@ -22,11 +22,11 @@ from pytest_edgegate.data.objectives import choose_objective
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.data.training import train
 
-ALLOWED: Mapping[str, float] = MappingProxyType({"mean_allowed": 4.0, "largest_allowed": 255.0})
+ALLOWED: Mapping[str, float] = MappingProxyType({"mean_allowed": 3.0, "largest_allowed": 255.0})
 """How far, in steps, outputs of a file may lie from those of the model that simulates it.
 
-Deep networks carry every rounding on: of a MobileNetV2 that was trained so, the simulation lies 1.0
-steps from its file on average and 81 at most, and LiteRT's two kinds of kernels 2.2 and 108 from
+Deep networks carry every rounding on: of a MobileNetV2 that was trained so, the simulation lies 1.3
+steps from its file on average, up to 81 at most, and LiteRT's two kinds of kernels 2.2 and 108 from
 each other. A layer that was converted to another lies 10 on average.
 """
 CHILD = "pytest_edgegate.backends.keras_qat.child:Desk"
