@@ -15,8 +15,9 @@ from pytest_edgegate.data.splits import Array
 SAMPLES = 64
 LARGEST = 16.0
 """Steps of an output that kernels may lie apart by, each rounding some values the other way."""
-MEAN = 1.0
-"""The same as the mean over all values: what rounding costs; a lost operator costs far more."""
+MEAN = 2.0
+"""The same as the mean over all values. Measured: 0.7 of 52 convolutions on noise; 4.3 where a
+converter lost one ReLU6 of three layers."""
 
 
 def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array, ...]:

@@ -172,17 +172,19 @@ def _annotation(kind: Any, node: Any) -> Any:
 
 
 def _activation(symmetric: bool) -> Any:
+    """By torch's fused kernel, which is faster; its symmetric scales are not those deployed."""
     import torch
-    from torchao.quantization.pt2e.fake_quantize import FusedMovingAvgObsFakeQuantize
+    from torchao.quantization.pt2e import fake_quantize
     from torchao.quantization.pt2e.observer import MovingAverageMinMaxObserver
     from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
+    fused, plain = fake_quantize.FusedMovingAvgObsFakeQuantize, fake_quantize.FakeQuantize
     return QuantizationSpec(
         dtype=torch.int8,
         quant_min=-128,
         quant_max=127,
         qscheme=torch.per_tensor_symmetric if symmetric else torch.per_tensor_affine,
-        observer_or_fake_quant_ctr=FusedMovingAvgObsFakeQuantize.with_args(
+        observer_or_fake_quant_ctr=(plain if symmetric else fused).with_args(
             observer=MovingAverageMinMaxObserver, averaging_constant=AVERAGING, eps=_SMALLEST
         ),
     )
@@ -191,7 +193,7 @@ def _activation(symmetric: bool) -> Any:
 def _weights(axis: int | None) -> Any:
     """Symmetric, from -127 to 127; their extremes are those of now, not an average.
 
-    Not by torch's fused kernel: its symmetric scales are others than those that are deployed.
+    Not by the fused kernel, for the same reason as symmetric activations.
     """
     import torch
     from torchao.quantization.pt2e.fake_quantize import FakeQuantize

@@ -28,7 +28,7 @@ def test_an_output_without_a_step_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     "apart",
-    [np.array([[0, 0], [0, 16.1 / 4]]), np.array([[0.26] * 2] * 2), np.full((2, 2), np.nan)],
+    [np.array([[0, 0], [0, 16.1 / 4]]), np.full((2, 2), 0.51), np.full((2, 2), np.nan)],
 )
 def test_a_file_of_its_own(apart: np.ndarray) -> None:
     made = ((PROGRAM[0] + apart).astype(np.float32),)
