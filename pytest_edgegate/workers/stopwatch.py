@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import random
 import statistics
 import time
@@ -27,6 +28,10 @@ SETTLED = 0.05
 """A warm-up ends when a window's median is below the one before by no more than this share."""
 LEAST_CALLS, MOST_CALLS = 3, 200
 """Between these a warm-up that has not settled is cut short by time: two warm calls can agree."""
+OVERTIME = 3
+"""A round is cut short after so many times its seconds, whatever was to be expected."""
+SHORTEST_BLOCK = 1e-7
+"""Seconds that timing anything takes at least."""
 WARM_UP_SHARE = 0.05
 """Of the time of the whole measurement, which the warm-up of one model in a round may take."""
 TICKS = 100
@@ -93,20 +98,29 @@ class HostStopwatch:
                 return Round((), (), self._timed(calls[0], 1), opening, settled=False)
             warm = self._warmed(calls)
             repeat = self._repeats(min(each.typical for each in warm.values()))
-            times = self._blocks(calls, seconds, repeat)
+            # A; or A B B A, each as often as there are files
+            block = repeat * len(calls) * sum(each.typical for each in warm.values())
+            times = self._blocks(calls, seconds, repeat, block)
             settled = all(each.settled for each in warm.values())
             return Round(
                 tuple(times[0]), tuple(times[1]), warm[0].first, opening, settled, repeat
             )  # fmt: skip
 
     def _blocks(
-        self, calls: Sequence[Call], seconds: float, repeat: int
+        self, calls: Sequence[Call], seconds: float, repeat: int, block: float
     ) -> tuple[list[float], list[float]]:
+        """As many as the warm-up says that there is time for, one of which takes *block* seconds.
+
+        Not as many as the clock has time for: where quick times make room for one more, medians of
+        more times are those of quick ones, and the median of all rounds is not half-way any more.
+        """
         times: tuple[list[float], list[float]] = ([], [])
-        end = self._clock() + seconds
-        while not times[0] or self._clock() < end:
+        end = self._clock() + OVERTIME * seconds
+        for _ in range(max(1, math.ceil(seconds / max(block, SHORTEST_BLOCK)))):
             for side in self._order():
                 times[side].append(self._timed(calls[side], repeat))
+            if self._clock() >= end:
+                break
         return times
 
     def _warmed(self, calls: Sequence[Call]) -> dict[int, _Warm]:

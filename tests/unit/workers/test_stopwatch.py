@@ -116,6 +116,15 @@ def test_for_no_time_only_the_first_inference_is_timed() -> None:
     assert timed.artifact == ()
 
 
+def test_how_many_times_a_round_has_does_not_depend_on_them() -> None:
+    clock, log = FakeClock(), list[str]()
+    warm = [0.001] * 10
+    for time in (0.0011, 0.0009):
+        assert len(watch(clock, Model("A", clock, log, *warm, time)).round(0.03).artifact) == 30
+    slow = watch(clock, Model("A", clock, log, *warm, 0.02)).round(0.03)
+    assert len(slow.artifact) == 5, "three times as long at most"
+
+
 def test_what_is_shorter_than_the_clocks_steps_is_repeated() -> None:
     class Coarse(FakeClock):
         """Every look takes a microsecond."""
