@@ -57,7 +57,7 @@ class KerasDistill:
         refuse_unreadable(student)
         facts = fit(student, data.training(loaded.inputs), step, model.name, goal=distilling(step))
         main = save(student, out / f"{model.name}.keras")
-        return Produced(main, (main,), loaded.notes, facts=facts)
+        return Produced(main, (main,), loaded.notes, facts={"training": facts})
 
 
 def distilling(step: Distill) -> ChooseGoal:

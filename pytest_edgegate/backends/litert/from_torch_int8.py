@@ -62,7 +62,7 @@ class TorchInt8ToLiteRT:
         with LaidOutRunner(XNNPACK.open(main), layout) as runner:
             made = runner.infer(inputs)
         apart = agreement(made, torch_outputs(loaded, inputs), _output_steps(main), main.name)
-        return Produced(main, (main,), loaded.notes, layout, {"against_torch": apart})
+        return Produced(main, (main,), loaded.notes, layout, {"agreement": apart})
 
 
 def _output_steps(path: Path) -> list[float | None]:

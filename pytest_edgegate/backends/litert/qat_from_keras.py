@@ -46,11 +46,11 @@ class KerasQatToLiteRT:
         work = Work(model.name, loaded, data, step)
         main = out / f"{model.name}.tflite"
         with data.process(CHILD) as child:
-            facts = work.learn(child)
+            trained = work.learn(child)
             main.write_bytes(work.converted(child, target.default_io))
             simulated = work.simulated(child)
         main.write_bytes(_in_order(main, loaded))
-        facts |= _compared(main, work.seen, simulated)
+        facts = {"training": trained, "agreement": _compared(main, work.seen, simulated)}
         return Produced(main, (main,), loaded.notes, facts=facts)
 
 

@@ -44,7 +44,7 @@ class TorchInt8ToOnnx:
         with OPTIMISED.open(main) as runner:
             made = runner.infer(inputs)
         apart = agreement(made, torch_outputs(loaded, inputs), output_steps(main), main.name)
-        return Produced(main, (main,), loaded.notes, facts={"against_torch": apart})
+        return Produced(main, (main,), loaded.notes, facts={"agreement": apart})
 
 
 TRANSFORM = TorchInt8ToOnnx()

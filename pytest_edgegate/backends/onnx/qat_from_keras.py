@@ -35,7 +35,7 @@ def trained_for_int8(
     loaded = model.load()
     work = Work(model.name, loaded, data, step)
     with data.process(CHILD) as child:
-        facts = work.learn(child)
+        trained = work.learn(child)
         content = work.converted(child, "float32")
         simulated = work.simulated(child)
     main = out / f"{model.name}.onnx"
@@ -52,7 +52,7 @@ def trained_for_int8(
                 f"tf2onnx failed on the int8 form of {model.name}: {type(error).__name__}: {text}",
                 "use PTQ() for this target; tf2onnx's own traceback is at --tb=long",
             ) from error
-    facts |= _compared(main, work.seen, simulated)
+    facts = {"training": trained, "agreement": _compared(main, work.seen, simulated)}
     return Produced(main, (main,), loaded.notes, facts=facts)
 
 

@@ -66,7 +66,7 @@ class TorchQat:
                 _program(torch, module, model), loaded.inputs, main, outputs=loaded.outputs,
                 sample=training.example().inputs,
             )  # fmt: skip
-        return Produced(main, (main,), loaded.notes, facts=facts)
+        return Produced(main, (main,), loaded.notes, facts={"training": facts})
 
 
 def _symmetric(target: Target) -> bool:

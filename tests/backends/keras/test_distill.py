@@ -188,7 +188,7 @@ def test_the_student_comes_to_agree_with_its_teacher(
         data = EdgeData(train=(digits.x[:600], None), evaluation=data.evaluation)
     produced = distil(student, step, data)
     assert produced.main.name == "student.keras"
-    assert produced.facts["losses"][-1] < produced.facts["losses"][0]
+    assert produced.facts["training"]["losses"][-1] < produced.facts["training"]["losses"][0]
     read = READER.recognise(produced.main, surroundings())
     assert read is not None
     x = digits.x[-300:]

@@ -65,7 +65,7 @@ def test_the_file_computes_what_the_program_computes(
     case, made = trained(name), converted(name)
     furthest = FURTHEST.get(name, 1)
     assert made.layout.inputs == (CHANNELS_LAST,)
-    assert made.facts["against_torch"]["largest_steps"] <= furthest + 0.01
+    assert made.facts["agreement"]["largest_steps"] <= furthest + 0.01
     program, step = case.outputs(), INSPECTOR.describe(made.main).outputs[0].scales[0]
     for runtime, more in ((XNNPACK, 0), (REFERENCE, 4)):  # that one rounds means and sums coarser
         with LaidOutRunner(runtime.open(made.main), made.layout) as runner:

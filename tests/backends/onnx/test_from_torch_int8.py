@@ -93,8 +93,8 @@ def test_the_file_computes_what_the_program_computes(
 ) -> None:
     case, made = trained(name), converted(name)
     furthest = FURTHEST.get(name, 1)
-    assert made.facts["against_torch"]["samples"] == 64
-    assert made.facts["against_torch"]["largest_steps"] <= furthest + 0.01
+    assert made.facts["agreement"]["samples"] == 64
+    assert made.facts["agreement"]["largest_steps"] <= furthest + 0.01
     with runtime.open(made.main) as runner:
         (outputs,) = runner.infer((case.images,))
     program = case.outputs()

@@ -60,5 +60,5 @@ def test_it_has_learnt_and_is_what_was_simulated(produced: Produced, digits: Any
         with runtime.open(produced.main) as runner:
             [scores] = runner.infer((x,))
         assert np.mean(scores.argmax(1) == y) > 0.9
-    assert produced.facts["mean_steps"] < 0.5
-    assert produced.facts["largest_steps"] < 8
+    assert produced.facts["agreement"]["mean_steps"] < 0.5
+    assert produced.facts["agreement"]["largest_steps"] < 8

@@ -174,7 +174,7 @@ def test_real_digits_stay_read(trained: Any) -> None:
 
 
 def test_what_is_told(trained: Any) -> None:
-    facts = trained("Residual").made.facts
+    facts = trained("Residual").made.facts["training"]
     assert facts["seed"] == 0
     assert facts["epochs"] == len(facts["losses"]) == 1
     assert facts["lr"] == 1e-3
@@ -186,7 +186,7 @@ def test_the_loss_falls(trained: Any, coral: Target, tmp_path: Path) -> None:
     data = CaseData(case.data, training=EdgeTraining(batch_size=32))
     model = recognised(case.network, case.data)
     made = TRANSFORM.apply(model, QAT(4, lr=1e-2), coral, data, tmp_path)
-    assert made.facts["losses"][-1] < 0.4 * made.facts["losses"][0]
+    assert made.facts["training"]["losses"][-1] < 0.4 * made.facts["training"]["losses"][0]
 
 
 def test_the_users_module_stays_as_it_is(torch: ModuleType, coral: Target, tmp_path: Path) -> None:
