@@ -19,7 +19,7 @@ from pytest_edgegate.settings.options import Settings
 torch = pytest.importorskip("torch", reason="trains torch modules")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
 
-PRUNE, TUNED, TAUGHT = Prune(0.5, epochs=2, lr=2e-3), QAT(1, lr=1e-4), Distill(epochs=4, lr=5e-3)
+PRUNE, TUNED, TAUGHT = Prune(0.5, epochs=2, lr=2e-3), QAT(1, lr=1e-4), Distill(epochs=15, lr=1e-2)
 
 
 def network(filters: int) -> Any:

@@ -39,7 +39,7 @@ def copied(torch: Any, module: Any, arguments: Arguments, name: str) -> Any:
     """
     _refuse(module, name)
     try:
-        copy_of = copy.deepcopy(module)
+        copy_of = copy.deepcopy(module).to("cpu")  # a training moves it to where it runs
     except Exception as error:  # of whatever kind: parts of the user's own are copied
         raise UnsupportedError(
             f"{name} can't be copied, and a training must not change the model under test: "
