@@ -221,18 +221,19 @@ def _files() -> dict[str, str]:
         "test_backend.py": """
 import pytest
 
-from pytest_edgegate import PTQ, Prune, QAT
+from pytest_edgegate import PTQ, Cast, Prune
 
 
 @pytest.mark.model(backend=True)
 def test_backend(edge_ptq): ...
 
 
-def test_impossible_here(edge_qat): ...
+@pytest.mark.edge_recipe(Cast())
+def test_impossible_here(edge_artifact): ...
 
 
 def test_impossible_by_hand(edge_compress):
-    edge_compress(Prune(), PTQ())
+    edge_compress(Prune(), Cast())
 
 
 def test_order_by_hand(edge_compress):
@@ -311,7 +312,7 @@ def test_a_missing_backend_gives_the_pip_line(bad: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "letter", "words"),
-    [("impossible_here", "E", "QAT"), ("impossible_by_hand", "F", "Prune"),
+    [("impossible_here", "E", "Cast"), ("impossible_by_hand", "F", "Cast"),
      ("order_by_hand", "F", "write it as Prune"), ("finished_file", "E", "edge_gate.check(")],
 )  # fmt: skip
 def test_what_nothing_can_do_is_refused_before_any_work(

@@ -199,11 +199,11 @@ def edge_data():
 
 
 def built(folder: Path) -> list[str]:
-    """The steps that were built since this was asked last, sorted."""
+    """The steps that were built since this was asked last, sorted; plain exports left out."""
     path = folder / "built.txt"
     found = sorted(path.read_text().split()) if path.exists() else []
     path.unlink(missing_ok=True)
-    return found
+    return [each for each in found if each != "NoneType"]
 
 
 def test_every_recipe_makes_its_artifact(play: Any, inner_conftest: str) -> None:

@@ -25,8 +25,8 @@ from pytest_edgegate.settings.options import Settings
 
 Array = npt.NDArray[Any]
 PRUNE, TUNED = Prune(0.5, epochs=3, lr=5e-3), QAT(epochs=1, lr=1e-4)
-TAUGHT = Distill(epochs=6, lr=5e-3)
-BUDGETS = (Budget("accuracy_min", 0.5), Budget("compression", 0.5))
+TAUGHT = Distill(epochs=4, lr=1e-2)
+BUDGETS = (Budget("accuracy_min", 0.4), Budget("compression", 0.5))
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,7 @@ def data_of(digits: tuple[Array, Array], *, channels_first: bool) -> EdgeData:
     x, y = digits
     if channels_first:
         x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-    return EdgeData(
-        train=(x[:1200], y[:1200]), calibration=x[:100], evaluation=(x[1200:], y[1200:])
-    )
+    return EdgeData(train=(x[:800], y[:800]), calibration=x[:100], evaluation=(x[1200:], y[1200:]))
 
 
 def keras_network(filters: int, epochs: int, data: EdgeData) -> Any:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from pytest_edgegate.backends.keras.families import family
 from pytest_edgegate.backends.keras.pruning.graph import graph_of
-from pytest_edgegate.backends.keras.reader import family
 from pytest_edgegate.backends.keras.tensorflow import import_keras, import_tf_keras
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import UnsupportedError

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.keras.families import family
 from pytest_edgegate.backends.keras.pruning.choosing import Cutback
 from pytest_edgegate.backends.keras.pruning.graph import graph_of
 from pytest_edgegate.backends.keras.pruning.macs import count_macs
 from pytest_edgegate.backends.keras.pruning.pruned import Pruned, prune
 from pytest_edgegate.backends.keras.pruning.tracing import OUTPUT
-from pytest_edgegate.backends.keras.reader import family
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.training import fit
 from pytest_edgegate.core.errors import UnsupportedError

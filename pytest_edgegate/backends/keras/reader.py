@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.keras.families import family
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.zipped import DAMAGED_ZIP
 from pytest_edgegate.core.errors import ConfigurationError
@@ -139,14 +140,6 @@ def _traced_graph(loaded: LoadedModel) -> bytes:
         graph = tf.function(loaded.function).get_concrete_function(*specs).graph
     serialised: bytes = graph.as_graph_def().SerializeToString(deterministic=True)
     return serialised
-
-
-def family(candidate: object) -> str | None:
-    """``keras`` or ``tf_keras`` for a model object of theirs, told by the names of its bases."""
-    for base in type(candidate).__mro__:
-        if base.__name__ == "Model" and base.__module__.split(".")[0] in ("keras", "tf_keras"):
-            return base.__module__.split(".")[0]
-    return None
 
 
 def _is_keras_object(candidate: object) -> bool:

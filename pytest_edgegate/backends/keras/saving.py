@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.keras.copying import keras_of
-from pytest_edgegate.backends.keras.reader import family
+from pytest_edgegate.backends.keras.families import family
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import UnsupportedError
 
