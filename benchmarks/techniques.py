@@ -58,10 +58,10 @@ Array = np.ndarray
 class Plan:
     """How long each technique trains; one budget of epochs for the students."""
 
-    float_epochs: int = 12
-    fine_tune: int = 4
+    float_epochs: int = 8
+    fine_tune: int = 3
     qat: int = 2
-    student: int = 15
+    student: int = 10
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class World:
 
 
 WORLDS = {
-    "torch": World("torch", train_torch, torch_network, "onnx-cpu", 16, channels_first=True),
+    "torch": World("torch", train_torch, torch_network, "onnx-cpu", 12, channels_first=True),
     "keras": World("keras", train_keras, keras_network, "raspberry-pi", 16, channels_first=False),
 }
 
@@ -243,7 +243,7 @@ def session_in(folder: Path) -> EdgeSession:
     settings = Settings(
         targets=(), policy="point", allowed=frozenset(), cache=folder, report_json=None,
         model=None, data=None, budgets=(), reference_check=True, explain=False, root=folder,
-        latency_time=8.0,
+        latency_time=5.0,
     )  # fmt: skip
     return EdgeSession(settings, Registry())
 

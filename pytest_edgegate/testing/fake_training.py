@@ -40,7 +40,7 @@ class FakeTraining:
         return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        return {"io": target.default_io}
+        return {}  # what is trained does not know its target
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -59,7 +59,7 @@ class FakeTraining:
         if isinstance(step, QAT):
             size //= 4
             changes |= {"dtype": "int8", "wrong": content.get("qat_wrong", []),
-                        "io": content.get("io", target.default_io)}  # fmt: skip
+                        "io": content.get("io", "uint8")}  # fmt: skip
         main = out / model.path.name
         write_fake(main, {**content, **changes}, size)
         return Produced(main, (main,), facts={"losses": list(losses), "samples": seen})
