@@ -10,6 +10,7 @@ PYTHON312 ?= $(firstword $(foreach each,python3.12 $(wildcard ~/.pyenv/versions/
 example: .venv/ready
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=coral
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=onnx-cpu torch_model
+	cd example_project && ../$(BIN)/python -m pytest --edge-target=coral recipes
 
 # The same gates on mistakes that teams really make: every test here is meant to fail.
 red: .venv/ready

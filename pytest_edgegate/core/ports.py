@@ -45,6 +45,10 @@ class LoadedModel:
     trainable: Callable[[], Any] | None = None
     """Gives a copy of the model that may be changed and trained, in the framework's own kind; None
     for what has no such thing (a graph whose weights are frozen)."""
+    training_identity: Callable[[], str] | None = None
+    """Of a live model: a digest of all that only a training reads (what is frozen, dropout rates,
+    regularisers, code for training), which the digest of its outputs does not have. None for a
+    file, whose bytes have it all."""
 
 
 class SourceModel(Protocol):
@@ -232,6 +236,17 @@ class Transform(Protocol):
 
         Raises ``CompressionError``, ``UnsupportedError`` or ``BackendUnavailableError``.
         """
+
+
+@runtime_checkable
+class ChecksAhead(Protocol):
+    """A transform that can tell before the trainings of earlier legs what it would refuse after."""
+
+    def check(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData
+    ) -> None:
+        """Raises what ``apply`` would raise for the model's structure, the settings, the labels
+        and the packages, without training. *model* is what the plan starts from."""
 
 
 class Runner(AbstractContextManager["Runner"], Protocol):

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.digests import file_digest
@@ -16,7 +16,7 @@ from pytest_edgegate.core.environment import versions
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
-from pytest_edgegate.core.ports import ChildProcess, SourceModel, Transform
+from pytest_edgegate.core.ports import ChecksAhead, ChildProcess, SourceModel, Transform
 from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.recipe import Distill
 from pytest_edgegate.core.target import Target
@@ -68,6 +68,7 @@ class Builder:
         for leg in order.plan.legs:
             for program in self._transform(leg).programs:
                 self._programs.find(program)  # a missing one is told before anything is built
+        self._check_ahead(order)
         source, before, layout = order.source, order.source.digest(), Layout()
         notes: list[str] = []
         facts: dict[str, Any] = {}
@@ -83,6 +84,20 @@ class Builder:
         self._tell(notes)
         return _artifact(entry, order.plan, facts)
 
+    def _check_ahead(self, order: Order) -> None:
+        """What a leg after a training would refuse is told before that training."""
+        legs = order.plan.legs
+        first = next((at for at, leg in enumerate(legs) if _trains(leg)), len(legs))
+        if not any(_checks(self._transform(leg)) for leg in legs[first + 1 :]):
+            return
+        if self.is_cached(order):
+            return
+        for leg in legs[first + 1 :]:
+            transform = self._transform(leg)
+            if _checks(transform):
+                data = self._data(order, leg, Layout(), str(leg.step))
+                transform.check(order.source, leg.step, order.target, data)
+
     def is_cached(self, order: Order) -> bool:
         """Whether the plan's artifact is in the cache; nothing is built."""
         key = order.source.digest()
@@ -95,11 +110,7 @@ class Builder:
     ) -> Entry:
         transform = self._transform(leg)
         what = f"{leg.step or leg.transform} on {order.source.name}"
-        data = LegData(
-            order.dataset, order.training, layout, _teacher(order, leg),
-            {each.name: self._programs.find(each) for each in transform.programs},
-            lambda entry: self._hire(entry, what), self._tell_progress,
-        )  # fmt: skip
+        data = self._data(order, leg, layout, what)
         key = self._key(order, leg, before)
 
         def work(folder: Path) -> Mapping[str, Any]:
@@ -120,17 +131,26 @@ class Builder:
 
         return self._cache.fetch(key, work)
 
+    def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:
+        programs = self._transform(leg).programs
+        return LegData(
+            order.dataset, order.training, layout, _teacher(order, leg),
+            {each.name: self._programs.find(each) for each in programs},
+            lambda entry: self._hire(entry, what), self._tell_progress,
+        )  # fmt: skip
+
     def _key(self, order: Order, leg: Leg, before: str) -> str:
         transform, step = self._transform(leg), leg.step
         count = getattr(step, "samples", None)
         samples = None if count is None else wanted(order.dataset).calibration(count).digest()
         learnt = {}
-        if step is not None and step.trains:
+        if _trains(leg):
             teacher = _teacher(order, leg)
             learnt = {
                 "train": train_split(wanted(order.dataset)).digest(),
                 "training": order.training.identity(),
                 "teacher": None if teacher is None else teacher.identity(),
+                "trained": _training_identity(order, leg),
             }
         return key_of(
             kind="artifact",
@@ -155,6 +175,23 @@ class Builder:
             if note not in self._told:
                 self._told.add(note)
                 warnings.warn(note, EdgeGateWarning, stacklevel=2)
+
+
+def _trains(leg: Leg) -> bool:
+    return leg.step is not None and leg.step.trains
+
+
+def _checks(transform: Transform) -> TypeGuard[ChecksAhead]:
+    return isinstance(transform, ChecksAhead)
+
+
+def _training_identity(order: Order, leg: Leg) -> str | None:
+    """What a training reads of a live model beside its outputs; a file's bytes have it all."""
+    first = next(each for each in order.plan.legs if _trains(each))
+    if leg is not first or order.source.path is not None:
+        return None
+    identity = order.source.load().training_identity
+    return None if identity is None else identity()
 
 
 def _teacher(order: Order, leg: Leg) -> TeacherModel | None:
