@@ -159,7 +159,8 @@ class TrainingData(Protocol):
         """Where a training tells how far it is."""
 
     def example(self) -> TrainingBatch:
-        """The first samples, up to 256, as they are; with the teacher's output for them."""
+        """Some samples, up to 256, as they are: drawn by the seed from arrays, the first ones of
+        a stream. With the teacher's output for them."""
 
     def epoch(self, number: int) -> Iterator[TrainingBatch]:
         """Every sample once: shuffled by seed and *number* where the split is an array, augmented.

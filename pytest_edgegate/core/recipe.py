@@ -210,9 +210,9 @@ def _at_least(step: Step, name: str, value: int, least: int) -> None:
 
 
 def _positive(step: Step, name: str, value: float) -> None:
-    if not _is_number(value) or not value > 0:
+    if not _is_number(value) or not 0 < value < float("inf"):
         raise ConfigurationError(
-            f"{type(step).__name__}({name}={value!r}): {name} has to be positive",
+            f"{type(step).__name__}({name}={value!r}): {name} has to be positive and finite",
             f"leave it out for the default, {type(step)()}",
         )
 

@@ -47,7 +47,14 @@ class Objective:
             return _class_targets(labels, output_shape, self.axis)
         if _bare(labels.shape) != _bare(output_shape):
             raise _unfit(labels.shape, output_shape)
-        return np.asarray(labels, np.float32).reshape(output_shape)
+        values = np.asarray(labels, np.float32).reshape(output_shape)
+        if self.kind == "binary" and (values.min() < 0 or values.max() > 1):
+            raise ConfigurationError(
+                f"labels go from {values.min():g} to {values.max():g}, and one score is that of "
+                "two classes, 0 and 1",
+                _OWN,
+            )
+        return values
 
 
 def choose_objective(
@@ -140,8 +147,7 @@ def _named_kind(name: str) -> Kind:
 def _kind(output: Array, labels: Array) -> Kind:
     whole = labels.dtype.kind in "biu" or bool((labels == np.rint(labels)).all())
     if _is_single(output):
-        two = whole and labels.min() >= 0 and labels.max() <= 1
-        return "binary" if two and labels.dtype.kind in "biu" else "values"
+        return "binary" if whole and labels.min() >= 0 and labels.max() <= 1 else "values"
     one_hot = (
         labels.shape == output.shape and bool((labels >= 0).all()) and _sums_to_one(labels, -1)
     )

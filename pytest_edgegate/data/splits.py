@@ -256,7 +256,8 @@ def _check_array(name: str, array: Array) -> None:
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise ConfigurationError(
             f"edge_data.{name} has an array of dtype {array.dtype}, which is not a number",
-            "give integers or floats, for example x.astype('float32')",
+            "give integers or floats: x.astype('float32'), and labels as class indices "
+            "(np.unique(names, return_inverse=True)[1])",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -60,7 +60,11 @@ class TrainingSamples:
         return None if size is None else sum(1 for _ in self._chunks(size))
 
     def example(self) -> TrainingBatch:
-        batch = next(iter(self._split.batches(EXAMPLE))).first(EXAMPLE)
+        if isinstance(self._split, ArraySplit):  # a set that is sorted by class shows all of them
+            order = np.random.default_rng(self.settings.seed).permutation(self._split.size)
+            batch = self._split.take(order[:EXAMPLE])
+        else:
+            batch = next(iter(self._split.batches(EXAMPLE))).first(EXAMPLE)
         taught = None if self._teacher is None else self._taught(batch)
         return self._fed(batch, taught)
 
@@ -92,17 +96,16 @@ class TrainingSamples:
         if augment is None:
             return batch
         single = len(batch.inputs) == 1
-        given = augment(batch.inputs[0] if single else batch.inputs, random)
-        inputs = (given,) if single else tuple(given)
-        fits = len(inputs) == len(batch.inputs) and all(
-            isinstance(new, np.ndarray) and new.shape == old.shape
-            for new, old in zip(inputs, batch.inputs, strict=True)
-        )
-        if not fits:
+        try:
+            given = augment(batch.inputs[0] if single else batch.inputs, random)
+            inputs = (given,) if single else tuple(given)
+        except Exception as error:  # whatever the user's own function raises
             raise ConfigurationError(
-                "the augment of edge_training gives arrays of other shapes than it takes",
-                "return x changed, as many samples of the same shape",
-            )
+                f"the augment of edge_training failed: {type(error).__name__}: {error}",
+                "it takes x as edge_data.train has it, and a numpy Generator; the whole "
+                "traceback is at --tb=long",
+            ) from error
+        _check_augmented(inputs, batch.inputs)
         return Batch(inputs, batch.labels)
 
     def _output_of(self, batch: Batch, numbers: Array | None) -> Array | None:
@@ -147,6 +150,25 @@ class TrainingSamples:
             )
         )
         return TrainingBatch(fed, batch.labels, teacher)
+
+
+def _check_augmented(made: tuple[Any, ...], given: tuple[Array, ...]) -> None:
+    other = next((each for each in made if not isinstance(each, np.ndarray)), None)
+    if other is not None:
+        raise ConfigurationError(
+            f"the augment of edge_training gives a {type(other).__module__}."
+            f"{type(other).__qualname__}, not a numpy array",
+            "return numpy arrays: x.numpy() of a tensor",
+        )
+    if [each.shape for each in made] != [each.shape for each in given]:
+        raise ConfigurationError(
+            "the augment of edge_training gives arrays of other shapes than it takes",
+            "return x changed, as many samples of the same shape",
+        )
+    if any(each.dtype.kind == "f" and not np.isfinite(each).all() for each in made):
+        raise ConfigurationError(
+            "the augment of edge_training gives NaN or Inf", "look for a division by zero in it"
+        )
 
 
 def train(

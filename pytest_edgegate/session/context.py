@@ -18,6 +18,7 @@ from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     ConfigurationError,
+    EdgeGateError,
     EdgeGateWarning,
     InferenceError,
     UnknownNameError,
@@ -364,8 +365,8 @@ class ArtifactContext:
             before, after = (
                 self._session.float_export(self._subject, self.target, form, steps) for steps in cut
             )
-        except UnsupportedError:
-            return ""  # a format without a float form
+        except EdgeGateError as error:  # of the two float files, not of the artifact
+            return f"what pruning took off is not measured: {error.message}"
         found = compare(before, after, self._session.inspector(form))
         if self.artifact.cached or self._timing.fault("latency_ratio") is not None:
             return str(found)

@@ -34,6 +34,7 @@ def edge_data():
     "edge_student": """\
 @pytest.fixture(scope="session")
 def edge_student():
+    torch.manual_seed(0)  # or keras.utils.set_random_seed(0): other weights are another student
     return build_small_model()  # a keras.Model or a torch.nn.Module with the same classes""",
 }
 

@@ -54,8 +54,9 @@ class Worker:
         """
         self._waited = self._timeout + longer
         watchdog = threading.Timer(self._waited, self._give_up)
-        watchdog.start()
+        watchdog.daemon = True  # an interrupt while it starts must not keep this process waiting
         try:
+            watchdog.start()
             answer = self._exchange(Message({"command": command, **fields}, arrays))
         except (EOFError, OSError) as error:
             raise self._ended(what) from error

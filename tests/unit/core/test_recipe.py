@@ -77,6 +77,8 @@ def test_a_recipe_is_spelt_as_it_would_be_typed() -> None:
         (lambda: QAT(0), "QAT(epochs=0)", "QAT(epochs=2)"),
         (lambda: QAT(lr=0), "QAT(lr=0): lr has to be positive", "QAT(epochs=2)"),
         (lambda: QAT(lr=float("nan")), "QAT(lr=nan)", "leave it out"),
+        (lambda: QAT(lr=float("inf")), "QAT(lr=inf)", "leave it out"),
+        (lambda: Prune(importance="l9"), "unknown importance 'l9', did you mean 'l", "l1, l2"),
         (lambda: Prune(0), "Prune(amount=0): the amount is the share", "Prune(0.3)"),
         (lambda: Prune(1), "Prune(amount=1)", "between 0 and 1"),
         (lambda: Prune(50), "Prune(amount=50)", "between 0 and 1"),

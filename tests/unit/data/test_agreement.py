@@ -40,4 +40,5 @@ def test_samples_are_those_of_the_training_or_of_a_calibration() -> None:
     x = np.arange(200, dtype=np.float32).reshape(100, 2)
     inputs = (TensorInfo("x", (-1, 2), "float32"),)
     (some,) = samples_of(CaseData(EdgeData(train=(x, x[:, 0]))), inputs)
-    np.testing.assert_array_equal(some, x[:64])
+    assert len(some) == 64
+    assert set(map(tuple, some.tolist())) < set(map(tuple, x.tolist()))

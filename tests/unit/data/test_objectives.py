@@ -46,7 +46,9 @@ def chosen(output: Any, labels: Any, **settings: Any) -> Objective:
         (SHARES[:, :1], BOTH[:, None], Objective("binary", probabilities=True)),
         (SHARES[:, 0], BOTH.astype(bool), Objective("binary", probabilities=True)),
         (LOGITS[:, :1], LOGITS[:, 1], Objective("values")),
-        (LOGITS[:, :1], BOTH.astype(np.float32), Objective("values")),
+        (LOGITS[:, :1], BOTH.astype(np.float32), Objective("binary")),
+        (LOGITS[:, :1], BOTH[:, None].astype(np.float64), Objective("binary")),
+        (LOGITS[:, :1], BOTH + 1, Objective("values")),
         (LOGITS, LOGITS + 1, Objective("values")),
         (DENSE, DENSE * 2, Objective("values")),
     ],
@@ -107,6 +109,11 @@ def test_labels_become_what_losses_take() -> None:
     binary = Objective("binary").targets(BOTH, (12, 1))
     assert (binary.dtype, binary.shape) == (np.float32, (12, 1))
     assert Objective("classes", axis=1).targets(DENSE_LABELS, (12, 5, 4, 3)).shape == (12, 4, 3)
+
+
+def test_one_score_is_of_two_classes() -> None:
+    with pytest.raises(ConfigurationError, match="labels go from 0 to 7, and one score is that"):
+        Objective("binary").targets(np.array([0, 7]), (2, 1))
 
 
 @pytest.mark.parametrize(

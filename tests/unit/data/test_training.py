@@ -125,7 +125,34 @@ def test_samples_are_augmented_with_seeded_numbers() -> None:
 
 def test_the_example_is_not_augmented() -> None:
     made = samples(augment=lambda x, rng: x * 0, version="1")
-    np.testing.assert_array_equal(made.example().inputs[0], X)
+    batch = made.example()
+    np.testing.assert_array_equal(batch.inputs[0][:, 0] / 3, batch.labels)
+
+
+def test_the_example_of_a_sorted_set_has_all_classes() -> None:
+    sorted_labels = np.repeat([0, 1, 2, 3], 200)
+    x = np.zeros((800, 3))
+    labels = samples((x, sorted_labels)).example().labels
+    assert labels is not None
+    assert len(labels) == 256
+    assert set(labels.tolist()) == {0, 1, 2, 3}
+    again = samples((x, sorted_labels)).example().labels
+    np.testing.assert_array_equal(labels, again)
+
+
+@pytest.mark.parametrize(
+    ("augment", "words"),
+    [
+        (lambda x, rng: 1 / 0, "the augment of edge_training failed: ZeroDivisionError"),
+        (lambda x, rng: x.tolist(), "gives a builtins.list, not a numpy array"),
+        (lambda x, rng: x[:, :1], "arrays of other shapes"),
+        (lambda x, rng: x * np.nan, "the augment of edge_training gives NaN or Inf"),
+    ],
+)
+def test_what_an_augmentation_gives_is_looked_at(augment: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        next(samples(augment=augment, version="1").epoch(0))
+    assert words in str(raised.value)
 
 
 def test_several_inputs_are_augmented_together() -> None:

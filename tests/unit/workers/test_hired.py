@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,21 @@ def test_one_that_hangs_is_stopped(desk: str) -> None:
 def test_one_that_cannot_start_is_told(desk: str) -> None:
     with pytest.raises(CompressionError, match="needs a package"):
         Workers(30).hire("own_desk:broken", "QAT on net")
+
+
+def test_an_interrupt_leaves_no_thread_to_wait_for(
+    desk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C may come while the watchdog starts: the session must end all the same."""
+    child = Workers(30).hire(desk, "QAT on net")
+    start = threading.Timer.start
+
+    def interrupted(timer: threading.Timer) -> None:
+        start(timer)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Timer, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), child:
+        child.call("add")
+    waiting = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    assert all(each.daemon for each in waiting)
