@@ -13,6 +13,8 @@ from pytest_edgegate.core.errors import BackendUnavailableError, StorageError
 from pytest_edgegate.spelling import spell_bytes
 
 _GOOD, _BAD, _LIMIT = "#1a7f37", "#cf222e", "#57606a"
+_LETTER, _LINE, _POINTS_A_PIXEL = 4.6, 9.0, 0.72
+"""Of a label, in points: the width of a letter, the height of a line; matplotlib's own 100 dpi."""
 _WIDE = 6
 """Sizes that differ by more than this factor are drawn on a logarithmic axis."""
 
@@ -128,6 +130,8 @@ def _limits(verdicts: Sequence[Mapping[str, Any]], metric: str) -> tuple[float, 
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     axes.set_title(panel.title)
     axes.set_xlabel("size of what ships")
     axes.set_ylabel("accuracy beside the model under test, points")
@@ -148,11 +152,14 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     for point in panel.points:
         _draw_point(axes, point)
     axes.xaxis.set_major_formatter(lambda value, at: spell_bytes(value))
-    axes.xaxis.set_minor_formatter(lambda value, at: "")
+    if axes.get_xscale() == "log":
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(x=0.25, y=0.2)
     if axes.get_xscale() == "linear":
         axes.set_xlim(left=0)
     axes.grid(alpha=0.25)
+    _label(axes, panel.points)
 
 
 def _draw_point(axes: Any, point: Point) -> None:
@@ -161,8 +168,21 @@ def _draw_point(axes: Any, point: Point) -> None:
         axes.vlines(point.size, point.low, point.high, color=colour, alpha=0.5, linewidth=2)
     axes.plot([point.size], [point.points], marker="X" if point.red else "o", color=colour,
               markersize=7, linestyle="none")  # fmt: skip
-    axes.annotate(point.label, (point.size, point.points), xytext=(6, 6), fontsize=8,
-                  textcoords="offset points", color=colour)  # fmt: skip
+
+
+def _label(axes: Any, points: Sequence[Point]) -> None:
+    """Names beside the points, each moved up until it covers no other."""
+    taken: list[tuple[float, float, float]] = []
+    for point in sorted(points, key=lambda each: each.points):
+        x, y = axes.transData.transform((point.size, point.points)) * _POINTS_A_PIXEL
+        width, up = _LETTER * len(point.label), 4.0
+        while any(
+            x < right and left < x + width and abs(y + up - at) < _LINE for left, right, at in taken
+        ):
+            up += 1
+        taken.append((x, x + width, y + up))
+        axes.annotate(point.label, (point.size, point.points), xytext=(6, up), fontsize=8,
+                      textcoords="offset points", color=_BAD if point.red else _GOOD)  # fmt: skip
 
 
 REPORTER = PlotReporter()
