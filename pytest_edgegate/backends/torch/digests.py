@@ -9,15 +9,15 @@ from typing import Any
 
 from pytest_edgegate.core.ports import LoadedModel
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def program_digest(loaded: LoadedModel, module: Any) -> str:
     """SHA-256 of the graph of the exported program and of every tensor that it reads."""
     program = loaded.framework_model
     made = hashlib.sha256()
-    for line in _graph_lines(program.graph_module):
-        made.update(_ADDRESS.sub("", line).encode())
+    for line in graph_lines(program.graph_module):
+        made.update(ADDRESS.sub("", line).encode())
     made.update(repr((loaded.inputs, loaded.outputs)).encode())
     tensors = {
         **dict(module.named_parameters(remove_duplicate=False)),
@@ -26,23 +26,23 @@ def program_digest(loaded: LoadedModel, module: Any) -> str:
     }
     for name in sorted(tensors):
         made.update(name.encode())
-        made.update(_content(tensors[name]))
+        made.update(content(tensors[name]))
     return made.hexdigest()
 
 
-def _graph_lines(graph_module: Any) -> Iterator[str]:
+def graph_lines(graph_module: Any) -> Iterator[str]:
     """Every node, those of the branches of a condition and the bodies of loops too."""
     for name, part in graph_module.named_modules():
         for node in getattr(getattr(part, "graph", None), "nodes", ()):
             yield f"{name} {node.op} {node.name} {node.target} {node.args} {node.kwargs}\n"
 
 
-def _content(tensor: Any) -> bytes:
+def content(tensor: Any) -> bytes:
     """The dtype, the shape and the bytes of a tensor, whatever its dtype."""
     if not hasattr(tensor, "detach"):
         return repr(tensor).encode()
     import torch
 
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    content: bytes = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-    return f"{tensor.dtype}{tuple(tensor.shape)}".encode() + content
+    kept: bytes = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return f"{tensor.dtype}{tuple(tensor.shape)}".encode() + kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ from pytest_edgegate.backends.torch.exporting import (
     not_exported,
 )
 from pytest_edgegate.backends.torch.trainable import copied, rebuilt
+from pytest_edgegate.backends.torch.training_identity import training_identity
 from pytest_edgegate.backends.torch.undisturbed import undisturbed
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import (
@@ -64,7 +66,8 @@ def from_module(module: Any, example: Example) -> LoadedModel:
         program = exported(torch, *_on_cpu(torch, wrapped, tensors, arguments), name)
     function = ModuleFunction(torch, wrapped, stateful=stateful or _writes_buffers(program))
     trainable = partial(copied, torch, module, arguments, name)
-    return _loaded(program, function, arguments.names, outputs, trainable)
+    loaded = _loaded(program, function, arguments.names, outputs, trainable)
+    return replace(loaded, training_identity=partial(training_identity, torch, wrapped, tensors))
 
 
 def from_archive(path: Path) -> LoadedModel:
