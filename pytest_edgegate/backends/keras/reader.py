@@ -6,7 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -120,12 +120,14 @@ class LiveModel:
 
     @cached_property
     def _loaded(self) -> LoadedModel:
+        from pytest_edgegate.backends.keras.identity import training_identity
         from pytest_edgegate.backends.keras.loading import from_keras_model
         from pytest_edgegate.backends.keras.tensorflow import import_keras
 
         if family(self._model) == "keras":
             import_keras()
-        return from_keras_model(self._model)
+        identity = partial(training_identity, self._model)
+        return replace(from_keras_model(self._model), training_identity=identity)
 
 
 def _traced_graph(loaded: LoadedModel) -> bytes:
