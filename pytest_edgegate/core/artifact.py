@@ -53,5 +53,5 @@ class Artifact:
             "recipe": [str(step) for step in self.recipe],
             "cached": self.cached,
             "compiled": None if self.compiled is None else str(self.compiled),
-            **({"training": dict(facts)} if (facts := self.provenance.get("facts")) else {}),
+            **({"steps": dict(facts)} if (facts := self.provenance.get("facts")) else {}),
         }

@@ -214,8 +214,8 @@ def test_every_recipe_makes_its_artifact(play: Any, inner_conftest: str) -> None
         name: built_of(ran, f"test_{name}") for name in ("qat", "pruned", "distilled")
     }  # fmt: skip
     assert made["distilled"]["recipe"] == ["Distill(temperature=4.0)", "QAT(epochs=2)"]
-    assert made["distilled"]["training"]["QAT(epochs=2)"]["samples"] == 200
-    assert "training" not in made["pruned"] or "PTQ(samples=200)" not in made["pruned"]["training"]
+    assert made["distilled"]["steps"]["QAT(epochs=2)"]["samples"] == 200
+    assert list(made["pruned"]["steps"]) == ["Prune(amount=0.3)"]
     size = ran.verdicts("test_all_of_it")["size"]
     assert (size["outcome"], size["measured"]["value"]) == ("pass", 250)
 
