@@ -13,6 +13,10 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import IO
 
 
+_DEAF = ("torch.__trace",)
+"""Loggers that ``logging.disable`` does not reach; pytest has handlers at them all."""
+
+
 class NativeOutput:
     """The lines that were printed while it was held."""
 
@@ -61,8 +65,13 @@ def held_native_output() -> Iterator[NativeOutput]:
 def _no_logging() -> Iterator[None]:
     """TensorFlow logs through absl, ONNX Runtime's tools through the root logger."""
     before = logging.root.manager.disable
+    deaf = [(each, each.disabled) for each in map(logging.getLogger, _DEAF)]
     logging.disable(logging.CRITICAL)
+    for logger, _ in deaf:
+        logger.disabled = True
     try:
         yield
     finally:
         logging.disable(before)
+        for logger, disabled in deaf:
+            logger.disabled = disabled

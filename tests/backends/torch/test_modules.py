@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -307,3 +308,21 @@ def test_blocks_bound_the_memory(torch: ModuleType, recognise: Any, of: Any) -> 
 def test_the_runtime_opens_models_only(tmp_path: Any) -> None:
     with pytest.raises(InferenceError, match="no compressed artifact"):
         RUNTIME.open(tmp_path / "x.pt2")
+
+
+def test_exports_log_nothing(torch: ModuleType, recognise: Any) -> None:
+    """Not even to handlers at the logger that ``logging.disable`` does not reach."""
+    records: list[logging.LogRecord] = []
+
+    class Keeps(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    logger, handler = logging.getLogger("torch.__trace"), Keeps()
+    logger.addHandler(handler)
+    try:
+        recognise(torch.nn.Linear(4, 2), np.ones((2, 4), np.float32)).load()
+    finally:
+        logger.removeHandler(handler)
+    assert not records
+    assert not logger.disabled
