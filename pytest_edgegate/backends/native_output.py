@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import IO
 
-
 _DEAF = ("torch.__trace",)
 """Loggers that ``logging.disable`` does not reach; pytest has handlers at them all."""
 

@@ -14,10 +14,16 @@ from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.removal import OUTPUT, Pruned, prune
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.trainable import trainable_of
-from pytest_edgegate.backends.torch.training import fit
+from pytest_edgegate.backends.torch.training import check_fit, fit
 from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import (
+    LoadedModel,
+    Produced,
+    SourceModel,
+    TrainingData,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import Prune, Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.splits import Array
@@ -43,22 +49,39 @@ class TorchPrune:
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {}
 
+    def check(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData
+    ) -> None:
+        assert isinstance(step, Prune)  # the only step of its moves
+        loaded = model.load()
+        training = data.training(loaded.inputs)
+        _, pruned = _begun(model, loaded, step, training)
+        check_fit(pruned.module, training, step, model.name)
+
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         assert isinstance(step, Prune)  # the only step of its moves
-        import_torch_pruning()
         loaded = model.load()
-        original = trainable_of(model.name, loaded)
         training = data.training(loaded.inputs)
         sample = training.example().inputs
-        pruned = _pruned(model.name, original, sample, step, training.settings.seed)
+        original, pruned = _begun(model, loaded, step, training)
         trained = fit(pruned.module, training, step, model.name)
         main = out / f"{model.name}.pt2"
         save_program(pruned.module, loaded.inputs, main, outputs=loaded.outputs, sample=sample)
         facts = _facts(original, pruned, sample)
         notes = _notes(model.name, step, facts["kept"])
         return Produced(main, (main,), notes, facts={**facts, "training": trained})
+
+
+def _begun(
+    model: SourceModel, loaded: LoadedModel, step: Prune, training: TrainingData
+) -> tuple[Any, Pruned]:
+    """The module as it was, and without the filters."""
+    import_torch_pruning()
+    original = trainable_of(model.name, loaded)
+    sample = training.example().inputs
+    return original, _pruned(model.name, original, sample, step, training.settings.seed)
 
 
 def _pruned(name: str, original: Any, sample: tuple[Array, ...], step: Prune, seed: int) -> Pruned:

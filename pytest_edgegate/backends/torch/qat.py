@@ -21,10 +21,16 @@ from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.simplify import simplified
 from pytest_edgegate.backends.torch.trainable import trainable_of
-from pytest_edgegate.backends.torch.training import fit
+from pytest_edgegate.backends.torch.training import check_fit, fit
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import (
+    LoadedModel,
+    Produced,
+    SourceModel,
+    TrainingData,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
 
@@ -48,16 +54,22 @@ class TorchQat:
         """Targets of symmetric activations (TensorRT) train apart from all others."""
         return {"symmetric": _symmetric(target)}
 
+    def check(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData
+    ) -> None:
+        assert isinstance(step, QAT)  # the only step of the only move
+        loaded = model.load()
+        training = data.training(loaded.inputs)
+        module, _ = _begun(import_torch(), model, loaded, target, training)
+        check_fit(module, training, step, model.name, modes=MODES)
+
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         assert isinstance(step, QAT)  # the only step of the only move
         torch, loaded = import_torch(), model.load()
-        import_pt2e()
         training = data.training(loaded.inputs)
-        tensors = tuple(torch.tensor(each) for each in training.example().inputs)
-        with held_native_output(), torch.random.fork_rng(devices=[]):  # torchao draws samples
-            module = _rounding(torch, model, loaded, tensors, target)
+        module, tensors = _begun(torch, model, loaded, target, training)
         facts = fit(module, training, step, model.name, modes=MODES)
         settle(torch, module, tensors)
         main = out / f"{model.name}.pt2"
@@ -67,6 +79,16 @@ class TorchQat:
                 sample=training.example().inputs,
             )  # fmt: skip
         return Produced(main, (main,), loaded.notes, facts={"training": facts})
+
+
+def _begun(
+    torch: Any, model: SourceModel, loaded: LoadedModel, target: Target, training: TrainingData
+) -> tuple[Any, tuple[Any, ...]]:
+    """The rounding module, and the first samples, which chose its ranges."""
+    import_pt2e()
+    tensors = tuple(torch.tensor(each) for each in training.example().inputs)
+    with held_native_output(), torch.random.fork_rng(devices=[]):  # torchao draws samples
+        return _rounding(torch, model, loaded, tensors, target), tensors
 
 
 def _symmetric(target: Target) -> bool:

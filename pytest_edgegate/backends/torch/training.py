@@ -41,21 +41,40 @@ def fit(
     """
     torch = import_torch()
     settings = data.settings
-    with ExitStack() as stack:
-        stack.enter_context(_repeatable(torch, settings.seed))
-        stack.callback(_put_back, module, modes)
-        example = data.example()
-        device, outputs = _placed(torch, module, example, modes, what)
-        loss = losses(outputs, example, settings)
-        learner = _Learner(module, loss, _optimizer(torch, module, data, step), device, what)
+    with _ready(torch, module, data, step, what, losses, modes) as learner:
         modes.learning(module)
         means = train(data, step, learner, what)
+        device = learner.device
     _refuse_not_finite(torch, module, step, what)
     return {
         "device": device.name, "threads": torch.get_num_threads(), "seed": settings.seed,
         "optimizer": str(settings.identity()["optimizer"]), "lr": step.lr, "epochs": step.epochs,
         "batch_size": settings.batch_size, "losses": list(means),
     }  # fmt: skip
+
+
+def check_fit(
+    module: Any, data: TrainingData, step: Training, what: str, *, modes: Modes = Modes()
+) -> None:
+    """Raises what ``fit`` would raise before its first batch; *module* stays as it is."""
+    with _ready(import_torch(), module, data, step, what, labelled, modes):
+        pass
+
+
+@contextmanager
+def _ready(
+    torch: Any, module: Any, data: TrainingData, step: Training, what: str, losses: ChooseLoss,
+    modes: Modes,
+) -> Iterator[_Learner]:  # fmt: skip
+    """All that a training needs but its batches; all is put back after."""
+    settings = data.settings
+    with ExitStack() as stack:
+        stack.enter_context(_repeatable(torch, settings.seed))
+        stack.callback(_put_back, module, modes)
+        example = data.example()
+        device, outputs = _placed(torch, module, example, modes, what)
+        loss = losses(outputs, example, settings)
+        yield _Learner(module, loss, _optimizer(torch, module, data, step), device, what)
 
 
 @dataclass(frozen=True)
@@ -85,14 +104,14 @@ class _Learner:
         self._module = module
         self._loss = loss
         self._optimizer = optimizer
-        self._device = device
+        self.device = device
         self._what = what
 
     def __call__(self, batch: TrainingBatch) -> float:
         """The loss before the step. One that is no number is not followed."""
         try:
-            with self._device.torch.enable_grad():
-                loss = self._loss(_outputs(self._module, self._device.tensors(batch)), batch)
+            with self.device.torch.enable_grad():
+                loss = self._loss(_outputs(self._module, self.device.tensors(batch)), batch)
             value = float(loss.detach())
             if isfinite(value):
                 self._optimizer.zero_grad(set_to_none=True)
