@@ -18,6 +18,11 @@ LARGEST = 16.0
 MEAN = 2.0
 """The same as the mean over all values. Measured: 0.7 of 52 convolutions on noise; 4.3 where a
 converter lost one ReLU6 of three layers."""
+STRAY = 0.5
+"""Of the spread of an output over samples: that of rows in another order is the root of 2."""
+SAME_BEST = 0.9
+TIE = 2.0
+"""Steps that the best two classes may lie apart by and change places: one rounding of each."""
 
 
 def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array, ...]:
@@ -34,28 +39,77 @@ def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array
 
 def agreement(
     made: Sequence[Array], program: Sequence[Array], steps: Sequence[float | None], what: str, *,
-    largest_allowed: float = LARGEST, mean_allowed: float = MEAN,
+    largest_allowed: float = LARGEST, mean_allowed: float = MEAN, classes: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """How far the outputs of the file, *made*, lie from those of the *program*.
 
-    Both for the same samples. ``|made - program| / step`` over all values, *steps* being the
-    scales of the outputs; an output without one is left out. *what* names the file.
-    Raises CompressionError where they disagree.
+    Both for the same samples: (n, ...) each. ``|made - program| / step`` over all values, *steps*
+    being the scales of the outputs; of one without a scale, a 255th of its range. Beside that, the
+    root of the mean square may not go beyond half of what an output differs by from sample to
+    sample, so that outputs that are mostly zero do not agree by their zeros; and where outputs
+    have scores of classes, on the axis *classes*, the best must be the same. *what* names the file.
+    Raises CompressionError where they disagree, or where there is nothing to compare.
     """
-    apart = [
-        np.abs(one.astype(np.float64) - other.astype(np.float64)).reshape(-1) / step
+    outputs = [
+        _Output(one.astype(np.float64), other.astype(np.float64), step, classes)
         for one, other, step in zip(made, program, steps, strict=True)
-        if step is not None
+        if other.size
     ]
-    found = np.concatenate(apart) if apart else np.zeros(1)
-    largest, mean = float(found.max()), float(found.mean())
-    if not (largest <= largest_allowed and mean <= mean_allowed):  # NaN is a disagreement too
-        raise CompressionError(
+    if not outputs:
+        raise _refused(f"{what} can't be compared with the trained int8 program: it has no output")
+    apart = np.concatenate([each.apart.reshape(-1) for each in outputs])
+    largest, mean = float(apart.max()), float(apart.mean())
+    top = min(each.same_best for each in outputs)
+    strays = any(not each.follows(mean_allowed) for each in outputs)
+    near = largest <= largest_allowed and mean <= mean_allowed  # NaN is a disagreement too
+    if strays or not near or top < SAME_BEST:
+        best = "" if classes is None else f", and {top:.0%} have the same best class"
+        raise _refused(
             f"{what} does not compute what the trained int8 program computes: its outputs lie up "
-            f"to {largest:.3g} output steps apart on {len(made[0])} samples, {mean:.3g} on average",
-            "quantise the model after training, by PTQ(), or write the layers that its format has "
-            "no integer form of with others",
+            f"to {largest:.3g} output steps apart on {len(made[0])} samples, {mean:.3g} on "
+            f"average{best}"
         )
-    return {
-        "samples": len(made[0]), "largest_steps": round(largest, 4), "mean_steps": round(mean, 4)
-    }  # fmt: skip
+    found = {"samples": len(made[0]), "largest_steps": round(largest, 4)}
+    same = {} if classes is None else {"same_best": round(top, 4)}
+    return {**found, "mean_steps": round(mean, 4), **same}
+
+
+class _Output:
+    """One output of a file beside that of its program, float64 of shape (n, ...)."""
+
+    def __init__(
+        self, made: Array, program: Array, step: float | None, classes: int | None
+    ) -> None:
+        self._made, self._program, self._classes = made, program, classes
+        self._step = step or _step_of(program)
+        self.apart = np.abs(made - program) / self._step
+
+    def follows(self, steps: float) -> bool:
+        """Whether the file goes with the program from sample to sample, but for some steps."""
+        error = np.sqrt(np.mean(self.apart**2))
+        spread = np.sqrt(np.mean((self._program - self._program.mean(0)) ** 2)) / self._step
+        return bool(error <= STRAY * spread + steps)
+
+    @property
+    def same_best(self) -> float:
+        """The share of positions whose best class is the program's best, or as good as that."""
+        if self._classes is None:
+            return 1.0
+        best = self._made.argmax(self._classes, keepdims=True)
+        taken = np.take_along_axis(self._program, best, self._classes)
+        highest = self._program.max(self._classes, keepdims=True)
+        return float(np.mean(highest - taken <= TIE * self._step))
+
+
+def _step_of(program: Array) -> float:
+    """A 255th of the output's range, which holds zero as every quantised range does."""
+    width = np.maximum(program.max(), 0) - np.minimum(program.min(), 0)
+    return float(np.maximum(width / 255, np.finfo(np.float32).tiny))
+
+
+def _refused(text: str) -> CompressionError:
+    return CompressionError(
+        text,
+        "quantise the model after training, by PTQ(), or write the layers that its format has no "
+        "integer form of with others",
+    )

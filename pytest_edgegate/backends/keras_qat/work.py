@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from types import MappingProxyType
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,20 +14,26 @@ from pytest_edgegate.backends.keras_qat.layers import for_training
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.state import refuse_state
 from pytest_edgegate.backends.tf_losses import targets_by
-from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    UnsupportedError,
+)
 from pytest_edgegate.core.ports import ChildProcess, LoadedModel, TrainingData, TransformData
 from pytest_edgegate.core.recipe import QAT
 from pytest_edgegate.core.training import LOSSES, OPTIMIZERS, EdgeTraining, TrainingBatch
+from pytest_edgegate.data.agreement import agreement
 from pytest_edgegate.data.objectives import choose_objective
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.data.training import train
 
-ALLOWED: Mapping[str, float] = MappingProxyType({"mean_allowed": 3.0, "largest_allowed": 255.0})
+_MEAN, _LARGEST = 3.0, 255.0
 """How far, in steps, outputs of a file may lie from those of the model that simulates it.
 
 Deep networks carry every rounding on: of a MobileNetV2 that was trained so, the simulation lies 1.3
 steps from its file on average, up to 81 at most, and LiteRT's two kinds of kernels 2.2 and 108 from
-each other. A layer that was converted to another lies 10 on average.
+each other. A layer that was converted to another lies 10 on average. Of a softmax of many classes
+all of that is little: ``data.agreement`` sees to it that the best class is the same.
 """
 CHILD = "pytest_edgegate.backends.keras_qat.child:Desk"
 PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow-model-optimization")
@@ -44,10 +50,12 @@ _TWIN = 1e-4
 class Work:
     """What is trained, and by what; refused here, before any process, where it can't be.
 
-    Raises UnsupportedError for a model, ConfigurationError for settings or labels.
+    Raises UnsupportedError for a model, ConfigurationError for settings or labels,
+    BackendUnavailableError for a missing package.
     """
 
     def __init__(self, name: str, loaded: LoadedModel, data: TransformData, step: QAT) -> None:
+        _refuse_missing()
         refuse_state(name, loaded, "build it with stateful=False, its state in and out of it")
         _refuse_ends(name, loaded)
         self._name, self._loaded, self._step = name, loaded, step
@@ -86,6 +94,20 @@ class Work:
     def simulated(self, child: ChildProcess) -> tuple[Array, ...]:
         """What the trained model gives for ``seen``, int8 simulated."""
         return child.call("outputs", self.seen, longer=_TRACING)[1]
+
+    def agreement(
+        self, found: Sequence[Array], simulated: Sequence[Array], steps: Sequence[float | None],
+        what: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        """How far the outputs that were *found* for ``seen`` lie from the *simulated* ones.
+
+        Raises CompressionError where the file *what* is another model.
+        """
+        objective = self._objective
+        return agreement(
+            found, simulated, steps, what, largest_allowed=_LARGEST, mean_allowed=_MEAN,
+            classes=objective.axis if objective.kind == "classes" else None,
+        )  # fmt: skip
 
     def _build(self, child: ChildProcess) -> None:
         """Compares the child's model with the one that it was read from, before it is changed."""
@@ -135,6 +157,15 @@ def _outputs(loaded: LoadedModel, inputs: tuple[Array, ...]) -> tuple[Array, ...
     with held_native_output():
         found = loaded.function(*(tf.constant(array) for array in inputs))
     return tuple(np.asarray(each, np.float32) for each in found)
+
+
+def _refuse_missing() -> None:
+    """Looks for what the child imports; this process never does."""
+    for module in ("tf_keras", "tensorflow_model_optimization"):
+        if find_spec(module) is None:
+            raise BackendUnavailableError(
+                module.replace("_", "-"), "quantisation-aware training of a Keras model", "keras"
+            )
 
 
 def _refuse_ends(name: str, loaded: LoadedModel) -> None:

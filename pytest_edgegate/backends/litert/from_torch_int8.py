@@ -8,12 +8,12 @@ from typing import Any
 
 from pytest_edgegate.backends.litert.ends import integer_ends_become
 from pytest_edgegate.backends.litert.from_torch import Form, write_converted
-from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.integer_form import (
     IntegerProgram,
     in_integers,
     with_rescalings,
 )
+from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.torch_outputs import torch_outputs
 from pytest_edgegate.core.plan import Move
@@ -61,18 +61,8 @@ class TorchInt8ToLiteRT:
         inputs = samples_of(data, loaded.inputs)
         with LaidOutRunner(XNNPACK.open(main), layout) as runner:
             made = runner.infer(inputs)
-        apart = agreement(made, torch_outputs(loaded, inputs), _output_steps(main), main.name)
+        apart = agreement(made, torch_outputs(loaded, inputs), output_steps(main), main.name)
         return Produced(main, (main,), loaded.notes, layout, {"agreement": apart})
-
-
-def _output_steps(path: Path) -> list[float | None]:
-    """The scale of each output, or of the integers that a float one is made of."""
-    described = INSPECTOR.describe(path)
-    makers = {each.outputs[0].name: each.inputs[0] for each in described.operators if each.inputs}
-    integers = [each if each.scales else makers.get(each.name) for each in described.outputs]
-    return [
-        each.scales[0] if each is not None and len(each.scales) == 1 else None for each in integers
-    ]
 
 
 TRANSFORM = TorchInt8ToLiteRT()

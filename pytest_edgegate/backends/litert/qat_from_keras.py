@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pytest_edgegate.backends.keras_qat.work import ALLOWED, CHILD, PACKAGES, Work
+from pytest_edgegate.backends.keras_qat.work import CHILD, PACKAGES, Work
 from pytest_edgegate.backends.litert.ends import put_in_order
-from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.agreement import agreement
-from pytest_edgegate.data.splits import Array
 
 
 class KerasQatToLiteRT:
@@ -27,7 +24,7 @@ class KerasQatToLiteRT:
     tensorflow-model-optimization). Ranges begin with the extremes of some training samples.
     """
 
-    version = 1
+    version = 2
     packages = (*PACKAGES, "ai-edge-litert", "flatbuffers", "ml_dtypes")
     programs = ()
     moves = (Move(("keras", "float32"), QAT, ("litert", "int8")),)
@@ -50,8 +47,17 @@ class KerasQatToLiteRT:
             main.write_bytes(work.converted(child, target.default_io))
             simulated = work.simulated(child)
         main.write_bytes(_in_order(main, loaded))
-        facts = {"training": trained, "agreement": _compared(main, work.seen, simulated)}
+        with XNNPACK.open(main) as runner:
+            found = runner.infer(work.seen)
+        agreement = work.agreement(found, simulated, output_steps(main), main.name)
+        facts = {"training": trained, "agreement": agreement}
         return Produced(main, (main,), loaded.notes, facts=facts)
+
+    def check(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData
+    ) -> None:
+        assert isinstance(step, QAT)  # its only move
+        Work(model.name, model.load(), data, step)
 
 
 def _in_order(path: Path, loaded: LoadedModel) -> bytes:
@@ -66,24 +72,6 @@ def _in_order(path: Path, loaded: LoadedModel) -> bytes:
         [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
     )
     return pack(model)
-
-
-def _compared(path: Path, inputs: tuple[Array, ...], simulated: Sequence[Array]) -> dict[str, Any]:
-    """How far the file's outputs lie from the *simulated* ones, in steps of its outputs.
-
-    Raises CompressionError where the file is another model.
-    """
-    with XNNPACK.open(path) as runner:
-        found = runner.infer(inputs)
-    return agreement(found, simulated, _output_steps(path), path.name, **ALLOWED)
-
-
-def _output_steps(path: Path) -> list[float | None]:
-    """The scale of each output, or of what a float one is made of."""
-    described = INSPECTOR.describe(path)
-    makers = {each.outputs[0].name: each.inputs[0] for each in described.operators if each.inputs}
-    integers = [each if each.scales else makers.get(each.name) for each in described.outputs]
-    return [each.scales[0] if each is not None and each.scales else None for each in integers]
 
 
 TRANSFORM = KerasQatToLiteRT()

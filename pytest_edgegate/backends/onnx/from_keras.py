@@ -12,7 +12,7 @@ from pytest_edgegate.backends.keras_qat.work import PACKAGES
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.canonical import make_canonical
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
-from pytest_edgegate.backends.onnx.qat_from_keras import trained_for_int8
+from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
 from pytest_edgegate.backends.state import refuse_state
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -34,7 +34,7 @@ class KerasToOnnx:
     What quantisation-aware training gives has a batch of 1, and int8 between its float ends.
     """
 
-    version = 1
+    version = 2
     packages = (*PACKAGES, "tf2onnx", "onnx")
     programs = ()
     moves = (
@@ -69,6 +69,12 @@ class KerasToOnnx:
             except Exception as error:  # tf2onnx and TensorFlow raise many kinds of their own
                 raise _conversion_error(model, error) from error
         return Produced(main, (main,), loaded.notes)
+
+    def check(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData
+    ) -> None:
+        if isinstance(step, QAT):
+            check_training(model, step, data)
 
 
 def _convert(loaded: LoadedModel) -> Any:

@@ -7,11 +7,11 @@ its integers: what is left to do is what a runtime fuses by, unsigned activation
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.keras_qat.work import ALLOWED, CHILD, Work
+from pytest_edgegate.backends.keras_qat.work import CHILD, Work
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.canonical import make_canonical
 from pytest_edgegate.backends.onnx.integer_form import in_integers, output_steps
@@ -21,8 +21,6 @@ from pytest_edgegate.core.errors import BackendUnavailableError, CompressionErro
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.agreement import agreement
-from pytest_edgegate.data.splits import Array
 
 
 def trained_for_int8(
@@ -52,8 +50,22 @@ def trained_for_int8(
                 f"tf2onnx failed on the int8 form of {model.name}: {type(error).__name__}: {text}",
                 "use PTQ() for this target; tf2onnx's own traceback is at --tb=long",
             ) from error
-    facts = {"training": trained, "agreement": _compared(main, work.seen, simulated)}
+    with OPTIMISED.open(main) as runner:
+        found = runner.infer(work.seen)
+    agreement = work.agreement(found, simulated, output_steps(main), main.name)
+    facts = {"training": trained, "agreement": agreement}
     return Produced(main, (main,), loaded.notes, facts=facts)
+
+
+def check_training(model: SourceModel, step: QAT, data: TransformData) -> None:
+    """Raises what ``trained_for_int8`` would raise before any training."""
+    Work(model.name, model.load(), data, step)
+    if find_spec("tf2onnx") is None:
+        raise _missing("tf2onnx")
+
+
+def _missing(package: str) -> BackendUnavailableError:
+    return BackendUnavailableError(package, "making an .onnx file of a Keras model", "all")
 
 
 def _read_back(content: bytes) -> Any:
@@ -61,9 +73,7 @@ def _read_back(content: bytes) -> Any:
     try:
         import tf2onnx
     except ImportError as error:
-        raise BackendUnavailableError(
-            error.name or "tf2onnx", "making an .onnx file of a Keras model", "all"
-        ) from error
+        raise _missing(error.name or "tf2onnx") from error
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "int8.tflite")
         path.write_bytes(content)
@@ -79,13 +89,3 @@ def _name_ends(made: Any, loaded: LoadedModel) -> None:
         **dict(zip((each.name for each in made.graph.output), loaded.outputs, strict=True)),
     }
     make_canonical(made.graph, given, names)
-
-
-def _compared(path: Path, inputs: tuple[Array, ...], simulated: Sequence[Array]) -> dict[str, Any]:
-    """How far the file's outputs lie from the *simulated* ones, in steps of its outputs.
-
-    Raises CompressionError where the file is another model.
-    """
-    with OPTIMISED.open(path) as runner:
-        found = runner.infer(inputs)
-    return agreement(found, simulated, output_steps(path), path.name, **ALLOWED)

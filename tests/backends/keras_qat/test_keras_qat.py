@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pytest_edgegate import QAT, EdgeTraining
+from pytest_edgegate import QAT, EdgeData, EdgeTraining
 from pytest_edgegate.backends.keras.loading import from_keras_model
 from pytest_edgegate.backends.keras.reader import READER
 from pytest_edgegate.backends.keras_qat.flat_graph import (
@@ -22,9 +22,16 @@ from pytest_edgegate.backends.keras_qat.flat_graph import (
 )
 from pytest_edgegate.backends.keras_qat.layers import for_training
 from pytest_edgegate.backends.keras_qat.twin import build_twin
-from pytest_edgegate.backends.keras_qat.work import check_twin
+from pytest_edgegate.backends.keras_qat.work import Work, check_twin
 from pytest_edgegate.backends.litert.qat_from_keras import TRANSFORM
-from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.backends.onnx.from_keras import TRANSFORM as TO_ONNX
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    CompressionError,
+    ConfigurationError,
+    UnsupportedError,
+)
+from pytest_edgegate.core.ports import ChecksAhead
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
@@ -222,6 +229,9 @@ def test_settings_that_can_not_be_kept_are_refused_before_any_work(
     data = NoProcess(digits.data, training=EdgeTraining(version="1", **settings))
     with pytest.raises(ConfigurationError, match=message):
         TRANSFORM.apply(source, QAT(), coral, data, tmp_path)
+    for transform in (TRANSFORM, TO_ONNX):  # ahead of the trainings of earlier legs
+        with pytest.raises(ConfigurationError, match=message):
+            transform.check(source, QAT(), coral, data)
 
 
 def test_labels_out_of_range_are_refused_before_any_work(
@@ -255,3 +265,53 @@ def test_several_outputs_are_refused(
     with pytest.raises(UnsupportedError, match="has 2 outputs") as raised:
         TRANSFORM.apply(source, QAT(), coral, NoProcess(digits.data), tmp_path)
     assert "PTQ()" in raised.value.remedy
+
+
+@pytest.mark.parametrize("transform", [TRANSFORM, TO_ONNX], ids=["litert", "onnx"])
+def test_what_an_earlier_training_would_be_in_vain_for_is_told_ahead(
+    network: Callable[..., Any], keras: ModuleType, digits: Any, coral: Target, transform: Any
+) -> None:
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.GroupNormalization(2, name="groups")(keras.layers.Conv2D(4, 3)(image))
+    model = keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+    refused = READER.recognise(model, surroundings())
+    taken = READER.recognise(network(keras), surroundings())
+    assert refused is not None
+    assert taken is not None
+    assert isinstance(transform, ChecksAhead)
+    with pytest.raises(UnsupportedError, match=r"the layer 'groups' \(GroupNormalization\)"):
+        transform.check(refused, QAT(), coral, NoProcess(digits.data))
+    unlabelled = NoProcess(EdgeData(train=(digits.x, None), evaluation=digits.data.evaluation))
+    with pytest.raises(ConfigurationError, match=r"edge_data\.train has no labels"):
+        transform.check(taken, QAT(), coral, unlabelled)
+    transform.check(taken, QAT(), coral, NoProcess(digits.data))
+
+
+@pytest.mark.parametrize("package", ["tensorflow-model-optimization", "tf-keras", "tf2onnx"])
+def test_a_missing_package_is_told_ahead(
+    network: Callable[..., Any], keras: ModuleType, digits: Any, coral: Target, package: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    source = READER.recognise(network(keras), surroundings())
+    assert source is not None
+
+    def find(name: str) -> object:
+        return None if name == package.replace("-", "_") else object()
+
+    monkeypatch.setattr("pytest_edgegate.backends.keras_qat.work.find_spec", find)
+    monkeypatch.setattr("pytest_edgegate.backends.onnx.qat_from_keras.find_spec", find)
+    with pytest.raises(BackendUnavailableError, match=package):
+        TO_ONNX.check(source, QAT(), coral, NoProcess(digits.data))
+
+
+def test_a_file_that_gives_other_rows_is_no_file_of_many_classes(
+    network: Callable[..., Any], keras: ModuleType, digits: Any
+) -> None:
+    """Sure of one of 1000 classes each: in steps of 1/256, most scores are zero in any order."""
+    loaded = from_keras_model(network(keras, classes=1000))
+    work = Work("digits", loaded, NoProcess(digits.data), QAT())
+    random = np.random.default_rng(0)
+    rows = np.eye(1000, dtype=np.float32)[random.integers(1000, size=256)]
+    assert work.agreement([rows], [rows], [1 / 256], "a.tflite")["same_best"] == 1
+    with pytest.raises(CompressionError, match=r"a\.tflite does not compute .* same best class"):
+        work.agreement([random.permutation(rows)], [rows], [1 / 256], "a.tflite")
