@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.errors import CompressionError, EdgeGateError
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateError
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.data.splits import Array
 
@@ -31,7 +31,7 @@ class Learner:
         self._tf = tf
         self._specs = tuple(specs)
         self._what = what
-        optimizer.build(variables)
+        _build(optimizer, variables)
 
         def step(*tensors: Any) -> Any:
             # the seed of this graph alone: that of the process stays as it is
@@ -72,15 +72,33 @@ def batch_spec(tf: Any, array: Array) -> Any:
 
 
 def make_optimizer(keras: Any, settings: EdgeTraining, lr: float) -> Any:
-    """An optimizer of that Keras, by name or by the user's factory."""
+    """An optimizer of that Keras, by name or by the user's factory. Raises ConfigurationError."""
     if not isinstance(settings.optimizer, str):
-        return settings.optimizer(lr)
+        return _by_factory(settings.optimizer, lr)
     kinds = {
         "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
         "sgd": keras.optimizers.SGD,
     }  # fmt: skip
     options = {"momentum": 0.9} if settings.optimizer == "sgd" else {}
     return kinds[settings.optimizer](learning_rate=lr, **options)
+
+
+def _by_factory(factory: Callable[..., Any], lr: float) -> Any:
+    try:
+        made = factory(lr)
+    except Exception as error:  # whatever the user's factory raises
+        raise _no_optimizer(_first_line(error)) from error
+    if not (hasattr(made, "apply_gradients") and hasattr(made, "build")):
+        raise _no_optimizer(f"it gives a {type(made).__name__}")
+    return made
+
+
+def _build(optimizer: Any, variables: Sequence[Any]) -> None:
+    """One of another Keras, or one that was built for another model, is no optimizer of this."""
+    try:
+        optimizer.build(variables)
+    except Exception as error:  # whatever an optimizer raises for variables that it can't take
+        raise _no_optimizer(_first_line(error)) from error
 
 
 @contextmanager
@@ -108,10 +126,21 @@ def hardware(tf: Any) -> dict[str, Any]:
     }
 
 
+def _no_optimizer(reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the optimizer of edge_training makes no optimizer of the model's Keras: {reason}",
+        "give a factory, not an optimizer: EdgeTraining(optimizer=lambda lr: "
+        'keras.optimizers.SGD(lr), version="1")',
+    )
+
+
 def _failed(what: str, error: Exception) -> CompressionError:
-    text = " ".join(str(error).split())[:300] or "(no message)"
     return CompressionError(
-        f"the training of {what} failed: {type(error).__name__}: {text}",
+        f"the training of {what} failed: {_first_line(error)}",
         "TensorFlow's own traceback is at --tb=long; look at the loss and the optimizer of "
         "edge_training, and at layers of your own",
     )
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300] or '(no message)'}"

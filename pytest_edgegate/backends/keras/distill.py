@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.keras.goals import ChooseGoal, Goal, supervised
+from pytest_edgegate.backends.keras.goals import ChooseGoal, Goal, own_labels, supervised
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.keras.training import fit
@@ -32,7 +32,7 @@ _NODE = ("keras", "float32")
 class KerasDistill:
     """Trains the student, which is the model that it is applied to, on the teacher's outputs."""
 
-    version = 1
+    version = 2
     packages = ("tensorflow", "keras", "tf_keras", "h5py")
     programs = ()
     moves = (Move(_NODE, Distill, _NODE),)
@@ -80,6 +80,7 @@ def _hard(
 ) -> tuple[Objective, Goal | None]:
     """The part that learns from labels; nothing where *alpha* leaves them no weight."""
     if step.alpha == 1:
+        _refuse_several(outputs)
         return Objective("classes"), None
     objective = choose_objective(outputs, example.labels, settings)
     if objective.kind == "values":
@@ -89,6 +90,16 @@ def _hard(
             "with (student, teacher, labels)",
         )
     return objective, supervised(example, outputs, settings)
+
+
+def _refuse_several(outputs: tuple[Array, ...]) -> None:
+    if len(outputs) != 1:
+        raise ConfigurationError(
+            f"the student has {len(outputs)} outputs, and with alpha=1 it would learn the first "
+            "alone, which is what its teacher tells",
+            'give the loss of all of them: EdgeTraining(distill_loss=my_loss, version="1"), called '
+            "with (student, teacher, labels)",
+        )
 
 
 def _soft(
@@ -153,7 +164,7 @@ def _own(loss: Any) -> Goal:
 
     def arrays(batch: TrainingBatch) -> tuple[Array, ...]:
         assert batch.teacher is not None  # batches of a step that distils have it
-        return (batch.teacher, *(() if batch.labels is None else (batch.labels,)))
+        return (batch.teacher, *own_labels(batch))
 
     def mean(student: Any, teacher: Any, *labels: Any) -> Any:
         given = student[0] if len(student) == 1 else student

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.tf_losses import loss_by, targets_by
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
@@ -48,11 +50,17 @@ def _own(loss: Any) -> Goal:
     """Keras's convention: ``loss(labels, outputs)``, of one sample each or of the whole batch."""
     tf = import_tensorflow()
 
-    def arrays(batch: TrainingBatch) -> tuple[Array, ...]:
-        return () if batch.labels is None else (batch.labels,)
-
     def mean(outputs: Any, *labels: Any) -> Any:
         given = outputs[0] if len(outputs) == 1 else outputs
         return tf.reduce_mean(loss(labels[0] if labels else None, given))
 
-    return Goal(arrays, mean)
+    return Goal(own_labels, mean)
+
+
+def own_labels(batch: TrainingBatch) -> tuple[Array, ...]:
+    """The labels as a loss of the user's own takes them, where there are any: numbers with a point
+    in float32 as the outputs are, which TensorFlow does not mix with others."""
+    if batch.labels is None:
+        return ()
+    real = batch.labels.dtype.kind == "f"
+    return (np.asarray(batch.labels, np.float32 if real else None),)

@@ -55,10 +55,7 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
     """A model of Keras 3 or tf-keras with fixed inputs."""
     tf = import_tensorflow()
     if not getattr(model, "inputs", None):
-        raise UnsupportedError(
-            f"{type(model).__name__} has no fixed inputs: it is a subclassed or unbuilt model",
-            "build it as a Functional or Sequential model with an Input, or give a SavedModel",
-        )
+        raise _without_inputs(model)
     structure, forward = _input_structure(model), forward_of(model)
 
     def function(*tensors: Any) -> Sequence[Any]:
@@ -80,6 +77,20 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
         tuple(str(layer.name) for layer in stateful), reset if stateful else None,
         partial(copied, model),
     )  # fmt: skip
+
+
+def _without_inputs(model: Any) -> UnsupportedError:
+    if any(each.__name__ == "Sequential" for each in type(model).__mro__):
+        return UnsupportedError(
+            f"the Sequential model {model.name} has no fixed inputs: it is not built",
+            "begin it with its input, one sample's shape: "
+            "keras.Sequential([keras.Input((28, 28, 1)), ...])",
+        )
+    return UnsupportedError(
+        f"{type(model).__name__} has no fixed inputs: it is a subclassed or unbuilt model",
+        "build it as a Functional or Sequential model with a keras.Input; or export it and give "
+        "the SavedModel, which PTQ() takes and no training",
+    )
 
 
 def forward_of(model: Any) -> Forward:

@@ -13,10 +13,16 @@ from pytest_edgegate.backends.keras.pruning.macs import count_macs
 from pytest_edgegate.backends.keras.pruning.pruned import Pruned, prune
 from pytest_edgegate.backends.keras.pruning.tracing import OUTPUT
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
-from pytest_edgegate.backends.keras.training import fit
+from pytest_edgegate.backends.keras.training import check_fit, fit
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import (
+    LoadedModel,
+    Produced,
+    SourceModel,
+    TrainingData,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import Prune, Step
 from pytest_edgegate.core.target import Target
 
@@ -32,7 +38,7 @@ class KerasPrune:
     lost none; ``training``, as ``training.fit`` tells.
     """
 
-    version = 1
+    version = 2
     packages = ("tensorflow", "keras", "h5py")
     programs = ()
     moves = (Move(("keras", "float32"), Prune, ("keras", "float32")),)
@@ -48,16 +54,34 @@ class KerasPrune:
     ) -> Produced:
         assert isinstance(step, Prune)  # the only step of its moves
         loaded = model.load()
-        original = _prunable(model.name, loaded)
-        refuse_unreadable(original)
         training = data.training(loaded.inputs)
-        cutback = Cutback(step.amount, step.importance, step.round_to, training.settings.seed)
-        pruned = prune(original, cutback)
-        _refuse_unchanged(model.name, step, pruned)
+        original, pruned = _pruned(model.name, loaded, step, training)
         trained = fit(pruned.model, training, step, model.name)
         main = save(pruned.model, out / f"{model.name}.keras")
         notes = (*loaded.notes, *_notes(model.name, step, pruned.kept))
         return Produced(main, (main,), notes, facts=_facts(original, pruned, trained))
+
+    def check(
+        self, model: SourceModel, step: Step | None, target: Target, data: TransformData
+    ) -> None:
+        """All but the training: how many filters go does not depend on the weights."""
+        assert isinstance(step, Prune)  # the only step of its moves
+        loaded = model.load()
+        training = data.training(loaded.inputs)
+        _, pruned = _pruned(model.name, loaded, step, training)
+        check_fit(pruned.model, training, step, model.name)
+
+
+def _pruned(
+    name: str, loaded: LoadedModel, step: Prune, training: TrainingData
+) -> tuple[Any, Pruned]:
+    """A copy of the model, and one without the filters. Raises UnsupportedError."""
+    original = _prunable(name, loaded)
+    refuse_unreadable(original)
+    cutback = Cutback(step.amount, step.importance, step.round_to, training.settings.seed)
+    pruned = prune(original, cutback)
+    _refuse_unchanged(name, step, pruned)
+    return original, pruned
 
 
 def _prunable(name: str, loaded: LoadedModel) -> Any:

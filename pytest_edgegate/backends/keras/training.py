@@ -38,13 +38,11 @@ def fit(
     anything is learnt, CompressionError where the loss diverges.
     """
     tf = import_tensorflow()
-    _refuse_untrainable(model, what, data.settings.batch_size)
-    example, settings = data.example(), data.settings
-    forward = forward_of(model)
-    chosen = goal(example, _outputs(tf, forward, example, what), settings)
+    settings = data.settings
+    chosen, example = _prepared(model, data, what, goal)
     _seed(model, settings.seed)
     with deterministic(tf):
-        learner = _learner(tf, model, forward, chosen, example, step.lr, data, what)
+        learner = _learner(tf, model, chosen, example, step.lr, data, what)
         losses = train(
             data, step, lambda batch: learner((*batch.inputs, *chosen.arrays(batch))), what
         )
@@ -54,21 +52,45 @@ def fit(
     }  # fmt: skip
 
 
+def check_fit(model: Any, data: TrainingData, step: Training, what: str) -> None:
+    """Raises what ``fit`` would raise before anything is learnt from the labels."""
+    _prepared(model, data, what, supervised)
+    _optimizer(model, data, step.lr)
+
+
+def _prepared(
+    model: Any, data: TrainingData, what: str, goal: ChooseGoal
+) -> tuple[Goal, TrainingBatch]:
+    _refuse_untrainable(model, what, data.settings.batch_size)
+    example = data.example()
+    outputs = _outputs(import_tensorflow(), forward_of(model), example, what)
+    return goal(example, outputs, data.settings), example
+
+
 def _learner(
-    tf: Any, model: Any, forward: Forward, goal: Goal, example: TrainingBatch, lr: float,
-    data: TrainingData, what: str,
-) -> Learner:  # fmt: skip
-    with held_native_output():
-        optimizer = make_optimizer(keras_of(model), data.settings, lr)
+    tf: Any,
+    model: Any,
+    goal: Goal,
+    example: TrainingBatch,
+    lr: float,
+    data: TrainingData,
+    what: str,
+) -> Learner:
     inputs = [
         tf.TensorSpec([None, *(None if size < 0 else size for size in each.shape[1:])], each.dtype)
         for each in from_keras_model(model).inputs
     ]
-    targets = [batch_spec(tf, array) for array in goal.arrays(example)]
     return Learner(
-        tf, forward, model.trainable_variables, optimizer, goal.loss, lambda: model.losses,
-        specs=[*inputs, *targets], inputs=len(inputs), seed=data.settings.seed, what=what,
+        tf, forward_of(model), model.trainable_variables, _optimizer(model, data, lr), goal.loss,
+        lambda: model.losses,
+        specs=[*inputs, *(batch_spec(tf, array) for array in goal.arrays(example))],
+        inputs=len(inputs), seed=data.settings.seed, what=what,
     )  # fmt: skip
+
+
+def _optimizer(model: Any, data: TrainingData, lr: float) -> Any:
+    with held_native_output():
+        return make_optimizer(keras_of(model), data.settings, lr)
 
 
 def _outputs(tf: Any, forward: Forward, example: TrainingBatch, what: str) -> tuple[Array, ...]:

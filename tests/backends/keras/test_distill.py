@@ -230,6 +230,33 @@ def test_no_labels_are_no_hindrance_to_alpha_1_alone(tf: ModuleType) -> None:
         _found(tf, Distill(), TEACHER, STUDENT, tf.identity, labels=None)
 
 
+def test_several_outputs_learn_by_a_distill_loss_alone(
+    keras: ModuleType, digits: Any, distil: Callable[..., Produced]
+) -> None:
+    image = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten()(image)
+    student = keras.Model(image, [keras.layers.Dense(10)(flat), keras.layers.Dense(10)(flat)])
+    with pytest.raises(ConfigurationError, match="the student has 2 outputs") as raised:
+        distil(student, Distill(alpha=1.0, epochs=1))
+    assert "EdgeTraining(distill_loss=my_loss" in raised.value.remedy
+    produced = distil(
+        student, Distill(alpha=1.0, epochs=2, lr=1e-2),
+        distill_loss=lambda given, teacher, labels: sum(
+            keras.ops.mean((each - teacher) ** 2) for each in given
+        ),
+    )  # fmt: skip
+    assert produced.facts["training"]["losses"][-1] < produced.facts["training"]["losses"][0]
+
+
+def test_labels_with_a_point_are_in_float32_for_a_distill_loss(tf: ModuleType) -> None:
+    labels = np.eye(4)[CLASSES]
+    loss, _ = _found(
+        tf, Distill(), TEACHER, STUDENT, tf.identity, labels,
+        distill_loss=lambda student, teacher, labels: tf.reduce_sum((student - labels) ** 2, 1),
+    )  # fmt: skip
+    assert loss == pytest.approx(((STUDENT - labels) ** 2).sum(1).mean(), rel=1e-5)
+
+
 def test_what_diverges_leaves_nothing(
     keras: ModuleType, network: Callable[..., Any], distil: Callable[..., Produced], tmp_path: Path
 ) -> None:
@@ -247,3 +274,11 @@ def test_a_subclassed_student_is_refused(
 
     with pytest.raises(UnsupportedError, match="Own has no fixed inputs"):
         distil(Own(), Distill())
+
+
+def test_an_unbuilt_student_is_refused(keras: ModuleType, distil: Callable[..., Produced]) -> None:
+    student = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)], name="plain")
+    with pytest.raises(UnsupportedError, match=r"Sequential model plain .* not built") as raised:
+        distil(student, Distill())
+    assert "keras.Input(" in raised.value.remedy
+    assert "SavedModel" not in raised.value.remedy

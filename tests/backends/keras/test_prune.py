@@ -20,7 +20,7 @@ from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.from_keras import TRANSFORM as TO_ONNX
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR as ONNX_INSPECTOR
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError, UnsupportedError
-from pytest_edgegate.core.ports import Inspector, Produced, SourceModel, Transform
+from pytest_edgegate.core.ports import ChecksAhead, Inspector, Produced, SourceModel, Transform
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
@@ -265,6 +265,30 @@ def test_a_training_that_diverges_leaves_nothing(
 def test_labels_that_do_not_fit_are_told(apply: Apply, small: Any, samples: Any) -> None:
     with pytest.raises(ConfigurationError, match="labels go from 0 to 23"):
         apply(small, EdgeData(train=(samples, np.arange(24))), Prune(0.5))
+
+
+def test_what_an_earlier_training_would_be_in_vain_for_is_told_ahead(
+    keras: Any, small_tf_keras: Any, small: Any, few: EdgeData, samples: Any, host: Target,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("pytest_edgegate.backends.keras.prune.fit", None)
+    assert isinstance(TRANSFORM, ChecksAhead)
+
+    def check(model: object, data: EdgeData, step: Step = PRUNE, **settings: Any) -> None:
+        training = EdgeTraining(version="1", **settings)
+        TRANSFORM.check(recognised(model), step, host, CaseData(data, training=training))
+
+    check(small, few)
+    with pytest.raises(UnsupportedError, match="is a model of tf-keras"):
+        check(small_tf_keras, few)
+    with pytest.raises(UnsupportedError, match="finds no filter to remove"):
+        check(small, few, Prune(0.01))
+    with pytest.raises(ConfigurationError, match="labels go from 0 to 23"):
+        check(small, EdgeData(train=(samples, np.arange(24))))
+    with pytest.raises(ConfigurationError, match="has no labels"):
+        check(small, EdgeData(train=(samples, None)))
+    with pytest.raises(ConfigurationError, match="it gives a NoneType"):
+        check(small, few, optimizer=lambda lr: None)
 
 
 def test_the_model_under_test_stays_as_it_was(apply: Apply, small: Any, few: EdgeData) -> None:

@@ -319,6 +319,50 @@ def test_a_loss_that_fails_is_told_with_its_reason(
         fit(model, samples(model, digits.data, loss=loss), QAT(1), "digits")
 
 
+OPTIMIZERS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "one that raises": (lambda keras: lambda lr: {}["lr"], "KeyError: 'lr'"),
+    "one that gives none": (lambda keras: lambda lr: None, "it gives a NoneType"),
+    "an optimizer": (lambda keras: keras.optimizers.Adam(1e-3), "'Adam' object is not callable"),
+    "one of another model": (
+        lambda keras: lambda lr: _built(keras.optimizers.SGD(lr), keras), "ValueError: ",
+    ),
+}  # fmt: skip
+
+
+def _built(optimizer: Any, keras: ModuleType) -> Any:
+    optimizer.build([keras.Variable([1.0])])
+    optimizer.build = _refusing
+    return optimizer
+
+
+def _refusing(variables: Any) -> None:
+    raise ValueError("not of these variables")
+
+
+@pytest.mark.parametrize("case", OPTIMIZERS)
+def test_what_makes_no_optimizer_is_told_before_the_training(
+    keras: ModuleType, network: Callable[..., Any], digits: Any, case: str
+) -> None:
+    make, reason = OPTIMIZERS[case]
+    model = network(keras)
+    given = samples(model, digits.data, optimizer=make(keras))
+    with pytest.raises(ConfigurationError, match=rf"makes no optimizer .*: .*{reason}") as raised:
+        fit(model, given, QAT(1), "digits")
+    assert "optimizer=lambda lr: keras.optimizers.SGD(lr)" in raised.value.remedy
+
+
+def test_labels_with_a_point_are_in_float32_for_a_loss_of_ones_own(
+    keras: ModuleType, tf: ModuleType, network: Callable[..., Any], digits: Any
+) -> None:
+    model = network(keras)
+    rows = np.eye(10)[digits.y[:600]]
+    assert rows.dtype == np.float64
+    data = EdgeData(train=(digits.x[:600], rows))
+    settings = {"loss": lambda labels, outputs: tf.reduce_mean((labels - outputs) ** 2, 1)}
+    facts = fit(model, samples(model, data, **settings), QAT(2), "digits")
+    assert facts["losses"][1] < facts["losses"][0]
+
+
 def test_nothing_to_train_is_refused(
     keras: ModuleType, network: Callable[..., Any], digits: Any
 ) -> None:
