@@ -37,6 +37,17 @@ def converted(torch: Any, module: Any) -> Any:
     return made
 
 
+def output_steps(module: Any) -> list[float | None]:
+    """The scale of each output of an integer program; None where none is told at its end."""
+    (ends,) = (node for node in module.graph.nodes if node.op == "output")
+    return [_step_of(each) for each in ends.all_input_nodes]
+
+
+def _step_of(node: Any) -> float | None:
+    kind = "quantized_decomposed.dequantize_per_tensor"
+    return float(node.args[1]) if name_of(node) == kind else None
+
+
 def _says_nothing(node: Any) -> bool:
     bounds = clamp_bounds(node)
     return bounds is not None and all(_ends_at(each, bounds) for each in node.users)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.torch.converted import converted
+from pytest_edgegate.backends.torch.converted import converted, output_steps
 from pytest_edgegate.backends.torch.exporting import exported, first_line
 from pytest_edgegate.backends.torch.fake_quantised import (
     MODES,
@@ -33,6 +33,8 @@ from pytest_edgegate.core.ports import (
 )
 from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.agreement import SAMPLES, agreement
+from pytest_edgegate.data.splits import Array
 
 
 class TorchQat:
@@ -42,7 +44,7 @@ class TorchQat:
     as boards have it), activations int8 with one scale a tensor.
     """
 
-    version = 1
+    version = 2
     packages = ("torch", "torchao")
     programs = ()
     moves = (Move(("torch", "float32"), QAT, ("torch", "int8")),)
@@ -70,15 +72,17 @@ class TorchQat:
         torch, loaded = import_torch(), model.load()
         training = data.training(loaded.inputs)
         module, tensors = _begun(torch, model, loaded, target, training)
-        facts = fit(module, training, step, model.name, modes=MODES)
-        settle(torch, module, tensors)
+        trained = fit(module, training, step, model.name, modes=MODES)
         main = out / f"{model.name}.pt2"
         with held_native_output(), torch.random.fork_rng(devices=[]):
+            settle(torch, module, tensors)
+            program, apart = _program(torch, module, model, tensors)
             save_program(
-                _program(torch, module, model), loaded.inputs, main, outputs=loaded.outputs,
+                program, loaded.inputs, main, outputs=loaded.outputs,
                 sample=training.example().inputs,
             )  # fmt: skip
-        return Produced(main, (main,), loaded.notes, facts={"training": facts})
+        facts = {"training": trained, "agreement": apart}
+        return Produced(main, (main,), loaded.notes, facts=facts)
 
 
 def _begun(
@@ -130,11 +134,23 @@ def _refuse_fixed_batch(program: Any, name: str) -> None:
             )
 
 
-def _program(torch: Any, module: Any, model: SourceModel) -> Any:
+def _program(
+    torch: Any, module: Any, model: SourceModel, tensors: tuple[Any, ...]
+) -> tuple[Any, dict[str, Any]]:
+    """The int8 program, and how far it lies from the module that was trained on some samples."""
+    few = tuple(each[:SAMPLES] for each in tensors)
+    simulated = _outputs(torch, module, few)
     try:
-        return converted(torch, module)
+        program = converted(torch, module)
     except Exception as error:  # torchao raises many kinds of its own
         raise _failed(model, error) from error
+    made = _outputs(torch, program, few)
+    return program, agreement(made, simulated, output_steps(program), f"{model.name}.pt2")
+
+
+def _outputs(torch: Any, module: Any, tensors: tuple[Any, ...]) -> list[Array]:
+    with torch.no_grad():
+        return [each.numpy() for each in torch.utils._pytree.tree_leaves(module(*tensors))]
 
 
 def _failed(model: SourceModel, error: Exception) -> CompressionError:

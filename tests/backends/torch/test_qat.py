@@ -180,6 +180,35 @@ def test_what_is_told(trained: Any) -> None:
     assert facts["lr"] == 1e-3
 
 
+@pytest.mark.parametrize("name", ["Residual", "Mixed", "Dense", "Assorted"])
+def test_the_program_is_compared_with_what_was_trained(trained: Any, name: str) -> None:
+    apart = trained(name).made.facts["agreement"]
+    assert apart["samples"] == 64
+    assert apart["largest_steps"] < 2.01
+    assert apart["mean_steps"] < 0.2
+
+
+def test_a_program_that_computes_something_else_is_refused(
+    trained: Any, coral: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pytest_edgegate.backends.torch import qat
+    from pytest_edgegate.backends.torch.converted import converted
+
+    def wrong(torch: Any, module: Any) -> Any:
+        made = converted(torch, module)
+        scales = [value for name, value in made.named_buffers() if "scale" in name]
+        assert scales
+        scales[0].mul_(1.5)
+        return made
+
+    monkeypatch.setattr(qat, "converted", wrong)
+    case = trained("Residual")
+    model = recognised(case.network, case.data)
+    with pytest.raises(CompressionError, match="does not compute what the trained int8 program"):
+        TRANSFORM.apply(model, QAT(1), coral, CaseData(case.data), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_loss_falls(trained: Any, coral: Target, tmp_path: Path) -> None:
     """Ranges follow what grows: they hold no gradient back for long."""
     case = trained("Dense")
