@@ -22,7 +22,8 @@ STRAY = 0.5
 """Of the spread of an output over samples: that of rows in another order is the root of 2."""
 SAME_BEST = 0.9
 TIE = 2.0
-"""Steps that the best two classes may lie apart by and change places: one rounding of each."""
+"""Steps that the best two classes may lie apart by and change places: one rounding of each, or as
+much as outputs of this file lie apart on average."""
 
 
 def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array, ...]:
@@ -98,7 +99,8 @@ class _Output:
         best = self._made.argmax(self._classes, keepdims=True)
         taken = np.take_along_axis(self._program, best, self._classes)
         highest = self._program.max(self._classes, keepdims=True)
-        return float(np.mean(highest - taken <= TIE * self._step))
+        tie = TIE * self._step * max(1.0, float(self.apart.mean()))
+        return float(np.mean(highest - taken <= tie))
 
 
 def _step_of(program: Array) -> float:
