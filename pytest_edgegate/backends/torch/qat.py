@@ -103,7 +103,7 @@ def _rounding(
     torch: Any, model: SourceModel, loaded: LoadedModel, tensors: tuple[Any, ...], target: Target
 ) -> Any:
     """The model ready to be trained, its first ranges chosen by the first samples."""
-    few = tuple(each[:2] for each in tensors)
+    few = tuple(torch.cat([each, each])[:2] if len(each) < 2 else each[:2] for each in tensors)
     original = trainable_of(model.name, loaded)
     for part in original.modules():  # exported ones refuse eval()
         part.training = False

@@ -386,6 +386,14 @@ def test_a_training_that_diverges_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_one_sample_to_train_on(torch: ModuleType, coral: Target, tmp_path: Path) -> None:
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    one = EdgeData(train=(X[:1], Y[:1]), evaluation=(X, Y))
+    made = TRANSFORM.apply(recognised(module, one), QAT(1), coral, CaseData(one), tmp_path)
+    (shape,) = (each.shape for each in recognised(made.main, one).load().inputs)
+    assert shape == (-1, 1, 8, 8)
+
+
 def test_after_pruning(trained: Any, coral: Target, tmp_path: Path) -> None:
     case = trained("Residual")
     first, second = tmp_path / "pruned", tmp_path / "trained"
