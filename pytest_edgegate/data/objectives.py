@@ -58,10 +58,13 @@ class Objective:
 
 
 def choose_objective(
-    outputs: tuple[Array, ...], labels: Array | None, settings: EdgeTraining
-) -> Objective:
+    outputs: tuple[Array, ...], labels: Array | None, settings: EdgeTraining, *,
+    channels_first: bool = False,
+) -> Objective:  # fmt: skip
     """The objective by the model's *outputs* for some samples, their *labels* and the user's word.
 
+    *channels_first*: the framework has the classes after the samples, (n, classes, h, w), where
+    shapes leave that open.
     Raises ConfigurationError where the three don't fit.
     """
     named = settings.loss
@@ -79,9 +82,9 @@ def choose_objective(
             'version="1")',
         )
     (output,) = outputs
-    kind = _named_kind(named) if named else _kind(output, labels)
+    kind = _named_kind(named) if named else _kind(output, labels, channels_first=channels_first)
     if kind == "classes":
-        axis = _class_axis(output, labels)
+        axis = _class_axis(output, labels, _axes(channels_first))
         objective = Objective("classes", axis, _sums_to_one(output, axis))
     elif kind == "binary":
         objective = Objective("binary", probabilities=_in_unit(output))
@@ -144,12 +147,14 @@ def _named_kind(name: str) -> Kind:
     return kinds[name]
 
 
-def _kind(output: Array, labels: Array) -> Kind:
+def _kind(output: Array, labels: Array, *, channels_first: bool) -> Kind:
     whole = labels.dtype.kind in "biu" or bool((labels == np.rint(labels)).all())
     if _is_single(output):
         return "binary" if whole and labels.min() >= 0 and labels.max() <= 1 else "values"
     one_hot = (
-        labels.shape == output.shape and bool((labels >= 0).all()) and _sums_to_one(labels, -1)
+        labels.shape == output.shape
+        and bool((labels >= 0).all())
+        and any(_sums_to_one(labels, axis) for axis in ((1, -1) if channels_first else (-1,)))
     )
     if one_hot or (whole and labels.dtype.kind in "biu" and _fits_classes(output, labels)):
         return "classes"
@@ -170,12 +175,23 @@ def _fits_classes(output: Array, labels: Array) -> bool:
     return shape in ((len(output), *output.shape[1:-1]), (len(output), *output.shape[2:]))
 
 
-def _class_axis(output: Array, labels: Array) -> int:
-    """The last one, or the first after the samples where only that fits (n, classes, h, w)."""
+def _axes(channels_first: bool) -> tuple[int, int]:
+    """Where classes may lie, as the framework has it first."""
+    return (1, -1) if channels_first else (-1, 1)
+
+
+def _class_axis(output: Array, labels: Array, axes: tuple[int, int]) -> int:
+    """The first of *axes* that the labels fit."""
+    return next((axis for axis in axes if _fits_axis(output, labels, axis)), -1)
+
+
+def _fits_axis(output: Array, labels: Array, axis: int) -> bool:
+    if output.ndim < 3:
+        return axis == -1
+    if labels.shape == output.shape:
+        return _sums_to_one(labels, axis)
     shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
-    if output.ndim > 2 and shape == (len(output), *output.shape[2:]) != output.shape[:-1]:
-        return 1
-    return -1
+    return shape == (output.shape[:-1] if axis == -1 else (len(output), *output.shape[2:]))
 
 
 def _class_targets(labels: Array, output_shape: tuple[int, ...], axis: int) -> Array:

@@ -37,12 +37,14 @@ from pytest_edgegate.data.objectives import (
 from pytest_edgegate.data.splits import Array
 
 _NODE = ("torch", "float32")
+_FIRST = 1
+"""Where torch has the classes: first after the samples."""
 
 
 class TorchDistill:
     """Trains the student that it is given on the outputs of the teacher, of any framework."""
 
-    version = 1
+    version = 2
     packages = ("torch",)
     programs = ()
     moves = (Move(_NODE, Distill, _NODE),)
@@ -78,9 +80,14 @@ def distilling(
     assert example.teacher is not None  # a leg that distils has a teacher
     if settings.distill_loss is not None:
         return partial(_own, settings.distill_loss)
+    if step.alpha == 1 and len(outputs) != 1:
+        raise _needs_own(
+            f"the student has {len(outputs)} outputs, and Distill(alpha=1) teaches one"
+        )
     check_teacher(example.teacher, outputs[0])
     hard = None if step.alpha == 1 else labelled(outputs, example, settings)
-    axis = _class_axis(outputs, example, settings)
+    axis = _FIRST if hard is None else _class_axis(outputs, example, settings)
+    axis = axis if outputs[0].ndim > 1 else -1
     return Distillation(
         step.temperature, step.alpha, axis, hard,
         gives_probabilities(outputs[0], axis=axis),
@@ -139,17 +146,23 @@ def logits(scores: Any, axis: int, *, probabilities: bool) -> Any:
 
 
 def _class_axis(outputs: tuple[Array, ...], example: TrainingBatch, settings: EdgeTraining) -> int:
-    """By the labels where there are any; else as torch has it: the first after the samples."""
+    """By the labels, where they tell."""
     if example.labels is None or len(outputs) != 1 or callable(settings.loss):
-        return 1 if outputs[0].ndim > 1 else -1
-    objective = choose_objective(outputs, example.labels, settings)
+        return _FIRST
+    objective = choose_objective(outputs, example.labels, settings, channels_first=True)
     if objective.kind == "values":
-        raise ConfigurationError(
-            "Distill compares the scores of classes, and the labels of edge_data.train are values",
-            "say what the student is to learn from its teacher: edge_training returns "
-            'EdgeTraining(distill_loss=lambda student, teacher, labels: ..., version="1")',
+        raise _needs_own(
+            "Distill compares the scores of classes, and the labels of edge_data.train are values"
         )
     return objective.axis
+
+
+def _needs_own(reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        reason,
+        "say what the student is to learn from its teacher: edge_training returns "
+        'EdgeTraining(distill_loss=lambda student, teacher, labels: ..., version="1")',
+    )
 
 
 def _own(loss: Callable[..., Any], outputs: Tensors, batch: TrainingBatch) -> Any:

@@ -14,6 +14,8 @@ from pytest_edgegate.data.splits import Array
 
 _STEPS = 8
 """Operators after a sigmoid that leave it one: reshaping, squeezing, simulated rounding."""
+_SQUASHING = ("sigmoid", "softmax", "tanh", "clamp", "erfbackward", "expbackward")
+"""What gives values within limits, or what a sigmoid is written out with: 1 / (1 + exp(-x))."""
 
 Tensors = tuple[Any, ...]
 Loss = Callable[[Tensors, TrainingBatch], Any]
@@ -24,7 +26,7 @@ ChooseLoss = Callable[[tuple[Array, ...], TrainingBatch, EdgeTraining], Loss]
 
 def labelled(outputs: tuple[Array, ...], example: TrainingBatch, settings: EdgeTraining) -> Loss:
     """The loss that the labels ask for. Raises ConfigurationError where they don't fit."""
-    objective = choose_objective(outputs, example.labels, settings)
+    objective = choose_objective(outputs, example.labels, settings, channels_first=True)
     if objective.loss is not None:
         return partial(_own, objective.loss)
     return partial(_KINDS[objective.kind], objective)
@@ -36,17 +38,20 @@ def log_of(probabilities: Any) -> Any:
 
 
 def is_squashed(output: Any) -> bool:
-    """Whether a tensor comes out of a sigmoid or a softmax, as its gradient tells.
+    """Whether a tensor that lies in [0, 1] comes out of a sigmoid or a softmax, or of what does
+    the same, as its gradient tells.
 
     Scores of one class all lie in [0, 1] by chance too often to be told by their values.
     """
-    node, steps = output.grad_fn, 0
-    while node is not None and steps < _STEPS:
-        if any(word in node.name() for word in ("Sigmoid", "Softmax")):
-            return True
-        before = [each for each, _ in node.next_functions if each is not None]
-        node, steps = before[0] if len(before) == 1 else None, steps + 1
-    return False
+    return output.grad_fn is not None and _squashes(output.grad_fn, _STEPS)
+
+
+def _squashes(node: Any, steps: int) -> bool:
+    """Whether all that a gradient goes on to is squashed: in x sigmoid(x) one factor is not."""
+    if any(word in node.name().lower() for word in _SQUASHING):
+        return True
+    before = [each for each, _ in node.next_functions if each is not None]
+    return steps > 1 and bool(before) and all(_squashes(each, steps - 1) for each in before)
 
 
 def called(loss: Callable[..., Any], *arguments: Any, name: str) -> Any:

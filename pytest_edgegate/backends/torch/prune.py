@@ -38,7 +38,7 @@ _TOLD = 5
 class TorchPrune:
     """Structured pruning: layers of the result have fewer filters, no zeros."""
 
-    version = 1
+    version = 2
     packages = ("torch", "torch-pruning")
     programs = ()
     moves = (Move(_NODE, Prune, _NODE),)

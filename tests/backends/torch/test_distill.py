@@ -161,6 +161,23 @@ def test_the_users_distill_loss_is_all_of_it(loss: Any) -> None:
     assert callable(without)
 
 
+def test_labels_are_not_read_with_an_alpha_of_1(loss: Any) -> None:
+    """Of whatever kind they are: values, or of classes that the model does not have."""
+    wanted = expected(STUDENT, TEACHER, None, 4, 1)
+    for labels in (STUDENT, LABELS + 9, np.zeros((12, 3))):
+        assert loss(STUDENT, TEACHER, labels, alpha=1)[0] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_several_outputs_need_a_loss_of_ones_own() -> None:
+    batch = TrainingBatch((X,), LABELS, TEACHER)
+    outputs = (STUDENT, STUDENT[:, :2])
+    with pytest.raises(ConfigurationError, match="the student has 2 outputs") as raised:
+        distilling(Distill(alpha=1), outputs, batch, EdgeTraining())
+    assert "distill_loss=lambda student, teacher, labels" in raised.value.remedy
+    own = EdgeTraining(distill_loss=lambda student, teacher, labels: student[0], version="1")
+    assert callable(distilling(Distill(alpha=1), outputs, batch, own))
+
+
 def test_what_can_not_be_distilled(loss: Any) -> None:
     with pytest.raises(ConfigurationError, match="the student gives 5 classes and its teacher 4"):
         loss(STUDENT, TEACHER[:, :4], LABELS)

@@ -103,6 +103,41 @@ def test_a_loss_for_one_score(torch: ModuleType, dense: Any) -> None:
     assert fitted(squashed, BITS)["losses"] == pytest.approx([expected], rel=1e-5)
 
 
+SIGMOIDS = {
+    "exp": lambda x: 1 / (1 + (-x).exp()),
+    "odds": lambda x: x.exp() / (1 + x.exp()),
+    "tanh": lambda x: 0.5 * ((x / 2).tanh() + 1),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SIGMOIDS))
+def test_a_sigmoid_written_out_is_one(torch: ModuleType, dense: Any, name: str) -> None:
+    class Written(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = dense(1)
+
+        def forward(self, x: Any) -> Any:
+            return SIGMOIDS[name](self.dense(x))
+
+    module = Written()
+    share = expit(scores(module.dense)[:, 0])
+    expected = -np.log(np.where(BITS, share, 1 - share)).mean()
+    assert fitted(module, BITS)["losses"] == pytest.approx([expected], rel=1e-5)
+
+
+def test_a_gate_is_no_sigmoid(torch: ModuleType) -> None:
+    """What is multiplied by a sigmoid may be anything, as in a gate or x sigmoid(x)."""
+    from pytest_edgegate.backends.torch.losses import is_squashed
+
+    x = torch.linspace(-2, 2, 9, requires_grad=True)
+    assert is_squashed(x.sigmoid() * x.softmax(0))
+    assert is_squashed(torch.nn.functional.hardsigmoid(x)[:, None].expand(-1, 1))
+    assert not is_squashed(x * x.sigmoid())
+    assert not is_squashed(x / (1 + (-x).exp()))
+    assert not is_squashed(x[:, None].expand(-1, 1))
+
+
 def test_scores_that_lie_between_0_and_1_by_chance_are_no_probabilities(dense: Any) -> None:
     module = dense(1)
     module[0].weight.data.mul_(1e-3)

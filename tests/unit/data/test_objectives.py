@@ -59,6 +59,32 @@ def test_the_loss_is_told_by_labels_and_outputs(
     assert chosen(output, labels) == objective
 
 
+CUBE = random.normal(size=(4, 8, 8, 8)).astype(np.float32)
+CUBE_LABELS = random.integers(0, 8, (4, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("output", "labels", "axis", "first"),
+    [
+        (CUBE, CUBE_LABELS, -1, 1),  # both fit
+        (CUBE, np.moveaxis(np.eye(8)[CUBE_LABELS], -1, 1), None, 1),
+        (CUBE, np.eye(8)[CUBE_LABELS], -1, -1),
+        (DENSE, DENSE_LABELS, -1, -1),
+        (np.moveaxis(DENSE, -1, 1), DENSE_LABELS, 1, 1),
+        (LOGITS, INDICES, -1, -1),
+    ],
+)
+def test_where_classes_lie(output: Any, labels: Any, axis: int | None, first: int) -> None:
+    """As the framework has it, where shapes leave that open; as labels have it, where not."""
+    last = chosen(output, labels)
+    assert (None if last.kind == "values" else last.axis) == axis
+    made = choose_objective((output,), labels, EdgeTraining(), channels_first=True)
+    assert (made.kind, made.axis) == ("classes", first)
+    assert made.targets(labels, output.shape).shape == output.shape[:1] + tuple(
+        size for at, size in enumerate(output.shape[1:], 1) if at != first % output.ndim
+    )
+
+
 def test_a_name_goes_before_the_labels() -> None:
     assert chosen(LOGITS, ONE_HOT, loss="mse") == Objective("values")
     assert chosen(LOGITS, ONE_HOT, loss="mae") == Objective("values", absolute=True)
