@@ -94,12 +94,6 @@ def choose_objective(
     return objective
 
 
-def gives_probabilities(output: Array, *, axis: int = -1) -> bool:
-    """Whether a classifier's *output* for some samples is probabilities, and no logits."""
-    single = output.ndim == 1 or output.shape[axis] == 1
-    return _in_unit(output) if single else _sums_to_one(output, axis)
-
-
 def as_logits(output: Array, *, axis: int = -1, probabilities: bool | None = None) -> Array:
     """A classifier's output as logits of shape (n, ..., classes): the classes last, float32.
 

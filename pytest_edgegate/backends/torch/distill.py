@@ -32,7 +32,7 @@ from pytest_edgegate.data.objectives import (
     as_logits,
     check_teacher,
     choose_objective,
-    gives_probabilities,
+    ends_in_probabilities,
 )
 from pytest_edgegate.data.splits import Array
 
@@ -90,8 +90,8 @@ def distilling(
     axis = axis if outputs[0].ndim > 1 else -1
     return Distillation(
         step.temperature, step.alpha, axis, hard,
-        gives_probabilities(outputs[0], axis=axis),
-        gives_probabilities(example.teacher, axis=axis),
+        ends_in_probabilities(outputs[0], axis=axis),
+        ends_in_probabilities(example.teacher, axis=axis),
     )  # fmt: skip
 
 

@@ -20,9 +20,9 @@ from pytest_edgegate.backends.torch.integer_form import refuse_what_stays_float
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.simplify import simplified
-from pytest_edgegate.backends.torch.trainable import trainable_of
+from pytest_edgegate.backends.torch.trainable import refuse_fixed_batch, trainable_of
 from pytest_edgegate.backends.torch.training import check_fit, fit
-from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
+from pytest_edgegate.core.errors import CompressionError, EdgeGateError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
     LoadedModel,
@@ -108,7 +108,7 @@ def _rounding(
     for part in original.modules():  # exported ones refuse eval()
         part.training = False
     program = exported(torch, original, few, model.name)
-    _refuse_fixed_batch(program, model.name)
+    refuse_fixed_batch(program, model.name)
     module = program.module(check_guards=False)
     module = simplified(torch, module, model.name)
     program = exported(torch, module, few, model.name)
@@ -121,17 +121,6 @@ def _rounding(
     except Exception as error:  # torchao raises many kinds of its own
         raise _failed(model, error) from error
     return made
-
-
-def _refuse_fixed_batch(program: Any, name: str) -> None:
-    values = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
-    for each in program.graph_signature.user_inputs:
-        if values[each].ndim and isinstance(values[each].shape[0], int):
-            raise UnsupportedError(
-                f"{name} can only be exported for {values[each].shape[0]} sample at once, and "
-                "trainings go over batches",
-                "let its forward take any number of samples as the first dimension of its inputs",
-            )
 
 
 def _program(

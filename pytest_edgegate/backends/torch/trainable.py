@@ -58,7 +58,7 @@ def rebuilt(torch: Any, program: Any, name: str) -> Any:
     layer. What was exported in training mode stays in it.
     Raises UnsupportedError for a program whose batch is fixed or that has nothing to train.
     """
-    _refuse_fixed_batch(program, name)
+    refuse_fixed_batch(program, name)
     unlifted = program.module(check_guards=False)
     graph = unlifted.graph
     layers = Layers(torch, unlifted)
@@ -75,6 +75,21 @@ def rebuilt(torch: Any, program: Any, name: str) -> Any:
     made = torch.fx.GraphModule(layers.attributes(graph), graph, "Rebuilt").eval()
     _refuse(made, name)
     return made
+
+
+def refuse_fixed_batch(program: Any, name: str) -> None:
+    """Raises UnsupportedError for an exported *program* that takes so many samples and no more."""
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    for each in program.graph_signature.user_inputs:
+        shape = values[each].shape
+        if shape and isinstance(shape[0], int):
+            raise UnsupportedError(
+                f"{name} takes exactly {shape[0]} sample{'s' if shape[0] != 1 else ''} at once, "
+                "and trainings go over batches",
+                "let its forward take any batch (x.shape[0], no number, no len(x)), and export it "
+                "with a free one: torch.export.export(model, (x,), dynamic_shapes=({0: "
+                'torch.export.Dim("batch")},)), x of 2 samples',
+            )
 
 
 def _replace(graph: Any, node: Any, path: str) -> None:
@@ -117,17 +132,3 @@ def _refuse(module: Any, name: str) -> None:
             f"{name} has {other[0]} weights, and recipes start from float32",
             "return model.float() from edge_model; Cast('float16') makes the file small again",
         )
-
-
-def _refuse_fixed_batch(program: Any, name: str) -> None:
-    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
-    for each in program.graph_signature.user_inputs:
-        shape = values[each].shape
-        if shape and isinstance(shape[0], int):
-            raise UnsupportedError(
-                f"{name} takes exactly {shape[0]} sample{'s' if shape[0] != 1 else ''} at once, "
-                "and trainings go over batches",
-                "let its forward take any batch (x.shape[0], no number, no len(x)), and export it "
-                "with a free one: torch.export.export(model, (x,), dynamic_shapes=({0: "
-                'torch.export.Dim("batch")},)), x of 2 samples',
-            )
