@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 _PLACES = ("_class", "shared_name", "_user_specified_name", "_output_shapes")
 """Attributes that hold names, or what is known without them."""
 
@@ -22,6 +24,24 @@ def graph_digest(graph: Any) -> str:
     for part in _Body(functions).of(graph.node, ()):
         made.update(part)
     return made.hexdigest()
+
+
+def of_captured(graph: Any, weights: Sequence[Any]) -> list[str]:
+    """Of what a FuncGraph takes beside its arguments, in its order: the places of *weights*, which
+    are variables of TensorFlow, and the values of the rest."""
+    places = {id(each.handle): f"weight {at}" for at, each in enumerate(weights)}
+    variables = {id(each.handle): each for each in graph.variables}
+    return [
+        places.get(id(outer)) or _value(variables.get(id(outer), outer))
+        for outer, _ in graph.captures
+    ]
+
+
+def _value(captured: Any) -> str:
+    if captured.dtype.name in ("resource", "variant"):  # a table, a queue: no value to read
+        return str(captured.dtype.name)
+    values = np.asarray(captured)
+    return f"{values.dtype}{values.shape}{hashlib.sha256(values.tobytes()).hexdigest()}"
 
 
 class _Body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
 RUNTIME = "keras"
+_AUTOMATIC = re.compile(r"^(keras_tensor|input_layer|input)_\d+$")
+_COUNTED = re.compile(r"_\d+$")
 
 
 class KerasReader:
@@ -89,7 +92,8 @@ class SavedFile:
 class LiveModel:
     """A model object; its digest is that of its traced graph and its weights.
 
-    Source text and configuration would miss what a closure or a custom layer brings.
+    Source text and configuration would miss what a closure or a custom layer brings. Names that
+    Keras has given count what was made before, and are no part of it.
     """
 
     path = None
@@ -100,7 +104,7 @@ class LiveModel:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._graph: bytes | None = None
+        self._graph: str | None = None
 
     @property
     def name(self) -> str:
@@ -108,8 +112,8 @@ class LiveModel:
 
     def digest(self) -> str:
         if self._graph is None:
-            self._graph = _traced_graph(self.load())
-        made = hashlib.sha256(self._graph)
+            self._graph = _traced(self.load(), self._model)
+        made = hashlib.sha256(self._graph.encode())
         for weight in self._model.get_weights():
             made.update(f"{weight.dtype}{weight.shape}".encode())
             made.update(weight.tobytes())
@@ -130,7 +134,8 @@ class LiveModel:
         return replace(from_keras_model(self._model), training_identity=identity)
 
 
-def _traced_graph(loaded: LoadedModel) -> bytes:
+def _traced(loaded: LoadedModel, model: Any) -> str:
+    from pytest_edgegate.backends.keras.graph_digest import graph_digest, of_captured
     from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 
     tf = import_tensorflow()
@@ -140,8 +145,17 @@ def _traced_graph(loaded: LoadedModel) -> bytes:
     ]
     with held_native_output():
         graph = tf.function(loaded.function).get_concrete_function(*specs).graph
-    serialised: bytes = graph.as_graph_def().SerializeToString(deterministic=True)
-    return serialised
+    weights = [each if hasattr(each, "handle") else each.value for each in model.weights]
+    return repr((_ends(loaded), graph_digest(graph.as_graph_def()), of_captured(graph, weights)))
+
+
+def _ends(loaded: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of inputs and outputs; of an only one, without the number that Keras counts by."""
+    inputs = tuple(each.name for each in loaded.inputs)
+    if len(inputs) == 1:
+        inputs = (_AUTOMATIC.sub(r"\1", inputs[0]),)
+    outputs = loaded.outputs
+    return inputs, outputs if len(outputs) > 1 else (_COUNTED.sub("", outputs[0]),)
 
 
 def _is_keras_object(candidate: object) -> bool:

@@ -73,6 +73,80 @@ def test_it_is_the_same_after_other_work_in_the_process(keras: Any, small: Any) 
     assert digest(model) == before
 
 
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_it_does_not_count_what_was_made_before(
+    request: pytest.FixtureRequest, family: str
+) -> None:
+    framework = request.getfixturevalue(family)
+    layers = framework.layers
+
+    def made(units: int = 4) -> Any:
+        """Unnamed, with a loop inside, which TensorFlow names after a counter."""
+        image = framework.Input((5, 3))
+        x = layers.LSTM(units, kernel_initializer="ones", recurrent_initializer="ones")(image)
+        return framework.Model(image, layers.Dense(2, kernel_initializer="ones")(x))
+
+    first, second = made(), made()
+    assert first.layers[-1].name != second.layers[-1].name
+    assert digest(first) == digest(second) != digest(made(3))
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_it_tells_which_weight_is_where(request: pytest.FixtureRequest, family: str) -> None:
+    """The same weights in the same order of layers, called in another order."""
+    framework = request.getfixturevalue(family)
+
+    class Two(framework.layers.Layer):  # type: ignore[misc, name-defined]
+        def __init__(self, backwards: bool) -> None:
+            super().__init__(name="two")
+            self.parts = [framework.layers.Dense(3, name=each) for each in "ab"]
+            self.backwards = backwards
+
+        def build(self, shape: Any) -> None:
+            for part in self.parts:
+                part.build(shape)
+            self.built = True
+
+        def call(self, x: Any) -> Any:
+            for part in reversed(self.parts) if self.backwards else self.parts:
+                x = part(x)
+            return x
+
+    random = np.random.default_rng(0)
+    weights = [random.random(shape) for shape in ((3, 3), (3,), (3, 3), (3,))]
+    digests = set()
+    for backwards in (False, True):
+        image = framework.Input((3,), name="image")
+        model = framework.Model(image, Two(backwards)(image), name="both")
+        model.set_weights(weights)
+        digests.add(digest(model))
+    assert len(digests) == 2
+
+
+def test_it_changes_with_a_large_constant(keras: Any, tf: Any) -> None:
+    """One that TensorFlow keeps beside the graph."""
+
+    def made(value: float) -> Any:
+        table = tf.fill([500], value)
+
+        class Adding(keras.layers.Layer):  # type: ignore[misc, name-defined]
+            def call(self, x: Any) -> Any:
+                return x + table
+
+        image = keras.Input((500,), name="image")
+        return keras.Model(image, Adding(name="adding")(image), name="added")
+
+    assert digest(made(1.0)) == digest(made(1.0)) != digest(made(2.0))
+
+
+def test_inputs_of_the_users_naming_are_told_apart(keras: Any) -> None:
+    def made(*names: str) -> Any:
+        given = [keras.Input((3,), name=name) for name in names]
+        return keras.Model(given, keras.layers.Subtract(name="minus")(given), name="m")
+
+    assert digest(made("x_1", "x_2")) != digest(made("x_2", "x_1"))
+
+
 def seeded(keras: Any) -> Any:
     """The same model wherever it is made: every name and every weight is given."""
     keras.utils.set_random_seed(7)
