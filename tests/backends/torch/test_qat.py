@@ -493,38 +493,3 @@ def test_the_same_bytes_in_two_processes(tmp_path: Path) -> None:
     assert one == other
     for suffix in (".pt2", ".onnx", ".tflite"):
         assert suffix in one
-
-
-def test_an_epoch_takes_less_than_three_times_as_long_as_in_float(
-    torch: ModuleType, trained: Any, coral: Target
-) -> None:
-    """By processor time, the best of some epochs each, taken in turns."""
-    import time
-
-    from pytest_edgegate.backends.torch.fake_quantised import learn
-    from pytest_edgegate.backends.torch.qat import _rounding
-
-    case = trained("example")
-    x, y = case.data.train
-    images, labels = torch.tensor(x[:256]), torch.tensor(y[:256])
-    model = recognised(case.network, case.data)
-    loaded = model.load()
-    assert loaded.trainable is not None
-    modules = (loaded.trainable().train(), _rounding(torch, model, loaded, (images,), coral))
-    learn(modules[1])
-
-    def epoch(module: Any) -> float:
-        optimizer = torch.optim.Adam(
-            [each for each in module.parameters() if each.requires_grad], 1e-5
-        )
-        begin = time.process_time()
-        for chosen in torch.arange(len(images)).split(64):
-            loss = torch.nn.functional.cross_entropy(module(images[chosen])[0], labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        return time.process_time() - begin
-
-    times = [[epoch(each) for each in modules] for _ in range(6)]
-    plain, rounding = (min(column) for column in zip(*times, strict=True))
-    assert rounding < 3 * plain
