@@ -63,6 +63,8 @@ def save(model: DigitsNet, path: Path) -> None:
     """The model as an exported program that takes any number of digits at a time."""
     batch = torch.export.Dim("batch")
     program = torch.export.export(model, (torch.zeros(2, 1, 28, 28),), dynamic_shapes=({0: batch},))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of the machine that trains
     torch.export.save(program, path)
 
 
