@@ -92,10 +92,11 @@ class Builder:
             return
         if self.is_cached(order):
             return
+        layout = _layout_of_source(order)
         for leg in legs[first + 1 :]:
             transform = self._transform(leg)
             if _checks(transform):
-                data = self._data(order, leg, Layout(), str(leg.step))
+                data = self._data(order, leg, layout, str(leg.step))
                 transform.check(order.source, leg.step, order.target, data)
 
     def is_cached(self, order: Order) -> bool:
@@ -183,6 +184,15 @@ def _trains(leg: Leg) -> bool:
 
 def _checks(transform: Transform) -> TypeGuard[ChecksAhead]:
     return isinstance(transform, ChecksAhead)
+
+
+def _layout_of_source(order: Order) -> Layout:
+    """A student was made apart from the data, which is as its teacher takes it."""
+    if order.teacher is None:
+        return Layout()
+    from pytest_edgegate.data.laid_out import layout_by_samples
+
+    return layout_by_samples(wanted(order.dataset).example(), order.source.load().inputs)
 
 
 def _training_identity(order: Order, leg: Leg) -> str | None:
