@@ -109,14 +109,16 @@ def test_an_interrupt_leaves_no_thread_to_wait_for(
 ) -> None:
     """Ctrl-C may come while the watchdog starts: the session must end all the same."""
     child = Workers(30).hire(desk, "QAT on net")
-    start = threading.Timer.start
+    start, watchdogs = threading.Timer.start, list[threading.Timer]()
 
     def interrupted(timer: threading.Timer) -> None:
+        watchdogs.append(timer)
         start(timer)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(threading.Timer, "start", interrupted)
     with pytest.raises(KeyboardInterrupt), child:
         child.call("add")
-    waiting = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
-    assert all(each.daemon for each in waiting)
+    (watchdog,) = watchdogs
+    assert watchdog.daemon, "the interpreter would wait for it"
+    assert watchdog.finished.is_set(), "it was not called off"
