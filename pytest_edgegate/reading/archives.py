@@ -1,0 +1,119 @@
+"""Zip archives that others made: the one reader for every format that is one.
+
+The directory of an archive is checked as a whole when it is opened: what is doubtful there (two
+members of one name, names that leave the archive, encryption, members that inflate to absurd
+sizes) is refused before a byte of a member is read.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.reading.foreign import reason_of
+from pytest_edgegate.reading.regular import open_regular
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1
+_LEAVING = re.compile(r"(^|/)\.\.?(/|$)|^/|\\|^[A-Za-z]:|[\x00-\x1f\x7f]|//")
+_LONGEST = 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much an archive may hold. Sizes are in bytes, of what comes out of it."""
+
+    members: int = 65_535
+    member_bytes: int = 64_000_000_000
+    whole_bytes: int = 64_000_000_000
+    inflation: int = 200
+    """How many times its size in the archive a member may inflate to, beyond ``free_bytes``:
+    deflate gives up to 1,032 for nothing but zeros."""
+    free_bytes: int = 256_000_000
+
+
+class Archive:
+    """An opened archive whose directory has been checked."""
+
+    def __init__(self, zipped: zipfile.ZipFile, limits: Limits) -> None:
+        self._zipped = zipped
+        self.members = tuple(each for each in zipped.infolist() if not each.is_dir())
+        fault = next(_faults(zipped.infolist(), limits), "")
+        if fault:
+            raise zipfile.BadZipFile(fault)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the members, in the order of the archive."""
+        return tuple(each.filename for each in self.members)
+
+    def size(self, name: str) -> int:
+        """Bytes of a member when it is unpacked."""
+        return self._zipped.getinfo(name).file_size
+
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """A whole member. Raises BadZipFile where it has more than *most* bytes."""
+        if most is not None and self.size(name) > most:
+            raise zipfile.BadZipFile(f"{name} has {self.size(name)} bytes, which is too many")
+        return self._zipped.read(name)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A member as a stream; it can be sought, from the start each time it goes backwards."""
+        return self._zipped.open(name)
+
+
+@contextmanager
+def opened(
+    path: Path,
+    damaged: Callable[[str], EdgeGateError],
+    limits: Limits = Limits(),
+) -> Iterator[Archive]:
+    """The archive at *path*.
+
+    Raises ``damaged(reason)`` for whatever zipfile and its decompressors raise, here or while it is
+    read from, and for a directory that no honest program writes.
+    """
+    try:
+        with open_regular(path) as raw, zipfile.ZipFile(raw) as zipped:
+            yield Archive(zipped, limits)
+    except EdgeGateError:
+        raise
+    except Exception as error:  # BadZipFile, zlib.error, struct.error, NotImplementedError, ...
+        raise damaged(reason_of(error)) from error
+
+
+def _faults(members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[str]:
+    if len(members) > limits.members:
+        yield f"it has {len(members)} members"
+    names = Counter(each.filename.rstrip("/") for each in members)
+    yield from (f"it has two members {name[:80]!r}" for name, count in names.items() if count > 1)
+    for each in members:
+        yield from _faults_of(each, limits)
+    whole = sum(each.file_size for each in members)
+    if whole > limits.whole_bytes:
+        yield f"its members unpack to {whole} bytes"
+
+
+def _faults_of(member: zipfile.ZipInfo, limits: Limits) -> Iterator[str]:
+    name = member.filename
+    shown = repr(name[:80])
+    if len(name) > _LONGEST or _LEAVING.search(name):
+        yield f"its member {shown} is outside of it"
+    if member.flag_bits & _ENCRYPTED:
+        yield f"its member {shown} is encrypted"
+    if member.compress_type not in _METHODS:
+        yield f"its member {shown} is compressed by a method that no model or array needs"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        yield f"its member {shown} is a link"
+    if member.file_size > limits.member_bytes:
+        yield f"its member {shown} has {member.file_size} bytes"
+    if member.file_size > limits.free_bytes + limits.inflation * member.compress_size:
+        yield f"its member {shown} unpacks to {member.file_size} bytes of {member.compress_size}"

@@ -1,0 +1,55 @@
+"""Regular files only: a pipe blocks for ever, a device gives bytes for ever."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.reading.foreign import reason_of
+
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"),
+    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+)  # fmt: skip
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The file, open for reading in binary. Raises ConfigurationError for what is none."""
+    try:
+        # without blocking: opening a pipe would wait for its other end
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        raise unreadable(path, reason_of(error)) from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no regular file")
+        raise unreadable(path, f"it is {kind}")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The whole file, if it has at most *most* bytes. Raises ConfigurationError."""
+    with open_regular(path) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        if size > most:
+            raise unreadable(
+                path, f"its {size} bytes are more than the {most} that such a file has"
+            )
+        try:
+            return opened.read(most + 1)
+        except (OSError, MemoryError) as error:
+            raise unreadable(path, reason_of(error)) from error
+
+
+def unreadable(path: Path, reason: str) -> ConfigurationError:
+    """The error for a file that can't be read at all."""
+    return ConfigurationError(
+        f"{path.name} can't be read: {reason}", f"check the path and its permissions: {path}"
+    )
+
+
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
