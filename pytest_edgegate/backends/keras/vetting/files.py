@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ def _chosen(
     found = {loader: config_faults(config, loader) for loader in wanted}
     loaders = tuple(loader for loader in wanted if not found[loader])
     if not loaders:
-        raise _refused(path, min(found.values(), key=lambda each: len(each)))
+        raise _refused(path, min(found.values(), key=len))
     lacking = found[wanted[0]]
     return Vetted(path, loaders, f"it names {_listed(lacking)}" if lacking else "")
 
@@ -143,7 +143,7 @@ def _need_h5py() -> None:
         raise BackendUnavailableError("h5py", "a Keras model", "keras") from error
 
 
-def _refused(path: Path, found: Iterable[str]) -> UnsupportedError:
+def _refused(path: Path, found: Sequence[str]) -> UnsupportedError:
     return UnsupportedError(
         f"{path.name} names what is not on the list of harmless parts of Keras and TensorFlow "
         f"({_listed(found)}), and a gate runs no code from a file",
@@ -152,7 +152,7 @@ def _refused(path: Path, found: Iterable[str]) -> UnsupportedError:
     )
 
 
-def _listed(found: Iterable[str]) -> str:
+def _listed(found: Sequence[str]) -> str:
     unique = sorted(set(found))
     more = f" and {len(unique) - _SHOWN} more" if len(unique) > _SHOWN else ""
     return ", ".join(unique[:_SHOWN]) + more

@@ -133,8 +133,9 @@ SYMBOLS = """
     image.adjust_brightness image.adjust_contrast image.adjust_hue image.adjust_saturation
     image.central_crop image.convert_image_dtype image.crop_and_resize image.crop_to_bounding_box
     image.extract_patches image.flip_left_right image.flip_up_down image.grayscale_to_rgb
-    image.hsv_to_rgb image.non_max_suppression image.pad_to_bounding_box 
-    image.per_image_standardization image.resize image.resize_with_crop_or_pad image.resize_with_pad image.rgb_to_grayscale
+    image.hsv_to_rgb image.non_max_suppression image.pad_to_bounding_box
+    image.per_image_standardization image.resize image.resize_with_crop_or_pad
+    image.resize_with_pad image.rgb_to_grayscale
     image.rgb_to_hsv image.rot90 image.transpose image.combined_non_max_suppression
     linalg.band_part linalg.diag linalg.diag_part linalg.einsum linalg.l2_normalize linalg.matmul
     linalg.matrix_transpose linalg.matvec linalg.norm linalg.normalize linalg.tensordot
