@@ -88,11 +88,13 @@ def vet_saved_model(folder: Path, *, allow_code: bool = False) -> Vetted:
     """A SavedModel. Raises UnsupportedError for what is not on the lists."""
     if allow_code:
         return Vetted(folder, allow_code=True)
+    allowed = operators()
     with foreign(f"{folder.name} can't be read as a SavedModel", "export it again"):
+        content = read_bytes(folder / "saved_model.pb", _LARGEST_GRAPH)
         found = [
             each
-            for graph in graphs.meta_graphs(read_bytes(folder / "saved_model.pb", _LARGEST_GRAPH))
-            for each in graphs.faults(graph, operators())
+            for graph in graphs.meta_graphs(content, allowed.plain)
+            for each in graphs.faults(graph, allowed)
         ]
     if found:
         raise _refused(folder, found)

@@ -24,7 +24,7 @@ class Node:
 
     kind: str
     inputs: tuple[str, ...]
-    calls: tuple[str, ...]
+    calls: tuple[str, ...] = ()
 
     @property
     def sources(self) -> Iterator[str]:
@@ -57,20 +57,23 @@ class MetaGraph:
     """The functions that the object graph names."""
 
 
-def meta_graphs(data: bytes) -> list[MetaGraph]:
-    """The graphs of a ``saved_model.pb``. Raises WireError for bytes that are none."""
-    return [_meta_graph(data, *span) for span in within(data, 0, len(data), *_META_GRAPH)]
+def meta_graphs(data: bytes, plain: frozenset[str] = frozenset()) -> list[MetaGraph]:
+    """The graphs of a ``saved_model.pb``. Raises WireError for bytes that are none.
+
+    Operators of the kinds in *plain*, which have no functions, are not asked for what they call.
+    """
+    return [_meta_graph(data, *span, plain) for span in within(data, 0, len(data), *_META_GRAPH)]
 
 
-def _meta_graph(data: bytes, start: int, end: int) -> MetaGraph:
+def _meta_graph(data: bytes, start: int, end: int, plain: frozenset[str]) -> MetaGraph:
     main, functions = Body(), {}
     for graph in within(data, start, end, _GRAPH):
-        _take_nodes(data, within(data, *graph, *_NODE), main)
+        _take_nodes(data, within(data, *graph, *_NODE), main, plain)
         for span in within(data, *graph, *_FUNCTION):
             for name in _names(data, *span):
                 if name in functions:
                     raise WireError(f"it has two functions {name!r}")
-                functions[name] = _function(data, *span)
+                functions[name] = _function(data, *span, plain)
     filename, saving, restoring = (_tensors(data, start, end, number) for number in (1, 2, 3))
     named = {
         text.lstrip("^").split(":")[0]
@@ -89,35 +92,40 @@ def _names(data: bytes, start: int, end: int) -> list[str]:
     return found
 
 
-def _function(data: bytes, start: int, end: int) -> Body:
+def _function(data: bytes, start: int, end: int, plain: frozenset[str]) -> Body:
     body = Body(arguments=tuple(texts(data, start, end, 1, 2, 1)))
-    _take_nodes(data, within(data, start, end, 3), body)
+    _take_nodes(data, within(data, start, end, 3), body, plain)
     return body
 
 
-def _take_nodes(data: bytes, spans: Iterator[tuple[int, int]], body: Body) -> None:
+def _take_nodes(
+    data: bytes, spans: Iterator[tuple[int, int]], body: Body, plain: frozenset[str]
+) -> None:
     for start, end in spans:
-        name, node = _node(data, start, end)
+        name, node = _node(data, start, end, plain)
         if name in body.nodes:
             raise WireError(f"it has two nodes {name!r}")
         body.nodes[name] = node
 
 
-def _node(data: bytes, start: int, end: int) -> tuple[str, Node]:
+def _node(data: bytes, start: int, end: int, plain: frozenset[str]) -> tuple[str, Node]:
     names: list[str] = []
     kinds: list[str] = []
     inputs: list[str] = []
-    calls: list[str] = []
+    attributes: list[tuple[int, int]] = []
     wanted = {1: names, 2: kinds, 3: inputs}
     for number, wire, begin, stop in fields(data, start, end):
         if number in wanted and wire == BYTES:
             wanted[number].append(_text(data, begin, stop))
         elif number == 5 and wire == BYTES:
-            for value in within(data, begin, stop, 2):
-                calls += _called(data, *value, depth=0)
+            attributes.append((begin, stop))
     if len(kinds) != 1 or len(names) != 1:
         raise WireError("an operator has no kind or no name, or several")
-    return names[0], Node(kinds[0], tuple(inputs), tuple(calls))
+    if kinds[0] in plain:
+        return names[0], Node(kinds[0], tuple(inputs))
+    values = (value for span in attributes for value in within(data, *span, 2))
+    calls = tuple(each for value in values for each in _called(data, *value, depth=0))
+    return names[0], Node(kinds[0], tuple(inputs), calls)
 
 
 def _text(data: bytes, start: int, end: int) -> str:
@@ -189,7 +197,7 @@ def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
     for name, body in graph.functions.items():
         if name not in saver.functions:
             for node in body.nodes.values():
-                yield from _faults_of(node, f" in {_shown(name)}", graph, allowed, saver.functions)
+                yield from _faults_of(node, name, graph, allowed, saver.functions)
     for name in sorted(graph.objects & saver.functions):
         yield f"its saver {_shown(name)} from an object"
     yield from _circles(graph.functions)
@@ -198,11 +206,14 @@ def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
 def _faults_of(
     node: Node, where: str, graph: MetaGraph, allowed: Operators, savers: frozenset[str]
 ) -> Iterator[str]:
+    if node.kind in allowed.plain:
+        return
     called = {*node.calls, node.kind} & graph.functions.keys()
+    place = f" in {_shown(where)}" if where else ""
     if called & savers:
-        yield f"its saver {_shown(min(called & savers))}{where}"
-    elif node.kind not in allowed.plain and node.kind not in allowed.reviewed | called:
-        yield f"{_shown(node.kind)}{where}"
+        yield f"its saver {_shown(min(called & savers))}{place}"
+    elif node.kind not in allowed.reviewed | called:
+        yield f"{_shown(node.kind)}{place}"
 
 
 def _circles(functions: Mapping[str, Body]) -> Iterator[str]:

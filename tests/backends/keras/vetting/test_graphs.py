@@ -203,7 +203,8 @@ def test_a_saver_that_something_waits_for_is_refused() -> None:
 OF_TF1 = (
     node("filename", "PlaceholderWithDefault"), node("v", "VariableV2"), node("c", "Const"),
     node("save", "SaveV2", "filename", "c", "c", "v"),
-    node("done", "Identity", "filename", "^save"), node("read", "RestoreV2", "filename", "c", "c"), node("put", "Assign", "v", "read"),
+    node("done", "Identity", "filename", "^save"),
+    node("read", "RestoreV2", "filename", "c", "c"), node("put", "Assign", "v", "read"),
     node("all", "NoOp", "^put"), node("y", "Identity", "v"),
 )  # fmt: skip
 SAVER_OF_TF1 = ("filename:0", "done:0", "all")
