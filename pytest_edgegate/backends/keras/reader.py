@@ -12,7 +12,6 @@ from typing import Any
 
 from pytest_edgegate.backends.keras.families import family
 from pytest_edgegate.backends.keras.vetting.files import (
-    Vetted,
     is_archive,
     vet_archive,
     vet_hdf5,
@@ -35,27 +34,29 @@ class KerasReader:
             return LiveModel(candidate) if _is_keras_object(candidate) else None
         if candidate.is_dir():
             if (candidate / "saved_model.pb").is_file():
-                return _saved(candidate, "savedmodel", vet_saved_model, around, _load_saved_model)
+                return _saved(candidate, "savedmodel", _load_saved_model, around)
             return None
         with open_regular(candidate) as opened:
             head = opened.read(8)
         if head == b"\x89HDF\r\n\x1a\n":
-            return _saved(candidate, "keras", vet_hdf5, around, _load_hdf5)
+            return _saved(candidate, "keras", _load_hdf5, around)
         if head[:4] == b"PK\x03\x04" and is_archive(candidate):
-            return _saved(candidate, "keras", vet_archive, around, _load_archive)
+            return _saved(candidate, "keras", _load_archive, around)
         return None
 
 
 def _saved(
-    path: Path, form: str, vet: Callable[..., Vetted], around: Surroundings,
-    load: Callable[[Vetted], LoadedModel],
-) -> SavedFile:  # fmt: skip
-    return SavedFile(path, form, partial(load, vet(path, allow_code=around.allow_code)))
+    path: Path, form: str, load: Callable[[Path, bool], LoadedModel], around: Surroundings
+) -> SavedFile:
+    return SavedFile(path, form, partial(load, path, around.allow_code))
 
 
 @dataclass(frozen=True)
 class SavedFile:
-    """A model in a file or a folder; its digest is that of the bytes."""
+    """A model in a file or a folder; its digest is that of the bytes.
+
+    What it names is vetted right before it is loaded: a run that loads nothing looks at nothing.
+    """
 
     path: Path
     format: str
@@ -171,19 +172,22 @@ def _is_keras_object(candidate: object) -> bool:
     return family(candidate) is not None
 
 
-def _load_archive(vetted: Vetted) -> LoadedModel:
+def _load_archive(path: Path, allow_code: bool) -> LoadedModel:
+    vetted = vet_archive(path, allow_code=allow_code)
     from pytest_edgegate.backends.keras.loading import load_archive
 
     return load_archive(vetted)
 
 
-def _load_hdf5(vetted: Vetted) -> LoadedModel:
+def _load_hdf5(path: Path, allow_code: bool) -> LoadedModel:
+    vetted = vet_hdf5(path, allow_code=allow_code)
     from pytest_edgegate.backends.keras.loading import load_hdf5
 
     return load_hdf5(vetted)
 
 
-def _load_saved_model(vetted: Vetted) -> LoadedModel:
+def _load_saved_model(path: Path, allow_code: bool) -> LoadedModel:
+    vetted = vet_saved_model(path, allow_code=allow_code)
     from pytest_edgegate.backends.keras.loading import load_saved_model
 
     return load_saved_model(vetted)

@@ -257,7 +257,7 @@ def test_a_healthy_hdf5_file_passes(tmp_path: Path) -> None:
 def test_a_configuration_that_is_no_json_is_an_error_of_ours(tmp_path: Path, text: Any) -> None:
     path = weights(tmp_path, lambda file: file.attrs.modify("model_config", text))
     with pytest.raises((ConfigurationError, UnsupportedError)) as raised:
-        READER.recognise(path, surroundings())
+        vet_hdf5(path)
     assert "model.h5" in raised.value.message
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_edgegate.backends.keras.reader import READER
+from pytest_edgegate.backends.keras.vetting.files import vet_saved_model
 from pytest_edgegate.backends.keras.vetting.graphs import faults, meta_graphs
 from pytest_edgegate.backends.keras.vetting.lists import operators
 from pytest_edgegate.backends.keras.vetting.wire import WireError
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
-from pytest_edgegate.testing.contract import surroundings
 
 # A writer of the wire format, which knows no schema either
 
@@ -235,7 +234,7 @@ def test_nothing_waits_for_a_saver_in_the_main_graph(evil: str) -> None:
 def test_what_is_no_protocol_buffer_is_an_error_of_ours(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(content)
     with pytest.raises((ConfigurationError, UnsupportedError)):
-        READER.recognise(tmp_path, surroundings())
+        vet_saved_model(tmp_path)
 
 
 def test_attributes_of_attributes_are_followed() -> None:

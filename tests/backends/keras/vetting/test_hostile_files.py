@@ -46,8 +46,10 @@ def test_it_is_refused_and_would_have_written(
 ) -> None:  # fmt: skip
     path = MAKERS[kind](model_folder, canary)
     assert not has_written(canary), "the maker has run it"
+    found = READER.recognise(path, surroundings())
+    assert found is not None
     with pytest.raises(UnsupportedError) as raised:
-        READER.recognise(path, surroundings())
+        found.load()
     assert "names what is not on the list" in raised.value.message
     assert "edge_allow_code = true" in raised.value.remedy
     assert "return the model object from edge_model" in raised.value.remedy
