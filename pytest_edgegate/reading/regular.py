@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import UnreadableFileError
 from pytest_edgegate.reading.foreign import reason_of
 
 _KINDS = (
@@ -17,7 +17,7 @@ _KINDS = (
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """The file, open for reading in binary. Raises ConfigurationError for what is none."""
+    """The file, open for reading in binary. Raises UnreadableFileError for what is none."""
     try:
         # without blocking: opening a pipe would wait for its other end
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
@@ -31,8 +31,14 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def regular_size(path: Path) -> int:
+    """Bytes of a regular file that can be opened. Raises UnreadableFileError."""
+    with open_regular(path) as opened:
+        return os.fstat(opened.fileno()).st_size
+
+
 def read_bytes(path: Path, most: int) -> bytes:
-    """The whole file, if it has at most *most* bytes. Raises ConfigurationError."""
+    """The whole file, if it has at most *most* bytes. Raises UnreadableFileError."""
     with open_regular(path) as opened:
         size = os.fstat(opened.fileno()).st_size
         if size > most:
@@ -45,9 +51,9 @@ def read_bytes(path: Path, most: int) -> bytes:
             raise unreadable(path, reason_of(error)) from error
 
 
-def unreadable(path: Path, reason: str) -> ConfigurationError:
+def unreadable(path: Path, reason: str) -> UnreadableFileError:
     """The error for a file that can't be read at all."""
-    return ConfigurationError(
+    return UnreadableFileError(
         f"{path.name} can't be read: {reason}", f"check the path and its permissions: {path}"
     )
 
