@@ -46,7 +46,7 @@ def read_bytes(path: Path, most: int) -> bytes:
                 path, f"its {size} bytes are more than the {most} that such a file has"
             )
         try:
-            return opened.read(most + 1)
+            return opened.read(size)  # a number larger than that is allocated first
         except (OSError, MemoryError) as error:
             raise unreadable(path, reason_of(error)) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from pytest_edgegate.backends.torch.archive import (
     refuse_code,
 )
 from pytest_edgegate.backends.torch.saved import refused
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.ports import Example, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.regular import open_regular
 
@@ -69,8 +69,7 @@ class ExportedFile:
 
     @cached_property
     def _digest(self) -> str:
-        with self.path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return file_digest(self.path)
 
     def load(self) -> LoadedModel:
         return self._loaded
