@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,34 @@ _KINDS = (
     (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISDIR, "a folder"),
     (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
 )  # fmt: skip
+
+
+_MOST_FILES = 10_000
+"""In the folder of a model: a SavedModel has some ten."""
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder. Raises UnreadableFileError where none may look."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise unreadable(path, reason_of(error)) from error
+
+
+def where_started() -> Path | None:
+    """The working folder; None where it was deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files and folders below one. Raises UnreadableFileError where they are absurdly many."""
+    found = list(islice(folder.rglob("*"), _MOST_FILES + 1))
+    if len(found) > _MOST_FILES:
+        raise unreadable(folder, f"more than {_MOST_FILES} files are in it, which no model has")
+    return found
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -54,7 +83,8 @@ def read_bytes(path: Path, most: int) -> bytes:
 def unreadable(path: Path, reason: str) -> UnreadableFileError:
     """The error for a file that can't be read at all."""
     return UnreadableFileError(
-        f"{path.name} can't be read: {reason}", f"check the path and its permissions: {path}"
+        f"{path.name[:100]} can't be read: {reason}",
+        f"check the path and its permissions: {str(path)[:500]}",
     )
 
 
