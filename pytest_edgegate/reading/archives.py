@@ -48,6 +48,7 @@ class Archive:
     def __init__(self, zipped: zipfile.ZipFile, limits: Limits) -> None:
         self._zipped = zipped
         self.members = tuple(each for each in zipped.infolist() if not each.is_dir())
+        self.folders = tuple(each.filename for each in zipped.infolist() if each.is_dir())
         fault = next(_faults(zipped.infolist(), limits), "")
         if fault:
             raise zipfile.BadZipFile(fault)
@@ -130,7 +131,8 @@ def _faults(members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[str]:
     if len(members) > limits.members:
         yield f"it has {len(members)} members"
     names = Counter(each.filename.rstrip("/") for each in members)
-    yield from (f"it has two members {name[:80]!r}" for name, count in names.items() if count > 1)
+    twice = [name for name, count in names.items() if count > 1]
+    yield from (f"it has the member {name[:80]!r} twice" for name in twice)
     for each in members:
         yield from _faults_of(each, limits)
     whole = sum(each.file_size for each in members)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import versions
-from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import ChecksAhead, ChildProcess, SourceModel, Transform
@@ -21,6 +21,7 @@ from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.recipe import Distill
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
+from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
@@ -115,7 +116,11 @@ class Builder:
         key = self._key(order, leg, before)
 
         def work(folder: Path) -> Mapping[str, Any]:
-            with _told_interrupt(leg, what), data.teacher or nullcontext():
+            with (
+                _told_interrupt(leg, what),
+                data.teacher or nullcontext(),
+                _told_failure(leg, what, source),
+            ):
                 produced = transform.apply(source, leg.step, order.target, data, folder)
             return {
                 "key": key,
@@ -219,6 +224,16 @@ def _told_interrupt(leg: Leg, what: str) -> Iterator[None]:
         raise KeyboardInterrupt(
             f"{what} was interrupted: nothing of it is kept, and the next run starts it again"
         ) from error
+
+
+def _told_failure(leg: Leg, what: str, source: SourceModel) -> AbstractContextManager[None]:
+    """Around a conversion of a file: what a tool raises of its own becomes an error of ours.
+
+    What a live model or a training raises may come from the user's code, and stays as it is.
+    """
+    if source.path is None or _trains(leg):
+        return nullcontext()
+    return foreign(f"{what} failed", "the tool's own traceback is at --tb=long", CompressionError)
 
 
 def adopted(model: SourceModel, target: Target) -> Artifact:

@@ -27,6 +27,7 @@ from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import compare
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import early
+from pytest_edgegate.session.foreign_files import reading
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
@@ -206,8 +207,11 @@ class Observer:
     def _opened(self, seen: Seen) -> Runner:
         """A file that others made stays in a worker: what is wrong with it may end a process."""
         runtime, entry, path = self._runtime(seen.runtime), self._entry(seen), seen.path
-        if entry is None or path is None:
+        if path is None:
             return runtime.open(seen.model)
+        if entry is None:
+            with reading(path):
+                return runtime.open(seen.model)
         if not seen.made:
             return RemoteRunner(self._workers, entry, path, seen.title)
         self._try_once(seen, entry, path)

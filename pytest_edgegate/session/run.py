@@ -16,6 +16,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building import Builder, Order, adopted
+from pytest_edgegate.session.foreign_files import ForeignInspector
 from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser, Subject
@@ -76,8 +77,7 @@ class EdgeSession:
         """The inspector of a format. Raises UnsupportedError."""
         for inspector in self.registry.all("inspector").values():
             if form in inspector.formats:
-                found: Inspector = inspector
-                return found
+                return ForeignInspector(inspector)
         raise UnsupportedError(
             f"nothing installed reads {form} files", "pip install 'pytest-edgegate[all]'"
         )

@@ -13,7 +13,9 @@ from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST
 from pytest_edgegate.core.ports import Example, SourceModel, Surroundings
 from pytest_edgegate.core.training import EdgeTraining
+from pytest_edgegate.reading.regular import files_in, is_there, regular_size, where_started
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.foreign_files import ForeignModel, reading
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -142,8 +144,9 @@ class Recogniser:
         if isinstance(given, Missing):
             raise given.error()
         if isinstance(given, str | Path):
-            path = self.find_file(given)
-            return self._models.get(_signature(path), path, lambda: self._recognise(path, data))
+            with reading(given):
+                path = self.find_file(given)
+                return self._models.get(_signature(path), path, lambda: self._recognise(path, data))
         held = (given, data)
         return self._models.get((id(given), id(data)), held, lambda: self._recognise(given, data))
 
@@ -157,9 +160,9 @@ class Recogniser:
 
     def find_file(self, given: str | Path) -> Path:
         """A path of the user's: absolute, or relative to pytest's root, or to where it started."""
-        for path in (self._root / given, Path.cwd() / given):
-            if path.exists():
-                return path
+        for folder in (self._root, where_started()):
+            if folder is not None and is_there(folder / given):
+                return folder / given
         raise ConfigurationError(
             f"{given} does not exist (looked in {self._root})",
             "check the path: it is relative to pytest's root folder",
@@ -176,12 +179,12 @@ class Recogniser:
             return replace(shown, arrays=tuple(turned))
 
         around = Surroundings(example, self._allow_code)
-        if isinstance(given, Path) and given.is_file() and given.stat().st_size == 0:
+        if isinstance(given, Path) and not given.is_dir() and regular_size(given) == 0:
             raise InferenceError(f"{given.name} is empty", "make the file again")
         for reader in self._registry.all("model reader").values():
             found: SourceModel | None = reader.recognise(given, around)
             if found is not None:
-                return found
+                return found if found.path is None else ForeignModel(found, found.path)
         if isinstance(given, Path):
             raise ConfigurationError(
                 f"{given.name} is no model that an installed backend knows by its content",
@@ -213,6 +216,6 @@ class _Recent(Generic[_T]):
 
 def _signature(path: Path) -> Hashable:
     """Changes when a file, or a file in a folder, is written again."""
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    stats = [(str(file), file.stat()) for file in files]
+    files = sorted(files_in(path)) if path.is_dir() else [path]
+    stats = [(str(file), file.stat() if file.exists() else file.lstat()) for file in files]
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
