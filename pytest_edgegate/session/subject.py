@@ -8,12 +8,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST
 from pytest_edgegate.core.ports import Example, SourceModel, Surroundings
 from pytest_edgegate.core.training import EdgeTraining
+from pytest_edgegate.reading.copies import signature
+from pytest_edgegate.reading.foreign import reason_of
+from pytest_edgegate.reading.regular import open_regular, unreadable
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.taken_in import TakenIn
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -95,10 +100,19 @@ class Recogniser:
         self._allow_code = allow_code
         self._models: _Recent[SourceModel] = _Recent()
         self._datasets: _Recent[Dataset] = _Recent()
+        self._subjects: WeakKeyDictionary[Subject, SourceModel] = WeakKeyDictionary()
 
     def subject(self, subject: Subject) -> SourceModel:
-        """The model under test. Raises ConfigurationError, InferenceError."""
-        return self.model(subject.model, subject.data)
+        """The model under test. Raises ConfigurationError, InferenceError.
+
+        A file is what it was when the test first asked for it: an artifact and what it is compared
+        with are of one model, also where the file is written to in between.
+        """
+        if not isinstance(subject.model, str | Path):
+            return self.model(subject.model, subject.data)
+        if subject not in self._subjects:
+            self._subjects[subject] = self.model(subject.model, subject.data)
+        return self._subjects[subject]
 
     def student(self, subject: Subject) -> SourceModel:
         """The model that is distilled into. Raises ConfigurationError, InferenceError.
@@ -143,9 +157,19 @@ class Recogniser:
             raise given.error()
         if isinstance(given, str | Path):
             path = self.find_file(given)
-            return self._models.get(_signature(path), path, lambda: self._recognise(path, data))
+            return self._models.get(_signature(path), path, lambda: self._of_others(path, data))
         held = (given, data)
         return self._models.get((id(given), id(data)), held, lambda: self._recognise(given, data))
+
+    def made_here(self, path: Path) -> SourceModel:
+        """A model that this gate has just written or verified in its cache."""
+        return self._recognise(path, Missing("edge_data"))
+
+    def _of_others(self, path: Path, data: object) -> SourceModel:
+        if not path.is_dir():
+            open_regular(path).close()  # readers would wait for ever at a pipe
+        found = self._recognise(path, data)
+        return TakenIn(found, path, lambda copy: self._recognise(copy, data))
 
     def dataset(self, given: object) -> Dataset:
         """The data, read and digested once a run. Raises ConfigurationError."""
@@ -158,8 +182,11 @@ class Recogniser:
     def find_file(self, given: str | Path) -> Path:
         """A path of the user's: absolute, or relative to pytest's root, or to where it started."""
         for path in (self._root / given, Path.cwd() / given):
-            if path.exists():
-                return path
+            try:
+                if path.exists():
+                    return path
+            except OSError as error:  # a name that is too long, a folder that can't be entered
+                raise unreadable(path, reason_of(error)) from error
         raise ConfigurationError(
             f"{given} does not exist (looked in {self._root})",
             "check the path: it is relative to pytest's root folder",
@@ -213,6 +240,8 @@ class _Recent(Generic[_T]):
 
 def _signature(path: Path) -> Hashable:
     """Changes when a file, or a file in a folder, is written again."""
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    stats = [(str(file), file.stat()) for file in files]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    try:
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        return signature(path, [each for each in files if each.is_file()])
+    except OSError as error:
+        raise unreadable(path, reason_of(error)) from error
