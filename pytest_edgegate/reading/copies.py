@@ -79,7 +79,7 @@ def _plain(name: str) -> str:
 
 
 def _copied(file: Path, base: Path, into: Path) -> Path:
-    if not file.is_relative_to(base):
+    if os.path.relpath(file, base).split(os.sep)[0] == os.pardir or not file.is_relative_to(base):
         raise ConfigurationError(
             f"{file.name} lies outside the folder of its model, {base}",
             "put the files of a model into one folder",

@@ -14,11 +14,11 @@ from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST
 from pytest_edgegate.core.ports import Example, SourceModel, Surroundings
 from pytest_edgegate.core.training import EdgeTraining
-from pytest_edgegate.reading.copies import signature
+from pytest_edgegate.reading.copies import changed, signature
 from pytest_edgegate.reading.foreign import reason_of
 from pytest_edgegate.reading.regular import open_regular, unreadable
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.taken_in import TakenIn
+from pytest_edgegate.session.taken_in import TakenIn, reading
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -168,7 +168,8 @@ class Recogniser:
     def _of_others(self, path: Path, data: object) -> SourceModel:
         if not path.is_dir():
             open_regular(path).close()  # readers would wait for ever at a pipe
-        found = self._recognise(path, data)
+        with reading(path):
+            found = self._recognise(path, data)
         return TakenIn(found, path, lambda copy: self._recognise(copy, data))
 
     def dataset(self, given: object) -> Dataset:
@@ -209,6 +210,8 @@ class Recogniser:
             found: SourceModel | None = reader.recognise(given, around)
             if found is not None:
                 return found
+        if isinstance(given, Path) and not given.exists():
+            raise changed(given)
         if isinstance(given, Path):
             raise ConfigurationError(
                 f"{given.name} is no model that an installed backend knows by its content",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel
 from pytest_edgegate.reading.copies import PrivateCopy, changed
+from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 
@@ -45,17 +47,20 @@ class TakenIn:
     @property
     def node(self) -> tuple[str, str]:
         if self._node is None:
-            self._node = self._nearest.node
+            with reading(self.path):
+                self._node = self._nearest.node
         return self._node
 
     @property
     def files(self) -> tuple[Path, ...]:
         """As the user has them; what is in them is in those of ``ready``."""
-        return self.copy.originals if self._is_copied else self._found.files
+        with reading(self.path):
+            return self.copy.originals if self._is_copied else self._found.files
 
     def digest(self) -> str:
         if not self._digest:
-            self._digest = self._nearest.digest()
+            with reading(self.path):
+                self._digest = self._nearest.digest()
         return self._digest
 
     def load(self) -> LoadedModel:
@@ -66,20 +71,25 @@ class TakenIn:
         """The model in the copy. Raises ConfigurationError where that is another."""
         try:
             again = self._recognise(self.copy.path)
+            as_told = again is not None and self._is_as_told(again)
         except EdgeGateError as error:
             if self.copy.is_same():
                 raise
             raise changed(self.path) from error
-        if again is None or (self._digest and again.digest() != self._digest):
-            raise changed(self.path)
-        if self._node is not None and again.node != self._node:
+        if again is None or not as_told:
             raise changed(self.path)
         return again
+
+    def _is_as_told(self, again: SourceModel) -> bool:
+        with reading(self.path):
+            if self._node is not None and again.node != self._node:
+                return False
+            return not self._digest or again.digest() == self._digest
 
     @cached_property
     def copy(self) -> PrivateCopy:
         """The copy; it lives as long as this, or whoever else holds it."""
-        return PrivateCopy(self.path, self._found.files, SCRATCH.subfolder)
+        return PrivateCopy(self.path, self.files, SCRATCH.subfolder)
 
     @property
     def _nearest(self) -> SourceModel:
@@ -89,6 +99,18 @@ class TakenIn:
     @property
     def _is_copied(self) -> bool:
         return "ready" in self.__dict__
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Makes errors of ours of what a reader raises. That a file was there is known by then."""
+    try:
+        with foreign(f"{path.name} can't be read", "make the file again, or check what it is"):
+            yield
+    except EdgeGateError as error:
+        if isinstance(error.__cause__, FileNotFoundError) and not path.exists():
+            raise changed(path) from error
+        raise
 
 
 def ready(model: SourceModel) -> SourceModel:

@@ -113,7 +113,7 @@ class Scratch:
         # the first one is kept: while temporary files are led away, gettempdir() is in the folder
         self._base = self._base or _base()
         for _ in range(_TRIES):
-            with _told(self._base) as base:
+            with _told(self._base) as base, suppress(FileNotFoundError):  # removed as empty
                 _own(base)
                 folder = Path(tempfile.mkdtemp(dir=base))
                 lock = _taken(folder)
@@ -121,8 +121,8 @@ class Scratch:
                     self._folder, self._lock, self._process = folder, lock, os.getpid()
                     return
         raise StorageError(
-            f"no folder can be made in {self._base}: others remove it at once",
-            "let TMPDIR name another folder for temporary files",
+            f"no folder can be made in {self._base}: it is gone at once",
+            "let TMPDIR name a folder that is there, and that nothing else cleans",
         )
 
 
@@ -196,17 +196,11 @@ def _remove_empty(base: Path) -> None:
 def _told(folder: Path) -> Iterator[Path]:
     try:
         yield folder
-    except FileNotFoundError:
-        raise _unwritable(folder, "it is not there") from None
     except OSError as error:
-        raise _unwritable(folder, error.strerror or str(error)) from error
-
-
-def _unwritable(folder: Path, reason: str) -> StorageError:
-    return StorageError(
-        f"the folder for temporary files {folder} can't be written: {reason}",
-        "free some space, or let TMPDIR name another folder",
-    )
+        raise StorageError(
+            f"the folder for temporary files {folder} can't be written: {error.strerror or error}",
+            "free some space, or let TMPDIR name another folder",
+        ) from error
 
 
 SCRATCH = Scratch()
