@@ -113,13 +113,14 @@ class Scratch:
         # the first one is kept: while temporary files are led away, gettempdir() is in the folder
         self._base = self._base or _base()
         for _ in range(_TRIES):
-            with _told(self._base) as base, suppress(FileNotFoundError):  # removed as empty
+            with _told(self._base) as base:
                 _own(base)
-                folder = Path(tempfile.mkdtemp(dir=base))
-                lock = _taken(folder)
-                if lock is not None:
-                    self._folder, self._lock, self._process = folder, lock, os.getpid()
-                    return
+                with suppress(FileNotFoundError):  # a session that ends has removed it as empty
+                    folder = Path(tempfile.mkdtemp(dir=base))
+                    lock = _taken(folder)
+                    if lock is not None:
+                        self._folder, self._lock, self._process = folder, lock, os.getpid()
+                        return
         raise StorageError(
             f"no folder can be made in {self._base}: it is gone at once",
             "let TMPDIR name a folder that is there, and that nothing else cleans",
@@ -173,7 +174,10 @@ def _own(base: Path) -> None:
     changed under us."""
     with suppress(FileExistsError):
         base.mkdir(mode=0o700)
-    seen = os.lstat(base)
+    try:
+        seen = os.lstat(base)
+    except FileNotFoundError:  # a session that ends has removed it as empty
+        return
     if not _is_ours(seen):
         raise StorageError(
             f"{base} is no folder of yours, so nothing is put there",

@@ -136,7 +136,7 @@ CASES = [
 @pytest.mark.parametrize(("judge", "moment"), CASES)
 def test_a_file_that_changes_under_the_gate_is_judged_by_its_digest_or_refused(
     start: Starter, tmp_path: Path, judge: Judge, moment: str, change: str,
-    swapped_at: Callable[[str, Swap], None], monkeypatch: pytest.MonkeyPatch,
+    swapped_at: Callable[[str, Swap], None],
 ) -> None:  # fmt: skip
     dtype = "int8" if judge is judge_file else "float32"
     good = write(tmp_path / "good" / "m.fake", FEW, dtype)
@@ -147,16 +147,15 @@ def test_a_file_that_changes_under_the_gate_is_judged_by_its_digest_or_refused(
     path = tmp_path / "m.fake"
     shutil.copy2(good, path)
     swap = Swap(path, None if change == "gone" else bad, back=change == "swapped and back")
-    with monkeypatch.context():
-        swapped_at(moment, swap)
-        try:
-            seen = judge(start(), path)
-        except EdgeGateError as error:
-            assert "changed while it was being gated" in error.message  # noqa: PT017
-            assert str(path) in error.remedy  # noqa: PT017
-        else:
-            assert any(alike(seen, each) for each in expected.values())
-        assert swap.done
+    swapped_at(moment, swap)
+    try:
+        seen = judge(start(), path)
+    except EdgeGateError as error:
+        assert "changed while it was being gated" in error.message  # noqa: PT017
+        assert str(path) in error.remedy  # noqa: PT017
+    else:
+        assert any(alike(seen, each) for each in expected.values())
+    assert swap.done
     for each in (good, bad, good):  # nothing of it is remembered under the other's digest
         shutil.copy2(each, path)
         assert alike(judge(start(), path), expected[each])
