@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.reading.foreign import reason_of
@@ -67,6 +67,10 @@ class Archive:
         if most is not None and self.size(name) > most:
             raise zipfile.BadZipFile(f"{name} has {self.size(name)} bytes, which is too many")
         return self._zipped.read(name)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A member as a stream, to be read from its start."""
+        return self._zipped.open(name)
 
     def seekable(self, name: str) -> BinaryIO:
         """A member to be read here and there: where it lies, if it is not compressed."""

@@ -26,6 +26,7 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser
+from pytest_edgegate.session.taken_in import TakenIn, ready
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Builder:
             if entry.info["facts"]:
                 facts[str(leg.step or leg.transform)] = entry.info["facts"]
             if leg is not order.plan.legs[-1]:
-                source = self._recogniser.model(entry.file(entry.info["main"]))
+                source = self._recogniser.made_here(entry.file(entry.info["main"]))
         self._tell(notes)
         return _artifact(entry, order.plan, facts)
 
@@ -98,7 +99,7 @@ class Builder:
             transform = self._transform(leg)
             if _checks(transform):
                 data = self._data(order, leg, layout, str(leg.step))
-                transform.check(order.source, leg.step, order.target, data)
+                transform.check(ready(order.source), leg.step, order.target, data)
 
     def is_cached(self, order: Order) -> bool:
         """Whether the plan's artifact is in the cache; nothing is built."""
@@ -121,7 +122,7 @@ class Builder:
                 data.teacher or nullcontext(),
                 _told_failure(leg, what, source),
             ):
-                produced = transform.apply(source, leg.step, order.target, data, folder)
+                produced = transform.apply(ready(source), leg.step, order.target, data, folder)
             return {
                 "key": key,
                 "main": produced.main.relative_to(folder).as_posix(),
@@ -245,16 +246,18 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
             f"{target.name} takes {' or '.join(target.formats)}",
             "let edge_ptq convert it, or gate it for a target of its format",
         )
+    held = ready(model).files
     return Artifact(
         path=model.path,
         format=form,
         dtype=None,
         files=model.files,
-        size_bytes=sum(each.stat().st_size for each in model.files),
-        sha256=file_digest(model.path),
+        size_bytes=sum(each.stat().st_size for each in held),
+        sha256=file_digest(held[0]),
         recipe=(),
         target=target.name,
         cached=False,
+        copy=model.copy if isinstance(model, TakenIn) else None,
     )
 
 

@@ -27,7 +27,7 @@ from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import compare
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import early
-from pytest_edgegate.session.foreign_files import reading
+from pytest_edgegate.session.taken_in import reading, ready
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
@@ -50,13 +50,10 @@ class Seen:
     """Whether this gate made the file, so that its bytes are known to be what was written."""
 
     @property
-    def path(self) -> Path | None:
-        return self.model if isinstance(self.model, Path) else self.model.path
-
-    @property
     def title(self) -> str:
         """For messages: which model, in which runtime."""
-        name = self.model.name if self.path is None else self.path.name
+        path = self.model if isinstance(self.model, Path) else self.model.path
+        name = path.name if path is not None else self.model.name
         return f"{name} in {self.runtime}"
 
 
@@ -197,7 +194,8 @@ class Observer:
         self, seen: Seen, sample: tuple[Array, ...]
     ) -> tuple[ExecutedOperator, ...] | None:
         """What the runtime makes of a file; *sample* in the dtypes and axes of the file."""
-        runtime, entry, path = self._runtime(seen.runtime), self._entry(seen), seen.path
+        runtime, entry = self._runtime(seen.runtime), self._entry(seen)
+        path = _path(_opened_as(seen))
         if path is None:
             return None
         if entry is None or seen.made:
@@ -206,12 +204,13 @@ class Observer:
 
     def _opened(self, seen: Seen) -> Runner:
         """A file that others made stays in a worker: what is wrong with it may end a process."""
-        runtime, entry, path = self._runtime(seen.runtime), self._entry(seen), seen.path
+        runtime, entry, model = self._runtime(seen.runtime), self._entry(seen), _opened_as(seen)
+        path = _path(model)
         if path is None:
-            return runtime.open(seen.model)
+            return runtime.open(model)
         if entry is None:
             with reading(path):
-                return runtime.open(seen.model)
+                return runtime.open(model)
         if not seen.made:
             return RemoteRunner(self._workers, entry, path, seen.title)
         self._try_once(seen, entry, path)
@@ -269,6 +268,15 @@ class Observer:
             "machine": chip.machine,
             "isa": chip.isa,
         }
+
+
+def _opened_as(seen: Seen) -> Path | SourceModel:
+    """What a runtime is given: never a file that somebody else may be writing to."""
+    return seen.model if isinstance(seen.model, Path) else ready(seen.model)
+
+
+def _path(model: Path | SourceModel) -> Path | None:
+    return model if isinstance(model, Path) else model.path
 
 
 def observe(
