@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.reading.foreign import reason_of
@@ -16,7 +16,7 @@ _KINDS = (
 )  # fmt: skip
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """The file, open for reading in binary. Raises ConfigurationError for what is none."""
     try:
         # without blocking: opening a pipe would wait for its other end
