@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_edgegate.core.errors import EdgeGateWarning, StorageError
+from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import Settings
 
@@ -25,7 +25,7 @@ class RunState:
         self.settings = Settings.from_config(config, self.registry)
         self.verdicts: list[tuple[dict[str, Any], list[str], str]] = []
         self.plans: list[tuple[str, list[str]]] = []
-        self._fault = ""
+        self._faults: list[str] = []
         self._told_of_cache = False
         self._session: EdgeSession | None = None
         self._progress: Progress | None = None
@@ -63,25 +63,23 @@ class RunState:
             return
         if self._asked_to_report():
             self._report()
-        if self._fault and session.exitstatus == pytest.ExitCode.OK:
+        if self._faults and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def _report(self) -> None:
         from pytest_edgegate.reporting import write_reports
 
-        try:
-            write_reports(self._config, self.settings, self.registry, self.verdicts)
-        except StorageError as error:
-            self._fault = "\n".join(filter(None, (self._fault, str(error))))
+        self._faults += write_reports(self._config, self.settings, self.registry, self.verdicts)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.verdicts or self.plans:
             from pytest_edgegate.reporting import print_summary
 
             print_summary(terminalreporter, self.verdicts, self.plans)
-        if self._fault:
+        if self._faults:
             terminalreporter.section("edge gate", red=True)
-            terminalreporter.line(self._fault)
+            for fault in self._faults:
+                terminalreporter.line(fault)
 
     def _look_at_cache(self) -> None:
         """Once a run, however many workers share the cache: only the controller tells."""
@@ -96,7 +94,7 @@ class RunState:
         try:
             self._config.issue_config_time_warning(warning, stacklevel=2)
         except EdgeGateWarning as error:  # warnings are errors in this run
-            self._fault = f"edgegate error: {error}"
+            self._faults.append(f"edgegate error: {error}")
 
     def _asked_to_report(self) -> bool:
         asked = (self.settings.report_json, self.settings.report_plot)
