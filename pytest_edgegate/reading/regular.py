@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 from pytest_edgegate.core.errors import UnreadableFileError
 from pytest_edgegate.reading.foreign import reason_of
@@ -45,7 +45,7 @@ def files_in(folder: Path) -> list[Path]:
     return found
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """The file, open for reading in binary. Raises UnreadableFileError for what is none."""
     try:
         # without blocking: opening a pipe would wait for its other end

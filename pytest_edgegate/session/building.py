@@ -23,17 +23,16 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.kept_leg import KeptLeg
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser
 from pytest_edgegate.session.taken_in import TakenIn, ready
-from pytest_edgegate.storage.cache import Cache, Entry, key_of
+from pytest_edgegate.storage.cache import Cache, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.session.teaching import TeacherModel
-
-_KEPT = ("model", "model_digest", "tools", "notes", "calibration_range", "layout")
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,16 @@ class Builder:
         notes: list[str] = []
         facts: dict[str, Any] = {}
         for leg in order.plan.legs:
-            entry = self._leg(order, source, leg, before, layout)
-            before = str(entry.info["key"])
-            layout = Layout.from_lists(entry.info["layout"])
-            notes += entry.info["notes"]
-            if entry.info["facts"]:
-                facts[str(leg.step or leg.transform)] = entry.info["facts"]
+            kept = self._leg(order, source, leg, before, layout)
+            before = kept.key
+            layout = kept.layout
+            notes += kept.notes
+            if kept.facts:
+                facts[str(leg.step or leg.transform)] = kept.facts
             if leg is not order.plan.legs[-1]:
-                source = self._recogniser.made_here(entry.file(entry.info["main"]))
+                source = self._recogniser.made_here(kept.main)
         self._tell(notes)
-        return _artifact(entry, order.plan, facts)
+        return _artifact(kept, order.plan, facts)
 
     def _check_ahead(self, order: Order) -> None:
         """What a leg after a training would refuse is told before that training."""
@@ -106,11 +105,11 @@ class Builder:
         key = order.source.digest()
         for leg in order.plan.legs:
             key = self._key(order, leg, key)
-        return self._cache.find(key) is not None
+        return self._cache.find(key, KeptLeg.read) is not None
 
     def _leg(
         self, order: Order, source: SourceModel, leg: Leg, before: str, layout: Layout
-    ) -> Entry:
+    ) -> KeptLeg:
         transform = self._transform(leg)
         what = f"{leg.step or leg.transform} on {order.source.name}"
         data = self._data(order, leg, layout, what)
@@ -124,7 +123,6 @@ class Builder:
             ):
                 produced = transform.apply(ready(source), leg.step, order.target, data, folder)
             return {
-                "key": key,
                 "main": produced.main.relative_to(folder).as_posix(),
                 "files": [each.relative_to(folder).as_posix() for each in produced.files],
                 "model": source.name,
@@ -136,7 +134,7 @@ class Builder:
                 "facts": dict(produced.facts),
             }
 
-        return self._cache.fetch(key, work)
+        return self._cache.fetch(key, work, KeptLeg.read)
 
     def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:
         programs = self._transform(leg).programs
@@ -261,21 +259,16 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
     )
 
 
-def _artifact(entry: Entry, plan: Plan, facts: Mapping[str, Any]) -> Artifact:
-    info = entry.info
-    main = entry.file(info["main"])
-    files = tuple(entry.file(name) for name in info["files"])
+def _artifact(kept: KeptLeg, plan: Plan, facts: Mapping[str, Any]) -> Artifact:
     return Artifact(
-        path=main,
+        path=kept.main,
         format=plan.format,
         dtype=plan.dtype,
-        files=files,
-        size_bytes=sum(each.stat().st_size for each in files),
-        sha256=file_digest(main),
+        files=kept.files,
+        size_bytes=sum(each.stat().st_size for each in kept.files),
+        sha256=file_digest(kept.main),
         recipe=plan.recipe,
         target=plan.target,
-        cached=entry.cached,
-        provenance=MappingProxyType(
-            {key: info[key] for key in _KEPT} | {"plan": plan.note, "facts": facts}
-        ),
+        cached=kept.cached,
+        provenance=MappingProxyType({**kept.provenance, "plan": plan.note, "facts": facts}),
     )
