@@ -1,11 +1,12 @@
-# make example: set up and run the example project; make test: set up and pass the tests.
+# make example: set up and run the example project; make test: set up and pass the tests;
+# make fuzz: break 20,000 files of each format (make fuzz FUZZ='--formats onnx,npz --minutes 10').
 PYTHON ?= python3
 BIN := .venv/bin
 # onnx2tf makes LiteRT files of ONNX files; it needs Python 3.12 and an environment of its own
 PYTHON312 ?= $(firstword $(foreach each,python3.12 $(wildcard ~/.pyenv/versions/3.12.*/bin/python),\
 	$(shell $(each) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.PHONY: example red test lint onnx2tf clean
+.PHONY: example red test fuzz lint onnx2tf clean
 
 example: .venv/ready
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=coral
@@ -19,6 +20,9 @@ red: .venv/ready
 test: .venv/ready onnx2tf
 	EDGEGATE_ONNX2TF=$$(test -e .onnx2tf/ready && echo $(CURDIR)/.onnx2tf/bin/onnx2tf) \
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+fuzz: .venv/ready
+	$(BIN)/python tests/fuzz $(FUZZ)
 
 # Without it the tests that run the program itself are skipped
 onnx2tf: $(if $(PYTHON312),.onnx2tf/ready)

@@ -1,0 +1,228 @@
+"""Many inputs, in a warm process that is replaced when one of them has ended it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fuzzing.outcomes import BAD, Kind, Result
+
+_HERE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[3]
+_NATIVE = ("h5py", "tensorflow", "keras", "tf_keras", "torch", "onnx", "onnxruntime", "openvino",
+           "ai_edge_litert")  # fmt: skip
+"""Libraries whose own crashes are counted apart."""
+_WARM = 300.0
+"""Seconds that importing everything may take on a busy machine."""
+_BATCH = 500
+
+
+@dataclass
+class Tally:
+    """What became of the inputs of one format."""
+
+    format: str
+    counts: Counter[Kind] = field(default_factory=Counter)
+    natives: Counter[str] = field(default_factory=Counter)
+    """Crashes inside native libraries, by the library."""
+    bad: list[Result] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, result: Result) -> None:
+        self.counts[result.kind] += 1
+        if result.kind is Kind.NATIVE:
+            self.natives[result.text.split(":")[0]] += 1
+        if result.kind in (*BAD, Kind.NATIVE):
+            self.bad.append(result)
+
+    @property
+    def failed(self) -> int:
+        return sum(self.counts[kind] for kind in BAD)
+
+
+class Worker:
+    """``fuzzing.worker`` for some formats, started again after each death."""
+
+    def __init__(
+        self, formats: Sequence[str], *, hang: float = 60.0, memory: int = 8 * 10**9,
+        runtime_timeout: float = 20.0,
+    ) -> None:  # fmt: skip
+        """*hang*: seconds without an answer after which a process is given up."""
+        self._formats = list(formats)
+        self._hang, self._memory, self._timeout = hang, memory, runtime_timeout
+        self._folder = tempfile.TemporaryDirectory(prefix="edgegate-fuzz-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._buffer = b""
+        self._warm = False
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:  # fmt: skip
+        self._end()
+        self._folder.cleanup()
+
+    def start(self) -> None:
+        """Starts the process, which imports what it needs while others work."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        folder = Path(self._folder.name)
+        for each in ("tmp", "home"):
+            (folder / each).mkdir(exist_ok=True)
+        paths = [str(_HERE), str(_PACKAGE), os.environ.get("PYTHONPATH", "")]
+        self._buffer, self._warm = b"", False
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "fuzzing.worker", "--folder", str(folder), "--formats",
+             ",".join(self._formats), "--memory", str(self._memory), "--timeout",
+             str(self._timeout)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+                 "TMPDIR": str(folder / "tmp"), "HOME": str(folder / "home"),
+                 "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )  # fmt: skip
+
+    def tried(
+        self, form: str, seed: int, numbers: Sequence[int], opened: int | None = None,
+        kept: Sequence[int] | None = None,
+    ) -> Iterator[Result]:  # fmt: skip
+        """The result of every number, whatever becomes of the process."""
+        left = list(numbers)
+        while left:
+            for result in self._batch(form, seed, left[:_BATCH], opened, kept):
+                left.remove(result.number)
+                yield result
+
+    def _batch(
+        self, form: str, seed: int, numbers: Sequence[int], opened: int | None,
+        kept: Sequence[int] | None,
+    ) -> Iterator[Result]:  # fmt: skip
+        self.start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        if not self._warm:
+            self._line(_WARM)
+            self._warm = True
+        asked = {"format": form, "seed": seed, "numbers": list(numbers), "opened": opened,
+                 "kept": kept}  # fmt: skip
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        self._process.stdin.flush()
+        for number in numbers:
+            try:
+                line = self._line(self._hang)
+            except (TimeoutError, EOFError) as error:
+                yield self._died(number, hung=isinstance(error, TimeoutError))
+                return
+            yield Result.from_dict(json.loads(line))
+
+    def _line(self, patience: float) -> bytes:
+        """The next line. Raises TimeoutError, EOFError."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        end = time.monotonic() + patience
+        while b"\n" not in self._buffer:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+                raise TimeoutError
+            read = os.read(self._process.stdout.fileno(), 65536)
+            if not read:
+                raise EOFError
+            self._buffer += read
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _died(self, number: int, *, hung: bool) -> Result:
+        process, self._process = self._process, None
+        assert process is not None
+        if hung:
+            _stack(process)
+            _kill(process)
+            return Result(number, Kind.HANG, f"no answer in {self._hang:g} s", self._stacks())
+        code = process.wait()
+        _kill(process)
+        name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        said = self._stacks()
+        library = next((each for each in _libraries(said) if each in _NATIVE), "")
+        if library:
+            return Result(number, Kind.NATIVE, f"{library}: {name}", said)
+        return Result(number, Kind.CRASH, name, said)
+
+    def _stacks(self) -> str:
+        """What faulthandler has written, and the last words of native code."""
+        folder = Path(self._folder.name)
+        died = (folder / "died").read_text(errors="replace")[-4000:]
+        printed = (folder / "printed").read_text(errors="replace")[-500:]
+        return f"{died}\n{printed}"
+
+    def _end(self) -> None:
+        if self._process is not None:
+            _kill(self._process)
+            self._process = None
+
+
+def _stack(process: subprocess.Popen[bytes]) -> None:
+    """Asks a process that hangs where it is; faulthandler tells and ends it."""
+    process.send_signal(signal.SIGABRT)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        pass
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process with the runtimes' processes that it has started: the group is its own."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def _libraries(stacks: str) -> list[str]:
+    """The packages of a stack that faulthandler wrote, the innermost first."""
+    return re.findall(r'site-packages/([^/"]+)/', stacks)
+
+
+def campaign(
+    worker: Worker, form: str, seed: int, numbers: Sequence[int], *, opened: int | None = None,
+    until: float | None = None, told: Callable[[Result], None] = lambda result: None,
+) -> tuple[Tally, int | None]:  # fmt: skip
+    """The tally of the numbers, and the first one that was not tried because time was up."""
+    tally, started = Tally(form), time.monotonic()
+    for start in range(0, len(numbers), _BATCH):
+        if until is not None and time.monotonic() > until:
+            tally.seconds = time.monotonic() - started
+            return tally, numbers[start]
+        for result in worker.tried(form, seed, numbers[start : start + _BATCH], opened):
+            tally.add(result)
+            told(result)
+    tally.seconds = time.monotonic() - started
+    return tally, None
+
+
+def rows(tallies: Sequence[Tally]) -> list[list[Any]]:
+    """A table by format."""
+    kinds = list(Kind)
+    head = ["format", *kinds, "natively by", "seconds"]
+    return [head] + [
+        [each.format, *(each.counts[kind] for kind in kinds),
+         ", ".join(f"{name} {count}" for name, count in each.natives.most_common()) or "-",
+         f"{each.seconds:.0f}"]
+        for each in tallies
+    ]  # fmt: skip

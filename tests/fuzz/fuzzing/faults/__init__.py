@@ -1,0 +1,1 @@
+"""What is done to a healthy file, by what the file is made of."""

@@ -1,0 +1,135 @@
+"""Some broken files of every format, the same ones every time; ``make fuzz`` tries many."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from fuzzing import alarm
+from fuzzing.campaign import Tally, Worker, campaign
+from fuzzing.cases import Case
+from fuzzing.faults import archives
+from fuzzing.formats import formats
+from fuzzing.outcomes import BAD, Kind, Result
+
+COUNT = 300
+SEED = 11
+OPENED = {
+    "npz": None, "target": None, "cache": 60, "onnx": 100, "tflite": 60, "openvino": 20, "pt2": 12,
+    "keras": 8, "h5": 8, "savedmodel": 8,
+}  # fmt: skip
+"""How many of them runtimes and frameworks open, where that takes long; all are vetted."""
+TENSORFLOW = ("keras", "h5", "savedmodel")
+"""One process takes these, which import it; another one the rest, at the same time."""
+
+
+class Campaigns:
+    """All that is asked for, in two processes beside each other."""
+
+    def __init__(self, wanted: list[str]) -> None:
+        self._pool = ThreadPoolExecutor(2)
+        self._results: dict[str, list[Result]] = {each: [] for each in wanted}
+        heavy = [each for each in wanted if each in TENSORFLOW]
+        light = [each for each in wanted if each not in TENSORFLOW]
+        self._found: dict[str, Future[dict[str, Tally]]] = {}
+        for group in filter(None, (heavy, light)):
+            future = self._pool.submit(self._through, group)
+            self._found |= dict.fromkeys(group, future)
+
+    def _through(self, group: list[str]) -> dict[str, Tally]:
+        with Worker(group) as worker:
+            return {
+                form: campaign(
+                    worker, form, SEED, range(COUNT), opened=OPENED[form],
+                    told=self._results[form].append,
+                )[0]
+                for form in group
+            }  # fmt: skip
+
+    def tally(self, form: str) -> Tally:
+        return self._found[form].result()[form]
+
+    def results(self, form: str) -> list[Result]:
+        self.tally(form)
+        return self._results[form]
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+@pytest.fixture(scope="session")
+def campaigns(request: pytest.FixtureRequest) -> Iterator[Campaigns]:
+    asked = {
+        item.callspec.params["form"]
+        for item in request.session.items
+        if "campaigns" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")
+    }
+    made = Campaigns([form for form in OPENED if form in asked])
+    yield made
+    made.close()
+
+
+def told(results: list[Result], form: str) -> str:
+    """What a failure of a test shows: each input with the way to see it again."""
+    return "\n" + "\n".join(
+        f"{each.kind}: {each.text}\n  python tests/fuzz --reproduce {form}:{SEED}:{each.number}"
+        for each in results
+    )
+
+
+@pytest.mark.parametrize("form", OPENED)
+def test_no_input_ends_in_anything_but_an_error_of_ours_or_a_verdict(
+    campaigns: Campaigns, form: str
+) -> None:
+    """A crash inside a native library is counted apart: a process of its own will end those."""
+    tally = campaigns.tally(form)
+    bad = [each for each in tally.bad if each.kind in BAD]
+    assert not bad, told(bad, form)
+    assert tally.counts.total() == COUNT
+    assert tally.counts[Kind.CLEAR] > COUNT / 4, "most of what is broken can't be taken"
+
+
+@pytest.mark.parametrize("form", OPENED)
+def test_a_seed_as_it_is_is_taken(campaigns: Campaigns, form: str) -> None:
+    """Else all of the above could be refused for what every file has."""
+    healthy = [
+        each for each in campaigns.results(form)
+        if not Case(formats()[form], SEED, each.number).steps()
+    ]  # fmt: skip
+    assert len(healthy) == 3
+    refused = [each for each in healthy if each.kind is not Kind.VERDICT]
+    assert not refused, told(refused, form)
+
+
+def test_the_fuzzer_sees_what_a_gate_must_not_do() -> None:
+    with Worker(["alarm"], hang=2) as worker:
+        found = list(worker.tried("alarm", 0, range(len(alarm.WAYS))))
+    assert {alarm.WAYS[each.number]: each.kind for each in found} == {
+        "fine": Kind.VERDICT, "refused": Kind.CLEAR, "traceback": Kind.TRACEBACK,
+        "without a remedy": Kind.UNCLEAR, "writes": Kind.WROTE, "crashes": Kind.CRASH,
+        "hangs": Kind.HANG, "leaves": Kind.CRASH, "interrupted": Kind.TRACEBACK,
+    }  # fmt: skip
+    assert [each.text for each in found if each.kind is Kind.CRASH] == ["SIGSEGV", "exit status 3"]
+
+
+@pytest.mark.parametrize("form", ["npz", "target", "openvino", "pt2", "keras", "onnx", "tflite"])
+def test_an_input_is_the_same_wherever_it_is_made(form: str) -> None:
+    for number in range(1, 12):
+        one, other = (Case(formats()[form], SEED, number).make() for _ in range(2))
+        assert one == other
+
+
+def test_an_archive_is_repacked_with_nothing_lost() -> None:
+    seed = formats()["keras"].seeds[0]
+    members = archives.unpacked(seed.files[seed.main])
+    assert archives.unpacked(archives.packed(members)) == members
+
+
+def test_a_bomb_is_small_and_unpacks_to_what_its_directory_says() -> None:
+    seed = formats()["npz"].seeds[0]
+    made = archives.bomb(seed.files[seed.main], random.Random(0))
+    assert len(made) < 500_000
+    with pytest.raises(ValueError, match="bomb"):
+        archives.unpacked(made)
