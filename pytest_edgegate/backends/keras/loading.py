@@ -41,6 +41,7 @@ def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
     with _by_a_name(vetted.path, suffix) as path:
         for loader in vetted.loaders:
             framework = _LOADERS[loader]()
+            vetted.confirm()
             try:
                 with held_native_output():
                     model = framework.models.load_model(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.keras.vetting import configs, graphs, hdf5
+from pytest_edgegate.backends.keras.vetting import configs, graphs
 from pytest_edgegate.backends.keras.vetting.lists import Loader, names, operators
-from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
-    ConfigurationError,
-    UnsupportedError,
-)
+from pytest_edgegate.backends.keras.vetting.trial import Trial
+from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.reading.archives import Archive, Limits, opened
 from pytest_edgegate.reading.documents import parse_json
 from pytest_edgegate.reading.foreign import foreign
-from pytest_edgegate.reading.regular import open_regular, read_bytes
+from pytest_edgegate.reading.regular import read_bytes
 
 _SUFFIX = ".keras"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -42,6 +39,19 @@ class Vetted:
     loaders: tuple[Loader, ...] = ()
     note: str = ""
     allow_code: bool = False
+    trial: Trial | None = None
+    """Of its HDF5, which may be under way still."""
+
+    def confirm(self) -> None:
+        """Waits for the last answers; to be called before a loader.
+
+        Raises UnsupportedError for HDF5 that reaches out of the file, ConfigurationError for what
+        can't be read.
+        """
+        if self.trial is not None:
+            reaching = self.trial.found().reaching
+            if reaching and not self.allow_code:
+                raise _refused(self.path, reaching)
 
 
 def is_archive(path: Path) -> bool:
@@ -62,26 +72,23 @@ def vet_archive(path: Path, *, allow_code: bool = False) -> Vetted:
     """A ``.keras`` file. Raises UnsupportedError for what is not on the lists."""
     with opened(path, lambda reason: _damaged(path, reason), _LIMITS) as archive:
         config = configs.of_saved(parse_json(archive.read(_CONFIG, _LARGEST_CONFIG)))
-        reaching = list(_in_members(archive))
         old = _is_old(archive)
-    return _chosen(path, config, reaching, ("tf_keras",) if old else ("keras",), allow_code)
+    vetted = _chosen(path, config, ("tf_keras",) if old else ("keras",), allow_code)
+    return replace(vetted, trial=Trial(path))
 
 
 def vet_hdf5(path: Path, *, allow_code: bool = False) -> Vetted:
     """An ``.h5`` file. Raises UnsupportedError for what is not on the lists."""
-    _need_h5py()
-    what = f"{path.name} can't be read as a Keras model"
-    with foreign(what, _AGAIN), open_regular(path) as raw, hdf5.open_hdf5(raw) as file:
-        text = hdf5.text_of(file, "model_config")
-        reaching = list(hdf5.faults(file))
+    trial = Trial(path)
+    text = trial.found().config
     if text is None:
         raise ConfigurationError(
             f"{path.name} holds weights but no model",
             "save the whole model with model.save('model.keras'), not only its weights",
         )
-    with foreign(what, _AGAIN):
+    with foreign(f"{path.name} can't be read as a Keras model", _AGAIN):
         config = parse_json(text)
-    return _chosen(path, config, reaching, _BOTH, allow_code)
+    return replace(_chosen(path, config, _BOTH, allow_code), trial=trial)
 
 
 def vet_saved_model(folder: Path, *, allow_code: bool = False) -> Vetted:
@@ -106,13 +113,9 @@ def config_faults(config: Any, loader: Loader) -> list[str]:
     return list(dict.fromkeys(configs.faults(config, names(loader))))
 
 
-def _chosen(
-    path: Path, config: Any, reaching: list[str], wanted: tuple[Loader, ...], allow_code: bool
-) -> Vetted:
+def _chosen(path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: bool) -> Vetted:
     if allow_code:
         return Vetted(path, wanted, allow_code=True)
-    if reaching:
-        raise _refused(path, reaching)
     found = {loader: config_faults(config, loader) for loader in wanted}
     loaders = tuple(loader for loader in wanted if not found[loader])
     if not loaders:
@@ -128,21 +131,6 @@ def _is_old(archive: Archive) -> bool:
     metadata = parse_json(archive.read(_METADATA, _LARGEST_CONFIG))
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     return isinstance(version, str) and version.startswith("2.")
-
-
-def _in_members(archive: Archive) -> Iterator[str]:
-    for name in archive.names:
-        if name.lower().endswith((".h5", ".hdf5")):
-            _need_h5py()
-            with hdf5.open_hdf5(archive.seekable(name)) as file:
-                yield from hdf5.faults(file)
-
-
-def _need_h5py() -> None:
-    try:
-        import h5py  # noqa: F401
-    except ImportError as error:
-        raise BackendUnavailableError("h5py", "a Keras model", "keras") from error
 
 
 def _refused(path: Path, found: Sequence[str]) -> UnsupportedError:

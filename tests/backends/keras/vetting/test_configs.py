@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import runpy
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.backends.keras.reader import READER
-from pytest_edgegate.backends.keras.vetting import files
+from pytest_edgegate.backends.keras.vetting import files, trial
 from pytest_edgegate.backends.keras.vetting.configs import faults
 from pytest_edgegate.backends.keras.vetting.files import vet_archive, vet_hdf5
 from pytest_edgegate.backends.keras.vetting.lists import names
@@ -234,13 +236,13 @@ def _inflated(file: Any) -> None:
 def test_an_hdf5_file_that_reaches_out_is_refused(tmp_path: Path, change: Any, named: str) -> None:
     path = weights(tmp_path, change)
     with pytest.raises(UnsupportedError) as raised:
-        vet_hdf5(path)
+        vet_hdf5(path).confirm()
     assert named in raised.value.message
     config = functional(layer("Dense", {"units": 2}), module="keras")
     config["config"]["layers"][1] |= MODERN
     inside = archive(tmp_path, config, **{"assets/x.h5": path.read_bytes()})
     with pytest.raises(UnsupportedError) as raised:
-        vet_archive(inside)
+        vet_archive(inside).confirm()
     assert named in raised.value.message
 
 
@@ -259,6 +261,61 @@ def test_a_configuration_that_is_no_json_is_an_error_of_ours(tmp_path: Path, tex
     with pytest.raises((ConfigurationError, UnsupportedError)) as raised:
         vet_hdf5(path)
     assert "model.h5" in raised.value.message
+
+
+# HDF5 in a process of its own
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "ended the process that read it (SIGSEGV)"),
+        ("import os; os._exit(7)", "ended the process that read it (exit status 7)"),
+        ("import signal; signal.raise_signal(signal.SIGALRM)", "was still reading it after 30 s"),
+        ("raise ValueError('no file')", "ValueError: no file"),
+        ("raise MemoryError", "there is not enough memory for it"),
+    ],
+)
+def test_what_ends_the_reader_is_an_error_of_ours_and_the_next_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, told: str
+) -> None:
+    """The stand-in for a native fault is in the process that reads."""
+    path = h5(tmp_path, functional(layer("Dense", {"units": 2})))
+    fault = f"def _looked(path):\n    {says}"
+    with monkeypatch.context() as patched:
+        patched.setattr(trial, "_reader", cache(trial._Reader))
+        patched.setattr(
+            trial, "_MAIN",
+            f"import pytest_edgegate.backends.keras.vetting.trial as t\nexec({fault!r}, vars(t))\n"
+            "t.main()",
+        )  # fmt: skip
+        for _ in range(2):
+            with pytest.raises(ConfigurationError) as raised:
+                vet_hdf5(path)
+            assert told in raised.value.message
+    assert vet_hdf5(path).loaders == ("keras", "tf_keras")
+
+
+def test_an_answer_that_nobody_took_is_not_the_next_files(tmp_path: Path) -> None:
+    first = trial.Trial(h5(tmp_path, {"class_name": "first"}, "first.h5"))
+    second = trial.Trial(h5(tmp_path, {"class_name": "second"}, "second.h5"))
+    assert "second" in str(second.found().config)
+    assert "first" in str(first.found().config)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_leaves_the_reader_to_its_parent(tmp_path: Path) -> None:
+    path = h5(tmp_path, functional(layer("Dense", {"units": 2})))
+    vet_hdf5(path)
+    process = trial._reader()._running()
+    child = os.fork()
+    if child == 0:
+        vet_hdf5(path)  # by a reader of its own
+        os._exit(0 if trial._reader()._running().pid != process.pid else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert process.poll() is None
+    assert vet_hdf5(path).loaders
 
 
 # Two files in one
