@@ -50,8 +50,8 @@ def _resolved(name: str, at: int, layers: Mapping[str, Mapping[str, Any]]) -> Ca
     if layer is None or layer.get("class_name") == "InputLayer" or not _nodes(layer):
         return None
     count = len(_nodes(layer))
-    if layer.get("class_name") in _MODELS:
-        at = max(at - 1, 0)
+    if layer.get("class_name") in _MODELS and at > 0:
+        at -= 1
     return (name, at) if 0 <= at < count else (name, _NEVER)
 
 
@@ -79,8 +79,8 @@ def _taken(node: Any) -> Iterator[Call]:
             for each in node.values():
                 yield from _taken(each)
     if isinstance(node, list):
-        if len(node) >= 3 and isinstance(node[0], str) and _is_number(node[1]):
-            yield node[0], node[1]
+        if len(node) >= 3 and isinstance(node[0], str):
+            yield node[0], node[1] if _is_number(node[1]) else _NEVER
         for each in node:
             yield from _taken(each)
 
