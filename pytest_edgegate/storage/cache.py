@@ -25,7 +25,7 @@ from pytest_edgegate.core.errors import EdgeGateWarning, StorageError
 LAYOUT = 1
 """Of the folders on disk; part of every key."""
 _MANIFEST = "entry.json"
-_FULL = frozenset(
+FULL_DISK = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name)
 )
 
@@ -82,7 +82,7 @@ class Cache:
     def _build(self, key: str, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
         folder = self._entry_folder(key)
         with self._scratch(key) as scratch:
-            with self._writing(only=_FULL):
+            with self._writing(only=FULL_DISK):
                 info = dict(build(scratch))
             with self._writing():
                 manifest: dict[str, Any] = {"info": info, "files": _digests(scratch)}
