@@ -118,6 +118,9 @@ class Settings:
             if target is not None:
                 _known_target(target, config, registry)
         model, data = _file(config, "edge_model"), _file(config, "edge_data")
+        if model is not None:  # its items have no collector of their own that could tell a mistake
+            for name in targets:
+                _known_target(name, config, registry)
         if config.getoption("edge_model") and data is None:
             raise ConfigurationError(
                 "--edge-model needs data to be gated on", "add --edge-data=eval.npz (keys x and y)"
