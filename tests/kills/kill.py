@@ -232,7 +232,7 @@ def main() -> None:
     options.add_argument("--kills", type=int, default=60)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--minutes", type=float, default=60)
-    options.add_argument("--folder", type=Path, default=Path("kills"))
+    options.add_argument("--folder", type=Path, default=Path(".kills"))
     given = options.parse_args()
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
