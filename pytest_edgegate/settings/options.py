@@ -28,6 +28,7 @@ TIMES = {
     "edge_runtime_timeout": ("120 s", "how long a runtime may take over one call in its process"),
 }
 """Ini keys that are times: the default, and what it is."""
+_MAY_BE_ZERO = ("edge_latency_floor", "edge_early_after")
 PICTURES = (".svg", ".png", ".pdf")
 POLICIES = ("point", "lenient", "strict")
 MARKERS = {
@@ -164,7 +165,7 @@ def _time(config: pytest.Config, name: str) -> float:
         return float(number) * {"s": 1.0, "us": 1e-6}[unit]
     from pytest_edgegate.settings.units import seconds_from
 
-    return seconds_from(text, f"ini {name}")
+    return seconds_from(text, f"ini {name}", zero=name in _MAY_BE_ZERO)
 
 
 def _allowed(config: pytest.Config) -> frozenset[tuple[str | None, str]]:
