@@ -108,8 +108,10 @@ class Run:
         if known is None:
             return Tally(form)
         return Tally(
-            form, Counter({Kind(kind): count for kind, count in known["counts"].items()}),  # type: ignore[attr-defined]
-            Counter(known["natives"]), [Result.from_dict(each) for each in known["bad"]],  # type: ignore[call-overload, attr-defined]
+            form, Counter({Kind(kind): count for kind, count in known["counts"].items()}),
+            # type: ignore[attr-defined]
+            Counter(known["natives"]), [Result.from_dict(each) for each in known["bad"]],
+            # type: ignore[call-overload, attr-defined]
         )  # fmt: skip
 
     def _keep(self, tally: Tally, following: int) -> None:

@@ -17,7 +17,7 @@ from fuzzing.outcomes import BAD, Kind, Result
 COUNT = 300
 SEED = 11
 OPENED = {
-    "npz": None, "target": None, "cache": 60, "onnx": 100, "tflite": 60, "openvino": 20, "pt2": 12,
+    "target": None, "npz": None, "cache": 60, "onnx": 100, "tflite": 60, "openvino": 20, "pt2": 12,
     "keras": 8, "h5": 8, "savedmodel": 8,
 }  # fmt: skip
 """How many of them runtimes and frameworks open, where that takes long; all are vetted."""

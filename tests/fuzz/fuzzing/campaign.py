@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -176,18 +177,14 @@ class Worker:
 def _stack(process: subprocess.Popen[bytes]) -> None:
     """Asks a process that hangs where it is; faulthandler tells and ends it."""
     process.send_signal(signal.SIGABRT)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(5)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Ends a process with the runtimes' processes that it has started: the group is its own."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:

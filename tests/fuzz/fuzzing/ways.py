@@ -49,7 +49,7 @@ class Enough(BaseException):
     ``except Exception`` takes it for a fault of the file."""
 
 
-class Dishonest(Exception):
+class DishonestError(Exception):
     """A verdict that can't be right."""
 
 
@@ -162,15 +162,15 @@ def _look(verdict: Verdict) -> None:
     verdict.as_dict()
     if verdict.outcome is Outcome.NOT_MEASURED:
         if not (verdict.reason and verdict.remedy):
-            raise Dishonest(f"{verdict.budget.metric} is not measured, and does not say why")
+            raise DishonestError(f"{verdict.budget.metric} is not measured, and does not say why")
     elif verdict.budget.metric != "contract":
         measured = verdict.measured
         if measured is None or measured.n != SAMPLES:
-            raise Dishonest(f"{verdict.budget.metric} is of {measured and measured.n} samples")
+            raise DishonestError(f"{verdict.budget.metric} is of {measured and measured.n} samples")
         if not measured.nonfinite and not 0 <= measured.value <= 1:
-            raise Dishonest(f"{verdict.budget.metric} is {measured.value}")
+            raise DishonestError(f"{verdict.budget.metric} is {measured.value}")
         if verdict.outcome is Outcome.PASS and not measured.value >= 0.9:
-            raise Dishonest(f"{verdict.budget.metric} passes with {measured.value}")
+            raise DishonestError(f"{verdict.budget.metric} passes with {measured.value}")
 
 
 def under_test(data: str) -> Taken:
@@ -186,7 +186,7 @@ def under_test(data: str) -> Taken:
         except Enough:
             return f"{known[1]}; as far as its framework"
         if not 0 <= accuracy <= 1:
-            raise Dishonest(f"the accuracy is {accuracy}")
+            raise DishonestError(f"the accuracy is {accuracy}")
         return f"{known[1]}; accuracy {accuracy}"
 
     return take
@@ -215,12 +215,12 @@ def entry(gate: Gate, path: Path) -> str:
         key = path.parent.name
         Cache(cache.settings.cache).fetch(key, lambda folder: {})
         if Cache(cache.settings.cache).find(key) is None:
-            raise Dishonest("an entry that was made is not found")
+            raise DishonestError("an entry that was made is not found")
         return "made or found"
     cache.session._workers = gate.session._workers  # type: ignore[misc] # which are warm
     found, healed = (_judged(cache, SEEDS / "tflite" / _HEALTHY, cache.last, "host") for _ in "12")
     if found != healed:
-        raise Dishonest(f"{found}, then {healed}")
+        raise DishonestError(f"{found}, then {healed}")
     return found
 
 

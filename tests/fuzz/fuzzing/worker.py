@@ -1,7 +1,8 @@
 """The warm process that inputs are tried in: ``python -m fuzzing.worker``.
 
 One JSON line in asks for a run of numbers; one JSON line out tells of each, and an empty one that
-the process is warm. It may die of an input, or hang: its parent knows by the lines that are missing.
+the process is warm. It may die of an input, or hang: its parent knows by the lines that are
+missing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, TextIO
 from fuzzing.cases import Case
 from fuzzing.formats import format_of
 from fuzzing.outcomes import Kind, Result
-from fuzzing.ways import WAYS, Dishonest, Gate, Most, checked, warm
+from fuzzing.ways import WAYS, DishonestError, Gate, Most, checked, warm
 from pytest_edgegate.core.errors import EdgeGateError
 
 _PER_SESSION = 250
@@ -101,7 +102,7 @@ class Desk:
             return Kind.VERDICT, WAYS[case.format.name](self._session(), path), ""
         except EdgeGateError as error:
             return *checked(error), ""
-        except Dishonest as error:
+        except DishonestError as error:
             return Kind.UNCLEAR, str(error), ""
         except BaseException as error:  # noqa: BLE001 - that is what is looked for
             lines = "".join(traceback.format_exception(error)).splitlines()
