@@ -87,9 +87,7 @@ def dataset(opened: Any, draw: random.Random) -> None:
     name = draw.choice(_datasets(opened))
     shape = opened[name].shape
     del opened[name]
-    kind = draw.choice(
-        ("shape", "dtype", "huge", "group", "packed", "outside", "virtual", "nan")
-    )
+    kind = draw.choice(("shape", "dtype", "huge", "group", "packed", "outside", "virtual", "nan"))
     if kind == "shape":
         opened[name] = np.zeros(
             draw.choice(((), (1,), (0,), (*shape, 1), (7, 3), shape[::-1])), "f4"
