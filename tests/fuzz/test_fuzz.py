@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from fuzzing import alarm
-from fuzzing.campaign import Tally, Worker, campaign
+from fuzzing.campaign import Tally, Worker, campaign, innermost
 from fuzzing.cases import Case
 from fuzzing.faults import archives
 from fuzzing.formats import formats
@@ -113,6 +113,20 @@ def test_the_fuzzer_sees_what_a_gate_must_not_do() -> None:
         "hangs": Kind.HANG, "leaves": Kind.CRASH, "interrupted": Kind.TRACEBACK,
     }  # fmt: skip
     assert [each.text for each in found if each.kind is Kind.CRASH] == ["SIGSEGV", "exit status 3"]
+
+
+@pytest.mark.parametrize(("frames", "place"), [
+    (["lib/python3.11/io.py", "site-packages/h5py/_hl/attrs.py", "pytest_edgegate/a.py"],
+     "h5py/_hl/attrs.py:7"),
+    (["lib/python3.11/json.py", "x/pytest_edgegate/a.py", "site-packages/h5py/b.py"],
+     "pytest_edgegate/a.py:7"),
+    ([], "keras/c.py:7"),
+])  # fmt: skip
+def test_a_crash_is_named_by_the_innermost_package(frames: list[str], place: str) -> None:
+    """A library's own thread has no line of Python: then it is who waits for it."""
+    said = "\n".join(f'  File "/{each}", line 7 in f' for each in frames) or "  <no Python frame>"
+    waiting = 'Thread 2:\n  File "/site-packages/keras/c.py", line 7 in g\n'
+    assert innermost(f"{waiting}\nCurrent thread 1:\n{said}\n\n{waiting}") == place
 
 
 @pytest.mark.parametrize("form", ["npz", "target", "openvino", "pt2", "keras", "onnx", "tflite"])

@@ -45,7 +45,7 @@ class Tally:
     def add(self, result: Result) -> None:
         self.counts[result.kind] += 1
         if result.kind is Kind.NATIVE:
-            self.natives[result.text.split(":")[0]] += 1
+            self.natives[result.text.split("/")[0]] += 1
         if result.kind in (*BAD, Kind.NATIVE):
             self.bad.append(result)
 
@@ -59,7 +59,7 @@ class Worker:
 
     def __init__(
         self, formats: Sequence[str], *, hang: float = 60.0, memory: int = 8 * 10**9,
-        runtime_timeout: float = 20.0,
+        runtime_timeout: float = 8.0,
     ) -> None:  # fmt: skip
         """*hang*: seconds without an answer after which a process is given up."""
         self._formats = list(formats)
@@ -156,10 +156,9 @@ class Worker:
         _kill(process)
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         said = self._stacks()
-        library = next((each for each in _libraries(said) if each in _NATIVE), "")
-        if library:
-            return Result(number, Kind.NATIVE, f"{library}: {name}", said)
-        return Result(number, Kind.CRASH, name, said)
+        place = innermost(said)
+        kind = Kind.NATIVE if place.split("/")[0] in _NATIVE else Kind.CRASH
+        return Result(number, kind, ": ".join(filter(None, (place, name))), said)
 
     def _stacks(self) -> str:
         """What faulthandler has written, and the last words of native code."""
@@ -191,9 +190,18 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             stream.close()
 
 
-def _libraries(stacks: str) -> list[str]:
-    """The packages of a stack that faulthandler wrote, the innermost first."""
-    return re.findall(r'site-packages/([^/"]+)/', stacks)
+def innermost(stacks: str) -> str:
+    """Where faulthandler saw the process die: the innermost line of a package or of ours.
+
+    The thread that died is told first; where it runs no Python (a pool of a runtime), the one that
+    waits for it.
+    """
+    current = stacks[stacks.find("Current thread") :]
+    for part in (current.split("\n\n")[0], stacks):
+        found = re.search(r'(?:site-packages/|(?=pytest_edgegate/))([^"]+)", line (\d+)', part)
+        if found:
+            return f"{found[1]}:{found[2]}"
+    return ""
 
 
 def campaign(

@@ -54,7 +54,7 @@ def _quiet(folder: Path) -> None:
     printed = os.open(folder / "printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(printed, 1)
     os.dup2(printed, 2)
-    faulthandler.enable((folder / "died").open("w"), all_threads=False)
+    faulthandler.enable((folder / "died").open("w"))
 
 
 def _limit(memory: int) -> None:
@@ -91,11 +91,20 @@ class Desk:
         draft, faults = case.make()
         path = draft.write(inputs)
         kind, text, detail = self._outcome(case, path)
-        written = sorted(each.name for each in Path.cwd().iterdir())
-        if written or list(inputs.rglob("canary")) or (inputs.parent / "canary").exists():
+        written = sorted(each.name for each in self._written())
+        if written:
             kind, text = Kind.WROTE, f"{', '.join(written)}: {text}"
-            _emptied(Path.cwd())
         return Result(case.number, kind, text[:300], detail, tuple(faults))
+
+    def _written(self) -> list[Path]:
+        """What an input has left in the working folder, or elsewhere under the canary's name."""
+        places = (self._folder / "inputs", self._folder / "tmp", self._folder / "home")
+        found = [*Path.cwd().iterdir(), *(one for each in places for one in each.glob("**/canary"))]
+        _emptied(Path.cwd())
+        for each in found:
+            with suppress(OSError):
+                each.unlink()
+        return found
 
     def _outcome(self, case: Case, path: Path) -> tuple[Kind, str, str]:
         try:
