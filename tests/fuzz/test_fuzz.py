@@ -45,7 +45,7 @@ class Campaigns:
                 form: campaign(
                     worker, form, SEED, range(COUNT), opened=OPENED[form],
                     told=self._results[form].append,
-                )[0]
+                )
                 for form in group
             }  # fmt: skip
 

@@ -101,10 +101,10 @@ class Worker:
         kept: Sequence[int] | None = None,
     ) -> Iterator[Result]:  # fmt: skip
         """The result of every number, whatever becomes of the process."""
-        left = list(numbers)
-        while left:
-            for result in self._batch(form, seed, left[:_BATCH], opened, kept):
-                left.remove(result.number)
+        done = 0
+        while done < len(numbers):
+            for result in self._batch(form, seed, numbers[done : done + _BATCH], opened, kept):
+                done += 1
                 yield result
 
     def _batch(
@@ -206,19 +206,18 @@ def innermost(stacks: str) -> str:
 
 def campaign(
     worker: Worker, form: str, seed: int, numbers: Sequence[int], *, opened: int | None = None,
-    until: float | None = None, told: Callable[[Result], None] = lambda result: None,
-) -> tuple[Tally, int | None]:  # fmt: skip
-    """The tally of the numbers, and the first one that was not tried because time was up."""
+    told: Callable[[Result], None] = lambda result: None,
+    enough: Callable[[], bool] = lambda: False,
+) -> Tally:  # fmt: skip
+    """The tally of the numbers, or of the first ones where it is *enough* before the last."""
     tally, started = Tally(form), time.monotonic()
-    for start in range(0, len(numbers), _BATCH):
-        if until is not None and time.monotonic() > until:
-            tally.seconds = time.monotonic() - started
-            return tally, numbers[start]
-        for result in worker.tried(form, seed, numbers[start : start + _BATCH], opened):
-            tally.add(result)
-            told(result)
-    tally.seconds = time.monotonic() - started
-    return tally, None
+    for result in worker.tried(form, seed, numbers, opened):
+        tally.add(result)
+        tally.seconds = time.monotonic() - started
+        told(result)
+        if enough():
+            break
+    return tally
 
 
 def rows(tallies: Sequence[Tally]) -> list[list[Any]]:
