@@ -106,7 +106,7 @@ class ItemGate:
             judged = list(self.requested.values())
         else:
             judged = self.given if self.budgets else []
-        return list({pair[0].path: pair for pair in judged}.values())
+        return list({(pair[0].path, pair[0].sha256): pair for pair in judged}.values())
 
     def _is_judged(self, artifact: Artifact, metric: str) -> bool:
         return any(

@@ -146,7 +146,10 @@ def pytest_runtest_makereport(
 
         report.longrepr = clean_text(call.excinfo.value, item.config)
     if item.get_closest_marker("edge") is not None:
+        from pytest_edgegate.gating import forget
         from pytest_edgegate.reporting import attach
 
         attach(item, report)
+        if call.when == "teardown":
+            forget(item)  # pytest keeps its items to the end, and copies of models need space
     return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ import pytest
 from pytest_edgegate.core.environment import processor, python_version, versions
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.gate import GATE_KEY, ItemGate
+from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import Settings
 
 _OWN_PACKAGES = ("pytest-edgegate", "pytest", "numpy", "scipy")
+
+_MORE = "its traceback is at --tb=long"
 
 Rows = Sequence[tuple[dict[str, Any], list[str], str]]
 
@@ -75,15 +79,32 @@ def print_summary(
 
 def write_reports(
     config: pytest.Config, settings: Settings, registry: Registry, verdicts: Rows
-) -> None:
-    """The hook pytest_edgegate_report, and the files that were asked for. Raises StorageError."""
+) -> list[str]:
+    """The hook pytest_edgegate_report, and the files that were asked for.
+
+    Returns what is wrong with those that could not be written: it costs no other one.
+    """
     plain = [each for each, *_ in verdicts]
     config.hook.pytest_edgegate_report(verdicts=plain)
     wanted = {"json": settings.report_json, "plot": settings.report_plot}
     asked = {name: path for name, path in wanted.items() if path is not None}
     environment = _environment(registry) if asked else {}
-    for name, path in asked.items():
-        registry.get("reporter", name).write(path, plain, environment)
+    faults = []
+    with _uncaptured(config):
+        for name, path in asked.items():
+            try:
+                with foreign(f"the report {path} can't be written", _MORE):
+                    registry.get("reporter", name).write(path, plain, environment)
+            except EdgeGateError as error:
+                faults.append(clean_text(error, config))
+    return faults
+
+
+def _uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
+    """For a report that goes to the standard output, where pytest has put a file of its own."""
+    config.get_terminal_writer().flush()
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return nullcontext() if capture is None else capture.global_and_fixture_disabled()
 
 
 def _environment(registry: Registry) -> dict[str, Any]:

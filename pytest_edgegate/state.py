@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_edgegate.core.errors import StorageError
+from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import Settings
 
@@ -25,7 +25,8 @@ class RunState:
         self.settings = Settings.from_config(config, self.registry)
         self.verdicts: list[tuple[dict[str, Any], list[str], str]] = []
         self.plans: list[tuple[str, list[str]]] = []
-        self._fault = ""
+        self._faults: list[str] = []
+        self._told_of_cache = False
         self._session: EdgeSession | None = None
         self._progress: Progress | None = None
 
@@ -50,31 +51,50 @@ class RunState:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gathers what the reports carry, also from xdist's workers."""
+        if hasattr(report, "edge_verdicts"):
+            self._look_at_cache()
         self.verdicts += getattr(report, "edge_verdicts", [])
         if plan := getattr(report, "edge_plan", []):
             self.plans.append((report.nodeid, plan))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Only the controller writes reports. One that can't be written loses nothing else."""
-        if hasattr(self._config, "workerinput") or not self._asked_to_report():
+        if hasattr(self._config, "workerinput"):
             return
+        if self._asked_to_report():
+            self._report()
+        if self._faults and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def _report(self) -> None:
         from pytest_edgegate.reporting import write_reports
 
-        try:
-            write_reports(self._config, self.settings, self.registry, self.verdicts)
-        except StorageError as error:
-            self._fault = str(error)
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        self._faults += write_reports(self._config, self.settings, self.registry, self.verdicts)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.verdicts or self.plans:
             from pytest_edgegate.reporting import print_summary
 
             print_summary(terminalreporter, self.verdicts, self.plans)
-        if self._fault:
+        if self._faults:
             terminalreporter.section("edge gate", red=True)
-            terminalreporter.line(self._fault)
+            for fault in self._faults:
+                terminalreporter.line(fault)
+
+    def _look_at_cache(self) -> None:
+        """Once a run, however many workers share the cache: only the controller tells."""
+        if self._told_of_cache or hasattr(self._config, "workerinput"):
+            return
+        from pytest_edgegate.storage.ownership import doubt
+
+        warning = doubt(self.settings.cache)
+        if warning is None:
+            return
+        self._told_of_cache = True
+        try:
+            self._config.issue_config_time_warning(warning, stacklevel=2)
+        except EdgeGateWarning as error:  # warnings are errors in this run
+            self._faults.append(f"edgegate error: {error}")
 
     def _asked_to_report(self) -> bool:
         asked = (self.settings.report_json, self.settings.report_plot)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import IO
 
+from pytest_edgegate.tidy.scratch import SCRATCH
+
 _DEAF = ("torch.__trace",)
 """Loggers that ``logging.disable`` does not reach; pytest has handlers at them all."""
 
@@ -35,12 +37,15 @@ class NativeOutput:
 def held_native_output() -> Iterator[NativeOutput]:
     """Redirects the process's stdout and stderr, as native code sees them, into a file.
 
+    Temporary files of the frameworks go into the scratch folder of the session.
+
     Warnings and log lines of the frameworks are dropped: they are
     about the frameworks' own insides, and a run with ``-W error`` must not fail on them.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     with (
+        SCRATCH.temporary_files(),
         tempfile.TemporaryFile() as kept,
         redirect_stdout(io.StringIO()),
         redirect_stderr(io.StringIO()),

@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_edgegate.core.digests import files_digest
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.recipe import Recipe
+
+
+class Copied(Protocol):
+    """Private copies of files that others may write to; gone with the last that holds them."""
+
+    @property
+    def files(self) -> tuple[Path, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,8 @@ class Artifact:
     """A compressed model on disk, as it would ship.
 
     ``path`` is the file that a runtime opens, ``files`` every file that ships with it (``path``
-    included), ``size_bytes`` their sum, ``sha256`` the digest of ``path``.
+    included), ``size_bytes`` their sum, ``sha256`` the digest of ``path``. Whoever reads what is in
+    them reads ``content``, which nobody changes.
     """
 
     path: Path
@@ -33,11 +41,23 @@ class Artifact:
     cached: bool
     compiled: Path | None = None
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    copy: Copied | None = field(default=None, repr=False, compare=False)
+    """Of files that others made; None for those that the cache holds."""
+
+    @property
+    def content(self) -> tuple[Path, ...]:
+        """The files that have the bytes that were digested, in the order of ``files``."""
+        return self.files if self.copy is None else self.copy.files
+
+    @property
+    def main(self) -> Path:
+        """The one of them that a runtime opens."""
+        return self.path if self.copy is None else self.content[0]
 
     @property
     def digest(self) -> str:
         """Of every file: what an artifact is known by where ``path`` alone does not decide it."""
-        return self.sha256 if len(self.files) < 2 else files_digest(self.files)
+        return self.sha256 if len(self.files) < 2 else files_digest(self.content)
 
     @property
     def layout(self) -> Layout:

@@ -65,6 +65,10 @@ class InferenceError(EdgeGateError):
     """A runtime could not open or run a model file."""
 
 
+class UnreadableFileError(ConfigurationError, InferenceError):
+    """A model or data file that the system does not let be read, or that is no regular file."""
+
+
 class StorageError(EdgeGateError):
     """The cache or a report could not be written or read."""
 

@@ -38,8 +38,10 @@ class Layout:
 
     @classmethod
     def from_lists(cls, lists: dict[str, list[list[int] | None]]) -> Layout:
+        """Raises ValueError, KeyError or TypeError for lists that are no axes."""
+
         def read(side: str) -> tuple[Axes, ...]:
-            return tuple(None if axes is None else tuple(axes) for axes in lists[side])
+            return tuple(None if axes is None else _checked(axes) for axes in lists[side])
 
         return cls(read("inputs"), read("outputs"))
 
@@ -50,6 +52,12 @@ AS_THE_MODEL = Layout()
 def inverse(axes: Sequence[int]) -> tuple[int, ...]:
     """The axes that put a transposed tensor back."""
     return tuple(sorted(range(len(axes)), key=lambda at: axes[at]))
+
+
+def _checked(axes: Sequence[int]) -> tuple[int, ...]:
+    if sorted(axes) != list(range(len(axes))):
+        raise ValueError(f"the axes of a layout are each named once, and not {axes}")
+    return tuple(axes)
 
 
 def _chained(earlier: tuple[Axes, ...], later: tuple[Axes, ...]) -> tuple[Axes, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +9,16 @@ import numpy as np
 from pytest_edgegate.core.data import EdgeData
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.dataset import SEED
+from pytest_edgegate.data.npy import vetted
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.reading.archives import Archive, Limits, opened
+from pytest_edgegate.reading.memory import physical_memory
+from pytest_edgegate.reading.regular import open_regular
 
 KEYS = ("x", "y", "x_calibration", "x_train", "y_train")
 CALIBRATION_SHARE = 0.2
+_LIMITS = Limits(member_bytes=1 << 62, whole_bytes=1 << 62, inflation=1_100)
+"""A constant array deflates as far as deflate goes: what is unpacked is held against the memory."""
 
 
 def read_npz(path: Path) -> EdgeData:
@@ -48,14 +52,34 @@ def read_npz(path: Path) -> EdgeData:
 
 
 def _read(path: Path) -> dict[str, Array]:
+    with open_regular(path) as alone:
+        if alone.read(6) == np.lib.format.MAGIC_PREFIX:
+            raise _unread(path, "it holds one array, not named ones")
+    with opened(path, lambda reason: _unread(path, reason), _LIMITS) as archive:
+        members = {name: f"{name}.npy" for name in KEYS if f"{name}.npy" in archive.names}
+        bare = [name for name in KEYS if name in archive.names]
+        if bare:
+            raise _unread(path, f"its member {bare[0]!r} is no .npy array")
+        needed, memory = sum(map(archive.size, members.values())), physical_memory()
+        if needed > memory:
+            raise _unread(path, f"it unpacks to {needed} bytes, and this machine has {memory}")
+        return {name: _array(archive, member) for name, member in members.items()}
+
+
+def _array(archive: Archive, member: str) -> Array:
+    """One member. Raises ValueError for what is no plain array."""
     try:
-        with path.open("rb") as opened:  # numpy leaves a file open that it can't read
-            loaded = np.load(opened, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                raise ValueError("it holds one array, not named ones")
-            return {name: loaded[name] for name in loaded.files if name in KEYS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ConfigurationError(
-            f"{path.name} can't be read as an .npz file: {error}",
-            "save it with numpy.savez(file, x=x_test, y=y_test)",
-        ) from error
+        with archive.open(member) as stream:
+            vetted(stream, archive.size(member))
+        with archive.open(member) as stream:
+            found: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"its member {member!r}: {error}") from error
+    return found
+
+
+def _unread(path: Path, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path.name} can't be read as an .npz file: {reason}",
+        "save it with numpy.savez(file, x=x_test, y=y_test)",
+    )

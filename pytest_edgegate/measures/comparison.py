@@ -6,6 +6,7 @@ Outputs are matched by their names where both have the same ones, else by their 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -18,7 +19,9 @@ from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
+    Figure,
     Told,
+    check_figures,
     fed_batches,
     finite_or_finding,
 )
@@ -32,6 +35,14 @@ _MANY = 12
 
 class OutputsDifferError(ConfigurationError):
     """The outputs of two models are not as many, or not of the same shapes."""
+
+
+def check_compared(evidence: Evidence) -> None:
+    """Raises ValueError for what ``compare_models`` has not left."""
+    sums = [(f"signal_{at}", f"noise_{at}_{at}") for at in range(len(evidence.outputs))]
+    if not sums:
+        raise ValueError("it is of no output")
+    check_figures(evidence, dict.fromkeys(("absolute", *chain(*sums)), Figure()))
 
 
 def compare_models(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +12,24 @@ from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What an array of evidence is, so that one out of a cache can be told from any other."""
+
+    kinds: str = "f"
+    """Of its dtype, as numpy names them."""
+    least: float | None = None
+    """No value is below it."""
+    shape: tuple[int, ...] | None = ()
+    """Of a sample's part; None is any."""
+
+
+ANY = Figure("biufcmMSU", shape=None)
+"""All that numpy writes without a pickle."""
+Figures = Mapping[str, Figure]
+"""The arrays that a kind of evidence has at least, by name."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,21 @@ class Paired:
     """What the samples have proven of the whole set; None where it was seen in full."""
     total: int | None = None
     """How many samples the whole set has, where only some were seen."""
+
+
+def check_figures(evidence: Evidence, figures: Figures) -> None:
+    """Raises ValueError where no pass that gives *figures* has left such evidence."""
+    if missing := sorted(figures.keys() - evidence.arrays.keys()):
+        raise ValueError(f"it has no {', '.join(missing)}")
+    for name, array in evidence.arrays.items():
+        figure = figures.get(name, ANY)
+        fits = array.shape[:1] == (evidence.n,) and array.dtype.kind in figure.kinds
+        if not fits or figure.shape not in (None, array.shape[1:]):
+            raise ValueError(f"{name[:80]!r} is of another kind or size")
+        if figure.least is not None and array.min(initial=figure.least) < figure.least:
+            raise ValueError(f"{name[:80]!r} has values that are none")
+    if not 0 <= evidence.nonfinite <= evidence.n or evidence.n < 1:
+        raise ValueError("its counts can't be meant")
 
 
 class Collector:

@@ -15,6 +15,8 @@ from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
+    Figure,
+    Figures,
     Told,
     fed_batches,
     finite_or_finding,
@@ -28,6 +30,12 @@ from pytest_edgegate.stats.intervals import clopper_pearson
 LEVEL = 0.9
 SHOWN = 200
 """How many samples the agreement is shown of when no budget asks for it."""
+
+FIGURES: Figures = {
+    "agreement": Figure(), "steps": Figure("i", -1), "within": Figure(), "absolute": Figure(),
+    "elements": Figure("i", 1),
+}  # fmt: skip
+"""What ``compare`` leaves of each sample."""
 
 
 def compare(

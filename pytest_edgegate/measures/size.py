@@ -12,7 +12,7 @@ def size(context: MeasureContext) -> Finding:
     """Bytes of every file that ships."""
     artifact = context.artifact
     several = len(artifact.files) > 1
-    details = tuple(f"{each.name}: {each.stat().st_size} bytes" for each in artifact.files)
+    details = tuple(f"{each.name}: {each.stat().st_size} bytes" for each in artifact.content)
     return Measurement(
         "size", artifact.size_bytes, "file", details=details if several else (),
     )  # fmt: skip

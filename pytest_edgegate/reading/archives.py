@@ -7,15 +7,17 @@ sizes) is refused before a byte of a member is read.
 
 from __future__ import annotations
 
+import io
 import re
 import stat
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, BinaryIO, cast
 
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.reading.foreign import reason_of
@@ -46,6 +48,7 @@ class Archive:
     def __init__(self, zipped: zipfile.ZipFile, limits: Limits) -> None:
         self._zipped = zipped
         self.members = tuple(each for each in zipped.infolist() if not each.is_dir())
+        self.folders = tuple(each.filename for each in zipped.infolist() if each.is_dir())
         fault = next(_faults(zipped.infolist(), limits), "")
         if fault:
             raise zipfile.BadZipFile(fault)
@@ -66,8 +69,46 @@ class Archive:
         return self._zipped.read(name)
 
     def open(self, name: str) -> IO[bytes]:
-        """A member as a stream; it can be sought, from the start each time it goes backwards."""
+        """A member as a stream, to be read from its start."""
         return self._zipped.open(name)
+
+    def seekable(self, name: str) -> BinaryIO:
+        """A member to be read here and there: where it lies, if it is not compressed."""
+        member = self._zipped.getinfo(name)
+        if member.compress_type != zipfile.ZIP_STORED:
+            return io.BytesIO(self._zipped.read(name))
+        with self._zipped.open(name):  # which checks the header that stands before the content
+            raw = cast("BinaryIO", self._zipped.fp)
+            raw.seek(member.header_offset)
+            lengths = struct.unpack("<26x2H", raw.read(30))
+        start = member.header_offset + 30 + sum(lengths)
+        return io.BufferedReader(_Window(raw, start, member.file_size), 1 << 16)
+
+
+class _Window(io.RawIOBase):
+    """A part of an opened file as a file."""
+
+    def __init__(self, raw: BinaryIO, start: int, size: int) -> None:
+        self._raw, self._start, self._size, self._at = raw, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), max(0, self._size - self._at))
+        self._raw.seek(self._start + self._at)
+        content = self._raw.read(wanted)
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
 
 @contextmanager
@@ -94,7 +135,8 @@ def _faults(members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[str]:
     if len(members) > limits.members:
         yield f"it has {len(members)} members"
     names = Counter(each.filename.rstrip("/") for each in members)
-    yield from (f"it has two members {name[:80]!r}" for name, count in names.items() if count > 1)
+    twice = [name for name, count in names.items() if count > 1]
+    yield from (f"it has the member {name[:80]!r} twice" for name in twice)
     for each in members:
         yield from _faults_of(each, limits)
     whole = sum(each.file_size for each in members)

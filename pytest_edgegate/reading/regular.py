@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from io import BufferedReader
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import UnreadableFileError
 from pytest_edgegate.reading.foreign import reason_of
 
 _KINDS = (
@@ -16,8 +17,36 @@ _KINDS = (
 )  # fmt: skip
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """The file, open for reading in binary. Raises ConfigurationError for what is none."""
+_MOST_FILES = 10_000
+"""In the folder of a model: a SavedModel has some ten."""
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder. Raises UnreadableFileError where none may look."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise unreadable(path, reason_of(error)) from error
+
+
+def where_started() -> Path | None:
+    """The working folder; None where it was deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files and folders below one. Raises UnreadableFileError where they are absurdly many."""
+    found = list(islice(folder.rglob("*"), _MOST_FILES + 1))
+    if len(found) > _MOST_FILES:
+        raise unreadable(folder, f"more than {_MOST_FILES} files are in it, which no model has")
+    return found
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """The file, open for reading in binary. Raises UnreadableFileError for what is none."""
     try:
         # without blocking: opening a pipe would wait for its other end
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
@@ -31,8 +60,14 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def regular_size(path: Path) -> int:
+    """Bytes of a regular file that can be opened. Raises UnreadableFileError."""
+    with open_regular(path) as opened:
+        return os.fstat(opened.fileno()).st_size
+
+
 def read_bytes(path: Path, most: int) -> bytes:
-    """The whole file, if it has at most *most* bytes. Raises ConfigurationError."""
+    """The whole file, if it has at most *most* bytes. Raises UnreadableFileError."""
     with open_regular(path) as opened:
         size = os.fstat(opened.fileno()).st_size
         if size > most:
@@ -40,15 +75,16 @@ def read_bytes(path: Path, most: int) -> bytes:
                 path, f"its {size} bytes are more than the {most} that such a file has"
             )
         try:
-            return opened.read(most + 1)
+            return opened.read(size)  # a number larger than that is allocated first
         except (OSError, MemoryError) as error:
             raise unreadable(path, reason_of(error)) from error
 
 
-def unreadable(path: Path, reason: str) -> ConfigurationError:
+def unreadable(path: Path, reason: str) -> UnreadableFileError:
     """The error for a file that can't be read at all."""
-    return ConfigurationError(
-        f"{path.name} can't be read: {reason}", f"check the path and its permissions: {path}"
+    return UnreadableFileError(
+        f"{path.name[:100]} can't be read: {reason}",
+        f"check the path and its permissions: {str(path)[:500]}",
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.core.errors import StorageError
+from pytest_edgegate.reports.writing import write_report
 
 SCHEMA = 1
 
@@ -22,18 +20,7 @@ class JsonReporter:
     ) -> None:
         content = {"schema": SCHEMA, "environment": environment, "verdicts": list(verdicts)}
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            scratch.write_text(text, "utf-8")
-            os.replace(scratch, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):  # its folder may be what is wrong
-                scratch.unlink()
-            raise StorageError(
-                f"the report {path} can't be written: {error}",
-                "give another path: --edge-report-json=FILE",
-            ) from error
+        write_report(path, text.encode(), "--edge-report-json")
 
 
 REPORTER = JsonReporter()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.core.errors import BackendUnavailableError, StorageError
+from pytest_edgegate.core.errors import BackendUnavailableError
+from pytest_edgegate.reports.writing import write_report
 from pytest_edgegate.spelling import spell_bytes
 
 _GOOD, _BAD, _LIMIT = "#1a7f37", "#cf222e", "#57606a"
@@ -72,25 +72,17 @@ def draw(path: Path, panels: Sequence[Panel]) -> None:
     except ImportError as error:
         raise BackendUnavailableError("matplotlib", "a picture of the run", "report") from error
     wanted = list(panels) or [Panel("nothing was measured", ())]
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
     # Text stays text, and the same run gives the same bytes
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "edgegate"}):
         figure = Figure(figsize=(7.5, 4.6 * len(wanted)), layout="constrained")
         for axes, panel in zip(figure.subplots(len(wanted), squeeze=False)[:, 0], wanted,
                                strict=True):  # fmt: skip
             _draw_panel(axes, panel)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-            figure.savefig(scratch, dpi=150, metadata=dated.get(path.suffix))
-            os.replace(scratch, path)
-        except OSError as error:
-            with suppress(OSError):  # its folder may be what is wrong
-                scratch.unlink()
-            raise StorageError(
-                f"the report {path} can't be written: {error}",
-                "give another path: --edge-report-plot=FILE",
-            ) from error
+        dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+        drawn = BytesIO()
+        form = path.suffix[1:]
+        figure.savefig(drawn, dpi=150, format=form, metadata=dated.get(path.suffix))
+    write_report(path, drawn.getvalue(), "--edge-report-plot")
 
 
 def _panel(target: str, verdicts: Sequence[Mapping[str, Any]]) -> Panel:

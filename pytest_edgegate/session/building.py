@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import versions
-from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import ChecksAhead, ChildProcess, SourceModel, Transform
@@ -21,17 +21,18 @@ from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.recipe import Distill
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
+from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.kept_leg import KeptLeg
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser
-from pytest_edgegate.storage.cache import Cache, Entry, key_of
+from pytest_edgegate.session.taken_in import TakenIn, ready
+from pytest_edgegate.storage.cache import Cache, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.session.teaching import TeacherModel
-
-_KEPT = ("model", "model_digest", "tools", "notes", "calibration_range", "layout")
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,16 @@ class Builder:
         notes: list[str] = []
         facts: dict[str, Any] = {}
         for leg in order.plan.legs:
-            entry = self._leg(order, source, leg, before, layout)
-            before = str(entry.info["key"])
-            layout = Layout.from_lists(entry.info["layout"])
-            notes += entry.info["notes"]
-            if entry.info["facts"]:
-                facts[str(leg.step or leg.transform)] = entry.info["facts"]
+            kept = self._leg(order, source, leg, before, layout)
+            before = kept.key
+            layout = kept.layout
+            notes += kept.notes
+            if kept.facts:
+                facts[str(leg.step or leg.transform)] = kept.facts
             if leg is not order.plan.legs[-1]:
-                source = self._recogniser.model(entry.file(entry.info["main"]))
+                source = self._recogniser.made_here(kept.main)
         self._tell(notes)
-        return _artifact(entry, order.plan, facts)
+        return _artifact(kept, order.plan, facts)
 
     def _check_ahead(self, order: Order) -> None:
         """What a leg after a training would refuse is told before that training."""
@@ -97,28 +98,31 @@ class Builder:
             transform = self._transform(leg)
             if _checks(transform):
                 data = self._data(order, leg, layout, str(leg.step))
-                transform.check(order.source, leg.step, order.target, data)
+                transform.check(ready(order.source), leg.step, order.target, data)
 
     def is_cached(self, order: Order) -> bool:
         """Whether the plan's artifact is in the cache; nothing is built."""
         key = order.source.digest()
         for leg in order.plan.legs:
             key = self._key(order, leg, key)
-        return self._cache.find(key) is not None
+        return self._cache.find(key, KeptLeg.read) is not None
 
     def _leg(
         self, order: Order, source: SourceModel, leg: Leg, before: str, layout: Layout
-    ) -> Entry:
+    ) -> KeptLeg:
         transform = self._transform(leg)
         what = f"{leg.step or leg.transform} on {order.source.name}"
         data = self._data(order, leg, layout, what)
         key = self._key(order, leg, before)
 
         def work(folder: Path) -> Mapping[str, Any]:
-            with _told_interrupt(leg, what), data.teacher or nullcontext():
-                produced = transform.apply(source, leg.step, order.target, data, folder)
+            with (
+                _told_interrupt(leg, what),
+                data.teacher or nullcontext(),
+                _told_failure(leg, what, source),
+            ):
+                produced = transform.apply(ready(source), leg.step, order.target, data, folder)
             return {
-                "key": key,
                 "main": produced.main.relative_to(folder).as_posix(),
                 "files": [each.relative_to(folder).as_posix() for each in produced.files],
                 "model": source.name,
@@ -130,7 +134,7 @@ class Builder:
                 "facts": dict(produced.facts),
             }
 
-        return self._cache.fetch(key, work)
+        return self._cache.fetch(key, work, KeptLeg.read)
 
     def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:
         programs = self._transform(leg).programs
@@ -221,6 +225,16 @@ def _told_interrupt(leg: Leg, what: str) -> Iterator[None]:
         ) from error
 
 
+def _told_failure(leg: Leg, what: str, source: SourceModel) -> AbstractContextManager[None]:
+    """Around a conversion of a file: what a tool raises of its own becomes an error of ours.
+
+    What a live model or a training raises may come from the user's code, and stays as it is.
+    """
+    if source.path is None or _trains(leg):
+        return nullcontext()
+    return foreign(f"{what} failed", "the tool's own traceback is at --tb=long", CompressionError)
+
+
 def adopted(model: SourceModel, target: Target) -> Artifact:
     """A file that others made, as an artifact. Raises ConfigurationError for another format."""
     form, _ = model.node
@@ -230,34 +244,31 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
             f"{target.name} takes {' or '.join(target.formats)}",
             "let edge_ptq convert it, or gate it for a target of its format",
         )
+    held = ready(model).files
     return Artifact(
         path=model.path,
         format=form,
         dtype=None,
         files=model.files,
-        size_bytes=sum(each.stat().st_size for each in model.files),
-        sha256=file_digest(model.path),
+        size_bytes=sum(each.stat().st_size for each in held),
+        sha256=file_digest(held[0]),
         recipe=(),
         target=target.name,
         cached=False,
+        copy=model.copy if isinstance(model, TakenIn) else None,
     )
 
 
-def _artifact(entry: Entry, plan: Plan, facts: Mapping[str, Any]) -> Artifact:
-    info = entry.info
-    main = entry.file(info["main"])
-    files = tuple(entry.file(name) for name in info["files"])
+def _artifact(kept: KeptLeg, plan: Plan, facts: Mapping[str, Any]) -> Artifact:
     return Artifact(
-        path=main,
+        path=kept.main,
         format=plan.format,
         dtype=plan.dtype,
-        files=files,
-        size_bytes=sum(each.stat().st_size for each in files),
-        sha256=file_digest(main),
+        files=kept.files,
+        size_bytes=sum(each.stat().st_size for each in kept.files),
+        sha256=file_digest(kept.main),
         recipe=plan.recipe,
         target=plan.target,
-        cached=entry.cached,
-        provenance=MappingProxyType(
-            {key: info[key] for key in _KEPT} | {"plan": plan.note, "facts": facts}
-        ),
+        cached=kept.cached,
+        provenance=MappingProxyType({**kept.provenance, "plan": plan.note, "facts": facts}),
     )

@@ -121,7 +121,7 @@ class ArtifactContext:
 
     @cached_property
     def _description(self) -> ModelDescription:
-        return self._session.inspector(self.artifact.format).describe(self.artifact.path)
+        return self._session.inspector(self.artifact.format).describe(self.artifact.main)
 
     @property
     def samples(self) -> int | None:
@@ -204,7 +204,7 @@ class ArtifactContext:
     def _seen(self) -> Seen:
         """The artifact in the runtime that measures accuracy."""
         made = bool(self.artifact.provenance)
-        path, digest = self.artifact.path, self.artifact.digest
+        path, digest = self.artifact.main, self.artifact.digest
         return Seen(path, digest, self._runtimes[0], self._layout, made=made)
 
     @cached_property
@@ -225,7 +225,7 @@ class ArtifactContext:
         export = self.float_export()
         if isinstance(export, NotMeasured):
             return export
-        seen = Seen(export.path, export.digest, self._runtimes[0], export.layout, made=True)
+        seen = Seen(export.main, export.digest, self._runtimes[0], export.layout, made=True)
         return self._against_reference(seen, COMPARED)
 
     def misplaced_outputs(self) -> tuple[str, ...]:
@@ -303,7 +303,7 @@ class ArtifactContext:
         return self.target.is_host(processor().machine)
 
     def estimated(self, metric: str) -> Finding | None:
-        return self._timing.estimated(self.artifact.path, metric)
+        return self._timing.estimated(self.artifact.main, metric)
 
     def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
         fault = self._timing.fault(metric)
@@ -340,7 +340,7 @@ class ArtifactContext:
         )  # fmt: skip
 
     def _form(self) -> Form:
-        return Form(self.artifact.path, self._layout)
+        return Form(self.artifact.main, self._layout)
 
     def execution_note(self) -> str:
         """How many operators the file has, and how many the runtime makes of them."""
@@ -430,4 +430,4 @@ def _itself(artifact: Artifact) -> NotMeasured:
 
 
 def _form_of(artifact: Artifact) -> Form:
-    return Form(artifact.path, artifact.layout)
+    return Form(artifact.main, artifact.layout)

@@ -21,18 +21,34 @@ from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.data.feeding import bare_name, noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
-from pytest_edgegate.measures.comparison import compare_models
-from pytest_edgegate.measures.evidence import Collector, Evidence, Paired, Told, fed_batches
+from pytest_edgegate.measures.comparison import check_compared, compare_models
+from pytest_edgegate.measures.evidence import (
+    Collector,
+    Evidence,
+    Paired,
+    Told,
+    check_figures,
+    fed_batches,
+)
 from pytest_edgegate.measures.metrics import Scoring, TopN
-from pytest_edgegate.measures.parity import compare
+from pytest_edgegate.measures.parity import FIGURES, compare
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import early
+from pytest_edgegate.session.taken_in import reading, ready
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
 
 _ARRAYS = "evidence.npz"
 _POSITIONS = "positions.npy"
+_RAN = {"ran": True}
+_KINDS = {
+    "n": int, "fingerprint": str, "source": str, "nonfinite": int, "first_nonfinite": int,
+    "outputs": list,
+}  # fmt: skip
+"""What the cache has of a pass beside its arrays."""
+Fits = Callable[[Evidence], None]
+"""Raises ValueError for evidence out of the cache that is of another kind."""
 _VERSION = 3
 """Raised whenever a pass over the same samples would note other figures than before."""
 
@@ -49,13 +65,10 @@ class Seen:
     """Whether this gate made the file, so that its bytes are known to be what was written."""
 
     @property
-    def path(self) -> Path | None:
-        return self.model if isinstance(self.model, Path) else self.model.path
-
-    @property
     def title(self) -> str:
         """For messages: which model, in which runtime."""
-        name = self.model.name if self.path is None else self.path.name
+        path = self.model if isinstance(self.model, Path) else self.model.path
+        name = path.name if path is not None else self.model.name
         return f"{name} in {self.runtime}"
 
 
@@ -84,7 +97,8 @@ class Observer:
                 return observe(runner, split, scoring, f"host:{seen.runtime}", told)
 
         keep = scoring.key is not None
-        return self._remembered(self._predictions_key(seen, split, scoring), look, keep=keep)
+        key = self._predictions_key(seen, split, scoring)
+        return self._remembered(key, look, _fits(scoring)) if keep else look()
 
     def _predictions_key(self, seen: Seen, split: Split, scoring: Scoring) -> str:
         return key_of(
@@ -105,16 +119,16 @@ class Observer:
         Whatever ended early, now or in an earlier run, its part of the reference is *trusted*.
         """
         keys = [self._predictions_key(each, split, scoring) for each in (reference, artifact)]
-        known = [self._known(key) for key in keys]
+        known = [self._known(key, scoring) for key in keys]
         if known[0] is not None and known[1] is not None:
             return Paired(known[0], known[1])
         clear = early.clear(known, split.size)
         if clear is not None:
             return clear
         key = key_of(kind="early", of=keys, budget=str(budget), after=self._early_after)
-        stored = self._cache.find(key)
-        if stored is not None and _is_valid(kept := _read_paired(stored), trusted):
-            return kept
+        stored = self._cache.find(key, partial(_read_paired, fits=_fits(scoring)))
+        if stored is not None and _is_valid(stored, trusted):
+            return stored
         sides = [
             early.Side(evidence, partial(self.open, each), f"host:{each.runtime}")
             for each, evidence in zip((reference, artifact), known, strict=True)
@@ -130,20 +144,22 @@ class Observer:
         found = early.run(bet, sides[0], sides[1], self._tell)
         if found.total is not None:
             if stored is None:
-                self._cache.fetch(key, lambda folder: _write_paired(folder, found))
+                read = partial(_read_paired, fits=_fits(scoring))
+                self._cache.fetch(key, lambda folder: _write_paired(folder, found), read)
             return found
         pair = (found.reference, found.artifact)
         for name, evidence in zip(keys, pair, strict=True):
-            self._seen[name] = self._through_cache(name, lambda kept=evidence: kept)  # type: ignore[misc]
+            look = partial(_given, evidence)
+            self._seen[name] = self._through_cache(name, look, _fits(scoring))
         return found
 
-    def _known(self, key: str) -> Evidence | None:
+    def _known(self, key: str, scoring: Scoring) -> Evidence | None:
         """What an earlier pass has left, in this session or in the cache."""
         if key not in self._seen:
-            entry = self._cache.find(key)
-            if entry is None:
+            kept = self._cache.find(key, partial(_read, fits=_fits(scoring)))
+            if kept is None:
                 return None
-            self._seen[key] = _read(entry)
+            self._seen[key] = kept
         return self._seen[key]
 
     def parity(
@@ -160,6 +176,7 @@ class Observer:
                 told = partial(self._tell, f"{seen.title} and others, samples")
                 return compare(runners, split, f"host:{','.join(runtimes)}", limit, told)
 
+        fits = partial(check_figures, figures=FIGURES)
         key = key_of(
             kind="parity",
             version=_VERSION,
@@ -167,7 +184,7 @@ class Observer:
             limit=limit,
             models=[self.identity(each) for each in everywhere],
         )
-        return self._remembered(key, look, keep=True)
+        return self._remembered(key, look, fits)
 
     def compared(self, reference: Seen, other: Seen, split: Split, limit: int) -> Evidence:
         """Differences of a model from its reference, output by output."""
@@ -185,7 +202,7 @@ class Observer:
             limit=limit,
             models=[self.identity(reference), self.identity(other)],
         )
-        return self._remembered(key, look, keep=True)
+        return self._remembered(key, look, check_compared)
 
     def open(self, seen: Seen) -> Runner:
         """The model in its runtime, taking samples as the model under test does."""
@@ -196,7 +213,8 @@ class Observer:
         self, seen: Seen, sample: tuple[Array, ...]
     ) -> tuple[ExecutedOperator, ...] | None:
         """What the runtime makes of a file; *sample* in the dtypes and axes of the file."""
-        runtime, entry, path = self._runtime(seen.runtime), self._entry(seen), seen.path
+        runtime, entry = self._runtime(seen.runtime), self._entry(seen)
+        path = _path(_opened_as(seen))
         if path is None:
             return None
         if entry is None or seen.made:
@@ -205,9 +223,13 @@ class Observer:
 
     def _opened(self, seen: Seen) -> Runner:
         """A file that others made stays in a worker: what is wrong with it may end a process."""
-        runtime, entry, path = self._runtime(seen.runtime), self._entry(seen), seen.path
-        if entry is None or path is None:
-            return runtime.open(seen.model)
+        runtime, entry, model = self._runtime(seen.runtime), self._entry(seen), _opened_as(seen)
+        path = _path(model)
+        if path is None:
+            return runtime.open(model)
+        if entry is None:
+            with reading(path):
+                return runtime.open(model)
         if not seen.made:
             return RemoteRunner(self._workers, entry, path, seen.title)
         self._try_once(seen, entry, path)
@@ -224,30 +246,23 @@ class Observer:
         def work(folder: Path) -> Mapping[str, Any]:
             with RemoteRunner(self._workers, entry, path, seen.title) as runner:
                 runner.infer(tuple(map(noise, runner.inputs)))
-            return {"ran": True}
+            return _RAN
 
         key = key_of(kind="trial", version=_VERSION, model=self.identity(seen))
         if key not in self._tried:
-            self._cache.fetch(key, work)
+            self._cache.fetch(key, work, _ran)
             self._tried.add(key)
 
-    def _remembered(self, key: str, look: Callable[[], Evidence], *, keep: bool) -> Evidence:
-        if not keep:
-            return look()
+    def _remembered(self, key: str, look: Callable[[], Evidence], fits: Fits) -> Evidence:
         if key not in self._seen:
-            self._seen[key] = self._through_cache(key, look)
+            self._seen[key] = self._through_cache(key, look, fits)
         return self._seen[key]
 
-    def _through_cache(self, key: str, look: Callable[[], Evidence]) -> Evidence:
-        made: list[Evidence] = []
-
+    def _through_cache(self, key: str, look: Callable[[], Evidence], fits: Fits) -> Evidence:
         def work(folder: Path) -> Mapping[str, Any]:
-            evidence = look()
-            made.append(evidence)
-            return _write(folder / _ARRAYS, evidence)
+            return _write(folder / _ARRAYS, look())
 
-        entry = self._cache.fetch(key, work)
-        return made[0] if made else _read(entry)
+        return self._cache.fetch(key, work, partial(_read, fits=fits))
 
     def _runtime(self, name: str) -> Runtime:
         runtime: Runtime = self._registry.get("runtime", name)
@@ -265,6 +280,15 @@ class Observer:
             "machine": chip.machine,
             "isa": chip.isa,
         }
+
+
+def _opened_as(seen: Seen) -> Path | SourceModel:
+    """What a runtime is given: never a file that somebody else may be writing to."""
+    return seen.model if isinstance(seen.model, Path) else ready(seen.model)
+
+
+def _path(model: Path | SourceModel) -> Path | None:
+    return model if isinstance(model, Path) else model.path
 
 
 def observe(
@@ -319,14 +343,39 @@ def _write(path: Path, evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _read(entry: Entry) -> Evidence:
-    return _evidence(entry.file(_ARRAYS), entry.info)
+def _fits(scoring: Scoring) -> Fits:
+    return partial(check_figures, figures=scoring.figures)
 
 
-def _evidence(path: Path, info: Mapping[str, Any]) -> Evidence:
-    with np.load(path, allow_pickle=False) as opened:
+def _ran(entry: Entry) -> bool:
+    if entry.info != _RAN:
+        raise ValueError("it is of no trial")
+    return True
+
+
+def _given(evidence: Evidence) -> Evidence:
+    return evidence
+
+
+def _read(entry: Entry, fits: Fits) -> Evidence:
+    """Raises ValueError, KeyError, TypeError or what numpy does for what no pass has left."""
+    return _evidence(entry, _ARRAYS, entry.info, fits)
+
+
+def _evidence(entry: Entry, name: str, info: Mapping[str, Any], fits: Fits) -> Evidence:
+    with np.load(entry.file(name), allow_pickle=False) as opened:
         arrays: dict[str, Array] = {name: opened[name] for name in opened.files}
-    return Evidence(arrays, **{**info, "outputs": tuple(info["outputs"])}, cached=True)
+    _check_kinds(info)
+    named = {**info, "outputs": tuple(info["outputs"])}
+    evidence = Evidence(arrays, **named, cached=entry.cached)
+    fits(evidence)
+    return evidence
+
+
+def _check_kinds(info: Mapping[str, Any]) -> None:
+    kinds = {name: type(value) for name, value in info.items()}
+    if kinds != _KINDS or not all(isinstance(each, str) for each in info["outputs"]):
+        raise ValueError("what it tells of the pass is of another shape")
 
 
 def _write_paired(folder: Path, paired: Paired) -> dict[str, Any]:
@@ -339,10 +388,19 @@ def _write_paired(folder: Path, paired: Paired) -> dict[str, Any]:
     }
 
 
-def _read_paired(entry: Entry) -> Paired:
+def _read_paired(entry: Entry, fits: Fits) -> Paired:
+    info = entry.info
+    within, total = info["within"], info["total"]
     positions: Array = np.load(entry.file(_POSITIONS), allow_pickle=False)
     reference, artifact = (
-        replace(_evidence(entry.file(f"{side}-{_ARRAYS}"), entry.info[side]), positions=positions)
+        _evidence(entry, f"{side}-{_ARRAYS}", info[side], fits)
         for side in ("reference", "artifact")
     )
-    return Paired(reference, artifact, entry.info["within"], entry.info["total"])
+    if within not in (None, True, False) or type(total) is not int:
+        raise ValueError("what it tells of the whole set is of another shape")
+    if positions.dtype.kind != "i" or not positions.shape == (reference.n,) == (artifact.n,):
+        raise ValueError("its samples are not those of its figures")
+    if not 0 <= positions.min() <= positions.max() < total:
+        raise ValueError("its samples are none of the set's")
+    reference, artifact = (replace(each, positions=positions) for each in (reference, artifact))
+    return Paired(reference, artifact, within, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,14 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building import Builder, Order, adopted
+from pytest_edgegate.session.foreign_files import ForeignInspector
 from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser, Subject
 from pytest_edgegate.settings.boards import find_target, known_targets
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache
+from pytest_edgegate.tidy.scratch import SCRATCH
 
 if TYPE_CHECKING:
     from pytest_edgegate.session.observing import Observer
@@ -32,6 +35,9 @@ class EdgeSession:
     """One run in one process."""
 
     def __init__(self, settings: Settings, registry: Registry, tell: Tell = silent) -> None:
+        SCRATCH.join()
+        # also when a session is dropped without being closed
+        self._leave = weakref.finalize(self, SCRATCH.leave)
         self.settings = settings
         self.registry = registry
         self.cache = Cache(settings.cache)
@@ -60,9 +66,10 @@ class EdgeSession:
         return self._workers.hire(entry, what)
 
     def close(self) -> None:
-        """Ends the processes that the session has started."""
+        """Ends the processes that the session has started, and removes what it has on the disk."""
         if "_workers" in self.__dict__:
             self._workers.close()
+        self._leave()
 
     def known_targets(self) -> list[str]:
         return known_targets(self.settings.root, self.registry)
@@ -76,8 +83,7 @@ class EdgeSession:
         """The inspector of a format. Raises UnsupportedError."""
         for inspector in self.registry.all("inspector").values():
             if form in inspector.formats:
-                found: Inspector = inspector
-                return found
+                return ForeignInspector(inspector)
         raise UnsupportedError(
             f"nothing installed reads {form} files", "pip install 'pytest-edgegate[all]'"
         )

@@ -46,7 +46,7 @@ def around_pruning(recipe: Recipe) -> tuple[Recipe, Recipe] | None:
 
 def compare(before: Artifact, after: Artifact, inspector: Inspector) -> Slimming:
     """What is read off the two files."""
-    files = [inspector.describe(each.path) for each in (before, after)]
+    files = [inspector.describe(each.main) for each in (before, after)]
     told = not any(each.uncounted for each in files)
     step = after.recipe[-1]
     assert isinstance(step, Prune)  # whoever asks has cut the recipe there

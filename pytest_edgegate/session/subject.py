@@ -8,12 +8,25 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST
 from pytest_edgegate.core.ports import Example, SourceModel, Surroundings
 from pytest_edgegate.core.training import EdgeTraining
+from pytest_edgegate.reading.copies import changed, signature
+from pytest_edgegate.reading.foreign import reason_of
+from pytest_edgegate.reading.regular import (
+    files_in,
+    is_there,
+    open_regular,
+    regular_size,
+    unreadable,
+    where_started,
+)
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.foreign_files import ForeignModel
+from pytest_edgegate.session.taken_in import TakenIn, reading
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -95,10 +108,19 @@ class Recogniser:
         self._allow_code = allow_code
         self._models: _Recent[SourceModel] = _Recent()
         self._datasets: _Recent[Dataset] = _Recent()
+        self._subjects: WeakKeyDictionary[Subject, SourceModel] = WeakKeyDictionary()
 
     def subject(self, subject: Subject) -> SourceModel:
-        """The model under test. Raises ConfigurationError, InferenceError."""
-        return self.model(subject.model, subject.data)
+        """The model under test. Raises ConfigurationError, InferenceError.
+
+        A file is what it was when the test first asked for it: an artifact and what it is compared
+        with are of one model, also where the file is written to in between.
+        """
+        if not isinstance(subject.model, str | Path):
+            return self.model(subject.model, subject.data)
+        if subject not in self._subjects:
+            self._subjects[subject] = self.model(subject.model, subject.data)
+        return self._subjects[subject]
 
     def student(self, subject: Subject) -> SourceModel:
         """The model that is distilled into. Raises ConfigurationError, InferenceError.
@@ -142,10 +164,23 @@ class Recogniser:
         if isinstance(given, Missing):
             raise given.error()
         if isinstance(given, str | Path):
-            path = self.find_file(given)
-            return self._models.get(_signature(path), path, lambda: self._recognise(path, data))
+            with reading(Path(given)):
+                path = self.find_file(given)
+                known = _signature(path)
+            return self._models.get(known, path, lambda: self._of_others(path, data))
         held = (given, data)
         return self._models.get((id(given), id(data)), held, lambda: self._recognise(given, data))
+
+    def made_here(self, path: Path) -> SourceModel:
+        """A model that this gate has just written or verified in its cache."""
+        return self._recognise(path, Missing("edge_data"))
+
+    def _of_others(self, path: Path, data: object) -> SourceModel:
+        if not path.is_dir():
+            open_regular(path).close()  # readers would wait for ever at a pipe
+        with reading(path):
+            found = self._recognise(path, data)
+        return TakenIn(found, path, lambda copy: self._recognise(copy, data))
 
     def dataset(self, given: object) -> Dataset:
         """The data, read and digested once a run. Raises ConfigurationError."""
@@ -157,9 +192,9 @@ class Recogniser:
 
     def find_file(self, given: str | Path) -> Path:
         """A path of the user's: absolute, or relative to pytest's root, or to where it started."""
-        for path in (self._root / given, Path.cwd() / given):
-            if path.exists():
-                return path
+        for folder in (self._root, where_started()):
+            if folder is not None and is_there(folder / given):
+                return folder / given
         raise ConfigurationError(
             f"{given} does not exist (looked in {self._root})",
             "check the path: it is relative to pytest's root folder",
@@ -176,12 +211,14 @@ class Recogniser:
             return replace(shown, arrays=tuple(turned))
 
         around = Surroundings(example, self._allow_code)
-        if isinstance(given, Path) and given.is_file() and given.stat().st_size == 0:
+        if isinstance(given, Path) and not given.is_dir() and regular_size(given) == 0:
             raise InferenceError(f"{given.name} is empty", "make the file again")
         for reader in self._registry.all("model reader").values():
             found: SourceModel | None = reader.recognise(given, around)
             if found is not None:
-                return found
+                return found if found.path is None else ForeignModel(found, found.path)
+        if isinstance(given, Path) and not given.exists():
+            raise changed(given)
         if isinstance(given, Path):
             raise ConfigurationError(
                 f"{given.name} is no model that an installed backend knows by its content",
@@ -213,6 +250,8 @@ class _Recent(Generic[_T]):
 
 def _signature(path: Path) -> Hashable:
     """Changes when a file, or a file in a folder, is written again."""
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    stats = [(str(file), file.stat()) for file in files]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    try:
+        files = sorted(files_in(path)) if path.is_dir() else [path]
+        return signature(path, [each for each in files if each.is_file()])
+    except OSError as error:
+        raise unreadable(path, reason_of(error)) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.reading.regular import is_there, regular_size
 from pytest_edgegate.registry import Registry
 
 if TYPE_CHECKING:
@@ -226,10 +227,18 @@ def _picture(config: pytest.Config) -> Path | None:
 
 
 def _file(config: pytest.Config, name: str) -> Path | None:
+    """A file that can be read, or for a model a folder too."""
     path = _path(config, name)
-    if path is not None and not path.exists():
-        option = f"--{name.replace('_', '-')}"
-        raise ConfigurationError(f"{option}: {path} does not exist", "check the path")
+    if path is None:
+        return None
+    option = f"--{name.replace('_', '-')}"
+    try:
+        if not is_there(path):
+            raise ConfigurationError(f"{path} does not exist", "check the path")
+        if name != "edge_model" or not path.is_dir():
+            regular_size(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{option}: {error.message}", error.remedy) from error
     return path
 
 

@@ -21,6 +21,7 @@ from pytest_edgegate.core import errors
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, InferenceError
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.spelling import spell_time
+from pytest_edgegate.tidy.scratch import SCRATCH
 from pytest_edgegate.workers.wire import Message, receive, send
 
 _MAIN = "from pytest_edgegate.workers.serve import main; main({parent})"
@@ -136,7 +137,11 @@ def _start(stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={
+            **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            # it is killed, so that it removes nothing itself
+            **SCRATCH.environment(),
+        },
     )  # fmt: skip
 
 

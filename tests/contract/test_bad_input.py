@@ -534,6 +534,20 @@ def test_a_cache_that_cannot_be_written_is_told_before_any_work(
     assert (ran.folder / "taken").read_text() == "a file stands where the folder should be"
 
 
+def test_a_cache_that_everyone_can_write_to_is_told_once(
+    again: Any, gated: dict[str, str], pytester: pytest.Pytester, mode: str
+) -> None:
+    """By the controller; as an error where warnings are, which loses no verdict."""
+    cache = pytester.path / ".edgegate_cache"
+    cache.mkdir()
+    cache.chmod(0o777)
+    strict = ["-Werror::UserWarning"] if mode == "n0" else []
+    ran = again(gated, "--edge-target=fake-board", *strict)
+    assert ran.everything.count(f"the cache {cache} can be written to by everyone") == 1
+    assert ran.status == (4 if strict else 0)
+    assert "7 verdicts, 0 red" in ran.output
+
+
 def test_a_full_disk_is_told_and_leaves_nothing_half_done(
     again: Any, gated: dict[str, str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -473,6 +475,34 @@ def test_a_report_that_cannot_be_written_loses_nothing_else(play: Any) -> None:
     assert "edgegate error: the report" in ran.output
     assert "edge gate: 1 verdict, 0 red" in ran.output
     assert "INTERNALERROR" not in ran.everything
+
+
+@pytest.mark.parametrize("mode", ["n0"], indirect=True)
+def test_a_report_that_goes_to_a_device_leaves_the_device(play: Any) -> None:
+    """And one that can't be written costs neither the other report nor the verdicts."""
+    before = os.stat("/dev/full")
+    ran = play(
+        {"test_one.py": "def test_one(edge_ptq): ...\n"}, "--edge-target=fake-board",
+        "--edge-report-json=/dev/full", "--edge-report-plot=report.svg",
+    )  # fmt: skip
+    assert os.stat("/dev/full") == before
+    assert ran.status == 4
+    assert "edgegate error: the report /dev/full can't be written" in ran.output
+    assert "edge gate: 1 verdict, 0 red" in ran.output
+    assert "Traceback" not in ran.everything
+    assert (ran.folder / "report.svg").exists()
+
+
+@pytest.mark.parametrize("mode", ["n0"], indirect=True)
+def test_a_report_may_go_to_the_standard_output(play: Any) -> None:
+    ran = play(
+        {"test_one.py": "def test_one(edge_ptq): ...\n"}, "--edge-target=fake-board",
+        "--edge-report-json=/dev/stdout",
+    )  # fmt: skip
+    assert ran.status == 0
+    report, _ = json.JSONDecoder().raw_decode(ran.output[ran.output.index('{\n  "schema"') :])
+    assert [each["outcome"] for each in report["verdicts"]] == ["pass"]
+    assert "edge gate: 1 verdict, 0 red" in ran.output
 
 
 BAD_OPTIONS = {

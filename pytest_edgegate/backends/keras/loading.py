@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import importlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,41 +16,83 @@ from pytest_edgegate.backends.keras.tensorflow import (
     import_tensorflow,
     import_tf_keras,
 )
+from pytest_edgegate.backends.keras.vetting.files import Vetted
+from pytest_edgegate.backends.keras.vetting.lists import Loader
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tf_learner import Forward
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
 
-_BUILT_IN = ("keras", "tf_keras", "tensorflow", "builtins")
+
+def load_archive(vetted: Vetted) -> LoadedModel:
+    """A ``.keras`` file of Keras 3 or of tf-keras."""
+    return _loaded(vetted, ".keras")
 
 
-def load_file(path: Path, *, allow_code: bool = False) -> LoadedModel:
-    """A ``.keras`` or ``.h5`` file; an ``.h5`` that Keras 3 refuses is read by tf-keras.
+def load_hdf5(vetted: Vetted) -> LoadedModel:
+    """An ``.h5`` file; one that Keras 3 refuses is read by tf-keras."""
+    return _loaded(vetted, ".h5")
 
-    Code in the file is run only where *allow_code* says that the user trusts it.
+
+def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
+    """By the first loader that takes it. Code in the file is run only where the user trusts it."""
+    refusals: list[Exception] = []
+    with _by_a_name(vetted.path, suffix) as path:
+        for loader in vetted.loaders:
+            framework = _LOADERS[loader]()
+            vetted.confirm()
+            try:
+                with held_native_output():
+                    model = framework.models.load_model(
+                        path, compile=False, safe_mode=not vetted.allow_code,
+                        custom_objects=_beside_layers(framework),
+                    )  # fmt: skip
+            except Exception as error:  # noqa: BLE001 - of whatever kind, it is told below
+                refusals.append(error)
+                continue
+            return from_keras_model(model, notes=_read_by(vetted, loader, suffix, refusals))
+    # where nothing reads it, the reason of the first one is the one to show
+    raise _unreadable(vetted.path, refusals[0]) from refusals[0]
+
+
+_LOADERS: dict[Loader, Callable[[], Any]] = {"keras": import_keras, "tf_keras": import_tf_keras}
+
+
+@contextmanager
+def _by_a_name(path: Path, suffix: str) -> Iterator[Path]:
+    """The file by a name that tells its format: Keras goes by that, and by what it then finds.
+
+    A file that is an archive and HDF5 in one would else be read as what was not looked at.
     """
-    keras = import_keras()
-    try:
-        with held_native_output():
-            model = keras.models.load_model(path, compile=False, safe_mode=not allow_code)
-    except Exception as error:  # whatever Keras raises for a file that it can't read
-        if _is_hdf5(path):
-            return _load_by_tf_keras(path, error)
-        raise _unreadable(path, error) from error
-    return from_keras_model(model)
+    with tempfile.TemporaryDirectory(prefix="edgegate-") as folder:
+        named = Path(folder, f"model{suffix}")
+        named.symlink_to(path.resolve())
+        yield named
 
 
-def _load_by_tf_keras(path: Path, refusal: Exception) -> LoadedModel:
-    tf_keras = import_tf_keras()
-    try:
-        with held_native_output():
-            model = tf_keras.models.load_model(path, compile=False)
-    except Exception as error:  # nothing reads it: Keras 3's reason is the one to show
-        raise _unreadable(path, refusal) from error
-    reason = _first_line(refusal)
-    note = f"{path.name} was read by tf-keras, because Keras 3 refuses it: {reason}"
-    return from_keras_model(model, notes=(note,))
+def _beside_layers(framework: Any) -> dict[str, Any]:
+    """Layers that only the applications of Keras have, which an ``.h5`` tells by a bare name."""
+    source = f"{framework.layers.Layer.__module__.split('.')[0]}.src.applications"
+    found = {}
+    for module, name in _APPLICATION_LAYERS:
+        with suppress(ImportError, AttributeError):  # another version keeps them elsewhere
+            found[name] = getattr(importlib.import_module(f"{source}.{module}"), name)
+    return found
+
+
+_APPLICATION_LAYERS = (
+    ("convnext", "LayerScale"), ("inception_resnet_v2", "CustomScaleLayer"),
+)  # fmt: skip
+
+
+def _read_by(
+    vetted: Vetted, loader: Loader, suffix: str, refusals: Sequence[Exception]
+) -> tuple[str, ...]:
+    if loader == "keras" or suffix == ".keras":
+        return ()
+    reason = _first_line(refusals[0]) if refusals else vetted.note
+    return (f"{vetted.path.name} was read by tf-keras, because Keras 3 refuses it: {reason}",)
 
 
 def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
@@ -121,8 +165,9 @@ def _input_structure(model: Any) -> Any:
         return model.inputs[0] if len(model.inputs) == 1 else list(model.inputs)
 
 
-def load_saved_model(folder: Path) -> LoadedModel:
+def load_saved_model(vetted: Vetted) -> LoadedModel:
     """A SavedModel by its serving signature."""
+    folder = vetted.path
     tf = import_tensorflow()
     try:
         with held_native_output():
@@ -156,53 +201,6 @@ def _keeping(function: Callable[..., Sequence[Any]], owner: Any) -> Callable[...
     return function
 
 
-def refuse_code(name: str, config: Any) -> None:
-    """Refuses a saved configuration that would run code from the file, or needs code beside it."""
-    found = sorted(set(_foreign(config)))
-    if found:
-        raise UnsupportedError(
-            f"{name} holds code that is not Keras's own ({', '.join(found)}), and a gate runs "
-            "no code from a file",
-            "where you trust it: edge_allow_code = true in the ini, or load it yourself and return "
-            "the model object from edge_model",
-        )
-
-
-def h5_config(path: Path) -> Any:
-    """The configuration inside a Keras ``.h5`` file. Raises ConfigurationError if there is none."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as opened:
-            text = opened.attrs.get("model_config")
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if text is None:
-        raise ConfigurationError(
-            f"{path.name} holds weights but no model",
-            "save the whole model with model.save('model.keras'), not only its weights",
-        )
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise _unreadable(path, error) from error
-
-
-def _foreign(config: Any) -> Iterator[str]:
-    if isinstance(config, dict):
-        name = config.get("class_name")
-        module = config.get("module")
-        if name in ("Lambda", "__lambda__", "TFOpLambda") or (
-            isinstance(module, str) and module.split(".")[0] not in _BUILT_IN
-        ):
-            yield str(name)
-        for value in config.values():
-            yield from _foreign(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _foreign(value)
-
-
 def _unreadable(path: Path, error: Exception) -> ConfigurationError:
     return ConfigurationError(
         f"{path.name} can't be read as a Keras model: {_first_line(error)}",
@@ -213,11 +211,6 @@ def _unreadable(path: Path, error: Exception) -> ConfigurationError:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200] if lines else '(no message)'}"
-
-
-def _is_hdf5(path: Path) -> bool:
-    with path.open("rb") as opened:
-        return opened.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _tensor_name(tensor: Any) -> str:

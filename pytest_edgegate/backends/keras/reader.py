@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -13,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.keras.families import family
+from pytest_edgegate.backends.keras.vetting.files import (
+    is_archive,
+    vet_archive,
+    vet_hdf5,
+    vet_saved_model,
+)
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.zipped import DAMAGED_ZIP
-from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
+from pytest_edgegate.reading.regular import open_regular
 
 RUNTIME = "keras"
 _AUTOMATIC = re.compile(r"^(keras_tensor|input_layer|input)_\d+$")
@@ -31,26 +34,33 @@ class KerasReader:
             return LiveModel(candidate) if _is_keras_object(candidate) else None
         if candidate.is_dir():
             if (candidate / "saved_model.pb").is_file():
-                return SavedFile(candidate, "savedmodel", _load_saved_model)
+                return _saved(candidate, "savedmodel", _load_saved_model, around)
             return None
-        with candidate.open("rb") as opened:
+        with open_regular(candidate) as opened:
             head = opened.read(8)
         if head == b"\x89HDF\r\n\x1a\n":
-            load = partial(_load_h5, allow_code=around.allow_code)
-            return SavedFile(candidate, "keras", load)
-        if head[:4] == b"PK\x03\x04" and _is_keras_archive(candidate, around.allow_code):
-            load = partial(_load_keras, allow_code=around.allow_code)
-            return SavedFile(candidate, "keras", load)
+            return _saved(candidate, "keras", _load_hdf5, around)
+        if head[:4] == b"PK\x03\x04" and is_archive(candidate):
+            return _saved(candidate, "keras", _load_archive, around)
         return None
+
+
+def _saved(
+    path: Path, form: str, load: Callable[[Path, bool], LoadedModel], around: Surroundings
+) -> SavedFile:
+    return SavedFile(path, form, partial(load, path, around.allow_code))
 
 
 @dataclass(frozen=True)
 class SavedFile:
-    """A model in a file or a folder; its digest is that of the bytes."""
+    """A model in a file or a folder; its digest is that of the bytes.
+
+    What it names is vetted right before it is loaded: a run that loads nothing looks at nothing.
+    """
 
     path: Path
     format: str
-    loader: Callable[[Path], LoadedModel]
+    loader: Callable[[], LoadedModel]
     runtime: str = RUNTIME
     note: str = ""
 
@@ -86,7 +96,7 @@ class SavedFile:
 
     @cached_property
     def _loaded(self) -> LoadedModel:
-        return self.loader(self.path)
+        return self.loader()
 
 
 class LiveModel:
@@ -162,46 +172,25 @@ def _is_keras_object(candidate: object) -> bool:
     return family(candidate) is not None
 
 
-def _is_keras_archive(path: Path, allow_code: bool) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            if not {"config.json", "model.weights.h5"} <= names:
-                return False
-            config = json.loads(archive.read("config.json"))
-    except DAMAGED_ZIP as error:
-        raise ConfigurationError(
-            f"{path.name} is a damaged archive: {error}",
-            "save it again with model.save('model.keras')",
-        ) from error
-    from pytest_edgegate.backends.keras.loading import refuse_code
+def _load_archive(path: Path, allow_code: bool) -> LoadedModel:
+    vetted = vet_archive(path, allow_code=allow_code)
+    from pytest_edgegate.backends.keras.loading import load_archive
 
-    if isinstance(config, dict) and not allow_code:
-        refuse_code(path.name, config.get("config"))
-        refuse_code(path.name, {"class_name": config.get("class_name"),
-                                "module": config.get("module")})  # fmt: skip
-    return True
+    return load_archive(vetted)
 
 
-def _load_keras(path: Path, *, allow_code: bool) -> LoadedModel:
-    from pytest_edgegate.backends.keras.loading import load_file
+def _load_hdf5(path: Path, allow_code: bool) -> LoadedModel:
+    vetted = vet_hdf5(path, allow_code=allow_code)
+    from pytest_edgegate.backends.keras.loading import load_hdf5
 
-    return load_file(path, allow_code=allow_code)
-
-
-def _load_h5(path: Path, *, allow_code: bool) -> LoadedModel:
-    from pytest_edgegate.backends.keras.loading import h5_config, load_file, refuse_code
-
-    config = h5_config(path)
-    if not allow_code:
-        refuse_code(path.name, config)
-    return load_file(path, allow_code=allow_code)
+    return load_hdf5(vetted)
 
 
-def _load_saved_model(path: Path) -> LoadedModel:
+def _load_saved_model(path: Path, allow_code: bool) -> LoadedModel:
+    vetted = vet_saved_model(path, allow_code=allow_code)
     from pytest_edgegate.backends.keras.loading import load_saved_model
 
-    return load_saved_model(path)
+    return load_saved_model(vetted)
 
 
 READER = KerasReader()

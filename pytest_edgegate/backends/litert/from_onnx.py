@@ -22,6 +22,7 @@ from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import ExternalProgram, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.tidy.scratch import SCRATCH
 
 PROGRAM = ExternalProgram(
     "onnx2tf",
@@ -59,7 +60,7 @@ class OnnxToLiteRT:
         program = data.program(PROGRAM.name)
         source = prepared(model)
         main = out / f"{model.name}.tflite"
-        with tempfile.TemporaryDirectory(prefix="edgegate-onnx2tf-") as folder:
+        with tempfile.TemporaryDirectory(prefix="onnx2tf-", dir=SCRATCH.folder()) as folder:
             # It writes over the file that it is given: this one is a copy, never the user's
             given = Path(folder) / "model.onnx"
             given.write_bytes(source.content)

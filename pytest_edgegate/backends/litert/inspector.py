@@ -9,6 +9,8 @@ from typing import Any
 
 from pytest_edgegate.backends.litert.schema import DTYPES, damaged, import_schema, names_of, unpack
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.reading.foreign import foreign
 
 _INTEGERS = ("int8", "uint8", "int16", "int4", "int2")
 _BIAS_AT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3,
@@ -35,10 +37,9 @@ class LiteRTInspector:
     def describe(self, path: Path) -> ModelDescription:
         """What is in the file; every subgraph counts, inputs and outputs are the first's."""
         model = unpack(path)
-        try:
+        fault = damaged(path, "its graph is inconsistent")
+        with foreign(fault.message, fault.remedy, InferenceError):
             return _describe(model)
-        except (IndexError, TypeError, AttributeError, KeyError, ValueError) as error:
-            raise damaged(path, f"its graph is inconsistent: {error}") from error
 
 
 def _describe(model: Any) -> ModelDescription:

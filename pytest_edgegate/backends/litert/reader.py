@@ -8,8 +8,10 @@ from pathlib import Path
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import MAGIC
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
+from pytest_edgegate.reading.regular import open_regular
 
 
 class LiteRTReader:
@@ -18,7 +20,7 @@ class LiteRTReader:
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():
             return None
-        with candidate.open("rb") as opened:
+        with open_regular(candidate) as opened:
             if opened.read(8)[4:] != MAGIC:
                 return None
         return LiteRTFile(candidate)
@@ -53,10 +55,7 @@ class LiteRTFile:
 
     @cached_property
     def _digest(self) -> str:
-        import hashlib
-
-        with self.path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return file_digest(self.path)
 
     def load(self) -> LoadedModel:
         raise UnsupportedError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.reading.foreign import foreign
+from pytest_edgegate.reading.regular import read_bytes
 
 MAGIC = b"TFL3"
+_MOST_BYTES = 64_000_000_000
+"""A flatbuffer ends at 2 GB, and the weights behind it where a device ends."""
 
 DTYPES = {
     "FLOAT32": "float32", "FLOAT16": "float16", "INT32": "int32", "UINT8": "uint8",
@@ -33,17 +36,12 @@ def import_schema() -> ModuleType:
 def unpack(path: Path) -> Any:
     """The ModelT of a file. Raises InferenceError for one that is damaged or of another kind."""
     schema = import_schema()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InferenceError(f"{path} can't be read: {error}", "check the path") from error
+    content = read_bytes(path, _MOST_BYTES)
     if content[4:8] != MAGIC:
-        raise damaged(path, "it is empty" if not content else "it is no .tflite file")
-    try:
+        raise damaged(path, "it is no .tflite file" if content else "it is empty")
+    fault = damaged(path, "its flatbuffer can't be read")
+    with foreign(fault.message, fault.remedy, InferenceError):
         return _with_its_data(schema.ModelT.InitFromPackedBuf(content, 0), content)
-    except (struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError,
-            OverflowError, MemoryError, UnicodeDecodeError) as error:  # fmt: skip
-        raise damaged(path, f"its flatbuffer can't be read: {error}") from error
 
 
 def state_of(path: Path) -> str:
@@ -53,7 +51,7 @@ def state_of(path: Path) -> str:
     Weights are not read.
     """
     schema = import_schema()
-    model = schema.Model.GetRootAs(path.read_bytes(), 0)
+    model = schema.Model.GetRootAs(read_bytes(path, _MOST_BYTES), 0)
     codes = (model.OperatorCodes(at) for at in range(model.OperatorCodesLength()))
     if schema.BuiltinOperator.VAR_HANDLE in {each.BuiltinCode() for each in codes}:
         return "resources"

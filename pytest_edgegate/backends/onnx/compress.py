@@ -23,6 +23,7 @@ from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import PTQ, Cast, Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.tidy.scratch import SCRATCH
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 """Calibration methods, under ONNX Runtime's names."""
@@ -90,7 +91,7 @@ def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> 
             "edge_data has no calibration samples, and int8 takes its ranges from them",
             "return EdgeData(calibration=x_train[:200], ...)",
         )
-    with tempfile.TemporaryDirectory() as folder, held_native_output():
+    with tempfile.TemporaryDirectory(dir=SCRATCH.folder()) as folder, held_native_output():
         from onnxruntime.quantization import (
             CalibrationDataReader,
             CalibrationMethod,

@@ -16,6 +16,8 @@ from typing import Any
 from pytest_edgegate.backends.onnx.model_file import damaged, import_onnx, open_model
 from pytest_edgegate.backends.onnx.shapes import with_shapes
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.reading.foreign import foreign
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
 _FUSED = ("Relu", "Clip", "Identity")
@@ -46,11 +48,9 @@ class OnnxInspector:
         """What is in the file; bodies of loops and branches are not looked into."""
         model = open_model(path)
         onnx = import_onnx()
-        try:
+        fault = damaged(path, "its graph is inconsistent")
+        with foreign(fault.message, fault.remedy, InferenceError):
             return _Graph(onnx, with_shapes(onnx, model)).describe()
-        except (onnx.shape_inference.InferenceError, IndexError, KeyError, ValueError, TypeError,
-                RuntimeError) as error:  # fmt: skip
-            raise damaged(path, f"its graph is inconsistent: {error}") from error
 
 
 class _Graph:

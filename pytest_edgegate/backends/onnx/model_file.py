@@ -6,12 +6,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pytest_edgegate.backends.onnx.external import external_files, load_weights
+from pytest_edgegate.backends.onnx.functions import fault_in_functions
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.reading.regular import read_bytes
 
 OLDEST_OPSET = 7
 """The oldest that ONNX Runtime promises to run."""
 OPSET = 18
 """Of the files that are made here: new enough for per-channel QDQ, old enough for boards."""
+_MOST_BYTES = (1 << 31) - 1
+"""Of a protobuf."""
 
 
 def import_onnx() -> ModuleType:
@@ -28,53 +33,25 @@ def open_model(path: Path, *, weights: bool = True) -> Any:
     """The ModelProto, its external data loaded too where *weights* are wanted.
 
     Raises InferenceError for a file that is damaged, of another kind, of an opset that nothing
-    here reads, or whose external data is missing or lies outside its folder.
+    here reads, whose functions call themselves, or whose external data is missing or lies outside
+    its folder.
     """
     onnx = import_onnx()
     model = onnx.ModelProto()
+    content = read_bytes(path, _MOST_BYTES)
     try:
-        model.ParseFromString(path.read_bytes())
-    except OSError as error:
-        raise InferenceError(f"{path} can't be read: {error}", "check the path") from error
+        model.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError, of which there are several
         raise damaged(path, "it is no ONNX protobuf") from error
     if not model.HasField("graph") or not model.graph.node:
-        raise damaged(path, "it is empty" if not path.stat().st_size else "it has no graph")
+        raise damaged(path, "it has no graph" if content else "it is empty")
     _check_opset(onnx, model, path)
-    files = external_files(model, path)
-    if weights and files:
-        onnx.load_external_data_for_model(model, str(path.parent))
+    fault = fault_in_functions(model)
+    if fault:
+        raise damaged(path, fault)
+    if external_files(model, path) and weights:
+        load_weights(model, path)
     return model
-
-
-def external_files(model: Any, path: Path) -> tuple[Path, ...]:
-    """The files beside *path* that hold its weights.
-
-    Raises InferenceError where one is missing, too short, or not in the folder of the model.
-    """
-    needed: dict[Path, int] = {}
-    folder = path.parent.resolve()
-    for tensor in _stored_tensors(model.graph):
-        if tensor.data_location != 1:  # EXTERNAL
-            continue
-        entries = {each.key: each.value for each in tensor.external_data}
-        location = entries.get("location", "")
-        file = path.parent / location
-        if not location or "\0" in location or folder not in file.resolve().parents:
-            raise InferenceError(
-                f"{path.name} has the weights of {tensor.name} in {location!r}, outside its folder",
-                "export it again with its weights inside the file (external_data=False)",
-            )
-        end = _whole(entries.get("offset")) + _whole(entries.get("length"))
-        needed[file] = max(end, needed.get(file, 0))
-    for file, end in needed.items():
-        if not file.is_file() or file.stat().st_size < end:
-            fault = "is missing" if not file.is_file() else f"is shorter than {end} bytes"
-            raise InferenceError(
-                f"{path.name} has weights in {file.name}, which {fault}",
-                f"put {file.name} beside it, or export it with external_data=False",
-            )
-    return tuple(sorted(needed))
 
 
 def cleaned(model: Any) -> Any:
@@ -122,22 +99,6 @@ def _check_opset(onnx: Any, model: Any, path: Path) -> None:
             f"export it with opset {OPSET}, or lift it: onnx.version_converter.convert_version"
             f"(model, {OPSET})",
         )
-
-
-def _stored_tensors(graph: Any) -> list[Any]:
-    """Initializers and constants, those of subgraphs too."""
-    found = list(graph.initializer)
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                found.append(attribute.t)
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                found += _stored_tensors(inner)
-    return found
-
-
-def _whole(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
 
 
 def _clean_graph(graph: Any) -> None:

@@ -21,6 +21,7 @@ from pytest_edgegate.core.errors import BackendUnavailableError, CompressionErro
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.tidy.scratch import SCRATCH
 
 
 def trained_for_int8(
@@ -74,7 +75,7 @@ def _read_back(content: bytes) -> Any:
         import tf2onnx
     except ImportError as error:
         raise _missing(error.name or "tf2onnx") from error
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=SCRATCH.folder()) as folder:
         path = Path(folder, "int8.tflite")
         path.write_bytes(content)
         made, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)

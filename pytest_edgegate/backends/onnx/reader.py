@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.onnx.external import external_files
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
-from pytest_edgegate.backends.onnx.model_file import external_files, import_onnx, open_model
+from pytest_edgegate.backends.onnx.model_file import import_onnx, open_model
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.digests import files_digest
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings

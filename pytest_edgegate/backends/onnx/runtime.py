@@ -22,6 +22,7 @@ from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.core.ports import Runner, SourceModel
 from pytest_edgegate.data.feeding import dequantised, quantised
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.tidy.scratch import SCRATCH
 
 BLOCK = 64
 """Samples at a time where the batch is free: fewer, and starting a run costs small models more."""
@@ -63,7 +64,7 @@ class OnnxRuntime:
         self, model: Path, batch: tuple[Array, ...]
     ) -> tuple[ExecutedOperator, ...] | None:
         """Every operator of one profiled run, and the provider that ran it."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=SCRATCH.folder()) as folder:
             options = self._options()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")

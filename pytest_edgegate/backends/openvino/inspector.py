@@ -14,6 +14,8 @@ from typing import Any
 
 from pytest_edgegate.backends.openvino.ir import Layer, Network, Port, damaged
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.reading.foreign import foreign
 
 _ENDS = ("Parameter", "Result", "Const")
 _DEQUANTISING = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze", "Squeeze")
@@ -41,10 +43,9 @@ class IRInspector:
     def describe(self, path: Path) -> ModelDescription:
         """What is in the files; bodies of loops and branches are not looked into."""
         network = Network(path)
-        try:
+        fault = damaged(path, "its graph is inconsistent")
+        with foreign(fault.message, fault.remedy, InferenceError):
             return _Folded(network).describe()
-        except (IndexError, KeyError, ValueError, TypeError) as error:
-            raise damaged(path, f"its graph is inconsistent: {error!r}") from error
 
 
 class _Folded:
@@ -53,6 +54,7 @@ class _Folded:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._layers = list(network.layers.values())
+        self._integer: dict[str, bool] = {}
 
     def describe(self) -> ModelDescription:
         operators = tuple(
@@ -113,6 +115,11 @@ class _Folded:
 
     def _is_integer(self, layer: Layer) -> bool:
         """Whether what a layer gives is 8 bits wide, by a FakeQuantize at or before it."""
+        if layer.id not in self._integer:
+            self._integer[layer.id] = self._gives_integers(layer)
+        return self._integer[layer.id]
+
+    def _gives_integers(self, layer: Layer) -> bool:
         if layer.kind == "FakeQuantize":
             return layer.data.get("levels") in ("255", "256")
         if layer.kind not in _MOVING:
@@ -128,7 +135,7 @@ class _Folded:
         """
         followed = layer
         while True:
-            after = list(self._network.consumers(followed))
+            after = self._network.consumers(followed)
             if any(each.kind == "FakeQuantize" for each in after):
                 return TensorInfo(port.name, port.shape, "int8")
             if len(after) != 1 or after[0].kind not in _FUSED:

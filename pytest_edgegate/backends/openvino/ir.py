@@ -6,17 +6,25 @@ offset and the size of its values in the .bin.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.reading.foreign import foreign
+from pytest_edgegate.reading.regular import open_regular, read_bytes, regular_size
 
 _MOST_BYTES = 256_000_000
 """Of an .xml: a hundred times that of the largest models, and still parsed in seconds."""
+_MOST_ELEMENTS = 5_000_000
+"""Of an .xml: a layer has some thirty, and each takes many times its bytes when it is read."""
+_DEEPEST = 200
+"""Elements in one another: those of loops in loops come to some thirty."""
+_WHOLE = re.compile(r"[0-9]{1,18}")
 
 DTYPES = {
     "f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64", "i8": "int8",
@@ -24,6 +32,10 @@ DTYPES = {
     "u32": "uint32", "u64": "uint64", "i4": "int4", "u4": "uint4", "boolean": "bool",
 }  # fmt: skip
 """numpy's name for each element type."""
+_BITS = {
+    "f32": 32, "f16": 16, "bf16": 16, "f64": 64, "i8": 8, "u8": 8, "i16": 16, "i32": 32, "i64": 64,
+    "u16": 16, "u32": 32, "u64": 64, "i4": 4, "u4": 4, "boolean": 8,
+}  # fmt: skip
 _PRECISIONS = {
     "FP32": "float32", "FP16": "float16", "BF16": "bfloat16", "FP64": "float64", "BOOL": "bool",
 }  # fmt: skip
@@ -58,15 +70,17 @@ class Network:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.layers: dict[str, Layer] = {}
+        self._takers: dict[str, list[Layer]] = {}
         root = _root(path)
-        try:
+        fault = damaged(path, "its layers are inconsistent")
+        with foreign(fault.message, fault.remedy, InferenceError):
             for element in root.iterfind("./layers/layer"):
                 layer = _layer(element)
+                if layer.id in self.layers:
+                    raise damaged(path, f"two of its layers have the id {layer.id[:40]!r}")
                 self.layers[layer.id] = layer
             self._connect(root)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise damaged(path, f"its layers are inconsistent: {error!r}") from error
-        _check_weights(self)
+            _check_weights(self)
 
     def source(self, layer: Layer, position: int) -> Layer | None:
         """The layer that an input comes from."""
@@ -79,22 +93,9 @@ class Network:
         origin, number = layer.sources[position]
         return self.layers[origin].outputs[number]
 
-    def consumers(self, layer: Layer) -> Iterator[Layer]:
+    def consumers(self, layer: Layer) -> list[Layer]:
         """The layers that take what a layer gives."""
-        for each in self.layers.values():
-            if any(origin == layer.id for origin, _ in each.sources):
-                yield each
-
-    def values(self, layer: Layer) -> Any:
-        """The values of a Const, flat."""
-        import numpy as np
-
-        data = layer.data
-        dtype = DTYPES[data["element_type"]]
-        offset, size = int(data["offset"]), int(data["size"])
-        with weights_file(self.path).open("rb") as opened:
-            opened.seek(offset)
-            return np.frombuffer(opened.read(size), dtype)
+        return self._takers.get(layer.id, [])
 
     def _connect(self, root: Any) -> None:
         edges = {
@@ -108,11 +109,21 @@ class Network:
             for origin, number in layer.sources:
                 if number not in self.layers[origin].outputs:
                     raise KeyError(f"{layer.name} takes a port that is not there")
+            for origin in {origin for origin, _ in layer.sources}:
+                self._takers.setdefault(origin, []).append(layer)
+        self._refuse_cycles()
+
+    def _refuse_cycles(self) -> None:
+        before = {each.id: [origin for origin, _ in each.sources] for each in self.layers.values()}
+        try:
+            TopologicalSorter(before).prepare()
+        except CycleError as error:
+            raise damaged(self.path, "its layers feed each other in a circle") from error
 
 
 def is_ir(path: Path) -> bool:
     """Whether a file begins as the .xml of an IR does."""
-    with path.open("rb") as opened:
+    with open_regular(path) as opened:
         head = opened.read(400).lstrip()
     return re.match(rb"(<\?xml[^>]*>\s*)?(<!.*)?<net[\s>]", head, re.DOTALL) is not None
 
@@ -129,20 +140,40 @@ def damaged(path: Path, reason: str) -> InferenceError:
     )
 
 
+class _Tree(ElementTree.TreeBuilder):
+    """The elements, as long as they are as many and as deep as those of a description."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._count = self._depth = 0
+
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+        raise damaged(self._path, "it declares XML entities, which no IR does")
+
+    def start(self, tag: Any, attrs: Any) -> Any:
+        self._count += 1
+        self._depth += 1
+        if self._count > _MOST_ELEMENTS:
+            raise damaged(self._path, f"it has more than {_MOST_ELEMENTS} elements")
+        if self._depth > _DEEPEST:
+            raise damaged(self._path, f"its elements are nested more than {_DEEPEST} deep")
+        return super().start(tag, attrs)
+
+    def end(self, tag: Any) -> Any:
+        self._depth -= 1
+        return super().end(tag)
+
+
 def _root(path: Path) -> Any:
-    try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= _MOST_BYTES else b""
-    except OSError as error:
-        raise InferenceError(f"{path} can't be read: {error}", "check the path") from error
-    if size > _MOST_BYTES:
-        raise damaged(path, f"its {size} bytes are too many for a description")
+    content = read_bytes(path, _MOST_BYTES)
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise damaged(path, "it declares XML entities, which no IR does")
-    try:
-        root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
-        raise damaged(path, f"it is no XML ({error})" if size else "it is empty") from error
+    no_xml = damaged(path, "it is no XML" if content else "it is empty")
+    with foreign(no_xml.message, no_xml.remedy, InferenceError):
+        parser = ElementTree.XMLParser(target=_Tree(path))
+        parser.feed(content)
+        root = parser.close()
     if root.tag != "net" or root.find("./layers/layer") is None:
         raise damaged(path, "it is no OpenVINO IR")
     return root
@@ -178,16 +209,32 @@ def _check_weights(network: Network) -> None:
     """Refuses a .bin that is missing or ends before the last constant does."""
     path = network.path
     ends = [
-        int(each.data["offset"]) + int(each.data["size"])
+        _end(network, each)
         for each in network.layers.values()
         if each.kind == "Const" and "offset" in each.data
     ]
-    if not ends:
-        return
     weights = weights_file(path)
-    if not weights.is_file() or weights.stat().st_size < max(ends):
-        fault = "missing" if not weights.is_file() else f"shorter than {max(ends)} bytes"
+    there = weights.exists()
+    size = regular_size(weights) if there else 0  # OpenVINO opens it, whether it is needed or not
+    if ends and (not there or size < max(ends)):
+        fault = f"shorter than {max(ends)} bytes" if there else "missing"
         raise InferenceError(
             f"{path.name} has its weights in {weights.name}, which is {fault}",
             f"put the {weights.name} that was made with it beside it",
         )
+
+
+def _end(network: Network, constant: Layer) -> int:
+    """Where the values of a constant end in the .bin."""
+    data, shown = constant.data, constant.name[:80]
+    offset, size = data["offset"], data.get("size", "")
+    if not _WHOLE.fullmatch(offset) or not _WHOLE.fullmatch(size):
+        raise damaged(
+            network.path,
+            f"{shown} has its values at offset {offset[:40]!r} in {size[:40]!r} bytes",
+        )
+    bits = _BITS.get(data.get("element_type", ""))
+    (port,) = constant.outputs.values()
+    if bits is not None and -(-math.prod(port.shape) * bits // 8) != int(size):
+        raise damaged(network.path, f"{shown} has {size} bytes, and its shape asks for others")
+    return int(offset) + int(size)

@@ -12,9 +12,9 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from pytest_edgegate.backends.torch.pickled import foreign_globals
 from pytest_edgegate.backends.torch.program import (
@@ -22,8 +22,9 @@ from pytest_edgegate.backends.torch.program import (
     faults_in_program,
     without_notes,
 )
-from pytest_edgegate.backends.zipped import DAMAGED_ZIP
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.reading.archives import Archive, Limits, opened
+from pytest_edgegate.reading.documents import parse_json
 
 _MODEL = "models/model.json"
 _SAMPLES = "data/sample_inputs/model.pt"
@@ -37,6 +38,7 @@ _QUANTISED = b'"torch.ops.quantized_decomposed.'
 """Begins the target of each operator that makes integers of real values, or the reverse."""
 _JSON_BYTES = 500_000_000
 """Of a graph: one of 100,000 operators has about a tenth of that."""
+_LIMITS = Limits()
 
 
 def is_archive(path: Path) -> bool:
@@ -51,16 +53,9 @@ def is_torch_save(path: Path) -> bool:
 
 def is_quantised(path: Path) -> bool:
     """Whether the program in an archive computes in integers, as its operators tell."""
-
-    def looked(archive: zipfile.ZipFile) -> bool:
-        return any(
-            _QUANTISED in archive.read(member)
-            for member, name in _members(archive)
-            if name == _MODEL
-        )
-
-    found: bool = _read(path, looked)
-    return found
+    with _opened(path) as archive:
+        members = _members(archive)
+        return any(_QUANTISED in archive.read(member) for member, name in members if name == _MODEL)
 
 
 def refuse_code(path: Path) -> None:
@@ -68,7 +63,8 @@ def refuse_code(path: Path) -> None:
 
     Raises UnsupportedError for what would run, ConfigurationError for what can't be read.
     """
-    _read(path, lambda archive: _refuse(path, archive))
+    with _opened(path) as archive:
+        _refuse(path, archive)
 
 
 def vetted(path: Path) -> io.BytesIO:
@@ -77,34 +73,30 @@ def vetted(path: Path) -> io.BytesIO:
     It is without the sample inputs, which are a pickle, and without guards and stack traces.
     Raises as ``refuse_code`` does.
     """
-
-    def copy(archive: zipfile.ZipFile) -> io.BytesIO:
+    made = io.BytesIO()
+    with _opened(path) as archive:
         _refuse(path, archive)
-        made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as out:
             for member, name in _members(archive):
                 undated = zipfile.ZipInfo(f"archive/{name}")
                 out.writestr(undated, _content(archive, member, name))
-        made.seek(0)
-        return made
-
-    copied: io.BytesIO = _read(path, copy)
-    return copied
+    made.seek(0)
+    return made
 
 
-def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
+def _content(archive: Archive, member: str, name: str) -> bytes:
     if name == _SAMPLES:
         return b""
     content = archive.read(member)
     if name == _MODEL:
-        return json.dumps(without_notes(_parsed(content))).encode()
+        return json.dumps(without_notes(parse_json(content))).encode()
     return content
 
 
-def _refuse(path: Path, archive: zipfile.ZipFile) -> None:
+def _refuse(path: Path, archive: Archive) -> None:
     if _inflates(archive, path.stat().st_size):
         raise _damaged(path, "its members are compressed or overlap, which torch never writes")
-    if not any("models/" in name for name in archive.namelist()):
+    if not any("models/" in name for name in archive.names):
         raise _damaged(path, "it holds no exported program")
     found = sorted(set(_faults(archive)))
     if found:
@@ -116,26 +108,26 @@ def _refuse(path: Path, archive: zipfile.ZipFile) -> None:
         )
 
 
-def _faults(archive: zipfile.ZipFile) -> Iterator[str]:
+def _faults(archive: Archive) -> Iterator[str]:
     names = [name.lower() for _, name in _members(archive)]  # as torch looks a member up
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"the member {name} twice"
-    roots = {each.filename.split("/")[0] for each in archive.infolist()}
+    roots = {each.split("/")[0] for each in (*archive.names, *archive.folders)}
     if len(roots) > 1:
         yield f"members of several archives: {', '.join(sorted(roots)[:3])}"
-    for member in archive.infolist():
+    for member in (*archive.names, *archive.folders):
         name = _inner(member)
         if name not in _PLAIN and not _TENSOR.fullmatch(name) and not name.startswith("extra/"):
             yield f"the member {name[:60]!r}"
     for member, name in _members(archive):
-        if name in (_MODEL, *_PAYLOADS) and member.file_size > _JSON_BYTES:
-            yield f"{name} of {member.file_size} bytes"
+        if name in (_MODEL, *_PAYLOADS) and archive.size(member) > _JSON_BYTES:
+            yield f"{name} of {archive.size(member)} bytes"
         elif name == _MODEL:
-            yield from faults_in_program(_parsed(archive.read(member)))
+            yield from faults_in_program(parse_json(archive.read(member)))
         elif name in _PAYLOADS:
-            sizes = {inner: each.file_size for each, inner in _members(archive)}
+            sizes = {inner: archive.size(each) for each, inner in _members(archive)}
             folder = name.rsplit("/", 1)[0]
-            yield from faults_in_payloads(_parsed(archive.read(member)), folder, sizes)
+            yield from faults_in_payloads(parse_json(archive.read(member)), folder, sizes)
         elif name == _SAMPLES:
             yield from _in_samples(archive.read(member))
 
@@ -144,48 +136,41 @@ def _in_samples(content: bytes) -> Iterator[str]:
     """What a torch.save member would import, but for what plain tensors need."""
     if not content:
         return
-    with zipfile.ZipFile(io.BytesIO(content)) as inner:
+    with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+        inner = Archive(zipped, _LIMITS)
         if _inflates(inner, len(content)):
             yield f"the compressed {_SAMPLES}"
             return
-        for name in inner.namelist():
+        for name in inner.names:
             if name.lower().endswith(".pkl"):
                 yield from (f"{_SAMPLES}: {each}" for each in foreign_globals(inner.read(name)))
 
 
-def _inflates(archive: zipfile.ZipFile, size: int) -> bool:
+def _inflates(archive: Archive, size: int) -> bool:
     """Whether reading every member gives more than the *size* of the archive."""
-    return sum(each.file_size for each in archive.infolist()) > size
+    return sum(map(archive.size, archive.names)) > size
 
 
-def _members(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
+def _members(archive: Archive) -> list[tuple[str, str]]:
     """The members that torch is to read, with their names inside the archive."""
-    found = [(each, _inner(each)) for each in archive.infolist()]
+    found = [(each, _inner(each)) for each in archive.names]
     return [(each, name) for each, name in found if name in _PLAIN or _TENSOR.fullmatch(name)]
 
 
-def _inner(member: zipfile.ZipInfo) -> str:
-    return member.filename.split("/", 1)[-1]
+def _inner(member: str) -> str:
+    return member.split("/", 1)[-1]
 
 
-def _parsed(content: bytes) -> Any:
-    return json.loads(content.decode("utf-8"))
+def _names(path: Path) -> tuple[str, ...]:
+    with _opened(path) as archive:
+        return archive.names
 
 
-def _names(path: Path) -> list[str]:
-    names: list[str] = _read(path, zipfile.ZipFile.namelist)
-    return names
+def _opened(path: Path) -> AbstractContextManager[Archive]:
+    return opened(path, lambda reason: _damaged(path, reason), _LIMITS)
 
 
-def _read(path: Path, read: Callable[[zipfile.ZipFile], Any]) -> Any:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return read(archive)
-    except (*DAMAGED_ZIP, TypeError, KeyError, AttributeError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, reason: object) -> ConfigurationError:
+def _damaged(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"{path.name} is a damaged archive: {reason}",
         "save it again with torch.export.save(torch.export.export(model, (x,)), path)",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,9 @@ from pytest_edgegate.backends.torch.archive import (
     refuse_code,
 )
 from pytest_edgegate.backends.torch.saved import refused
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.ports import Example, LoadedModel, SourceModel, Surroundings
+from pytest_edgegate.reading.regular import open_regular
 
 RUNTIME = "torch"
 _NODE = ("torch", "float32")
@@ -34,7 +35,7 @@ class TorchReader:
         if not candidate.is_file() or candidate.suffix.lower() not in _SUFFIXES:
             return None
         program = candidate.suffix.lower() == ".pt2"
-        with candidate.open("rb") as opened:
+        with open_regular(candidate) as opened:
             zipped = opened.read(4) == _ZIP
         if program or (zipped and is_archive(candidate)):
             refuse_code(candidate)
@@ -42,7 +43,7 @@ class TorchReader:
             return ExportedFile(candidate, node=node)
         # Before 1.6 torch.save wrote a bare pickle, which only its name tells
         if is_torch_save(candidate) if zipped else candidate.suffix.lower() in _PICKLES:
-            raise refused(candidate)
+            raise refused(candidate, zipped=zipped)
         return None
 
 
@@ -68,8 +69,7 @@ class ExportedFile:
 
     @cached_property
     def _digest(self) -> str:
-        with self.path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return file_digest(self.path)
 
     def load(self) -> LoadedModel:
         return self._loaded

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import pickletools
-import zipfile
 from pathlib import Path
 
 from pytest_edgegate.backends.torch.pickled import foreign_globals
-from pytest_edgegate.backends.zipped import DAMAGED_ZIP
-from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.reading.archives import opened
+from pytest_edgegate.reading.foreign import reason_of
 
 _NESTED = ("state_dict", "model_state_dict")
 """Under which key trainers keep the weights of a checkpoint."""
+_PICKLE_BYTES = 500_000_000
+"""Of the pickle beside the weights, which names them and holds none."""
 
 
-def refused(path: Path) -> UnsupportedError:
+def refused(path: Path, *, zipped: bool) -> UnsupportedError:
     """The error for such a file, with the lines that make a .pt2 archive of it."""
-    what, loading = _contents(path)
+    what, loading = _contents(path, zipped)
     return UnsupportedError(
         f"{path.name} holds {what}: it can't be gated as it is",
         f"""build the model, load the weights, and save it as an exported program:
@@ -29,25 +31,26 @@ torch.export.save(program, "{path.stem}.pt2")  # then return this path from edge
     )
 
 
-def _contents(path: Path) -> tuple[str, str]:
+def _contents(path: Path, zipped: bool) -> tuple[str, str]:
     """What the file holds, and the lines that make a model of it."""
     own = "model = MyModel()  # your class"
-    if not zipfile.is_zipfile(path):  # torch before 1.6 wrote bare pickles
+    if not zipped:  # torch before 1.6 wrote bare pickles
         return "weights without an architecture, or a pickle that can run code", _weights(path, own)
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    with opened(path, lambda reason: _damaged(path, reason)) as archive:
+        names = archive.names
         if any(name.count("/") == 1 and name.endswith("/constants.pkl") for name in names):
             return (
                 "a TorchScript program, which no converter reads any more",
                 f'{own}\nmodel.load_state_dict(torch.jit.load("{path.name}").state_dict())',
             )
-        try:
-            pickled = archive.read(next(name for name in names if name.endswith("/data.pkl")))
-            foreign = list(foreign_globals(pickled))
-            strings = {argument for _, argument, _ in pickletools.genops(pickled)
-                       if isinstance(argument, str)}  # fmt: skip
-        except DAMAGED_ZIP as error:
-            return f"a damaged pickle ({error})", _weights(path, own)
+        name = next(name for name in names if name.endswith("/data.pkl"))
+        pickled = archive.read(name, most=_PICKLE_BYTES)
+    try:
+        foreign = list(foreign_globals(pickled))
+        strings = {argument for _, argument, _ in pickletools.genops(pickled)
+                   if isinstance(argument, str)}  # fmt: skip
+    except (ValueError, IndexError, OverflowError) as error:
+        return f"a damaged pickle ({reason_of(error)})", _weights(path, own)
     nested = next((key for key in _NESTED if key in strings), None)
     if nested is not None:
         return "a training checkpoint, without an architecture", _weights(
@@ -64,3 +67,7 @@ def _contents(path: Path) -> tuple[str, str]:
 def _weights(path: Path, own: str, key: str = "") -> str:
     load = f'torch.load("{path.name}", weights_only=True)'
     return f"{own}\nmodel.load_state_dict({load}{key})"
+
+
+def _damaged(path: Path, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"{path.name} is a damaged archive: {reason}", "save it again")

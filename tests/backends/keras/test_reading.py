@@ -259,7 +259,7 @@ def test_a_lambda_inside_a_nested_model(keras: Any, tmp_path: Path) -> None:
     outer = keras.Input((3,))
     with held_native_output():
         keras.Model(outer, inner(outer)).save(tmp_path / "nested.keras")
-    refused(lambda: recognised(tmp_path / "nested.keras"), UnsupportedError)
+    refused(recognised(tmp_path / "nested.keras").load, UnsupportedError)
 
 
 def _custom(framework: Any) -> Any:

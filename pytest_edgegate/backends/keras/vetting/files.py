@@ -1,0 +1,152 @@
+"""A saved model as it lies on disk, vetted: which loaders may see it, or why none does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.backends.keras.vetting import configs, graphs
+from pytest_edgegate.backends.keras.vetting.lists import Loader, names, operators
+from pytest_edgegate.backends.keras.vetting.trial import Trial
+from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.reading.archives import Archive, Limits, opened
+from pytest_edgegate.reading.documents import parse_json
+from pytest_edgegate.reading.foreign import foreign
+from pytest_edgegate.reading.regular import read_bytes
+
+_SUFFIX = ".keras"
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_LARGEST_CONFIG = 64_000_000
+_LARGEST_GRAPH = 2**31 - 1
+"""Bytes of a protocol buffer, by its own definition."""
+_LIMITS = Limits(members=10_000)
+_BOTH: tuple[Loader, ...] = ("keras", "tf_keras")
+_AGAIN = "save it again with model.save('model.keras'), or return the model object from edge_model"
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Vetted:
+    """A file or a folder that was looked at, and that has not changed since.
+
+    Loaders take nothing else. ``loaders`` are those whose list has all that it names, in the order
+    in which they are to be tried; ``note`` says what the first choice lacks.
+    """
+
+    path: Path
+    loaders: tuple[Loader, ...] = ()
+    note: str = ""
+    allow_code: bool = False
+    trial: Trial | None = None
+    """Of its HDF5, which may be under way still."""
+
+    def confirm(self) -> None:
+        """Waits for the last answers; to be called before a loader.
+
+        Raises UnsupportedError for HDF5 that reaches out of the file, ConfigurationError for what
+        can't be read.
+        """
+        if self.trial is not None:
+            reaching = self.trial.found().reaching
+            if reaching and not self.allow_code:
+                raise _refused(self.path, reaching)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a zip archive is a saved model of Keras.
+
+    Raises ConfigurationError for a damaged one whose name says that it is.
+    """
+    try:
+        with opened(path, lambda reason: _damaged(path, reason), _LIMITS) as archive:
+            return {_CONFIG, _WEIGHTS} <= set(archive.names)
+    except ConfigurationError:
+        if path.suffix.lower() == _SUFFIX:
+            raise
+        return False  # other formats are archives too, and say themselves what is wrong with one
+
+
+def vet_archive(path: Path, *, allow_code: bool = False) -> Vetted:
+    """A ``.keras`` file. Raises UnsupportedError for what is not on the lists."""
+    with opened(path, lambda reason: _damaged(path, reason), _LIMITS) as archive:
+        config = configs.of_saved(parse_json(archive.read(_CONFIG, _LARGEST_CONFIG)))
+        old = _is_old(archive)
+    vetted = _chosen(path, config, ("tf_keras",) if old else ("keras",), allow_code)
+    return replace(vetted, trial=Trial(path))
+
+
+def vet_hdf5(path: Path, *, allow_code: bool = False) -> Vetted:
+    """An ``.h5`` file. Raises UnsupportedError for what is not on the lists."""
+    trial = Trial(path)
+    text = trial.found().config
+    if text is None:
+        raise ConfigurationError(
+            f"{path.name} holds weights but no model",
+            "save the whole model with model.save('model.keras'), not only its weights",
+        )
+    with foreign(f"{path.name} can't be read as a Keras model", _AGAIN):
+        config = parse_json(text)
+    return replace(_chosen(path, config, _BOTH, allow_code), trial=trial)
+
+
+def vet_saved_model(folder: Path, *, allow_code: bool = False) -> Vetted:
+    """A SavedModel. Raises UnsupportedError for what is not on the lists."""
+    if allow_code:
+        return Vetted(folder, allow_code=True)
+    allowed = operators()
+    with foreign(f"{folder.name} can't be read as a SavedModel", "export it again"):
+        content = read_bytes(folder / "saved_model.pb", _LARGEST_GRAPH)
+        found = [
+            each
+            for graph in graphs.meta_graphs(content, allowed.plain)
+            for each in graphs.faults(graph, allowed)
+        ]
+    if found:
+        raise _refused(folder, found)
+    return Vetted(folder)
+
+
+def config_faults(config: Any, loader: Loader) -> list[str]:
+    """What a configuration names that is not on the list of a loader."""
+    return list(dict.fromkeys(configs.faults(config, names(loader))))
+
+
+def _chosen(path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: bool) -> Vetted:
+    if allow_code:
+        return Vetted(path, wanted, allow_code=True)
+    found = {loader: config_faults(config, loader) for loader in wanted}
+    loaders = tuple(loader for loader in wanted if not found[loader])
+    if not loaders:
+        raise _refused(path, min(found.values(), key=len))
+    lacking = found[wanted[0]]
+    return Vetted(path, loaders, f"it names {_listed(lacking)}" if lacking else "")
+
+
+def _is_old(archive: Archive) -> bool:
+    """Whether tf-keras, which is Keras 2, wrote it: neither reads the archives of the other."""
+    if _METADATA not in archive.names:
+        return False
+    metadata = parse_json(archive.read(_METADATA, _LARGEST_CONFIG))
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    return isinstance(version, str) and version.startswith("2.")
+
+
+def _refused(path: Path, found: Sequence[str]) -> UnsupportedError:
+    return UnsupportedError(
+        f"{path.name} names what is not on the list of harmless parts of Keras and TensorFlow "
+        f"({_listed(found)}), and a gate runs no code from a file",
+        "where you trust it: edge_allow_code = true in the ini, or load it yourself and return "
+        "the model object from edge_model",
+    )
+
+
+def _listed(found: Sequence[str]) -> str:
+    unique = sorted(set(found))
+    more = f" and {len(unique) - _SHOWN} more" if len(unique) > _SHOWN else ""
+    return ", ".join(unique[:_SHOWN]) + more
+
+
+def _damaged(path: Path, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"{path.name} is a damaged archive: {reason}", _AGAIN)

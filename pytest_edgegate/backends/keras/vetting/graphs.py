@@ -1,0 +1,241 @@
+"""The graphs of a SavedModel: its operators, those of all its functions, and who calls whom.
+
+Every function is looked at, not only what a signature reaches: initializers of resources run while
+a SavedModel is loaded. Field numbers are those of TensorFlow's saved_model.proto, meta_graph.proto,
+graph.proto, function.proto, node_def.proto, attr_value.proto and saved_object_graph.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pytest_edgegate.backends.keras.vetting.lists import Operators
+from pytest_edgegate.backends.keras.vetting.wire import BYTES, WireError, fields, texts, within
+
+_META_GRAPH, _NODE, _FUNCTION = (2,), (1,), (2, 1)
+_GRAPH, _SAVER, _COLLECTIONS, _SIGNATURES, _OBJECTS = 2, 3, 4, 5, 7
+_MOST_CALLS_DEEP = 200
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator: its kind, the names that it takes from, the functions that it calls."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    calls: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> Iterator[str]:
+        """The nodes that its inputs come from, in order."""
+        for each in self.inputs:
+            yield each.lstrip("^").split(":")[0]
+
+
+@dataclass
+class Body:
+    """The nodes of a graph or a function by their names; ``arguments`` are those of a function."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass
+class MetaGraph:
+    """One of a SavedModel's graphs with its functions."""
+
+    main: Body
+    functions: dict[str, Body]
+    filename: str
+    """The node that takes the name of the checkpoint; nothing where there is no saver."""
+    saving: str
+    restoring: str
+    named: frozenset[str]
+    """What signatures and collections name."""
+    objects: frozenset[str]
+    """The functions that the object graph names."""
+
+
+def meta_graphs(data: bytes, plain: frozenset[str] = frozenset()) -> list[MetaGraph]:
+    """The graphs of a ``saved_model.pb``. Raises WireError for bytes that are none.
+
+    Operators of the kinds in *plain*, which have no functions, are not asked for what they call.
+    """
+    return [_meta_graph(data, *span, plain) for span in within(data, 0, len(data), *_META_GRAPH)]
+
+
+def _meta_graph(data: bytes, start: int, end: int, plain: frozenset[str]) -> MetaGraph:
+    main, functions = Body(), {}
+    for graph in within(data, start, end, _GRAPH):
+        _take_nodes(data, within(data, *graph, *_NODE), main, plain)
+        for span in within(data, *graph, *_FUNCTION):
+            for name in _names(data, *span):
+                if name in functions:
+                    raise WireError(f"it has two functions {name!r}")
+                functions[name] = _function(data, *span, plain)
+    filename, saving, restoring = (_tensors(data, start, end, number) for number in (1, 2, 3))
+    named = {
+        text.lstrip("^").split(":")[0]
+        for number in (_COLLECTIONS, _SIGNATURES)
+        for span in within(data, start, end, number)
+        for text in _every_text(data, *span)
+    }
+    objects = _object_names(data, start, end)
+    return MetaGraph(main, functions, filename, saving, restoring, frozenset(named), objects)
+
+
+def _names(data: bytes, start: int, end: int) -> list[str]:
+    found = texts(data, start, end, 1, 1)
+    if len(found) != 1:
+        raise WireError("a function has no name, or several")
+    return found
+
+
+def _function(data: bytes, start: int, end: int, plain: frozenset[str]) -> Body:
+    body = Body(arguments=tuple(texts(data, start, end, 1, 2, 1)))
+    _take_nodes(data, within(data, start, end, 3), body, plain)
+    return body
+
+
+def _take_nodes(
+    data: bytes, spans: Iterator[tuple[int, int]], body: Body, plain: frozenset[str]
+) -> None:
+    for start, end in spans:
+        name, node = _node(data, start, end, plain)
+        if name in body.nodes:
+            raise WireError(f"it has two nodes {name!r}")
+        body.nodes[name] = node
+
+
+def _node(data: bytes, start: int, end: int, plain: frozenset[str]) -> tuple[str, Node]:
+    names: list[str] = []
+    kinds: list[str] = []
+    inputs: list[str] = []
+    attributes: list[tuple[int, int]] = []
+    wanted = {1: names, 2: kinds, 3: inputs}
+    for number, wire, begin, stop in fields(data, start, end):
+        if number in wanted and wire == BYTES:
+            wanted[number].append(_text(data, begin, stop))
+        elif number == 5 and wire == BYTES:
+            attributes.append((begin, stop))
+    if len(kinds) != 1 or len(names) != 1:
+        raise WireError("an operator has no kind or no name, or several")
+    if kinds[0] in plain:
+        return names[0], Node(kinds[0], tuple(inputs))
+    values = (value for span in attributes for value in within(data, *span, 2))
+    calls = tuple(each for value in values for each in _called(data, *value, depth=0))
+    return names[0], Node(kinds[0], tuple(inputs), calls)
+
+
+def _text(data: bytes, start: int, end: int) -> str:
+    try:
+        return data[start:end].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WireError("a name in it is no text") from error
+
+
+def _called(data: bytes, start: int, end: int, depth: int) -> Iterator[str]:
+    """The functions that an attribute names, those in attributes of theirs too."""
+    if depth > _MOST_CALLS_DEEP:
+        raise WireError("its attributes are nested too deeply")
+    for number, wire, begin, stop in fields(data, start, end):
+        if number == 10 and wire == BYTES:
+            yield from _named(data, begin, stop, depth)
+        elif number == 1 and wire == BYTES:
+            for span in within(data, begin, stop, 9):
+                yield from _named(data, *span, depth)
+
+
+def _named(data: bytes, start: int, end: int, depth: int) -> Iterator[str]:
+    yield from texts(data, start, end, 1)
+    for value in within(data, start, end, 2, 2):
+        yield from _called(data, *value, depth + 1)
+
+
+def _tensors(data: bytes, start: int, end: int, number: int) -> str:
+    """The node of a tensor or an operation that the saver_def names."""
+    found = set(texts(data, start, end, _SAVER, number))
+    if len(found) > 1:
+        raise WireError("its saver is told twice")
+    return found.pop().split(":")[0] if found else ""
+
+
+def _every_text(data: bytes, start: int, end: int, depth: int = 0) -> Iterator[str]:
+    """Whatever could be a text in a message of any kind, at any depth."""
+    yield data[start:end].decode("utf-8", "replace")
+    if depth == 8:
+        return
+    try:
+        inner = [span for number, wire, *span in fields(data, start, end) if wire == BYTES]
+    except WireError:  # a text, no message
+        return
+    for begin, stop in inner:
+        yield from _every_text(data, begin, stop, depth + 1)
+
+
+def _object_names(data: bytes, start: int, end: int) -> frozenset[str]:
+    """Functions that objects are made of, or that are kept for them."""
+    found: set[str] = set()
+    for graph in within(data, start, end, _OBJECTS):
+        found.update(texts(data, *graph, 2, 1))
+        for node in within(data, *graph, 1):
+            found.update(texts(data, *node, 6, 1))
+            found.update(texts(data, *node, 8, 1))
+            found.update(texts(data, *node, 12, 2))
+    return frozenset(found)
+
+
+def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
+    """What in a graph is not on the list, in words that follow "it calls"."""
+    from pytest_edgegate.backends.keras.vetting.saver import saver_of
+
+    saver = saver_of(graph, allowed.saver)
+    for name, node in graph.main.nodes.items():
+        if name not in saver.nodes:
+            yield from _faults_of(node, "", graph, allowed, saver.functions)
+    for name, body in graph.functions.items():
+        if name not in saver.functions:
+            for node in body.nodes.values():
+                yield from _faults_of(node, name, graph, allowed, saver.functions)
+    for name in sorted(graph.objects & saver.functions):
+        yield f"its saver {_shown(name)} from an object"
+    yield from _circles(graph.functions)
+
+
+def _faults_of(
+    node: Node, where: str, graph: MetaGraph, allowed: Operators, savers: frozenset[str]
+) -> Iterator[str]:
+    if node.kind in allowed.plain:
+        return
+    called = {*node.calls, node.kind} & graph.functions.keys()
+    place = f" in {_shown(where)}" if where else ""
+    if called & savers:
+        yield f"its saver {_shown(min(called & savers))}{place}"
+    elif node.kind not in allowed.reviewed | called:
+        yield f"{_shown(node.kind)}{place}"
+
+
+def _circles(functions: Mapping[str, Body]) -> Iterator[str]:
+    """A function that comes to itself: inlining it never ends."""
+    calls = {
+        name: {
+            each for node in body.nodes.values() for each in (*node.calls, node.kind)
+            if each in functions
+        }
+        for name, body in functions.items()
+    }  # fmt: skip
+    left = dict(calls)
+    while True:
+        ended = [name for name, called in left.items() if not called & left.keys()]
+        if not ended:
+            break
+        for name in ended:
+            del left[name]
+    if left:
+        yield f"itself ({_shown(min(left))})"
+
+
+def _shown(name: str) -> str:
+    text = "".join(each for each in name if each.isprintable())
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,145 @@
+"""What saves and restores a SavedModel's variables: the one place where its graphs touch files.
+
+TensorFlow writes it itself, in two forms: two functions that the main graph calls (TF2), or nodes
+of the main graph (TF1). It passes where the saver_def names it, where the name of every file comes
+from the argument that TensorFlow fills in, and where nothing else takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_edgegate.backends.keras.vetting.graphs import Body, MetaGraph, Node
+
+_READS = "RestoreV2"
+_FILES = frozenset({"SaveV2", _READS, "MergeV2Checkpoints", "ShardedFilename"})
+_NAMED_BY = {"SaveV2": (0,), _READS: (0,), "MergeV2Checkpoints": (0, 1), "ShardedFilename": (0,)}
+"""Which inputs hold the name of a file."""
+_FILLED = ("Placeholder", "PlaceholderWithDefault")
+
+
+@dataclass(frozen=True)
+class Saver:
+    """The parts of a graph that pass as its saver."""
+
+    nodes: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
+
+
+def saver_of(graph: MetaGraph, allowed: frozenset[str]) -> Saver:
+    """The saver of a graph, or none where it is not in a form that TensorFlow writes."""
+    filename = graph.main.nodes.get(graph.filename)
+    if filename is None or filename.kind not in _FILLED:
+        return Saver()
+    nodes: set[str] = set()
+    functions: set[str] = set()
+    for root in {graph.saving, graph.restoring}:
+        found = _part(graph, root, allowed, reads_only=root == graph.restoring)
+        if found is None:
+            return Saver()
+        nodes |= found.nodes
+        functions |= found.functions
+    if _is_used_elsewhere(graph, nodes, functions):
+        return Saver()
+    return Saver(frozenset(nodes), frozenset(functions))
+
+
+def _part(
+    graph: MetaGraph, root: str, allowed: frozenset[str], *, reads_only: bool
+) -> Saver | None:
+    """What saves, or what restores, as far as it touches files."""
+    node = graph.main.nodes.get(root)
+    if node is None:
+        return None
+    if node.calls:
+        called = graph.functions.get(node.calls[0])
+        sources = list(node.sources)
+        if called is None or len(node.calls) != 1 or graph.filename not in sources[:1]:
+            return None
+        if not called.arguments or not _is_plain(
+            called, frozenset(called.nodes), called.arguments[0], allowed, reads_only
+        ):
+            return None
+        return Saver(frozenset({root}), frozenset(node.calls))
+    before = _before(graph.main, root)
+    if not _is_plain(graph.main, before, graph.filename, allowed, reads_only):
+        return None
+    return Saver(frozenset(before & _touching(graph.main.nodes)))
+
+
+def _is_plain(
+    body: Body, part: frozenset[str], filename: str, allowed: frozenset[str], reads_only: bool
+) -> bool:
+    """Whether a part of a body is of the form: files are named by the argument alone."""
+    for name in part:
+        node = body.nodes.get(name)
+        if node is None:
+            if name not in body.arguments:
+                return False
+            continue
+        if node.kind not in allowed or (node.kind not in _FILES and node.calls):
+            return False
+        if node.kind in _FILES:
+            if reads_only and node.kind != _READS:
+                return False
+            sources = list(node.sources)
+            wanted = _NAMED_BY[node.kind]
+            if len(sources) <= max(wanted) or not all(
+                _comes_from(body, sources[at], filename, 0) for at in wanted
+            ):
+                return False
+    return True
+
+
+def _comes_from(body: Body, name: str, filename: str, depth: int) -> bool:
+    """Whether a file's name begins with the argument, whatever is appended to it."""
+    if name == filename:
+        return True
+    node = body.nodes.get(name)
+    if node is None or depth > 20:
+        return False
+    sources = [each for each, raw in zip(node.sources, node.inputs, strict=True) if raw[:1] != "^"]
+    if node.kind in ("Identity", "StringJoin", "ShardedFilename"):
+        return bool(sources) and _comes_from(body, sources[0], filename, depth + 1)
+    if node.kind in ("Pack", "IdentityN"):
+        return bool(sources) and all(
+            _comes_from(body, each, filename, depth + 1) for each in sources
+        )
+    return False
+
+
+def _before(body: Body, root: str) -> frozenset[str]:
+    """A node and all that it waits for."""
+    found: set[str] = set()
+    left = [root]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += body.nodes[name].sources if name in body.nodes else ()
+    return frozenset(found)
+
+
+def _touching(nodes: Mapping[str, Node]) -> frozenset[str]:
+    """The nodes that touch files, and those that wait for one."""
+    after: dict[str, list[str]] = {}
+    for name, node in nodes.items():
+        for source in node.sources:
+            after.setdefault(source, []).append(name)
+    found: set[str] = set()
+    left = [name for name, node in nodes.items() if node.kind in _FILES]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += after.get(name, ())
+    return frozenset(found)
+
+
+def _is_used_elsewhere(graph: MetaGraph, nodes: set[str], functions: set[str]) -> bool:
+    """Whether anything but TensorFlow's own saving and restoring would make it run."""
+    if nodes & graph.named or functions & graph.objects:
+        return True
+    others = [node for name, node in graph.main.nodes.items() if name not in nodes]
+    return any(nodes.intersection(each.sources) for each in others)

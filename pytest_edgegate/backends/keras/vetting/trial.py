@@ -1,0 +1,252 @@
+"""HDF5 is read through once in a process of its own, before any loader opens it here.
+
+The native library crashes on some damaged files and never ends on others. What has been read there
+from the first to the last byte is read here by the same calls.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    EdgeGateError,
+)
+from pytest_edgegate.reading.archives import opened
+from pytest_edgegate.reading.foreign import reason_of
+
+_SECONDS = 30
+_BYTES_A_SECOND = 10_000_000
+"""Of a slow disk, beyond _SECONDS."""
+_MISSING = "h5py is missing"
+_MAIN = "from pytest_edgegate.backends.keras.vetting.trial import main; main()"
+_AGAIN = "save it again with model.save('model.keras'), or return the model object from edge_model"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in the HDF5 of a file."""
+
+    config: str | None
+    """The configuration of the model in an ``.h5`` file."""
+    reaching: tuple[str, ...]
+    """What reaches out of it."""
+
+
+class Trial:
+    """One file that the reader works on, while this process does other things."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seconds = _SECONDS + path.stat().st_size // _BYTES_A_SECOND
+        self._outcome: Found | EdgeGateError | None = None
+        self._reader = _reader()
+        self._reader.begin(self, {"path": str(path), "seconds": self._seconds})
+
+    def found(self) -> Found:
+        """Raises ConfigurationError for a file that can't be read, or that ends its reader."""
+        self.settle()
+        if isinstance(self._outcome, EdgeGateError):
+            raise self._outcome
+        assert self._outcome is not None  # settled above
+        return self._outcome
+
+    def settle(self) -> None:
+        """Waits for the answer, if it has not come yet."""
+        if self._outcome is None:
+            try:
+                self._outcome = self._read(self._reader.finish())
+            except EdgeGateError as error:
+                self._outcome = error
+
+    def _read(self, said: bytes) -> Found:
+        if not said.endswith(b"\n"):
+            raise self._unreadable(_spelled(self._reader.code(), self._seconds))
+        told = json.loads(said)
+        if told["error"] == _MISSING:
+            raise BackendUnavailableError("h5py", "a Keras model", "keras")
+        if told["error"]:
+            raise self._unreadable(told["error"])
+        return Found(told["config"], tuple(told["reaching"]))
+
+    def _unreadable(self, reason: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._path.name} can't be read as a Keras model: {reason}", _AGAIN
+        )
+
+
+class _Reader:
+    """The process, kept for the next file. It ends with the pipe that it listens to."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._at: Trial | None = None
+
+    def begin(self, trial: Trial, question: Mapping[str, Any]) -> None:
+        """Asks; an answer that nobody has waited for yet is taken before."""
+        if self._at is not None:
+            self._at.settle()
+        stream = self._running().stdin
+        assert stream is not None  # it is a pipe
+        with suppress(BrokenPipeError):  # then the answer is that it has ended
+            stream.write(json.dumps(question).encode() + b"\n")
+            stream.flush()
+        self._at = trial
+
+    def finish(self) -> bytes:
+        """The line that answers; cut short where the process has ended."""
+        process = self._running()
+        assert process.stdout is not None  # it is a pipe
+        self._at = None
+        try:
+            return process.stdout.readline()
+        except BaseException:  # an interrupt: the next file would get this one's answer
+            _end(process)
+            self._process = None
+            raise
+
+    def code(self) -> int:
+        """How the process has ended, which makes way for another one."""
+        process, self._process = self._running(), None
+        code = process.wait()
+        _end(process)
+        return code
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _MAIN],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )  # fmt: skip
+            self._end = weakref.finalize(self, _end, self._process)
+        return self._process
+
+    def leave(self) -> None:
+        """In a fork, where the process is still the parent's."""
+        if self._process is not None:
+            self._end.detach()
+            _OF_PARENTS.append(self._process)
+
+
+@cache
+def _reader() -> _Reader:
+    return _Reader()
+
+
+_OF_PARENTS: list[subprocess.Popen[bytes]] = []
+"""Held, since to drop one asks whether it has ended."""
+
+
+def _after_fork() -> None:
+    if _reader.cache_info().currsize:
+        _reader().leave()
+        _reader.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)  # two would share its pipes
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):  # what was left to be written has no reader
+                stream.close()
+
+
+def _spelled(code: int, seconds: int) -> str:
+    if code == -signal.SIGALRM:
+        return f"HDF5 was still reading it after {seconds} s"
+    try:
+        ended = signal.Signals(-code).name
+    except ValueError:
+        ended = f"exit status {code}"
+    return f"HDF5 ended the process that read it ({ended})"
+
+
+def main() -> None:
+    """The process: each line of stdin asks for a file, each line of stdout answers."""
+    _limit_memory()
+    go = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what native code prints is no answer
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if hasattr(signal, "alarm"):  # ends this process in the middle of native code, too
+            signal.alarm(asked["seconds"])
+        go.write(json.dumps(_told(Path(asked["path"]))) + "\n")
+        go.flush()
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+    os._exit(0)  # what closing a damaged file does is no matter
+
+
+def _told(path: Path) -> dict[str, Any]:
+    told: dict[str, Any] = {"config": None, "reaching": [], "error": ""}
+    try:
+        told["config"], told["reaching"] = _looked(path)
+    except ImportError:
+        told["error"] = _MISSING
+    except Exception as error:  # noqa: BLE001 - whatever h5py raises is told on the other side
+        told["error"] = reason_of(error)
+    return told
+
+
+def _looked(path: Path) -> tuple[str | None, list[str]]:
+    from pytest_edgegate.backends.keras.vetting import hdf5
+
+    if not _is_archive(path):
+        with path.open("rb") as raw, hdf5.open_hdf5(raw) as file:
+            reaching = list(hdf5.faults(file))
+            return hdf5.text_of(file, "model_config"), reaching or list(_read_through(file))
+    found: list[str] = []
+    with opened(path, lambda reason: ConfigurationError(reason, _AGAIN)) as archive:
+        for name in archive.names:
+            if name.lower().endswith((".h5", ".hdf5")):
+                with hdf5.open_hdf5(archive.seekable(name)) as file:
+                    found += list(hdf5.faults(file)) or list(_read_through(file))
+    return None, found
+
+
+def _read_through(file: Any) -> Iterator[str]:
+    """Reads every value of the file, and finds nothing."""
+    import h5py
+
+    def read(name: str, each: Any) -> None:
+        dict(each.attrs)
+        if isinstance(each, h5py.Dataset):
+            each[()]
+
+    dict(file.attrs)
+    file.visititems(read)
+    yield from ()
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as raw:
+        return raw.read(4) == b"PK\x03\x04"
+
+
+def _limit_memory() -> None:
+    """A file of absurd shapes gets an error, instead of all memory of the machine."""
+    if not sys.platform.startswith("linux"):
+        return
+    import resource
+
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (min(whole, hard) if hard > 0 else whole, hard))

@@ -1,0 +1,78 @@
+"""Models and inspectors of backends, whose every word about a file that others made is guarded.
+
+What a backend raises for such bytes becomes an error of ours here, for all backends alike.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.ports import Inspector, LoadedModel, SourceModel
+from pytest_edgegate.reading.foreign import foreign
+
+_REMEDY = (
+    "make the file again, or check that it may be read; the library's own words are at --tb=long"
+)
+
+
+def reading(path: Path | str) -> AbstractContextManager[None]:
+    """Around whatever reads a file: what it raises becomes an InferenceError."""
+    return foreign(f"{str(Path(path).name)[:100]} can't be read", _REMEDY, InferenceError)
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignModel:
+    """``SourceModel`` of a file: as its reader recognised it, with its errors as ours."""
+
+    found: SourceModel
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.found.name
+
+    @property
+    def runtime(self) -> str:
+        return self.found.runtime
+
+    @property
+    def note(self) -> str:
+        with reading(self.path):
+            return self.found.note
+
+    @property
+    def node(self) -> tuple[str, str]:
+        with reading(self.path):
+            return self.found.node
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        with reading(self.path):
+            return self.found.files
+
+    def digest(self) -> str:
+        with reading(self.path):
+            return self.found.digest()
+
+    def load(self) -> LoadedModel:
+        with reading(self.path):
+            return self.found.load()
+
+
+@dataclass(frozen=True)
+class ForeignInspector:
+    """``Inspector`` with its errors as ours."""
+
+    inspector: Inspector
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        return tuple(self.inspector.formats)
+
+    def describe(self, path: Path) -> ModelDescription:
+        with reading(path):
+            return self.inspector.describe(path)

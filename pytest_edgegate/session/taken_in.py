@@ -1,0 +1,118 @@
+"""What is measured is what was digested: files that others made are read from a private copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.ports import LoadedModel, SourceModel
+from pytest_edgegate.reading.copies import PrivateCopy, changed
+from pytest_edgegate.session import foreign_files
+from pytest_edgegate.tidy.scratch import SCRATCH
+
+
+class TakenIn:
+    """A model in files that somebody else may write to at any time.
+
+    Its digest alone, which is all that a run with a warm cache needs, is that of the files. For
+    everything else they are copied once, and the copy, recognised by the same reader, has to be
+    what was told of the files before; from then on nobody looks at them again. Messages and
+    reports name the files themselves.
+    """
+
+    def __init__(
+        self, found: SourceModel, path: Path, recognise: Callable[[Path], SourceModel | None]
+    ) -> None:
+        self._found = found
+        self.path = path
+        self._recognise = recognise
+        self._digest = ""
+        self._node: tuple[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._found.name
+
+    @property
+    def runtime(self) -> str:
+        return self._found.runtime
+
+    @property
+    def note(self) -> str:
+        return self._found.note
+
+    @property
+    def node(self) -> tuple[str, str]:
+        if self._node is None:
+            with reading(self.path):
+                self._node = self._nearest.node
+        return self._node
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """As the user has them; what is in them is in those of ``ready``."""
+        with reading(self.path):
+            return self.copy.originals if self._is_copied else self._found.files
+
+    def digest(self) -> str:
+        if not self._digest:
+            with reading(self.path):
+                self._digest = self._nearest.digest()
+        return self._digest
+
+    def load(self) -> LoadedModel:
+        return self.ready.load()
+
+    @cached_property
+    def ready(self) -> SourceModel:
+        """The model in the copy. Raises ConfigurationError where that is another."""
+        try:
+            again = self._recognise(self.copy.path)
+            as_told = again is not None and self._is_as_told(again)
+        except EdgeGateError as error:
+            if self.copy.is_same():
+                raise
+            raise changed(self.path) from error
+        if again is None or not as_told:
+            raise changed(self.path)
+        return again
+
+    def _is_as_told(self, again: SourceModel) -> bool:
+        with reading(self.path):
+            if self._node is not None and again.node != self._node:
+                return False
+            return not self._digest or again.digest() == self._digest
+
+    @cached_property
+    def copy(self) -> PrivateCopy:
+        """The copy; it lives as long as this, or whoever else holds it."""
+        return PrivateCopy(self.path, self.files, SCRATCH.subfolder)
+
+    @property
+    def _nearest(self) -> SourceModel:
+        """What was told first holds: the copy has to agree with it."""
+        return self.ready if self._is_copied else self._found
+
+    @property
+    def _is_copied(self) -> bool:
+        return "ready" in self.__dict__
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """As around any file of others; one that is gone was there before."""
+    try:
+        with foreign_files.reading(path):
+            yield
+    except EdgeGateError as error:
+        if isinstance(error.__cause__, FileNotFoundError) and not path.exists():
+            raise changed(path) from error
+        raise
+
+
+def ready(model: SourceModel) -> SourceModel:
+    """The model as it may be run, converted or looked into."""
+    return model.ready if isinstance(model, TakenIn) else model

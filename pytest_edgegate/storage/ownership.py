@@ -1,0 +1,38 @@
+"""Who can write to a cache decides verdicts: whether that are others than the user who runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from pytest_edgegate.core.errors import EdgeGateWarning
+
+
+def doubt(folder: Path) -> EdgeGateWarning | None:
+    """The warning for a cache folder that belongs to another user or that everyone can write to.
+
+    One that a group can write to is common (umask 002) and no finding. The folders above it are
+    not looked at.
+    """
+    try:
+        found = folder.stat()
+    except (OSError, ValueError):  # there is none, or what uses it will say why it can't be
+        return None
+    reason = _reason(found)
+    if not reason:
+        return None
+    return EdgeGateWarning(
+        f"the cache {folder} {reason}, and who can write to a cache decides verdicts: choose a "
+        "folder of your own, --edge-cache=FOLDER (ini: edge_cache), or change whose it is"
+    )
+
+
+def _reason(found: os.stat_result) -> str:
+    if not hasattr(os, "geteuid"):  # Windows, which has no such modes
+        return ""
+    if found.st_uid != os.geteuid():
+        return f"belongs to another user (uid {found.st_uid})"
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        return f"can be written to by everyone (mode {stat.S_IMODE(found.st_mode):o})"
+    return ""

@@ -1,0 +1,247 @@
+"""Graphs of SavedModels, written byte by byte: what passes, and what is refused by which name."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pytest_edgegate.backends.keras.vetting.files import vet_saved_model
+from pytest_edgegate.backends.keras.vetting.graphs import faults, meta_graphs
+from pytest_edgegate.backends.keras.vetting.lists import operators
+from pytest_edgegate.backends.keras.vetting.wire import WireError
+from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+
+# A writer of the wire format, which knows no schema either
+
+
+def number(value: int) -> bytes:
+    made = bytearray()
+    while value > 0x7F:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*made, value])
+
+
+def field(at: int, content: bytes | str) -> bytes:
+    raw = content.encode() if isinstance(content, str) else content
+    return number(at << 3 | 2) + number(len(raw)) + raw
+
+
+def node(name: str, kind: str, *inputs: str, calls: str = "", also: str = "") -> bytes:
+    made = field(1, name) + field(2, kind) + b"".join(field(3, each) for each in inputs)
+    if also:
+        made += field(2, also)
+    if calls:
+        made += field(5, field(1, "f") + field(2, field(10, field(1, calls))))
+    return made
+
+
+def function(name: str, *nodes: bytes, arguments: tuple[str, ...] = ()) -> bytes:
+    signature = field(1, name) + b"".join(field(2, field(1, each)) for each in arguments)
+    return field(1, signature) + b"".join(field(3, each) for each in nodes)
+
+
+def saved_model(
+    nodes: tuple[bytes, ...] = (), functions: tuple[bytes, ...] = (), saver: tuple[str, ...] = (),
+    signature: str = "", objects: str = "",
+) -> bytes:  # fmt: skip
+    library = b"".join(field(1, each) for each in functions)
+    graph = b"".join(field(1, each) for each in nodes) + field(2, library)
+    meta = field(2, graph)
+    if saver:
+        meta += field(3, b"".join(field(at, each) for at, each in enumerate(saver, 1)))
+    if signature:
+        tensor = field(2, field(1, "y") + field(2, field(1, signature)))
+        meta += field(5, field(1, "serving_default") + field(2, tensor))
+    if objects:
+        meta += field(7, field(1, field(6, field(1, objects))))
+    return field(2, meta)
+
+
+def found(content: bytes) -> list[str]:
+    return [each for graph in meta_graphs(content) for each in faults(graph, operators())]
+
+
+# Operators
+
+
+def test_arithmetic_passes() -> None:
+    inner = function("inner", node("m", "MatMul", "x", "x"), arguments=("x",))
+    outer = node("y", "StatefulPartitionedCall", "x", calls="inner")
+    assert found(saved_model((node("x", "Placeholder"), outer), (inner,))) == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc",
+        "Abort", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2", "DebugIdentity",
+        "ShardedFilename", "SaveV2", "RestoreV2", "Save", "MergeV2Checkpoints", "PrintV2",
+        "TextLineReaderV2", "TFRecordDataset", "ImmutableConst", "XlaCallModule", "Send",
+        "RemoteCall", "CompilationResult", "WriteGraphSummary", "AudioSummary", "Unheard", "",
+    ],
+)  # fmt: skip
+def test_an_operator_that_is_not_on_the_list_is_named(kind: str) -> None:
+    assert found(saved_model((node("evil", kind),))) == [kind]
+    unused = function("unused", node("evil", kind))
+    assert found(saved_model((), (unused,))) == [f"{kind} in unused"]
+
+
+def test_each_of_two_kinds_of_a_node_counts() -> None:
+    with pytest.raises(WireError, match="or several"):
+        found(saved_model((node("evil", "WriteFile", also="Identity"),)))
+
+
+def test_a_message_in_two_parts_is_read_whole() -> None:
+    healthy, evil = saved_model((node("x", "Identity"),)), saved_model((node("e", "WriteFile"),))
+    assert found(healthy + evil) == ["WriteFile"]
+
+
+@pytest.mark.parametrize("names", ["inner inner", "a b a"])
+def test_two_functions_of_one_name_are_refused(names: str) -> None:
+    functions = tuple(function(each, node("m", "Identity")) for each in names.split())
+    with pytest.raises(WireError, match="two functions"):
+        found(saved_model((), functions))
+
+
+def test_a_function_may_be_called_by_its_name_alone() -> None:
+    inner = function("inner", node("m", "Identity"))
+    assert found(saved_model((node("y", "inner"),), (inner,))) == []
+
+
+@pytest.mark.parametrize("circle", [("f", "f"), ("f", "g", "f")])
+def test_a_function_that_comes_to_itself_is_refused(circle: tuple[str, ...]) -> None:
+    functions = tuple(
+        function(name, node("m", "PartitionedCall", calls=called))
+        for name, called in pairwise(circle)
+    )
+    assert found(saved_model((), functions)) == ["itself (f)"]
+
+
+# The saver
+
+ARGUMENT = ("saver_filename", "Placeholder")
+SAVING = function(
+    "save",
+    node("part", "Const"), node("name", "StringJoin", "file_prefix", "part:output:0"),
+    node("shard", "ShardedFilename", "name:output:0", "part", "part"),
+    node("saved", "SaveV2", "shard:filename:0", "part", "part", "x"),
+    node("all", "Pack", "shard:filename:0", "^saved"),
+    node("merge", "MergeV2Checkpoints", "all:output:0", "file_prefix"),
+    node("out", "Identity", "file_prefix", "^merge"),
+    arguments=("file_prefix", "x"),
+)  # fmt: skip
+RESTORING = function(
+    "restore",
+    node("names", "Const"), node("read", "RestoreV2", "file_prefix", "names", "names"),
+    node("put", "AssignVariableOp", "v", "read:tensors:0"),
+    node("out", "Identity", "file_prefix", "^put"),
+    arguments=("file_prefix", "v"),
+)  # fmt: skip
+SAVER = ("saver_filename:0", "saver:0", "restorer")
+MAIN = (
+    node(*ARGUMENT), node("w", "VarHandleOp"),
+    node("saver", "StatefulPartitionedCall", "saver_filename", "w", calls="save"),
+    node("restorer", "StatefulPartitionedCall", "saver_filename", "w", calls="restore"),
+)  # fmt: skip
+
+
+def test_the_savers_own_functions_pass() -> None:
+    assert found(saved_model(MAIN, (SAVING, RESTORING), SAVER)) == []
+    assert found(saved_model(MAIN, (SAVING, RESTORING)))  # where no saver_def names them
+
+
+def without(functions: tuple[bytes, ...], old: bytes, new: bytes) -> tuple[bytes, ...]:
+    changed = tuple(each.replace(old, new) for each in functions)
+    assert changed != functions
+    return changed
+
+
+CHANGED = {
+    "it saves to a constant": node("saved", "SaveV2", "part0:filename:0", "part", "part", "x"),
+    "it writes a file": node("saved", "Write2", "shard:filename:0", "part", "part", "x"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_saver_of_another_form_is_refused(change: str) -> None:
+    original = node("saved", "SaveV2", "shard:filename:0", "part", "part", "x")
+    assert len(original) == len(CHANGED[change])
+    functions = without((SAVING, RESTORING), original, CHANGED[change])
+    assert "ShardedFilename in save" in found(saved_model(MAIN, functions, SAVER))
+
+
+def test_a_restorer_that_reads_elsewhere_is_refused() -> None:
+    functions = without(
+        (SAVING, RESTORING),
+        b"\x1a\x0bfile_prefix\x1a\x05names",
+        b"\x1a\x05names\x1a\x0bfile_prefix",
+    )
+    assert "RestoreV2 in restore" in found(saved_model(MAIN, functions, SAVER))
+
+
+@pytest.mark.parametrize("called", ["save", "restore"])
+def test_a_saver_that_something_else_calls_is_refused(called: str) -> None:
+    evil = function("serve", node("evil", "PartitionedCall", "x", calls=called), arguments=("x",))
+    assert f"its saver {called} in serve" in found(
+        saved_model(MAIN, (SAVING, RESTORING, evil), SAVER)
+    )
+    in_main = (*MAIN, node("evil", "PartitionedCall", "w", calls=called))
+    assert f"its saver {called}" in found(saved_model(in_main, (SAVING, RESTORING), SAVER))
+    assert found(saved_model(MAIN, (SAVING, RESTORING), SAVER, objects=called))
+
+
+def test_a_saver_that_something_waits_for_is_refused() -> None:
+    waiting = (*MAIN, node("y", "Identity", "x", "^saver"))
+    assert found(saved_model(waiting, (SAVING, RESTORING), SAVER))
+    assert found(saved_model(MAIN, (SAVING, RESTORING), SAVER, signature="saver:0"))
+
+
+OF_TF1 = (
+    node("filename", "PlaceholderWithDefault"), node("v", "VariableV2"), node("c", "Const"),
+    node("save", "SaveV2", "filename", "c", "c", "v"),
+    node("done", "Identity", "filename", "^save"),
+    node("read", "RestoreV2", "filename", "c", "c"), node("put", "Assign", "v", "read"),
+    node("all", "NoOp", "^put"), node("y", "Identity", "v"),
+)  # fmt: skip
+SAVER_OF_TF1 = ("filename:0", "done:0", "all")
+
+
+def test_a_saver_in_the_main_graph_passes() -> None:
+    assert found(saved_model(OF_TF1, (), SAVER_OF_TF1, signature="y:0")) == []
+
+
+@pytest.mark.parametrize("evil", ["^save", "done:0", "^done", "^put"])
+def test_nothing_waits_for_a_saver_in_the_main_graph(evil: str) -> None:
+    nodes = (*OF_TF1, node("init", "Identity", "c", evil))
+    assert found(saved_model(nodes, (), SAVER_OF_TF1))
+    name = evil.lstrip("^")
+    assert found(saved_model(OF_TF1, (), SAVER_OF_TF1, signature=name))
+
+
+# Bytes
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x0b", b"\x12\xff", b"\x12\x05abc", b"\xff" * 12, number(2 << 3) + b"\x01",
+        field(2, field(2, field(1, b"\xff\xff"))), field(2, field(2, field(1, field(1, b"\xff")))),
+    ],
+)  # fmt: skip
+def test_what_is_no_protocol_buffer_is_an_error_of_ours(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(content)
+    with pytest.raises((ConfigurationError, UnsupportedError)):
+        vet_saved_model(tmp_path)
+
+
+def test_attributes_of_attributes_are_followed() -> None:
+    deep = field(1, "inner") + field(2, field(1, "k") + field(2, field(10, field(1, "saved"))))
+    evil = field(1, "e") + field(2, "While") + field(5, field(1, "f") + field(2, field(10, deep)))
+    [graph] = meta_graphs(saved_model((evil,)))
+    assert graph.main.nodes["e"].calls == ("inner", "saved")
+    listed = field(5, field(1, "b") + field(2, field(1, field(9, field(1, "one")))))
+    [graph] = meta_graphs(saved_model((field(1, "e") + field(2, "Case") + listed,)))
+    assert graph.main.nodes["e"].calls == ("one",)

@@ -1,0 +1,157 @@
+"""Entries of the cache that hold together and are of another shape: who can write can digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.errors import EdgeGateWarning
+from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.subject import Subject
+
+Starter = Callable[..., EdgeSession]
+Maker = Callable[..., Subject]
+Manifest = dict[str, Any]
+
+BUDGETS = ("accuracy_drop", "parity_agreement", "parity_within_lsb", "export_error", "sqnr_db")
+ODD = {
+    "none": None, "number": -7, "text": "\ud800../x", "list": ["x", 1],
+    "object": {"inputs": [[0, 0]], "outputs": []}, "nan": float("nan"),
+}  # fmt: skip
+MEANT = {
+    ("calibration_range", "none"), ("model", "text"), ("model_digest", "text"), ("source", "text"),
+    ("fingerprint", "text"), ("facts", "object"), ("first_nonfinite", "number"),
+}  # fmt: skip
+"""What a pass or a leg could have left."""
+
+
+@pytest.fixture
+def warm(start: Starter, subject: Maker, tmp_path: Path) -> Iterator[Subject]:
+    """A subject whose every entry is in the cache."""
+    given = subject(ptq_wrong=[3])
+    judged(start(), given)
+    yield given
+    shutil.rmtree(tmp_path / "cache")
+
+
+def judged(session: EdgeSession, subject: Subject) -> dict[str, Any]:
+    board = session.target("fake-board")
+    artifact = session.compress(subject, None, board)
+    budgets = tuple(Budget(name, 0.5) for name in BUDGETS)
+    found = session.judge(artifact, subject, board, budgets, contract=True)
+    session.close()
+    for each in found:
+        json.dumps(each.as_dict(), allow_nan=False)
+    return {each.budget.metric: (str(each.outcome), each.measured and each.measured.value)
+            for each in found}  # fmt: skip
+
+
+def forge(cache: Path, change: Callable[[Path, Manifest], None]) -> int:
+    """Changes entries, and gives each the digests that belong to it. Returns how many changed."""
+    changed = 0
+    for path in sorted(cache.rglob("entry.json")):
+        before = json.loads(path.read_text())
+        manifest = json.loads(path.read_text())
+        change(path.parent, manifest)
+        manifest["files"] = {
+            name: hashlib.sha256((path.parent / name).read_bytes()).hexdigest()
+            for name in manifest["files"]
+        }
+        changed += manifest != before
+        kept = {name: manifest[name] for name in ("key", "info", "files")}
+        digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+        path.write_text(json.dumps({**manifest, "digest": digest}))
+    return changed
+
+
+def retold(start: Starter, subject: Subject) -> tuple[dict[str, Any], int]:
+    """What a new run says, and how many entries it called damaged."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", EdgeGateWarning)
+        found = judged(start(), subject)
+    return found, sum("is damaged" in str(each.message) for each in told)
+
+
+@pytest.mark.parametrize("kind", ["missing", *ODD])
+def test_info_of_another_shape_is_a_miss(
+    start: Starter, warm: Subject, tmp_path: Path, kind: str
+) -> None:
+    """Of every entry one part after the other."""
+    expected = judged(start(), warm)
+    parts = 0
+    for at in range(max(len(info) for info in infos(tmp_path / "cache"))):
+
+        def change(folder: Path, manifest: Manifest, at: int = at) -> None:
+            info = manifest["info"]
+            name = sorted(info)[at] if at < len(info) else ""
+            if name and kind == "missing":
+                del info[name]
+            elif name and (name, kind) not in MEANT:
+                info[name] = ODD[kind]
+
+        changed = forge(tmp_path / "cache", change)
+        assert retold(start, warm) == (expected, changed), at
+        parts += changed
+    assert parts > 25
+
+
+def infos(cache: Path) -> list[dict[str, Any]]:
+    return [json.loads(each.read_text())["info"] for each in cache.rglob("entry.json")]
+
+
+class Canary:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, ("canary", "w"))
+
+
+def pickled(array: Any) -> Any:
+    return np.array([Canary()] * len(array), object)
+
+
+ARRAYS: dict[str, Callable[[Any], Any]] = {
+    "shorter": lambda array: array[:-1],
+    "empty": lambda array: array[:0],
+    "no dimension": lambda array: array.sum(),
+    "deeper": lambda array: np.stack([array, array], -1),
+    "complex": lambda array: array.astype(np.complex64),
+    "text": lambda array: array.astype("U8"),
+    "negative": lambda array: (array * 0 - 9).astype(array.dtype),
+    "pickled": pickled,
+}
+
+
+@pytest.mark.parametrize("kind", [*ARRAYS, "none", "no archive", "a pickle"])
+def test_arrays_of_another_shape_are_a_miss(
+    start: Starter, warm: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = judged(start(), warm)
+
+    def change(folder: Path, manifest: Manifest) -> None:
+        path = folder / "evidence.npz"
+        if not path.exists():
+            return
+        if kind in ("no archive", "a pickle"):
+            path.write_bytes(b"PK" if kind == "no archive" else pickle.dumps(Canary()))
+            return
+        with np.load(path) as opened:
+            arrays = {name: opened[name] for name in opened.files}
+        made = {name: ARRAYS[kind](each) for name, each in arrays.items() if kind in ARRAYS}
+        if kind == "negative":  # of counts and ranks only: an error may be any number
+            made |= {name: each for name, each in arrays.items() if each.dtype.kind != "i"}
+        np.savez(path, **made)
+
+    changed = forge(tmp_path / "cache", change)
+    assert changed > 2
+    assert retold(start, warm) == (expected, changed)
+    assert not (tmp_path / "canary").exists()
