@@ -127,7 +127,12 @@ class Worker:
             except (TimeoutError, EOFError) as error:
                 yield self._died(number, hung=isinstance(error, TimeoutError))
                 return
-            yield Result.from_dict(json.loads(line))
+            answer = json.loads(line)
+            if "fault" in answer:
+                raise RuntimeError(
+                    f"the fuzzer itself failed at {form}:{seed}:{number}:\n{answer['fault']}"
+                )
+            yield Result.from_dict(answer)
 
     def _line(self, patience: float) -> bytes:
         """The next line. Raises TimeoutError, EOFError."""

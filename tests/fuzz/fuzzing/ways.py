@@ -212,10 +212,10 @@ def entry(gate: Gate, path: Path) -> str:
     """A run over a cache in which something is wrong: as over an empty one, once it has said so."""
     cache = Gate(path.parents[4], gate.settings.runtime_timeout)
     if not gate.most.one_more():
-        key = path.parent.name
-        Cache(cache.settings.cache).fetch(key, lambda folder: {})
-        if Cache(cache.settings.cache).find(key) is None:
-            raise DishonestError("an entry that was made is not found")
+        key, made = path.parent.name, Cache(cache.settings.cache)
+        info = made.fetch(key, lambda folder: {}, lambda found: found.info)
+        if info != made.find(key, lambda found: found.info):
+            raise DishonestError("another entry is found than was made")
         return "made or found"
     cache.session._workers = gate.session._workers  # type: ignore[misc] # which are warm
     found, healed = (_judged(cache, SEEDS / "tflite" / _HEALTHY, cache.last, "host") for _ in "12")
@@ -285,8 +285,8 @@ def cache_seeds() -> tuple[Seed, ...]:
 
 def _copied(folder: Path, into: Path) -> None:
     """An entry, written anew by the cache itself."""
-    found = Cache(folder.parents[2]).find(folder.name)
-    assert found is not None
+    info = Cache(folder.parents[2]).find(folder.name, lambda found: found.info)
+    assert info is not None
 
     def build(scratch: Path) -> Mapping[str, Any]:
         for each in sorted(folder.iterdir()):
@@ -294,9 +294,9 @@ def _copied(folder: Path, into: Path) -> None:
                 (scratch / each.name).write_bytes(_undated(each.read_bytes()))
             elif each.name != "entry.json":
                 shutil.copy(each, scratch)
-        return found.info
+        return info
 
-    Cache(into).fetch(folder.name, build)
+    Cache(into).fetch(folder.name, build, lambda made: made.info)
 
 
 def _undated(content: bytes) -> bytes:

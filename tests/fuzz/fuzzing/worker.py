@@ -70,6 +70,8 @@ def _serve(asked: dict[str, Any], folder: Path, timeout: float, answers: TextIO)
         for number in asked["numbers"]:
             case = Case(format_of(asked["format"]), asked["seed"], number, asked.get("kept"))
             answers.write(json.dumps(desk.tried(case).as_dict()) + "\n")
+    except Exception:  # noqa: BLE001 - the fuzzer's own fault is none of the input
+        answers.write(json.dumps({"fault": traceback.format_exc()}) + "\n")
     finally:
         desk.close()
 
