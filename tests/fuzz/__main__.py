@@ -11,9 +11,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
+from typing import Any
 
 from fuzzing.campaign import Tally, Worker, campaign, rows
 from fuzzing.cases import Case
@@ -32,7 +33,12 @@ def main() -> int:
         return _reproduce(given)
     run = Run(given)
     with ThreadPoolExecutor(given.jobs) as pool:
-        tallies = list(pool.map(run.through, given.formats))
+        asked = [pool.submit(run.through, form) for form in given.formats]
+        try:
+            wait(asked)
+        except KeyboardInterrupt:  # what was found until here is told
+            run.end()
+        tallies = [each.result() for each in asked]
     _print(rows(tallies))
     for tally in tallies:
         _tell(tally, given)
@@ -49,7 +55,7 @@ def _arguments() -> argparse.Namespace:
     add("--count", type=int, default=20_000, help="inputs a format (20,000)")
     add("--seed", type=int, default=0, help="other inputs for another one (0)")
     add("--start", type=int, default=0, help="the first number (0)")
-    add("--minutes", type=float, help="for each format; where it stopped is told")
+    add("--minutes", type=float, help="for each format, after which --resume goes on")
     add("--jobs", type=int, default=2, help="formats at a time (2)")
     add("--opened", type=int, help="inputs a format that runtimes and frameworks open (all)")
     add("--hang", type=float, default=60, help="seconds without an answer that are a hang (60)")
@@ -70,35 +76,40 @@ class Run:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self._given = given
+        self._ended = Event()
         self._lock = Lock()
         self._file = given.folder / _PROGRESS
-        self._progress: dict[str, dict[str, object]] = {}
+        self._progress: dict[str, dict[str, Any]] = {}
         if given.resume and self._file.exists():
             self._progress = json.loads(self._file.read_text("utf-8"))
 
     def through(self, form: str) -> Tally:
         """All inputs of a format, from where an earlier run has ended."""
-        given = self._given
-        tally = self._known(form)
-        first = max(given.start, int(str(self._progress.get(self._key(form), {}).get("next", 0))))
-        until = None if given.minutes is None else time.monotonic() + 60 * given.minutes
+        given, tally = self._given, self._known(form)
+        first = max(given.start, int(self._progress.get(self._key(form), {}).get("next", 0)))
+        started, before = time.monotonic(), tally.seconds
+
+        def told(result: Result) -> None:
+            tally.add(result)
+            tally.seconds = before + time.monotonic() - started
+            if result.number % _TOLD == _TOLD - 1 or enough() or result.number == last:
+                self._keep(tally, result.number + 1)
+
+        def enough() -> bool:
+            late = given.minutes is not None and time.monotonic() - started > 60 * given.minutes
+            return late or self._ended.is_set()
+
         numbers = range(first, given.start + given.count)
+        last = numbers.stop - 1
         with _worker([form], given) as worker:
-            started = time.monotonic()
-
-            def told(result: Result) -> None:
-                tally.add(result)
-                if result.number % _TOLD == _TOLD - 1:
-                    tally.seconds = time.monotonic() - started
-                    self._keep(tally, result.number + 1)
-
-            found, stopped = campaign(
-                worker, form, given.seed, numbers, opened=given.opened, until=until,
-                told=told,
-            )  # fmt: skip
-            tally.seconds = found.seconds
-            self._keep(tally, numbers.stop if stopped is None else stopped)
+            campaign(
+                worker, form, given.seed, numbers, opened=given.opened, told=told, enough=enough
+            )
         return tally
+
+    def end(self) -> None:
+        """Ends all formats after the input that they are at."""
+        self._ended.set()
 
     def _key(self, form: str) -> str:
         return f"{form}:{self._given.seed}"
@@ -108,15 +119,16 @@ class Run:
         if known is None:
             return Tally(form)
         return Tally(
-            form, Counter({Kind(kind): count for kind, count in known["counts"].items()}),  # type: ignore[attr-defined]
-            Counter(known["natives"]), [Result.from_dict(each) for each in known["bad"]],  # type: ignore[call-overload, attr-defined]
+            form, Counter({Kind(kind): count for kind, count in known["counts"].items()}),
+            Counter(known["natives"]), [Result.from_dict(each) for each in known["bad"]],
+            known["seconds"],
         )  # fmt: skip
 
     def _keep(self, tally: Tally, following: int) -> None:
         with self._lock:
             self._progress[self._key(tally.format)] = {
                 "next": following, "counts": dict(tally.counts), "natives": dict(tally.natives),
-                "bad": [each.as_dict() for each in tally.bad],
+                "bad": [each.as_dict() for each in tally.bad], "seconds": tally.seconds,
             }  # fmt: skip
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._file.write_text(json.dumps(self._progress), "utf-8")

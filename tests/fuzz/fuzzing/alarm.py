@@ -1,4 +1,4 @@
-"""A format of the fuzzer's own, whose way does all that a gate must not: the fuzzer has to see it."""
+"""A format of the fuzzer's own, whose way does all that no gate may: the fuzzer has to see it."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +45,7 @@ class Tally:
     def add(self, result: Result) -> None:
         self.counts[result.kind] += 1
         if result.kind is Kind.NATIVE:
-            self.natives[result.text.split(":")[0]] += 1
+            self.natives[result.text.split("/")[0]] += 1
         if result.kind in (*BAD, Kind.NATIVE):
             self.bad.append(result)
 
@@ -58,7 +59,7 @@ class Worker:
 
     def __init__(
         self, formats: Sequence[str], *, hang: float = 60.0, memory: int = 8 * 10**9,
-        runtime_timeout: float = 20.0,
+        runtime_timeout: float = 8.0,
     ) -> None:  # fmt: skip
         """*hang*: seconds without an answer after which a process is given up."""
         self._formats = list(formats)
@@ -100,10 +101,10 @@ class Worker:
         kept: Sequence[int] | None = None,
     ) -> Iterator[Result]:  # fmt: skip
         """The result of every number, whatever becomes of the process."""
-        left = list(numbers)
-        while left:
-            for result in self._batch(form, seed, left[:_BATCH], opened, kept):
-                left.remove(result.number)
+        done = 0
+        while done < len(numbers):
+            for result in self._batch(form, seed, numbers[done : done + _BATCH], opened, kept):
+                done += 1
                 yield result
 
     def _batch(
@@ -126,7 +127,12 @@ class Worker:
             except (TimeoutError, EOFError) as error:
                 yield self._died(number, hung=isinstance(error, TimeoutError))
                 return
-            yield Result.from_dict(json.loads(line))
+            answer = json.loads(line)
+            if "fault" in answer:
+                raise RuntimeError(
+                    f"the fuzzer itself failed at {form}:{seed}:{number}:\n{answer['fault']}"
+                )
+            yield Result.from_dict(answer)
 
     def _line(self, patience: float) -> bytes:
         """The next line. Raises TimeoutError, EOFError."""
@@ -155,10 +161,9 @@ class Worker:
         _kill(process)
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         said = self._stacks()
-        library = next((each for each in _libraries(said) if each in _NATIVE), "")
-        if library:
-            return Result(number, Kind.NATIVE, f"{library}: {name}", said)
-        return Result(number, Kind.CRASH, name, said)
+        place = innermost(said)
+        kind = Kind.NATIVE if place.split("/")[0] in _NATIVE else Kind.CRASH
+        return Result(number, kind, ": ".join(filter(None, (place, name))), said)
 
     def _stacks(self) -> str:
         """What faulthandler has written, and the last words of native code."""
@@ -176,44 +181,48 @@ class Worker:
 def _stack(process: subprocess.Popen[bytes]) -> None:
     """Asks a process that hangs where it is; faulthandler tells and ends it."""
     process.send_signal(signal.SIGABRT)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(5)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Ends a process with the runtimes' processes that it has started: the group is its own."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()
 
 
-def _libraries(stacks: str) -> list[str]:
-    """The packages of a stack that faulthandler wrote, the innermost first."""
-    return re.findall(r'site-packages/([^/"]+)/', stacks)
+def innermost(stacks: str) -> str:
+    """Where faulthandler saw the process die: the innermost line of a package or of ours.
+
+    The thread that died is told first; where it runs no Python (a pool of a runtime), the one that
+    waits for it.
+    """
+    current = stacks[stacks.find("Current thread") :]
+    for part in (current.split("\n\n")[0], stacks):
+        found = re.search(r'(?:site-packages/|(?=pytest_edgegate/))([^"]+)", line (\d+)', part)
+        if found:
+            return f"{found[1]}:{found[2]}"
+    return ""
 
 
 def campaign(
     worker: Worker, form: str, seed: int, numbers: Sequence[int], *, opened: int | None = None,
-    until: float | None = None, told: Callable[[Result], None] = lambda result: None,
-) -> tuple[Tally, int | None]:  # fmt: skip
-    """The tally of the numbers, and the first one that was not tried because time was up."""
+    told: Callable[[Result], None] = lambda result: None,
+    enough: Callable[[], bool] = lambda: False,
+) -> Tally:  # fmt: skip
+    """The tally of the numbers, or of the first ones where it is *enough* before the last."""
     tally, started = Tally(form), time.monotonic()
-    for start in range(0, len(numbers), _BATCH):
-        if until is not None and time.monotonic() > until:
-            tally.seconds = time.monotonic() - started
-            return tally, numbers[start]
-        for result in worker.tried(form, seed, numbers[start : start + _BATCH], opened):
-            tally.add(result)
-            told(result)
-    tally.seconds = time.monotonic() - started
-    return tally, None
+    for result in worker.tried(form, seed, numbers, opened):
+        tally.add(result)
+        tally.seconds = time.monotonic() - started
+        told(result)
+        if enough():
+            break
+    return tally
 
 
 def rows(tallies: Sequence[Tally]) -> list[list[Any]]:

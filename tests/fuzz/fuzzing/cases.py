@@ -10,13 +10,13 @@ from fuzzing.draft import Draft, Fault
 from fuzzing.formats import Format
 
 _HEALTHY = 100
-"""One input of so many is the seed as it is: what is refused too easily would look well."""
+"""One input of so many is a seed as it is: to refuse everything would look well."""
 _STRUCTURED = 0.65
 
 
 @dataclass(frozen=True)
 class Step:
-    """One fault, with the draws that are its own, so that it stays what it is without the others."""
+    """One fault, with the draws that are its own, so that it stays as it is without the others."""
 
     fault: Fault
     draws: str
@@ -59,7 +59,7 @@ class Case:
             before = dict(draft.files)
             try:
                 step.fault(draft, random.Random(step.draws))
-            except Exception as error:  # a fault finds nothing to break, or has broken its tool
+            except Exception as error:  # noqa: BLE001 - a fault finds nothing to break, or broke its tool
                 draft.files = before
                 done.append(f"{step.name} ({type(error).__name__})")
             else:

@@ -49,7 +49,7 @@ class Enough(BaseException):
     ``except Exception`` takes it for a fault of the file."""
 
 
-class Dishonest(Exception):
+class DishonestError(Exception):
     """A verdict that can't be right."""
 
 
@@ -162,15 +162,15 @@ def _look(verdict: Verdict) -> None:
     verdict.as_dict()
     if verdict.outcome is Outcome.NOT_MEASURED:
         if not (verdict.reason and verdict.remedy):
-            raise Dishonest(f"{verdict.budget.metric} is not measured, and does not say why")
+            raise DishonestError(f"{verdict.budget.metric} is not measured, and does not say why")
     elif verdict.budget.metric != "contract":
         measured = verdict.measured
         if measured is None or measured.n != SAMPLES:
-            raise Dishonest(f"{verdict.budget.metric} is of {measured and measured.n} samples")
+            raise DishonestError(f"{verdict.budget.metric} is of {measured and measured.n} samples")
         if not measured.nonfinite and not 0 <= measured.value <= 1:
-            raise Dishonest(f"{verdict.budget.metric} is {measured.value}")
+            raise DishonestError(f"{verdict.budget.metric} is {measured.value}")
         if verdict.outcome is Outcome.PASS and not measured.value >= 0.9:
-            raise Dishonest(f"{verdict.budget.metric} passes with {measured.value}")
+            raise DishonestError(f"{verdict.budget.metric} passes with {measured.value}")
 
 
 def under_test(data: str) -> Taken:
@@ -186,7 +186,7 @@ def under_test(data: str) -> Taken:
         except Enough:
             return f"{known[1]}; as far as its framework"
         if not 0 <= accuracy <= 1:
-            raise Dishonest(f"the accuracy is {accuracy}")
+            raise DishonestError(f"the accuracy is {accuracy}")
         return f"{known[1]}; accuracy {accuracy}"
 
     return take
@@ -212,15 +212,15 @@ def entry(gate: Gate, path: Path) -> str:
     """A run over a cache in which something is wrong: as over an empty one, once it has said so."""
     cache = Gate(path.parents[4], gate.settings.runtime_timeout)
     if not gate.most.one_more():
-        key = path.parent.name
-        Cache(cache.settings.cache).fetch(key, lambda folder: {})
-        if Cache(cache.settings.cache).find(key) is None:
-            raise Dishonest("an entry that was made is not found")
+        key, made = path.parent.name, Cache(cache.settings.cache)
+        info = made.fetch(key, lambda folder: {}, lambda found: found.info)
+        if info != made.find(key, lambda found: found.info):
+            raise DishonestError("another entry is found than was made")
         return "made or found"
     cache.session._workers = gate.session._workers  # type: ignore[misc] # which are warm
     found, healed = (_judged(cache, SEEDS / "tflite" / _HEALTHY, cache.last, "host") for _ in "12")
     if found != healed:
-        raise Dishonest(f"{found}, then {healed}")
+        raise DishonestError(f"{found}, then {healed}")
     return found
 
 
@@ -285,8 +285,8 @@ def cache_seeds() -> tuple[Seed, ...]:
 
 def _copied(folder: Path, into: Path) -> None:
     """An entry, written anew by the cache itself."""
-    found = Cache(folder.parents[2]).find(folder.name)
-    assert found is not None
+    info = Cache(folder.parents[2]).find(folder.name, lambda found: found.info)
+    assert info is not None
 
     def build(scratch: Path) -> Mapping[str, Any]:
         for each in sorted(folder.iterdir()):
@@ -294,9 +294,9 @@ def _copied(folder: Path, into: Path) -> None:
                 (scratch / each.name).write_bytes(_undated(each.read_bytes()))
             elif each.name != "entry.json":
                 shutil.copy(each, scratch)
-        return found.info
+        return info
 
-    Cache(into).fetch(folder.name, build)
+    Cache(into).fetch(folder.name, build, lambda made: made.info)
 
 
 def _undated(content: bytes) -> bytes:

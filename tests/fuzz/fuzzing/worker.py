@@ -1,7 +1,8 @@
 """The warm process that inputs are tried in: ``python -m fuzzing.worker``.
 
 One JSON line in asks for a run of numbers; one JSON line out tells of each, and an empty one that
-the process is warm. It may die of an input, or hang: its parent knows by the lines that are missing.
+the process is warm. It may die of an input, or hang: its parent knows by the lines that are
+missing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, TextIO
 from fuzzing.cases import Case
 from fuzzing.formats import format_of
 from fuzzing.outcomes import Kind, Result
-from fuzzing.ways import WAYS, Dishonest, Gate, Most, checked, warm
+from fuzzing.ways import WAYS, DishonestError, Gate, Most, checked, warm
 from pytest_edgegate.core.errors import EdgeGateError
 
 _PER_SESSION = 250
@@ -53,7 +54,7 @@ def _quiet(folder: Path) -> None:
     printed = os.open(folder / "printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(printed, 1)
     os.dup2(printed, 2)
-    faulthandler.enable((folder / "died").open("w"), all_threads=False)
+    faulthandler.enable((folder / "died").open("w"))
 
 
 def _limit(memory: int) -> None:
@@ -69,6 +70,8 @@ def _serve(asked: dict[str, Any], folder: Path, timeout: float, answers: TextIO)
         for number in asked["numbers"]:
             case = Case(format_of(asked["format"]), asked["seed"], number, asked.get("kept"))
             answers.write(json.dumps(desk.tried(case).as_dict()) + "\n")
+    except Exception:  # noqa: BLE001 - the fuzzer's own fault is none of the input
+        answers.write(json.dumps({"fault": traceback.format_exc()}) + "\n")
     finally:
         desk.close()
 
@@ -90,18 +93,27 @@ class Desk:
         draft, faults = case.make()
         path = draft.write(inputs)
         kind, text, detail = self._outcome(case, path)
-        written = sorted(each.name for each in Path.cwd().iterdir())
-        if written or list(inputs.rglob("canary")) or (inputs.parent / "canary").exists():
+        written = sorted(each.name for each in self._written())
+        if written:
             kind, text = Kind.WROTE, f"{', '.join(written)}: {text}"
-            _emptied(Path.cwd())
         return Result(case.number, kind, text[:300], detail, tuple(faults))
+
+    def _written(self) -> list[Path]:
+        """What an input has left in the working folder, or elsewhere under the canary's name."""
+        places = (self._folder / "inputs", self._folder / "tmp", self._folder / "home")
+        found = [*Path.cwd().iterdir(), *(one for each in places for one in each.glob("**/canary"))]
+        _emptied(Path.cwd())
+        for each in found:
+            with suppress(OSError):
+                each.unlink()
+        return found
 
     def _outcome(self, case: Case, path: Path) -> tuple[Kind, str, str]:
         try:
             return Kind.VERDICT, WAYS[case.format.name](self._session(), path), ""
         except EdgeGateError as error:
             return *checked(error), ""
-        except Dishonest as error:
+        except DishonestError as error:
             return Kind.UNCLEAR, str(error), ""
         except BaseException as error:  # noqa: BLE001 - that is what is looked for
             lines = "".join(traceback.format_exception(error)).splitlines()

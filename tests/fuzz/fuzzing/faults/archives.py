@@ -16,7 +16,8 @@ from fuzzing.draft import BytesFault
 from fuzzing.faults import bytewise, values
 
 _NAMES = (
-    "../canary", "/tmp/canary", "..\\canary", "C:canary", "", "a" * 3000, "x/", "\x00", "config.json/x",
+    "../canary", "/tmp/canary", "..\\canary", "C:canary", "", "a" * 3000, "x/", "\x00",
+    "config.json/x",
     "./config.json", "²", "canary",
 )  # fmt: skip
 _FIELDS = {  # of an entry of the directory: (offset, struct of its type)

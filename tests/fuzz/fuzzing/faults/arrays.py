@@ -9,7 +9,8 @@ from fuzzing.draft import BytesFault
 from fuzzing.faults import archives, values
 
 _DTYPES = (
-    "|O", "<f8", ">f4", "<f2", "|b1", "<U5", "|S3", "<M8[ns]", "<m8", "|V4", "<c8", "<i8", "|u1", "<g",
+    "|O", "<f8", ">f4", "<f2", "|b1", "<U5", "|S3", "<M8[ns]", "<m8", "|V4", "<c8", "<i8", "|u1",
+    "<g",
     "<f16", "<f3", "<U99999999", "", "nonsense", "<M8[²]", "O", "<f4,<f4",
 )  # fmt: skip
 _SHAPES = (

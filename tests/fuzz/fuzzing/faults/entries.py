@@ -75,7 +75,7 @@ def _signed(text: bytes) -> bytes:
     """The manifest with the digest that its content has."""
     document = json.loads(text)
     if isinstance(document, dict):
-        kept = {name: document.get(name) for name in ("info", "files")}
+        kept = {name: document.get(name) for name in ("key", "info", "files")}
         document["digest"] = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
     return json.dumps(document).encode()
 

@@ -14,15 +14,19 @@ CANARY = "canary"
 """What hostile code writes, into the folder that the process runs in."""
 _LAYERS = (
     "Dense", "Conv2D", "LSTM", "GRU", "RNN", "Bidirectional", "TimeDistributed", "Wrapper", "Layer",
-    "InputLayer", "Functional", "Sequential", "Model", "Embedding", "Reshape", "Permute", "Rescaling",
-    "Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "Discretization",
+    "InputLayer", "Functional", "Sequential", "Model", "Embedding", "Reshape", "Permute",
+    "Rescaling",
+    "Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Hashing",
+    "Discretization",
     "MultiHeadAttention", "EinsumDense", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
     "Pipeline", "FeatureSpace", "RandomFlip", "Lambda", "Masking", "Concatenate", "Add", "Dot",
-    "StackedRNNCells", "LSTMCell", "ConvLSTM2D", "SpectralNormalization", "CategoryEncoding", "Nothing",
+    "StackedRNNCells", "LSTMCell", "ConvLSTM2D", "SpectralNormalization", "CategoryEncoding",
+    "Nothing",
 )  # fmt: skip
 _MODULES = (
     "keras.layers", "keras", "keras.src.layers", "builtins", "os", "subprocess", "tf_keras.layers",
-    "tensorflow", "keras.utils", "keras.saving", "keras.src.saving.saving_lib", None, 7, "", "canary",
+    "tensorflow", "keras.utils", "keras.saving", "keras.src.saving.saving_lib", None, 7, "",
+    "canary",
 )  # fmt: skip
 _TRUSTED = (
     "keras.utils.get_file", "keras>save", "tf.io.write_file", "io.write_file", "open", "exec",
@@ -74,8 +78,10 @@ def named_function(document: Any, draw: random.Random) -> None:
     node, key = draw.choice(places)
     node[key] = draw.choice((
         draw.choice(_TRUSTED), draw.choice(_WRITERS),
-        {"class_name": "function", "module": "builtins", "config": "open", "registered_name": "open"},
-        {"class_name": "__lambda__", "config": {"value": _code(), "defaults": None, "closure": None}},
+        {"class_name": "function", "module": "builtins", "config": "open",
+        "registered_name": "open"},
+        {"class_name": "__lambda__", "config": {"value": _code(), "defaults": None,
+        "closure": None}},
         {"class_name": "DTypePolicy", "config": {"name": "float8"}, "module": "keras"},
         {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}, "module": "keras"},
     ))  # fmt: skip
@@ -92,8 +98,10 @@ def hostile(document: Any, draw: random.Random) -> None:
     if kind == "Lambda":
         config |= {"function": draw.choice((
             [_code(), None, None],
-            {"class_name": "__lambda__", "config": {"value": _code(), "defaults": None, "closure": None}},
-            {"class_name": "function", "module": "os", "config": "system", "registered_name": "system"},
+            {"class_name": "__lambda__", "config": {"value": _code(), "defaults": None,
+            "closure": None}},
+            {"class_name": "function", "module": "os", "config": "system",
+            "registered_name": "system"},
         )), "function_type": "lambda", "module": "builtins", "arguments": {}}  # fmt: skip
     elif kind == "TFSMLayer":
         config |= {"filepath": "../exported", "call_endpoint": "serve"}
@@ -104,10 +112,13 @@ def hostile(document: Any, draw: random.Random) -> None:
         chosen |= {"class_name": "function", "config": "open", "module": "builtins"}
         return
     else:
-        config |= {"function": function, "cls_ref": "io.gfile.GFile", "cls_symbol": "io.gfile.GFile",
+        config |= {"function": function, "cls_ref": "io.gfile.GFile",
+        "cls_symbol": "io.gfile.GFile",
                    "method_name": "write", "method": "write"}  # fmt: skip
-        arguments = draw.choice(([CANARY, 0, 0, {"contents": "x"}], ["image", 0, 0, {"filename": CANARY,
-                     "contents": "x"}], ["_CONSTANT_VALUE", -1, CANARY, {"contents": "x"}]))  # fmt: skip
+        arguments = draw.choice(([CANARY, 0, 0, {"contents": "x"}], ["image", 0, 0,
+        {"filename": CANARY,
+                     "contents": "x"}], ["_CONSTANT_VALUE", -1, CANARY,
+                     {"contents": "x"}]))  # fmt: skip
         chosen["inbound_nodes"] = [draw.choice((arguments, [arguments]))]
     chosen["class_name"], chosen["config"] = kind, config
     if draw.random() < 0.5:
@@ -127,7 +138,8 @@ def nested(document: Any, draw: random.Random) -> None:
 def wiring(document: Any, draw: random.Random) -> None:
     """Which layer takes what."""
     nodes = [(node, key) for node, key in documents.places(document)
-             if key in ("inbound_nodes", "input_layers", "output_layers", "keras_history")]  # fmt: skip
+             if key in ("inbound_nodes", "input_layers", "output_layers",
+             "keras_history")]  # fmt: skip
     node, key = draw.choice(nodes)
     other, at = draw.choice(nodes)
     node[key] = draw.choice((copy.deepcopy(other[at]), [], [["nowhere", 0, 0]], None, 7))
@@ -154,7 +166,8 @@ def _code() -> str:
 
 
 _CONFIG: tuple[documents.DocumentFault, ...] = (
-    *documents.DOCUMENT, another_class, another_class, another_class, another_module, named_function,
+    *documents.DOCUMENT, another_class, another_class, another_class, another_module,
+    named_function,
     named_function, hostile, hostile, hostile, nested, wiring, wiring, sizes, sizes,
 )  # fmt: skip
 

@@ -151,7 +151,8 @@ def opset(model: Any, draw: random.Random) -> None:
 
 
 _FAULTS = (
-    *map(_graph_fault, GRAPH.values()), any_kind, external, external, sparse, recursive, nested, opset,
+    *map(_graph_fault, GRAPH.values()), any_kind, external, external, sparse, recursive, nested,
+    opset,
     *[protobufs.edited] * 14,
 )  # fmt: skip
 

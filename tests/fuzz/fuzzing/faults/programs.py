@@ -12,13 +12,16 @@ from fuzzing.faults.keras_configs import CANARY
 _TARGETS = (
     "torch.ops.aten.relu.default", "torch.ops.aten.add.Tensor", "torch.ops.aten.view.default",
     "torch.ops.aten.conv2d.default", "torch.ops.aten.empty.memory_format", "_operator.getitem",
-    "_operator.mul", "torch.ops.higher_order.cond", "torch.ops.aten.from_file.default", "builtins.open",
+    "_operator.mul", "torch.ops.higher_order.cond", "torch.ops.aten.from_file.default",
+    "builtins.open",
     "os.system", "torch.ops.nothing.default", "torch.ops.aten.save", "torch.sym_sqrt", "",
     "torch.ops.prims.iota.default", "torch.ops.aten.lift_fresh_copy.default", "torch._check",
 )  # fmt: skip
 _EXPRESSIONS = (
-    "s0", "s77", "2*s0", "1/0", "2**99999", "s0 // 0", f"open({CANARY!r}, 'w')", "Eq(s0, 1)", "", "nan", "oo",
-    f"__import__('os').system('touch {CANARY}')", "(" * 200 + ")" * 200, "Max(s0, -s0)", "²", "9" * 5000,
+    "s0", "s77", "2*s0", "1/0", "2**99999", "s0 // 0", f"open({CANARY!r}, 'w')", "Eq(s0, 1)", "",
+    "nan", "oo",
+    f"__import__('os').system('touch {CANARY}')", "(" * 200 + ")" * 200, "Max(s0, -s0)", "²",
+    "9" * 5000,
 )  # fmt: skip
 
 
@@ -67,7 +70,8 @@ def pickled(content: bytes, draw: random.Random) -> bytes:
         b"cbuiltins\nopen\n(S'" + name + b"'\nS'w'\ntR.",
         b"\x80\x04\x8c\x08builtins\x8c\x04open\x93\x8c\x06" + name + b"\x8c\x01w\x86R.",
         b"cos\nsystem\n(S'touch " + name + b"'\ntR.",
-        b"\x80\x02}q\x00.", b"(lp0\n" + b"(" * 2000, b"\x80\x04N.", b"ctorch._utils\n_rebuild_tensor_v2\n.",
+        b"\x80\x02}q\x00.", b"(lp0\n" + b"(" * 2000, b"\x80\x04N.",
+        b"ctorch._utils\n_rebuild_tensor_v2\n.",
     ))  # fmt: skip
     if draw.random() < 0.3:
         return plain

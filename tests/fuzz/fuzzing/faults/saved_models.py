@@ -11,10 +11,12 @@ from fuzzing.faults.keras_configs import CANARY
 
 _HARMLESS = (
     "Identity", "MatMul", "AddV2", "NoOp", "Placeholder", "Const", "ReadVariableOp", "VarHandleOp",
-    "StatefulPartitionedCall", "PartitionedCall", "While", "StatelessWhile", "If", "Reshape", "Fill",
+    "StatefulPartitionedCall", "PartitionedCall", "While", "StatelessWhile", "If", "Reshape",
+    "Fill",
     "SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename", "Assert", "Print", "PyFunc",
     "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "LookupTableExportV2", "PrintV2",
-    "InitializeTableFromTextFileV2", "HashTableV2", "TensorArrayV3", "Nothing", "Save", "SaveSlices",
+    "InitializeTableFromTextFileV2", "HashTableV2", "TensorArrayV3", "Nothing", "Save",
+    "SaveSlices",
     "DebugIdentityV2", "SummaryWriter", "CreateSummaryFileWriter", "CacheDatasetV2",
 )  # fmt: skip
 
@@ -39,7 +41,8 @@ def wired(model: Any, draw: random.Random) -> None:
     node, other = draw.choice(list(nodes)), draw.choice(list(nodes))
     if node.input and draw.random() < 0.7:
         node.input[draw.randrange(len(node.input))] = draw.choice((
-            other.name, f"{other.name}:output:0", f"^{other.name}", "nowhere", "", ":0", f"{other.name}:7",
+            other.name, f"{other.name}:output:0", f"^{other.name}", "nowhere", "", ":0",
+            f"{other.name}:7",
         ))  # fmt: skip
     else:
         node.input.append(f"^{other.name}")
@@ -113,7 +116,8 @@ def beside(draft: Draft, draw: random.Random) -> None:
     """Files that a SavedModel may have and that this one has not."""
     folder = draft.main
     name = draw.choice((
-        "assets/vocabulary.txt", "assets.extra/x", "keras_metadata.pb", "saved_model.pbtxt", "debug/x",
+        "assets/vocabulary.txt", "assets.extra/x", "keras_metadata.pb", "saved_model.pbtxt",
+        "debug/x",
         "variables/variables.index", "variables/variables.data-00001-of-00002", "saved_model.cpb",
         "variables/checkpoint",
     ))  # fmt: skip

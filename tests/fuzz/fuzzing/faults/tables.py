@@ -16,7 +16,8 @@ _KEYS = (
     "latency", "title", "limits", "sources", "cautions", "static_shape", "nothing", "", "a b", "²",
 )  # fmt: skip
 _VALUES = (
-    "litert", "onnx", "openvino", "int8", "float32", "coral", "host", "own", "other", "softmax_size",
+    "litert", "onnx", "openvino", "int8", "float32", "coral", "host", "own", "other",
+    "softmax_size",
     "litert-xnnpack", "onnxruntime", "CONV_2D", "²", "",
 )  # fmt: skip
 

@@ -33,6 +33,7 @@ def text(draw: random.Random) -> str:
 def anything(draw: random.Random) -> Any:
     """A value of JSON, seldom of the kind that is expected."""
     return draw.choice((
-        None, True, False, number(draw), text(draw), [], {}, [number(draw)], {"class_name": text(draw)},
+        None, True, False, number(draw), text(draw), [], {}, [number(draw)],
+        {"class_name": text(draw)},
         [[]], [None, None], {"config": None}, {"": 0}, number(draw),
     ))  # fmt: skip

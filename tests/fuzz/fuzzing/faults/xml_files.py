@@ -12,7 +12,8 @@ from fuzzing.draft import BytesFault
 from fuzzing.faults import values
 
 _KINDS = (
-    "Const", "Parameter", "Result", "Convolution", "FakeQuantize", "MatMul", "Reshape", "Loop", "If",
+    "Const", "Parameter", "Result", "Convolution", "FakeQuantize", "MatMul", "Reshape", "Loop",
+    "If",
     "TensorIterator", "Broadcast", "Tile", "ReadValue", "Nothing", "Convert", "Pad", "StridedSlice",
 )  # fmt: skip
 _NUMBERS = (
