@@ -44,5 +44,10 @@ lint: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all]' --group test --group lint
 	touch $@
 
+.PHONY: kills
+# pytest, killed 60 times at random moments; goes on where it was stopped
+kills: .venv/ready
+	$(BIN)/python tests/kills/kill.py --folder .kills
+
 clean:
-	rm -rf .venv .onnx2tf example_project/.edgegate_cache
+	rm -rf .venv .onnx2tf .kills example_project/.edgegate_cache

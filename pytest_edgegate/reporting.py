@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.core.environment import processor, python_version, versions
-from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.errors import EdgeGateError, presentable
 from pytest_edgegate.gate import GATE_KEY, ItemGate
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
@@ -28,7 +28,7 @@ def clean_text(error: BaseException, config: pytest.Config) -> str:
     if not isinstance(error, EdgeGateError) or config.option.tbstyle != "long":
         return str(error)
     original = error.__cause__ or error
-    told = "".join(traceback.format_exception(original)).rstrip()
+    told = presentable("".join(traceback.format_exception(original)).rstrip())
     return f"edgegate error: {error.message}\n\n{told}\n\n{error.remedy}"
 
 

@@ -16,9 +16,9 @@ class EdgeGateError(Exception):
     """
 
     def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message, remedy)
-        self.message = message
-        self.remedy = remedy
+        self.message = presentable(message)
+        self.remedy = presentable(remedy)
+        super().__init__(self.message, self.remedy)
 
     def __str__(self) -> str:
         return f"edgegate error: {self.message}\n{self.remedy}"
@@ -83,6 +83,11 @@ class BudgetExceeded(AssertionError):  # noqa: N818 - a finding, named as pytest
     def __init__(self, text: str, verdicts: Sequence[Verdict] = ()) -> None:
         super().__init__(text)
         self.verdicts = tuple(verdicts)
+
+
+def presentable(text: str) -> str:
+    """The text with what no terminal, file or pipe takes escaped: bytes of a path that are none."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

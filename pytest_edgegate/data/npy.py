@@ -28,6 +28,8 @@ def vetted(stream: IO[bytes], size: int) -> None:
     if start[:6] != np.lib.format.MAGIC_PREFIX or length_format is None:
         raise ValueError("it is no .npy array")
     length_bytes = stream.read(struct.calcsize(length_format))
+    if len(length_bytes) < struct.calcsize(length_format):
+        raise ValueError("it is no .npy array")
     (length,) = struct.unpack(length_format, length_bytes)
     if length > _LONGEST:
         raise ValueError(f"its header has {length} bytes")

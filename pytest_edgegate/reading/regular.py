@@ -8,7 +8,7 @@ from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 
-from pytest_edgegate.core.errors import UnreadableFileError
+from pytest_edgegate.core.errors import UnreadableFileError, presentable
 from pytest_edgegate.reading.foreign import reason_of
 
 _KINDS = (
@@ -22,11 +22,17 @@ _MOST_FILES = 10_000
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is such a file or folder. Raises UnreadableFileError where none may look."""
+    """Whether there is such a file or folder. Raises UnreadableFileError where none may look.
+
+    And for a name that is no text, which a report could not have, nor a worker send.
+    """
     try:
-        return path.exists()
+        found = path.exists()
     except OSError as error:
         raise unreadable(path, reason_of(error)) from error
+    if found and presentable(str(path)) != str(path):
+        raise unreadable(path, "its name, or that of a folder on the way, is no text: rename it")
+    return found
 
 
 def where_started() -> Path | None:

@@ -28,7 +28,7 @@ from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser
 from pytest_edgegate.session.taken_in import TakenIn, ready
-from pytest_edgegate.storage.cache import Cache, key_of
+from pytest_edgegate.storage.cache import FULL_DISK, Cache, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -225,14 +225,26 @@ def _told_interrupt(leg: Leg, what: str) -> Iterator[None]:
         ) from error
 
 
-def _told_failure(leg: Leg, what: str, source: SourceModel) -> AbstractContextManager[None]:
+@contextmanager
+def _told_failure(leg: Leg, what: str, source: SourceModel) -> Iterator[None]:
     """Around a conversion of a file: what a tool raises of its own becomes an error of ours.
 
-    What a live model or a training raises may come from the user's code, and stays as it is.
+    What a live model or a training raises may come from the user's code, and stays as it is; a full
+    disk is told by the cache.
     """
     if source.path is None or _trains(leg):
-        return nullcontext()
-    return foreign(f"{what} failed", "the tool's own traceback is at --tb=long", CompressionError)
+        yield
+        return
+    full: OSError | None = None
+    with foreign(f"{what} failed", "the tool's own traceback is at --tb=long", CompressionError):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            full = error
+    if full is not None:
+        raise full
 
 
 def adopted(model: SourceModel, target: Target) -> Artifact:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import InferenceError
@@ -61,6 +62,10 @@ class ForeignModel:
     def load(self) -> LoadedModel:
         with reading(self.path):
             return self.found.load()
+
+    def __getattr__(self, name: str) -> Any:
+        """What a reader tells the transforms of its own backend beside the port."""
+        return getattr(self.found, name)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,13 @@ from typing import Any
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.reading.foreign import foreign
+from pytest_edgegate.reading.regular import is_there, read_bytes
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.targets.parse import target_from_table
+
+_MOST_BYTES = 10_000_000
+"""Of a pyproject.toml, which people write."""
 
 
 def known_targets(root: Path, registry: Registry) -> list[str]:
@@ -53,17 +58,12 @@ def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> 
 @cache
 def _tables(root: Path) -> Mapping[str, Mapping[str, Any]]:
     path = root / "pyproject.toml"
-    if not path.is_file():
+    if not is_there(path) or path.is_dir():
         return {}
     import tomllib
 
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} can't be read: {error}", "mend the file: targets of your own are in it"
-        ) from error
-    tables: Any = content
+    with foreign(f"{path} can't be read", "mend the file: targets of your own are in it"):
+        tables: Any = tomllib.loads(read_bytes(path, _MOST_BYTES).decode("utf-8"))
     for key in ("tool", "edgegate", "targets"):
         tables = tables.get(key, {}) if isinstance(tables, Mapping) else None
     if not isinstance(tables, Mapping) or not all(

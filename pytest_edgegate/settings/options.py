@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ TIMES = {
     "edge_runtime_timeout": ("120 s", "how long a runtime may take over one call in its process"),
 }
 """Ini keys that are times: the default, and what it is."""
+_MAY_BE_ZERO = ("edge_latency_floor", "edge_early_after")
 PICTURES = (".svg", ".png", ".pdf")
 POLICIES = ("point", "lenient", "strict")
 MARKERS = {
@@ -117,6 +119,9 @@ class Settings:
             if target is not None:
                 _known_target(target, config, registry)
         model, data = _file(config, "edge_model"), _file(config, "edge_data")
+        if model is not None:  # its items have no collector of their own that could tell a mistake
+            for name in targets:
+                _known_target(name, config, registry)
         if config.getoption("edge_model") and data is None:
             raise ConfigurationError(
                 "--edge-model needs data to be gated on", "add --edge-data=eval.npz (keys x and y)"
@@ -125,8 +130,8 @@ class Settings:
             targets=targets,
             policy=policy,
             allowed=allowed,
-            cache=_folder(config, "edge_cache", ".edgegate_cache"),
-            report_json=_path(config, "edge_report_json"),
+            cache=_writable(config, "edge_cache") or config.rootpath / ".edgegate_cache",
+            report_json=_writable(config, "edge_report_json"),
             report_plot=_picture(config),
             model=model,
             data=data,
@@ -160,7 +165,7 @@ def _time(config: pytest.Config, name: str) -> float:
         return float(number) * {"s": 1.0, "us": 1e-6}[unit]
     from pytest_edgegate.settings.units import seconds_from
 
-    return seconds_from(text, f"ini {name}")
+    return seconds_from(text, f"ini {name}", zero=name in _MAY_BE_ZERO)
 
 
 def _allowed(config: pytest.Config) -> frozenset[tuple[str | None, str]]:
@@ -208,7 +213,7 @@ def _path(config: pytest.Config, name: str) -> Path | None:
 
 def _picture(config: pytest.Config) -> Path | None:
     """Refused before any work where nothing could draw it."""
-    path = _path(config, "edge_report_plot")
+    path = _writable(config, "edge_report_plot")
     if path is None:
         return None
     from importlib.util import find_spec
@@ -229,18 +234,29 @@ def _picture(config: pytest.Config) -> Path | None:
 def _file(config: pytest.Config, name: str) -> Path | None:
     """A file that can be read, or for a model a folder too."""
     path = _path(config, name)
-    if path is None:
-        return None
-    option = f"--{name.replace('_', '-')}"
-    try:
-        if not is_there(path):
-            raise ConfigurationError(f"{path} does not exist", "check the path")
-        if name != "edge_model" or not path.is_dir():
-            regular_size(path)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{option}: {error.message}", error.remedy) from error
+    if path is not None:
+        with _said_of(name):
+            if not is_there(path):
+                raise ConfigurationError(f"{path} does not exist", "check the path")
+            if name != "edge_model" or not path.is_dir():
+                regular_size(path)
     return path
 
 
-def _folder(config: pytest.Config, name: str, default: str) -> Path:
-    return _path(config, name) or config.rootpath / default
+def _writable(config: pytest.Config, name: str) -> Path | None:
+    """A path that can be looked at: one that is too long could not be written at the end either."""
+    path = _path(config, name)
+    if path is not None:
+        with _said_of(name):
+            is_there(path)
+    return path
+
+
+@contextmanager
+def _said_of(name: str) -> Iterator[None]:
+    """What is wrong with a path is told of its option."""
+    try:
+        yield
+    except ConfigurationError as error:
+        option = f"--{name.replace('_', '-')}"
+        raise ConfigurationError(f"{option}: {error.message}", error.remedy) from error

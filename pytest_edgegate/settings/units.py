@@ -23,6 +23,11 @@ _SECONDS = {
 }  # fmt: skip
 _COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 _LARGEST = 10**30
+_LONGEST_NUMBER = 100
+"""Characters; and 1e1000000000 has few, but takes for ever to be read."""
+_EXPONENT = re.compile(r"[eE][+-]?0*(\d+)")
+LONGEST_WAIT = 31_536_000
+"""Seconds, a year: beyond any use, and well below what timers of the system take."""
 _AT_MOST_ONE = ("parity_agreement", "parity_within_lsb", "mapped_ops")
 _SIGNED = ("accuracy_min", "sqnr_db")
 
@@ -40,7 +45,8 @@ def budget(name: str, value: Any, where: str) -> Budget:
         limit = _PARSERS[METRICS[name].unit](value)
     except _UnreadableError as error:
         raise ConfigurationError(
-            f"{where}: {name}={value!r} {error.args[0]}", f"write for example {error.args[1]}"
+            f"{where}: {name}={_shown(value)} {error.args[0]}",
+            f"write for example {error.args[1]}",
         ) from None
     _check_range(name, limit, value, where)
     return Budget(name, limit, str(value))
@@ -71,16 +77,25 @@ def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
     return frozenset(found)
 
 
-def seconds_from(text: str, where: str) -> float:
-    """A time above zero, with its unit. Raises ConfigurationError."""
+def seconds_from(text: str, where: str, *, zero: bool = True) -> float:
+    """A time with its unit, which may be none if *zero* says so. Raises ConfigurationError."""
     try:
         seconds = _seconds(text)
     except _UnreadableError as error:
         raise ConfigurationError(
-            f"{where}: {text!r} {error.args[0]}", f"write for example {error.args[1]}"
+            f"{where}: {_shown(text)} {error.args[0]}", f"write for example {error.args[1]}"
         ) from None
     if seconds < 0:
         raise ConfigurationError(f"{where}: {text!r} is negative", "give it without a sign")
+    if seconds == 0 and not zero:
+        raise ConfigurationError(
+            f"{where}: {text!r} leaves no time at all", "write for example 20 s"
+        )
+    if seconds > LONGEST_WAIT:
+        raise ConfigurationError(
+            f"{where}: {text!r} is longer than anything is waited for",
+            f"write at most {LONGEST_WAIT} s, which is a year",
+        )
     return seconds
 
 
@@ -94,11 +109,26 @@ def _split(value: Any, example: str) -> tuple[Fraction, str]:
     if isinstance(value, int | float):
         if value != value or value in (float("inf"), float("-inf")):
             raise _UnreadableError("is not a finite number", example)
+        if abs(value) > _LARGEST:
+            raise _UnreadableError("is larger than anything measured", example)
         return Fraction(str(value)), ""
-    matched = _NUMBER.fullmatch(_THOUSANDS.sub("", value))
+    text = _THOUSANDS.sub("", value)
+    matched = None if len(text) > 2 * _LONGEST_NUMBER else _NUMBER.fullmatch(text)
     if matched is None:
         raise _UnreadableError("has no number that can be read", example)
+    exponent = _EXPONENT.search(matched[1])
+    if len(matched[1]) > _LONGEST_NUMBER or (exponent and len(exponent[1]) > 2):
+        raise _UnreadableError("has a number that is far from anything measured", example)
     return Fraction(matched[1].replace("_", "")), matched[2] or ""
+
+
+def _shown(value: Any) -> str:
+    """As it was written, if that can be shown: repr() refuses integers of 4,301 digits."""
+    try:
+        shown = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return shown if len(shown) <= _LONGEST_NUMBER else f"{shown[:_LONGEST_NUMBER]}..."
 
 
 def _scaled(value: Any, units: Mapping[str, Any], example: str) -> Fraction:

@@ -32,7 +32,7 @@ LAYOUT = 2
 """Of the folders on disk; part of every key."""
 _MANIFEST = "entry.json"
 _LONGEST_MANIFEST = 16_000_000
-_FULL = frozenset(
+FULL_DISK = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EFBIG") if hasattr(errno, name)
 )
 _Content = TypeVar("_Content")
@@ -162,7 +162,7 @@ class Cache:
         except Exception as error:
             if not scratch.is_dir():
                 raise self._unusable("written", "its folder is gone") from error
-            if isinstance(error, OSError) and error.errno in _FULL:
+            if isinstance(error, OSError) and error.errno in FULL_DISK:
                 raise self._unusable("written", str(error)) from error
             raise
 

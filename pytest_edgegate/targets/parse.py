@@ -27,6 +27,7 @@ _LISTS = ("formats", "dtypes", "io_dtypes", "float_operators")
 _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
 _DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _ACTIVATIONS = ("uint8", "int8")
+_MOST_BYTES = 1 << 63
 _RULE_KEYS = ("since", "limits", "note", "source")
 _TEXTS = ("preferred", "cautions", "sources")
 _KEYS = {*_STRINGS, *_LISTS, *_FLAGS, *_TEXTS, "memory_bytes", "runtimes", "latency", "operators"}
@@ -129,6 +130,10 @@ def _typed(
         raise ConfigurationError(
             f"{where}: {said} = {value!r} is not a {kind.__name__}",
             f"give {said} a value of type {kind.__name__}",
+        )
+    if isinstance(value, int) and kind is int and not 0 < value < _MOST_BYTES:
+        raise ConfigurationError(
+            f"{where}: {said} is no size of a memory", f"give {said} a number of bytes"
         )
     allowed = {"default_io": _DTYPES, "activations": _ACTIVATIONS}.get(key)
     if allowed and value not in allowed:

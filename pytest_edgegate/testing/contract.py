@@ -37,6 +37,7 @@ from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.data.dataset import Dataset
 from pytest_edgegate.data.laid_out import FedSamples, LaidOutRunner
 from pytest_edgegate.data.training import Teacher, TrainingSamples
+from pytest_edgegate.reading.copies import PrivateCopy
 from pytest_edgegate.workers.process import Hired, Workers
 
 
@@ -94,6 +95,17 @@ class BackendContract:
         model = self._model(case)
         assert bool(model.files) == (model.path is not None)
         assert all(file.is_file() for file in model.files)
+
+    def test_a_copy_of_its_files_is_the_same_model(self, case: BackendCase, tmp_path: Path) -> None:
+        """What runs of files that others made is a private copy of them."""
+        model = self._model(case)
+        if model.path is None:
+            return  # a live object
+        copy = PrivateCopy(model.path, model.files, lambda name: new_folder(tmp_path / name))
+        again = case.reader.recognise(copy.path, surroundings(case.data))
+        assert again is not None
+        assert (again.digest(), again.node) == (model.digest(), model.node)
+        assert (again.name, again.files) == (model.name, copy.files)
 
     def test_moves_start_from_the_model(self, case: BackendCase) -> None:
         kind = None if case.step is None else type(case.step)
@@ -234,6 +246,11 @@ class CaseData:
 
     def program(self, name: str) -> Path:
         raise NotImplementedError(f"the case gives no program {name}")
+
+
+def new_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def surroundings(data: EdgeData | None = None, *, allow_code: bool = False) -> Surroundings:

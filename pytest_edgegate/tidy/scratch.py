@@ -91,7 +91,7 @@ class Scratch:
         """Removes the folder; it is made anew where it is needed again."""
         with self._making:
             folder, lock = self._folder, self._lock
-            self._folder = self._lock = None
+            self._folder = self._lock = self._base = None
         if folder is None or self._process != os.getpid():
             return  # a forked process shares the folder, and does not end it
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,11 +20,17 @@ from typing import IO, Any
 from pytest_edgegate.core import errors
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, InferenceError
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.tidy.scratch import SCRATCH
 from pytest_edgegate.workers.wire import Message, receive, send
 
 _MAIN = "from pytest_edgegate.workers.serve import main; main({parent})"
+
+_LACKING = (
+    "free memory, open files and processes (ulimit -a shows their limits), or set TMPDIR to a "
+    "folder that can be written"
+)
 
 
 class Worker:
@@ -32,8 +38,13 @@ class Worker:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._process = _starter().submit(_start, self._stderr).result()
+        with foreign("no process can be started for a runtime", _LACKING, InferenceError):
+            self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+            try:
+                self._process = _starter().submit(_start, self._stderr).result()
+            except BaseException:
+                self._stderr.close()
+                raise
         self._hung = self._out_of_step = False
         self._waited = timeout
         # also when a session is dropped without being closed

@@ -573,14 +573,18 @@ def pytest_edgegate_register(registry):
 
 
 def test_a_killed_run_leaves_nothing_that_looks_finished(
-    again: Any, gated: dict[str, str], pytester: pytest.Pytester, mode: str
-) -> None:
+    again: Any, gated: dict[str, str], pytester: pytest.Pytester, mode: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     for name, text in gated.items():
         (pytester.path / name).write_text(text)
     (pytester.path / "pytest.ini").write_text("[pytest]\n")
     pipe = pytester.path / "pipe"
     os.mkfifo(pipe)
     os.mkfifo(f"{pipe}-never")
+    temporary = pytester.path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     running = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "edgegate", "-p", "xdist", "-p", "no:cacheprovider",
          "-n", mode[1:], "--edge-target=fake-board"],
@@ -594,8 +598,10 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
     assert _entries(pytester.path) == []
+    assert list(temporary.glob("edgegate-*/*"))  # the copy of its model
     ran = again(gated, "--edge-target=fake-board")
     assert ran.status == 0
+    assert not list(temporary.glob("edgegate-*"))
     assert len(_entries(ran.folder)) == 1
     assert not list((ran.folder / ".edgegate_cache" / "scratch").iterdir())
     assert ran.verdicts("test_gated")["accuracy_drop"]["outcome"] == "pass"

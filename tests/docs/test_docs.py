@@ -17,7 +17,10 @@ from pytest_edgegate.targets.parse import LIMITS, target_from_table
 from pytest_edgegate.testing.example import Example
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
 GUIDE = (ROOT / "docs" / "getting-started.md").read_text("utf-8")
 

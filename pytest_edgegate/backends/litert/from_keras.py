@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _RESULTS: tuple[tuple[type[Step] | None, str], ...] = (
     (Cast, "float16"),
     (PTQ, "int8"),
 )
+_LOOP = re.compile(r"(?:^|/)while(?:_\d+)?(?:/|$)")
 
 
 class KerasToLiteRT:
@@ -67,7 +69,10 @@ class KerasToLiteRT:
         with held_native_output() as printed:
             tf = _tensorflow()
             try:
-                converter = _converter(tf, loaded)
+                frozen = _frozen(tf, loaded)
+                if isinstance(step, PTQ):
+                    _refuse_loops(model.name, frozen)
+                converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
                 if isinstance(step, Cast):
                     converter.optimizations = [tf.lite.Optimize.DEFAULT]
                     converter.target_spec.supported_types = [tf.float16]
@@ -95,7 +100,7 @@ def _tensorflow() -> Any:
     return tensorflow
 
 
-def _converter(tf: Any, loaded: LoadedModel) -> Any:
+def _frozen(tf: Any, loaded: LoadedModel) -> Any:
     for each in loaded.inputs:
         if -1 in each.shape[1:]:
             raise UnsupportedError(
@@ -108,8 +113,33 @@ def _converter(tf: Any, loaded: LoadedModel) -> Any:
     # Variables of Keras 3 do not survive the converter's calibration, constants do
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    frozen = convert_variables_to_constants_v2(concrete)
-    return tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
+    return convert_variables_to_constants_v2(concrete)
+
+
+def _refuse_loops(name: str, frozen: Any) -> None:
+    """Refuses what ends the process: TensorFlow's calibrator reads past the tensors of a loop.
+
+    Freezing turns every kind of loop into one that has an operator NextIteration.
+    """
+    loops = {
+        _place(node.name)
+        for node in frozen.graph.as_graph_def().node
+        if node.op in ("NextIteration", "While", "StatelessWhile")
+    }
+    if loops:
+        raise UnsupportedError(
+            f"{name} has loops ({', '.join(sorted(loops))}), and TensorFlow's int8 calibrator ends "
+            "the process on them",
+            "build its recurrent layers with unroll=True and a fixed number of steps (a ConvLSTM "
+            "in Keras 3 only); a loop of your own as a Python loop over a fixed number of steps",
+        )
+
+
+def _place(node: str) -> str:
+    """The layer that a node of a loop is of, by the scopes of its name."""
+    scopes = _LOOP.split(node)[0].split("/")
+    named = [each for each in scopes if each and not each.endswith("PartitionedCall")]
+    return named[-1] if named else "one of no layer"
 
 
 def _full_integer(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +20,7 @@ from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import ExternalProgram, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.tidy.programs import run
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 PROGRAM = ExternalProgram(
@@ -82,20 +81,14 @@ class OnnxToLiteRT:
         if kept:
             command += ["-kat", *kept]
         with (given.with_name("printed.txt")).open("w+b") as printed:
-            started = subprocess.Popen(
-                command, cwd=given.parent, env=_environment(program, given.parent),
-                stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )  # fmt: skip
+            environment = _environment(program, given.parent)
             try:
-                code = started.wait(self._time_limit)
+                code = run(command, given.parent, environment, printed, self._time_limit)
             except subprocess.TimeoutExpired as error:
                 raise CompressionError(
                     f"onnx2tf did not finish {model.name} in {self._time_limit:g} seconds",
                     "convert the file by hand to see where it hangs, and gate the .tflite file",
                 ) from error
-            finally:
-                _end_group(started)
             printed.seek(0)
             text = printed.read().decode("utf-8", "replace")
         if code:
@@ -115,13 +108,6 @@ def _environment(program: Path, folder: Path) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
-
-
-def _end_group(started: subprocess.Popen[bytes]) -> None:
-    """Ends the program and all that it has started: it runs onnxsim and others."""
-    with contextlib.suppress(ProcessLookupError):  # all of it has ended by itself
-        os.killpg(started.pid, signal.SIGKILL)
-    started.wait()
 
 
 def _failed(model: SourceModel, printed: str) -> EdgeGateError:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
 from pytest_edgegate.core.budget import METRICS, Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
-from pytest_edgegate.settings.units import allowed_from, budget, budgets_from, budgets_from_lines
+from pytest_edgegate.settings.units import (
+    LONGEST_WAIT,
+    allowed_from,
+    budget,
+    budgets_from,
+    budgets_from_lines,
+    seconds_from,
+)
 
 
 def refusal(name: str, value: Any) -> list[str]:
@@ -196,3 +204,39 @@ def test_only_budgets_may_stay_unmeasured(text: str) -> None:
     with pytest.raises(UnknownNameError) as raised:
         allowed_from(text)
     assert "--edge-allow-unmeasured: unknown budget" in str(raised.value)
+
+
+ABSURD = (
+    "1e1000000000", "1e-1000000000", "1e100", "-1e999", "9" * 5_000, "0." + "0" * 5_000 + "1",
+    "9" * 150, f"5{' ' * 500}", "nan", "inf", "-inf", "1e", "e5", "--5", "0x10", "1/0", "\0", "",
+    " ", 10**5_000, -(10**5_000), 1e300, float("nan"), float("inf"), None, True, [], 1 + 2j,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["size", "latency_p95", "accuracy_drop", "macs", "compression",
+                                  "parity_lsb", "sqnr_db", "accuracy_min"])  # fmt: skip
+def test_what_no_budget_is(name: str) -> None:
+    unit = {"size": " kB", "latency_p95": " ms"}.get(name, "")
+    for value in ABSURD:
+        said, remedy = refusal(name, f"{value}{unit}" if isinstance(value, str) else value)
+        assert said.startswith(f"{name}=")
+        assert len(said) < 250
+        assert remedy
+
+
+@pytest.mark.parametrize("text", [f"{each} s" for each in ABSURD if isinstance(each, str)])
+def test_what_no_time_is(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^edgegate error: ini edge_latency_time: "):
+        seconds_from(text, "ini edge_latency_time")
+
+
+def test_a_time_is_bounded() -> None:
+    assert seconds_from("31536000 s", "here") == LONGEST_WAIT < threading.TIMEOUT_MAX / 100
+    assert seconds_from("0 s", "here") == 0
+    for text, reason in {
+        "1e14 s": "longer than anything is waited for", "31536001 s": "longer than anything",
+        "-5 s": "is negative", "0 s": "leaves no time at all", "0.0 us": "leaves no time",
+        "120": "has no unit", "5 parsecs": "unknown unit",
+    }.items():  # fmt: skip
+        with pytest.raises(ConfigurationError, match=reason):
+            seconds_from(text, "here", zero=False)

@@ -186,3 +186,14 @@ def test_temporary_files_are_led_away_only_meanwhile(own: Scratch, temporary: Pa
     own.remove()
     assert not Path(path).exists()
     assert Path(other).exists()
+
+
+def test_what_frameworks_write_meanwhile_goes_with_the_session(temporary: Path) -> None:
+    from pytest_edgegate.backends.native_output import held_native_output
+
+    with held_native_output():
+        inside, path = tempfile.mkstemp("__autograph_generated_file")  # as TensorFlow does
+        os.close(inside)
+    assert Path(path).is_relative_to(scratch.SCRATCH.folder())
+    scratch.SCRATCH.remove()
+    assert list(temporary.iterdir()) == []

@@ -10,6 +10,7 @@ from typing import Any
 from pytest_edgegate.backends.keras.vetting import configs, graphs
 from pytest_edgegate.backends.keras.vetting.lists import Loader, names, operators
 from pytest_edgegate.backends.keras.vetting.trial import Trial
+from pytest_edgegate.backends.keras.vetting.wiring import stuck
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.reading.archives import Archive, Limits, opened
 from pytest_edgegate.reading.documents import parse_json
@@ -114,6 +115,12 @@ def config_faults(config: Any, loader: Loader) -> list[str]:
 
 
 def _chosen(path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: bool) -> Vetted:
+    if waiting := stuck(config):
+        raise ConfigurationError(
+            f"{path.name} can't be read as a Keras model: its layer {waiting} waits for what never "
+            "comes",
+            _AGAIN,
+        )
     if allow_code:
         return Vetted(path, wanted, allow_code=True)
     found = {loader: config_faults(config, loader) for loader in wanted}

@@ -1,0 +1,57 @@
+"""Programs outside this environment: whatever ends the session ends them, with all they started."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+_SUPERVISE = Path(__file__).with_name("supervise.py")
+_ENDING = 10
+"""Seconds that a supervisor gets to end what it has started."""
+
+
+def run(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], printed: IO[bytes],
+    time_limit: float,
+) -> int:  # fmt: skip
+    """Runs a program in *folder* with this *environment* only; gives its exit status.
+
+    What it prints goes into *printed*. When this returns or raises, and when this process ends in
+    any way (``kill -9`` too), the program has ended, and so have the processes that it started.
+
+    Raises subprocess.TimeoutExpired after *time_limit* seconds.
+    """
+    order = {
+        "command": list(command), "folder": str(folder), "environment": dict(environment),
+        "parent": os.getpid(),
+    }  # fmt: skip
+    supervisor = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(_SUPERVISE)],
+        stdin=subprocess.PIPE, stdout=printed, stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C is for this process, which then ends the program
+    )  # fmt: skip
+    assert supervisor.stdin is not None  # it is a pipe
+    try:
+        with suppress(BrokenPipeError):  # it has ended already, and has printed why
+            supervisor.stdin.write(json.dumps(order).encode() + b"\n")
+            supervisor.stdin.flush()
+        return supervisor.wait(time_limit)
+    finally:
+        _end(supervisor)
+
+
+def _end(supervisor: subprocess.Popen[bytes]) -> None:
+    assert supervisor.stdin is not None
+    with suppress(BrokenPipeError):
+        supervisor.stdin.close()
+    try:
+        supervisor.wait(_ENDING)
+    except subprocess.TimeoutExpired:
+        supervisor.kill()
+        supervisor.wait()
