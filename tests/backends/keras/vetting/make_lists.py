@@ -40,7 +40,7 @@ REFUSED_OPERATIONS = frozenset({
 _DOUBTFUL = (
     "Dataset", "Reader", "TPU", "Tpu", "Xla", "Collective", "Debug", "Summary", "Queue", "Send",
     "Recv", "Ref", "Iterator", "Host", "Infeed", "Prelinearize", "DTensor", "Mesh", "Deadline",
-    "BoostedTrees", "Sdca", "Cudnn", "CompressElement", "Deserialize", "Serialize", "CopyOp",
+    "BoostedTrees", "Sdca", "CompressElement", "Deserialize", "Serialize", "CopyOp",
     "RelayoutLike", "Snapshot",
 )  # fmt: skip
 REVIEWED = {
@@ -64,6 +64,7 @@ REVIEWED = {
         DenseToSparseSetOperation SparseToSparseSetOperation RaggedCross RaggedTensorToTensor
         UniformQuantizedConvolution UniformQuantizedConvolutionHybrid
         CompositeTensorVariantFromComponents CompositeTensorVariantToComponents
+        CudnnRNN CudnnRNNV2 CudnnRNNV3 CudnnRNNBackprop CudnnRNNBackpropV2 CudnnRNNBackpropV3
     """,
     # Random numbers.
     "random": """
@@ -267,7 +268,9 @@ def keras_lists() -> dict[str, list[str]]:
     return {
         "objects": sorted(objects | operations | internal),
         "functions": sorted(_functions(keras, "keras")),
-        "bare": sorted(_bare(objects | internal) | {"Functional", "Model", "Sequential"}),
+        "bare": sorted(
+            _bare(objects | operations | internal) | {"Functional", "Model", "Sequential"}
+        ),
         "words": sorted(_words(keras)),
         "symbols": [],
     }

@@ -46,13 +46,13 @@ def operations_of_tf_keras(folder: Path) -> Saved:
 
 
 def saved_model(folder: Path) -> Saved:
-    """With random numbers in training, a loop, and a table beside it."""
-    import keras
+    """A loop, the functions of a GPU beside it, random numbers of training, and a saver."""
+    import tf_keras
 
-    x = keras.Input((8, 3))
-    y = keras.layers.GRU(4)(keras.layers.Dropout(0.5)(x))
-    model = keras.Model(x, keras.layers.Dense(3)(y))
-    model.export(str(folder / "model"))
+    x = tf_keras.Input((8, 3))
+    y = tf_keras.layers.GRU(4)(tf_keras.layers.Dropout(0.5)(x))
+    model = tf_keras.Model(x, tf_keras.layers.Dense(3)(y))
+    model.save(folder / "model", save_format="tf")
     return model, folder / "model"
 
 
