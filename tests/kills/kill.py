@@ -166,44 +166,59 @@ def kill(number: int, seed: int, folder: Path, undisturbed: Mapping[str, Any]) -
     after = draw.uniform(0.02, 0.98) * undisturbed["seconds"]
     kind = draw.choice(SIGNALS)
     victim = draw.choice(["worker", "controller"]) if scenario.parallel else "pytest"
-    shutil.rmtree(folder, ignore_errors=True)
-    project = Project(folder, scenario)
-    with project.running() as started:
-        with suppress(subprocess.TimeoutExpired):
-            started.wait(after)
-        workers = [each for each in project.living() if _parent(each) == started.pid]
-        chosen = draw.choice(sorted(workers)) if victim == "worker" and workers else started.pid
-        with suppress(ProcessLookupError):
-            os.kill(chosen, kind)
-        status = started.wait(LONGEST) if chosen != started.pid else _ended(started)
+    hit = None
+    while hit is None:  # the run may be faster than the undisturbed one was
+        shutil.rmtree(folder, ignore_errors=True)
+        project = Project(folder, scenario)
+        hit = _hit(project, after, kind, draw if victim == "worker" else None)
+        after *= 1 if hit else 0.7
     gone = project.gone_after()
-    faults = []
-    if gone == float("inf"):
-        faults += [f"orphan: {command[:200]}" for command in project.living().values()]
-        project.end()
-    faults += project.corrupt()
+    faults = [*_orphans(project, gone), *project.corrupt()]
     next_status, figures = project.run()
     if next_status != 0:
         faults.append(f"the next run exits with {next_status}")
     if figures != undisturbed["figures"]:
         faults.append(f"other verdicts: {figures} instead of {undisturbed['figures']}")
-    if project.gone_after() == float("inf"):
-        faults.append("orphans of a run that ended by itself")
-        project.end()
+    faults += _orphans(project, project.gone_after())
     faults += [*project.corrupt(), *project.leftovers()]
     if not faults:
         shutil.rmtree(folder)
     return Kill(
-        number, name, victim, kind.name, round(after, 2), status, round(gone, 2), tuple(faults)
+        number, name, victim, kind.name, round(after, 2), hit.status, round(gone, 2), tuple(faults)
     )
 
 
-def _ended(started: subprocess.Popen[bytes]) -> int | None:
-    """Ctrl-C and SIGTERM let pytest take its leave."""
-    try:
-        return started.wait(LONGEST)
-    except subprocess.TimeoutExpired:
-        return None
+@dataclass(frozen=True)
+class Hit:
+    """A run that a signal has met, and how it ended; None where it had to be ended."""
+
+    status: int | None
+
+
+def _hit(
+    project: Project, after: float, kind: signal.Signals, draw: random.Random | None
+) -> Hit | None:
+    """Sends a signal to a run, or to the xdist worker that is drawn; None where it was over."""
+    with project.running() as started:
+        with suppress(subprocess.TimeoutExpired):
+            started.wait(after)
+            return None
+        workers = sorted(each for each in project.living() if _parent(each) == started.pid)
+        chosen = draw.choice(workers) if draw and workers else started.pid
+        with suppress(ProcessLookupError):
+            os.kill(chosen, kind)
+        with suppress(subprocess.TimeoutExpired):  # Ctrl-C and SIGTERM let pytest take its leave
+            return Hit(started.wait(LONGEST))
+    return Hit(None)
+
+
+def _orphans(project: Project, gone_after: float) -> list[str]:
+    """What outlives a run, which is ended here."""
+    if gone_after != float("inf"):
+        return []
+    found = [f"orphan: {command[:200]}" for command in project.living().values()]
+    project.end()
+    return found
 
 
 def _parent(process: int) -> int:
