@@ -82,7 +82,7 @@ def main() -> None:
             made = TRANSFORM.apply(source, PTQ(), coral, leg_data(data), folder)
             return {"main": made.main.name}
 
-        cache.fetch(key_of(round=str(out)), work)
+        cache.fetch(key_of(round=str(out)), work, lambda entry: entry)
 
     def timed(work: object, *arguments: object) -> float:
         with tempfile.TemporaryDirectory() as folder, held_native_output():

@@ -95,7 +95,7 @@ def compare(
             given = LegData(data)
             return {"main": transform.apply(source, PTQ(), target, given, folder).main.name}
 
-        return Cache(out / "cache").fetch(key_of(round=str(out)), work)
+        return Cache(out / "cache").fetch(key_of(round=str(out)), work, lambda entry: entry)
 
     def theirs(out: Path) -> object:
         return plain(path, out, samples)

@@ -173,7 +173,8 @@ class Recogniser:
 
     def made_here(self, path: Path) -> SourceModel:
         """A model that this gate has just written or verified in its cache."""
-        return self._recognise(path, Missing("edge_data"))
+        key = ("made here", _signature(path))
+        return self._models.get(key, path, lambda: self._recognise(path, Missing("edge_data")))
 
     def _of_others(self, path: Path, data: object) -> SourceModel:
         if not path.is_dir():

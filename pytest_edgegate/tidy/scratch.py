@@ -13,6 +13,7 @@ import shutil
 import stat
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -134,11 +135,12 @@ def sweep(base: Path) -> None:
     for entry in os.scandir(base):
         if not entry.is_dir(follow_symlinks=False):
             continue
-        lock = _taken(Path(entry.path))
-        if lock is not None:
-            shutil.rmtree(entry.path, ignore_errors=True)
-            lock.release(force=True)
-            shutil.rmtree(entry.path, ignore_errors=True)
+        with suppress(OSError):  # one that can't be removed keeps no session from its work
+            lock = _taken(Path(entry.path))
+            if lock is not None:
+                shutil.rmtree(entry.path, ignore_errors=True)
+                lock.release(force=True)
+                shutil.rmtree(entry.path, ignore_errors=True)
     _remove_empty(base)
 
 
@@ -148,7 +150,9 @@ def _taken(folder: Path) -> BaseFileLock | None:
 
     lock = FileLock(folder / _LOCK, thread_local=False)
     try:
-        lock.acquire(timeout=0)
+        # without flock, of which it would warn, a killed owner holds its folder for ever
+        with warnings.catch_warnings(action="ignore"):
+            lock.acquire(timeout=0)
     except (Timeout, FileNotFoundError):
         return None
     if (folder / _LOCK).exists():

@@ -23,6 +23,7 @@ from pytest_edgegate.backends.tf_learner import Forward
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
+from pytest_edgegate.tidy.scratch import SCRATCH
 
 
 def load_archive(vetted: Vetted) -> LoadedModel:
@@ -65,7 +66,7 @@ def _by_a_name(path: Path, suffix: str) -> Iterator[Path]:
 
     A file that is an archive and HDF5 in one would else be read as what was not looked at.
     """
-    with tempfile.TemporaryDirectory(prefix="edgegate-") as folder:
+    with tempfile.TemporaryDirectory(dir=SCRATCH.folder()) as folder:
         named = Path(folder, f"model{suffix}")
         named.symlink_to(path.resolve())
         yield named

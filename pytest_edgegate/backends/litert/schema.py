@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,10 @@ from pytest_edgegate.reading.regular import read_bytes
 MAGIC = b"TFL3"
 _MOST_BYTES = 64_000_000_000
 """A flatbuffer ends at 2 GB, and the weights behind it where a device ends."""
+_MOST_COPIED = 4
+"""Times the size of the file."""
+_TABLE = 20
+"""Bytes of the smallest tensor or operator, with the offset that leads to it."""
 
 DTYPES = {
     "FLOAT32": "float32", "FLOAT16": "float16", "INT32": "int32", "UINT8": "uint8",
@@ -41,6 +46,7 @@ def unpack(path: Path) -> Any:
         raise damaged(path, "it is no .tflite file" if content else "it is empty")
     fault = damaged(path, "its flatbuffer can't be read")
     with foreign(fault.message, fault.remedy, InferenceError):
+        _check_shared_parts(schema.Model.GetRootAs(content, 0), path, len(content))
         return _with_its_data(schema.ModelT.InitFromPackedBuf(content, 0), content)
 
 
@@ -59,6 +65,35 @@ def state_of(path: Path) -> str:
     variable = (each.Tensors(at).IsVariable() for each in graphs
                 for at in range(each.TensorsLength()))  # fmt: skip
     return "tensors" if any(variable) else ""
+
+
+def _check_shared_parts(model: Any, path: Path, size: int) -> None:
+    """Refuses a file whose parts stand in so many places that copying each to its own fills memory.
+
+    In a flatbuffer any two places may lead to the same bytes; converters write each part once.
+    """
+    copied = 0
+    for part in _sizes(model):
+        copied += part
+        if copied > _MOST_COPIED * size:
+            raise damaged(path, "it is many times as large unpacked, which no converter writes")
+
+
+def _sizes(model: Any) -> Iterator[int]:
+    """About how many bytes each vector of a model comes to, in the order of unpacking."""
+    for graph in (model.Subgraphs(at) for at in range(model.SubgraphsLength())):
+        yield 4 * (graph.InputsLength() + graph.OutputsLength())
+        yield _TABLE * (graph.TensorsLength() + graph.OperatorsLength())
+        for tensor in (graph.Tensors(at) for at in range(graph.TensorsLength())):
+            yield 4 * tensor.ShapeLength() + len(tensor.Name() or b"")
+            quantised = tensor.Quantization()
+            if quantised is not None:
+                yield 4 * quantised.ScaleLength() + 8 * quantised.ZeroPointLength()
+        for each in (graph.Operators(at) for at in range(graph.OperatorsLength())):
+            yield 4 * (each.InputsLength() + each.OutputsLength() + each.IntermediatesLength())
+            yield each.CustomOptionsLength()
+    for signature in (model.SignatureDefs(at) for at in range(model.SignatureDefsLength())):
+        yield 4 * (signature.InputsLength() + signature.OutputsLength())
 
 
 def _with_its_data(model: Any, content: bytes) -> Any:

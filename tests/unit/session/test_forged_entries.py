@@ -8,6 +8,9 @@ import pickle
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,12 @@ import pytest
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import EdgeGateWarning
+from pytest_edgegate.measures.evidence import check_figures
+from pytest_edgegate.session.kept_leg import KeptLeg
+from pytest_edgegate.session.observing import _read
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.storage.cache import Entry
 
 Starter = Callable[..., EdgeSession]
 Maker = Callable[..., Subject]
@@ -27,6 +34,7 @@ BUDGETS = ("accuracy_drop", "parity_agreement", "parity_within_lsb", "export_err
 ODD = {
     "none": None, "number": -7, "text": "\ud800../x", "list": ["x", 1],
     "object": {"inputs": [[0, 0]], "outputs": []}, "nan": float("nan"),
+    "nan inside": {"inputs": [[0, 0]], "outputs": [], "loss": float("nan")},
 }  # fmt: skip
 MEANT = {
     ("calibration_range", "none"), ("model", "text"), ("model_digest", "text"), ("source", "text"),
@@ -82,31 +90,43 @@ def retold(start: Starter, subject: Subject) -> tuple[dict[str, Any], int]:
     return found, sum("is damaged" in str(each.message) for each in told)
 
 
+def forged(info: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
+    kept = {key: value for key, value in info.items() if key != name}
+    return kept if kind == "missing" else {**kept, name: ODD[kind]}
+
+
 @pytest.mark.parametrize("kind", ["missing", *ODD])
 def test_info_of_another_shape_is_a_miss(
     start: Starter, warm: Subject, tmp_path: Path, kind: str
 ) -> None:
-    """Of every entry one part after the other."""
+    """Of every entry one part, another for each kind."""
     expected = judged(start(), warm)
-    parts = 0
-    for at in range(max(len(info) for info in infos(tmp_path / "cache"))):
+    at = ["missing", *ODD].index(kind)
 
-        def change(folder: Path, manifest: Manifest, at: int = at) -> None:
-            info = manifest["info"]
-            name = sorted(info)[at] if at < len(info) else ""
-            if name and kind == "missing":
-                del info[name]
-            elif name and (name, kind) not in MEANT:
-                info[name] = ODD[kind]
+    def change(folder: Path, manifest: Manifest) -> None:
+        info = manifest["info"]
+        name = [each for each in sorted(info) if (each, kind) not in MEANT][at % 4]
+        manifest["info"] = forged(info, name, kind)
 
-        changed = forge(tmp_path / "cache", change)
-        assert retold(start, warm) == (expected, changed), at
-        parts += changed
-    assert parts > 25
+    changed = forge(tmp_path / "cache", change)
+    assert changed > 3
+    assert retold(start, warm) == (expected, changed)
 
 
-def infos(cache: Path) -> list[dict[str, Any]]:
-    return [json.loads(each.read_text())["info"] for each in cache.rglob("entry.json")]
+def test_each_part_of_info_is_checked(warm: Subject, tmp_path: Path) -> None:
+    fits = partial(check_figures, figures={})
+    refused = 0
+    for path in sorted((tmp_path / "cache").rglob("entry.json")):
+        manifest = json.loads(path.read_text())
+        read = KeptLeg.read if "main" in manifest["info"] else partial(_read, fits=fits)
+        entry = Entry(path.parent, manifest["info"], frozenset(manifest["files"]), True)
+        read(entry)
+        for name, kind in product(entry.info, ["missing", *ODD]):
+            if (name, kind) not in MEANT:
+                with pytest.raises((ValueError, KeyError, TypeError)):
+                    read(replace(entry, info=forged(dict(entry.info), name, kind)))
+                refused += 1
+    assert refused > 200
 
 
 class Canary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +133,29 @@ def test_a_table_that_is_none(root: Writer, text: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         known_targets(folder, Registry())
     assert raised.value.remedy.startswith("write [tool.edgegate.targets.my-board]")
+
+
+ODD_FILES: dict[str, bytes] = {
+    "deep": b"a = " + b"[" * 5_000 + b"]" * 5_000,
+    "a number of 6,000 digits": b"a = " + b"9" * 6_000,
+    "no text": b"a = '\xff'",
+    "large": b"#" * 10_000_001,
+}
+
+
+@pytest.mark.parametrize("kind", ODD_FILES)
+def test_files_that_toml_readers_choke_on(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(ODD_FILES[kind])
+    with pytest.raises(ConfigurationError) as raised:
+        known_targets(tmp_path, Registry())
+    assert "pyproject.toml can't be read" in raised.value.message
+    assert raised.value.remedy
+
+
+def test_a_pipe_in_its_place(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pyproject.toml")
+    with pytest.raises(ConfigurationError, match="it is a named pipe"):
+        known_targets(tmp_path, Registry())
 
 
 def test_what_a_conftest_registers_has_to_be_a_target(tmp_path: Path) -> None:

@@ -180,3 +180,8 @@ def test_what_a_preferred_format_may_be() -> None:
 def test_there_is_no_such_target() -> None:
     with pytest.raises(AttributeError, match=r"no target file corral\.toml"):
         _ = targets.corral
+
+
+@pytest.mark.parametrize("size", [0, -5, 1 << 63, int("9" * 4_000)])
+def test_a_memory_of_no_size(size: int) -> None:
+    assert "memory_bytes is no size of a memory" in refusal(memory_bytes=size).message

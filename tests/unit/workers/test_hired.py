@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.core.errors import CompressionError, UnsupportedError
+from pytest_edgegate.tidy.scratch import SCRATCH
 from pytest_edgegate.workers.process import Workers
 
 DESK = '''
-import os, signal, time
+import os, signal, tempfile, time
 import numpy as np
 from pytest_edgegate.core.errors import UnsupportedError
 
@@ -34,6 +35,8 @@ class Desk:
             time.sleep(600)
         self.total += sum(float(each.sum()) for each in arrays) + fields.get("more", 0)
         print("chatter that must not get between")
+        if command == "temporary":
+            return {"folder": tempfile.gettempdir()}, ()
         return {"total": self.total, "pid": os.getpid()}, (np.float32([self.total]),)
 
 
@@ -47,6 +50,15 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "own_desk.py").write_text(DESK)
     monkeypatch.syspath_prepend(tmp_path)
     return "own_desk:Desk"
+
+
+def test_what_it_leaves_goes_with_the_session(desk: str) -> None:
+    with Workers(30).hire(desk, "QAT on net") as child:
+        fields, _ = child.call("temporary")
+    folder = Path(fields["folder"])
+    assert folder.is_relative_to(SCRATCH.folder())
+    SCRATCH.remove()
+    assert not folder.exists()
 
 
 def test_it_keeps_its_object_from_call_to_call(desk: str) -> None:

@@ -405,3 +405,19 @@ def test_a_user_without_a_name_has_a_lock(tmp_path: Path) -> None:
         "import pytest_edgegate.workers.device"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("lacking", ["files", "folder"])
+def test_a_worker_that_can_not_be_started(monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    def none(*given: object, **options: object) -> Any:
+        raise OSError(24, "Too many open files")
+
+    if lacking == "files":
+        monkeypatch.setattr(subprocess, "Popen", none)
+    else:
+        monkeypatch.setattr(tempfile, "TemporaryFile", none)
+    with pytest.raises(InferenceError) as raised:
+        Worker(5)
+    assert raised.value.message == ("no process can be started for a runtime: too many open files")
+    assert "ulimit -a" in raised.value.remedy
+    gc.collect()  # a file that was left open would be told here
