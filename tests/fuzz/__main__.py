@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -28,6 +29,7 @@ _PROGRESS = "progress.json"
 
 
 def main() -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or it prints into what is told here
     given = _arguments()
     if given.reproduce:
         return _reproduce(given)

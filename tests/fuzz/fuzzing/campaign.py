@@ -168,7 +168,9 @@ class Worker:
     def _stacks(self) -> str:
         """What faulthandler has written, and the last words of native code."""
         folder = Path(self._folder.name)
-        died = (folder / "died").read_text(errors="replace")[-4000:]
+        died = (
+            (folder / "died").read_text(errors="replace").split("\nExtension modules:")[0][-9000:]
+        )
         printed = (folder / "printed").read_text(errors="replace")[-500:]
         return f"{died}\n{printed}"
 
