@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.keras.vetting import configs, graphs
-from pytest_edgegate.backends.keras.vetting.lists import Loader, names, operators
+from pytest_edgegate.backends.keras.vetting import configs, graphs, operators
+from pytest_edgegate.backends.keras.vetting.lists import Loader, harmless_operators, names
 from pytest_edgegate.backends.keras.vetting.trial import Trial
 from pytest_edgegate.backends.keras.vetting.wiring import stuck
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
@@ -96,13 +96,13 @@ def vet_saved_model(folder: Path, *, allow_code: bool = False) -> Vetted:
     """A SavedModel. Raises UnsupportedError for what is not on the lists."""
     if allow_code:
         return Vetted(folder, allow_code=True)
-    allowed = operators()
+    allowed = harmless_operators()
     with foreign(f"{folder.name} can't be read as a SavedModel", "export it again"):
         content = read_bytes(folder / "saved_model.pb", _LARGEST_GRAPH)
         found = [
             each
             for graph in graphs.meta_graphs(content, allowed.plain)
-            for each in graphs.faults(graph, allowed)
+            for each in operators.faults(graph, allowed)
         ]
     if found:
         raise _refused(folder, found)

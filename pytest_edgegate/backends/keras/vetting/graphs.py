@@ -1,16 +1,14 @@
 """The graphs of a SavedModel: its operators, those of all its functions, and who calls whom.
 
-Every function is looked at, not only what a signature reaches: initializers of resources run while
-a SavedModel is loaded. Field numbers are those of TensorFlow's saved_model.proto, meta_graph.proto,
+Field numbers are those of TensorFlow's saved_model.proto, meta_graph.proto,
 graph.proto, function.proto, node_def.proto, attr_value.proto and saved_object_graph.proto.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pytest_edgegate.backends.keras.vetting.lists import Operators
 from pytest_edgegate.backends.keras.vetting.wire import BYTES, WireError, fields, texts, within
 
 _META_GRAPH, _NODE, _FUNCTION = (2,), (1,), (2, 1)
@@ -184,58 +182,3 @@ def _object_names(data: bytes, start: int, end: int) -> frozenset[str]:
             found.update(texts(data, *node, 8, 1))
             found.update(texts(data, *node, 12, 2))
     return frozenset(found)
-
-
-def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
-    """What in a graph is not on the list, in words that follow "it calls"."""
-    from pytest_edgegate.backends.keras.vetting.saver import saver_of
-
-    saver = saver_of(graph, allowed.saver)
-    for name, node in graph.main.nodes.items():
-        if name not in saver.nodes:
-            yield from _faults_of(node, "", graph, allowed, saver.functions)
-    for name, body in graph.functions.items():
-        if name not in saver.functions:
-            for node in body.nodes.values():
-                yield from _faults_of(node, name, graph, allowed, saver.functions)
-    for name in sorted(graph.objects & saver.functions):
-        yield f"its saver {_shown(name)} from an object"
-    yield from _circles(graph.functions)
-
-
-def _faults_of(
-    node: Node, where: str, graph: MetaGraph, allowed: Operators, savers: frozenset[str]
-) -> Iterator[str]:
-    if node.kind in allowed.plain:
-        return
-    called = {*node.calls, node.kind} & graph.functions.keys()
-    place = f" in {_shown(where)}" if where else ""
-    if called & savers:
-        yield f"its saver {_shown(min(called & savers))}{place}"
-    elif node.kind not in allowed.reviewed | called:
-        yield f"{_shown(node.kind)}{place}"
-
-
-def _circles(functions: Mapping[str, Body]) -> Iterator[str]:
-    """A function that comes to itself: inlining it never ends."""
-    calls = {
-        name: {
-            each for node in body.nodes.values() for each in (*node.calls, node.kind)
-            if each in functions
-        }
-        for name, body in functions.items()
-    }  # fmt: skip
-    left = dict(calls)
-    while True:
-        ended = [name for name, called in left.items() if not called & left.keys()]
-        if not ended:
-            break
-        for name in ended:
-            del left[name]
-    if left:
-        yield f"itself ({_shown(min(left))})"
-
-
-def _shown(name: str) -> str:
-    text = "".join(each for each in name if each.isprintable())
-    return text if len(text) <= 80 else f"{text[:77]}..."

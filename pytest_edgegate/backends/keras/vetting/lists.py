@@ -46,7 +46,7 @@ def names(loader: Loader) -> Names:
 
 
 @cache
-def operators() -> Operators:
+def harmless_operators() -> Operators:
     """The list for graphs."""
     found = _read("tensorflow")
     reviewed = found["reviewed"] | found["random"] | found["text"]
