@@ -88,6 +88,24 @@ class Scratch:
         finally:
             tempfile.tempdir = before
 
+    @contextmanager
+    def temporary_environment(self) -> Iterator[None]:
+        """As ``temporary_files``, for native code that asks the environment.
+
+        For imports only: a variable that changes while native threads read it can end a process.
+        """
+        led = self.environment()
+        before = {name: os.environ.get(name) for name in led}
+        os.environ.update(led)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
     def remove(self) -> None:
         """Removes the folder; it is made anew where it is needed again."""
         with self._making:

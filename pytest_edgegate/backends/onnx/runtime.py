@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -193,8 +194,12 @@ def _block_size(batch: tuple[Array, ...]) -> int:
 
 def import_onnxruntime() -> ModuleType:
     """The onnxruntime module. Raises BackendUnavailableError where it is not installed."""
+    known: ModuleType | None = sys.modules.get("onnxruntime")
+    if known is not None:
+        return known
     try:
-        with held_native_output():
+        # its telemetry keeps the number of a session in the folder for temporary files
+        with held_native_output(), SCRATCH.temporary_environment():
             import onnxruntime
     except ImportError as error:
         raise BackendUnavailableError("onnxruntime", "an .onnx file", "onnx") from error

@@ -188,6 +188,18 @@ def test_temporary_files_are_led_away_only_meanwhile(own: Scratch, temporary: Pa
     assert Path(other).exists()
 
 
+def test_an_import_is_led_away_by_the_environment(
+    own: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "before")
+    monkeypatch.delenv("TEMP", raising=False)
+    with own.temporary_environment():
+        assert Path(os.environ["TMPDIR"]).is_relative_to(own.folder())
+        assert os.environ["TEMP"] == os.environ["TMPDIR"]
+    assert os.environ["TMPDIR"] == "before"
+    assert "TEMP" not in os.environ
+
+
 def test_what_frameworks_write_meanwhile_goes_with_the_session(temporary: Path) -> None:
     from pytest_edgegate.backends.native_output import held_native_output
 
