@@ -208,9 +208,12 @@ def _lost_classes(labels: np.ndarray, flipped: np.ndarray) -> str:
 
 
 def _by_class(labels: np.ndarray, chosen: np.ndarray) -> str:
-    lost, total = np.bincount(labels[chosen]), np.bincount(labels)
+    classes, lost = np.unique(labels[chosen], return_counts=True)
     worst = np.argsort(-lost, kind="stable")[:3]
-    return ", ".join(f"class {at}: {lost[at]} of {total[at]}" for at in worst if lost[at])
+    return ", ".join(
+        f"class {classes[at]}: {lost[at]} of {np.count_nonzero(labels == classes[at])}"
+        for at in worst
+    )
 
 
 def _first_flips(

@@ -14,7 +14,7 @@ import numpy as np
 
 from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.environment import processor, versions
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.core.progress import Tell, silent
@@ -207,6 +207,11 @@ class Observer:
     def open(self, seen: Seen) -> Runner:
         """The model in its runtime, taking samples as the model under test does."""
         runner = self._opened(seen)
+        if not runner.outputs:
+            runner.__exit__(None, None, None)
+            raise InferenceError(
+                f"{seen.title} has no outputs", "make the file again, with the outputs of its model"
+            )
         return LaidOutRunner(runner, seen.layout) if seen.layout else runner
 
     def executed(

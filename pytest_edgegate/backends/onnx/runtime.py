@@ -203,6 +203,7 @@ def import_onnxruntime() -> ModuleType:
             import onnxruntime
     except ImportError as error:
         raise BackendUnavailableError("onnxruntime", "an .onnx file", "onnx") from error
+    onnxruntime.disable_telemetry_events()  # a gate reports nobody's models to anybody
     module: ModuleType = onnxruntime
     return module
 
