@@ -167,7 +167,7 @@ class Recogniser:
             with reading(Path(given)):
                 path = self.find_file(given)
                 known = _signature(path)
-            return self._models.get(known, path, lambda: self._of_others(path, data))
+            return self._models.get(known, path, lambda: self._of_others(path, data), _is_current)
         held = (given, data)
         return self._models.get((id(given), id(data)), held, lambda: self._recognise(given, data))
 
@@ -181,7 +181,7 @@ class Recogniser:
             open_regular(path).close()  # readers would wait for ever at a pipe
         with reading(path):
             found = self._recognise(path, data)
-        return TakenIn(found, path, lambda copy: self._recognise(copy, data))
+            return TakenIn(found, path, lambda copy: self._recognise(copy, data))
 
     def dataset(self, given: object) -> Dataset:
         """The data, read and digested once a run. Raises ConfigurationError."""
@@ -240,13 +240,24 @@ class _Recent(Generic[_T]):
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[object, _T]] = {}
 
-    def get(self, key: Hashable, held: object, make: Callable[[], _T]) -> _T:
+    def get(
+        self, key: Hashable, held: object, make: Callable[[], _T],
+        holds: Callable[[_T], bool] = lambda known: True,
+    ) -> _T:  # fmt: skip
+        """What is known under *key*, if it *holds* still; else what *make* gives."""
+        if key in self._known and not holds(self._known[key][1]):
+            del self._known[key]
         if key not in self._known:
             made = make()
             while len(self._known) >= self._KEPT:
                 del self._known[next(iter(self._known))]
             self._known[key] = (held, made)
         return self._known[key][1]
+
+
+def _is_current(model: SourceModel) -> bool:
+    """Weights may lie beside the file that a path names, and change alone."""
+    return not isinstance(model, TakenIn) or model.is_current()
 
 
 def _signature(path: Path) -> Hashable:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel
-from pytest_edgegate.reading.copies import PrivateCopy, changed
+from pytest_edgegate.reading.copies import PrivateCopy, changed, signature
 from pytest_edgegate.session import foreign_files
 from pytest_edgegate.tidy.scratch import SCRATCH
 
@@ -31,6 +31,12 @@ class TakenIn:
         self._recognise = recognise
         self._digest = ""
         self._node: tuple[str, str] | None = None
+        self._seen = signature(path, found.files)
+
+    def is_current(self) -> bool:
+        """Whether none of its files was written to since it was recognised."""
+        with reading(self.path):
+            return signature(self.path, self._found.files) == self._seen
 
     @property
     def name(self) -> str:

@@ -237,7 +237,7 @@ def test_a_layer_of_the_users_own_keeps_what_it_reads(
     assert produced.facts["kept"]["conv"] == "half (Halved) is not one of Keras's own layers"
     assert produced.facts["filters"] == {"more": [10, 7]}
     with pytest.raises(UnsupportedError, match="edge_allow_code"):
-        recognised(produced.main)
+        recognised(produced.main).load()
     loaded = recognised(produced.main, allow_code=True).load()
     assert loaded.framework_model.get_layer("more").filters == 7
 

@@ -45,9 +45,10 @@ if sys.argv[2] == "wait":
 """Stands in for a converter: it starts processes that outlive it, in three ways."""
 
 PARENT = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from pytest_edgegate.tidy.programs import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 with open("printed", "w+b") as printed:
     run([sys.executable, "-S", sys.argv[1], sys.argv[2], "wait"], Path.cwd(), {}, printed, 600)
 """

@@ -131,6 +131,7 @@ def test_what_a_killed_session_left_goes_with_the_next(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of what else was imported
 def test_a_forked_process_does_not_remove_it(own: Scratch) -> None:
     if not hasattr(os, "fork"):
         pytest.skip("no forks here")

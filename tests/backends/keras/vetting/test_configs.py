@@ -305,6 +305,7 @@ def test_an_answer_that_nobody_took_is_not_the_next_files(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_a_fork_leaves_the_reader_to_its_parent(tmp_path: Path) -> None:
     path = h5(tmp_path, functional(layer("Dense", {"units": 2})))
     vet_hdf5(path)
