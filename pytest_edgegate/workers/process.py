@@ -146,7 +146,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 def _start(stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
+        [sys.executable, "-P", "-c", _MAIN.format(parent=os.getpid())],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
         env={
             **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),

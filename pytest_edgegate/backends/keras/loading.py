@@ -44,7 +44,7 @@ def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
             framework = _LOADERS[loader]()
             vetted.confirm()
             try:
-                with held_native_output():
+                with held_native_output(), _safe_mode(framework, on=not vetted.allow_code):
                     model = framework.models.load_model(
                         path, compile=False, safe_mode=not vetted.allow_code,
                         custom_objects=_beside_layers(framework),
@@ -58,6 +58,15 @@ def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
 
 
 _LOADERS: dict[Loader, Callable[[], Any]] = {"keras": import_keras, "tf_keras": import_tf_keras}
+
+
+@contextmanager
+def _safe_mode(framework: Any, *, on: bool) -> Iterator[None]:
+    """A second lock: in its scope neither Keras unmarshals code, also where it reads old files."""
+    package = framework.layers.Layer.__module__.split(".")[0]
+    library = importlib.import_module(f"{package}.src.saving.serialization_lib")
+    with library.SafeModeScope(on):
+        yield
 
 
 @contextmanager

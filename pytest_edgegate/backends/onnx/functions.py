@@ -9,14 +9,16 @@ _MOST_NODES = 1_000_000
 """After every call is replaced by the nodes of its function, as readers do; the largest language
 models have some ten thousand."""
 
-_Name = tuple[str, str]
+_Name = tuple[str, str, str]
 
 
 def fault_in_functions(model: Any) -> str:
     """Why the calls of functions never end, or nearly so; nothing where they end."""
-    bodies = {(_domain(each), each.name): each.node for each in model.functions}
+    bodies = {(_domain(each), each.name, each.overload): each.node for each in model.functions}
     if not bodies:
         return ""
+    if len(bodies) < len(model.functions):
+        return "it has two functions of one name"
     sizes: dict[_Name, int] = {}
     for name in bodies:
         if not _measure(name, bodies, sizes):
@@ -55,7 +57,7 @@ def _measure(first: _Name, bodies: Mapping[_Name, Any], sizes: dict[_Name, int])
 def _called(nodes: Any) -> Iterator[_Name]:
     """What the nodes of a body call, those in its branches too."""
     for node in nodes:
-        yield _domain(node), node.op_type
+        yield _domain(node), node.op_type, node.overload
         for attribute in node.attribute:
             for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
                 yield from _called(inner.node)

@@ -240,6 +240,25 @@ class TestFunctions:
     def test_that_nobody_calls(self, calling: Any) -> None:
         assert "'G' calls itself" in refused(calling(F=["Relu"], G=["G"]))
 
+    def test_that_differ_by_their_overloads(self, calling: Any) -> None:
+        """Each calls the next one twice: 2^40 nodes, of one name."""
+        path = calling(F=["F", "F"])
+        model = onnx.load(path)
+        body = model.functions[0]
+        del model.functions[:]
+        for at in range(40):
+            each = model.functions.add()
+            each.CopyFrom(body)
+            each.overload = str(at)
+            for node in each.node:
+                node.overload = str(at + 1)
+        model.ir_version = 10
+        path.write_bytes(model.SerializeToString())
+        assert "unfold to" in refused(path)
+        model.functions[1].overload = "0"
+        path.write_bytes(model.SerializeToString())
+        assert "two functions of one name" in refused(path)
+
     def test_in_a_chain_that_is_long(self, calling: Any) -> None:
         path = calling(**{f"F{at}": [f"F{at + 1}"] for at in range(3_000)}, F3000=["F0"])
         assert "calls itself" in refused(path)

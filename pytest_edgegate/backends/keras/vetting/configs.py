@@ -7,6 +7,7 @@ operation is called with (``inbound_nodes``) may be data only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ _DATA = frozenset({
     "__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__tuple__", "__ellipsis__",
     "__slice__", "TensorShape",
 })  # fmt: skip
-"""How values that JSON lacks are written: nothing is called for them."""
+"""How values that JSON lacks are written: nothing is called for them, where they tell no module."""
 _OPERATIONS = ("TFOpLambda", "SlicingOpLambda")
 """Layers of tf-keras that call the symbol of TensorFlow that their ``function`` names."""
 _OPERATION_KEYS = frozenset({"name", "trainable", "dtype", "function"})
@@ -26,6 +27,8 @@ _FILES = frozenset({
     "vocabulary", "vocabulary_file", "idf_weights", "filepath", "file_path", "filename", "path",
 })  # fmt: skip
 """Keys whose text would be opened as a file; lists of words are data."""
+_CODE = re.compile(r"(^|_)fn(_type|_module)?$|^(lambda|code|bytecode|py_function)$")
+"""Keys under which some layers of tf-keras keep the bytecode of a function."""
 
 
 def faults(config: Any, names: Names) -> Iterator[str]:
@@ -52,6 +55,7 @@ class _Walk:
             if "class_name" in part:
                 yield from self._object(part, data_only=data_only)
             for key, value in part.items():
+                yield from _reaching(key, value)
                 if isinstance(value, str):
                     yield from self._word(key, value)
                 else:
@@ -66,7 +70,7 @@ class _Walk:
         if not isinstance(name, str) or not isinstance(module, str | None):
             yield f"a class by no name ({_shown(name)})"
         elif name in _DATA:
-            return
+            yield from _called_for(part, name)
         elif data_only:
             yield f"{_shown(name)} as the argument of a layer"
         elif name == "function":
@@ -109,11 +113,25 @@ class _Walk:
     def _word(self, key: str, value: str) -> Iterator[str]:
         if key.endswith(_WORDS) and value not in self._names.words:
             yield f"{_shown(key)} {_shown(value)}"
-        elif key in _FILES:
-            yield f"a file ({_shown(key)}: {_shown(value)})"
 
 
 _OPERATION_MODULE = "keras.src.layers.core.tf_op_layer"
+
+
+def _called_for(part: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Data is data by its name alone: a loader that does not know the name looks for its module."""
+    for key in ("module", "registered_name", "spec_name"):
+        if part.get(key) is not None:
+            yield f"{_shown(name)} of {_shown(part[key])}"
+            return
+
+
+def _reaching(key: str, value: Any) -> Iterator[str]:
+    """Keys that are taken for the name of a file, or for code, whatever layer they are of."""
+    if key in _FILES and isinstance(value, str | Mapping):
+        yield f"a file ({_shown(key)}: {_shown(value)})"
+    elif _CODE.search(key) and value is not None:
+        yield f"code ({_shown(key)})"
 
 
 def _rooted(module: str | None) -> str | None:

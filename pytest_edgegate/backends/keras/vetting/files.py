@@ -101,7 +101,7 @@ def vet_saved_model(folder: Path, *, allow_code: bool = False) -> Vetted:
         content = read_bytes(folder / "saved_model.pb", _LARGEST_GRAPH)
         found = [
             each
-            for graph in graphs.meta_graphs(content, allowed.plain)
+            for graph in graphs.meta_graphs(content)
             for each in operators.faults(graph, allowed)
         ]
     if found:

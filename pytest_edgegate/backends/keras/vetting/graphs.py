@@ -22,7 +22,13 @@ class Node:
 
     kind: str
     inputs: tuple[str, ...]
-    calls: tuple[str, ...] = ()
+    called: tuple[tuple[str, str], ...] = ()
+    """The attributes that name a function, and the functions."""
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The functions that it names."""
+        return tuple(function for _, function in self.called)
 
     @property
     def sources(self) -> Iterator[str]:
@@ -37,6 +43,8 @@ class Body:
 
     nodes: dict[str, Node] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    attributes: frozenset[str] = frozenset()
+    """Of a function: some let an optimiser put another one in its place."""
 
 
 @dataclass
@@ -55,23 +63,20 @@ class MetaGraph:
     """The functions that the object graph names."""
 
 
-def meta_graphs(data: bytes, plain: frozenset[str] = frozenset()) -> list[MetaGraph]:
-    """The graphs of a ``saved_model.pb``. Raises WireError for bytes that are none.
-
-    Operators of the kinds in *plain*, which have no functions, are not asked for what they call.
-    """
-    return [_meta_graph(data, *span, plain) for span in within(data, 0, len(data), *_META_GRAPH)]
+def meta_graphs(data: bytes) -> list[MetaGraph]:
+    """The graphs of a ``saved_model.pb``. Raises WireError for bytes that are none."""
+    return [_meta_graph(data, *span) for span in within(data, 0, len(data), *_META_GRAPH)]
 
 
-def _meta_graph(data: bytes, start: int, end: int, plain: frozenset[str]) -> MetaGraph:
+def _meta_graph(data: bytes, start: int, end: int) -> MetaGraph:
     main, functions = Body(), {}
     for graph in within(data, start, end, _GRAPH):
-        _take_nodes(data, within(data, *graph, *_NODE), main, plain)
+        _take_nodes(data, within(data, *graph, *_NODE), main)
         for span in within(data, *graph, *_FUNCTION):
             for name in _names(data, *span):
                 if name in functions:
                     raise WireError(f"it has two functions {name!r}")
-                functions[name] = _function(data, *span, plain)
+                functions[name] = _function(data, *span)
     filename, saving, restoring = (_tensors(data, start, end, number) for number in (1, 2, 3))
     named = {
         text.lstrip("^").split(":")[0]
@@ -90,23 +95,24 @@ def _names(data: bytes, start: int, end: int) -> list[str]:
     return found
 
 
-def _function(data: bytes, start: int, end: int, plain: frozenset[str]) -> Body:
-    body = Body(arguments=tuple(texts(data, start, end, 1, 2, 1)))
-    _take_nodes(data, within(data, start, end, 3), body, plain)
+def _function(data: bytes, start: int, end: int) -> Body:
+    body = Body(
+        arguments=tuple(texts(data, start, end, 1, 2, 1)),
+        attributes=frozenset(texts(data, start, end, 5, 1)),
+    )
+    _take_nodes(data, within(data, start, end, 3), body)
     return body
 
 
-def _take_nodes(
-    data: bytes, spans: Iterator[tuple[int, int]], body: Body, plain: frozenset[str]
-) -> None:
+def _take_nodes(data: bytes, spans: Iterator[tuple[int, int]], body: Body) -> None:
     for start, end in spans:
-        name, node = _node(data, start, end, plain)
+        name, node = _node(data, start, end)
         if name in body.nodes:
             raise WireError(f"it has two nodes {name!r}")
         body.nodes[name] = node
 
 
-def _node(data: bytes, start: int, end: int, plain: frozenset[str]) -> tuple[str, Node]:
+def _node(data: bytes, start: int, end: int) -> tuple[str, Node]:
     names: list[str] = []
     kinds: list[str] = []
     inputs: list[str] = []
@@ -119,11 +125,14 @@ def _node(data: bytes, start: int, end: int, plain: frozenset[str]) -> tuple[str
             attributes.append((begin, stop))
     if len(kinds) != 1 or len(names) != 1:
         raise WireError("an operator has no kind or no name, or several")
-    if kinds[0] in plain:
-        return names[0], Node(kinds[0], tuple(inputs))
-    values = (value for span in attributes for value in within(data, *span, 2))
-    calls = tuple(each for value in values for each in _called(data, *value, depth=0))
-    return names[0], Node(kinds[0], tuple(inputs), calls)
+    called = tuple(
+        (name, function)
+        for span in attributes
+        for name in texts(data, *span, 1)
+        for value in within(data, *span, 2)
+        for function in _called(data, *value, depth=0)
+    )
+    return names[0], Node(kinds[0], tuple(inputs), called)
 
 
 def _text(data: bytes, start: int, end: int) -> str:

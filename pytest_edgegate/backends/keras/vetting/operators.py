@@ -28,13 +28,27 @@ def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
     yield from _circles(graph.functions)
 
 
+_FUNCTIONS = {
+    "PartitionedCall": {"f"}, "StatefulPartitionedCall": {"f"}, "SymbolicGradient": {"f"},
+    "MapDefun": {"f"}, "For": {"body"}, "While": {"cond", "body"},
+    "StatelessWhile": {"cond", "body"}, "If": {"then_branch", "else_branch"},
+    "StatelessIf": {"then_branch", "else_branch"}, "Case": {"branches"},
+    "StatelessCase": {"branches"},
+}  # fmt: skip
+"""Which attributes of an operator are functions. TensorFlow takes others, for its optimisers."""
+
+
 def _faults_of(
     node: Node, where: str, graph: MetaGraph, allowed: Operators, savers: frozenset[str]
 ) -> Iterator[str]:
+    place = f" in {_shown(where)}" if where else ""
+    known = _FUNCTIONS.get(node.kind, set())
+    for attribute, function in node.called:
+        if attribute not in known:
+            yield f"{_shown(function)} by {_shown(attribute)} of {_shown(node.kind)}{place}"
     if node.kind in allowed.plain:
         return
     called = {*node.calls, node.kind} & graph.functions.keys()
-    place = f" in {_shown(where)}" if where else ""
     if called & savers:
         yield f"its saver {_shown(min(called & savers))}{place}"
     elif node.kind not in allowed.reviewed | called:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pytest_edgegate.backends.keras.vetting.graphs import Body, MetaGraph, Node
 
@@ -16,6 +17,10 @@ _READS = "RestoreV2"
 _FILES = frozenset({"SaveV2", _READS, "MergeV2Checkpoints", "ShardedFilename"})
 _NAMED_BY = {"SaveV2": (0,), _READS: (0,), "MergeV2Checkpoints": (0, 1), "ShardedFilename": (0,)}
 """Which inputs hold the name of a file."""
+_MOST_STEPS = 20
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_SWAPPED = frozenset({"api_implements", "api_preferred_device"})
+"""Attributes by which TensorFlow calls a function in the place of another one."""
 _FILLED = ("Placeholder", "PlaceholderWithDefault")
 
 
@@ -54,8 +59,11 @@ def _part(
         return None
     if node.calls:
         called = graph.functions.get(node.calls[0])
-        sources = list(node.sources)
-        if called is None or len(node.calls) != 1 or graph.filename not in sources[:1]:
+        if node.kind not in _CALLS or [each for each, _ in node.called] != ["f"] or called is None:
+            return None
+        if [each.split(":")[0] for each in node.inputs[:1]] != [graph.filename]:
+            return None
+        if called.attributes & _SWAPPED:
             return None
         if not called.arguments or not _is_plain(
             called, frozenset(called.nodes), called.arguments[0], allowed, reads_only
@@ -86,27 +94,44 @@ def _is_plain(
             sources = list(node.sources)
             wanted = _NAMED_BY[node.kind]
             if len(sources) <= max(wanted) or not all(
-                _comes_from(body, sources[at], filename, 0) for at in wanted
+                _comes_from(body, sources[at], filename, exactly=node.kind == _READS)
+                for at in wanted
             ):
                 return False
     return True
 
 
-def _comes_from(body: Body, name: str, filename: str, depth: int) -> bool:
-    """Whether a file's name begins with the argument, whatever is appended to it."""
+def _comes_from(body: Body, name: str, filename: str, *, exactly: bool, depth: int = 0) -> bool:
+    """Whether the name of a file is the argument; where it is written, with constants behind it.
+
+    ``..`` behind it would lead out of the folder: what is read is named by the argument *exactly*.
+    """
     if name == filename:
         return True
     node = body.nodes.get(name)
-    if node is None or depth > 20:
+    if node is None or depth > _MOST_STEPS:
         return False
     sources = [each for each, raw in zip(node.sources, node.inputs, strict=True) if raw[:1] != "^"]
-    if node.kind in ("Identity", "StringJoin", "ShardedFilename"):
-        return bool(sources) and _comes_from(body, sources[0], filename, depth + 1)
-    if node.kind in ("Pack", "IdentityN"):
-        return bool(sources) and all(
-            _comes_from(body, each, filename, depth + 1) for each in sources
-        )
+    from_name = partial(_comes_from, body, filename=filename, exactly=exactly, depth=depth + 1)
+    if node.kind in ("Identity", "Pack", "IdentityN"):
+        return bool(sources) and all(map(from_name, sources))
+    if exactly or not sources:
+        return False
+    if node.kind == "ShardedFilename":
+        return from_name(sources[0])
+    if node.kind == "StringJoin":
+        return from_name(sources[0]) and all(_is_constant(body, each) for each in sources[1:])
     return False
+
+
+def _is_constant(body: Body, name: str) -> bool:
+    """A part of a name that is in the file, or one of two."""
+    node = body.nodes.get(name)
+    if node is None:
+        return False
+    if node.kind in ("Select", "SelectV2"):
+        return all(body.nodes.get(each, node).kind == "Const" for each in list(node.sources)[1:3])
+    return node.kind == "Const"
 
 
 def _before(body: Body, root: str) -> frozenset[str]:

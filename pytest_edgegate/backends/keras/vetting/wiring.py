@@ -47,11 +47,13 @@ def _stuck(config: Mapping[str, Any]) -> str:
 def _resolved(name: str, at: int, layers: Mapping[str, Mapping[str, Any]]) -> Call | None:
     """The call that a reference means: None for an input, _NEVER for one that does not come."""
     layer = layers.get(name)
-    if layer is None or layer.get("class_name") == "InputLayer" or not _nodes(layer):
+    if layer is None or layer.get("class_name") == "InputLayer":
         return None
     count = len(_nodes(layer))
-    if layer.get("class_name") in _MODELS and at > 0:
-        at -= 1
+    if layer.get("class_name") in _MODELS:
+        if not count:
+            return None
+        at -= at > 0
     return (name, at) if 0 <= at < count else (name, _NEVER)
 
 

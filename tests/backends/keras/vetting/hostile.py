@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import marshal
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -162,6 +163,21 @@ def h5_in_a_wrapper(folder: Path, canary: Path) -> Path:
     return path
 
 
+def h5_wrapper_of_a_cell(folder: Path, canary: Path) -> Path:
+    """A cell that keeps the bytecode of a function, which is unmarshalled and run."""
+    code = compile(f"lambda x, y: (open({str(canary)!r}, 'w').close(), y)[1]", "x", "eval")
+    inner = next(each for each in code.co_consts if hasattr(each, "co_code"))
+    wrapped = {
+        "name": "wrapped", "cell": {"class_name": "SimpleRNNCell", "config": {"units": 3}},
+        "residual_fn": [base64.b64encode(marshal.dumps(inner)).decode("ascii"), None, None],
+        "residual_fn_type": "lambda", "residual_fn_module": None,
+    }  # fmt: skip
+    cell = {"class_name": "ResidualWrapper", "config": wrapped}
+    made = functional(layer("RNN", {"cell": cell}))
+    made["config"]["layers"][0]["config"]["batch_input_shape"] = [None, 4, 3]
+    return h5(folder, made)
+
+
 def keras_lambda(folder: Path, canary: Path) -> Path:
     keras = _keras()
     image = keras.Input((3,))
@@ -222,6 +238,38 @@ def old_keras_module(folder: Path, canary: Path) -> Path:
     return archive(folder, root, version="2.21.0")
 
 
+def old_keras_data_of_a_module(folder: Path, canary: Path) -> Path:
+    """What another Keras takes for data, tf-keras looks up in the module that it names."""
+    function = {
+        "class_name": "__tuple__", "module": "tensorflow.python.framework.graph_io",
+        "registered_name": "write_graph", "config": {"x": 1},
+    }  # fmt: skip
+    lambda_layer = {
+        "class_name": "__tuple__", "module": "tf_keras.src.layers.core.lambda_layer",
+        "registered_name": "Lambda",
+        "config": {
+            "name": "lambda", "function": function, "function_type": "function", "module": None,
+            "dtype": "string", "output_shape": None, "output_shape_type": "raw",
+            "arguments": {"logdir": str(canary), "name": "graph"},
+        },
+    }  # fmt: skip
+    keras = _tf_keras()
+    words = keras.Input((1,), dtype="string")
+    text = keras.layers.TextVectorization(vocabulary=["a"], output_sequence_length=4)(words)
+    path = folder / "healthy.keras"
+    keras.Model(words, text).save(path)
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    config = json.loads(members["config.json"])
+    for each in config["config"]["layers"]:
+        if each["class_name"] == "TextVectorization":
+            each["config"]["standardize"] = lambda_layer
+    with zipfile.ZipFile(folder / "model.keras", "w") as out:
+        for name, content in members.items():
+            out.writestr(name, json.dumps(config) if name == "config.json" else content)
+    return folder / "model.keras"
+
+
 def old_keras_lambda(folder: Path, canary: Path) -> Path:
     keras = _tf_keras()
     image = keras.Input((3,))
@@ -239,11 +287,13 @@ KERAS: dict[str, Maker] = {
     "h5: Lambda of tf-keras": h5_lambda_tf_keras,
     "h5: in a nested model": h5_nested,
     "h5: in a wrapper": h5_in_a_wrapper,
+    "h5: the wrapper of a cell": h5_wrapper_of_a_cell,
     "keras: Lambda": keras_lambda,
     "keras: TFSMLayer": keras_saved_model_layer,
     "keras: TorchModuleWrapper": keras_pickle_layer,
     "keras of tf-keras: TFOpLambda": old_keras_operation,
     "keras of tf-keras: a module": old_keras_module,
+    "keras of tf-keras: data of a module": old_keras_data_of_a_module,
     "keras of tf-keras: Lambda": old_keras_lambda,
 }
 

@@ -11,6 +11,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -28,12 +29,24 @@ REFUSED_LAYERS = frozenset({
     "DenseFeatures", "SequenceFeatures", "LinearModel", "WideDeepModel", "Layer", "Operation",
     "Wrapper", "AbstractRNNCell", "PreprocessingLayer", "HashedCrossing", "Function",
     "AWQConfig", "GPTQConfig", "QuantizationConfig", "MeanMetricWrapper", "LossFunctionWrapper",
-    "SumOverBatchSizeMetricWrapper", "DeviceWrapper",
+    "SumOverBatchSizeMetricWrapper", "DeviceWrapper", "ResidualWrapper", "DropoutWrapper",
+    "ReloadedLayer", "ModuleWrapper",
 })  # fmt: skip
 # Operations that take functions.
 REFUSED_OPERATIONS = frozenset({
     "Map", "Scan", "AssociativeScan", "WhileLoop", "ForiLoop", "Cond", "VectorizedMap", "Switch",
     "CustomGradient", "Vectorize", "ApplyAlongAxis", "Operation", "Function", "JVP", "Jvp",
+})  # fmt: skip
+
+# What the source of no listed class has; the bases of all layers and models load only when asked.
+_REACHING = re.compile(
+    r"func_load|_parse_config_to_function|saved_model\.load|load_model\(|globals\(\)|pickle\.load"
+    r"|marshal\.load|(?<![.\w])(eval|exec|open)\(|import_module|gfile"
+)
+_READS_WORDS = frozenset({"IndexLookup"})
+"""Opens its vocabulary where that is the path of a file, which no configuration may tell."""
+_BASES = frozenset({
+    "Layer", "Model", "Functional", "Sequential", "Trainer", "Operation", "KerasSaveable",
 })  # fmt: skip
 
 # Stateless operators without text, resources or functions do arithmetic, but for these.
@@ -64,6 +77,12 @@ REVIEWED = {
         DenseToSparseSetOperation SparseToSparseSetOperation RaggedCross RaggedTensorToTensor
         UniformQuantizedConvolution UniformQuantizedConvolutionHybrid
         CompositeTensorVariantFromComponents CompositeTensorVariantToComponents
+        IteratorGetNext ApplyAdam ApplyAdagrad ApplyFtrl ApplyGradientDescent ApplyMomentum
+        ApplyRMSProp ResourceApplyAdam ResourceApplyAdagrad ResourceApplyAdagradV2
+        ResourceApplyFtrl ResourceApplyFtrlV2 ResourceApplyGradientDescent ResourceApplyMomentum
+        ResourceApplyKerasMomentum ResourceApplyRMSProp ResourceApplyCenteredRMSProp
+        ResourceApplyAdaMax ResourceApplyAdadelta
+        ScalarSummary HistogramSummary ImageSummary MergeSummary
         CudnnRNN CudnnRNNV2 CudnnRNNV3 CudnnRNNBackprop CudnnRNNBackpropV2 CudnnRNNBackpropV3
     """,
     # Random numbers.
@@ -286,10 +305,13 @@ def tf_keras_lists() -> dict[str, list[str]]:
     objects = set(_exported(tf_keras, "keras"))
     internal = {
         f"{module.__name__.replace('tf_keras', 'keras', 1)}.{name}"
-        for module in _modules("tf_keras.src")
+        for package in (
+            "tf_keras.src.layers", "tf_keras.src.applications", "tf_keras.src.engine.base_layer",
+            "tf_keras.src.engine.input_layer",
+        )
+        for module in _modules(package)
         for name, kind in _classes(module, tf_keras.layers.Layer)
-        if _is_harmless(name, kind) and ".saved_model." not in module.__name__
-        and ".feature_column" not in module.__name__ and ".premade" not in module.__name__
+        if _is_harmless(name, kind)
     }  # fmt: skip
     serialization.populate_deserializable_objects()
     known = {
@@ -369,7 +391,21 @@ def _exported(package: ModuleType, prefix: str) -> Iterator[str]:
 
 def _is_harmless(name: str, kind: type) -> bool:
     names = {name, kind.__name__}
-    return not names & REFUSED_LAYERS and not name.startswith("_")
+    return not names & REFUSED_LAYERS and not name.startswith("_") and not reaching(kind)
+
+
+def reaching(kind: type) -> list[str]:
+    """What in the source of a class, or of one that it is made from, could run what a file says."""
+    found = []
+    for each in kind.__mro__:
+        own = each.__module__.split(".")[0] in ("keras", "tf_keras")
+        if own and each.__name__ not in _BASES | _READS_WORDS:
+            try:
+                source = inspect.getsource(each)
+            except (OSError, TypeError):
+                continue
+            found += [f"{each.__name__}: {part[0]}" for part in _REACHING.finditer(source)]
+    return found
 
 
 def _functions(package: ModuleType, prefix: str) -> Iterator[str]:
@@ -402,7 +438,7 @@ def _words(package: ModuleType) -> set[str]:
 def _modules(package: str) -> Iterator[ModuleType]:
     found = importlib.import_module(package)
     yield found
-    for each in pkgutil.walk_packages(found.__path__, f"{package}."):
+    for each in pkgutil.walk_packages(getattr(found, "__path__", []), f"{package}."):
         if not each.name.rsplit(".", 1)[1].endswith("_test") and ".legacy" not in each.name:
             try:
                 yield importlib.import_module(each.name)

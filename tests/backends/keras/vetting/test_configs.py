@@ -73,7 +73,7 @@ def test_what_keras_itself_writes_passes(config: Any) -> None:
         ({"activation": {"class_name": "function", "module": "keras.utils", "config": "get_file"}},
          "the function keras.utils.get_file"),
         ({"activation": {"class_name": "function", "config": ["relu"]}}, "the function ['relu']"),
-        ({"activation": {"class_name": "__lambda__", "config": {"code": "x"}}}, "__lambda__"),
+        ({"activation": {"class_name": "__lambda__", "config": {"value": "x"}}}, "__lambda__"),
         ({"x": {"class_name": "Popen", "module": "subprocess", "config": {}}}, "subprocess.Popen"),
         ({"x": [{"y": {"class_name": "Lambda", "config": {}}}]}, "Lambda"),
         ({"x": {"class_name": 3}}, "a class by no name (3)"),
@@ -84,6 +84,15 @@ def test_what_keras_itself_writes_passes(config: Any) -> None:
          "Dense registered as Evil>Dense"),
         ({"x": {"class_name": "TypeSpec", "type_spec": "x"}}, "TypeSpec"),
         ({"x": {"class_name": "CompositeTensor", "spec": "x"}}, "CompositeTensor"),
+        ({"x": {"class_name": "__tuple__", "module": "os", "items": []}}, "__tuple__ of os"),
+        ({"x": {"class_name": "TensorShape", "registered_name": "X", "items": []}},
+         "TensorShape of X"),
+        ({"x": {"class_name": "__keras_tensor__", "module": "os", "config": {}}},
+         "__keras_tensor__ of os"),
+        ({"filepath": {"class_name": "__bytes__", "value": "x"}},
+         "a file (filepath: {'class_name': '__bytes__', 'value': 'x'})"),
+        ({"residual_fn": ["x"]}, "code (residual_fn)"),
+        ({"residual_fn_type": "lambda"}, "code (residual_fn_type)"),
         ({"vocabulary": "/etc/passwd"}, "a file (vocabulary: /etc/passwd)"),
         ({"filepath": "/etc/passwd"}, "a file (filepath: /etc/passwd)"),
     ],
@@ -97,7 +106,7 @@ def test_what_is_not_on_the_list_is_named(config: Any, named: str) -> None:
     "kind",
     ["Lambda", "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty",
      "TensorFlowOpLayer", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
-     "DenseFeatures", "Own"],
+     "DenseFeatures", "Own", "ResidualWrapper", "DropoutWrapper", "ReloadedLayer", "ModuleWrapper"],
 )  # fmt: skip
 def test_layers_that_run_code_are_refused_by_both(kind: str) -> None:
     for loader in ("keras", "tf_keras"):

@@ -39,9 +39,18 @@ def node(name: str, kind: str, *inputs: str, calls: str = "", also: str = "") ->
     return made
 
 
-def function(name: str, *nodes: bytes, arguments: tuple[str, ...] = ()) -> bytes:
+def function(
+    name: str, *nodes: bytes, arguments: tuple[str, ...] = (), attributes: tuple[str, ...] = ()
+) -> bytes:
     signature = field(1, name) + b"".join(field(2, field(1, each)) for each in arguments)
-    return field(1, signature) + b"".join(field(3, each) for each in nodes)
+    told = b"".join(field(5, field(1, each)) for each in attributes)
+    return field(1, signature) + b"".join(field(3, each) for each in nodes) + told
+
+
+def calling(name: str, kind: str, attribute: str, function: str) -> bytes:
+    """An operator with a function under an attribute of any name."""
+    value = field(2, field(10, field(1, function)))
+    return node(name, kind, "saver_filename") + field(5, field(1, attribute) + value)
 
 
 def saved_model(
@@ -107,6 +116,15 @@ def test_two_functions_of_one_name_are_refused(names: str) -> None:
         found(saved_model((), functions))
 
 
+@pytest.mark.parametrize("kind", ["Cast", "MatMul", "Const", "While", "PartitionedCall"])
+def test_a_function_under_an_attribute_that_an_operator_does_not_have_is_refused(kind: str) -> None:
+    """Such a function gets into the library of the running graph, where optimisers find it."""
+    inner = function("inner", node("m", "Identity"))
+    assert found(saved_model((calling("c", kind, "_z", "inner"),), (inner,))) == [
+        f"inner by _z of {kind}"
+    ]
+
+
 def test_a_function_may_be_called_by_its_name_alone() -> None:
     inner = function("inner", node("m", "Identity"))
     assert found(saved_model((node("y", "inner"),), (inner,))) == []
@@ -149,6 +167,16 @@ MAIN = (
 )  # fmt: skip
 
 
+OF_TF1 = (
+    node("filename", "PlaceholderWithDefault"), node("v", "VariableV2"), node("c", "Const"),
+    node("save", "SaveV2", "filename", "c", "c", "v"),
+    node("done", "Identity", "filename", "^save"),
+    node("read", "RestoreV2", "filename", "c", "c"), node("put", "Assign", "v", "read"),
+    node("all", "NoOp", "^put"), node("y", "Identity", "v"),
+)  # fmt: skip
+SAVER_OF_TF1 = ("filename:0", "done:0", "all")
+
+
 def test_the_savers_own_functions_pass() -> None:
     assert found(saved_model(MAIN, (SAVING, RESTORING), SAVER)) == []
     assert found(saved_model(MAIN, (SAVING, RESTORING)))  # where no saver_def names them
@@ -183,6 +211,46 @@ def test_a_restorer_that_reads_elsewhere_is_refused() -> None:
     assert "RestoreV2 in restore" in found(saved_model(MAIN, functions, SAVER))
 
 
+def test_a_restorer_that_leaves_its_folder_is_refused() -> None:
+    """The names of checkpoints may be joined where they are written, not where they are read."""
+    elsewhere = function(
+        "restore", node("up", "Const"), node("name", "StringJoin", "file_prefix", "up"),
+        node("read", "RestoreV2", "name", "up", "up"), node("put", "AssignVariableOp", "v", "read"),
+        node("out", "Identity", "file_prefix", "^put"), arguments=("file_prefix", "v"),
+    )  # fmt: skip
+    assert "RestoreV2 in restore" in found(saved_model(MAIN, (SAVING, elsewhere), SAVER))
+    joined = (*OF_TF1[:5], node("name", "StringJoin", "filename", "c"),
+              node("read", "RestoreV2", "name", "c", "c"), *OF_TF1[6:])  # fmt: skip
+    assert "RestoreV2" in found(saved_model(joined, (), SAVER_OF_TF1))
+
+
+def test_a_saver_whose_files_are_named_by_what_is_no_constant_is_refused() -> None:
+    argument = node("part", "AsString", "x")
+    changed = function(
+        "save", argument, node("name", "StringJoin", "file_prefix", "part"),
+        node("saved", "SaveV2", "name", "x", "x", "x"),
+        node("out", "Identity", "file_prefix", "^saved"), arguments=("file_prefix", "x"),
+    )  # fmt: skip
+    assert "SaveV2 in save" in found(saved_model(MAIN, (changed, RESTORING), SAVER))
+
+
+@pytest.mark.parametrize("kind", ["PrintV2", "WriteFile", "Identity"])
+def test_a_saver_is_called_by_nothing_but_a_call(kind: str) -> None:
+    main = (*MAIN[:3], calling("restorer", kind, "_f", "restore"))
+    assert f"restore by _f of {kind}" in found(saved_model(main, (SAVING, RESTORING), SAVER))
+
+
+@pytest.mark.parametrize("attribute", ["api_implements", "api_preferred_device"])
+def test_a_saver_that_an_optimiser_may_put_elsewhere_is_refused(attribute: str) -> None:
+    swapped = function(
+        "restore", node("names", "Const"),
+        node("read", "RestoreV2", "file_prefix", "names", "names"),
+        node("out", "Identity", "file_prefix", "^read"), arguments=("file_prefix", "v"),
+        attributes=(attribute,),
+    )  # fmt: skip
+    assert "RestoreV2 in restore" in found(saved_model(MAIN, (SAVING, swapped), SAVER))
+
+
 @pytest.mark.parametrize("called", ["save", "restore"])
 def test_a_saver_that_something_else_calls_is_refused(called: str) -> None:
     evil = function("serve", node("evil", "PartitionedCall", "x", calls=called), arguments=("x",))
@@ -198,16 +266,6 @@ def test_a_saver_that_something_waits_for_is_refused() -> None:
     waiting = (*MAIN, node("y", "Identity", "x", "^saver"))
     assert found(saved_model(waiting, (SAVING, RESTORING), SAVER))
     assert found(saved_model(MAIN, (SAVING, RESTORING), SAVER, signature="saver:0"))
-
-
-OF_TF1 = (
-    node("filename", "PlaceholderWithDefault"), node("v", "VariableV2"), node("c", "Const"),
-    node("save", "SaveV2", "filename", "c", "c", "v"),
-    node("done", "Identity", "filename", "^save"),
-    node("read", "RestoreV2", "filename", "c", "c"), node("put", "Assign", "v", "read"),
-    node("all", "NoOp", "^put"), node("y", "Identity", "v"),
-)  # fmt: skip
-SAVER_OF_TF1 = ("filename:0", "done:0", "all")
 
 
 def test_a_saver_in_the_main_graph_passes() -> None:

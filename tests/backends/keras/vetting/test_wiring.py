@@ -57,6 +57,7 @@ def new(name: str, at: int = 0) -> dict[str, Any]:
         (old(("a", [new("in")]), ("b", [new("a", 128)])), "b"),
         (old(("a", [[["in", 0, 0, {}]]]), ("b", [[["a", float("inf"), 0, {}]]])), "b"),
         (old(("a", [["in", 0, 0, {"words": ["x", "y", "z"]}]])), ""),
+        (old(("a", []), ("b", [[["a", 0, 0, {}]]])), "b"),
         (old(("a", [[["unheard", 0, 0, {}]]])), ""),
         ({"layers": [3, None, {}, {"name": "a", "inbound_nodes": 3}]}, ""),
         ({"layers": [{"name": ["a"], "inbound_nodes": [[["['a']", 0, 0]]]}]}, "['a']"),
