@@ -81,7 +81,7 @@ class Builder:
             if kept.facts:
                 facts[str(leg.step or leg.transform)] = kept.facts
             if leg is not order.plan.legs[-1]:
-                source = self._recogniser.made_here(kept.main)
+                source = self._recogniser.model(kept.main)
         self._tell(notes)
         return _artifact(kept, order.plan, facts)
 

@@ -171,13 +171,6 @@ class Recogniser:
         held = (given, data)
         return self._models.get((id(given), id(data)), held, lambda: self._recognise(given, data))
 
-    def made_here(self, path: Path) -> SourceModel:
-        """A model that this gate has just written or verified in its cache.
-
-        Whoever can write to the cache could change it still: what is vetted is a copy, as ever.
-        """
-        return self.model(path)
-
     def _of_others(self, path: Path, data: object) -> SourceModel:
         if not path.is_dir():
             open_regular(path).close()  # readers would wait for ever at a pipe

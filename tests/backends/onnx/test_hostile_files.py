@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR

@@ -13,7 +13,6 @@ import pytest
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
-from pytest_edgegate.core.ports import SourceModel
 from pytest_edgegate.core.recipe import PTQ
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.session.run import EdgeSession
@@ -301,8 +300,6 @@ def test_what_the_cache_holds_is_not_copied(start: Starter, tmp_path: Path) -> N
     artifact = session.compress(subject, (PTQ(),), session.target("fake-board"))
     assert artifact.copy is None
     assert artifact.main == artifact.path
-    made: SourceModel = session.recogniser.made_here(artifact.path)
-    assert ready(made) is made
 
 
 @pytest.fixture(autouse=True)
