@@ -212,15 +212,24 @@ def _keeping(function: Callable[..., Sequence[Any]], owner: Any) -> Callable[...
 
 
 def _unreadable(path: Path, error: Exception) -> ConfigurationError:
+    again = "model.export('model')" if path.is_dir() else "model.save('model.keras')"
     return ConfigurationError(
-        f"{path.name} can't be read as a Keras model: {_first_line(error)}",
-        "save it again with model.save('model.keras'), or return the model object from edge_model",
+        f"{path.name} can't be read as a {'SavedModel' if path.is_dir() else 'Keras model'}: "
+        f"{_first_line(error)}",
+        f"save it again with {again}, or return the model object from edge_model",
     )
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200] if lines else '(no message)'}"
+    """The first line that gives a reason: TensorFlow puts others before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(_HEADERS)]
+    return f"{type(error).__name__}: {(telling or lines or ['(no message)'])[0][:200]}"
+
+
+_HEADERS = (
+    "Graph execution error", "Detected at node", "Exception encountered when calling layer",
+)  # fmt: skip
 
 
 def _tensor_name(tensor: Any) -> str:

@@ -71,7 +71,7 @@ class KerasToLiteRT:
             try:
                 frozen = _frozen(tf, loaded)
                 if isinstance(step, PTQ):
-                    _refuse_loops(model.name, frozen)
+                    _refuse_loops(model.name, frozen, target)
                 converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
                 if isinstance(step, Cast):
                     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -87,6 +87,10 @@ class KerasToLiteRT:
         if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
             main.write_bytes(in_order(main, loaded))
         return Produced(main, (main,), loaded.notes)
+
+
+_UNROLLED = "UNPACK"
+"""What takes the steps of a sequence apart, once a layer is unrolled."""
 
 
 def _tensorflow() -> Any:
@@ -116,7 +120,7 @@ def _frozen(tf: Any, loaded: LoadedModel) -> Any:
     return convert_variables_to_constants_v2(concrete)
 
 
-def _refuse_loops(name: str, frozen: Any) -> None:
+def _refuse_loops(name: str, frozen: Any, target: Target) -> None:
     """Refuses what ends the process: TensorFlow's calibrator reads past the tensors of a loop.
 
     Freezing turns every kind of loop into one that has an operator NextIteration.
@@ -127,11 +131,18 @@ def _refuse_loops(name: str, frozen: Any) -> None:
         if node.op in ("NextIteration", "While", "StatelessWhile")
     }
     if loops:
+        unmapped = ""
+        if target.operators and _UNROLLED not in target.operators:
+            unmapped = (
+                f"; {target.name} does not map the {_UNROLLED} that is left of them then, so gate "
+                "it for a target that has a CPU for it, raspberry-pi or one of your own"
+            )
         raise UnsupportedError(
             f"{name} has loops ({', '.join(sorted(loops))}), and TensorFlow's int8 calibrator ends "
             "the process on them",
             "build its recurrent layers with unroll=True and a fixed number of steps (a ConvLSTM "
-            "in Keras 3 only); a loop of your own as a Python loop over a fixed number of steps",
+            "in Keras 3 only); a loop of your own as a Python loop over a fixed number of steps"
+            + unmapped,
         )
 
 
