@@ -45,6 +45,10 @@ def open_model(path: Path, *, weights: bool = True) -> Any:
         raise damaged(path, "it is no ONNX protobuf") from error
     if not model.HasField("graph") or not model.graph.node:
         raise damaged(path, "it has no graph" if content else "it is empty")
+    graph = model.graph
+    for part in (*graph.input, *graph.output, *graph.node, *graph.initializer):
+        if not isinstance(part.name, str):  # protobuf gives bytes that are no text as they are
+            raise damaged(path, f"it has the name {part.name[:40]!r}, which is no text")
     _check_opset(onnx, model, path)
     fault = fault_in_functions(model)
     if fault:

@@ -285,3 +285,12 @@ def test_branches_in_branches(tmp_path: Path) -> None:
     path = tmp_path / "x.onnx"
     path.write_bytes(b"\x08\x09" + field(7, graph) + field(8, b"\x10\x12"))
     assert "it is no ONNX protobuf" in refused(path)
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    ends = [helper.make_tensor_value_info(name, 1, [1, 4]) for name in ("xxxx", "y")]
+    node = helper.make_node("Relu", ["xxxx"], ["y"])
+    model = helper.make_model(helper.make_graph([node], "g", ends[:1], ends[1:]))
+    path = tmp_path / "x.onnx"
+    path.write_bytes(model.SerializeToString().replace(b"xxxx", b"\xff\xfe\xff\xfe"))
+    assert "which is no text" in refused(path)
