@@ -288,9 +288,9 @@ def test_branches_in_branches(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
-    ends = [helper.make_tensor_value_info(name, 1, [1, 4]) for name in ("xxxx", "y")]
-    node = helper.make_node("Relu", ["xxxx"], ["y"])
-    model = helper.make_model(helper.make_graph([node], "g", ends[:1], ends[1:]))
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 4]) for name in ("xxxx", "y")]
+    node = onnx.helper.make_node("Relu", ["xxxx"], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", ends[:1], ends[1:]))
     path = tmp_path / "x.onnx"
     path.write_bytes(model.SerializeToString().replace(b"xxxx", b"\xff\xfe\xff\xfe"))
     assert "which is no text" in refused(path)
