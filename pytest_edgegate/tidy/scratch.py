@@ -39,7 +39,11 @@ class Scratch:
         self._sessions = 0
         self._folder: Path | None = None
         self._lock: BaseFileLock | None = None
-        self._base: Path | None = None
+        self._led = 0
+        """How many times over temporary files are led here just now."""
+        self._outside = ""
+        """Where they went before."""
+        self._late = False
         self._process = 0
         self._making = threading.Lock()
 
@@ -47,12 +51,14 @@ class Scratch:
         """A session begins: what killed sessions of this user have left is removed."""
         self._sessions += 1
         with suppress(OSError, StorageError):  # told when the folder is needed
-            sweep(_base())
+            sweep(_base(self._outside if self._led else ""))
 
     def leave(self) -> None:
         """A session has ended; the last one takes the folder with it."""
         self._sessions -= 1
-        if self._sessions <= 0:
+        if self._sessions <= 0 and self._led:
+            self._late = True  # somebody still writes there: it goes when that is done
+        elif self._sessions <= 0:
             self.remove()
 
     def folder(self) -> Path:
@@ -81,12 +87,19 @@ class Scratch:
         ends, and so never where that is killed. It is for these moments only: the temporary files
         of the user's own tests are none of ours.
         """
+        if not self._led:
+            self._outside = _temporary_folder()
         folder, before = str(self._temporary()), tempfile.tempdir
         tempfile.tempdir = folder
+        self._led += 1
         try:
             yield
         finally:
             tempfile.tempdir = before
+            self._led -= 1
+            if self._late and not self._led:
+                self._late = False
+                self.remove()
 
     @contextmanager
     def temporary_environment(self) -> Iterator[None]:
@@ -94,6 +107,7 @@ class Scratch:
 
         For imports only: a variable that changes while native threads read it can end a process.
         """
+        _temporary_folder()  # which tempfile remembers: it would take the one that is led to
         led = self.environment()
         before = {name: os.environ.get(name) for name in led}
         os.environ.update(led)
@@ -110,7 +124,7 @@ class Scratch:
         """Removes the folder; it is made anew where it is needed again."""
         with self._making:
             folder, lock = self._folder, self._lock
-            self._folder = self._lock = self._base = None
+            self._folder = self._lock = None
         if folder is None or self._process != os.getpid():
             return  # a forked process shares the folder, and does not end it
         shutil.rmtree(folder, ignore_errors=True)
@@ -129,10 +143,9 @@ class Scratch:
         if self._lock is not None:  # somebody else has removed the folder
             self._lock.release(force=True)
             self._lock = None
-        # the first one is kept: while temporary files are led away, gettempdir() is in the folder
-        self._base = self._base or _base()
+        base_folder = _base(self._outside if self._led else "")
         for _ in range(_TRIES):
-            with _told(self._base) as base:
+            with _told(base_folder) as base:
                 _own(base)
                 with suppress(FileNotFoundError):  # a session that ends has removed it as empty
                     folder = Path(tempfile.mkdtemp(dir=base))
@@ -141,7 +154,7 @@ class Scratch:
                         self._folder, self._lock, self._process = folder, lock, os.getpid()
                         return
         raise StorageError(
-            f"no folder can be made in {self._base}: it is gone at once",
+            f"no folder can be made in {base_folder}: it is gone at once",
             "let TMPDIR name a folder that is there, and that nothing else cleans",
         )
 
@@ -179,11 +192,15 @@ def _taken(folder: Path) -> BaseFileLock | None:
     return None
 
 
-def _base() -> Path:
+def _base(temporary: str = "") -> Path:
     """Of this user, by number: the user of a container may have no name."""
     user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(temporary or _temporary_folder()) / f"edgegate-{user}"
+
+
+def _temporary_folder() -> str:
     try:
-        return Path(tempfile.gettempdir()) / f"edgegate-{user}"
+        return tempfile.gettempdir()
     except OSError as error:
         raise StorageError(
             f"there is no folder for temporary files: {error.strerror or error}",

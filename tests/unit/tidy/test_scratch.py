@@ -210,3 +210,37 @@ def test_what_frameworks_write_meanwhile_goes_with_the_session(temporary: Path) 
     assert Path(path).is_relative_to(scratch.SCRATCH.folder())
     scratch.SCRATCH.remove()
     assert list(temporary.iterdir()) == []
+
+
+def test_a_session_that_ends_meanwhile_leaves_the_folder_that_is_written_to(own: Scratch) -> None:
+    outside = tempfile.gettempdir()
+    own.join()
+    with own.temporary_files():
+        own.leave()
+        with own.temporary_files(), tempfile.TemporaryFile() as written:
+            written.write(b"x")
+        inside = Path(tempfile.gettempdir())
+        assert inside.is_dir()
+    assert tempfile.gettempdir() == outside
+    assert not inside.exists()
+    assert own.folder().parent.parent == Path(outside)
+
+
+def test_a_folder_that_went_meanwhile_is_made_where_it_was(own: Scratch) -> None:
+    outside = tempfile.gettempdir()
+    with own.temporary_files():
+        own.remove()
+        with own.temporary_files():
+            assert own.folder().parent.parent == Path(outside)
+    assert own.folder().parent.parent == Path(outside)
+
+
+def test_an_environment_that_leads_there_is_not_remembered(
+    own: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    outside = tempfile.gettempdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with own.temporary_environment():
+        tempfile.gettempdir()
+    assert tempfile.gettempdir() == outside
