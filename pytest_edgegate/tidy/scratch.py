@@ -13,6 +13,7 @@ import shutil
 import stat
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 _LOCK = "lock"
 _TRIES = 100
+_NEW = "new-"
+"""Begins the name of a folder whose lock is not taken yet: nobody may take it for a dead one's."""
+_LONG_AGO = 3600.0
+"""Seconds."""
 
 
 class Scratch:
@@ -148,9 +153,11 @@ class Scratch:
             with _told(base_folder) as base:
                 _own(base)
                 with suppress(FileNotFoundError):  # a session that ends has removed it as empty
-                    folder = Path(tempfile.mkdtemp(dir=base))
+                    folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=base))
                     lock = _taken(folder)
                     if lock is not None:
+                        with suppress(PermissionError):  # of Windows, where it keeps its name
+                            folder = folder.rename(folder.with_name(folder.name[len(_NEW) :]))
                         self._folder, self._lock, self._process = folder, lock, os.getpid()
                         return
         raise StorageError(
@@ -164,15 +171,24 @@ def sweep(base: Path) -> None:
     if not base.is_dir() or not _is_ours(os.lstat(base)):
         return
     for entry in os.scandir(base):
-        if not entry.is_dir(follow_symlinks=False):
+        if not entry.is_dir(follow_symlinks=False) or _is_being_made(entry):
             continue
-        with suppress(OSError):  # one that can't be removed keeps no session from its work
-            lock = _taken(Path(entry.path))
-            if lock is not None:
-                shutil.rmtree(entry.path, ignore_errors=True)
-                lock.release(force=True)
+        lock = _taken(Path(entry.path))
+        if lock is not None:
+            shutil.rmtree(entry.path, ignore_errors=True)
+            lock.release(force=True)
+            if os.name == "nt":  # where a file can't go while it is open
                 shutil.rmtree(entry.path, ignore_errors=True)
     _remove_empty(base)
+
+
+def _is_being_made(entry: os.DirEntry[str]) -> bool:
+    """Whether its owner may be about to take the lock. One that was killed then is old some day."""
+    if not entry.name.startswith(_NEW):
+        return False
+    with suppress(OSError):
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime < _LONG_AGO
+    return True
 
 
 def _taken(folder: Path) -> BaseFileLock | None:
