@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_edgegate.backends.keras.vetting import configs, graphs, operators
 from pytest_edgegate.backends.keras.vetting.lists import Loader, harmless_operators, names
-from pytest_edgegate.backends.keras.vetting.trial import Trial
+from pytest_edgegate.backends.keras.vetting.trial import AGAIN, Trial
 from pytest_edgegate.backends.keras.vetting.wiring import stuck
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.reading.archives import Archive, Limits, opened
@@ -24,7 +24,6 @@ _LARGEST_GRAPH = 2**31 - 1
 """Bytes of a protocol buffer, by its own definition."""
 _LIMITS = Limits(members=10_000)
 _BOTH: tuple[Loader, ...] = ("keras", "tf_keras")
-_AGAIN = "save it again with model.save('model.keras'), or return the model object from edge_model"
 _SHOWN = 4
 
 
@@ -87,7 +86,7 @@ def vet_hdf5(path: Path, *, allow_code: bool = False) -> Vetted:
             f"{path.name} holds weights but no model",
             "save the whole model with model.save('model.keras'), not only its weights",
         )
-    with foreign(f"{path.name} can't be read as a Keras model", _AGAIN):
+    with foreign(f"{path.name} can't be read as a Keras model", AGAIN):
         config = parse_json(text)
     return replace(_chosen(path, config, _BOTH, allow_code), trial=trial)
 
@@ -119,7 +118,7 @@ def _chosen(path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: boo
         raise ConfigurationError(
             f"{path.name} can't be read as a Keras model: its layer {waiting} waits for what never "
             "comes",
-            _AGAIN,
+            AGAIN,
         )
     if allow_code:
         return Vetted(path, wanted, allow_code=True)
@@ -156,4 +155,4 @@ def _listed(found: Sequence[str]) -> str:
 
 
 def _damaged(path: Path, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"{path.name} is a damaged archive: {reason}", _AGAIN)
+    return ConfigurationError(f"{path.name} is a damaged archive: {reason}", AGAIN)

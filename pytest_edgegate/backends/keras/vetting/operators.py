@@ -23,8 +23,6 @@ def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
         if name not in saver.functions:
             for node in body.nodes.values():
                 yield from _faults_of(node, name, graph, allowed, saver.functions)
-    for name in sorted(graph.objects & saver.functions):
-        yield f"its saver {_shown(name)} from an object"
     yield from _circles(graph.functions)
 
 

@@ -86,7 +86,7 @@ def _is_plain(
             if name not in body.arguments:
                 return False
             continue
-        if node.kind not in allowed or (node.kind not in _FILES and node.calls):
+        if node.kind not in allowed or node.calls:
             return False
         if node.kind in _FILES:
             if reads_only and node.kind != _READS:

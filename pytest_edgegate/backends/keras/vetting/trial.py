@@ -32,7 +32,7 @@ _BYTES_A_SECOND = 10_000_000
 """Of a slow disk, beyond _SECONDS."""
 _MISSING = "h5py is missing"
 _MAIN = "from pytest_edgegate.backends.keras.vetting.trial import main; main()"
-_AGAIN = "save it again with model.save('model.keras'), or return the model object from edge_model"
+AGAIN = "save it again with model.save('model.keras'), or return the model object from edge_model"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Trial:
 
     def _unreadable(self, reason: str) -> ConfigurationError:
         return ConfigurationError(
-            f"{self._path.name} can't be read as a Keras model: {reason}", _AGAIN
+            f"{self._path.name} can't be read as a Keras model: {reason}", AGAIN
         )
 
 
@@ -216,7 +216,7 @@ def _looked(path: Path) -> tuple[str | None, list[str]]:
             reaching = list(hdf5.faults(file))
             return hdf5.text_of(file, "model_config"), reaching or list(_read_through(file))
     found: list[str] = []
-    with opened(path, lambda reason: ConfigurationError(reason, _AGAIN)) as archive:
+    with opened(path, lambda reason: ConfigurationError(reason, AGAIN)) as archive:
         for name in archive.names:
             if name.lower().endswith((".h5", ".hdf5")):
                 with hdf5.open_hdf5(archive.seekable(name)) as file:
