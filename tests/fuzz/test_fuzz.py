@@ -17,7 +17,7 @@ from fuzzing.outcomes import BAD, Kind, Result
 COUNT = 300
 SEED = 3
 OPENED = {
-    "target": None, "npz": None, "cache": 30, "onnx": 60, "tflite": 40, "openvino": 12, "pt2": 6,
+    "target": None, "npz": None, "cache": 20, "onnx": 16, "tflite": 24, "openvino": 12, "pt2": 6,
     "keras": 4, "h5": 4, "savedmodel": 4,
 }  # fmt: skip
 """How many of them runtimes and frameworks open, where that takes long; all are vetted."""

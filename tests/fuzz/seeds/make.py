@@ -74,8 +74,26 @@ def recurrent(keras: Any) -> Any:
     )
 
 
+def looked_up(keras: Any) -> Any:
+    """With a vocabulary, which Keras would also read from a file."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 2), name="image"),
+            layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0]),
+            layers.IntegerLookup(vocabulary=[1, 2, 3], mask_token=None),
+            layers.Flatten(),
+            layers.Embedding(4, 3),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(3, "softmax"),
+        ],
+        name="looked_up",
+    )
+
+
 def make_keras(keras: Any) -> None:
     folder = fresh("keras")
+    looked_up(keras).save(folder / "looked_up.keras")
     functional(keras).save(folder / "small.keras")
     recurrent(keras).save(folder / "recurrent.keras")
 

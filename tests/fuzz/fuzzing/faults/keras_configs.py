@@ -32,6 +32,8 @@ _TRUSTED = (
     "keras.utils.get_file", "keras>save", "tf.io.write_file", "io.write_file", "open", "exec",
     "linear", "softmax", "keras.activations.relu", CANARY,
 )  # fmt: skip
+_MARKED = ("__tuple__", "__tensor__", "__numpy__", "__lambda__", "__typespec__", "function")
+_LOOKUPS = ("TextVectorization", "StringLookup", "IntegerLookup", "IndexLookup")
 _WRITERS = (
     "io.write_file",
     "io.gfile.GFile",
@@ -62,10 +64,36 @@ def another_class(document: Any, draw: random.Random) -> None:
 
 
 def another_module(document: Any, draw: random.Random) -> None:
-    chosen = draw.choice(_layers(document))
+    """Of a layer, or of any other object: an initialiser, a policy, a tuple."""
+    chosen = draw.choice(draw.choice((_layers(document), list(_objects(document)))))
     chosen["module"] = draw.choice(_MODULES)
     if draw.random() < 0.5:
         chosen["registered_name"] = draw.choice((*_LAYERS, *_TRUSTED, None))
+
+
+def object_of(document: Any, draw: random.Random) -> None:
+    """What Keras takes for an object wherever it stands, and builds before it looks at it."""
+    dictionaries = [
+        node[key] for node, key in documents.places(document) if isinstance(node[key], dict)
+    ]
+    chosen = draw.choice(dictionaries)
+    chosen["class_name"] = draw.choice((*_LAYERS, *_TRUSTED, *_MARKED))
+    chosen["module"] = draw.choice(_MODULES)
+    chosen.setdefault("config", {})
+    if draw.random() < 0.5:
+        chosen["registered_name"] = draw.choice((*_LAYERS, *_TRUSTED, None))
+
+
+def vocabulary(document: Any, draw: random.Random) -> None:
+    """A lookup of words or numbers, which may come from a file of the machine it is loaded on."""
+    chosen = draw.choice(_layers(document))
+    if chosen["class_name"] not in _LOOKUPS:
+        chosen["class_name"] = draw.choice(_LOOKUPS)
+    chosen["config"]["vocabulary"] = draw.choice((
+        "/etc/hostname", "../vocabulary.txt", CANARY, ["a", "b"], [1, 2], [], {"class_name":
+        "__tuple__", "items": ["/etc/hostname"]}, None,
+    ))  # fmt: skip
+    chosen["config"]["vocabulary_size"] = draw.choice((None, 3, 10**9))
 
 
 def named_function(document: Any, draw: random.Random) -> None:
@@ -167,8 +195,8 @@ def _code() -> str:
 
 _CONFIG: tuple[documents.DocumentFault, ...] = (
     *documents.DOCUMENT, another_class, another_class, another_class, another_module,
-    named_function,
-    named_function, hostile, hostile, hostile, nested, wiring, wiring, sizes, sizes,
+    object_of, object_of, vocabulary, named_function, named_function, hostile, hostile, hostile,
+    nested, wiring, wiring, sizes, sizes,
 )  # fmt: skip
 
 
