@@ -251,6 +251,8 @@ def main() -> None:
     options.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     options.add_argument("--folder", type=Path, default=Path(".kills"))
     given = options.parse_args()
+    # A shell starts what runs in its background with Ctrl-C ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     baseline, results = folder / f"undisturbed-{given.seed}.json", folder / "results.jsonl"
