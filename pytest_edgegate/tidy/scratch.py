@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.errors import StorageError
+from pytest_edgegate.tidy.variables import environment_with
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -108,22 +109,10 @@ class Scratch:
 
     @contextmanager
     def temporary_environment(self) -> Iterator[None]:
-        """As ``temporary_files``, for native code that asks the environment.
-
-        For imports only: a variable that changes while native threads read it can end a process.
-        """
+        """As ``temporary_files``, for native code that asks the environment; for imports only."""
         _temporary_folder()  # which tempfile remembers: it would take the one that is led to
-        led = self.environment()
-        before = {name: os.environ.get(name) for name in led}
-        os.environ.update(led)
-        try:
+        with environment_with(self.environment()):
             yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
     def remove(self) -> None:
         """Removes the folder; it is made anew where it is needed again."""
