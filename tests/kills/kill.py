@@ -139,7 +139,7 @@ class Project:
         for entry in cache.folder.glob("entries/*/*"):
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")
-                if cache.find(entry.name) is None or told:
+                if cache.find(entry.name, lambda whole: whole) is None or told:
                     yield f"corrupt: {entry.name[:12]} {[str(each.message) for each in told]}"
 
     def _listing(self) -> set[str]:
