@@ -36,6 +36,8 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=tests/fuzz $(BIN)/mypy --strict tests/fuzz/__main__.py
+	$(BIN)/mypy --strict tests/kills/kill.py
 	$(BIN)/lint-imports
 
 .venv/ready: pyproject.toml constraints.txt

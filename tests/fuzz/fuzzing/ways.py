@@ -217,7 +217,7 @@ def entry(gate: Gate, path: Path) -> str:
         if info != made.find(key, lambda found: found.info):
             raise DishonestError("another entry is found than was made")
         return "made or found"
-    cache.session._workers = gate.session._workers  # type: ignore[misc] # which are warm
+    cache.session._workers = gate.session._workers  # which are warm
     found, healed = (_judged(cache, SEEDS / "tflite" / _HEALTHY, cache.last, "host") for _ in "12")
     if found != healed:
         raise DishonestError(f"{found}, then {healed}")

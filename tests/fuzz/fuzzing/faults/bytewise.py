@@ -60,7 +60,7 @@ def absurd_integer(content: bytes, draw: random.Random) -> bytes:
     """A size, a count or an offset, if it hits one."""
     kind = draw.choice("bhiq")
     size = struct.calcsize(kind)
-    value = values.integer(draw) & (2 ** (8 * size) - 1)
+    value = values.integer(draw) & ((1 << 8 * size) - 1)
     at = draw.randrange(max(1, len(content) - size))
     return (
         content[:at] + value.to_bytes(size, draw.choice(("little", "big"))) + content[at + size :]

@@ -127,10 +127,11 @@ def _text_of(root: Any, draw: random.Random, kind: type) -> Any:
 
 
 def _fitting(field: Any, value: int) -> int:
-    bits = 32 if field.type in (5, 7, 13, 15, 17) else 64  # FieldDescriptor.TYPE_*32
+    bits: int = 32 if field.type in (5, 7, 13, 15, 17) else 64  # FieldDescriptor.TYPE_*32
     if field.type in (4, 6, 7, 13):  # unsigned
-        return value % 2**bits
-    return (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+        return value % (1 << bits)
+    half = 1 << (bits - 1)
+    return (value + half) % (1 << bits) - half
 
 
 def _repeated(field: Any) -> bool:
