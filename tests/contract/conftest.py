@@ -319,8 +319,8 @@ def start(warm_pytest: WarmPytest, folder: Path, mode: str, *arguments: str) -> 
     workers = [] if mode == "n0" else ["-p", "xdist", "-n", mode[1:]]
     result = warm_pytest.run(
         folder,
-        [f"--basetemp={folder / 'base'}", "-p", "edgegate", "-p", "recorder", "-p", "no:cacheprovider", *workers,
-         "--edge-report-json=report.json", *arguments],
+        [f"--basetemp={folder / 'base'}", "-p", "edgegate", "-p", "recorder",
+         "-p", "no:cacheprovider", *workers, "--edge-report-json=report.json", *arguments],
         environment,
     )  # fmt: skip
     found = json.loads(seen.read_text("utf-8")) if seen.exists() else {}

@@ -24,8 +24,8 @@ def imported() -> None:
     import _pytest.config
     import filelock  # noqa: F401
     import numpy  # noqa: F401
-    import scipy.optimize  # noqa: F401
-    import scipy.special  # noqa: F401
+    import scipy.optimize
+    import scipy.special
     import scipy.stats  # noqa: F401
     from _pytest.config import default_plugins
 
