@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from pytest_edgegate.reading.regular import read_bytes
 _SUFFIX = ".keras"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _LARGEST_CONFIG = 64_000_000
+_OTHER_GRAPHS = ("saved_model.pbtxt", "saved_model.cpb")
+"""Which loaders of TensorFlow may take instead of ``saved_model.pb``, if they find them."""
 _LARGEST_GRAPH = 2**31 - 1
 """Bytes of a protocol buffer, by its own definition."""
 _LIMITS = Limits(members=10_000)
@@ -95,6 +98,9 @@ def vet_saved_model(folder: Path, *, allow_code: bool = False) -> Vetted:
     """A SavedModel. Raises UnsupportedError for what is not on the lists."""
     if allow_code:
         return Vetted(folder, allow_code=True)
+    beside = [each for each in _OTHER_GRAPHS if os.path.lexists(folder / each)]
+    if beside:
+        raise _refused(folder, [f"another graph in {each}" for each in beside])
     allowed = harmless_operators()
     with foreign(f"{folder.name} can't be read as a SavedModel", "export it again"):
         content = read_bytes(folder / "saved_model.pb", _LARGEST_GRAPH)

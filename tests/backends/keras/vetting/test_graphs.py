@@ -304,3 +304,12 @@ def test_attributes_of_attributes_are_followed() -> None:
     listed = field(5, field(1, "b") + field(2, field(1, field(9, field(1, "one")))))
     [graph] = meta_graphs(saved_model((field(1, "e") + field(2, "Case") + listed,)))
     assert graph.main.nodes["e"].calls == ("one",)
+
+
+@pytest.mark.parametrize("name", ["saved_model.pbtxt", "saved_model.cpb"])
+def test_a_graph_that_was_not_looked_at_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(saved_model((node("x", "Identity"),)))
+    vet_saved_model(tmp_path)
+    (tmp_path / name).symlink_to("nowhere")
+    with pytest.raises(UnsupportedError, match=f"another graph in {name}"):
+        vet_saved_model(tmp_path)
