@@ -120,20 +120,24 @@ def config_faults(config: Any, loader: Loader) -> list[str]:
 
 
 def _chosen(path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: bool) -> Vetted:
-    if waiting := stuck(config):
+    waiting = {loader: stuck(config, loader) for loader in wanted}
+    ending = tuple(loader for loader in wanted if not waiting[loader])
+    if not ending:
         raise ConfigurationError(
-            f"{path.name} can't be read as a Keras model: its layer {waiting} waits for what never "
-            "comes",
+            f"{path.name} can't be read as a Keras model: its layer {waiting[wanted[0]]} waits for "
+            "what never comes",
             AGAIN,
         )
+    first = waiting[wanted[0]]
+    note = f"its layer {first} waits for what never comes there" if first else ""
     if allow_code:
-        return Vetted(path, wanted, allow_code=True)
-    found = {loader: config_faults(config, loader) for loader in wanted}
-    loaders = tuple(loader for loader in wanted if not found[loader])
+        return Vetted(path, ending, note, allow_code=True)
+    found = {loader: config_faults(config, loader) for loader in ending}
+    loaders = tuple(loader for loader in ending if not found[loader])
     if not loaders:
         raise _refused(path, min(found.values(), key=len))
-    lacking = found[wanted[0]]
-    return Vetted(path, loaders, f"it names {_listed(lacking)}" if lacking else "")
+    lacking = found[ending[0]]
+    return Vetted(path, loaders, note or (f"it names {_listed(lacking)}" if lacking else ""))
 
 
 def _is_old(archive: Archive) -> bool:

@@ -133,12 +133,23 @@ def _names(data: bytes, start: int, end: int) -> list[str]:
 
 
 def _function(data: bytes, start: int, end: int) -> Body:
-    body = Body(
-        arguments=tuple(texts(data, start, end, 1, 2, 1)),
-        attributes=frozenset(texts(data, start, end, 5, 1)),
+    arguments = tuple(
+        _only(texts(data, *span, 1), "an argument") for span in within(data, start, end, 1, 2)
     )
+    if len(set(arguments)) != len(arguments):
+        raise WireError("a function has two arguments of one name")
+    body = Body(arguments=arguments, attributes=frozenset(texts(data, start, end, 5, 1)))
     _take_nodes(data, within(data, start, end, 3), body)
+    if body.nodes.keys() & set(arguments):
+        raise WireError("a function has an argument and a node of one name")
     return body
+
+
+def _only(names: list[str], what: str) -> str:
+    """The one that there is: a parser keeps one of several, and not always the same."""
+    if len(names) != 1 or not names[0]:
+        raise WireError(f"{what} of a function has no name, or several")
+    return names[0]
 
 
 def _take_nodes(data: bytes, spans: Iterator[tuple[int, int]], body: Body) -> None:

@@ -94,6 +94,7 @@ def test_what_keras_itself_writes_passes(config: Any) -> None:
          "a file (filepath: {'class_name': '__bytes__', 'value': 'x'})"),
         ({"residual_fn": ["x"]}, "code (residual_fn)"),
         ({"residual_fn_type": "lambda"}, "code (residual_fn_type)"),
+        ({"x": [{"_TYPE": "COMPOSITE"}, "{}"]}, "objects in a text (COMPOSITE)"),
         ({"vocabulary": "/etc/passwd"}, "a file (vocabulary: /etc/passwd)"),
         ({"filepath": "/etc/passwd"}, "a file (filepath: /etc/passwd)"),
     ],

@@ -411,3 +411,22 @@ def test_a_loop_of_the_first_operation_of_tensorflow_1_is_refused(at: int) -> No
     key = {4: "saved_model_main_op", 5: "__saved_model_init_op"}[at]
     told = field(at, field(1, key) + field(2, field(1, field(1, "init"))))
     assert found(field(2, graph + told)) == ["a loop while it is loaded"]
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("argument", [
+    field(1, "x") + field(1, "file_prefix"), b"", field(1, ""),
+])  # fmt: skip
+def test_an_argument_has_one_name(argument: bytes) -> None:
+    """A parser keeps the last of several: the one that names the file is then another."""
+    told = field(1, field(1, "f") + field(2, argument) + field(2, field(1, "y")))
+    with pytest.raises(WireError, match="an argument of a function has no name, or several"):
+        found(saved_model((), (told,)))
+
+
+@pytest.mark.parametrize(("arguments", "name"), [(("x", "x"), "y"), (("x", "y"), "x")])
+def test_arguments_and_nodes_have_names_of_their_own(arguments: tuple[str, ...], name: str) -> None:
+    with pytest.raises(WireError, match="of one name"):
+        found(saved_model((), (function("f", node(name, "Const"), arguments=arguments),)))
