@@ -25,6 +25,14 @@ _RUN_ON_LOAD = {"_create_resource", "_initialize"}
 _INITIAL = ("saved_model_main_op", "legacy_init_op", "__saved_model_init_op")
 """Collections, and a signature, of what TensorFlow 1 runs after loading."""
 _MOST_CALLS_DEEP = 200
+COUNTS = frozenset({
+    "N", "num_split", "num_params", "num_params_weights", "num_params_biases", "top_paths",
+    "Nsparse", "RAGGED_RANK", "PARAMS_RAGGED_RANK", "OUTPUT_RAGGED_RANK", "output_ragged_rank",
+    "num", "num_row_partition_tensors", "num_partitions",
+})  # fmt: skip
+"""Attributes that say how many inputs or outputs an operator has: all that the listed ones have."""
+_MOST_TENSORS = 100_000
+"""TensorFlow makes a place for each before it looks how many there are."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,11 @@ def _node(data: bytes, start: int, end: int) -> tuple[str, Node]:
             attributes.append((begin, stop))
     if len(kinds) != 1 or len(names) != 1:
         raise WireError("an operator has no kind or no name, or several")
+    for span in attributes:
+        counts = COUNTS.intersection(texts(data, *span, 1))
+        for value in within(data, *span, 2) if counts else ():
+            if any(each > _MOST_TENSORS for each in numbers(data, *value, 3)):
+                raise WireError(f"an operator has more than {_MOST_TENSORS} inputs or outputs")
     called = tuple(
         (name, function)
         for span in attributes

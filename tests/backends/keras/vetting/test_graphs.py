@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_edgegate.backends.keras.vetting.files import vet_saved_model
-from pytest_edgegate.backends.keras.vetting.graphs import meta_graphs
+from pytest_edgegate.backends.keras.vetting.graphs import COUNTS, meta_graphs
 from pytest_edgegate.backends.keras.vetting.lists import harmless_operators
 from pytest_edgegate.backends.keras.vetting.operators import faults
 from pytest_edgegate.backends.keras.vetting.wire import WireError, within
@@ -430,3 +430,28 @@ def test_an_argument_has_one_name(argument: bytes) -> None:
 def test_arguments_and_nodes_have_names_of_their_own(arguments: tuple[str, ...], name: str) -> None:
     with pytest.raises(WireError, match="of one name"):
         found(saved_model((), (function("f", node(name, "Const"), arguments=arguments),)))
+
+
+@pytest.mark.parametrize("name", ["N", "num_split"])
+def test_absurdly_many_inputs_are_refused(name: str) -> None:
+    """TensorFlow makes a place for each of them first."""
+
+    def packs(count: int) -> bytes:
+        value = field(2, number(3 << 3) + number(count))
+        return node("p", "Pack", "x") + field(5, field(1, name) + value)
+
+    assert found(saved_model((packs(1),))) == []
+    for absurd in (2**31 - 1, 2**64 - 1):
+        with pytest.raises(WireError, match="more than 100000 inputs or outputs"):
+            found(saved_model((packs(absurd),)))
+
+
+def test_every_count_of_a_listed_operator_is_known() -> None:
+    op_def_registry = pytest.importorskip("tensorflow.python.framework.op_def_registry")
+    allowed = harmless_operators()
+    listed = allowed.plain | allowed.reviewed | allowed.saver
+    made = (op_def_registry.get(name) for name in listed)
+    assert {
+        each.number_attr for op in made if op is not None
+        for each in (*op.input_arg, *op.output_arg) if each.number_attr
+    } <= COUNTS  # fmt: skip
