@@ -27,8 +27,8 @@ _INITIAL = ("saved_model_main_op", "legacy_init_op", "__saved_model_init_op")
 _MOST_CALLS_DEEP = 200
 COUNTS = frozenset({
     "N", "num_split", "num_params", "num_params_weights", "num_params_biases", "top_paths",
-    "Nsparse", "Ndense", "num_sparse", "RAGGED_RANK", "PARAMS_RAGGED_RANK", "OUTPUT_RAGGED_RANK", "output_ragged_rank",
-    "num", "num_row_partition_tensors", "num_partitions",
+    "Nsparse", "Ndense", "num_sparse", "RAGGED_RANK", "PARAMS_RAGGED_RANK", "OUTPUT_RAGGED_RANK",
+    "output_ragged_rank", "num", "num_row_partition_tensors", "num_partitions",
 })  # fmt: skip
 """Attributes that say how many inputs or outputs an operator has: all that the listed ones have."""
 _MOST_TENSORS = 100_000
