@@ -51,6 +51,25 @@ def files_in(folder: Path) -> list[Path]:
     return found
 
 
+def files_of_model(folder: Path) -> tuple[Path, ...]:
+    """All files below the folder of a model, in order.
+
+    Raises UnreadableFileError for a link that leads out of it: who sends a model would read there.
+    """
+    root = folder.resolve()
+    found = []
+    for each in sorted(files_in(folder)):
+        if each.is_symlink() and not each.resolve().is_relative_to(root):
+            raise UnreadableFileError(
+                f"{each.relative_to(folder)} in {folder.name} is a link that leads out of the "
+                "folder, and a model is read from its own files only",
+                f"where you trust it, copy what it leads to: cp -rL {folder} {folder.name}-copy",
+            )
+        if each.is_file():
+            found.append(each)
+    return tuple(found)
+
+
 def open_regular(path: Path) -> BufferedReader:
     """The file, open for reading in binary. Raises UnreadableFileError for what is none."""
     try:

@@ -182,9 +182,9 @@ def load_saved_model(vetted: Vetted) -> LoadedModel:
     try:
         with held_native_output():
             loaded = tf.saved_model.load(str(folder))
+        signature = getattr(loaded, "signatures", {}).get("serving_default")
     except Exception as error:  # whatever TensorFlow raises for a damaged folder
         raise _unreadable(folder, error) from error
-    signature = loaded.signatures.get("serving_default")
     if signature is None:
         raise UnsupportedError(
             f"the SavedModel {folder.name} has no serving_default signature",
@@ -193,6 +193,13 @@ def load_saved_model(vetted: Vetted) -> LoadedModel:
         )
     specs = signature.structured_input_signature[1]
     names = sorted(specs)
+    unknown = [name for name in names if specs[name].shape.rank is None]
+    if unknown:
+        raise UnsupportedError(
+            f"the SavedModel {folder.name} does not say how many axes its input {unknown[0]} has",
+            "export it with an input_signature that has them: "
+            "tf.TensorSpec((None, 224, 224, 3), tf.float32)",
+        )
     outputs = sorted(signature.structured_outputs)
 
     def function(*tensors: Any) -> Sequence[Any]:

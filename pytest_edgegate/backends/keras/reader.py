@@ -19,7 +19,7 @@ from pytest_edgegate.backends.keras.vetting.files import (
 )
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
-from pytest_edgegate.reading.regular import open_regular
+from pytest_edgegate.reading.regular import files_of_model, open_regular
 
 RUNTIME = "keras"
 _AUTOMATIC = re.compile(r"^(keras_tensor|input_layer|input)_\d+$")
@@ -76,7 +76,7 @@ class SavedFile:
     def files(self) -> tuple[Path, ...]:
         if self.path.is_file():
             return (self.path,)
-        return tuple(file for file in sorted(self.path.rglob("*")) if file.is_file())
+        return files_of_model(self.path)
 
     def digest(self) -> str:
         return self._digest
@@ -85,10 +85,9 @@ class SavedFile:
     def _digest(self) -> str:
         made = hashlib.sha256()
         for file in self.files:
-            if file.is_file():
-                made.update(file.relative_to(self.path).as_posix().encode() + b"\0")
-                with file.open("rb") as opened:
-                    made.update(hashlib.file_digest(opened, "sha256").digest())
+            made.update(file.relative_to(self.path).as_posix().encode() + b"\0")
+            with open_regular(file) as opened:
+                made.update(hashlib.file_digest(opened, "sha256").digest())
         return made.hexdigest()
 
     def load(self) -> LoadedModel:

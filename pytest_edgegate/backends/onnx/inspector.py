@@ -133,7 +133,9 @@ class _Graph:
     def _leads_to(self, name: str) -> TensorInfo:
         """The integer tensor that an output becomes, or the output as it is."""
         tensor, followed = self._tensor(name), name
-        while followed not in self._ends and len(self._consumers.get(followed, [])) == 1:
+        passed = {*self._ends}  # and what was followed: nodes of a damaged file may form a ring
+        while followed not in passed and len(self._consumers.get(followed, [])) == 1:
+            passed.add(followed)
             node = self._consumers[followed][0]
             if node.op_type == "QuantizeLinear":
                 quantised = self._tensor(node.output[0])

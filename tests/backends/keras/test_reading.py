@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -371,6 +372,35 @@ def test_a_saved_model_without_a_signature(tf: Any, tmp_path: Path) -> None:
         tf.saved_model.save(tf.Module(), str(tmp_path / "bare"))
     error = refused(lambda: recognised(tmp_path / "bare").load(), UnsupportedError)
     assert "serving_default" in error.message
+
+
+def test_a_saved_model_with_an_input_of_any_rank(tf: Any, tmp_path: Path) -> None:
+    module = tf.Module()
+    module.call = tf.function(
+        lambda x: {"y": x + 1.0}, input_signature=[tf.TensorSpec(None, tf.float32, "image")]
+    )
+    with held_native_output():
+        tf.saved_model.save(module, str(tmp_path), signatures=module.call)
+    error = refused(lambda: recognised(tmp_path).load(), UnsupportedError)
+    assert "how many axes its input image has" in error.message
+    assert "tf.TensorSpec(" in error.remedy
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_saved_model_whose_signatures_are_something_else(
+    saved: dict[str, Path], tmp_path: Path, at: int
+) -> None:
+    """The module itself, or its first child."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    folder = shutil.copytree(saved["SavedModel"], tmp_path / "model")
+    made = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    (root, *_) = made.meta_graphs[0].object_graph_def.nodes
+    for child in root.children:
+        if child.local_name == "signatures":
+            child.node_id = at
+    (folder / "saved_model.pb").write_bytes(made.SerializeToString())
+    refused(lambda: recognised(folder).load(), EdgeGateError)
 
 
 def test_an_archive_that_is_no_keras_file_is_left_alone(tmp_path: Path) -> None:

@@ -197,3 +197,16 @@ def test_an_input_that_is_a_weight_too(onnx: ModuleType, build: Any, tmp_path: P
 def test_an_optional_input_that_is_absent(describe: Any) -> None:
     described = describe([("Clip", ["x", "", "high"], ["y"])], {"high": np.float32(6)})
     assert described.operators[0].inputs[1] is None
+
+
+def test_nodes_in_a_ring_are_described_in_time(
+    onnx: ModuleType, build: Any, tmp_path: Path
+) -> None:
+    """No checker has seen the file: a runtime refuses it, where it is opened."""
+    path = build(tmp_path / "x.onnx", [("Relu", ["x"], ["y"])], {})
+    model = onnx.load(path)
+    model.graph.node.extend(
+        onnx.helper.make_node("Relu", [one], [other]) for one, other in ("ab", "ba")
+    )
+    path.write_bytes(model.SerializeToString())
+    assert [each.kind for each in INSPECTOR.describe(path).operators] == ["Relu"] * 3

@@ -29,6 +29,8 @@ _NATIVE = ("h5py", "tensorflow", "keras", "tf_keras", "torch", "onnx", "onnxrunt
 _WARM = 300.0
 """Seconds that importing everything may take on a busy machine."""
 _BATCH = 500
+_FRESH = 3000
+"""Inputs after which a process makes way for another: frameworks keep something of every model."""
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
         self._warm = False
+        self._taken = 0
+        """Inputs since the process was started."""
 
     def __enter__(self) -> Worker:
         return self
@@ -85,7 +89,7 @@ class Worker:
         for each in ("tmp", "home"):
             (folder / each).mkdir(exist_ok=True)
         paths = [str(_HERE), str(_PACKAGE), os.environ.get("PYTHONPATH", "")]
-        self._buffer, self._warm = b"", False
+        self._buffer, self._warm, self._taken = b"", False, 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "fuzzing.worker", "--folder", str(folder), "--formats",
              ",".join(self._formats), "--memory", str(self._memory), "--timeout",
@@ -103,8 +107,11 @@ class Worker:
         """The result of every number, whatever becomes of the process."""
         done = 0
         while done < len(numbers):
+            if self._taken >= _FRESH:
+                self._end()
             for result in self._batch(form, seed, numbers[done : done + _BATCH], opened, kept):
                 done += 1
+                self._taken += 1
                 yield result
 
     def _batch(

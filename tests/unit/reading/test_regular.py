@@ -16,6 +16,7 @@ from pytest_edgegate.core.errors import ConfigurationError, InferenceError, Unre
 from pytest_edgegate.reading import regular
 from pytest_edgegate.reading.regular import (
     files_in,
+    files_of_model,
     is_there,
     open_regular,
     read_bytes,
@@ -159,3 +160,22 @@ def test_what_may_not_be_read(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     names = ("closed.bin", "in.bin", "in.bin")
     assert ran.stdout.splitlines() == [f"{name} can't be read: permission denied" for name in names]
+
+
+class TestFilesOfAModel:
+    def test_those_below_it_and_links_between_them(self, tmp_path: Path) -> None:
+        (tmp_path / "model" / "inner").mkdir(parents=True)
+        (tmp_path / "model" / "inner" / "b").touch()
+        (tmp_path / "model" / "a").symlink_to("inner/b")
+        (tmp_path / "linked").symlink_to("model")
+        assert [each.name for each in files_of_model(tmp_path / "linked")] == ["a", "b"]
+
+    @pytest.mark.parametrize("target", ["../secret", "/proc/kmsg", "/nowhere", "../other"])
+    def test_a_link_out_of_it_is_refused(self, tmp_path: Path, target: str) -> None:
+        (tmp_path / "model").mkdir()
+        (tmp_path / "other").mkdir()
+        (tmp_path / "secret").write_text("secret")
+        (tmp_path / "model" / "variables").symlink_to(target)
+        with pytest.raises(UnreadableFileError, match="variables in model is a link") as raised:
+            files_of_model(tmp_path / "model")
+        assert "cp -rL" in raised.value.remedy

@@ -27,6 +27,8 @@ _FILES = frozenset({
     "vocabulary", "vocabulary_file", "idf_weights", "filepath", "file_path", "filename", "path",
 })  # fmt: skip
 """Keys whose text would be opened as a file; lists of words are data."""
+_TEXTS = "_TYPE"
+"""The key under which tf-keras says that a text beside it is JSON again, with objects in it."""
 _CODE = re.compile(r"(^|_)fn(_type|_module)?$|^(lambda|code|bytecode|py_function)$")
 """Keys under which some layers of tf-keras keep the bytecode of a function."""
 
@@ -130,6 +132,8 @@ def _reaching(key: str, value: Any) -> Iterator[str]:
     """Keys that are taken for the name of a file, or for code, whatever layer they are of."""
     if key in _FILES and isinstance(value, str | Mapping):
         yield f"a file ({_shown(key)}: {_shown(value)})"
+    elif key == _TEXTS:
+        yield f"objects in a text ({_shown(value)})"
     elif _CODE.search(key) and value is not None:
         yield f"code ({_shown(key)})"
 

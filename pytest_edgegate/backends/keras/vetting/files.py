@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from pytest_edgegate.reading.regular import read_bytes
 _SUFFIX = ".keras"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _LARGEST_CONFIG = 64_000_000
+_OTHER_GRAPHS = ("saved_model.pbtxt", "saved_model.cpb")
+"""Which loaders of TensorFlow may take instead of ``saved_model.pb``, if they find them."""
 _LARGEST_GRAPH = 2**31 - 1
 """Bytes of a protocol buffer, by its own definition."""
 _LIMITS = Limits(members=10_000)
@@ -95,6 +98,9 @@ def vet_saved_model(folder: Path, *, allow_code: bool = False) -> Vetted:
     """A SavedModel. Raises UnsupportedError for what is not on the lists."""
     if allow_code:
         return Vetted(folder, allow_code=True)
+    beside = [each for each in _OTHER_GRAPHS if os.path.lexists(folder / each)]
+    if beside:
+        raise _refused(folder, [f"another graph in {each}" for each in beside])
     allowed = harmless_operators()
     with foreign(f"{folder.name} can't be read as a SavedModel", "export it again"):
         content = read_bytes(folder / "saved_model.pb", _LARGEST_GRAPH)
@@ -114,20 +120,24 @@ def config_faults(config: Any, loader: Loader) -> list[str]:
 
 
 def _chosen(path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: bool) -> Vetted:
-    if waiting := stuck(config):
+    waiting = {loader: stuck(config, loader) for loader in wanted}
+    ending = tuple(loader for loader in wanted if not waiting[loader])
+    if not ending:
         raise ConfigurationError(
-            f"{path.name} can't be read as a Keras model: its layer {waiting} waits for what never "
-            "comes",
+            f"{path.name} can't be read as a Keras model: its layer {waiting[wanted[0]]} waits for "
+            "what never comes",
             AGAIN,
         )
+    first = waiting[wanted[0]]
+    note = f"its layer {first} waits for what never comes there" if first else ""
     if allow_code:
-        return Vetted(path, wanted, allow_code=True)
-    found = {loader: config_faults(config, loader) for loader in wanted}
-    loaders = tuple(loader for loader in wanted if not found[loader])
+        return Vetted(path, ending, note, allow_code=True)
+    found = {loader: config_faults(config, loader) for loader in ending}
+    loaders = tuple(loader for loader in ending if not found[loader])
     if not loaders:
         raise _refused(path, min(found.values(), key=len))
-    lacking = found[wanted[0]]
-    return Vetted(path, loaders, f"it names {_listed(lacking)}" if lacking else "")
+    lacking = found[ending[0]]
+    return Vetted(path, loaders, note or (f"it names {_listed(lacking)}" if lacking else ""))
 
 
 def _is_old(archive: Archive) -> bool:

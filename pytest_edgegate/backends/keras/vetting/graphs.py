@@ -9,11 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pytest_edgegate.backends.keras.vetting.wire import BYTES, WireError, fields, texts, within
+from pytest_edgegate.backends.keras.vetting.wire import (
+    BYTES,
+    WireError,
+    fields,
+    numbers,
+    texts,
+    within,
+)
 
 _META_GRAPH, _NODE, _FUNCTION = (2,), (1,), (2, 1)
 _GRAPH, _SAVER, _COLLECTIONS, _SIGNATURES, _OBJECTS = 2, 3, 4, 5, 7
+_RUN_ON_LOAD = {"_create_resource", "_initialize"}
+"""Children of a resource in the object graph."""
+_INITIAL = ("saved_model_main_op", "legacy_init_op", "__saved_model_init_op")
+"""Collections, and a signature, of what TensorFlow 1 runs after loading."""
 _MOST_CALLS_DEEP = 200
+COUNTS = frozenset({
+    "N", "num_split", "num_params", "num_params_weights", "num_params_biases", "top_paths",
+    "Nsparse", "Ndense", "num_sparse", "RAGGED_RANK", "PARAMS_RAGGED_RANK", "OUTPUT_RAGGED_RANK",
+    "output_ragged_rank", "num", "num_row_partition_tensors", "num_partitions",
+})  # fmt: skip
+"""Attributes that say how many inputs or outputs an operator has: all that the listed ones have."""
+_MOST_TENSORS = 100_000
+"""TensorFlow makes a place for each before it looks how many there are."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,17 @@ class Body:
     attributes: frozenset[str] = frozenset()
     """Of a function: some let an optimiser put another one in its place."""
 
+    def before(self, root: str) -> frozenset[str]:
+        """A node and all that it waits for."""
+        found: set[str] = set()
+        left = [root]
+        while left:
+            name = left.pop()
+            if name not in found:
+                found.add(name)
+                left += self.nodes[name].sources if name in self.nodes else ()
+        return frozenset(found)
+
 
 @dataclass
 class MetaGraph:
@@ -59,8 +89,12 @@ class MetaGraph:
     restoring: str
     named: frozenset[str]
     """What signatures and collections name."""
+    initial: frozenset[str]
+    """The nodes that run when the graph is loaded, as TensorFlow 1 writes them."""
     objects: frozenset[str]
-    """The functions that the object graph names."""
+    """The functions that the object graph names, or that are another one's gradient."""
+    initializers: frozenset[str]
+    """Those that run when resources are loaded, as TensorFlow 2 writes them."""
 
 
 def meta_graphs(data: bytes) -> list[MetaGraph]:
@@ -78,14 +112,25 @@ def _meta_graph(data: bytes, start: int, end: int) -> MetaGraph:
                     raise WireError(f"it has two functions {name!r}")
                 functions[name] = _function(data, *span)
     filename, saving, restoring = (_tensors(data, start, end, number) for number in (1, 2, 3))
-    named = {
+    objects = _object_names(data, start, end) | _gradients(data, start, end)
+    return MetaGraph(
+        main, functions, filename, saving, restoring,
+        named=_nodes_named(data, start, end), initial=_nodes_named(data, start, end, _INITIAL),
+        objects=objects, initializers=_initializers(data, start, end),
+    )  # fmt: skip
+
+
+def _nodes_named(
+    data: bytes, start: int, end: int, keys: tuple[str, ...] | None = None
+) -> frozenset[str]:
+    """The nodes that collections and signatures name, all or those under the keys."""
+    return frozenset(
         text.lstrip("^").split(":")[0]
         for number in (_COLLECTIONS, _SIGNATURES)
         for span in within(data, start, end, number)
+        if keys is None or set(keys).intersection(texts(data, *span, 1))
         for text in _every_text(data, *span)
-    }
-    objects = _object_names(data, start, end)
-    return MetaGraph(main, functions, filename, saving, restoring, frozenset(named), objects)
+    )
 
 
 def _names(data: bytes, start: int, end: int) -> list[str]:
@@ -96,12 +141,23 @@ def _names(data: bytes, start: int, end: int) -> list[str]:
 
 
 def _function(data: bytes, start: int, end: int) -> Body:
-    body = Body(
-        arguments=tuple(texts(data, start, end, 1, 2, 1)),
-        attributes=frozenset(texts(data, start, end, 5, 1)),
+    arguments = tuple(
+        _only(texts(data, *span, 1), "an argument") for span in within(data, start, end, 1, 2)
     )
+    if len(set(arguments)) != len(arguments):
+        raise WireError("a function has two arguments of one name")
+    body = Body(arguments=arguments, attributes=frozenset(texts(data, start, end, 5, 1)))
     _take_nodes(data, within(data, start, end, 3), body)
+    if body.nodes.keys() & set(arguments):
+        raise WireError("a function has an argument and a node of one name")
     return body
+
+
+def _only(names: list[str], what: str) -> str:
+    """The one that there is: a parser keeps one of several, and not always the same."""
+    if len(names) != 1 or not names[0]:
+        raise WireError(f"{what} of a function has no name, or several")
+    return names[0]
 
 
 def _take_nodes(data: bytes, spans: Iterator[tuple[int, int]], body: Body) -> None:
@@ -125,6 +181,11 @@ def _node(data: bytes, start: int, end: int) -> tuple[str, Node]:
             attributes.append((begin, stop))
     if len(kinds) != 1 or len(names) != 1:
         raise WireError("an operator has no kind or no name, or several")
+    for span in attributes:
+        counts = COUNTS.intersection(texts(data, *span, 1))
+        for value in within(data, *span, 2) if counts else ():
+            if any(each > _MOST_TENSORS for each in numbers(data, *value, 3)):
+                raise WireError(f"an operator has more than {_MOST_TENSORS} inputs or outputs")
     called = tuple(
         (name, function)
         for span in attributes
@@ -187,7 +248,36 @@ def _object_names(data: bytes, start: int, end: int) -> frozenset[str]:
     for graph in within(data, start, end, _OBJECTS):
         found.update(texts(data, *graph, 2, 1))
         for node in within(data, *graph, 1):
-            found.update(texts(data, *node, 6, 1))
-            found.update(texts(data, *node, 8, 1))
+            found.update(_functions_of(data, *node))
             found.update(texts(data, *node, 12, 2))
     return frozenset(found)
+
+
+def _functions_of(data: bytes, start: int, end: int) -> list[str]:
+    """Of an object that is a function: the graphs that it may be."""
+    return [*texts(data, start, end, 6, 1), *texts(data, start, end, 8, 1)]
+
+
+def _initializers(data: bytes, start: int, end: int) -> frozenset[str]:
+    """The functions of objects that another one has as what makes or fills it."""
+    found: set[str] = set()
+    for graph in within(data, start, end, _OBJECTS):
+        objects = list(within(data, *graph, 1))
+        for each in objects:
+            for child in within(data, *each, 1):
+                if _RUN_ON_LOAD.intersection(texts(data, *child, 2)):
+                    for at in numbers(data, *child, 1) or [0]:
+                        if at >= len(objects):
+                            raise WireError("an object has a child that is not there")
+                        found.update(_functions_of(data, *objects[at]))
+    return frozenset(found)
+
+
+def _gradients(data: bytes, start: int, end: int) -> frozenset[str]:
+    """Functions that are kept to differentiate other ones, and those that they are for."""
+    return frozenset(
+        text
+        for graph in within(data, start, end, _GRAPH)
+        for path in ((2, 2, 1), (2, 2, 2), (2, 3, 1))
+        for text in texts(data, *graph, *path)
+    )

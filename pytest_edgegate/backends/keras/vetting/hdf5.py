@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 _LARGEST_CONFIG = 64_000_000
-_FREE_BYTES = 256_000_000
-_INFLATION = 200
-"""As for members of archives: beyond _FREE_BYTES, how many times what is stored."""
+FREE_BYTES = 256_000_000
+INFLATION = 200
+"""As for members of archives: beyond FREE_BYTES, how many times what is stored."""
 
 
 def open_hdf5(source: BinaryIO) -> Any:
@@ -59,7 +59,7 @@ def faults(opened: Any) -> Iterator[str]:
             yield f"a virtual dataset ({_shown(name)})"
         stored += dataset.get_storage_size()
         declared += dataset.get_space().get_simple_extent_npoints() * dataset.get_type().get_size()
-    if declared > _FREE_BYTES + _INFLATION * stored:
+    if declared > FREE_BYTES + INFLATION * stored:
         yield f"datasets of {declared} bytes, of which {stored} are there"
 
 

@@ -6,15 +6,19 @@ a SavedModel is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 
-from pytest_edgegate.backends.keras.vetting.graphs import Body, MetaGraph, Node
+from pytest_edgegate.backends.keras.vetting.endless import endless
+from pytest_edgegate.backends.keras.vetting.graphs import MetaGraph, Node
 from pytest_edgegate.backends.keras.vetting.lists import Operators
 from pytest_edgegate.backends.keras.vetting.saver import saver_of
 
 
 def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
     """What in a graph is not on the list, in words that follow "it calls"."""
+    for name in filter(_OPERATOR.fullmatch, graph.functions):
+        yield f"a function that is named as an operator ({_shown(name)})"
     saver = saver_of(graph, allowed.saver)
     for name, node in graph.main.nodes.items():
         if name not in saver.nodes:
@@ -23,9 +27,12 @@ def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
         if name not in saver.functions:
             for node in body.nodes.values():
                 yield from _faults_of(node, name, graph, allowed, saver.functions)
-    yield from _circles(graph.functions)
+    yield from map(_shown, endless(graph))
 
 
+_OPERATOR = re.compile("_*[A-Z][A-Za-z0-9>]*")
+"""The names of all operators of TensorFlow. It calls a function in the place of an operator whose
+name it bears; those that TensorFlow writes have names like ``__inference_call_12``."""
 _FUNCTIONS = {
     "PartitionedCall": {"f"}, "StatefulPartitionedCall": {"f"}, "SymbolicGradient": {"f"},
     "MapDefun": {"f"}, "For": {"body"}, "While": {"cond", "body"},
@@ -51,26 +58,6 @@ def _faults_of(
         yield f"its saver {_shown(min(called & savers))}{place}"
     elif node.kind not in allowed.reviewed | called:
         yield f"{_shown(node.kind)}{place}"
-
-
-def _circles(functions: Mapping[str, Body]) -> Iterator[str]:
-    """A function that comes to itself: inlining it never ends."""
-    calls = {
-        name: {
-            each for node in body.nodes.values() for each in (*node.calls, node.kind)
-            if each in functions
-        }
-        for name, body in functions.items()
-    }  # fmt: skip
-    left = dict(calls)
-    while True:
-        ended = [name for name, called in left.items() if not called & left.keys()]
-        if not ended:
-            break
-        for name in ended:
-            del left[name]
-    if left:
-        yield f"itself ({_shown(min(left))})"
 
 
 def _shown(name: str) -> str:

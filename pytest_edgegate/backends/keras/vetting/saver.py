@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from pytest_edgegate.backends.keras.vetting.graphs import Body, MetaGraph, Node
 
@@ -70,7 +69,7 @@ def _part(
         ):
             return None
         return Saver(frozenset({root}), frozenset(node.calls))
-    before = _before(graph.main, root)
+    before = graph.main.before(root)
     if not _is_plain(graph.main, before, graph.filename, allowed, reads_only):
         return None
     return Saver(frozenset(before & _touching(graph.main.nodes)))
@@ -80,6 +79,7 @@ def _is_plain(
     body: Body, part: frozenset[str], filename: str, allowed: frozenset[str], reads_only: bool
 ) -> bool:
     """Whether a part of a body is of the form: files are named by the argument alone."""
+    read, written = (_Names(body, filename, exactly=exactly) for exactly in (True, False))
     for name in part:
         node = body.nodes.get(name)
         if node is None:
@@ -93,35 +93,43 @@ def _is_plain(
                 return False
             sources = list(node.sources)
             wanted = _NAMED_BY[node.kind]
-            if len(sources) <= max(wanted) or not all(
-                _comes_from(body, sources[at], filename, exactly=node.kind == _READS)
-                for at in wanted
-            ):
+            names = read if node.kind == _READS else written
+            if len(sources) <= max(wanted) or not all(names.told(sources[at]) for at in wanted):
                 return False
     return True
 
 
-def _comes_from(body: Body, name: str, filename: str, *, exactly: bool, depth: int = 0) -> bool:
-    """Whether the name of a file is the argument; where it is written, with constants behind it.
+class _Names:
+    """Which texts of a body are the name of a file that its argument tells.
 
-    ``..`` behind it would lead out of the folder: what is read is named by the argument *exactly*.
+    ``..`` behind it would lead out of the folder: what is read is named by the argument *exactly*,
+    and what is written has constants behind it.
     """
-    if name == filename:
-        return True
-    node = body.nodes.get(name)
-    if node is None or depth > _MOST_STEPS:
-        return False
-    sources = [each for each, raw in zip(node.sources, node.inputs, strict=True) if raw[:1] != "^"]
-    from_name = partial(_comes_from, body, filename=filename, exactly=exactly, depth=depth + 1)
-    if node.kind in ("Identity", "Pack", "IdentityN"):
-        return bool(sources) and all(map(from_name, sources))
-    if exactly or not sources:
-        return False
-    if node.kind == "ShardedFilename":
-        return from_name(sources[0])
-    if node.kind == "StringJoin":
-        return from_name(sources[0]) and all(_is_constant(body, each) for each in sources[1:])
-    return False
+
+    def __init__(self, body: Body, filename: str, *, exactly: bool) -> None:
+        self._body, self._exactly = body, exactly
+        self._known = {filename: True}
+
+    def told(self, name: str, depth: int = 0) -> bool:
+        """Whether a node gives such a name."""
+        if name not in self._known:
+            self._known[name] = False  # where it comes to itself
+            self._known[name] = depth <= _MOST_STEPS and self._is_told(name, depth)
+        return self._known[name]
+
+    def _is_told(self, name: str, depth: int) -> bool:
+        node = self._body.nodes.get(name)
+        if node is None:
+            return False
+        given = zip(node.sources, node.inputs, strict=True)
+        sources = [each for each, raw in given if raw[:1] != "^"]
+        if node.kind in ("Identity", "Pack", "IdentityN"):
+            return bool(sources) and all(self.told(each, depth + 1) for each in sources)
+        if self._exactly or not sources or not self.told(sources[0], depth + 1):
+            return False
+        if node.kind == "StringJoin":
+            return all(_is_constant(self._body, each) for each in sources[1:])
+        return node.kind == "ShardedFilename"
 
 
 def _is_constant(body: Body, name: str) -> bool:
@@ -132,18 +140,6 @@ def _is_constant(body: Body, name: str) -> bool:
     if node.kind in ("Select", "SelectV2"):
         return all(body.nodes.get(each, node).kind == "Const" for each in list(node.sources)[1:3])
     return node.kind == "Const"
-
-
-def _before(body: Body, root: str) -> frozenset[str]:
-    """A node and all that it waits for."""
-    found: set[str] = set()
-    left = [root]
-    while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            left += body.nodes[name].sources if name in body.nodes else ()
-    return frozenset(found)
 
 
 def _touching(nodes: Mapping[str, Node]) -> frozenset[str]:

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.keras.vetting import hdf5
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     ConfigurationError,
@@ -209,8 +210,6 @@ def _told(path: Path) -> dict[str, Any]:
 
 
 def _looked(path: Path) -> tuple[str | None, list[str]]:
-    from pytest_edgegate.backends.keras.vetting import hdf5
-
     if not _is_archive(path):
         with path.open("rb") as raw, hdf5.open_hdf5(raw) as file:
             reaching = list(hdf5.faults(file))
@@ -225,17 +224,33 @@ def _looked(path: Path) -> tuple[str | None, list[str]]:
 
 
 def _read_through(file: Any) -> Iterator[str]:
-    """Reads every value of the file, and finds nothing."""
+    """Reads every value of the file; what its texts come to may be absurd."""
     import h5py
 
-    def read(name: str, each: Any) -> None:
-        dict(each.attrs)
-        if isinstance(each, h5py.Dataset):
-            each[()]
+    found = 0
 
-    dict(file.attrs)
+    def read(name: str, each: Any) -> None:
+        nonlocal found
+        found += sum(map(_length, dict(each.attrs).values()))
+        if isinstance(each, h5py.Dataset):
+            found += _length(each[()])
+
+    read("", file)
     file.visititems(read)
-    yield from ()
+    size = file.id.get_filesize()
+    if found > hdf5.FREE_BYTES + hdf5.INFLATION * size:
+        yield f"texts of {found} bytes in a file of {size}"
+
+
+def _length(value: Any) -> int:
+    """Bytes of texts and of sequences: many of them may be one and the same piece of the file."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, list | tuple):
+        return sum(map(_length, value))
+    if getattr(getattr(value, "dtype", None), "hasobject", False):
+        return _length(value.tolist())
+    return int(getattr(value, "nbytes", 0))
 
 
 def _is_archive(path: Path) -> bool:

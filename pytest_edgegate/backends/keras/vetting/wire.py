@@ -60,6 +60,15 @@ def texts(data: bytes, start: int, end: int, *path: int) -> list[str]:
         raise WireError("a name in it is no text") from error
 
 
+def numbers(data: bytes, start: int, end: int, field: int) -> list[int]:
+    """The values of a field of whole numbers."""
+    return [
+        _varint(data, begin, stop)[0]
+        for number, kind, begin, stop in fields(data, start, end)
+        if number == field and kind == _VARINT
+    ]
+
+
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     byte = data[at] if at < end else 0x80
     if byte < 0x80:

@@ -395,6 +395,49 @@ def saves_elsewhere(folder: Path, canary: Path) -> Path:
     return _saved(folder, call)
 
 
+def saver_under_the_name_of_an_operator(folder: Path, canary: Path) -> Path:
+    """TensorFlow calls the function for every node of that kind, here in an initializer."""
+    tf = _tf()
+    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.python.trackable import resource
+
+    class Evil(resource.TrackableResource):
+        def _create_resource(self) -> Any:
+            return tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], shared_name="evil")
+
+        def _initialize(self) -> Any:
+            tf.raw_ops.AssignVariableOp(resource=self.resource_handle, value=1.0)
+
+    path = _saved(folder, lambda x: x, evil=Evil()) / "saved_model.pb"
+    made = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    graph = made.meta_graphs[0].graph_def
+    functions = graph.library.function
+    saving = next(each for each in functions if "traced_save" in each.signature.name)
+    for node in graph.node:
+        if node.attr["f"].func.name == saving.signature.name:
+            node.attr["f"].func.name = "Softsign"
+    saving.signature.name = "Softsign"
+    initial, assigned = next(
+        (each, node) for each in functions for node in each.node_def
+        if node.op == "AssignVariableOp" and "restore" not in each.signature.name
+    )  # fmt: skip
+    evil = initial.node_def.add(name="evil", op="Softsign")
+    for at, argument in enumerate(saving.signature.input_arg):
+        if argument.type == tf.resource.as_datatype_enum:
+            evil.input.append(assigned.input[0])
+            continue
+        text = initial.node_def.add(name=f"text{at}", op="Const")
+        text.attr["dtype"].type = tf.string.as_datatype_enum
+        value = tf.make_tensor_proto("" if at else str(canary))
+        text.attr["value"].tensor.CopyFrom(value)
+        evil.input.append(f"text{at}:output:0")
+    evil.input.append(f"^{assigned.name}")
+    initial.control_ret["evil"] = "evil"
+    initial.signature.control_output.append("evil")
+    path.write_bytes(made.SerializeToString())
+    return folder
+
+
 def of_tf1_when_loaded(folder: Path, canary: Path) -> Path:
     """The main operation of a SavedModel of TensorFlow 1 runs while it is loaded."""
     tf = _tf().compat.v1
@@ -441,6 +484,7 @@ SAVED_MODELS: dict[str, Maker] = {
     "SavedModel: while it is loaded": writes_when_loaded,
     "SavedModel: prints to a file": prints_to_a_file,
     "SavedModel: saves elsewhere": saves_elsewhere,
+    "SavedModel: its saver as an operator": saver_under_the_name_of_an_operator,
     "SavedModel of TensorFlow 1: while it is loaded": of_tf1_when_loaded,
     "SavedModel of TensorFlow 1: by its saver": of_tf1_by_its_saver,
 }

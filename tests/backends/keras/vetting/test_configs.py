@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import runpy
+import struct
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -93,6 +94,7 @@ def test_what_keras_itself_writes_passes(config: Any) -> None:
          "a file (filepath: {'class_name': '__bytes__', 'value': 'x'})"),
         ({"residual_fn": ["x"]}, "code (residual_fn)"),
         ({"residual_fn_type": "lambda"}, "code (residual_fn_type)"),
+        ({"x": [{"_TYPE": "COMPOSITE"}, "{}"]}, "objects in a text (COMPOSITE)"),
         ({"vocabulary": "/etc/passwd"}, "a file (vocabulary: /etc/passwd)"),
         ({"filepath": "/etc/passwd"}, "a file (filepath: /etc/passwd)"),
     ],
@@ -229,6 +231,31 @@ def _inflated(file: Any) -> None:
         compression_opts=9,
     )  # fmt: skip
     zeros[:50_000_000] = 0
+
+
+def _repeated(file: Any) -> None:
+    """Many texts that are one piece of the file, as soon as ``_all_alike`` has been over it."""
+    texts = ["x" * 1_000_000, *map(str, range(499))]
+    file["model_weights"].attrs.create("layer_names", texts, dtype=h5py.string_dtype())
+
+
+def _all_alike(path: Path) -> None:
+    """Lets every text of an attribute be the first one: length, heap and place of each are 16
+    bytes in a row."""
+    content = bytearray(path.read_bytes())
+    at = content.index(struct.pack("<I", 1_000_000))
+    while content[at + 16 : at + 20] != struct.pack("<I", 1):
+        at = content.index(struct.pack("<I", 1_000_000), at + 1)
+    content[at : at + 16 * 500] = content[at : at + 16] * 500
+    path.write_bytes(content)
+
+
+def test_texts_that_come_to_more_than_the_file_has_are_refused(tmp_path: Path) -> None:
+    path = weights(tmp_path, _repeated)
+    vet_hdf5(path).confirm()
+    _all_alike(path)
+    with pytest.raises(UnsupportedError, match="texts of 500"):
+        vet_hdf5(path).confirm()
 
 
 @pytest.mark.parametrize(

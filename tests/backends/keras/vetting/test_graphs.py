@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pytest_edgegate.backends.keras.vetting.files import vet_saved_model
-from pytest_edgegate.backends.keras.vetting.graphs import meta_graphs
+from pytest_edgegate.backends.keras.vetting.graphs import COUNTS, meta_graphs
 from pytest_edgegate.backends.keras.vetting.lists import harmless_operators
 from pytest_edgegate.backends.keras.vetting.operators import faults
-from pytest_edgegate.backends.keras.vetting.wire import WireError
+from pytest_edgegate.backends.keras.vetting.wire import WireError, within
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 
 # A writer of the wire format, which knows no schema either
@@ -304,3 +304,154 @@ def test_attributes_of_attributes_are_followed() -> None:
     listed = field(5, field(1, "b") + field(2, field(1, field(9, field(1, "one")))))
     [graph] = meta_graphs(saved_model((field(1, "e") + field(2, "Case") + listed,)))
     assert graph.main.nodes["e"].calls == ("one",)
+
+
+@pytest.mark.parametrize("name", ["saved_model.pbtxt", "saved_model.cpb"])
+def test_a_graph_that_was_not_looked_at_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(saved_model((node("x", "Identity"),)))
+    vet_saved_model(tmp_path)
+    (tmp_path / name).symlink_to("nowhere")
+    with pytest.raises(UnsupportedError, match=f"another graph in {name}"):
+        vet_saved_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Softsign", "Identity", "WriteFile", "_FusedMatMul", "A>B"])
+def test_a_function_with_the_name_of_an_operator_is_refused(name: str) -> None:
+    """TensorFlow calls it wherever a node seems to be that operator."""
+    function_ = function(name, node("m", "MatMul"))
+    assert found(saved_model((), (function_,)))[0] == (
+        f"a function that is named as an operator ({name})"
+    )
+
+
+def test_a_gradient_is_no_saver() -> None:
+    pair = field(1, "inner") + field(2, "save")
+    library = field(2, field(2, field(2, pair)))
+    file = saved_model(MAIN, (SAVING, RESTORING), SAVER)
+    assert found(file) == []
+    told = found(field(2, b"".join([*_content(file), library])))
+    assert "SaveV2 in save" in told
+
+
+def _content(file: bytes) -> list[bytes]:
+    """Of the only meta graph."""
+    return [file[start:end] for start, end in within(file, 0, len(file), 2)]
+
+
+# What does not end
+
+
+def test_names_that_come_from_many_names_are_followed_once() -> None:
+    packs = [node("p0", "Pack", *["file_prefix"] * 10)]
+    packs += [node(f"p{at}", "Pack", *[f"p{at - 1}:output:0"] * 10) for at in range(1, 19)]
+    saving = function(
+        "save", *packs, node("saved", "SaveV2", "p18:output:0", "c", "c", "x"), node("c", "Const"),
+        arguments=("file_prefix", "x"),
+    )  # fmt: skip
+    assert found(saved_model(MAIN, (saving, RESTORING), SAVER)) == []
+
+
+def test_a_long_chain_of_functions_is_followed_in_one_go() -> None:
+    count = 20_000
+    chain = [function(f"f_{count}", node("m", "MatMul"))]
+    chain += [function(f"f_{at}", node("c", f"f_{at + 1}")) for at in range(count)]
+    assert found(saved_model((node("y", "f_0"),), tuple(chain))) == []
+
+
+def test_functions_that_unfold_without_measure_are_refused() -> None:
+    def doubled(depth: int) -> bytes:
+        inner = [
+            function(f"f_{at}", node("a", f"f_{at + 1}"), node("b", f"f_{at + 1}"))
+            for at in range(depth)
+        ]
+        return saved_model(
+            (node("y", "f_0"),), (*inner, function(f"f_{depth}", node("m", "MatMul")))
+        )
+
+    assert found(doubled(11)) == []
+    (fault,) = found(doubled(40))
+    assert fault.startswith("functions that unfold to ")
+
+
+LOOP = (
+    function("body_1", node("m", "MatMul")), function("cond_1", node("m", "Less")),
+    function("fills_1", node("loop", "fills_2")),
+    function("fills_2", node("loop", "StatelessWhile")),
+)  # fmt: skip
+
+
+def resource_with(child: str, at: int) -> bytes:
+    """The objects of a meta graph: one with a child, which is the function."""
+    holder = field(1, number(1 << 3) + number(at) + field(2, child))
+    objects = field(1, holder) + field(1, field(6, field(1, "fills_1")))
+    return field(2, field(7, objects))
+
+
+@pytest.mark.parametrize("child", ["_initialize", "_create_resource"])
+def test_a_loop_of_an_initializer_is_refused(child: str) -> None:
+    graph = saved_model((), LOOP)
+    assert found(graph + resource_with("serve", 1)) == []
+    content = b"".join([*_content(graph), *_content(resource_with(child, 1))])
+    assert found(field(2, content)) == ["a loop while it is loaded"]
+
+
+def test_a_child_that_is_not_there_is_refused() -> None:
+    with pytest.raises(WireError, match="child that is not there"):
+        found(resource_with("_initialize", 7))
+
+
+@pytest.mark.parametrize("at", [4, 5])
+def test_a_loop_of_the_first_operation_of_tensorflow_1_is_refused(at: int) -> None:
+    nodes = (
+        node("enter", "Enter"), node("next", "NextIteration", "again"),
+        node("again", "Merge", "enter", "next"), node("init", "NoOp", "^again"),
+    )  # fmt: skip
+    (graph,) = _content(saved_model(nodes))
+    assert found(field(2, graph)) == []
+    key = {4: "saved_model_main_op", 5: "__saved_model_init_op"}[at]
+    told = field(at, field(1, key) + field(2, field(1, field(1, "init"))))
+    assert found(field(2, graph + told)) == ["a loop while it is loaded"]
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("argument", [
+    field(1, "x") + field(1, "file_prefix"), b"", field(1, ""),
+])  # fmt: skip
+def test_an_argument_has_one_name(argument: bytes) -> None:
+    """A parser keeps the last of several: the one that names the file is then another."""
+    told = field(1, field(1, "f") + field(2, argument) + field(2, field(1, "y")))
+    with pytest.raises(WireError, match="an argument of a function has no name, or several"):
+        found(saved_model((), (told,)))
+
+
+@pytest.mark.parametrize(("arguments", "name"), [(("x", "x"), "y"), (("x", "y"), "x")])
+def test_arguments_and_nodes_have_names_of_their_own(arguments: tuple[str, ...], name: str) -> None:
+    with pytest.raises(WireError, match="of one name"):
+        found(saved_model((), (function("f", node(name, "Const"), arguments=arguments),)))
+
+
+@pytest.mark.parametrize("name", ["N", "num_split"])
+def test_absurdly_many_inputs_are_refused(name: str) -> None:
+    """TensorFlow makes a place for each of them first."""
+
+    def packs(count: int) -> bytes:
+        value = field(2, number(3 << 3) + number(count))
+        return node("p", "Pack", "x") + field(5, field(1, name) + value)
+
+    assert found(saved_model((packs(1),))) == []
+    for absurd in (2**31 - 1, 2**64 - 1):
+        with pytest.raises(WireError, match="more than 100000 inputs or outputs"):
+            found(saved_model((packs(absurd),)))
+
+
+def test_every_count_of_a_listed_operator_is_known() -> None:
+    op_def_registry = pytest.importorskip("tensorflow.python.framework.op_def_registry")
+    allowed = harmless_operators()
+    listed = allowed.plain | allowed.reviewed | allowed.saver
+    made = (op_def_registry.get(name) for name in listed)
+    assert {
+        each.number_attr for op in made if op is not None
+        for each in (*op.input_arg, *op.output_arg) if each.number_attr
+    } <= COUNTS  # fmt: skip

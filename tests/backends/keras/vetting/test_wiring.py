@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_edgegate.backends.keras.vetting.files import vet_hdf5
+from pytest_edgegate.backends.keras.vetting.lists import Loader
 from pytest_edgegate.backends.keras.vetting.wiring import stuck
+
+LOADERS: tuple[Loader, ...] = ("keras", "tf_keras")
 
 
 def _model(keras: Any, *, sequential: bool) -> Any:
@@ -27,9 +33,19 @@ def _model(keras: Any, *, sequential: bool) -> Any:
 
 @pytest.mark.parametrize("sequential", [False, True])
 @pytest.mark.parametrize("name", ["keras", "tf_keras"])
-def test_layers_that_keras_put_together_pass(name: str, sequential: bool) -> None:
+def test_layers_that_keras_put_together_pass(name: Any, sequential: bool) -> None:
     config = json.loads(_model(pytest.importorskip(name), sequential=sequential).to_json())
-    assert stuck(config["config"]) == ""
+    assert stuck(config["config"], name) == ""
+
+
+@pytest.mark.parametrize("shaped", [False, True])
+def test_a_sequential_of_tf_keras_counts_from_its_input(shaped: bool) -> None:
+    """One that was never told its input has no call of its own."""
+    keras = pytest.importorskip("tf_keras")
+    inner = keras.Sequential([keras.layers.Dense(4, **({"input_shape": (4,)} if shaped else {}))])
+    x = keras.Input((4,))
+    config = json.loads(keras.Model(x, keras.layers.ReLU()(inner(inner(x)))).to_json())
+    assert stuck(config["config"], "tf_keras") == ""
 
 
 def old(*layers: tuple[str, list[Any]]) -> dict[str, Any]:
@@ -46,7 +62,7 @@ def new(name: str, at: int = 0) -> dict[str, Any]:
     ("config", "name"),
     [
         (old(("a", [[["in", 0, 0, {}]]]), ("b", [[["a", 0, 0, {}]]])), ""),
-        (old(("a", [["in", 0, 0, {"y": ["b", 0, 0]}]]), ("b", [[["in", 5, 0, {}]]])), ""),
+        (old(("a", [["in", 0, 0, {"y": ["b", 0, 0]}]]), ("b", [[["in", 0, 0, {}]]])), ""),
         (old(("a", [[["a", 0, 0, {}]]])), "a"),
         (old(("a", [[["b", 0, 0, {}]]]), ("b", [[["a", 0, 0, {}]]])), "a"),
         (old(("a", [[["in", 0, 0, {}]]]), ("b", [[["a", 1, 0, {}]]])), "b"),
@@ -64,5 +80,50 @@ def new(name: str, at: int = 0) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_layer_that_waits_for_ever_is_named(config: Any, name: str) -> None:
-    assert stuck(config) == name
-    assert stuck({"layers": [{"name": "inner", "config": config}]}) == name
+    for loader in LOADERS:
+        assert stuck(config, loader) == name
+        assert stuck({"layers": [{"name": "inner", "config": config}]}, loader) == name
+
+
+def nested(at: int, kind: str = "Functional", first: str = "InputLayer", **told: Any) -> Any:
+    """A layer that takes from the only call of a model."""
+    model = old(("inner", [[["in", 0, 0, {}]]]), ("b", [[["inner", at, 0, {}]]]))
+    model["layers"][1] |= {
+        "class_name": kind,
+        "config": {"layers": [{"class_name": first, "name": "x", "config": told}]},
+    }
+    return model
+
+
+@pytest.mark.parametrize(
+    ("config", "keras", "tf_keras"),
+    [
+        (nested(0), "", "b"), (nested(1), "", ""), (nested(2), "b", "b"),
+        (nested(0, "Sequential"), "", "b"), (nested(1, "Sequential"), "b", ""),
+        (nested(0, "Sequential", "Dense"), "", ""), (nested(1, "Sequential", "Dense"), "b", "b"),
+        (nested(1, "Sequential", "Dense", batch_input_shape=[None, 4]), "b", ""),
+        (old(("a", [[["in", 5, 0, {}]]])), "a", ""),
+    ],
+)  # fmt: skip
+def test_each_keras_counts_calls_in_its_own_way(config: Any, keras: str, tf_keras: str) -> None:
+    assert stuck(config, "keras") == keras
+    assert stuck(config, "tf_keras") == tf_keras
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_two_layers_of_one_name_wait_for_each_other(loader: Loader) -> None:
+    config = old(("a", [[["b", 0, 0, {}]]]), ("a", [[["in", 0, 0, {}]]]), ("b", [[["a", 0, 0]]]))
+    assert stuck(config, loader) == "a"
+
+
+def test_a_file_goes_to_the_keras_that_can_put_it_together(tmp_path: Path) -> None:
+    """Keras 3 counts the calls of a Sequential from 0."""
+    keras = pytest.importorskip("tf_keras")
+    x = keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+    path = tmp_path / "model.h5"
+    with warnings.catch_warnings(action="ignore"):  # that the format is old
+        keras.Model(x, keras.layers.ReLU()(inner(x))).save(path)
+    vetted = vet_hdf5(path)
+    assert vetted.loaders == ("tf_keras",)
+    assert vetted.note.endswith("waits for what never comes there")
