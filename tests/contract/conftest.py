@@ -266,7 +266,7 @@ def play(
         if name not in kept_runs:
             folder = tmp_path_factory.mktemp("played")
             write(folder, written, ini)
-            kept_runs[name] = start(warm_pytest, folder, mode, *arguments)
+            kept_runs[name] = start(warm_pytest, folder, mode, *arguments, context=name)
         return kept_runs[name]
 
     return run
@@ -308,12 +308,17 @@ def write(folder: Path, files: Mapping[str, str], ini: str) -> None:
         path.write_text(content, "utf-8")
 
 
-def start(warm_pytest: WarmPytest, folder: Path, mode: str, *arguments: str) -> Ran:
+def start(
+    warm_pytest: WarmPytest, folder: Path, mode: str, *arguments: str, context: str = ""
+) -> Ran:
+    """*context*: under which ``tests/mutants`` knows the run."""
     environment = {
         **os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PY_COLORS": "0", "HOME": str(folder)
     }  # fmt: skip
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
         environment.pop(name, None)
+    if context and "EDGEGATE_CONTEXT" in environment:
+        environment["EDGEGATE_CONTEXT"] = context
     seen = folder / "seen.json"
     seen.unlink(missing_ok=True)
     workers = [] if mode == "n0" else ["-p", "xdist", "-n", mode[1:]]
