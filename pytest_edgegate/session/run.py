@@ -202,12 +202,13 @@ class EdgeSession:
         from pytest_edgegate.measures.metrics import as_scoring
 
         for budget in budgets:
-            if budget.metric == "accuracy_drop" and budget.limit >= 0.5:
+            doubtful = budget.kind.doubtful_from
+            if doubtful is not None and budget.limit >= doubtful:
                 scoring = as_scoring(subject.metric, indexable=True)
                 if scoring.bounded:
                     raise ConfigurationError(
-                        f"accuracy_drop={budget.written} would let half of the {scoring.name} go: "
-                        "it is in points of 0 to 1",
+                        f"{budget.metric}={budget.written} would let half of the {scoring.name} "
+                        "go: it is in points of 0 to 1",
                         f"did you mean {budget.limit / 100:g}?",
                     )
 
