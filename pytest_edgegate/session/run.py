@@ -117,8 +117,9 @@ class EdgeSession:
 
     def _order(self, subject: Subject, plan: Plan, target: Target) -> Order:
         """What a plan is built of. Raises ConfigurationError where its data is missing."""
-        trains = any(leg.step is not None and leg.step.trains for leg in plan.legs)
-        asks = trains or any(hasattr(leg.step, "samples") for leg in plan.legs)
+        steps = [leg.step for leg in plan.legs if leg.step is not None]
+        trains = any(step.trains for step in steps)
+        asks = trains or any(step.calibration_samples is not None for step in steps)
         # without data this raises the error with the lines to paste
         data = self.recogniser.dataset(subject.data) if subject.has_data or asks else None
         if data is not None and trains:
