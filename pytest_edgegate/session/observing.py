@@ -207,11 +207,10 @@ class Observer:
     def open(self, seen: Seen) -> Runner:
         """The model in its runtime, taking samples as the model under test does."""
         runner = self._opened(seen)
-        if not runner.outputs:
+        fault = _never_runs(seen, runner)
+        if fault is not None:
             runner.__exit__(None, None, None)
-            raise InferenceError(
-                f"{seen.title} has no outputs", "make the file again, with the outputs of its model"
-            )
+            raise fault
         return LaidOutRunner(runner, seen.layout) if seen.layout else runner
 
     def executed(
@@ -285,6 +284,22 @@ class Observer:
             "machine": chip.machine,
             "isa": chip.isa,
         }
+
+
+def _never_runs(seen: Seen, runner: Runner) -> InferenceError | None:
+    """What no sample can be given to, or nothing comes out of."""
+    if not runner.outputs:
+        return InferenceError(
+            f"{seen.title} has no outputs", "make the file again, with the outputs of its model"
+        )
+    for each in runner.inputs:
+        if 0 in each.shape:
+            return InferenceError(
+                f"{seen.title} takes the input {each.name} in shape {each.shape}, which no sample "
+                "has",
+                "make the file again, with a batch of 1 or a free one",
+            )
+    return None
 
 
 def _opened_as(seen: Seen) -> Path | SourceModel:
