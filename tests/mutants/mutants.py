@@ -250,7 +250,7 @@ def main() -> None:
     options.add_argument("--count", type=int, default=120)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--died-in", type=Path)
-    given = options.parse_args()
+    given = options.parse_intermixed_args()
     folder = given.folder.resolve()
     if given.action == "cover":
         cover(folder, given.tests or ["tests/unit", "tests/contract"])
