@@ -39,4 +39,4 @@ class Covering:
 def pytest_configure(config: pytest.Config) -> None:
     folder = os.environ.get("EDGEGATE_COVERING")
     if folder:
-        config.pluginmanager.register(Covering(Path(folder)), "covering")
+        config.pluginmanager.register(Covering(Path(folder)), "edgegate-covering")
