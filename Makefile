@@ -39,6 +39,7 @@ lint: .venv/ready
 	MYPYPATH=tests/fuzz $(BIN)/mypy --strict tests/fuzz/__main__.py
 	$(BIN)/mypy --strict tests/kills/kill.py
 	$(BIN)/lint-imports
+	$(BIN)/python tests/backends/keras/vetting/make_lists.py 2>/dev/null
 
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

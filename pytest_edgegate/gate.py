@@ -96,7 +96,7 @@ class ItemGate:
                 contract = not self._is_judged(artifact, CONTRACT.name)
                 found += self._judge(
                     artifact, subject, left, contract=contract, show_parity=not any(
-                        each.metric.startswith("parity") for each in left
+                        each.kind.in_every_runtime for each in left
                     ),
                 )  # fmt: skip
         _raise_if_red(found)

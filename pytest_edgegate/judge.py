@@ -26,10 +26,10 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             "look for overflow: a layer whose range float16 or int8 does not hold",
             proven=True, measured=finding, details=finding.details,
         )  # fmt: skip
-    if budget.info.rule == "latency" and not _is_told(finding):
+    if budget.kind.rule == "latency" and not _is_told(finding):
         return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
-    proof = _proof(finding, budget) if budget.info.rule == "interval" else held
+    proof = _proof(finding, budget) if budget.kind.rule == "interval" else held
     outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
     return Verdict(
         budget,
@@ -111,7 +111,7 @@ def _early(finding: Measurement) -> str:
 
 
 def direction_of(finding: Measurement, budget: Budget) -> Direction:
-    return finding.direction or budget.info.direction
+    return finding.direction or budget.kind.direction
 
 
 def _passes(held: bool, proof: bool | None, policy: str) -> bool:
@@ -187,29 +187,9 @@ def _rounded(count: int) -> int:
 def _remedy(finding: Measurement, budget: Budget) -> str:
     if finding.remedy:
         return finding.remedy
-    return _REMEDIES.get(budget.metric.split("_")[0], _RAISE_IT)
+    return budget.kind.remedy
 
 
 _MORE_TIME = (
     "stop what else runs on this machine, or give the measurement longer (ini edge_latency_time)"
 )
-_RAISE_IT = "make the artifact better in this respect, or raise the budget knowingly"
-_REMEDIES = {
-    "accuracy": (
-        "look at the samples above; calibrate on more samples, and on ones that are like them: "
-        "edge_recipe(PTQ(500))"
-    ),
-    "size": "give the model fewer filters, or raise the budget knowingly",
-    "compression": "check that weights are int8; a small model's graph does not shrink",
-    "parameters": "give the model fewer filters, or raise the budget knowingly",
-    "macs": "give the model fewer filters or smaller inputs, or raise the budget knowingly",
-    "parity": (
-        "the runtimes round differently: run the deployed one on the samples above, and gate "
-        "accuracy in that one"
-    ),
-    "contract": "let edge_ptq make the file",
-    "latency": (
-        "profile the operators of the file: a layer in float, or one without a fast kernel, takes "
-        "the time; int8 is not faster on every processor"
-    ),
-}

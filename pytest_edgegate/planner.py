@@ -9,7 +9,7 @@ from dataclasses import replace
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import SourceModel, Transform
-from pytest_edgegate.core.recipe import PTQ, Cast, Recipe, distils, spell
+from pytest_edgegate.core.recipe import PTQ, Recipe, distils, spell
 from pytest_edgegate.core.target import Target
 
 Transforms = Mapping[str, Transform]
@@ -48,7 +48,7 @@ def float_target(target: Target, form: str) -> Target:
 
 
 def _quantises(recipe: Recipe) -> bool:
-    return any(step.ends_in == "int8" or isinstance(step, Cast) for step in recipe)
+    return any(step.changes_dtype for step in recipe)
 
 
 def _preferred(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from pytest_edgegate.core.budget import CONTRACT, METRICS
+from pytest_edgegate.core.budget import kind_of
 
 
 def spell_value(metric: str, value: float) -> str:
     """A figure in its metric's unit, as a person would write it."""
-    unit = CONTRACT.unit if metric == "contract" else METRICS[metric].unit
+    kind = kind_of(metric)
+    unit = kind.unit
     if unit == "bytes":
         return spell_bytes(value)
     if unit == "s":
@@ -18,7 +19,7 @@ def spell_value(metric: str, value: float) -> str:
         return f"{int(value):,}"
     if unit == "dB":
         return f"{value:.1f} dB"
-    if metric == "compression":
+    if kind.is_factor:
         return f"{value:.2f}x"
     return _plain(value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -60,9 +60,6 @@ class Measurement:
     """What to do about that."""
     remark: str = ""
     """What to know of how it was measured, whatever the verdict; in its note."""
-
-    def as_cached(self, cached: bool) -> Measurement:
-        return replace(self, cached=cached)
 
 
 @dataclass(frozen=True)

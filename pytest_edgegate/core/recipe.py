@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, fields
-from typing import ClassVar
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from typing import Any, ClassVar, Self
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 
@@ -15,9 +15,18 @@ class Step:
     """One step of a recipe. ``stage`` orders the steps: a later stage never comes first."""
 
     stage: ClassVar[int] = 0
-    ends_in: ClassVar[str | None] = None
+    changes_dtype: ClassVar[bool] = False
+    """Whether other numbers come out than went in: such a step is a recipe's last."""
     trains: ClassVar[bool] = False
     """Whether the step learns from the train split."""
+    has_teacher: ClassVar[bool] = False
+    """Whether it goes on with the student, which learns from the model under test."""
+    removes_filters: ClassVar[bool] = False
+
+    @property
+    def calibration_samples(self) -> int | None:
+        """How many calibration samples it takes at most; None for a step that takes none."""
+        return None
 
     def __post_init__(self) -> None:
         """pytest calls a mark's only argument, where that is a class, with the test function."""
@@ -39,6 +48,20 @@ class Step:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+class TrainingStep(Step):
+    """A step that learns from the train split for some epochs."""
+
+    trains: ClassVar[bool] = True
+    epochs: int
+    lr: float
+
+    def for_twice_the_epochs(self) -> Self:
+        """What to try where it has not learnt enough."""
+        told: Any = self  # no dataclass of its own: its fields would come before those of steps
+        made: Self = replace(told, epochs=2 * self.epochs)
+        return made
+
+
 @dataclass(frozen=True)
 class PTQ(Step):
     """Post-training quantisation to full int8.
@@ -48,7 +71,7 @@ class PTQ(Step):
     """
 
     stage: ClassVar[int] = 4
-    ends_in: ClassVar[str | None] = "int8"
+    changes_dtype: ClassVar[bool] = True
     samples: int = 200
     _: KW_ONLY
     method: str = "minmax"
@@ -58,9 +81,13 @@ class PTQ(Step):
         super().__post_init__()
         _at_least(self, "samples", self.samples, 1)
 
+    @property
+    def calibration_samples(self) -> int:
+        return self.samples
+
 
 @dataclass(frozen=True)
-class QAT(Step):
+class QAT(TrainingStep):
     """Quantisation-aware training, ending in full int8.
 
     The model is trained for ``epochs`` with the arithmetic that will be deployed simulated in it:
@@ -68,8 +95,7 @@ class QAT(Step):
     """
 
     stage: ClassVar[int] = 4
-    ends_in: ClassVar[str | None] = "int8"
-    trains: ClassVar[bool] = True
+    changes_dtype: ClassVar[bool] = True
     epochs: int = 2
     _: KW_ONLY
     lr: float = 1e-5
@@ -81,7 +107,7 @@ class QAT(Step):
 
 
 @dataclass(frozen=True)
-class Prune(Step):
+class Prune(TrainingStep):
     """Structured pruning: ``amount`` of the filters of every prunable layer is removed.
 
     The filters with the least ``importance`` (the l1 or l2 norm of their weights, or random) go,
@@ -91,7 +117,7 @@ class Prune(Step):
     """
 
     stage: ClassVar[int] = 2
-    trains: ClassVar[bool] = True
+    removes_filters: ClassVar[bool] = True
     amount: float = 0.3
     _: KW_ONLY
     epochs: int = 2
@@ -114,7 +140,7 @@ class Prune(Step):
 
 
 @dataclass(frozen=True)
-class Distill(Step):
+class Distill(TrainingStep):
     """Knowledge distillation of the model under test into the ``edge_student``.
 
     The loss is ``alpha T**2 KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) CE``
@@ -123,7 +149,7 @@ class Distill(Step):
     """
 
     stage: ClassVar[int] = 1
-    trains: ClassVar[bool] = True
+    has_teacher: ClassVar[bool] = True
     temperature: float = 4.0
     _: KW_ONLY
     alpha: float = 0.7
@@ -147,6 +173,7 @@ class Cast(Step):
     """A change of number format with no calibration, to ``float16``."""
 
     stage: ClassVar[int] = 4
+    changes_dtype: ClassVar[bool] = True
     dtype: str = "float16"
 
     def __post_init__(self) -> None:
@@ -193,7 +220,7 @@ def as_recipe(steps: tuple[object, ...]) -> Recipe:
 
 def distils(recipe: Recipe) -> bool:
     """Whether the recipe goes on with the student instead of the model under test."""
-    return any(isinstance(step, Distill) for step in recipe)
+    return any(step.has_teacher for step in recipe)
 
 
 def spell(recipe: Recipe) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_FULL_PASS = ("accuracy_", "parity_")
-"""Budgets that every evaluation sample is needed for."""
+from pytest_edgegate.core.budget import BUDGETS
 
 
 @dataclass(frozen=True)
@@ -27,5 +26,4 @@ def may_end_early(policy: str, metrics: Iterable[str]) -> bool:
     Other policies judge the population, not the set; other budgets need every sample. (What the
     data and its metric allow comes on top.)
     """
-    others = set(metrics) - {"accuracy_drop"}
-    return policy == "point" and not any(each.startswith(_FULL_PASS) for each in others)
+    return policy == "point" and not any(BUDGETS[each].every_sample for each in metrics)

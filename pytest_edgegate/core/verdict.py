@@ -48,7 +48,7 @@ class Verdict:
             "budget": {
                 "metric": self.budget.metric,
                 "limit": self.budget.limit,
-                "unit": self.budget.info.unit,
+                "unit": self.budget.kind.unit,
             },
             "measured": None if self.measured is None else _measured(self.measured),
             "outcome": str(self.outcome),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
-from pytest_edgegate.core.recipe import QAT, Distill, Prune
+from pytest_edgegate.core.recipe import TrainingStep
 from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Estimate, Scoring, TopN
@@ -175,15 +175,15 @@ def _by_ranges(context: MeasureContext, details: tuple[str, ...] = ()) -> _Expla
 
 def _by_recipe(context: MeasureContext, found: _Explanation) -> _Explanation:
     """What trains is trained again rather than calibrated again."""
-    learning = [each for each in context.artifact.recipe if isinstance(each, QAT | Prune | Distill)]
+    learning = [each for each in context.artifact.recipe if isinstance(each, TrainingStep)]
     if found.remedy or not learning:
         return found
     step = learning[-1]
-    longer = replace(step, epochs=2 * step.epochs)
     remedy = (
-        f"train longer, or with another learning rate than {step.lr:g}: {longer} in place of {step}"
+        f"train longer, or with another learning rate than {step.lr:g}: "
+        f"{step.for_twice_the_epochs()} in place of {step}"
     )
-    if any(isinstance(each, Prune) for each in learning):
+    if any(each.removes_filters for each in learning):
         remedy += "; or prune less"
     return replace(found, remedy=remedy)
 

@@ -50,9 +50,6 @@ class Evidence:
     """Which samples of the split, where these are some of them in another order."""
     cached: bool = field(default=False, compare=False)
 
-    def as_cached(self) -> Evidence:
-        return replace(self, cached=True)
-
     def number(self, at: int) -> int:
         """The number of a sample in its split."""
         return at if self.positions is None else int(self.positions[at])

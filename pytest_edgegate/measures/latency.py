@@ -13,8 +13,6 @@ from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.context import MeasureContext
-from pytest_edgegate.measures.latency_percentiles import QUANTILES
-from pytest_edgegate.measures.latency_ratio import latency_ratio
 from pytest_edgegate.measures.latency_rounds import (
     ALPHA,
     LEVEL,
@@ -29,14 +27,24 @@ MOST_STARTS = 200
 """No more fresh processes are started for the first inference, however quick they are."""
 
 
-def latency(metric: str, context: MeasureContext) -> Finding:
-    """A vendor's figure where the target names a tool for it, else timings."""
-    told = context.estimated(metric)
-    if told is not None:
-        return told
-    if metric in QUANTILES:
-        return latency_quantile(metric, context)
-    return latency_ratio(context) if metric == "latency_ratio" else latency_first(context)
+def latency_p50(context: MeasureContext) -> Finding:
+    """The median of single inferences, in seconds."""
+    return context.estimated("latency_p50") or _percentile("latency_p50", context)
+
+
+def latency_p95(context: MeasureContext) -> Finding:
+    """What 95 % of single inferences stay within, in seconds."""
+    return context.estimated("latency_p95") or _percentile("latency_p95", context)
+
+
+def latency_p99(context: MeasureContext) -> Finding:
+    """What 99 % of single inferences stay within, in seconds."""
+    return context.estimated("latency_p99") or _percentile("latency_p99", context)
+
+
+def latency_first(context: MeasureContext) -> Finding:
+    """The first inference after opening, in seconds."""
+    return context.estimated("latency_first") or _first(context)
 
 
 def unreachable(metric: str, target: Target) -> NotMeasured:
@@ -50,15 +58,15 @@ def unreachable(metric: str, target: Target) -> NotMeasured:
     )
 
 
-def latency_quantile(metric: str, context: MeasureContext) -> Finding:
-    """p50, p95 or p99 of single inferences, from the timings that all of them share."""
+def _percentile(metric: str, context: MeasureContext) -> Finding:
+    """From the timings that all percentiles share."""
     timed = context.times()
     if isinstance(timed, NotMeasured):
         return NotMeasured(metric, timed.reason, timed.remedy)
     return timed.measurement(metric)
 
 
-def latency_first(context: MeasureContext) -> Finding:
+def _first(context: MeasureContext) -> Finding:
     """Median of the first inference after opening, each in a fresh process, until it is decided."""
     starts = _Starts(float(context.asked["latency_first"].limit), context.patience)
     while starts.go_on:

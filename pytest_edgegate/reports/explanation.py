@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.budget import Budget, BudgetKind
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.recipe import spell
@@ -13,21 +13,6 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.spelling import spell_value
 
 _NOTHING = "nothing installed measures it: red"
-_HOW = {
-    "accuracy_min": "every evaluation sample in {runtime}; policy {policy}",
-    "accuracy": "every evaluation sample in {runtime}, paired with the reference; policy {policy}",
-    "size": "bytes of the files that ship",
-    "compression": "against a float export of the reference",
-    "parameters": "read off the file",
-    "macs": "read off the file",
-    "parity": "every evaluation sample in {runtimes}",
-    "export_error": "up to 1,000 evaluation samples, the float export in {runtime} against the "
-    "reference",
-    "sqnr_db": "up to 1,000 evaluation samples in {runtime} against the reference",
-    "latency_ratio": "interleaved with the float export in {runtime}, until it is decided",
-    "latency_first": "the first inference in {runtime}, in fresh processes",
-    "latency": "single inferences in {runtime}, until it is decided",
-}
 
 
 def explain_plan(source: str, plan: Plan, cached: bool) -> list[str]:
@@ -46,19 +31,12 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
     runtimes = target.runtimes.get(form, ())
     lines = []
     for budget in budgets:
-        family = budget.metric.split("_")[0]
-        how = _HOW.get(budget.metric) or _HOW.get(family) or _NOTHING
-        if budget.metric.endswith("_regression"):
-            how = _NOTHING
+        how = _how(budget.kind, target, form)
         if budget.metric == "accuracy_drop" and may_end_early(
             policy, (each.metric for each in budgets)
         ):
             how = how.replace(";", "; top-1 and topN on arrays may end early;")
-        if family == "latency" and not _is_timed(budget.metric, target):
-            how = "not measured here: red"
-        if family == "parity" and len(runtimes) < 2:
-            how = "{runtime} alone runs {form}, nothing to compare with: red"
-        sign = "<=" if budget.info.direction == "at most" else ">="
+        sign = "<=" if budget.kind.direction == "at most" else ">="
         limit = spell_value(budget.metric, budget.limit)
         how = how.format(
             runtime=runtimes[0] if runtimes else "?", runtimes=" and ".join(runtimes),
@@ -68,8 +46,19 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
     return lines or ["no budgets: the file is opened, run once, and checked against the target"]
 
 
-def _is_timed(metric: str, target: Target) -> bool:
+def _how(kind: BudgetKind, target: Target, form: str) -> str:
+    """How a budget is measured, or why it is not."""
+    if not kind.measure:
+        return _NOTHING
+    if kind.rule == "latency" and not _is_timed(kind, target):
+        return "not measured here: red"
+    if kind.in_every_runtime and len(target.runtimes.get(form, ())) < 2:
+        return "{runtime} alone runs {form}, nothing to compare with: red"
+    return kind.explanation
+
+
+def _is_timed(kind: BudgetKind, target: Target) -> bool:
     """Whether this host, or a device or a tool that the target names, tells such a latency."""
     elsewhere = target.latency_source.startswith(("device:", "vendor:"))
     on_host = target.is_host(processor().machine)
-    return on_host or (elsewhere and metric != "latency_ratio")
+    return on_host or (elsewhere and not kind.on_host_only)

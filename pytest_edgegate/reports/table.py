@@ -54,7 +54,7 @@ def _figures(verdict: Verdict) -> tuple[str, str]:
         value, limit = spell_pair(budget.metric, measured.value, budget.limit)
     if budget.metric == "contract":
         return value, ""
-    direction = (measured and measured.direction) or budget.info.direction
+    direction = (measured and measured.direction) or budget.kind.direction
     return value, f"{'<=' if direction == 'at most' else '>='} {limit}"
 
 
@@ -64,7 +64,7 @@ def _outcome(verdict: Verdict) -> str:
         name = name.upper()
     if verdict.allowed:
         return f"{name} (allowed)"
-    proven = verdict.proven and verdict.budget.info.rule != "exact"
+    proven = verdict.proven and verdict.budget.kind.rule != "exact"
     unproven = verdict.outcome in (Outcome.PASS, Outcome.FAIL) and not verdict.proven
     return f"{name}, proven" if proven else f"{name}, not proven" if unproven else name
 

@@ -18,7 +18,6 @@ from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import ChecksAhead, ChildProcess, SourceModel, Transform
 from pytest_edgegate.core.progress import Tell, silent
-from pytest_edgegate.core.recipe import Distill
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.reading.foreign import foreign
@@ -146,7 +145,7 @@ class Builder:
 
     def _key(self, order: Order, leg: Leg, before: str) -> str:
         transform, step = self._transform(leg), leg.step
-        count = getattr(step, "samples", None)
+        count = None if step is None else step.calibration_samples
         samples = None if count is None else wanted(order.dataset).calibration(count).digest()
         learnt = {}
         if _trains(leg):
@@ -209,7 +208,7 @@ def _training_identity(order: Order, leg: Leg) -> str | None:
 
 
 def _teacher(order: Order, leg: Leg) -> TeacherModel | None:
-    return order.teacher if isinstance(leg.step, Distill) else None
+    return order.teacher if leg.step is not None and leg.step.has_teacher else None
 
 
 @contextmanager

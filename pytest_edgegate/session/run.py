@@ -117,8 +117,9 @@ class EdgeSession:
 
     def _order(self, subject: Subject, plan: Plan, target: Target) -> Order:
         """What a plan is built of. Raises ConfigurationError where its data is missing."""
-        trains = any(leg.step is not None and leg.step.trains for leg in plan.legs)
-        asks = trains or any(hasattr(leg.step, "samples") for leg in plan.legs)
+        steps = [leg.step for leg in plan.legs if leg.step is not None]
+        trains = any(step.trains for step in steps)
+        asks = trains or any(step.calibration_samples is not None for step in steps)
         # without data this raises the error with the lines to paste
         data = self.recogniser.dataset(subject.data) if subject.has_data or asks else None
         if data is not None and trains:
@@ -202,12 +203,13 @@ class EdgeSession:
         from pytest_edgegate.measures.metrics import as_scoring
 
         for budget in budgets:
-            if budget.metric == "accuracy_drop" and budget.limit >= 0.5:
+            doubtful = budget.kind.doubtful_from
+            if doubtful is not None and budget.limit >= doubtful:
                 scoring = as_scoring(subject.metric, indexable=True)
                 if scoring.bounded:
                     raise ConfigurationError(
-                        f"accuracy_drop={budget.written} would let half of the {scoring.name} go: "
-                        "it is in points of 0 to 1",
+                        f"{budget.metric}={budget.written} would let half of the {scoring.name} "
+                        "go: it is in points of 0 to 1",
                         f"did you mean {budget.limit / 100:g}?",
                     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.ports import Inspector, Stopwatch
-from pytest_edgegate.core.recipe import Prune, Recipe
+from pytest_edgegate.core.recipe import Recipe, Step
 from pytest_edgegate.spelling import spell_bytes, spell_time
 
 TIMED = 0.5
@@ -18,7 +18,7 @@ TIMED = 0.5
 class Slimming:
     """Pairs of (before, after). ``macs`` is None where a file does not tell."""
 
-    step: Prune
+    step: Step
     parameters: tuple[int, int]
     macs: tuple[int, int] | None
     bytes: tuple[int, int]
@@ -39,7 +39,7 @@ class Slimming:
 def around_pruning(recipe: Recipe) -> tuple[Recipe, Recipe] | None:
     """The steps before pruning, and those up to it; None for a recipe that does not prune."""
     for at, step in enumerate(recipe):
-        if isinstance(step, Prune):
+        if step.removes_filters:
             return recipe[:at], recipe[: at + 1]
     return None
 
@@ -48,10 +48,8 @@ def compare(before: Artifact, after: Artifact, inspector: Inspector) -> Slimming
     """What is read off the two files."""
     files = [inspector.describe(each.main) for each in (before, after)]
     told = not any(each.uncounted for each in files)
-    step = after.recipe[-1]
-    assert isinstance(step, Prune)  # whoever asks has cut the recipe there
     return Slimming(
-        step,
+        after.recipe[-1],
         (files[0].parameters, files[1].parameters),
         (files[0].macs, files[1].macs) if told else None,
         (before.size_bytes, after.size_bytes),

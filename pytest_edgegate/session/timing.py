@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_edgegate.core.budget import kind_of
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import Finding, NotMeasured
@@ -52,7 +53,7 @@ class Timing:
     def estimated(self, path: Path, metric: str) -> Finding | None:
         """What a vendor's tool says, where the target names one."""
         kind, _, name = self.target.latency_source.partition(":")
-        if kind != "vendor" or metric == "latency_ratio":
+        if kind != "vendor" or kind_of(metric).on_host_only:
             return None
         if name not in self.registry.names("estimator"):
             return self._nothing_reaches(metric, name)
@@ -68,7 +69,7 @@ class Timing:
     def fault(self, metric: str) -> NotMeasured | None:
         """Why nothing here times *metric*, or None."""
         url = self._url
-        if url is None or (metric == "latency_ratio" and not self._on_host):
+        if url is None or (kind_of(metric).on_host_only and not self._on_host):
             return unreachable(metric, self.target)
         if url.partition(":")[0] not in self.registry.names("device"):
             return self._nothing_reaches(metric, url)

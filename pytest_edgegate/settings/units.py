@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from pytest_edgegate.core.budget import METRICS, Budget
+from pytest_edgegate.core.budget import BUDGETS, Budget, BudgetKind
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, nearest
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*?)?\s*")
@@ -28,8 +28,6 @@ _LONGEST_NUMBER = 100
 _EXPONENT = re.compile(r"[eE][+-]?0*(\d+)")
 LONGEST_WAIT = 31_536_000
 """Seconds, a year: beyond any use, and well below what timers of the system take."""
-_AT_MOST_ONE = ("parity_agreement", "parity_within_lsb", "mapped_ops")
-_SIGNED = ("accuracy_min", "sqnr_db")
 
 
 def budgets_from(written: Mapping[str, Any], where: str) -> tuple[Budget, ...]:
@@ -39,16 +37,17 @@ def budgets_from(written: Mapping[str, Any], where: str) -> tuple[Budget, ...]:
 
 def budget(name: str, value: Any, where: str) -> Budget:
     """One budget with its limit in the metric's unit."""
-    if name not in METRICS:
-        raise UnknownNameError("budget", name, METRICS, where)
+    kind = BUDGETS.get(name)
+    if kind is None:
+        raise UnknownNameError("budget", name, BUDGETS, where)
     try:
-        limit = _PARSERS[METRICS[name].unit](value)
+        limit = _PARSERS[kind.unit](value)
     except _UnreadableError as error:
         raise ConfigurationError(
             f"{where}: {name}={_shown(value)} {error.args[0]}",
             f"write for example {error.args[1]}",
         ) from None
-    _check_range(name, limit, value, where)
+    _check_range(kind, limit, value, where)
     return Budget(name, limit, str(value))
 
 
@@ -71,8 +70,8 @@ def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
     found = set()
     for part in filter(None, (each.strip() for each in text.split(","))):
         target, colon, metric = part.rpartition(":")
-        if metric.strip() not in METRICS:
-            raise UnknownNameError("budget", metric.strip(), METRICS, "--edge-allow-unmeasured")
+        if metric.strip() not in BUDGETS:
+            raise UnknownNameError("budget", metric.strip(), BUDGETS, "--edge-allow-unmeasured")
         found.add((target.strip() if colon else None, metric.strip()))
     return frozenset(found)
 
@@ -175,7 +174,7 @@ def _steps(value: Any) -> int:
     return int(number)
 
 
-_PARSERS: dict[str, Callable[[Any], int | float]] = {
+_PARSERS: Mapping[str, Callable[[Any], int | float]] = {
     "bytes": _bytes,
     "count": _count,
     "s": _seconds,
@@ -188,14 +187,14 @@ _PARSERS: dict[str, Callable[[Any], int | float]] = {
 }
 
 
-def _check_range(name: str, limit: float, value: Any, where: str) -> None:
-    if limit < 0 and name not in _SIGNED:
+def _check_range(kind: BudgetKind, limit: float, value: Any, where: str) -> None:
+    if limit < 0 and not kind.signed:
         raise ConfigurationError(
-            f"{where}: {name}={value!r} is negative", "give the limit without a sign"
+            f"{where}: {kind.name}={value!r} is negative", "give the limit without a sign"
         )
-    if limit > 1 and name in _AT_MOST_ONE:
+    if kind.most is not None and limit > kind.most:
         raise ConfigurationError(
-            f"{where}: {name}={value!r} is a share, and a share is at most 1",
+            f"{where}: {kind.name}={value!r} is a share, and a share is at most {kind.most:g}",
             f"did you mean {limit / 100:g}?",
         )
 

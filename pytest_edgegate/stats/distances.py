@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -10,18 +9,6 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-
-def max_abs(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Largest absolute difference of two real arrays of the same shape, in their own unit.
-
-    Differences are taken in float64. NaN on either side gives NaN, and so does Inf on both.
-
-    Raises ValueError for shapes that differ or are empty.
-    """
-    one, other = _flat(a, b)
-    with np.errstate(invalid="ignore", over="ignore"):
-        return float(np.abs(one - other).max())
 
 
 def steps(a: NDArray[Any], b: NDArray[Any]) -> IntArray:
@@ -35,38 +22,6 @@ def steps(a: NDArray[Any], b: NDArray[Any]) -> IntArray:
     one, other = np.asarray(a), np.asarray(b)
     _check_shapes(one, other)
     return np.asarray(np.abs(_widened(one) - _widened(other)))
-
-
-def sqnr_db(reference: NDArray[Any], other: NDArray[Any]) -> float:
-    """Signal to quantisation noise of two real arrays of one shape, in dB: higher is closer.
-
-    ``10 log10(Σ x² / Σ (x - y)²)`` in float64, x being the *reference*. Identical arrays give inf,
-    a reference of zeros against anything else -inf. NaN or Inf on either side gives NaN.
-
-    Raises ValueError for shapes that differ or are empty.
-    """
-    x, y = _flat(reference, other)
-    with np.errstate(invalid="ignore", over="ignore"):
-        signal, noise = _length(x), _length(x - y)
-    if noise == 0:
-        return inf
-    with np.errstate(divide="ignore"):  # numpy's logarithm, because of no signal it makes -inf
-        return float(20 * (np.log10(signal) - np.log10(noise)))
-
-
-def cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Cosine of the angle between two real arrays of one shape, flattened: -1 to 1.
-
-    ``Σ ab / sqrt(Σ a² Σ b²)`` in float64. An array of zeros has no direction and gives NaN, as NaN
-    or Inf on either side does.
-
-    Raises ValueError for shapes that differ or are empty.
-    """
-    one, other = _flat(a, b)
-    with np.errstate(invalid="ignore", over="ignore"):
-        along = np.dot(one / _length(one), other / _length(other))
-    # Rounding may leave it a little over 1; clip lets NaN through
-    return float(np.clip(along, -1.0, 1.0))
 
 
 def top1(scores: NDArray[Any]) -> IntArray:
@@ -112,22 +67,6 @@ def rank_of(scores: NDArray[Any], labels: NDArray[Any]) -> IntArray:
         nan, own_nan = np.isnan(values), np.isnan(own)
         before = np.where(own_nan, nan & earlier, before | nan)
     return np.asarray(before.sum(axis=-1), np.int64)
-
-
-def _flat(a: NDArray[Any], b: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
-    one, other = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    _check_shapes(one, other)
-    if one.size == 0:
-        raise ValueError("both arrays are empty, and nothing is at no distance from nothing")
-    return one.ravel(), other.ravel()
-
-
-def _length(values: FloatArray) -> np.float64:
-    """Euclidean; scaled first, because squares leave the range of floats long before values do."""
-    largest = np.float64(np.abs(values).max())
-    if largest == 0:
-        return largest
-    return np.float64(largest * np.sqrt(np.sum((values / largest) ** 2)))
 
 
 def _check_shapes(one: NDArray[Any], other: NDArray[Any]) -> None:

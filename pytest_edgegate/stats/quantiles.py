@@ -1,4 +1,4 @@
-"""Limits of a quantile by order statistics: for one look, and for a look after every timing."""
+"""Limits of a quantile by order statistics that hold at a look after every timing."""
 
 from __future__ import annotations
 
@@ -28,30 +28,9 @@ class Ranks:
         return low, high
 
 
-def single_look(n: int, q: float, alpha: float) -> Ranks:
-    """Ranks of the *q*-quantile's limits, each wrong with a chance of at most *alpha*, seen once.
-
-    ``x_(low)`` is above the quantile with the chance ``P(B < low)`` and ``x_(high)`` below it with
-    ``P(B >= high)``, B being binomial with n trials of chance q; of all ranks that keep to *alpha*
-    the nearest ones are given. No distribution is assumed but that the values are independent.
-
-    Source: W. Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2.
-
-    Raises ValueError for n < 1, or q or alpha outside (0, 1).
-    """
-    from scipy.special import bdtr, bdtrc
-
-    _check(n, q, alpha)
-    return _ranks(
-        n,
-        few=lambda count: bool(bdtr(count, n, q) <= alpha),
-        many=lambda count: count > 0 and bool(bdtrc(count - 1, n, q) <= alpha),
-    )
-
-
 @functools.cache
 def always_valid(n: int, q: float, alpha: float) -> Ranks:
-    """The same for limits that may be looked at after every value, as often as one likes.
+    """Ranks of the *q*-quantile's limits, which may be looked at after every value.
 
     Each limit is wrong at any time with a chance of at most *alpha* (Ville 1939): a value at the
     limit is refused as the quantile once a bet against it has made 1/alpha of its capital, see

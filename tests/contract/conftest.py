@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
+from _pytest.pytester import RunResult
 
 RECORDER = """
 import json
@@ -92,7 +93,7 @@ class Ran:
 
     mode: str
     folder: Path
-    result: pytest.RunResult
+    result: RunResult
     seen: Mapping[str, Any]
 
     @property
@@ -113,6 +114,19 @@ class Ran:
         return {
             node.split("::", 1)[-1]: seen["letters"] for node, seen in self.seen["tests"].items()
         }
+
+    @property
+    def judged(self) -> list[tuple[str, str, str, object]]:
+        """Test, budget, outcome and value of every verdict, in an order of their own."""
+        return sorted(
+            (
+                each["test"],
+                each["budget"]["metric"],
+                each["outcome"],
+                str(each["measured"] and each["measured"]["value"]),
+            )
+            for each in self.report["verdicts"]
+        )
 
     @property
     def report(self) -> dict[str, Any]:
@@ -170,31 +184,19 @@ class Ran:
 Play = Callable[..., Ran]
 
 
-SHARED = {
-    "allowed", "bad", "checked", "counted", "judged", "looks", "mistaken", "referred", "selected",
-}  # fmt: skip
-"""Fixtures of the test modules that give one run to many tests."""
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "workers: also with two workers of pytest-xdist")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test of each run comes first: the workers of the outer run then start different
-    runs, where they would wait for each other's."""
-    first: dict[tuple[str, ...], pytest.Item] = {}
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        if item.path.parent == Path(__file__).parent and callspec is not None:
-            used = SHARED.intersection(getattr(item, "fixturenames", ()))
-            of = ",".join(used) or getattr(item, "originalname", "")
-            given = (str(callspec.params.get(name, "")) for name in ("mode", "policy", *used))
-            first.setdefault((item.path.stem, of, *given), item)
-    chosen = set(first.values())
-    items.sort(key=lambda item: item not in chosen)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "mode" in metafunc.fixturenames:
+        with_workers = metafunc.definition.get_closest_marker("workers") is not None
+        metafunc.parametrize("mode", ["n0", "n2"] if with_workers else ["n0"], indirect=True)
 
 
-@pytest.fixture(params=["n0", "n2"])
+@pytest.fixture
 def mode(request: pytest.FixtureRequest) -> str:
-    """Without workers and with two of them."""
+    """``n0``, and in tests that are marked so, ``n2``: without and with two workers."""
     return str(request.param)
 
 
@@ -204,47 +206,95 @@ def inner_conftest() -> str:
     return CONFTEST
 
 
+class WarmPytest:
+    """``warm_pytest.py`` with the runs that it is asked for, one after the other."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("warm_pytest.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, folder: Path, arguments: list[str], environment: Mapping[str, str]) -> RunResult:
+        asked = {
+            "folder": str(folder), "arguments": arguments, "environment": dict(environment),
+            "out": str(folder / "stdout"), "err": str(folder / "stderr"),
+        }  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        status = int(self._process.stdout.readline())
+        out, err = (
+            (folder / each).read_text("utf-8", "replace").splitlines()
+            for each in ("stdout", "stderr")
+        )
+        return RunResult(status, out, err, 0.0)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def warm_pytest() -> Iterator[WarmPytest]:
+    process = WarmPytest()
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def kept_runs() -> dict[str, Ran]:
+    """Runs by what was run."""
+    return {}
+
+
 @pytest.fixture
 def play(
-    mode: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch,
+    mode: str, request: pytest.FixtureRequest, warm_pytest: WarmPytest, kept_runs: dict[str, Ran],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Play:  # fmt: skip
-    """Runs a project: ``play({"test_a.py": ...}, "--edge-target=fake-board", ini="...")``."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    """Runs a project: ``play({"test_a.py": ...}, "--edge-target=fake-board", ini="...")``.
 
-    def run(files: Mapping[str, str], *arguments: str, ini: str = "") -> Ran:
+    Tests that ask for the same run share it.
+    """
+
+    def run(files: Mapping[str, str], *arguments: str, ini: str = "", mode: str = mode) -> Ran:
         written = {"conftest.py": CONFTEST, **files}
         told = json.dumps([mode, sorted(written.items()), arguments, ini])
-        kept = shared / f"ran-{hashlib.sha256(told.encode()).hexdigest()}.json"
-        with FileLock(f"{kept}.lock"):
-            if not kept.exists():
-                write(pytester.path, written, ini)
-                keep(kept, start(pytester, monkeypatch, mode, *arguments))
-            return kept_run(kept)
+        name = f"run-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        request.node.user_properties.append(("run", name))
+        if name not in kept_runs:
+            folder = tmp_path_factory.mktemp("played")
+            write(folder, written, ini)
+            kept_runs[name] = start(warm_pytest, folder, mode, *arguments, context=name)
+        return kept_runs[name]
 
     return run
 
 
-def keep(path: Path, ran: Ran) -> None:
-    result = ran.result
-    lines = (result.outlines, result.errlines)
-    path.write_text(json.dumps([ran.mode, str(ran.folder), int(result.ret), *lines, ran.seen]))
+@pytest.fixture
+def same_with_workers(play: Play) -> Play:
+    """As ``play``, and with two workers too: each test ends as without, and so the report."""
 
+    def run(files: Mapping[str, str], *arguments: str, ini: str = "") -> Ran:
+        alone, spread = (play(files, *arguments, ini=ini, mode=mode) for mode in ("n0", "n2"))
+        assert spread.tests == alone.tests
+        assert spread.judged == alone.judged
+        assert spread.status == alone.status
+        return spread
 
-@cache
-def kept_run(path: Path) -> Ran:
-    mode, folder, status, out, err, seen = json.loads(path.read_text())
-    return Ran(mode, Path(folder), pytest.RunResult(status, out, err, 0.0), seen)
+    return run
 
 
 @pytest.fixture
-def again(mode: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Play:
+def again(
+    mode: str, request: pytest.FixtureRequest, warm_pytest: WarmPytest, tmp_path: Path
+) -> Play:
     """Runs pytest in this test's own folder, which keeps its files and its cache between runs."""
 
     def run(files: Mapping[str, str], *arguments: str, ini: str = "") -> Ran:
-        write(pytester.path, {"conftest.py": CONFTEST, **files}, ini)
-        return start(pytester, monkeypatch, mode, *arguments)
+        write(tmp_path, {"conftest.py": CONFTEST, **files}, ini)
+        return start(warm_pytest, tmp_path, mode, *arguments)
 
     return run
 
@@ -259,15 +309,24 @@ def write(folder: Path, files: Mapping[str, str], ini: str) -> None:
 
 
 def start(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: str, *arguments: str
+    warm_pytest: WarmPytest, folder: Path, mode: str, *arguments: str, context: str = ""
 ) -> Ran:
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
-    seen = pytester.path / "seen.json"
+    """*context*: under which ``tests/mutants`` knows the run."""
+    environment = {
+        **os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PY_COLORS": "0", "HOME": str(folder)
+    }  # fmt: skip
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
+        environment.pop(name, None)
+    if context and "EDGEGATE_CONTEXT" in environment:
+        environment["EDGEGATE_CONTEXT"] = context
+    seen = folder / "seen.json"
     seen.unlink(missing_ok=True)
-    result = pytester.runpytest_subprocess(
-        "-p", "edgegate", "-p", "xdist", "-p", "recorder", "-p", "no:cacheprovider",
-        "-n", mode[1:], "--edge-report-json=report.json", *arguments,
+    workers = [] if mode == "n0" else ["-p", "xdist", "-n", mode[1:]]
+    result = warm_pytest.run(
+        folder,
+        [f"--basetemp={folder / 'base'}", "-p", "edgegate", "-p", "recorder",
+         "-p", "no:cacheprovider", *workers, "--edge-report-json=report.json", *arguments],
+        environment,
     )  # fmt: skip
     found = json.loads(seen.read_text("utf-8")) if seen.exists() else {}
-    return Ran(mode, pytester.path, result, found)
+    return Ran(mode, folder, result, found)

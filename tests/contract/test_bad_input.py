@@ -274,8 +274,12 @@ def conftest(inner_conftest: str) -> str:
 
 @pytest.fixture
 def bad(play: Any, conftest: str) -> Any:
+    return play(bad_files(conftest), "--edge-target=fake-board")
+
+
+def bad_files(conftest: str) -> dict[str, str]:
     files = {name: text for name, text in FILES.items() if not name.startswith("missing")}
-    return play({**files, "conftest.py": conftest}, "--edge-target=fake-board")
+    return {**files, "conftest.py": conftest}
 
 
 @pytest.mark.parametrize("kind", INPUTS)
@@ -285,6 +289,10 @@ def test_data_that_does_not_fit(bad: Any, kind: str) -> None:
     text = bad.text(f"test_data_{kind}")
     bad.assert_fault(text, message, remedy)
     assert "accuracy_drop" not in bad.verdicts(f"test_data_{kind}")
+
+
+def test_two_workers_find_the_same(same_with_workers: Any, conftest: str) -> None:
+    same_with_workers(bad_files(conftest), "--edge-target=fake-board")
 
 
 def test_a_stream_is_taken(bad: Any) -> None:
@@ -364,7 +372,7 @@ MISTAKES = {
 )  # fmt: skip
 def test_a_mistake_in_what_was_written(play: Any, at: int, words: str) -> None:
     ran = play(MISTAKES, "--edge-target=fake-board")
-    assert ran.status == (1 if ran.in_parallel else 2)
+    assert ran.status == 2
     ran.assert_fault(ran.collection[f"test_{at}.py"], words)
 
 
@@ -451,6 +459,7 @@ def _entries(folder: Path) -> list[Path]:
     return [each for each in found if "main" in json.loads(each.read_text())["info"]]
 
 
+@pytest.mark.workers
 def test_several_workers_build_an_artifact_once(again: Any, gated: dict[str, str]) -> None:
     """In a cache that the ini names."""
     ran = again(gated, "--edge-target=fake-board", ini="edge_cache = kept/here")
@@ -534,11 +543,12 @@ def test_a_cache_that_cannot_be_written_is_told_before_any_work(
     assert (ran.folder / "taken").read_text() == "a file stands where the folder should be"
 
 
+@pytest.mark.workers
 def test_a_cache_that_everyone_can_write_to_is_told_once(
-    again: Any, gated: dict[str, str], pytester: pytest.Pytester, mode: str
+    again: Any, gated: dict[str, str], tmp_path: Path, mode: str
 ) -> None:
     """By the controller; as an error where warnings are, which loses no verdict."""
-    cache = pytester.path / ".edgegate_cache"
+    cache = tmp_path / ".edgegate_cache"
     cache.mkdir()
     cache.chmod(0o777)
     strict = ["-Werror::UserWarning"] if mode == "n0" else []
@@ -572,23 +582,24 @@ def pytest_edgegate_register(registry):
     assert left == []
 
 
+@pytest.mark.workers
 def test_a_killed_run_leaves_nothing_that_looks_finished(
-    again: Any, gated: dict[str, str], pytester: pytest.Pytester, mode: str,
+    again: Any, gated: dict[str, str], tmp_path: Path, mode: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     for name, text in gated.items():
-        (pytester.path / name).write_text(text)
-    (pytester.path / "pytest.ini").write_text("[pytest]\n")
-    pipe = pytester.path / "pipe"
+        (tmp_path / name).write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     os.mkfifo(f"{pipe}-never")
-    temporary = pytester.path / "temporary"
+    temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     running = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "edgegate", "-p", "xdist", "-p", "no:cacheprovider",
          "-n", mode[1:], "--edge-target=fake-board"],
-        cwd=pytester.path, start_new_session=True, stdout=subprocess.DEVNULL,
+        cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "STOP_AT": str(pipe)},
     )  # fmt: skip
@@ -597,7 +608,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
     finally:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
-    assert _entries(pytester.path) == []
+    assert _entries(tmp_path) == []
     assert list(temporary.glob("edgegate-*/*"))  # the copy of its model
     ran = again(gated, "--edge-target=fake-board")
     assert ran.status == 0
@@ -616,11 +627,9 @@ NPZ: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("kind", [*NPZ, "noise", "empty"])
 def test_an_npz_that_does_not_fit(
-    again: Any, gated: dict[str, str], pytester: pytest.Pytester, mode: str, kind: str
+    again: Any, gated: dict[str, str], tmp_path: Path, kind: str
 ) -> None:
-    if mode == "n2" and kind != "missing y":
-        pytest.skip("read in the worker as it is without workers: one case shows it")
-    path = pytester.path / "eval.npz"
+    path = tmp_path / "eval.npz"
     words = "can't be read as an .npz file"
     if kind in NPZ:
         arrays, words = NPZ[kind]

@@ -222,11 +222,9 @@ ALLOWING = "latency_p95,fake-board:mapped_ops,accuracy_drop,size"
 
 
 @pytest.fixture(params=["option", "ini"])
-def allowed(play: Any, mode: str, request: pytest.FixtureRequest) -> Any:
+def allowed(play: Any, request: pytest.FixtureRequest) -> Any:
     targets = "--edge-target=fake-board,fake-host"
     if request.param == "ini":
-        if mode == "n2":
-            pytest.skip("an ini key is read as an option is")
         return play(ALLOWED, targets, ini=f"edge_allow_unmeasured = {ALLOWING}")
     return play(ALLOWED, targets, f"--edge-allow-unmeasured={ALLOWING}")
 

@@ -20,6 +20,7 @@ def test_small(edge_qat): ...
 """
 
 
+@pytest.mark.workers
 def test_a_picture_of_the_run_is_written(again: Any) -> None:
     ran = again({"test_it.py": TESTS}, "--edge-target=fake-board", "--edge-report-plot=report.svg")
     assert ran.status == 1, ran.everything
@@ -29,14 +30,12 @@ def test_a_picture_of_the_run_is_written(again: Any) -> None:
         assert each in picture
 
 
-@pytest.mark.parametrize("mode", ["n0"], indirect=True)
 def test_the_ini_names_it_too(again: Any) -> None:
     ran = again({"test_it.py": TESTS}, "--edge-target=fake-board",
                 ini="edge_report_plot = pictures/report.png")  # fmt: skip
     assert (ran.folder / "pictures" / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("mode", ["n0"], indirect=True)
 def test_a_picture_of_no_known_kind_is_a_usage_error(again: Any) -> None:
     ran = again({"test_it.py": TESTS}, "--edge-target=fake-board", "--edge-report-plot=report.doc")
     assert ran.status == 4
@@ -44,7 +43,6 @@ def test_a_picture_of_no_known_kind_is_a_usage_error(again: Any) -> None:
     assert "--edge-report-plot=report.svg" in ran.everything
 
 
-@pytest.mark.parametrize("mode", ["n0"], indirect=True)
 def test_without_matplotlib_it_is_refused_before_any_work(again: Any) -> None:
     missing = """
 

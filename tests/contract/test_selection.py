@@ -258,6 +258,10 @@ def selected(play: Any) -> Any:
     return play(SELECTION, BOTH)
 
 
+def test_two_workers_find_the_same(same_with_workers: Any) -> None:
+    same_with_workers(SELECTION, BOTH)
+
+
 def test_fixture_or_marker_parametrises_by_target(selected: Any) -> None:
     for name in ("test_by_fixture", "test_fixture_only", "test_through_another_fixture"):
         assert selected.letter(name, BOARD) == "."
@@ -321,9 +325,8 @@ def test_what_is_only_for_other_targets_is_deselected_and_counted(selected: Any)
     assert not [name for name in selected.tests if "elsewhere[" in name and "some" not in name]
     assert not [name for name in selected.tests if "add_none" in name]
     assert selected.letter("test_some_budget_elsewhere") == "."
-    if not selected.in_parallel:  # xdist's workers tell nobody what they deselected
-        assert selected.seen["deselected"] == 6
-        assert "6 deselected" in selected.output
+    assert selected.seen["deselected"] == 6  # xdist's workers tell nobody
+    assert "6 deselected" in selected.output
 
 
 def test_a_marker_gates_what_was_given_to_the_gate(selected: Any) -> None:
@@ -481,6 +484,7 @@ def test_a_marker_that_a_test_case_inherits_is_an_error(play: Any) -> None:
     ran.assert_fault((told or [ran.text("TestMixed::test_mixed_in")])[0], "plain class")
 
 
+@pytest.mark.workers
 def test_a_collection_error_is_red_and_told_once(mistaken: Any) -> None:
     assert mistaken.status == (1 if mistaken.in_parallel else 2)
     mistaken.result.assert_outcomes(
@@ -562,12 +566,12 @@ GATED = {**PLAIN, "test_gated.py": "def test_gated(edge_ptq): ...\n"}
 
 
 def test_the_plugin_can_be_turned_off(
-    mode: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in GATED.items():
         (pytester.path / name).write_text(text)
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
-    result = pytester.runpytest_subprocess("-p", "no:edgegate", "-n", mode[1:])
+    result = pytester.runpytest_subprocess("-p", "no:edgegate")
     result.assert_outcomes(passed=1, errors=1)
     assert "fixture 'edge_ptq' not found" in str(result.stdout)
     assert "edge gate" not in str(result.stdout)
@@ -688,7 +692,7 @@ def test_no_budget(edge_artifact):
 def test_explaining_builds_nothing_and_runs_no_body(play: Any) -> None:
     ran = play(EXPLAINED, "--edge-target=fake-board", "--edge-explain")
     assert ran.status == 0
-    ran.result.assert_outcomes(passed=3, deselected=0 if ran.in_parallel else 1)
+    ran.result.assert_outcomes(passed=3, deselected=1)
     for words in (
         "nothing was built",
         "test_explained.py::test_markers[fake-board]",
@@ -729,10 +733,10 @@ GATE_FILE = ("--edge-model=m.fake", "--edge-data=eval.npz")
     ids=["default budget", "red", "finished file and ini"],
 )  # fmt: skip
 def test_a_model_and_data_need_no_test_file(
-    again: Any, pytester: pytest.Pytester, what: dict[str, Any], calibration: bool, ini: str,
+    again: Any, tmp_path: Path, what: dict[str, Any], calibration: bool, ini: str,
     letter: str, metrics: set[str],
 ) -> None:  # fmt: skip
-    write_model_and_data(pytester.path, calibration, **what)
+    write_model_and_data(tmp_path, calibration, **what)
     ran = again({}, *GATE_FILE, "--edge-target=fake-board", ini=ini)
     assert ran.tests == {"m.fake[fake-board]": letter}
     assert ran.status == (1 if letter == "F" else 0)
@@ -745,10 +749,8 @@ def test_a_model_and_data_need_no_test_file(
     assert counts == {500 if calibration else 400}
 
 
-def test_a_model_beside_test_files_and_several_targets(
-    again: Any, pytester: pytest.Pytester
-) -> None:
-    write_model_and_data(pytester.path, calibration=False)
+def test_a_model_beside_test_files_and_several_targets(again: Any, tmp_path: Path) -> None:
+    write_model_and_data(tmp_path, calibration=False)
     plain = {"test_plain.py": "def test_plain(): ..."}
     ran = again(plain, *GATE_FILE, BOTH)
     assert ran.status == 0

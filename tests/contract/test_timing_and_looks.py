@@ -218,12 +218,17 @@ FAULTS = {
 }
 
 
+def test_two_workers_find_the_same(same_with_workers: Any, request: pytest.FixtureRequest) -> None:
+    _run(same_with_workers, request)
+
+
 def test_a_red_verdict_fails_the_call(looks: Any) -> None:
     for name in RED:
         assert looks.letter(name) == "F"
     assert looks.letter("test_green") == "."
 
 
+@pytest.mark.workers
 def test_the_run_is_red(looks: Any) -> None:
     assert looks.status == 1
     assert "INTERNALERROR" not in looks.everything
@@ -310,6 +315,7 @@ def test_a_failure_shows_nothing_of_ours(looks: Any, name: str) -> None:
     assert "\n  next: " in text
 
 
+@pytest.mark.workers
 def test_no_failure_of_the_run_shows_our_lines(looks: Any) -> None:
     shown = looks.output
     assert "pytest_edgegate/" not in shown
@@ -370,6 +376,7 @@ def test_long_tracebacks_show_the_original(play: Any, request: pytest.FixtureReq
     assert text.splitlines()[-1] == "try again"
 
 
+@pytest.mark.workers
 def test_the_table_at_the_end_lists_every_verdict_that_matters(looks: Any) -> None:
     section = looks.output.split(" edge gate: ")[1]
     title, table = section.split("\n", 1)
@@ -381,6 +388,7 @@ def test_the_table_at_the_end_lists_every_verdict_that_matters(looks: Any) -> No
     assert "test_looks.py::test_red[fake-board]" in table
 
 
+@pytest.mark.workers
 def test_the_verdict_hook_is_called_for_each(looks: Any) -> None:
     told = [
         line
@@ -399,6 +407,7 @@ def test_verdicts_of_a_helper_in_a_fixture_are_reported(looks: Any) -> None:
     assert looks.verdicts("test_of_a_fixture")["size"]["outcome"] == "fail"
 
 
+@pytest.mark.workers
 def test_the_report_hook_is_called_once_in_the_controller(looks: Any) -> None:
     (line,) = (looks.folder / "reported.txt").read_text().splitlines()
     keys = ["allowed", "artifact", "budget", "measured", "outcome", "proven", "reason", "remedy",
@@ -447,6 +456,7 @@ def test_the_json_report_of_an_accuracy(looks: Any) -> None:
     assert verdict["reason"]
 
 
+@pytest.mark.workers
 def test_junit_has_a_property_for_each_verdict(looks: Any) -> None:
     tree = ElementTree.parse(looks.folder / "junit.xml")  # our own file
     cases = {case.get("name"): case for case in tree.iter("testcase")}
@@ -465,6 +475,7 @@ def test_junit_has_a_property_for_each_verdict(looks: Any) -> None:
     assert str(failure.get("message")).startswith("size 1,000 B > 999 B")
 
 
+@pytest.mark.workers
 def test_a_report_that_cannot_be_written_loses_nothing_else(play: Any) -> None:
     ran = play(
         {"test_one.py": "def test_one(edge_ptq): ...\n", "taken/file": ""},
@@ -477,7 +488,6 @@ def test_a_report_that_cannot_be_written_loses_nothing_else(play: Any) -> None:
     assert "INTERNALERROR" not in ran.everything
 
 
-@pytest.mark.parametrize("mode", ["n0"], indirect=True)
 def test_a_report_that_goes_to_a_device_leaves_the_device(play: Any) -> None:
     """And one that can't be written costs neither the other report nor the verdicts."""
     before = os.stat("/dev/full")
@@ -493,7 +503,6 @@ def test_a_report_that_goes_to_a_device_leaves_the_device(play: Any) -> None:
     assert (ran.folder / "report.svg").exists()
 
 
-@pytest.mark.parametrize("mode", ["n0"], indirect=True)
 def test_a_report_may_go_to_the_standard_output(play: Any) -> None:
     ran = play(
         {"test_one.py": "def test_one(edge_ptq): ...\n"}, "--edge-target=fake-board",
@@ -518,9 +527,7 @@ BAD_OPTIONS = {
 
 
 @pytest.mark.parametrize("option", BAD_OPTIONS)
-def test_a_bad_option_is_a_usage_error(play: Any, mode: str, option: str) -> None:
-    if mode == "n2":
-        pytest.skip("told before there are workers: one case of n2 is below")
+def test_a_bad_option_is_a_usage_error(play: Any, option: str) -> None:
     ran = play({"test_one.py": "def test_one(): ...\n"}, option)
     assert ran.status == 4
     assert BAD_OPTIONS[option] in ran.everything
@@ -528,6 +535,7 @@ def test_a_bad_option_is_a_usage_error(play: Any, mode: str, option: str) -> Non
     assert "Traceback" not in ran.everything
 
 
+@pytest.mark.workers
 def test_a_bad_option_with_workers(play: Any) -> None:
     ran = play({"test_one.py": "def test_one(): ...\n"}, "--edge-target=fake-bord")
     assert ran.status == 4
@@ -540,9 +548,7 @@ def test_a_bad_option_with_workers(play: Any) -> None:
     "ini", ["edge_target = fake-bord", "edge_policy = strictest", "edge_budgets = accuracy_drop",
             "edge_budgets = acuracy_drop = 0.1", "edge_allow_unmeasured = latency_95"],
 )  # fmt: skip
-def test_a_bad_ini_key_is_a_usage_error(play: Any, mode: str, ini: str) -> None:
-    if mode == "n2":
-        pytest.skip("told before there are workers")
+def test_a_bad_ini_key_is_a_usage_error(play: Any, ini: str) -> None:
     ran = play({"test_one.py": "def test_one(): ...\n"}, ini=ini)
     assert ran.status == 4
     assert "edgegate error: " in ran.everything

@@ -87,7 +87,7 @@ def bad(play: Any, inner_conftest: str) -> Any:
             "test_check.py": checked,
             "test_gone.py": gone,
         },
-        "--edge-target=fake-board", "--dist=loadfile",
+        "--edge-target=fake-board",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_edgegate.core.budget import METRICS
+from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.registry import KINDS, Registry
 from pytest_edgegate.settings.options import MARKERS
 from pytest_edgegate.targets.parse import LIMITS, target_from_table
@@ -168,7 +168,7 @@ def test_every_built_in_target_is_described() -> None:
 
 def test_every_budget_is_in_the_guide() -> None:
     told = re.findall(r"`([a-z0-9_*]+)`", GUIDE)
-    for metric in METRICS:
+    for metric in BUDGETS:
         assert any(fnmatch(metric, each) for each in told), metric
 
 

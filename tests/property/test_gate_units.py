@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_edgegate.core.budget import METRICS
+from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.settings.units import budget, budgets_from_lines
 from pytest_edgegate.spelling import spell_bytes, spell_value
 
@@ -59,9 +59,9 @@ def test_a_share_may_be_written_in_percent(share: Decimal) -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(METRICS)), st.integers(0, 1))
+@given(st.sampled_from(sorted(BUDGETS)), st.integers(0, 1))
 def test_a_line_of_an_ini_says_what_a_marker_says(name: str, number: int) -> None:
-    written = f"{number} ms" if METRICS[name].unit == "s" else str(number)
+    written = f"{number} ms" if BUDGETS[name].unit == "s" else str(number)
     [found] = budgets_from_lines([f"{name} = {written}"], "ini")
     assert found.limit == limit(name, written)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_edgegate.core.budget import METRICS, Budget
+from pytest_edgegate.core.budget import BUDGETS, Budget
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome
@@ -20,19 +20,19 @@ UNITS = {
     "s": st.floats(0, 10), "dB": st.floats(-20, 120), "value": st.floats(0, 1000),
 }  # fmt: skip
 WHOLE = ("bytes", "count", "steps")
-NAMES = st.sampled_from(sorted(METRICS))
+NAMES = st.sampled_from(sorted(BUDGETS))
 POLICY = st.sampled_from(POLICIES)
 
 
 def numbers(metric: str) -> st.SearchStrategy[float]:
     signed = metric in ("accuracy_drop", "accuracy_min", "accuracy_regression")
-    return UNITS.get(METRICS[metric].unit, st.floats(-1 if signed else 0, 1))
+    return UNITS.get(BUDGETS[metric].unit, st.floats(-1 if signed else 0, 1))
 
 
 @st.composite
 def measurements(draw: st.DrawFn) -> Measurement:
     metric = draw(NAMES)
-    if METRICS[metric].rule != "interval":
+    if BUDGETS[metric].rule != "interval":
         return Measurement(metric, draw(numbers(metric)), "file")
     if draw(st.booleans()):
         n = draw(st.integers(1, 10_000))
@@ -58,7 +58,7 @@ def judgements(draw: st.DrawFn) -> tuple[Measurement, float]:
     measured = draw(measurements())
     near = [each for each in (measured.value, measured.low, measured.high) if each is not None]
     limit = draw(st.one_of(numbers(measured.metric), st.sampled_from(near)))
-    if METRICS[measured.metric].unit in WHOLE:
+    if BUDGETS[measured.metric].unit in WHOLE:
         limit = max(0, int(limit) + draw(st.integers(-2, 2)))
     else:
         limit = round(limit + draw(st.sampled_from([0.0, 1e-9, -1e-9, 1e-5, -1e-5])), 9)
@@ -72,8 +72,8 @@ def test_a_looser_limit_never_turns_a_pass_into_a_failure(
 ) -> None:
     measured, limit = judgement
     metric = measured.metric
-    at_most = (measured.direction or METRICS[metric].direction) == "at most"
-    step = int(by * 1000) if METRICS[metric].unit in WHOLE else by
+    at_most = (measured.direction or BUDGETS[metric].direction) == "at most"
+    step = int(by * 1000) if BUDGETS[metric].unit in WHOLE else by
     looser = limit + step if at_most else limit - step
     found, relaxed = (
         judge(measured, Budget(metric, each), Rules(policy), "t") for each in (limit, looser)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import inf, isnan, log10, nan
-
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from pytest_edgegate.stats.bootstrap import paired_bootstrap
-from pytest_edgegate.stats.distances import cosine, max_abs, rank_of, sqnr_db, steps, top1
+from pytest_edgegate.stats.distances import rank_of, steps, top1
 
 Floats = NDArray[np.float32]
 SHAPES = hnp.array_shapes(max_dims=3, max_side=6)
@@ -41,47 +37,6 @@ def test_steps_are_exact(pair: tuple[NDArray[np.int64], NDArray[np.int64]]) -> N
     assert steps(a, b).ravel().tolist() == expected
     assert steps(a, b).shape == a.shape
     assert np.array_equal(steps(a, b), steps(b, a))
-
-
-@given(float_pair())
-def test_max_abs_is_exact_enough(pair: tuple[Floats, Floats]) -> None:
-    a, b = pair
-    apart = [abs(x - y) for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True)]
-    assert max_abs(a, b) == max(apart) == max_abs(b, a)
-
-
-@given(float_pair())
-def test_sqnr_agrees_with_exact_arithmetic(pair: tuple[Floats, Floats]) -> None:
-    x, y = ([Fraction(each) for each in side.ravel().tolist()] for side in pair)
-    signal = sum(each**2 for each in x)
-    noise = sum((one - other) ** 2 for one, other in zip(x, y, strict=True))
-    found = sqnr_db(*pair)
-    if noise == 0:
-        assert found == inf
-    elif signal == 0:
-        assert found == -inf
-    else:
-        assert found == pytest.approx(10 * log10(signal / noise), rel=1e-9, abs=1e-9)
-
-
-@given(float_pair())
-def test_cosine_lies_between_its_ends(pair: tuple[Floats, Floats]) -> None:
-    a, b = pair
-    if a.any() and b.any():
-        assert abs(cosine(a, b)) <= 1 + 1e-12
-        assert cosine(a, b) == pytest.approx(cosine(b, a), abs=1e-12)
-        assert cosine(a, a) == pytest.approx(1.0, abs=1e-12)
-    else:
-        assert isnan(cosine(a, b))
-
-
-@given(float_pair(), st.data())
-def test_one_nan_anywhere_is_seen(pair: tuple[Floats, Floats], data: st.DataObject) -> None:
-    side = data.draw(st.integers(0, 1))
-    pair[side].ravel()[data.draw(st.integers(0, pair[side].size - 1))] = nan
-    assert isnan(max_abs(*pair))
-    assert isnan(sqnr_db(*pair))
-    assert isnan(cosine(*pair))
 
 
 @settings(max_examples=200)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_edgegate.core.budget import CONTRACT, METRICS, Budget
+from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome, Verdict
@@ -16,7 +16,7 @@ from pytest_edgegate.settings.options import POLICIES
 
 INTERVAL_AT_MOST = ("accuracy_drop", "accuracy_drop_relative", "accuracy_regression")
 INTERVAL_AT_LEAST = ("accuracy_min", "parity_agreement")
-EXACT = [name for name, info in METRICS.items() if info.rule == "exact"]
+EXACT = [name for name, info in BUDGETS.items() if info.rule == "exact"]
 
 PASS, FAIL = Outcome.PASS, Outcome.FAIL
 ROWS = {
@@ -57,7 +57,7 @@ def test_an_interval_against_its_budget(metric: str, row: str) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("metric", EXACT)
 def test_exact_budgets_are_compared_whatever_the_policy(metric: str, policy: str) -> None:
-    at_most = METRICS[metric].direction == "at most"
+    at_most = BUDGETS[metric].direction == "at most"
     for value, held in ((9.0, at_most), (10.0, True), (11.0, not at_most)):
         found = verdict(measured(metric, value), 10, policy)
         assert found.outcome is (PASS if held else FAIL)
@@ -65,10 +65,10 @@ def test_exact_budgets_are_compared_whatever_the_policy(metric: str, policy: str
         assert not found.note
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", BUDGETS)
 def test_every_budget_that_fails_says_what_to_do(metric: str) -> None:
-    at_most = METRICS[metric].direction == "at most"
-    ends = {"low": 2, "high": 2} if METRICS[metric].rule == "latency" else {}
+    at_most = BUDGETS[metric].direction == "at most"
+    ends = {"low": 2, "high": 2} if BUDGETS[metric].rule == "latency" else {}
     found = verdict(measured(metric, 2 if at_most else 0, **ends), 1)
     assert found.outcome is FAIL
     assert found.remedy
@@ -76,7 +76,7 @@ def test_every_budget_that_fails_says_what_to_do(metric: str) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", BUDGETS)
 def test_nothing_could_measure_it(metric: str, policy: str) -> None:
     found = verdict(NotMeasured(metric, "no board", "attach one"), 1, policy)
     assert found.outcome is Outcome.NOT_MEASURED
@@ -236,7 +236,7 @@ def test_the_reason_of_a_failure_shows_the_side_of_the_limit(
     found = verdict(measured(metric, value), limit)
     assert found.outcome is FAIL
     spelt = found.reason.removeprefix(f"{metric} ")
-    before, after = spelt.split(" < " if METRICS[metric].direction == "at least" else " > ")
+    before, after = spelt.split(" < " if BUDGETS[metric].direction == "at least" else " > ")
     assert before != after
 
 
@@ -251,7 +251,7 @@ TIMES = {  # (low, high, excess in us), outcomes by policy, proven
 
 
 @pytest.mark.parametrize("row", TIMES)
-@pytest.mark.parametrize("metric", [name for name, it in METRICS.items() if it.rule == "latency"])
+@pytest.mark.parametrize("metric", [name for name, it in BUDGETS.items() if it.rule == "latency"])
 def test_a_time_against_its_budget(metric: str, row: str) -> None:
     (low, high, excess), outcomes, proven = TIMES[row]
     finding = measured(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_edgegate.core.budget import METRICS
+from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.spelling import spell_bytes, spell_interval, spell_value
 
 
@@ -48,7 +48,7 @@ def test_a_whole_number_does_not_end_in_a_point(metric: str, value: float) -> No
     assert float(text) == value
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", BUDGETS)
 def test_every_budget_can_be_spelt(metric: str) -> None:
     assert spell_value(metric, 1)
 

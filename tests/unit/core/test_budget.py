@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_edgegate.core.budget import CONTRACT, METRICS, Budget
+from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget
 
 UNITS = {
     "accuracy_drop": "points", "accuracy_drop_relative": "ratio", "accuracy_min": "metric",
@@ -25,22 +25,22 @@ BY_INTERVAL = {
 
 
 def test_every_budget_exists_with_its_unit() -> None:
-    assert {name: info.unit for name, info in METRICS.items()} == UNITS
-    assert all(name == info.name for name, info in METRICS.items())
+    assert {name: info.unit for name, info in BUDGETS.items()} == UNITS
+    assert all(name == info.name for name, info in BUDGETS.items())
 
 
 def test_directions_and_rules() -> None:
-    assert {name for name, info in METRICS.items() if info.direction == "at least"} == AT_LEAST
-    assert {name for name, info in METRICS.items() if info.rule == "interval"} == BY_INTERVAL
-    latency = {name for name, info in METRICS.items() if info.rule == "latency"}
-    assert latency == {name for name in METRICS if name.startswith("latency_")}
+    assert {name for name, info in BUDGETS.items() if info.direction == "at least"} == AT_LEAST
+    assert {name for name, info in BUDGETS.items() if info.rule == "interval"} == BY_INTERVAL
+    latency = {name for name, info in BUDGETS.items() if info.rule == "latency"}
+    assert latency == {name for name in BUDGETS if name.startswith("latency_")}
 
 
 def test_the_contract_is_no_budget_that_a_marker_takes() -> None:
-    assert CONTRACT.name not in METRICS
-    assert Budget("contract", 0).info is CONTRACT
+    assert CONTRACT.name not in BUDGETS
+    assert Budget("contract", 0).kind is CONTRACT
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", BUDGETS)
 def test_a_budget_knows_its_metric(name: str) -> None:
-    assert Budget(name, 1).info is METRICS[name]
+    assert Budget(name, 1).kind is BUDGETS[name]

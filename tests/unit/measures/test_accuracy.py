@@ -139,7 +139,7 @@ def log_error(outputs: Array, labels: Array) -> Array:
     return np.asarray(np.log(np.abs(outputs - labels)).mean(axis=1))
 
 
-METRICS: dict[str, tuple[Any, float, float]] = {
+BUDGETS: dict[str, tuple[Any, float, float]] = {
     # metric: (as given, of an error of 0.1, of an error of 0.2)
     "higher is better, negative": (Metric(minus_error), -0.1, -0.2),
     "lower is better": ("mae", 0.1, 0.2),
@@ -153,9 +153,9 @@ METRICS: dict[str, tuple[Any, float, float]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", BUDGETS)
 def test_worse_is_positive_also_relative_to_a_negative_metric(name: str) -> None:
-    metric, good, bad = METRICS[name]
+    metric, good, bad = BUDGETS[name]
     context = Context.of(metric, TRUTH + 0.1, TRUTH + 0.2, TRUTH)
     drop = measured(accuracy_drop, context)
     relative = measured(accuracy_drop_relative, context)

@@ -24,7 +24,6 @@ def test_figures_of_all_batches_in_order() -> None:
     found = evidence(([1, 2], [5, 6]), ([3], [7]))
     assert found.arrays["label"].tolist() == [5, 6, 7]
     assert (found.n, found.source, found.nonfinite, found.cached) == (3, "host:fake", 0, False)
-    assert found.as_cached().cached
 
 
 def test_nan_is_counted_with_where_it_began() -> None:

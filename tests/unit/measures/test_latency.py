@@ -17,7 +17,8 @@ from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.ports import Round
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.judge import judge
-from pytest_edgegate.measures.latency import latency, unreachable
+from pytest_edgegate.measures.catalogue import measure
+from pytest_edgegate.measures.latency import unreachable
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.measures.latency_rounds import Rounds
 from pytest_edgegate.targets.parse import target_from_table
@@ -101,7 +102,7 @@ class Context:
 
 def found(context: Context) -> Measurement:
     (metric,) = context.asked
-    finding = latency(metric, cast("Any", context))
+    finding = measure(metric, cast("Any", context))
     assert isinstance(finding, Measurement)
     return finding
 

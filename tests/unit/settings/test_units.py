@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_edgegate.core.budget import METRICS, Budget
+from pytest_edgegate.core.budget import BUDGETS, Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 from pytest_edgegate.settings.units import (
     LONGEST_WAIT,
@@ -51,7 +51,7 @@ def test_bytes(name: str, written: Any, size: int) -> None:
         ("900 μs", 0.0009), ("1.5 s", 1.5), ("0 ms", 0.0), ("6 MS", 0.006),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("name", [name for name, info in METRICS.items() if info.unit == "s"])
+@pytest.mark.parametrize("name", [name for name, info in BUDGETS.items() if info.unit == "s"])
 def test_times(name: str, written: str, seconds: float) -> None:
     assert budget(name, written, "here").limit == seconds
 

@@ -2,7 +2,8 @@
 
 ``python tests/backends/keras/vetting/make_lists.py`` prints what would change in
 ``pytest_edgegate/backends/keras/vetting/*.toml``; with ``--write`` it changes them. Read the
-difference before committing it: each new name is code that a file may call.
+difference before committing it: each new name is code that a file may call. ``make lint`` runs it,
+so that the lists are those of the versions in constraints.txt.
 """
 
 from __future__ import annotations
@@ -493,12 +494,20 @@ def made() -> dict[str, str]:
     }
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Shows what differs from the lists that are shipped, and exits with 1 if anything does."""
+    differs = False
     for name, text in made().items():
         path = LISTS / name
         before = path.read_text("utf-8") if path.exists() else ""
         sys.stdout.writelines(
             difflib.unified_diff(before.splitlines(True), text.splitlines(True), name, name, n=0)
         )
+        differs |= before != text
         if "--write" in sys.argv:
             path.write_text(text, "utf-8")
+    sys.exit(differs and "--write" not in sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A process that has imported what pytest and the gate import, and forks for every run.
+
+Each line of its standard input is a run: its folder, arguments, environment, and the files for what
+it prints. Each line of the answer is the status that it exits with. A run has a process of its own,
+as ``python -m pytest`` has, without the second that its imports take.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from typing import Any
+
+
+def imported() -> None:
+    """What runs import. No plugin: pytest would warn that it can't rewrite its assertions."""
+    import faulthandler  # noqa: F401
+    import logging.config  # noqa: F401
+    import unittest.mock  # noqa: F401
+    import xml.etree.ElementTree  # noqa: F401
+
+    import _pytest.config
+    import filelock  # noqa: F401
+    import numpy  # noqa: F401
+    import scipy.optimize
+    import scipy.special
+    import scipy.stats  # noqa: F401
+    from _pytest.config import default_plugins
+
+    for name in default_plugins:
+        _pytest.config.importlib.import_module(f"_pytest.{name}")
+
+
+def become(asked: dict[str, Any]) -> None:
+    """Turns the forked process into a fresh one that runs pytest."""
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    tempfile.tempdir = None  # found by the environment of another run
+    for descriptor, path in ((0, os.devnull), (1, asked["out"]), (2, asked["err"])):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    if context := os.environ.get("EDGEGATE_CONTEXT"):  # of tests/mutants
+        import coverage
+
+        current = coverage.Coverage.current()
+        if current is not None:
+            current.switch_context(context)
+    sys.path[0] = asked["folder"]
+    sys.argv = ["pytest", *asked["arguments"]]
+
+
+def main() -> None:
+    imported()
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if not child:
+            become(asked)
+            import pytest
+
+            raise SystemExit(pytest.console_main())
+        _, status = os.waitpid(child, 0)
+        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
