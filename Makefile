@@ -52,5 +52,14 @@ lint: .venv/ready
 kills: .venv/ready
 	$(BIN)/python tests/kills/kill.py --folder .kills
 
+.PHONY: mutants
+# Whether the tests see 120 faults in the gate's own logic; goes on where it was stopped
+mutants: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --group mutants
+	test -e .mutants/covering.json || $(BIN)/python tests/mutants/mutants.py cover --folder .mutants
+	test -e .mutants/session.sqlite || $(BIN)/python tests/mutants/mutants.py draw --folder .mutants
+	$(BIN)/python tests/mutants/mutants.py run --folder .mutants
+	$(BIN)/python tests/mutants/mutants.py tell --folder .mutants
+
 clean:
-	rm -rf .venv .onnx2tf .kills example_project/.edgegate_cache
+	rm -rf .venv .onnx2tf .kills .mutants example_project/.edgegate_cache
