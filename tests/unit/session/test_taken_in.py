@@ -302,6 +302,14 @@ def test_what_the_cache_holds_is_not_copied(start: Starter, tmp_path: Path) -> N
     assert artifact.main == artifact.path
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _frozen() -> Iterator[None]:
+    """What frameworks have left in this process is not gone through after every test."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
     yield
