@@ -7,8 +7,11 @@ as ``python -m pytest`` has, without the second that its imports take.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
+import runpy
 import sys
 import tempfile
 from typing import Any
@@ -21,7 +24,6 @@ def imported() -> None:
     import unittest.mock  # noqa: F401
     import xml.etree.ElementTree  # noqa: F401
 
-    import _pytest.config
     import filelock  # noqa: F401
     import numpy  # noqa: F401
     import scipy.optimize
@@ -30,7 +32,8 @@ def imported() -> None:
     from _pytest.config import default_plugins
 
     for name in default_plugins:
-        _pytest.config.importlib.import_module(f"_pytest.{name}")
+        importlib.import_module(f"_pytest.{name}")
+    gc.freeze()  # or a collection in a child would copy all of it
 
 
 def become(asked: dict[str, Any]) -> None:
@@ -61,9 +64,7 @@ def main() -> None:
         child = os.fork()
         if not child:
             become(asked)
-            import pytest
-
-            raise SystemExit(pytest.console_main())
+            runpy.run_module("pytest", run_name="__main__", alter_sys=True)
         _, status = os.waitpid(child, 0)
         answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
         answers.flush()
