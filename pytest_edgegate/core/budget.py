@@ -139,9 +139,10 @@ _ROWS = (
         "read off the file",
         "give the model fewer filters or smaller inputs, or raise the budget knowingly",
     ),
-    BudgetKind("latency_p50", "s", "at most", "latency", "latency:latency_p50", _TIMED, _PROFILE),
-    BudgetKind("latency_p95", "s", "at most", "latency", "latency:latency_p95", _TIMED, _PROFILE),
-    BudgetKind("latency_p99", "s", "at most", "latency", "latency:latency_p99", _TIMED, _PROFILE),
+    *(
+        BudgetKind(each, "s", "at most", "latency", f"latency:{each}", _TIMED, _PROFILE)
+        for each in ("latency_p50", "latency_p95", "latency_p99")
+    ),
     BudgetKind(
         "latency_first",
         "s",
@@ -228,9 +229,13 @@ _ROWS = (
     BudgetKind("flash", "bytes", "at most", "exact"),
     BudgetKind("mapped_ops", "ratio", "at least", "exact", most=1),
     BudgetKind("streamed_bytes", "bytes", "at most", "exact"),
-    BudgetKind("accuracy_regression", "points", "at most", "interval", every_sample=True),
-    BudgetKind("size_regression", "ratio", "at most", "exact"),
-    BudgetKind("latency_regression", "ratio", "at most", "latency", on_host_only=True),
+    BudgetKind(
+        "accuracy_regression", "points", "at most", "interval", remedy=_CALIBRATE, every_sample=True
+    ),
+    BudgetKind("size_regression", "ratio", "at most", "exact", remedy=_FEWER_FILTERS),
+    BudgetKind(
+        "latency_regression", "ratio", "at most", "latency", remedy=_PROFILE, on_host_only=True
+    ),
 )
 
 BUDGETS: dict[str, BudgetKind] = {each.name: each for each in _ROWS}

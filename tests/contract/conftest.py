@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.pytester import RunResult
 
 RECORDER = """
 import json
@@ -93,7 +92,7 @@ class Ran:
 
     mode: str
     folder: Path
-    result: RunResult
+    result: pytest.RunResult
     seen: Mapping[str, Any]
 
     @property
@@ -215,7 +214,9 @@ class WarmPytest:
             [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, folder: Path, arguments: list[str], environment: Mapping[str, str]) -> RunResult:
+    def run(
+        self, folder: Path, arguments: list[str], environment: Mapping[str, str]
+    ) -> pytest.RunResult:
         asked = {
             "folder": str(folder), "arguments": arguments, "environment": dict(environment),
             "out": str(folder / "stdout"), "err": str(folder / "stderr"),
@@ -224,12 +225,14 @@ class WarmPytest:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
-        status = int(self._process.stdout.readline())
+        answer = self._process.stdout.readline()
+        assert answer, "warm_pytest.py has ended"
+        status = int(answer)
         out, err = (
             (folder / each).read_text("utf-8", "replace").splitlines()
             for each in ("stdout", "stderr")
         )
-        return RunResult(status, out, err, 0.0)
+        return pytest.RunResult(status, out, err, 0.0)
 
     def close(self) -> None:
         self._process.communicate()
@@ -287,9 +290,7 @@ def same_with_workers(play: Play) -> Play:
 
 
 @pytest.fixture
-def again(
-    mode: str, request: pytest.FixtureRequest, warm_pytest: WarmPytest, tmp_path: Path
-) -> Play:
+def again(mode: str, warm_pytest: WarmPytest, tmp_path: Path) -> Play:
     """Runs pytest in this test's own folder, which keeps its files and its cache between runs."""
 
     def run(files: Mapping[str, str], *arguments: str, ini: str = "") -> Ran:

@@ -16,23 +16,25 @@ import sys
 import tempfile
 from typing import Any
 
+from _pytest.config import default_plugins
+
+_IMPORTED = (
+    "faulthandler",
+    "logging.config",
+    "unittest.mock",
+    "xml.etree.ElementTree",
+    "filelock",
+    "numpy",
+    "scipy.optimize",
+    "scipy.special",
+    "scipy.stats",
+)
+
 
 def imported() -> None:
     """What runs import. No plugin: pytest would warn that it can't rewrite its assertions."""
-    import faulthandler  # noqa: F401
-    import logging.config  # noqa: F401
-    import unittest.mock  # noqa: F401
-    import xml.etree.ElementTree  # noqa: F401
-
-    import filelock  # noqa: F401
-    import numpy  # noqa: F401
-    import scipy.optimize
-    import scipy.special
-    import scipy.stats  # noqa: F401
-    from _pytest.config import default_plugins
-
-    for name in default_plugins:
-        importlib.import_module(f"_pytest.{name}")
+    for name in (*_IMPORTED, *(f"_pytest.{each}" for each in default_plugins)):
+        importlib.import_module(name)
     gc.freeze()  # or a collection in a child would copy all of it
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from pytest_edgegate.backends.keras.vetting.graphs import Body, MetaGraph, Node
+from pytest_edgegate.backends.keras.vetting.graphs import MetaGraph, Node
 
 _LOOPS = frozenset({"While", "StatelessWhile", "For", "NextIteration", "RefNextIteration"})
 _FREE_OPERATORS = 10_000
@@ -54,11 +54,9 @@ def _unfolded(graph: MetaGraph, calls: Calls, inner_first: Sequence[str]) -> int
 
 def _kinds_on_load(graph: MetaGraph, calls: Calls) -> Iterator[str]:
     """The kinds of all operators that run while the SavedModel is loaded."""
-    first: Body = graph.main
-    nodes = [
-        first.nodes[name] for root in graph.initial for name in first.before(root)
-        if name in first.nodes
-    ]  # fmt: skip
+    main = graph.main
+    before = {name for root in graph.initial for name in main.before(root)}
+    nodes = [node for name, node in main.nodes.items() if name in before]
     yield from (node.kind for node in nodes)
     left = [*_called(nodes, graph), *(each for each in graph.initializers if each in calls)]
     seen: set[str] = set()
