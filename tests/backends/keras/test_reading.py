@@ -386,11 +386,17 @@ def test_a_saved_model_with_an_input_of_any_rank(tf: Any, tmp_path: Path) -> Non
     assert "tf.TensorSpec(" in error.remedy
 
 
-@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"local_name": "other"}, UnsupportedError),  # it has none
+        ({"node_id": 0}, ConfigurationError),  # the module itself
+        ({"node_id": 1}, ConfigurationError),  # its first child
+    ],
+)
 def test_a_saved_model_whose_signatures_are_something_else(
-    saved: dict[str, Path], tmp_path: Path, at: int
+    saved: dict[str, Path], tmp_path: Path, change: dict[str, Any], error: type[EdgeGateError]
 ) -> None:
-    """The module itself, or its first child."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     folder = shutil.copytree(saved["SavedModel"], tmp_path / "model")
@@ -398,9 +404,10 @@ def test_a_saved_model_whose_signatures_are_something_else(
     (root, *_) = made.meta_graphs[0].object_graph_def.nodes
     for child in root.children:
         if child.local_name == "signatures":
-            child.node_id = at
+            for name, value in change.items():
+                setattr(child, name, value)
     (folder / "saved_model.pb").write_bytes(made.SerializeToString())
-    refused(lambda: recognised(folder).load(), EdgeGateError)
+    refused(lambda: recognised(folder).load(), error)
 
 
 def test_an_archive_that_is_no_keras_file_is_left_alone(tmp_path: Path) -> None:
