@@ -33,7 +33,7 @@ from pytest_edgegate.measures.metrics import as_scoring
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.observing import observe
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner
@@ -115,9 +115,10 @@ def onnx_files(folder: Path) -> list[Path]:
     session = started(folder, 10.0)
     x, y = samples(200)
     data = EdgeData(calibration=x.transpose(0, 3, 1, 2), evaluation=(x.transpose(0, 3, 1, 2), y))
-    subject = Subject(MODELS.parent / "torch_model" / "digits.pt2", data)
+    subject = Given(MODELS.parent / "torch_model" / "digits.pt2", data)
     target = session.target("onnx-cpu")
-    return [session.compress(subject, recipe, target).path for recipe in ((), (PTQ(),))]
+    case = session.case(subject, target)
+    return [session.compress(case, recipe).path for recipe in ((), (PTQ(),))]
 
 
 def by_batches(size: int, threads: int) -> Callable[[Path, Any, Any], float]:
@@ -199,12 +200,11 @@ def to_verdict(count: int) -> None:
         for early_after in (float("inf"), 0.0):
             with tempfile.TemporaryDirectory() as folder:
                 session = started(Path(folder), early_after)
-                subject, target = Subject(MODELS / "digits.keras", data), session.target("coral")
-                artifact = session.compress(subject, (PTQ(),), target)
+                subject, target = Given(MODELS / "digits.keras", data), session.target("coral")
+                case = session.case(subject, target)
+                artifact = session.compress(case, (PTQ(),))
                 start = time.perf_counter()
-                (verdict,) = session.judge(
-                    artifact, subject, target, (Budget("accuracy_drop", limit),)
-                )
+                (verdict,) = session.judge(case, artifact, (Budget("accuracy_drop", limit),))
                 took = time.perf_counter() - start
                 session.close()
                 assert verdict.measured is not None

@@ -28,7 +28,7 @@ from pytest_edgegate.planner import float_target
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.leg_data import LegData
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache, key_of
 
@@ -123,13 +123,13 @@ def main() -> None:
         )  # fmt: skip
         registry = Registry()
         session = EdgeSession(settings, registry)
-        subject = Subject(PROJECT / "torch_model" / "digits.pt2", given)
+        subject = Given(PROJECT / "torch_model" / "digits.pt2", given)
         for form, name, board, plain in (
             ("onnx", "onnx.compress", "onnx-cpu", onnx_alone),
             ("openvino", "openvino.compress", "openvino-cpu", openvino_alone),
         ):
             target = session.target(board)
-            made = session.compress(subject, (), float_target(target, form))
+            made = session.compress(session.case(subject, float_target(target, form)), ())
             source = session.recogniser.model(made.path)
             transform = registry.get("transform", name)
             compare(form, transform, source, target, Dataset(given), plain)

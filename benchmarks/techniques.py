@@ -38,7 +38,7 @@ from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.reports.plot import Panel, Point, draw
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Later, Subject
+from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.settings.options import Settings
 
 SEED = 0
@@ -262,15 +262,15 @@ def run(world: World, data: EdgeData, plan: Plan, folder: Path) -> list[Row]:
     print(f"trained in {time.perf_counter() - start:.0f} s", flush=True)
     student = Later(lambda: world.network(world.width // 2))
     training = EdgeTraining(seed=SEED)
-    subject = Subject(teacher, data, "top1", student, training)
+    subject = Given(teacher, data, "top1", student, training)
     session = session_in(folder)
     target = here(session.target(world.target))
     rows = []
     for name, recipe in recipes(plan, per_tensor=True).items():
         begun = time.perf_counter()
-        artifact = session.compress(subject, recipe, target)
+        artifact = session.compress(session.case(subject, target), recipe)
         seconds = time.perf_counter() - begun
-        verdicts = session.judge(artifact, subject, target, BUDGETS, contract=True)
+        verdicts = session.judge(session.case(subject, target), artifact, BUDGETS, contract=True)
         rows.append(Row(name, recipe, {each.budget.metric: each for each in verdicts}, seconds))
         print(line(rows[-1]), flush=True)
     session.close()

@@ -8,8 +8,7 @@ import pytest
 
 from pytest_edgegate.core.errors import BudgetExceeded, ConfigurationError, EdgeGateError
 from pytest_edgegate.fixtures import (  # noqa: F401 - registered with pytest by being here
-    _edge_item_gate,
-    _edge_subject,
+    _edge_gate,
     edge_artifact,
     edge_compress,
     edge_data,

@@ -128,8 +128,8 @@ def _plan_lines(gate: ItemGate) -> list[str]:
     lines = []
     for source, plan, cached in gate.plans:
         lines += explain_plan(source, plan, cached)
-    form = gate.plans[0][1].format if gate.plans else gate.target.formats[0]
-    if gate.plans or gate.budgets:
+    form = gate.plans[0][1].format if gate.plans else gate.case.target.formats[0]
+    if gate.plans or gate.case.budgets:
         policy = gate.session.settings.policy
-        lines += explain_budgets(gate.budgets, gate.target, form, policy)
+        lines += explain_budgets(gate.case.budgets, gate.case.target, form, policy)
     return lines or ["edge_gate in the body: not known before it runs"]

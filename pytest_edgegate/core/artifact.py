@@ -60,6 +60,11 @@ class Artifact:
         return self.sha256 if len(self.files) < 2 else files_digest(self.content)
 
     @property
+    def made(self) -> bool:
+        """Whether this gate made it, so that it is known how; False for a file of others."""
+        return bool(self.provenance)
+
+    @property
     def layout(self) -> Layout:
         """How its axes lie, beside those of the model that it was made from."""
         lists = self.provenance.get("layout")

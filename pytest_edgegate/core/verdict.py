@@ -34,6 +34,7 @@ class Verdict:
     target: str = ""
     note: str = ""
     details: tuple[str, ...] = ()
+    cause: str = ""
 
     @property
     def red(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -46,6 +47,8 @@ class Evidence:
     first_nonfinite: int = -1
     outputs: tuple[str, ...] = ()
     """The names of the outputs, where the figures are of each."""
+    input_range: tuple[float, ...] = ()
+    """The smallest and the largest value that the inputs had; nothing where they are no numbers."""
     positions: Array | None = None
     """Which samples of the split, where these are some of them in another order."""
     cached: bool = field(default=False, compare=False)
@@ -92,9 +95,11 @@ class Collector:
         self._n = 0
         self._nonfinite = 0
         self._first_nonfinite = -1
+        self._ranges: list[tuple[float, float]] = []
 
     def add(self, batch: Batch, outputs: tuple[Array, ...], figures: dict[str, Array]) -> None:
         self._fingerprint.add(batch)
+        self._ranges += map(_range, filter(_has_range, batch.inputs))
         bad = nonfinite_samples(outputs) if outputs else np.zeros(0, bool)
         if bad.any() and self._first_nonfinite < 0:
             self._first_nonfinite = self._n + int(bad.argmax())
@@ -132,7 +137,23 @@ class Collector:
             nonfinite=self._nonfinite,
             first_nonfinite=self._first_nonfinite,
             outputs=self._outputs,
+            input_range=self._input_range,
         )
+
+    @property
+    def _input_range(self) -> tuple[float, ...]:
+        if not self._ranges:
+            return ()
+        ends = min(low for low, _ in self._ranges), max(high for _, high in self._ranges)
+        return ends if all(map(math.isfinite, ends)) else ()
+
+
+def _has_range(array: Array) -> bool:
+    return array.dtype.kind in "iuf" and array.size > 0
+
+
+def _range(array: Array) -> tuple[float, float]:
+    return float(array.min()), float(array.max())
 
 
 def fingerprint_of(split: Split) -> str:

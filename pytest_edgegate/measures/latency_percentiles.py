@@ -22,7 +22,6 @@ from pytest_edgegate.measures.latency_rounds import (
     percent,
     spread,
 )
-from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid, least_runs
 
 QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
@@ -105,14 +104,20 @@ class Times:
         low, high = self.ends(metric)
         undecided, remedy = self._undecided(metric)
         return Measurement(
-            metric, self._value(q), self._rounds.watch.source, low=low, high=high, level=LEVEL,
+            metric,
+            self._value(q),
+            self._rounds.watch.source,
+            low=low,
+            high=high,
+            level=LEVEL,
             n=self.count,
             method=f"always-valid limits by order statistics of {self.count} runs in "
             f"{len(self._medians)} rounds",
-            conditions=self._rounds.conditions, remark=self._rounds.remark(tail=q > 0.5),
-            undecided=undecided, undecided_remedy=remedy,
-            details=(f"the median here is {spell_time(float(np.median(self._all)))}",),
-        )  # fmt: skip
+            conditions={**self._rounds.conditions, "median_s": float(np.median(self._all))},
+            remark=self._rounds.remark(tail=q > 0.5),
+            undecided=undecided,
+            undecided_remedy=remedy,
+        )
 
     def _value(self, q: float) -> float:
         if q == 0.5 or not self._residuals:

@@ -11,7 +11,6 @@ from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.data.splits import Array, Split
-from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
@@ -23,6 +22,7 @@ from pytest_edgegate.measures.evidence import (
     nonfinite_samples,
 )
 from pytest_edgegate.measures.labels import classes_last
+from pytest_edgegate.measures.providers import Passes
 from pytest_edgegate.stats.bootstrap import paired_bootstrap
 from pytest_edgegate.stats.distances import steps, top1
 from pytest_edgegate.stats.intervals import clopper_pearson
@@ -105,9 +105,9 @@ def _compare(
     }  # fmt: skip
 
 
-def parity_agreement(context: MeasureContext) -> Finding:
+def parity_agreement(passes: Passes) -> Finding:
     """Share of samples (of positions, for dense outputs) with the same top-1 everywhere."""
-    found = finite_or_finding(context.parity(), "parity_agreement")
+    found = finite_or_finding(passes.parity(), "parity_agreement")
     if not isinstance(found, Evidence):
         return found
     agreement = found.arrays["agreement"]
@@ -137,27 +137,26 @@ def parity_agreement(context: MeasureContext) -> Finding:
         method="Clopper-Pearson's interval" if whole else "percentile bootstrap",
         provable=interval.low < interval.high,
         spread=float(agreement.var()),
-        details=(f"samples that differ: {_listed(differing)}",) if len(differing) else (),
     )
 
 
-def parity_lsb(context: MeasureContext) -> Finding:
+def parity_lsb(passes: Passes) -> Finding:
     """The largest difference of any output element, in output steps."""
-    return _exact(context, "parity_lsb", "steps")
+    return _exact(passes, "parity_lsb", "steps")
 
 
-def parity_within_lsb(context: MeasureContext) -> Finding:
+def parity_within_lsb(passes: Passes) -> Finding:
     """Share of output elements at most one step apart."""
-    return _exact(context, "parity_within_lsb", "within")
+    return _exact(passes, "parity_within_lsb", "within")
 
 
-def parity_abs(context: MeasureContext) -> Finding:
+def parity_abs(passes: Passes) -> Finding:
     """The largest difference of any output element, in real values."""
-    return _exact(context, "parity_abs", "absolute")
+    return _exact(passes, "parity_abs", "absolute")
 
 
-def _exact(context: MeasureContext, metric: str, key: str) -> Finding:
-    found = finite_or_finding(context.parity(), metric)
+def _exact(passes: Passes, metric: str, key: str) -> Finding:
+    found = finite_or_finding(passes.parity(), metric)
     if not isinstance(found, Evidence):
         return found
     values = found.arrays[key]
@@ -168,19 +167,12 @@ def _exact(context: MeasureContext, metric: str, key: str) -> Finding:
             "gate parity_abs instead, or make the outputs int8 or uint8",
         )
     value = float(values.mean() if key == "within" else values.max())
-    worst = int(values.argmin() if key == "within" else values.argmax())
     return Measurement(
         metric, value, found.source, n=found.n, n_total=found.n, cached=found.cached,
         exact=_counted(values, found.arrays["elements"]) if key == "within" else None,
-        details=(f"farthest apart: sample #{worst}",),
     )  # fmt: skip
 
 
 def _counted(shares: Array, elements: Array) -> Fraction:
     """A mean of shares as the ratio of the counts that they are of."""
     return Fraction(int(np.rint(shares * elements).sum()), int(elements.sum()))
-
-
-def _listed(indices: Array) -> str:
-    shown = ", ".join(f"#{index}" for index in indices[:5])
-    return f"{shown} and {len(indices) - 5} more" if len(indices) > 5 else shown

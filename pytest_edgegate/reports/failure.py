@@ -64,7 +64,7 @@ def _story(verdict: Verdict) -> list[str]:
     lines += [f"  {each}" for each in verdict.details[:shown]]
     if len(verdict.details) > shown:
         lines.append(f"  and {len(verdict.details) - shown} more")
-    if measured is not None and measured.cause:
-        lines.append(f"  probably: {measured.cause}")
+    if verdict.cause:
+        lines.append(f"  probably: {verdict.cause}")
     lines.append(f"  next: {verdict.remedy}")
     return lines

@@ -25,7 +25,7 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.kept_leg import KeptLeg
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
-from pytest_edgegate.session.subject import Recogniser
+from pytest_edgegate.session.recognition import Recogniser
 from pytest_edgegate.session.taken_in import TakenIn, ready
 from pytest_edgegate.storage.cache import FULL_DISK, Cache, key_of
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from pytest_edgegate.core.budget import kind_of
 from pytest_edgegate.core.environment import processor
-from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import Finding, NotMeasured
 from pytest_edgegate.core.ports import (
     Device,
     Estimator,
-    Example,
     Inspector,
     Stopwatch,
     Timed,
@@ -24,14 +22,7 @@ from pytest_edgegate.data.feeding import arrange, noise
 from pytest_edgegate.data.laid_out import as_model, transposed
 from pytest_edgegate.measures.latency import unreachable
 from pytest_edgegate.registry import Registry
-
-
-@dataclass(frozen=True)
-class Form:
-    """A file and how its axes lie beside the user's data."""
-
-    path: Path
-    layout: Layout
+from pytest_edgegate.session.specimen import Specimen
 
 
 @dataclass(frozen=True)
@@ -40,15 +31,12 @@ class Timing:
 
     registry: Registry
     target: Target
-    runtime: str
     inspector: Inspector
-    example: Example | None
-    """A real sample, where there is one; noise else."""
     timeout: float
     """Seconds a round."""
     patience: float
     """Seconds in all."""
-    tell: Tell
+    progress: Tell
 
     def estimated(self, path: Path, metric: str) -> Finding | None:
         """What a vendor's tool says, where the target names one."""
@@ -75,17 +63,22 @@ class Timing:
             return self._nothing_reaches(metric, url)
         return None
 
-    def open(self, form: Form, reference: Form | None) -> Stopwatch:
+    def open(self, specimen: Specimen, reference: Specimen | None) -> Stopwatch:
         """The files about to be timed. Only where ``fault`` found none."""
         url = self._url
         assert url is not None  # fault() would have told
         device: Device = self.registry.get("device", url.partition(":")[0])
         job = TimingJob(
-            url, self.runtime, self.registry.get("runtime", self.runtime),
-            self.registry.entry("runtime", self.runtime), self._timed(form),
-            None if reference is None else self._timed(reference), self.timeout, self.patience,
-            self.tell,
-        )  # fmt: skip
+            url,
+            specimen.runtime,
+            self.registry.get("runtime", specimen.runtime),
+            self.registry.entry("runtime", specimen.runtime),
+            self._timed(specimen),
+            None if reference is None else self._timed(reference),
+            self.timeout,
+            self.patience,
+            self.progress,
+        )
         return device.open(job)
 
     @property
@@ -108,10 +101,17 @@ class Timing:
             f"run with --edge-allow-unmeasured={self.target.name}:{metric}",
         )
 
-    def _timed(self, form: Form) -> Timed:
-        inputs = self.inspector.describe(form.path).inputs
-        if self.example is None:
-            return Timed(form.path, tuple(map(noise, inputs)))
-        seen = as_model(inputs, form.layout.inputs)
-        sample = arrange(self.example.arrays, self.example.names, seen, "evaluation")
-        return Timed(form.path, transposed(sample, form.layout.inputs))
+    def _timed(self, specimen: Specimen) -> Timed:
+        """On a real sample where there is one, else on noise."""
+        path, example = _file(specimen), specimen.example
+        inputs = self.inspector.describe(path).inputs
+        if example is None:
+            return Timed(path, tuple(map(noise, inputs)))
+        seen = as_model(inputs, specimen.layout.inputs)
+        sample = arrange(example.arrays, example.names, seen, "evaluation")
+        return Timed(path, transposed(sample, specimen.layout.inputs))
+
+
+def _file(specimen: Specimen) -> Path:
+    assert isinstance(specimen.model, Path)  # only artifacts and exports are timed
+    return specimen.model

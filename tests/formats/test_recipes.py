@@ -20,7 +20,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Later, Subject
+from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.settings.options import Settings
 
 Array = npt.NDArray[Any]
@@ -110,9 +110,9 @@ class World:
     student: Later
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> Given:
         training = EdgeTraining(batch_size=32)
-        return Subject(self.model, self.data, student=self.student, training=training)
+        return Given(self.model, self.data, student=self.student, training=training)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def worlds(keras_world: World, torch_world: World) -> dict[str, World]:
     return {"keras": keras_world, "torch": torch_world}
 
 
-Run = Callable[[Subject, Recipe, str], tuple[Artifact, dict[str, Verdict]]]
+Run = Callable[[Given, Recipe, str], tuple[Artifact, dict[str, Verdict]]]
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Builds and judges, in a new session each time, over one cache."""
     folder = tmp_path_factory.mktemp("run")
 
-    def made(subject: Subject, recipe: Recipe, target: str) -> tuple[Artifact, dict[str, Verdict]]:
+    def made(subject: Given, recipe: Recipe, target: str) -> tuple[Artifact, dict[str, Verdict]]:
         settings = Settings(
             targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
             report_json=None, model=None, data=None, budgets=(), reference_check=True,
@@ -150,8 +150,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         )  # fmt: skip
         session = EdgeSession(settings, Registry())
         board = session.target(target)
-        artifact = session.compress(subject, recipe, board)
-        verdicts = session.judge(artifact, subject, board, BUDGETS, contract=True)
+        artifact = session.compress(session.case(subject, board), recipe)
+        verdicts = session.judge(session.case(subject, board), artifact, BUDGETS, contract=True)
         session.close()
         return artifact, {each.budget.metric: each for each in verdicts}
 
@@ -213,7 +213,7 @@ def test_what_is_pruned_is_smaller(run: Run, worlds: dict[str, World]) -> None:
         assert fold(verdicts, "compression") == whole.size_bytes / half.size_bytes
 
 
-def other_data(world: World, other: World) -> Subject:
+def other_data(world: World, other: World) -> Given:
     """The model of one framework as the teacher of the other one's student, on its own data."""
     return replace(world.subject, student=other.student)
 

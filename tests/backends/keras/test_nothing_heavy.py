@@ -13,7 +13,7 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import PTQ
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 PROGRAM = """
@@ -24,7 +24,7 @@ from pytest_edgegate import EdgeData, PTQ
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 HEAVY = ("tensorflow", "keras", "tf_keras", "h5py", "torch", "jax")
@@ -48,7 +48,7 @@ FETCH = """
 with np.load(root / "data.npz") as data:
     given = EdgeData(calibration=data["x"][:20], evaluation=(data["x"][20:], data["y"][20:]))
 coral = session.target("coral")
-subject = Subject({path!r}, given)
+subject = Given({path!r}, given)
 artifact = session.compress(subject, (PTQ(),), coral)
 budgets = (Budget("accuracy_drop", 0.5), Budget("parity_agreement", 0.5))
 verdicts = session.judge(artifact, subject, coral, budgets, contract=True)
@@ -92,10 +92,10 @@ def test_to_fetch_and_judge_what_is_in_the_cache(
     session = EdgeSession(settings, Registry())
     coral = session.target("coral")
     path = str(saved["keras"])
-    subject = Subject(path, EdgeData(calibration=x[:20], evaluation=(x[20:], y[20:])))
-    artifact = session.compress(subject, (PTQ(),), coral)
+    subject = Given(path, EdgeData(calibration=x[:20], evaluation=(x[20:], y[20:])))
+    artifact = session.compress(session.case(subject, coral), (PTQ(),))
     budgets = (Budget("accuracy_drop", 0.5), Budget("parity_agreement", 0.5))
-    session.judge(artifact, subject, coral, budgets, contract=True)
+    session.judge(session.case(subject, coral), artifact, budgets, contract=True)
     told, heavy = lines_of(PROGRAM + FETCH, root=str(tmp_path), path=path)
     assert told == "True pass pass pass"
     assert heavy == ""

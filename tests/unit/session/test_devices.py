@@ -15,11 +15,11 @@ from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.testing.fakes import FAKE_BOARD
 
 Starter = Callable[..., EdgeSession]
-Maker = Callable[..., Subject]
+Maker = Callable[..., Given]
 URL = "mock-board://10.0.0.7"
 
 
@@ -77,8 +77,8 @@ def judged(start: Starter, subject: Maker) -> Callable[..., dict[str, Verdict]]:
             session.registry.add("estimator", "mock-tool", MockVendorTool())
         target, given = session.target("a-board"), subject()
         asked = tuple(Budget(name, limit) for name, limit in limits.items())
-        artifact = session.compress(given, None, target)
-        found = session.judge(artifact, given, target, asked, contract=True)
+        artifact = session.compress(session.case(given, target), None)
+        found = session.judge(session.case(given, target), artifact, asked, contract=True)
         return {each.budget.metric: each for each in found}
 
     return judge

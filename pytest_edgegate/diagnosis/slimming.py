@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.ports import Inspector, Stopwatch
+from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.recipe import Recipe, Step
+from pytest_edgegate.measures.providers import Clock, File
 from pytest_edgegate.spelling import spell_bytes, spell_time
 
 TIMED = 0.5
@@ -16,7 +19,7 @@ TIMED = 0.5
 
 @dataclass(frozen=True)
 class Slimming:
-    """Pairs of (before, after). ``macs`` is None where a file does not tell."""
+    """Pairs of (before, after). ``macs`` is None where a file does not show them."""
 
     step: Step
     parameters: tuple[int, int]
@@ -36,6 +39,20 @@ class Slimming:
         return f"{self.step}: {', '.join(parts)}"
 
 
+def by_pruning(file: File, clock: Clock) -> str:
+    """One line about the step that prunes; nothing where none does."""
+    cut = around_pruning(file.artifact.recipe)
+    if cut is None:
+        return ""
+    try:
+        before, after = (file.float_export(steps) for steps in cut)
+    except EdgeGateError as error:  # of the two float files, not of the artifact
+        return f"what pruning took off is not measured: {error.message}"
+    if isinstance(before, NotMeasured) or isinstance(after, NotMeasured):
+        return ""  # the verdicts that need a float export have said why there is none
+    return str(_compared(before, after, file, clock))
+
+
 def around_pruning(recipe: Recipe) -> tuple[Recipe, Recipe] | None:
     """The steps before pruning, and those up to it; None for a recipe that does not prune."""
     for at, step in enumerate(recipe):
@@ -44,16 +61,20 @@ def around_pruning(recipe: Recipe) -> tuple[Recipe, Recipe] | None:
     return None
 
 
-def compare(before: Artifact, after: Artifact, inspector: Inspector) -> Slimming:
-    """What is read off the two files."""
-    files = [inspector.describe(each.main) for each in (before, after)]
-    told = not any(each.uncounted for each in files)
-    return Slimming(
+def _compared(before: Artifact, after: Artifact, file: File, clock: Clock) -> Slimming:
+    files = [file.described(each) for each in (before, after)]
+    known = not any(each.uncounted for each in files)
+    found = Slimming(
         after.recipe[-1],
         (files[0].parameters, files[1].parameters),
-        (files[0].macs, files[1].macs) if told else None,
+        (files[0].macs, files[1].macs) if known else None,
         (before.size_bytes, after.size_bytes),
     )
+    opened = clock.between(before, after)
+    if opened is None:
+        return found
+    with opened as watch:
+        return replace(found, seconds=timed(watch), source=watch.source)
 
 
 def timed(watch: Stopwatch) -> tuple[float, float]:
