@@ -98,7 +98,8 @@ class Gate:
         from pytest_edgegate.session.reference import Reference
 
         try:
-            return Reference(self.session, Given(path, self.data(channels_first=False))).accuracy
+            given = Given(path, self.data(channels_first=False))
+            return Reference(self.session, self.session.case(given, self.target)).accuracy
         except EdgeGateError as error:
             return error
 

@@ -180,10 +180,10 @@ def under_test(data: str) -> Taken:
     def take(gate: Gate, path: Path) -> str:
         model = gate.session.recogniser.model(path)
         known = (model.name, model.node, model.files, model.digest(), model.note)
-        subject = Given(path, getattr(gate, data))
+        case = gate.session.case(Given(path, getattr(gate, data)), gate.session.target("host"))
         try:
             with gate.most.of_frameworks():
-                accuracy = Reference(gate.session, subject).accuracy
+                accuracy = Reference(gate.session, case).accuracy
         except Enough:
             return f"{known[1]}; as far as its framework"
         if not 0 <= accuracy <= 1:

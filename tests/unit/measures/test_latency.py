@@ -203,7 +203,8 @@ def test_what_to_know_of_the_times_is_noted() -> None:
     assert "each time is the mean of up to" in finding.remark
     assert int(str(finding.conditions["repeat"])) > 1
     assert finding.conditions.keys() == {
-        "threads", "governor", "load", "load_after", "clock_tick", "repeat", "unsettled_rounds", "median_s",
+        "threads", "governor", "load", "load_after", "clock_tick", "repeat", "unsettled_rounds",
+        "median_s",
     }  # fmt: skip
 
 
