@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
-from pytest_edgegate.core.measurement import Finding, NotMeasured
+from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.target import Target
@@ -88,9 +88,6 @@ class MeasureContext(Protocol):
 
     def times(self) -> Times | NotMeasured:
         """Single inferences, timed until every percentile that is asked is decided."""
-
-    def estimated(self, metric: str) -> Finding | None:
-        """What a vendor's tool says, where the target names one for its latency."""
 
     @property
     def tell(self) -> Tell:

@@ -29,22 +29,22 @@ MOST_STARTS = 200
 
 def latency_p50(context: MeasureContext) -> Finding:
     """The median of single inferences, in seconds."""
-    return context.estimated("latency_p50") or _percentile("latency_p50", context)
+    return _percentile("latency_p50", context)
 
 
 def latency_p95(context: MeasureContext) -> Finding:
     """What 95 % of single inferences stay within, in seconds."""
-    return context.estimated("latency_p95") or _percentile("latency_p95", context)
+    return _percentile("latency_p95", context)
 
 
 def latency_p99(context: MeasureContext) -> Finding:
     """What 99 % of single inferences stay within, in seconds."""
-    return context.estimated("latency_p99") or _percentile("latency_p99", context)
+    return _percentile("latency_p99", context)
 
 
 def latency_first(context: MeasureContext) -> Finding:
     """The first inference after opening, in seconds."""
-    return context.estimated("latency_first") or _first(context)
+    return _first(context)
 
 
 def unreachable(metric: str, target: Target) -> NotMeasured:

@@ -25,7 +25,7 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.layout import Layout
-from pytest_edgegate.core.measurement import Finding, NotMeasured
+from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import (
     Inspector,
     Runner,
@@ -301,9 +301,6 @@ class ArtifactContext:
     @property
     def _on_host(self) -> bool:
         return self.target.is_host(processor().machine)
-
-    def estimated(self, metric: str) -> Finding | None:
-        return self._timing.estimated(self.artifact.main, metric)
 
     def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
         fault = self._timing.fault(metric)

@@ -21,6 +21,7 @@ from pytest_edgegate.session.foreign_files import ForeignInspector
 from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.subject import Recogniser, Subject
+from pytest_edgegate.session.tooling import Tooling
 from pytest_edgegate.settings.boards import find_target, known_targets
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache
@@ -44,6 +45,7 @@ class EdgeSession:
         self.recogniser = Recogniser(settings.root, registry, allow_code=settings.allow_code)
         programs = Programs(settings.programs, settings.root)
         self._builder = Builder(registry, self.cache, self.recogniser, programs, self._hire, tell)
+        self.tooling = Tooling(registry, self.cache, tell)
         self._targets: dict[str, Target] = {}
         self.tell = tell
         """Where long work tells how far it is."""
@@ -109,7 +111,8 @@ class EdgeSession:
 
     def compress(self, subject: Subject, recipe: Recipe | None, target: Target) -> Artifact:
         """The artifact of a recipe, built or from the cache."""
-        return self._made(subject, self.plan(subject, recipe, target), target)
+        made = self._made(subject, self.plan(subject, recipe, target), target)
+        return self.tooling.compiled(made, target)
 
     def is_cached(self, subject: Subject, plan: Plan, target: Target) -> bool:
         """Whether a plan's artifact lies in the cache. Builds nothing."""
@@ -134,7 +137,7 @@ class EdgeSession:
 
     def adopt(self, path: object, target: Target) -> Artifact:
         """A file of the user's own making, as an artifact."""
-        return adopted(self.recogniser.model(path), target)
+        return self.tooling.compiled(adopted(self.recogniser.model(path), target), target)
 
     def float_export(
         self, subject: Subject, target: Target, form: str, steps: Recipe = ()
@@ -179,8 +182,9 @@ class EdgeSession:
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         verdicts = []
         for budget in asked:
+            told = self.tooling.finding(budget.metric, artifact, target)
             verdict = judge(
-                measure(budget.metric, context), budget, self.settings.rules, target.name
+                told or measure(budget.metric, context), budget, self.settings.rules, target.name
             )
             notes = [verdict.note]
             if budget.metric == CONTRACT.name:

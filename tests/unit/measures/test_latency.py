@@ -87,9 +87,6 @@ class Context:
     def stopwatch(self, metric: str) -> HostStopwatch:
         return HostStopwatch("host:fake", self._sides, 1, self.clock)
 
-    def estimated(self, metric: str) -> None:
-        return None
-
     def times(self) -> Any:
         limits = {name: float(each.limit) for name, each in self.asked.items()}
         return time_until_decided(
@@ -279,10 +276,3 @@ def test_a_hosts_latency_is_never_given_for_a_devices() -> None:
     assert "--edge-allow-unmeasured=board:latency_p95" in refused.remedy
     own = target_from_table("board", bare | {"latency": {"remedy": "measure {metric} on it"}})
     assert unreachable("latency_p95", own).remedy == "measure latency_p95 on it"
-
-
-def test_a_vendors_figure_needs_no_clock() -> None:
-    context = Context("latency_p95", 1.0)
-    told = Measurement("latency_p95", 0.5, "vendor:tool")
-    context.estimated = lambda metric: told  # type: ignore[assignment, return-value]
-    assert found(context) is told
