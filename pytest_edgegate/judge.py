@@ -8,6 +8,7 @@ from fractions import Fraction
 from pytest_edgegate.core.budget import Budget, Direction
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
+from pytest_edgegate.core.tools import SOURCES
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.spelling import spell_pair, spell_time
 
@@ -43,13 +44,15 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
         budget.kind.remedy if outcome is Outcome.FAIL else "",
         proven=proof is not None,
         measured=finding,
-        note=_early(finding) if proof is not None else _unproven(finding, budget),
+        note=_notes(
+            _early(finding) if proof is not None else _unproven(finding, budget), finding.remark
+        ),
     )
 
 
 def _is_told(finding: Measurement) -> bool:
-    """A figure that a vendor's tool computed: nothing was timed, so there is no noise in it."""
-    return finding.source.startswith("vendor:") and finding.low is None
+    """A figure that a tool computed: nothing was timed, so there is no noise in it."""
+    return finding.source.partition(":")[0] in SOURCES and finding.low is None
 
 
 NARROW = 0.1

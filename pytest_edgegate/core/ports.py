@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
-from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.recipe import Step
@@ -379,7 +378,7 @@ class TimingJob:
     """What is timed: one file, or two against each other."""
 
     url: str
-    """Where: what follows ``device:`` in the target's ``latency.source``; "host" for this one."""
+    """Where: the device's URL, ``host`` for this one."""
     runtime: str
     opener: Runtime
     entry: str | None
@@ -402,17 +401,6 @@ class Device(Protocol):
 
         Raises ``InferenceError``, ``BackendUnavailableError`` or ``UnsupportedError``.
         """
-
-
-class Estimator(Protocol):
-    """A vendor's tool that tells figures of a device that is not here."""
-
-    @property
-    def metrics(self) -> Sequence[str]:
-        """The budgets that it can measure."""
-
-    def estimate(self, path: Path, metric: str, target: Target) -> Finding:
-        """The figure, or why there is none."""
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
-from pytest_edgegate.core.measurement import Finding, NotMeasured
+from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.core.recipe import Recipe
@@ -98,9 +98,6 @@ class Clock(Protocol):
     @property
     def progress(self) -> Tell:
         """Takes how far a long measurement is."""
-
-    def estimated(self, metric: str) -> Finding | None:
-        """What a vendor's tool says of a latency, where the target names one."""
 
     def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
         """The artifact about to be timed in a fresh process; with its float export for a ratio."""

@@ -39,26 +39,24 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
         sign = "<=" if budget.kind.direction == "at most" else ">="
         limit = spell_value(budget.metric, budget.limit)
         how = how.format(
-            runtime=runtimes[0] if runtimes else "?", runtimes=" and ".join(runtimes),
-            policy=policy, form=form,
-        )  # fmt: skip
+            runtime=runtimes[0] if runtimes else "?",
+            runtimes=" and ".join(runtimes),
+            policy=policy,
+            form=form,
+            tool=target.tools.get(budget.metric, ""),
+        )
         lines.append(f"{budget.metric} {sign} {limit}: {how}")
     return lines or ["no budgets: the file is opened, run once, and checked against the target"]
 
 
 def _how(kind: BudgetKind, target: Target, form: str) -> str:
     """How a budget is measured, or why it is not."""
+    if kind.name in target.tools:
+        return "the tool {tool} tells it"
     if not kind.measure:
         return _NOTHING
-    if kind.rule == "latency" and not _is_timed(kind, target):
+    if kind.rule == "latency" and target.timed_by(kind, processor().machine) is None:
         return "not measured here: red"
     if kind.in_every_runtime and len(target.runtimes.get(form, ())) < 2:
         return "{runtime} alone runs {form}, nothing to compare with: red"
     return kind.explanation
-
-
-def _is_timed(kind: BudgetKind, target: Target) -> bool:
-    """Whether this host, or a device or a tool that the target names, tells such a latency."""
-    elsewhere = target.latency_source.startswith(("device:", "vendor:"))
-    on_host = target.is_host(processor().machine)
-    return on_host or (elsewhere and not kind.on_host_only)

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import versions
-from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateWarning
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import ChecksAhead, ChildProcess, SourceModel, Transform
 from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
-from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.foreign_files import converting
 from pytest_edgegate.session.kept_leg import KeptLeg
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.recognition import Recogniser
 from pytest_edgegate.session.taken_in import TakenIn, ready
-from pytest_edgegate.storage.cache import FULL_DISK, Cache, key_of
+from pytest_edgegate.storage.cache import Cache, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -234,16 +234,8 @@ def _told_failure(leg: Leg, what: str, source: SourceModel) -> Iterator[None]:
     if source.path is None or _trains(leg):
         yield
         return
-    full: OSError | None = None
-    with foreign(f"{what} failed", "the tool's own traceback is at --tb=long", CompressionError):
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in FULL_DISK:
-                raise
-            full = error
-    if full is not None:
-        raise full
+    with converting(what):
+        yield
 
 
 def adopted(model: SourceModel, target: Target) -> Artifact:

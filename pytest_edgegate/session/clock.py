@@ -8,7 +8,7 @@ from functools import cached_property
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.measurement import Finding, NotMeasured
+from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
@@ -37,11 +37,6 @@ class CaseClock:
     @property
     def progress(self) -> Tell:
         return self._timing.progress
-
-    def estimated(self, metric: str) -> Finding | None:
-        if metric not in self.limits:
-            return None
-        return self._timing.estimated(self._file.artifact.main, metric)
 
     def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
         fault = self._timing.fault(metric)

@@ -23,6 +23,7 @@ from pytest_edgegate.session.file import CaseFile, Export
 from pytest_edgegate.session.observing import Observer
 from pytest_edgegate.session.passes import CasePasses, PassRules
 from pytest_edgegate.session.timing import Timing
+from pytest_edgegate.session.tooling import Tooling
 from pytest_edgegate.settings.options import Settings
 
 
@@ -33,6 +34,7 @@ class Judging:
     settings: Settings
     registry: Registry
     observer: Observer
+    tooling: Tooling
     export: Export
     progress: Tell
 
@@ -66,10 +68,23 @@ class Judging:
             target=case.target.name,
             test=case.test,
         )
-        return _diagnosed(verdict, providers) if verdict.red else verdict
+        return self._diagnosed(verdict, providers) if verdict.red else verdict
+
+    def _diagnosed(self, verdict: Verdict, providers: Providers) -> Verdict:
+        """A figure that is not finite keeps the remedy for overflow."""
+        file, metric = providers.file, verdict.budget.metric
+        found = self.tooling.diagnosis(metric, file.artifact, file.target)
+        if found is None:
+            found = diagnose(verdict, providers)
+        finite = verdict.measured is None or not verdict.measured.nonfinite
+        remedy = found.remedy if finite and found.remedy else verdict.remedy
+        return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
 
     def _finding(self, metric: str, providers: Providers) -> Finding:
-        return providers.clock.estimated(metric) or measure(metric, providers)
+        """What a tool of the target says, or else what is measured here."""
+        file = providers.file
+        found = self.tooling.finding(metric, file.artifact, file.target)
+        return measure(metric, providers) if found is None else found
 
     def _contract_notes(
         self, case: Case, providers: Providers, budgets: tuple[Budget, ...], show_parity: bool
@@ -106,14 +121,6 @@ class Judging:
             file,
             CaseClock(file, timing, asked, settings.latency_floor),
         )
-
-
-def _diagnosed(verdict: Verdict, providers: Providers) -> Verdict:
-    """A figure that is not finite keeps the remedy for overflow."""
-    found = diagnose(verdict, providers)
-    finite = verdict.measured is None or not verdict.measured.nonfinite
-    remedy = found.remedy if finite and found.remedy else verdict.remedy
-    return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
 
 
 def _with_pruning(verdicts: list[Verdict], providers: Providers) -> list[Verdict]:

@@ -23,6 +23,7 @@ from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.recognition import Recogniser
 from pytest_edgegate.session.subject import Given, Subject
+from pytest_edgegate.session.tooling import Tooling
 from pytest_edgegate.settings.boards import find_target, known_targets
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache
@@ -51,6 +52,7 @@ class EdgeSession:
         self._builder = Builder(
             registry, self.cache, self.recogniser, programs, self._hire, progress
         )
+        self.tooling = Tooling(registry, self.cache, progress)
         self._targets: dict[str, Target] = {}
 
     @cached_property
@@ -66,7 +68,12 @@ class EdgeSession:
         from pytest_edgegate.session.judging import Judging
 
         return Judging(
-            self.settings, self.registry, self.observer, self.float_export, self.progress
+            self.settings,
+            self.registry,
+            self.observer,
+            self.tooling,
+            self.float_export,
+            self.progress,
         )
 
     @cached_property
@@ -121,7 +128,10 @@ class EdgeSession:
 
     def compress(self, case: Case, recipe: Recipe | None) -> Artifact:
         """The artifact of a recipe, built or from the cache."""
-        plan = self.plan(case, recipe)
+        made = self._made(case, self.plan(case, recipe))
+        return self.tooling.compiled(made, case.target)
+
+    def _made(self, case: Case, plan: Plan) -> Artifact:
         if not plan.legs:
             return adopted(case.subject.model, case.target)
         order = self._order(case, plan)
@@ -154,7 +164,7 @@ class EdgeSession:
 
     def adopt(self, path: object, target: Target) -> Artifact:
         """A file of the user's own making, as an artifact."""
-        return adopted(self.recogniser.model(path), target)
+        return self.tooling.compiled(adopted(self.recogniser.model(path), target), target)
 
     def float_export(self, case: Case, form: str, steps: Recipe = ()) -> Artifact:
         """The model under test in float, in the given format; after *steps* that keep it so."""
@@ -162,7 +172,8 @@ class EdgeSession:
 
         from pytest_edgegate.planner import float_target
 
-        return self.compress(replace(case, target=float_target(case.target, form)), steps)
+        wanted = replace(case, target=float_target(case.target, form))
+        return self._made(wanted, self.plan(wanted, steps))
 
     def judge(
         self,

@@ -13,7 +13,8 @@ import pytest
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.registry import KINDS, Registry
 from pytest_edgegate.settings.options import MARKERS
-from pytest_edgegate.targets.parse import LIMITS, target_from_table
+from pytest_edgegate.targets.operators import LIMITS
+from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing.example import Example
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +175,7 @@ def test_every_budget_is_in_the_guide() -> None:
 
 def test_every_port_that_a_backend_fills_is_named() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for kind in ("model reader", "transform", "runtime", "inspector"):
+    for kind in ("model reader", "transform", "runtime", "inspector", "tool"):
         assert KINDS[kind].removeprefix("pytest_edgegate") in page
 
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_edgegate import targets
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import (
     ExecutedOperator,
@@ -21,9 +20,10 @@ from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.diagnosis import contract as diagnosis
 from pytest_edgegate.measures.contract import contract, in_file
 from pytest_edgegate.measures.operator_limits import LIMITS
+from pytest_edgegate.targets.folder import built_in
 
-CORAL: Target = targets.__getattr__("coral")
-HOST: Target = targets.__getattr__("host")
+CORAL: Target = built_in()["coral"]
+HOST: Target = built_in()["host"]
 
 
 def tensor(
