@@ -77,20 +77,6 @@ def test_a_report_that_is_not_asked_for_is_not_written(play: Any) -> None:
     assert not (ran.folder / "lines.txt").exists()
 
 
-def test_a_relative_path_starts_where_pytest_was_started(play: Any) -> None:
-    moves = """
-import os
-
-
-def test_moves(tmp_path):
-    os.chdir(tmp_path)
-"""
-    files = {"verdict_lines.py": PLUGIN, "test_it.py": moves}
-    ran = play(files, *ARGUMENTS, "--verdict-lines=lines.txt")
-    assert ran.status == 0, ran.everything
-    assert json.loads((ran.folder / "lines.txt").read_text())["verdicts"] == []
-
-
 def test_a_reporter_that_fails_costs_no_other_report(play: Any) -> None:
     broken = PLUGIN.replace("lines = [", 'raise RuntimeError("out of ink")\n        lines = [')
     ran = play(

@@ -66,7 +66,7 @@ VERDICTS = st.builds(
 RUNS = st.builds(RunRecord, environment=OBJECTS, verdicts=st.lists(VERDICTS, max_size=3).map(tuple))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(RUNS)
 def test_a_run_is_the_same_after_a_round_trip_through_json(run: RunRecord) -> None:
     text = json.dumps(run.to_json(), allow_nan=False)
