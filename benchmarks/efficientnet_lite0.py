@@ -111,7 +111,7 @@ def save_program(path: Path) -> None:
 
 def session(folder: Path) -> EdgeSession:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=folder / "cache", report_json=None,
+        targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
         model=None, data=None, budgets=(), reference_check=False, explain=False, root=folder,
     )  # fmt: skip
     return EdgeSession(settings, Registry())

@@ -103,7 +103,7 @@ def by_gate_in_a_worker(path: Path, x: Any, y: Any) -> float:
 
 def started(folder: Path, early_after: float) -> EdgeSession:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=folder, report_json=None,
+        targets=(), policy="point", allowed=frozenset(), cache=folder,
         model=None, data=None, budgets=(), reference_check=False, explain=False, root=folder,
         early_after=early_after,
     )  # fmt: skip

@@ -241,7 +241,7 @@ def recipes(plan: Plan, *, per_tensor: bool) -> dict[str, Recipe]:
 
 def session_in(folder: Path) -> EdgeSession:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=folder, report_json=None,
+        targets=(), policy="point", allowed=frozenset(), cache=folder,
         model=None, data=None, budgets=(), reference_check=True, explain=False, root=folder,
         latency_time=5.0,
     )  # fmt: skip

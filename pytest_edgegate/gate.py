@@ -223,7 +223,8 @@ class EdgeGate:
 
 def _raise_if_red(verdicts: list[Verdict], closing: str = "") -> None:
     if any(each.red for each in verdicts):
-        raise BudgetExceeded(explain(verdicts, closing), worst_first(verdicts))
+        text = explain((each.record for each in verdicts), closing)
+        raise BudgetExceeded(text, worst_first(verdicts))
 
 
 def _planned(plan: Plan, session: EdgeSession) -> Artifact:

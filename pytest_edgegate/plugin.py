@@ -24,12 +24,19 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - registered with pytest by
     edge_target,
     edge_training,
 )
+from pytest_edgegate.reports import json as json_report
+from pytest_edgegate.reports import plot as plot_report
 from pytest_edgegate.settings.options import MARKERS, add_options
 from pytest_edgegate.state import STATE_KEY, RunState, state_of
 
+_REPORTS = {"json": json_report, "plot": plot_report}
+"""Plugins of their own, as reporters of other packages are."""
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     add_options(parser)
+    for name, plugin in _REPORTS.items():
+        pluginmanager.register(plugin, f"edgegate-report-{name}")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_edgegate.core.errors import BackendUnavailableError, UnknownNameError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    UnknownNameError,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from pytest_edgegate.core.ports import Reporter
 
 KINDS = {
     "target": "pytest_edgegate.targets",
@@ -19,18 +27,25 @@ KINDS = {
     "inspector": "pytest_edgegate.inspectors",
     "tool": "pytest_edgegate.tools",
     "device": "pytest_edgegate.devices",
-    "reporter": "pytest_edgegate.reporters",
 }
 
 Load = Callable[[], Any]
 
 
+class WantedReport(NamedTuple):
+    """A file that a reporter writes when the run ends."""
+
+    reporter: Reporter
+    path: Path
+
+
 class Registry:
     """All that backends, packages and a conftest.py bring.
 
-    A conftest.py adds to it in ``pytest_edgegate_register(registry)``::
+    A conftest.py or a plugin adds to it in ``pytest_edgegate_register(registry, config)``::
 
         registry.add("runtime", "my-runtime", MyRuntime())
+        registry.reporter("csv", CsvReporter(), config.getoption("--verdicts-csv"))
 
     Targets are files too: those of this package are found by listing its folder, and an entry
     point that names a package and no attribute (``boards = "my_package.boards"``) brings every
@@ -38,6 +53,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
+        self._reporters: dict[str, WantedReport | None] = {}
         self._own: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         self._entries: dict[str, dict[str, EntryPoint]] = {}
         self._loaded: dict[tuple[str, str], Any] = {}
@@ -47,6 +63,29 @@ class Registry:
         if kind not in KINDS:
             raise UnknownNameError("kind of extension", kind, KINDS)
         self._own[kind][name] = thing
+
+    def reporter(self, name: str, reporter: Reporter, path: str | PathLike[str] | None) -> None:
+        """Has *reporter* write the verdicts to *path* when the run ends; None: it is not asked to.
+
+        A relative path starts at the folder where pytest was started. Raises ConfigurationError
+        where the name is taken, or where *reporter* can't write.
+        """
+        if name in self._reporters:
+            raise ConfigurationError(
+                f"two reporters are registered under the name {name!r}",
+                "give one of them another name, or turn its plugin off with -p no:NAME",
+            )
+        if not callable(getattr(reporter, "write", None)):
+            raise ConfigurationError(
+                f"the reporter {name!r} has no method write",
+                "register an object with the method write(path, run)",
+            )
+        self._reporters[name] = None if path is None else WantedReport(reporter, Path(path))
+
+    @property
+    def wanted_reports(self) -> dict[str, WantedReport]:
+        """What is to be written when the run ends, by name, sorted."""
+        return {name: asked for name, asked in sorted(self._reporters.items()) if asked}
 
     def names(self, kind: str) -> list[str]:
         """The names of one kind, sorted, nothing loaded but the packages that are folders."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pytest_edgegate.core.record import RunRecord
+
     Array = NDArray[np.generic]
 
 
@@ -405,9 +407,10 @@ class Device(Protocol):
 
 @runtime_checkable
 class Reporter(Protocol):
-    """Writes the verdicts of a run to a file."""
+    """Writes the record of a run to a file."""
 
-    def write(
-        self, path: Path, verdicts: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]
-    ) -> None:
-        """*verdicts* and *environment* are in the form of the JSON report, schema 1."""
+    def write(self, path: Path, run: RunRecord) -> None:
+        """Called once, when the run has ended, in the controlling process only.
+
+        What it raises costs no other report: the run shows it and does not exit with 0.
+        """

@@ -31,7 +31,7 @@ class Gate:
         self._y = digits.y_evaluate[:SAMPLES]
         settings = Settings(
             targets=("host",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=False,
+            model=None, data=None, budgets=(), reference_check=False,
             explain=False, root=folder, runtime_timeout=30.0,
         )  # fmt: skip
         self.session = EdgeSession(settings, Registry())

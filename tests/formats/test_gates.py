@@ -78,7 +78,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Starter:
     def session(registry: Registry | None = None) -> EdgeSession:
         settings = Settings(
             targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=False,
+            model=None, data=None, budgets=(), reference_check=False,
             explain=False, root=folder,
         )  # fmt: skip
         return EdgeSession(settings, registry or Registry())

@@ -145,7 +145,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     def made(subject: Given, recipe: Recipe, target: str) -> tuple[Artifact, dict[str, Verdict]]:
         settings = Settings(
             targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=True,
+            model=None, data=None, budgets=(), reference_check=True,
             explain=False, root=folder,
         )  # fmt: skip
         session = EdgeSession(settings, Registry())

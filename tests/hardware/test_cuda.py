@@ -72,7 +72,7 @@ def test_a_recipe_trains_on_the_gpu_and_its_artifact_passes(
     subject: Given, recipe: Recipe, tmp_path: Path
 ) -> None:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=tmp_path, report_json=None,
+        targets=(), policy="point", allowed=frozenset(), cache=tmp_path,
         model=None, data=None, budgets=(), reference_check=True, explain=False, root=tmp_path,
     )  # fmt: skip
     session = EdgeSession(settings, Registry())

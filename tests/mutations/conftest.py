@@ -53,7 +53,7 @@ class Gate:
         (folder / "pyproject.toml").write_text(CAMERA)
         settings = Settings(
             targets=("coral",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=True,
+            model=None, data=None, budgets=(), reference_check=True,
             explain=False, root=folder,
         )  # fmt: skip
         self.session = EdgeSession(settings, Registry())

@@ -40,7 +40,7 @@ class Gate:
         )
         settings = Settings(
             targets=("onnx-cpu",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=True,
+            model=None, data=None, budgets=(), reference_check=True,
             explain=False, root=folder,
         )  # fmt: skip
         self.folder = folder

@@ -31,7 +31,7 @@ HEAVY = ("tensorflow", "keras", "tf_keras", "h5py", "torch", "jax")
 root = Path({root!r})
 settings = Settings(
     targets=("coral",), policy="point", allowed=frozenset(), cache=root / "cache",
-    report_json=None, model=None, data=None, budgets=(), reference_check=True, explain=False,
+    model=None, data=None, budgets=(), reference_check=True, explain=False,
     root=root,
 )
 session = EdgeSession(settings, Registry())
@@ -86,7 +86,7 @@ def test_to_fetch_and_judge_what_is_in_the_cache(
     np.savez(tmp_path / "data.npz", x=x, y=y)
     settings = Settings(
         targets=("coral",), policy="point", allowed=frozenset(), cache=tmp_path / "cache",
-        report_json=None, model=None, data=None, budgets=(), reference_check=True,
+        model=None, data=None, budgets=(), reference_check=True,
         explain=False, root=tmp_path,
     )  # fmt: skip
     session = EdgeSession(settings, Registry())

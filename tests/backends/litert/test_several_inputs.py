@@ -51,7 +51,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> EdgeSession:
     folder = tmp_path_factory.mktemp("several")
     settings = Settings(
         targets=("coral",), policy="point", allowed=frozenset(), cache=folder / "cache",
-        report_json=None, model=None, data=None, budgets=(), reference_check=True,
+        model=None, data=None, budgets=(), reference_check=True,
         explain=False, root=folder,
     )  # fmt: skip
     return EdgeSession(settings, Registry())

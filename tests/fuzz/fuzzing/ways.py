@@ -110,7 +110,7 @@ class Gate:
         self.folder = folder
         settings = Settings(
             targets=("host",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=False,
+            model=None, data=None, budgets=(), reference_check=False,
             explain=False, root=folder, runtime_timeout=timeout,
         )  # fmt: skip
         self.settings = settings

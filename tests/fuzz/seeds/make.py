@@ -240,7 +240,7 @@ def make_finished(scratch: Path) -> None:
     """What the gate itself makes of the seeds above."""
     settings = Settings(
         targets=("host",), policy="point", allowed=frozenset(), cache=scratch / "cache",
-        report_json=None, model=None, data=None, budgets=(), reference_check=False,
+        model=None, data=None, budgets=(), reference_check=False,
         explain=False, root=scratch,
     )  # fmt: skip
     session = EdgeSession(settings, Registry())

@@ -27,7 +27,7 @@ def start(tmp_path: Path) -> Starter:
         pytest_edgegate_register(registry)
         given: dict[str, Any] = {
             "targets": ("fake-board",), "policy": "point", "allowed": frozenset(),
-            "cache": tmp_path / "cache", "report_json": None, "model": None, "data": None,
+            "cache": tmp_path / "cache", "model": None, "data": None,
             "budgets": (), "reference_check": True, "explain": False, "root": tmp_path,
         }  # fmt: skip
         return EdgeSession(Settings(**(given | changes)), registry)

@@ -56,9 +56,8 @@ class Run:
 
     def verdict(self, metric: str, limit: float) -> Verdict:
         asked = (Budget(metric, limit),)
-        [found] = self.session.judge(
-            self.session.case(self.subject, self.target), self.artifact(), asked
-        )
+        case = self.session.case(self.subject, self.target)
+        [found] = self.session.judge(case, self.artifact(), asked)
         return found
 
 
@@ -83,7 +82,6 @@ def test_a_figure_with_its_source(run: Any) -> None:
         "memory",
         43_000,
         "vendor:fake-tool",
-        details=("the first layer takes most",),
         remark="a guess",
     )
 
