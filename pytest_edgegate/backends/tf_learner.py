@@ -24,10 +24,19 @@ class Learner:
     """
 
     def __init__(
-        self, tf: Any, forward: Forward, variables: Sequence[Any], optimizer: Any,
-        loss: Callable[..., Any], penalties: Callable[[], Sequence[Any]], *,
-        specs: Sequence[Any], inputs: int, seed: int, what: str,
-    ) -> None:  # fmt: skip
+        self,
+        tf: Any,
+        forward: Forward,
+        variables: Sequence[Any],
+        optimizer: Any,
+        loss: Callable[..., Any],
+        penalties: Callable[[], Sequence[Any]],
+        *,
+        specs: Sequence[Any],
+        inputs: int,
+        seed: int,
+        what: str,
+    ) -> None:
         self._tf = tf
         self._specs = tuple(specs)
         self._what = what
@@ -76,9 +85,10 @@ def make_optimizer(keras: Any, settings: EdgeTraining, lr: float) -> Any:
     if not isinstance(settings.optimizer, str):
         return _by_factory(settings.optimizer, lr)
     kinds = {
-        "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
         "sgd": keras.optimizers.SGD,
-    }  # fmt: skip
+    }
     options = {"momentum": 0.9} if settings.optimizer == "sgd" else {}
     return kinds[settings.optimizer](learning_rate=lr, **options)
 

@@ -103,9 +103,11 @@ def _refuse_several(outputs: tuple[Array, ...]) -> None:
 
 
 def _soft(
-    step: Distill, teacher: Array, outputs: tuple[Array, ...],
+    step: Distill,
+    teacher: Array,
+    outputs: tuple[Array, ...],
     hard: tuple[Objective, Goal | None],
-) -> Goal:  # fmt: skip
+) -> Goal:
     objective, labelled = hard
     tf = import_tensorflow()
     scores = _Scores(objective, teacher, outputs[0])

@@ -46,9 +46,11 @@ def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
             try:
                 with held_native_output(), _safe_mode(framework, on=not vetted.allow_code):
                     model = framework.models.load_model(
-                        path, compile=False, safe_mode=not vetted.allow_code,
+                        path,
+                        compile=False,
+                        safe_mode=not vetted.allow_code,
                         custom_objects=_beside_layers(framework),
-                    )  # fmt: skip
+                    )
             except Exception as error:  # noqa: BLE001 - of whatever kind, it is told below
                 refusals.append(error)
                 continue
@@ -92,8 +94,9 @@ def _beside_layers(framework: Any) -> dict[str, Any]:
 
 
 _APPLICATION_LAYERS = (
-    ("convnext", "LayerScale"), ("inception_resnet_v2", "CustomScaleLayer"),
-)  # fmt: skip
+    ("convnext", "LayerScale"),
+    ("inception_resnet_v2", "CustomScaleLayer"),
+)
 
 
 def _read_by(
@@ -127,10 +130,15 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
             (getattr(layer, "reset_state", None) or layer.reset_states)()
 
     return LoadedModel(
-        function, inputs, tuple(map(str, names)), model, notes,
-        tuple(str(layer.name) for layer in stateful), reset if stateful else None,
+        function,
+        inputs,
+        tuple(map(str, names)),
+        model,
+        notes,
+        tuple(str(layer.name) for layer in stateful),
+        reset if stateful else None,
         partial(copied, model),
-    )  # fmt: skip
+    )
 
 
 def _without_inputs(model: Any) -> UnsupportedError:
@@ -235,8 +243,10 @@ def _first_line(error: Exception) -> str:
 
 
 _HEADERS = (
-    "Graph execution error", "Detected at node", "Exception encountered when calling layer",
-)  # fmt: skip
+    "Graph execution error",
+    "Detected at node",
+    "Exception encountered when calling layer",
+)
 
 
 def _tensor_name(tensor: Any) -> str:

@@ -61,8 +61,12 @@ class KerasRunner:
     def __enter__(self) -> KerasRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._function = None
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:

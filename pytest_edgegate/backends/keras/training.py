@@ -47,9 +47,13 @@ def fit(
             data, step, lambda batch: learner((*batch.inputs, *chosen.arrays(batch))), what
         )
     return {
-        **hardware(tf), "seed": settings.seed, "epochs": step.epochs, "lr": step.lr,
-        "batch_size": settings.batch_size, "losses": list(losses),
-    }  # fmt: skip
+        **hardware(tf),
+        "seed": settings.seed,
+        "epochs": step.epochs,
+        "lr": step.lr,
+        "batch_size": settings.batch_size,
+        "losses": list(losses),
+    }
 
 
 def check_fit(model: Any, data: TrainingData, step: Training, what: str) -> None:
@@ -81,11 +85,17 @@ def _learner(
         for each in from_keras_model(model).inputs
     ]
     return Learner(
-        tf, forward_of(model), model.trainable_variables, _optimizer(model, data, lr), goal.loss,
+        tf,
+        forward_of(model),
+        model.trainable_variables,
+        _optimizer(model, data, lr),
+        goal.loss,
         lambda: model.losses,
         specs=[*inputs, *(batch_spec(tf, array) for array in goal.arrays(example))],
-        inputs=len(inputs), seed=data.settings.seed, what=what,
-    )  # fmt: skip
+        inputs=len(inputs),
+        seed=data.settings.seed,
+        what=what,
+    )
 
 
 def _optimizer(model: Any, data: TrainingData, lr: float) -> Any:

@@ -39,9 +39,13 @@ class Desk:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._tf, self._keras, self._tfmot = _frameworks()
         self._commands: Mapping[str, Callable[[Mapping[str, Any], Arrays], Answer]] = {
-            "build": self._build, "outputs": self._outputs, "quantise": self._quantise,
-            "prepare": self._prepare, "learn": self._learn, "convert": self._convert,
-        }  # fmt: skip
+            "build": self._build,
+            "outputs": self._outputs,
+            "quantise": self._quantise,
+            "prepare": self._prepare,
+            "learn": self._learn,
+            "convert": self._convert,
+        }
 
     def answer(self, command: str, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
         return self._commands[command](fields, arrays)
@@ -73,12 +77,17 @@ class Desk:
         self._keras.utils.set_random_seed(settings.seed)
         model, loss = self._model, loss_by(self._tf, Objective(**fields["objective"]))
         self._learner = Learner(
-            self._tf, lambda tensors, training: _called(model, tensors, training),
-            learning(model), make_optimizer(self._keras, settings, fields["lr"]),
-            lambda outputs, target: loss(outputs[0], target), lambda: model.losses,
-            specs=[batch_spec(self._tf, each) for each in arrays], inputs=len(arrays) - 1,
-            seed=settings.seed, what=fields["what"],
-        )  # fmt: skip
+            self._tf,
+            lambda tensors, training: _called(model, tensors, training),
+            learning(model),
+            make_optimizer(self._keras, settings, fields["lr"]),
+            lambda outputs, target: loss(outputs[0], target),
+            lambda: model.losses,
+            specs=[batch_spec(self._tf, each) for each in arrays],
+            inputs=len(arrays) - 1,
+            seed=settings.seed,
+            what=fields["what"],
+        )
         return hardware(self._tf), ()
 
     def _learn(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
@@ -141,6 +150,7 @@ def _frameworks() -> tuple[Any, Any, Any]:
     except ImportError as error:
         raise BackendUnavailableError(
             (error.name or "tensorflow-model-optimization").replace("_", "-"),
-            "quantisation-aware training of a Keras model", "keras",
-        ) from error  # fmt: skip
+            "quantisation-aware training of a Keras model",
+            "keras",
+        ) from error
     return tf, tf_keras, tfmot

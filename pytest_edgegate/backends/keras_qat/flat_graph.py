@@ -152,8 +152,11 @@ def _arguments(node: Any, path: str, kind: str) -> tuple[list[_Key], bool]:
     """The tensors that a call takes, and whether as a list."""
     if not isinstance(node, Mapping):
         return _old_arguments(node, path, kind)
-    more = {key for key, value in node["kwargs"].items() if key not in ("training", "mask")
-            or list(_tensors(value))}  # fmt: skip
+    more = {
+        key
+        for key, value in node["kwargs"].items()
+        if key not in ("training", "mask") or list(_tensors(value))
+    }
     keys = list(_tensors(node["args"]))
     if more or len(keys) != len(list(_leaves(node["args"]))):
         raise _refused_call(path, kind)

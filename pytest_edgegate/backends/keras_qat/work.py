@@ -81,9 +81,13 @@ class Work:
 
         losses = train(self._samples, step, learn, self._name)
         return {
-            **hardware, "seed": settings.seed, "epochs": step.epochs, "lr": step.lr,
-            "batch_size": settings.batch_size, "losses": list(losses),
-        }  # fmt: skip
+            **hardware,
+            "seed": settings.seed,
+            "epochs": step.epochs,
+            "lr": step.lr,
+            "batch_size": settings.batch_size,
+            "losses": list(losses),
+        }
 
     def converted(self, child: ChildProcess, io: str) -> bytes:
         """The .tflite file of what was trained, with ends of the dtype *io*."""
@@ -96,18 +100,26 @@ class Work:
         return child.call("outputs", self.seen, longer=_TRACING)[1]
 
     def agreement(
-        self, found: Sequence[Array], simulated: Sequence[Array], steps: Sequence[float | None],
+        self,
+        found: Sequence[Array],
+        simulated: Sequence[Array],
+        steps: Sequence[float | None],
         what: str,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         """How far the outputs that were *found* for ``seen`` lie from the *simulated* ones.
 
         Raises CompressionError where the file *what* is another model.
         """
         objective = self._objective
         return agreement(
-            found, simulated, steps, what, largest_allowed=_LARGEST, mean_allowed=_MEAN,
+            found,
+            simulated,
+            steps,
+            what,
+            largest_allowed=_LARGEST,
+            mean_allowed=_MEAN,
             classes=objective.axis if objective.kind == "classes" else None,
-        )  # fmt: skip
+        )
 
     def _build(self, child: ChildProcess) -> None:
         """Compares the child's model with the one that it was read from, before it is changed."""
@@ -122,9 +134,14 @@ class Work:
         del objective["loss"]  # a function, of which there is none here
         arrays = (*self._example.inputs, self._target(self._example.labels))
         hardware, _ = child.call(
-            "prepare", arrays, objective=objective, optimizer=settings.optimizer,
-            lr=self._step.lr, seed=settings.seed, what=self._name,
-        )  # fmt: skip
+            "prepare",
+            arrays,
+            objective=objective,
+            optimizer=settings.optimizer,
+            lr=self._step.lr,
+            seed=settings.seed,
+            what=self._name,
+        )
         return dict(hardware)
 
 

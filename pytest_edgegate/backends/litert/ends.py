@@ -62,8 +62,10 @@ def drop_unused_tensors(model: Any) -> None:
         uses = [graph.inputs, graph.outputs]
         for each in graph.operators:
             uses += [each.inputs, each.outputs, each.intermediates]
-        kept = sorted({int(at) for each in uses if each is not None for at in each if at >= 0}
-                      | {each.tensorIndex for each in entries})  # fmt: skip
+        kept = sorted(
+            {int(at) for each in uses if each is not None for at in each if at >= 0}
+            | {each.tensorIndex for each in entries}
+        )
         at_now = {before: now for now, before in enumerate(kept)} | {-1: -1}
         graph.tensors = [graph.tensors[at] for at in kept]
         graph.inputs, graph.outputs = _moved(graph.inputs, at_now), _moved(graph.outputs, at_now)

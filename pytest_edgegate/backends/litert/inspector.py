@@ -13,8 +13,13 @@ from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.foreign import foreign
 
 _INTEGERS = ("int8", "uint8", "int16", "int4", "int2")
-_BIAS_AT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3,
-            "CONV_3D": 2}  # fmt: skip
+_BIAS_AT = {
+    "CONV_2D": 2,
+    "DEPTHWISE_CONV_2D": 2,
+    "FULLY_CONNECTED": 2,
+    "TRANSPOSE_CONV": 3,
+    "CONV_3D": 2,
+}
 """Where an operator takes its bias: an int32 constant that is a parameter."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
@@ -133,9 +138,13 @@ class _Graph:
             if hasattr(operator.builtinOptions, field)
         ]
         values = {
-            "MEAN": ("axes", 1), "SUM": ("axes", 1), "REDUCE_MAX": ("axes", 1),
-            "REDUCE_MIN": ("axes", 1), "PAD": ("paddings", 1), "STRIDED_SLICE": ("strides", 3),
-        }.get(kind)  # fmt: skip
+            "MEAN": ("axes", 1),
+            "SUM": ("axes", 1),
+            "REDUCE_MAX": ("axes", 1),
+            "REDUCE_MIN": ("axes", 1),
+            "PAD": ("paddings", 1),
+            "STRIDED_SLICE": ("strides", 3),
+        }.get(kind)
         if values is not None and len(operator.inputs) > values[1]:
             found.append((values[0], self._constant(operator.inputs[values[1]])))
         return found
@@ -198,11 +207,25 @@ _MACS: dict[str, Callable[[OperatorInfo], int]] = {
     "TRANSPOSE_CONV": _transposed,
     "BATCH_MATMUL": _batched,
 }
-_UNKNOWN_MACS = frozenset({
-    "CONV_3D", "CONV_3D_TRANSPOSE", "LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN",
-    "WHILE", "IF", "CALL", "CALL_ONCE", "STABLEHLO_CONVOLUTION", "STABLEHLO_DOT_GENERAL",
-})  # fmt: skip
+_UNKNOWN_MACS = frozenset(
+    {
+        "CONV_3D",
+        "CONV_3D_TRANSPOSE",
+        "LSTM",
+        "RNN",
+        "SVDF",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+        "WHILE",
+        "IF",
+        "CALL",
+        "CALL_ONCE",
+        "STABLEHLO_CONVOLUTION",
+        "STABLEHLO_DOT_GENERAL",
+    }
+)
 """Operators that multiply and accumulate, or may, in a number that the file does not show."""
 
 INSPECTOR = LiteRTInspector()

@@ -87,8 +87,12 @@ class LiteRTRunner:
     def __enter__(self) -> LiteRTRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._interpreter = None
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -20,11 +20,23 @@ _TABLE = 20
 """Bytes of the smallest tensor or operator, with the offset that leads to it."""
 
 DTYPES = {
-    "FLOAT32": "float32", "FLOAT16": "float16", "INT32": "int32", "UINT8": "uint8",
-    "INT64": "int64", "STRING": "string", "BOOL": "bool", "INT16": "int16", "INT8": "int8",
-    "FLOAT64": "float64", "UINT64": "uint64", "UINT32": "uint32", "UINT16": "uint16",
-    "INT4": "int4", "BFLOAT16": "bfloat16", "INT2": "int2",
-}  # fmt: skip
+    "FLOAT32": "float32",
+    "FLOAT16": "float16",
+    "INT32": "int32",
+    "UINT8": "uint8",
+    "INT64": "int64",
+    "STRING": "string",
+    "BOOL": "bool",
+    "INT16": "int16",
+    "INT8": "int8",
+    "FLOAT64": "float64",
+    "UINT64": "uint64",
+    "UINT32": "uint32",
+    "UINT16": "uint16",
+    "INT4": "int4",
+    "BFLOAT16": "bfloat16",
+    "INT2": "int2",
+}
 """Numpy's name for each tensor type of the schema."""
 
 
@@ -62,8 +74,9 @@ def state_of(path: Path) -> str:
     if schema.BuiltinOperator.VAR_HANDLE in {each.BuiltinCode() for each in codes}:
         return "resources"
     graphs = (model.Subgraphs(at) for at in range(model.SubgraphsLength()))
-    variable = (each.Tensors(at).IsVariable() for each in graphs
-                for at in range(each.TensorsLength()))  # fmt: skip
+    variable = (
+        each.Tensors(at).IsVariable() for each in graphs for at in range(each.TensorsLength())
+    )
     return "tensors" if any(variable) else ""
 
 

@@ -96,8 +96,9 @@ def _from_outputs(graph: Any) -> list[Any]:
     producer = {name: at for at, node in enumerate(graph.node) for name in node.output if name}
     ordered: list[Any] = []
     done: set[int] = set()
-    waiting = [(producer[each.name], False) for each in reversed(graph.output)
-               if each.name in producer]  # fmt: skip
+    waiting = [
+        (producer[each.name], False) for each in reversed(graph.output) if each.name in producer
+    ]
     while waiting:
         at, ready = waiting.pop()
         if at in done:

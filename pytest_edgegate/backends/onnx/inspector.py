@@ -22,19 +22,45 @@ from pytest_edgegate.reading.foreign import foreign
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
 _FUSED = ("Relu", "Clip", "Identity")
 """What every runtime takes into the operator before it."""
-_WEIGHTS_AT = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1, "ConvInteger": 1,
-               "MatMulInteger": 1, "QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3}  # fmt: skip
-_UNKNOWN_MACS = frozenset({
-    "LSTM", "GRU", "RNN", "Einsum", "Loop", "If", "Scan", "Attention", "DeformConv",
-    "MultiHeadAttention", "FusedMatMul", "FusedConv",
-})  # fmt: skip
+_WEIGHTS_AT = {
+    "Conv": 1,
+    "ConvTranspose": 1,
+    "Gemm": 1,
+    "MatMul": 1,
+    "ConvInteger": 1,
+    "MatMulInteger": 1,
+    "QLinearConv": 3,
+    "QLinearMatMul": 3,
+    "QGemm": 3,
+}
+_UNKNOWN_MACS = frozenset(
+    {
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Einsum",
+        "Loop",
+        "If",
+        "Scan",
+        "Attention",
+        "DeformConv",
+        "MultiHeadAttention",
+        "FusedMatMul",
+        "FusedConv",
+    }
+)
 _OF_INPUTS = ("Gemm", "QGemm", "ConvTranspose")
 """Whose MACs are told by the shapes of their inputs alone."""
 _NO_PARAMETERS = {
-    "QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "Clip": (1, 2), "Resize": (1, 2, 3),
-    "Pad": (1, 2, 3), "QLinearConv": (1, 2, 4, 5, 6, 7), "QLinearMatMul": (1, 2, 4, 5, 6, 7),
+    "QuantizeLinear": (1, 2),
+    "DequantizeLinear": (1, 2),
+    "Clip": (1, 2),
+    "Resize": (1, 2, 3),
+    "Pad": (1, 2, 3),
+    "QLinearConv": (1, 2, 4, 5, 6, 7),
+    "QLinearMatMul": (1, 2, 4, 5, 6, 7),
     "QGemm": (1, 2, 4, 5, 7, 8),
-}  # fmt: skip
+}
 """Where an operator takes scales, zero points, bounds: floats that are no weights."""
 _WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64", "int8", "uint8", "int4", "uint4")
 

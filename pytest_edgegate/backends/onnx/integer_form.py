@@ -80,8 +80,13 @@ class _Graph:
             scale = np.broadcast_to(scale, bias.shape)
         name = f"{node.input[at]}_int32_{node.output[0]}"
         stored = self._add(name, bias.astype(np.int32))
-        self._insert(node, _DQ, [stored, self._add(f"{name}_scale", scale.astype(np.float32))],
-                     f"{name}_real", axis=0)  # fmt: skip
+        self._insert(
+            node,
+            _DQ,
+            [stored, self._add(f"{name}_scale", scale.astype(np.float32))],
+            f"{name}_real",
+            axis=0,
+        )
         node.input[at] = f"{name}_real"
 
     def pool(self, node: Any) -> None:

@@ -14,8 +14,16 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.digests import files_digest
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
-_QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
-              "MatMulInteger", "DynamicQuantizeLinear", "QGemm")  # fmt: skip
+_QUANTISED = (
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "DynamicQuantizeLinear",
+    "QGemm",
+)
 _FLOAT16 = 10
 
 
@@ -73,9 +81,11 @@ class OnnxFile:
         inputs: tuple[TensorInfo, ...] = described.inputs
         import_onnx()
         return LoadedModel(
-            _not_callable, inputs, tuple(each.name for each in described.outputs),
+            _not_callable,
+            inputs,
+            tuple(each.name for each in described.outputs),
             open_model(self.path),
-        )  # fmt: skip
+        )
 
 
 def _not_callable(*tensors: Any) -> Any:

@@ -31,10 +31,23 @@ BLOCK_BYTES = 4_000_000
 """Of inputs at a time: activations are many times larger, and large samples gain nothing."""
 THREADS = 1
 """In an operator. Blocks run beside one another instead, which leaves every result as it is."""
-_FLOAT_KERNELS = frozenset({
-    "Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "LSTM",
-    "GRU", "RNN", "Attention", "MultiHeadAttention", "NhwcFusedConv",
-})  # fmt: skip
+_FLOAT_KERNELS = frozenset(
+    {
+        "Conv",
+        "FusedConv",
+        "ConvTranspose",
+        "Gemm",
+        "FusedGemm",
+        "MatMul",
+        "FusedMatMul",
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Attention",
+        "MultiHeadAttention",
+        "NhwcFusedConv",
+    }
+)
 """What multiplies and accumulates in float after the optimisation."""
 
 
@@ -50,9 +63,12 @@ class OnnxRuntime:
         gpu = provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
         self.packages = ("onnxruntime-gpu", "onnxruntime") if gpu else ("onnxruntime",)
         self.options = {
-            "optimisation": level, "provider": provider, "threads": THREADS, "block": BLOCK,
+            "optimisation": level,
+            "provider": provider,
+            "threads": THREADS,
+            "block": BLOCK,
             "block_bytes": BLOCK_BYTES,
-        }  # fmt: skip
+        }
 
     def open(self, model: Path | SourceModel) -> Runner:
         path = model if isinstance(model, Path) else model.path
@@ -135,8 +151,12 @@ class OnnxRunner:
     def __enter__(self) -> OnnxRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._session = None
         if self._pool is not None:
             self._pool.shutdown()

@@ -20,19 +20,43 @@ from pytest_edgegate.reading.foreign import foreign
 _ENDS = ("Parameter", "Result", "Const")
 _DEQUANTISING = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze", "Squeeze")
 _MOVING = (
-    "MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Pad", "StridedSlice", "Slice",
-    "Gather", "Concat", "DepthToSpace", "SpaceToDepth", "ShuffleChannels", "Split",
+    "MaxPool",
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Pad",
+    "StridedSlice",
+    "Slice",
+    "Gather",
+    "Concat",
+    "DepthToSpace",
+    "SpaceToDepth",
+    "ShuffleChannels",
+    "Split",
     "VariadicSplit",
-)  # fmt: skip
+)
 """What gives values that it has taken, so that 8 bits stay 8 bits."""
 _FUSED = ("Add", "Relu", "Clamp", "PRelu", "Sigmoid", "HSwish", "Swish")
 """What OpenVINO takes into the multiplication before it: its bias and its activation."""
 _INTEGERS = ("int8", "uint8", "int4", "uint4")
-_UNKNOWN_MACS = frozenset({
-    "LSTMCell", "LSTMSequence", "GRUCell", "GRUSequence", "RNNCell", "RNNSequence", "Loop", "If",
-    "TensorIterator", "Einsum", "DeformableConvolution", "ScaledDotProductAttention",
-    "BinaryConvolution",
-})  # fmt: skip
+_UNKNOWN_MACS = frozenset(
+    {
+        "LSTMCell",
+        "LSTMSequence",
+        "GRUCell",
+        "GRUSequence",
+        "RNNCell",
+        "RNNSequence",
+        "Loop",
+        "If",
+        "TensorIterator",
+        "Einsum",
+        "DeformableConvolution",
+        "ScaledDotProductAttention",
+        "BinaryConvolution",
+    }
+)
 
 
 class IRInspector:
@@ -167,8 +191,10 @@ class _Folded:
                 source = self._network.source(layer, at)
                 stored = None if source is None else self._stored(_quantised_from(self, source))
                 if stored is not None and stored.data.get("element_type") not in (
-                    "i32", "i64", "boolean",
-                ):  # fmt: skip
+                    "i32",
+                    "i64",
+                    "boolean",
+                ):
                     port = next(iter(stored.outputs.values()))
                     if port.shape:
                         found[stored.id] = math.prod(port.shape)

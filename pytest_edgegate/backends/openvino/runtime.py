@@ -78,8 +78,12 @@ class OpenVinoRunner:
     def __enter__(self) -> OpenVinoRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._request = None
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -30,10 +30,18 @@ _MODEL = "models/model.json"
 _SAMPLES = "data/sample_inputs/model.pt"
 _PAYLOADS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _TENSOR = re.compile(r"data/(weights/weight|constants/tensor)_\d+", re.ASCII)
-_PLAIN = frozenset({
-    _MODEL, _SAMPLES, *_PAYLOADS, "archive_format", "archive_version", "byteorder",
-    ".data/version", ".data/serialization_id",
-})  # fmt: skip
+_PLAIN = frozenset(
+    {
+        _MODEL,
+        _SAMPLES,
+        *_PAYLOADS,
+        "archive_format",
+        "archive_version",
+        "byteorder",
+        ".data/version",
+        ".data/serialization_id",
+    }
+)
 _QUANTISED = b'"torch.ops.quantized_decomposed.'
 """Begins the target of each operator that makes integers of real values, or the reverse."""
 _JSON_BYTES = 500_000_000

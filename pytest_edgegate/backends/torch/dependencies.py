@@ -115,9 +115,10 @@ class Dependencies:
         """Convolutions and dense layers that no output is reached from by gradients."""
         traced = self._graph.module2node
         return [
-            path for layer, path in self._paths.items()
+            path
+            for layer, path in self._paths.items()
             if _makes_filters(layer) and layer not in traced
-        ]  # fmt: skip
+        ]
 
     def _found(self, root: str, filters: tuple[int, ...]) -> Any:
         layer = self._layer(root)
@@ -130,9 +131,13 @@ class Dependencies:
     def _member(self, item: Any) -> Member:
         layer, reads = item.dep.target.module, self._reads(item.dep)
         return Member(
-            self._paths[layer], layer, tuple(item.idxs), tuple(item.root_idxs),
-            _makes_filters(layer) and not reads, reads,
-        )  # fmt: skip
+            self._paths[layer],
+            layer,
+            tuple(item.idxs),
+            tuple(item.root_idxs),
+            _makes_filters(layer) and not reads,
+            reads,
+        )
 
     def _reads(self, dependency: Any) -> bool:
         layer = dependency.target.module

@@ -89,10 +89,13 @@ def distilling(
     axis = _FIRST if hard is None else _class_axis(outputs, example, settings)
     axis = axis if outputs[0].ndim > 1 else -1
     return Distillation(
-        step.temperature, step.alpha, axis, hard,
+        step.temperature,
+        step.alpha,
+        axis,
+        hard,
         ends_in_probabilities(outputs[0], axis=axis),
         ends_in_probabilities(example.teacher, axis=axis),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,9 @@ class Distillation:
         return functional.kl_div(
             functional.log_softmax(student / self.temperature, -1).flatten(0, -2),
             functional.log_softmax(teacher / self.temperature, -1).flatten(0, -2),
-            reduction="batchmean", log_target=True,
-        )  # fmt: skip
+            reduction="batchmean",
+            log_target=True,
+        )
 
 
 def logits(scores: Any, axis: int, *, probabilities: bool) -> Any:

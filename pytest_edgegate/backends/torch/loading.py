@@ -158,9 +158,12 @@ def _writes_buffers(program: Any) -> bool:
 
 
 def _loaded(
-    program: Any, function: ModuleFunction, names: tuple[str, ...], outputs: tuple[str, ...],
+    program: Any,
+    function: ModuleFunction,
+    names: tuple[str, ...],
+    outputs: tuple[str, ...],
     trainable: Callable[[], Any],
-) -> LoadedModel:  # fmt: skip
+) -> LoadedModel:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     inputs = tuple(
         TensorInfo(name, _shape(values[node]), str(values[node].dtype).removeprefix("torch."))
@@ -201,11 +204,13 @@ def _example_of(
             size if isinstance(size, int) else size.node.hint or _BATCH for size in value.shape
         ]
         tensors.append(torch.zeros(shape, dtype=value.dtype))
-        free.append({
-            at: torch.export.Dim.AUTO
-            for at, size in enumerate(value.shape)
-            if not isinstance(size, int)
-        })  # fmt: skip
+        free.append(
+            {
+                at: torch.export.Dim.AUTO
+                for at, size in enumerate(value.shape)
+                if not isinstance(size, int)
+            }
+        )
     return tuple(tensors), tuple(free)
 
 

@@ -78,9 +78,12 @@ class TorchQat:
             settle(torch, module, tensors)
             program, apart = _program(torch, module, model, tensors)
             save_program(
-                program, loaded.inputs, main, outputs=loaded.outputs,
+                program,
+                loaded.inputs,
+                main,
+                outputs=loaded.outputs,
                 sample=training.example().inputs,
-            )  # fmt: skip
+            )
         facts = {"training": trained, "agreement": apart}
         return Produced(main, (main,), loaded.notes, facts=facts)
 

@@ -56,8 +56,12 @@ class TorchRunner:
     def __enter__(self) -> TorchRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         del self._function
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -19,9 +19,13 @@ _BATCH = 2
 
 
 def save_program(
-    module: Any, inputs: Sequence[TensorInfo], path: Path, *,
-    outputs: Sequence[str] = ("output",), sample: Sequence[Array] | None = None,
-) -> None:  # fmt: skip
+    module: Any,
+    inputs: Sequence[TensorInfo],
+    path: Path,
+    *,
+    outputs: Sequence[str] = ("output",),
+    sample: Sequence[Array] | None = None,
+) -> None:
     """Exports *module*, on the CPU in evaluation mode, and writes it to *path*, a ``.pt2``.
 
     *module* takes positional tensors and gives a flat tuple; *inputs* and *outputs* are what its

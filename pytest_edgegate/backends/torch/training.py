@@ -28,9 +28,14 @@ class Modes:
 
 
 def fit(
-    module: Any, data: TrainingData, step: Training, what: str, *,
-    losses: ChooseLoss = labelled, modes: Modes = Modes(),
-) -> dict[str, Any]:  # fmt: skip
+    module: Any,
+    data: TrainingData,
+    step: Training,
+    what: str,
+    *,
+    losses: ChooseLoss = labelled,
+    modes: Modes = Modes(),
+) -> dict[str, Any]:
     """Trains *module* in its place, on a GPU where torch finds one; gives what is to be told of it.
 
     *module* takes positional tensors. Parameters that require no gradient stay as they are. After
@@ -47,10 +52,15 @@ def fit(
         device = learner.device
     _refuse_not_finite(torch, module, step, what)
     return {
-        "device": device.name, "threads": torch.get_num_threads(), "seed": settings.seed,
-        "optimizer": str(settings.identity()["optimizer"]), "lr": step.lr, "epochs": step.epochs,
-        "batch_size": settings.batch_size, "losses": list(means),
-    }  # fmt: skip
+        "device": device.name,
+        "threads": torch.get_num_threads(),
+        "seed": settings.seed,
+        "optimizer": str(settings.identity()["optimizer"]),
+        "lr": step.lr,
+        "epochs": step.epochs,
+        "batch_size": settings.batch_size,
+        "losses": list(means),
+    }
 
 
 def check_fit(
@@ -63,9 +73,14 @@ def check_fit(
 
 @contextmanager
 def _ready(
-    torch: Any, module: Any, data: TrainingData, step: Training, what: str, losses: ChooseLoss,
+    torch: Any,
+    module: Any,
+    data: TrainingData,
+    step: Training,
+    what: str,
+    losses: ChooseLoss,
     modes: Modes,
-) -> Iterator[_Learner]:  # fmt: skip
+) -> Iterator[_Learner]:
     """All that a training needs but its batches; all is put back after."""
     settings = data.settings
     with ExitStack() as stack:

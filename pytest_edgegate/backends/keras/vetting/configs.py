@@ -13,19 +13,35 @@ from typing import Any
 
 from pytest_edgegate.backends.keras.vetting.lists import Names
 
-_DATA = frozenset({
-    "__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__tuple__", "__ellipsis__",
-    "__slice__", "TensorShape",
-})  # fmt: skip
+_DATA = frozenset(
+    {
+        "__keras_tensor__",
+        "__tensor__",
+        "__numpy__",
+        "__bytes__",
+        "__tuple__",
+        "__ellipsis__",
+        "__slice__",
+        "TensorShape",
+    }
+)
 """How values that JSON lacks are written: nothing is called for them, where they tell no module."""
 _OPERATIONS = ("TFOpLambda", "SlicingOpLambda")
 """Layers of tf-keras that call the symbol of TensorFlow that their ``function`` names."""
 _OPERATION_KEYS = frozenset({"name", "trainable", "dtype", "function"})
 _WORDS = ("activation", "_initializer", "_regularizer", "_constraint")
 """How the keys end whose text is looked up as a name."""
-_FILES = frozenset({
-    "vocabulary", "vocabulary_file", "idf_weights", "filepath", "file_path", "filename", "path",
-})  # fmt: skip
+_FILES = frozenset(
+    {
+        "vocabulary",
+        "vocabulary_file",
+        "idf_weights",
+        "filepath",
+        "file_path",
+        "filename",
+        "path",
+    }
+)
 """Keys whose text would be opened as a file; lists of words are data."""
 _TEXTS = "_TYPE"
 """The key under which tf-keras says that a text beside it is JSON again, with objects in it."""
