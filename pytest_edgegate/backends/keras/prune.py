@@ -14,6 +14,7 @@ from pytest_edgegate.backends.keras.pruning.pruned import Pruned, prune
 from pytest_edgegate.backends.keras.pruning.tracing import OUTPUT
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.training import check_fit, fit
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
@@ -30,7 +31,7 @@ _TOLD = 5
 """Layers that a note or an error names; the facts have all."""
 
 
-class KerasPrune:
+class KerasPrune(TransformDefaults):
     """Structured pruning by a dependency graph, then fine-tuning.
 
     Facts: ``parameters`` and ``macs``, [before, after]; ``uncounted``, the layers that ``macs``
@@ -40,14 +41,7 @@ class KerasPrune:
 
     version = 2
     packages = ("tensorflow", "keras", "h5py")
-    programs = ()
     moves = (Move(("keras", "float32"), Prune, ("keras", "float32")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path

@@ -13,6 +13,7 @@ import numpy as np
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -33,7 +34,7 @@ _RESULTS: tuple[tuple[type[Step] | None, str], ...] = (
 _LOOP = re.compile(r"(?:^|/)while(?:_\d+)?(?:/|$)")
 
 
-class KerasToLiteRT:
+class KerasToLiteRT(TransformDefaults):
     """Float export, float16 weights, and full-integer PTQ with a static batch of 1.
 
     The model is traced to a concrete function with its weights frozen: a third of the time of
@@ -42,7 +43,6 @@ class KerasToLiteRT:
 
     version = 3
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
-    programs = ()
     moves = tuple(
         Move((source, "float32"), step, ("litert", dtype))
         for source in ("keras", "savedmodel")

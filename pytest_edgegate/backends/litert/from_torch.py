@@ -19,6 +19,7 @@ from pytest_edgegate.backends.litert.torch_layers import (
     written_state,
 )
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -32,7 +33,7 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
 
-class TorchToLiteRT:
+class TorchToLiteRT(TransformDefaults):
     """Float export with a static batch of 1, images with their channels last.
 
     64-bit integers become 32-bit ones, which is what boards have.
@@ -40,14 +41,7 @@ class TorchToLiteRT:
 
     version = 1
     packages = ("torch", "litert-torch", "litert-converter", "jax", "ai-edge-litert")
-    programs = ()
     moves = (Move(("torch", "float32"), None, ("litert", "float32")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path

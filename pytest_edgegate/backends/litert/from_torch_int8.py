@@ -16,6 +16,7 @@ from pytest_edgegate.backends.litert.integer_form import (
 from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.torch_outputs import torch_outputs
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import Step
@@ -24,7 +25,7 @@ from pytest_edgegate.data.agreement import agreement, samples_of
 from pytest_edgegate.data.laid_out import LaidOutRunner
 
 
-class TorchInt8ToLiteRT:
+class TorchInt8ToLiteRT(TransformDefaults):
     """A static batch of 1, images with their channels last, the target's inputs and outputs.
 
     The file is run on samples beside the program: one that computes something else is not given.
@@ -32,7 +33,6 @@ class TorchInt8ToLiteRT:
 
     version = 1
     packages = ("torch", "litert-torch", "litert-converter", "jax", "ai-edge-litert")
-    programs = ()
     moves = (Move(("torch", "int8"), None, ("litert", "int8")),)
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:

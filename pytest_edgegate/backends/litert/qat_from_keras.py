@@ -10,13 +10,14 @@ from pytest_edgegate.backends.litert.ends import put_in_order
 from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
 
 
-class KerasQatToLiteRT:
+class KerasQatToLiteRT(TransformDefaults):
     """Trains with int8 simulated, in a process of its own, and converts what was trained.
 
     Weights get symmetric ranges, for each channel of a convolution and for a whole Dense layer;
@@ -26,11 +27,7 @@ class KerasQatToLiteRT:
 
     version = 2
     packages = (*PACKAGES, "ai-edge-litert", "flatbuffers", "ml_dtypes")
-    programs = ()
     moves = (Move(("keras", "float32"), QAT, ("litert", "int8")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"io": target.default_io}

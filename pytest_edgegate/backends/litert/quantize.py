@@ -19,6 +19,7 @@ from pytest_edgegate.backends.litert.ends import (
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -35,7 +36,7 @@ from pytest_edgegate.data.splits import Array
 _SOURCE = ("litert", "float32")
 
 
-class LiteRTQuantizer:
+class LiteRTQuantizer(TransformDefaults):
     """Full-integer PTQ with a static batch of 1, and float16 weights.
 
     What ai-edge-quantizer has no int8 form of stays float in the file, for the gate to name.
@@ -43,7 +44,6 @@ class LiteRTQuantizer:
 
     version = 1
     packages = ("ai-edge-quantizer", "ai-edge-litert", "flatbuffers", "ml_dtypes", "numpy")
-    programs = ()
     moves = (
         Move(_SOURCE, PTQ, ("litert", "int8")),
         Move(_SOURCE, Cast, ("litert", "float16")),

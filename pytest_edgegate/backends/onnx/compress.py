@@ -13,6 +13,7 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, open_model, write
 from pytest_edgegate.backends.onnx.runtime import import_onnxruntime
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     CompressionError,
     ConfigurationError,
@@ -33,7 +34,7 @@ _LARGEST = 65504
 """Of float16."""
 
 
-class CompressOnnx:
+class CompressOnnx(TransformDefaults):
     """PTQ to QDQ with int8 weights, and Cast to float16 with float inputs and outputs.
 
     Activations are what the target wants: uint8 where x86 runs the model (ONNX Runtime leaves
@@ -42,7 +43,6 @@ class CompressOnnx:
 
     version = 1
     packages = ("onnx", "onnxruntime")
-    programs = ()
     moves = (
         Move(("onnx", "float32"), PTQ, ("onnx", "int8")),
         Move(("onnx", "float32"), Cast, ("onnx", "float16")),

@@ -14,6 +14,7 @@ from pytest_edgegate.backends.onnx.canonical import make_canonical
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
 from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -28,7 +29,7 @@ from pytest_edgegate.core.target import Target
 _SOURCES = ("keras", "savedmodel")
 
 
-class KerasToOnnx:
+class KerasToOnnx(TransformDefaults):
     """Float export with a free batch; inputs stay as Keras has them, channels last.
 
     What quantisation-aware training gives has a batch of 1, and int8 between its float ends.
@@ -36,14 +37,10 @@ class KerasToOnnx:
 
     version = 2
     packages = (*PACKAGES, "tf2onnx", "onnx")
-    programs = ()
     moves = (
         *(Move((source, "float32"), None, ("onnx", "float32")) for source in _SOURCES),
         Move(("keras", "float32"), QAT, ("onnx", "int8")),
     )
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"opset": OPSET, "activations": target.activations}

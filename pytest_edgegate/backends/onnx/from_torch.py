@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -21,16 +22,12 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
 
-class TorchToOnnx:
+class TorchToOnnx(TransformDefaults):
     """Float export with a free batch where the module allows it, weights inside the file."""
 
     version = 1
     packages = ("torch", "onnx", "onnxscript", "onnx_ir")
-    programs = ()
     moves = (Move(("torch", "float32"), None, ("onnx", "float32")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"opset": OPSET}

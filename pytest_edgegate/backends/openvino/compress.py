@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pytest_edgegate.backends.openvino.from_onnx import save
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
 from pytest_edgegate.backends.openvino.runtime import import_openvino
 from pytest_edgegate.backends.openvino.telemetry import unreported
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError, EdgeGateError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -18,12 +18,11 @@ from pytest_edgegate.core.recipe import PTQ, Cast, Step
 from pytest_edgegate.core.target import Target
 
 
-class CompressOpenVino:
+class CompressOpenVino(TransformDefaults):
     """PTQ with inputs and outputs in float, and Cast of the stored weights to float16."""
 
     version = 1
     packages = ("openvino", "nncf")
-    programs = ()
     moves = (
         Move(("openvino", "float32"), PTQ, ("openvino", "int8")),
         Move(("openvino", "float32"), Cast, ("openvino", "float16")),
@@ -36,9 +35,6 @@ class CompressOpenVino:
                 f"write PTQ({step.samples})",
             )
         return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.ir import weights_file
 from pytest_edgegate.backends.openvino.runtime import import_openvino
 from pytest_edgegate.backends.openvino.telemetry import unreported
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -21,19 +21,12 @@ _MADE_BY = b"\n\t<rt_info>\n"
 """Begins what tells how and from which file the IR was made: nothing that a runtime reads."""
 
 
-class OnnxToOpenVino:
+class OnnxToOpenVino(TransformDefaults):
     """Float export; batch and names as in the ONNX file."""
 
     version = 1
     packages = ("openvino",)
-    programs = ()
     moves = (Move(("onnx", "float32"), None, ("openvino", "float32")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pytest_edgegate.backends.torch.losses import (
 from pytest_edgegate.backends.torch.saving import needs_sample, save_program
 from pytest_edgegate.backends.torch.trainable import trainable_of
 from pytest_edgegate.backends.torch.training import fit
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -41,19 +42,12 @@ _FIRST = 1
 """Where torch has the classes: first after the samples."""
 
 
-class TorchDistill:
+class TorchDistill(TransformDefaults):
     """Trains the student that it is given on the outputs of the teacher, of any framework."""
 
     version = 2
     packages = ("torch",)
-    programs = ()
     moves = (Move(_NODE, Distill, _NODE),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path

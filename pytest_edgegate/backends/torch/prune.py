@@ -15,6 +15,7 @@ from pytest_edgegate.backends.torch.removal import OUTPUT, Pruned, prune
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.trainable import trainable_of
 from pytest_edgegate.backends.torch.training import check_fit, fit
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
@@ -35,19 +36,12 @@ _TOLD = 5
 """Layers that a note names."""
 
 
-class TorchPrune:
+class TorchPrune(TransformDefaults):
     """Structured pruning: layers of the result have fewer filters, no zeros."""
 
     version = 2
     packages = ("torch", "torch-pruning")
-    programs = ()
     moves = (Move(_NODE, Prune, _NODE),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def check(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData

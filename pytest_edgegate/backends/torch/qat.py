@@ -22,6 +22,7 @@ from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.simplify import simplified
 from pytest_edgegate.backends.torch.trainable import refuse_fixed_batch, trainable_of
 from pytest_edgegate.backends.torch.training import check_fit, fit
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
@@ -37,7 +38,7 @@ from pytest_edgegate.data.agreement import SAMPLES, agreement
 from pytest_edgegate.data.splits import Array
 
 
-class TorchQat:
+class TorchQat(TransformDefaults):
     """Trains with the deployed arithmetic simulated; gives an int8 program that any target takes.
 
     Weights are symmetric int8 with a scale for each output channel (one for all in linear layers,
@@ -46,11 +47,7 @@ class TorchQat:
 
     version = 2
     packages = ("torch", "torchao")
-    programs = ()
     moves = (Move(("torch", "float32"), QAT, ("torch", "int8")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         """Targets of symmetric activations (TensorRT) train apart from all others."""

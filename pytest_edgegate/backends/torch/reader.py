@@ -14,7 +14,7 @@ from pytest_edgegate.backends.torch.archive import (
     refuse_code,
 )
 from pytest_edgegate.backends.torch.saved import refused
-from pytest_edgegate.core.digests import file_digest
+from pytest_edgegate.core.defaults import FileModel
 from pytest_edgegate.core.ports import Example, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.regular import open_regular
 
@@ -48,28 +48,11 @@ class TorchReader:
 
 
 @dataclass(frozen=True)
-class ExportedFile:
+class ExportedFile(FileModel):
     """A ``.pt2`` archive; its digest is that of its bytes."""
 
-    path: Path
     runtime: str = RUNTIME
-    note: str = ""
     node: tuple[str, str] = _NODE
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return (self.path,)
-
-    def digest(self) -> str:
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        return file_digest(self.path)
 
     def load(self) -> LoadedModel:
         return self._loaded
