@@ -82,11 +82,11 @@ class Block:
     count: int
 
     @classmethod
-    def of(cls, batch: Sequence[Array], start: int, size: int, *, filled: bool) -> Block:
-        """Up to *size* samples from *start* on; exactly *size* where the block is *filled*."""
+    def of(cls, batch: Sequence[Array], start: int, size: int, least: int = 0) -> Block:
+        """Up to *size* samples from *start* on, filled up to a length of at *least* so many."""
         arrays = tuple(array[start : start + size] for array in batch)
         count = len(arrays[0])
-        missing = size - count if filled else 0
+        missing = least - count
         if missing > 0:
             arrays = tuple(
                 np.concatenate([each, np.repeat(each[-1:], missing, axis=0)]) for each in arrays
