@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateError
+from pytest_edgegate.backends.tools import tool_errors
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.data.splits import Array
 
@@ -62,17 +63,13 @@ class Learner:
             self._tf.constant(array, spec.dtype)
             for array, spec in zip(arrays, self._specs, strict=True)
         ]
-        try:
+        with tool_errors(lambda error: _failed(self._what, error)):
             if self._traced:
                 return float(self._step(*tensors))
             with held_native_output():
                 loss = float(self._step(*tensors))
             self._traced = True
             return loss
-        except EdgeGateError:
-            raise
-        except Exception as error:  # whatever TensorFlow, a layer or the user's loss raises
-            raise _failed(self._what, error) from error
 
 
 def batch_spec(tf: Any, array: Array) -> Any:

@@ -13,9 +13,9 @@ import numpy as np
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.tools import needed, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
     EdgeGateError,
     UnsupportedError,
@@ -68,7 +68,7 @@ class KerasToLiteRT(TransformDefaults):
         main = out / f"{model.name}.tflite"
         with held_native_output() as printed:
             tf = _tensorflow()
-            try:
+            with tool_errors(lambda error: _conversion_error(model, error, printed.errors())):
                 frozen = _frozen(tf, loaded)
                 if isinstance(step, PTQ):
                     _refuse_loops(model.name, frozen, target)
@@ -79,10 +79,6 @@ class KerasToLiteRT(TransformDefaults):
                 if isinstance(step, PTQ):
                     _full_integer(tf, converter, loaded, step, target, data)
                 content = converter.convert()
-            except EdgeGateError:
-                raise
-            except Exception as error:  # the converter raises many kinds of its own
-                raise _conversion_error(model, error, printed.errors()) from error
         main.write_bytes(content)
         if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
             main.write_bytes(in_order(main, loaded))
@@ -95,12 +91,8 @@ _UNROLLED = "UNPACK"
 
 def _tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
+    with needed("tensorflow", "making a .tflite file of a Keras model", "keras"):
         import tensorflow
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "tensorflow", "making a .tflite file of a Keras model", "keras"
-        ) from error
     return tensorflow
 
 

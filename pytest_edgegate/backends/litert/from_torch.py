@@ -19,9 +19,9 @@ from pytest_edgegate.backends.litert.torch_layers import (
     written_state,
 )
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import needed, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
     EdgeGateError,
     UnsupportedError,
@@ -75,16 +75,12 @@ def write_converted(model: SourceModel, main: Path, form: Form = AS_IT_IS) -> La
     images = [at for at, each in enumerate(loaded.inputs) if _is_image(each)]
     with held_native_output():
         litert_torch = _litert_torch()
-        try:
+        with tool_errors(lambda error: _conversion_error(model, loaded, error)):
             _refuse_state(model, loaded)
             _refuse_other_floats(model, loaded)
             main.write_bytes(_converted(litert_torch, loaded, images, form))
             main.write_bytes(_with_names(main, loaded, form))
             _refuse_what_does_not_run(model, main)
-        except EdgeGateError:
-            raise
-        except Exception as error:  # the converter raises many kinds of its own
-            raise _conversion_error(model, loaded, error) from error
     axes = tuple(CHANNELS_LAST if at in images else None for at in range(len(loaded.inputs)))
     return Layout(axes, (None,) * len(loaded.outputs))
 
@@ -115,12 +111,8 @@ def _is_image(tensor: Any) -> bool:
 
 
 def _litert_torch() -> ModuleType:
-    try:
+    with needed("litert-torch", "making a .tflite file of a torch model", "torch"):
         import litert_torch
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "litert-torch", "making a .tflite file of a torch model", "torch"
-        ) from error
     module: ModuleType = litert_torch
     return module
 

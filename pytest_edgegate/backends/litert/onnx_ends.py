@@ -23,8 +23,8 @@ from pytest_edgegate.backends.litert.ends import (
     put_in_order,
 )
 from pytest_edgegate.backends.litert.schema import import_schema
+from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
     UnsupportedError,
 )
@@ -61,10 +61,8 @@ class Prepared:
 
 def prepared(model: SourceModel) -> Prepared:
     """Raises UnsupportedError for shapes that are not known before the model runs."""
-    try:
+    with needed("onnx", "an .onnx file", "onnx"):
         import onnx
-    except ImportError as error:
-        raise BackendUnavailableError("onnx", "an .onnx file", "onnx") from error
     proto = copy.deepcopy(model.load().framework_model)
     nodes: dict[str, str] = {}
     for node in proto.graph.node:

@@ -19,12 +19,11 @@ from pytest_edgegate.backends.litert.ends import (
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import needed, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
-    EdgeGateError,
     UnsupportedError,
 )
 from pytest_edgegate.core.plan import Move
@@ -73,12 +72,8 @@ class LiteRTQuantizer(TransformDefaults):
         )
         with held_native_output():
             quantizer = _quantizer()
-            try:
+            with tool_errors(lambda error: _failed(path, described, error)):
                 content = _quantised(quantizer, source, recipe, samples)
-            except EdgeGateError:
-                raise
-            except Exception as error:  # the quantizer raises many kinds of its own
-                raise _failed(path, described, error) from error
         main = out / f"{model.name}.tflite"
         main.write_bytes(content)
         if isinstance(step, PTQ):
@@ -168,12 +163,8 @@ def _ranges(source: _Source, rules: Any, samples: Iterable[tuple[Array, ...]]) -
 
 
 def _quantizer() -> ModuleType:
-    try:
+    with needed("ai-edge-quantizer", "quantising a .tflite file", "litert"):
         from ai_edge_quantizer import quantizer
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "ai-edge-quantizer", "quantising a .tflite file", "litert"
-        ) from error
     module: ModuleType = quantizer
     return module
 

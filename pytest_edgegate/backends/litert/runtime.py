@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.schema import damaged, state_of
+from pytest_edgegate.backends.litert.schema import state_of
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.core.defaults import FileRuntime

@@ -7,7 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.backends.damaged import damaged
+from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import read_bytes
 
@@ -42,10 +44,8 @@ DTYPES = {
 
 def import_schema() -> ModuleType:
     """The generated schema. Raises BackendUnavailableError where ai-edge-litert is missing."""
-    try:
+    with needed("ai-edge-litert", "a .tflite file", "coral"):
         from ai_edge_litert import schema_py_generated
-    except ImportError as error:
-        raise BackendUnavailableError("ai-edge-litert", "a .tflite file", "coral") from error
     module: ModuleType = schema_py_generated
     return module
 
@@ -139,10 +139,3 @@ def pack(model: Any) -> bytes:
 def names_of(enumeration: Any) -> dict[int, str]:
     """Value -> name of one of the schema's enumerations."""
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
-
-
-def damaged(path: Path, reason: str) -> InferenceError:
-    return InferenceError(
-        f"{path.name} can't be opened: {reason}",
-        "make the file again: it is damaged, cut short or of another format",
-    )

@@ -13,6 +13,7 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, open_model, write
 from pytest_edgegate.backends.onnx.runtime import import_onnxruntime
+from pytest_edgegate.backends.tools import tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     CompressionError,
@@ -66,16 +67,12 @@ class CompressOnnx(TransformDefaults):
         assert source is not None  # the format onnx is always a file
         main = out / f"{model.name}.onnx"
         import_onnxruntime()
-        try:
+        with tool_errors(lambda error: _compression_error(model, step, error)):
             if isinstance(step, PTQ):
                 made = _quantised(source, step, target, data)
             else:
                 made = _float16(source)
             write(cleaned(made), main)
-        except EdgeGateError:
-            raise
-        except Exception as error:  # the tools raise many kinds, and the checker its own
-            raise _compression_error(model, step, error) from error
         return Produced(main, (main,))
 
 

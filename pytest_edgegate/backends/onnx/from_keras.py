@@ -14,6 +14,7 @@ from pytest_edgegate.backends.onnx.canonical import make_canonical
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
 from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -54,17 +55,12 @@ class KerasToOnnx(TransformDefaults):
         refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
         import_onnx()
         main = out / f"{model.name}.onnx"
-        with held_native_output():
-            try:
-                made = _convert(loaded)
-                _refuse_unknown(model, made)
-                made = cleaned(made)
-                _name_ends(made, loaded)
-                write(made, main)
-            except EdgeGateError:
-                raise
-            except Exception as error:  # tf2onnx and TensorFlow raise many kinds of their own
-                raise _conversion_error(model, error) from error
+        with held_native_output(), tool_errors(lambda error: _conversion_error(model, error)):
+            made = _convert(loaded)
+            _refuse_unknown(model, made)
+            made = cleaned(made)
+            _name_ends(made, loaded)
+            write(made, main)
         return Produced(main, (main,), loaded.notes)
 
     def check(
@@ -138,9 +134,8 @@ def _bare(name: str) -> str:
 
 
 def _conversion_error(model: SourceModel, error: Exception) -> EdgeGateError:
-    text = " ".join(str(error).split())[:300]
     return CompressionError(
-        f"tf2onnx failed on {model.name}: {type(error).__name__}: {text}",
+        f"tf2onnx failed on {model.name}: {type(error).__name__}: {one_line(error)}",
         "the converter's own traceback is at --tb=long",
     )
 

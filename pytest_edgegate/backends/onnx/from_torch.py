@@ -9,9 +9,9 @@ from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
+from pytest_edgegate.backends.tools import needed, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
     EdgeGateError,
     UnsupportedError,
@@ -50,27 +50,18 @@ def write_exported(
     loaded = model.load()
     _refuse(model, loaded)
     import_onnx()
-    with held_native_output():
-        try:
-            made = cleaned(_export(loaded))
-            _name_ends(made, loaded)
-            finish(made)
-            write(made, main)
-        except EdgeGateError:
-            raise
-        except Exception as error:  # the exporter raises many kinds of its own
-            raise _export_error(model, loaded, error) from error
+    with held_native_output(), tool_errors(lambda error: _export_error(model, loaded, error)):
+        made = cleaned(_export(loaded))
+        _name_ends(made, loaded)
+        finish(made)
+        write(made, main)
 
 
 def _export(loaded: LoadedModel) -> Any:
     import torch
 
-    try:
+    with needed("onnxscript", "making an .onnx file of a torch model", "torch"):
         import onnxscript  # noqa: F401 - torch's exporter needs it and says so late
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "onnxscript", "making an .onnx file of a torch model", "torch"
-        ) from error
     program: Any = torch.onnx.export(
         loaded.framework_model,
         (),

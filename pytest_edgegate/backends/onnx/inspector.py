@@ -8,16 +8,22 @@ with the integer tensors that stand behind its inputs and outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.onnx.model_file import damaged, import_onnx, open_model
+from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.macs import (
+    Macs,
+    all_in_integers,
+    each_input,
+    each_output,
+    shape_at,
+    total,
+)
+from pytest_edgegate.backends.onnx.model_file import import_onnx, open_model
 from pytest_edgegate.backends.onnx.shapes import with_shapes
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
-from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.reading.foreign import foreign
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
 _FUSED = ("Relu", "Clip", "Identity")
@@ -74,8 +80,7 @@ class OnnxInspector:
         """What is in the file; bodies of loops and branches are not looked into."""
         model = open_model(path)
         onnx = import_onnx()
-        fault = damaged(path, "its graph is inconsistent")
-        with foreign(fault.message, fault.remedy, InferenceError):
+        with refused_if_inconsistent(path):
             return _Graph(onnx, with_shapes(onnx, model)).describe()
 
 
@@ -112,11 +117,10 @@ class _Graph:
             outputs=tuple(self._end(each.name) for each in self._graph.output),
             operators=operators,
             parameters=self._parameters(),
-            macs=sum(_MACS[each.kind](each) for each in operators if each.kind in _MACS),
+            macs=total(operators, _MACS),
             uncounted=tuple(each.name for each in operators if not _counted(each)),
             mixed=True,
-            fully_quantized=any(each.accumulates for each in operators)
-            and not any(_in_float(each) for each in operators if each.accumulates),
+            fully_quantized=all_in_integers(operators, _in_float),
         )
 
     def _operator(self, index: int, node: Any) -> OperatorInfo:
@@ -242,41 +246,31 @@ def _in_float(operator: OperatorInfo) -> bool:
     return any(each.dtype in ("float32", "float16", "bfloat16", "float64") for each in tensors)
 
 
-def _elements(shape: Sequence[int]) -> int:
-    """Elements of one sample: a free dimension counts once."""
-    return math.prod(max(size, 1) for size in shape)
-
-
-def _shape_at(operator: OperatorInfo, position: int) -> tuple[int, ...]:
-    tensor = operator.inputs[position]
-    return () if tensor is None else tensor.shape
-
-
 def _convolution(operator: OperatorInfo) -> int:
     """Output elements times kernel volume times input channels of a group (weights: OIHW)."""
-    weights = _shape_at(operator, _WEIGHTS_AT[operator.kind])
-    return _elements(operator.outputs[0].shape) * math.prod(weights[1:])
+    weights = shape_at(operator, _WEIGHTS_AT[operator.kind])
+    return each_output(operator, weights[1:])
 
 
 def _transposed(operator: OperatorInfo) -> int:
     """Input elements times kernel volume times output channels of a group (weights: IOHW)."""
-    return _elements(_shape_at(operator, 0)) * math.prod(_shape_at(operator, 1)[1:])
+    return each_input(operator, shape_at(operator, 1)[1:])
 
 
 def _gemm(operator: OperatorInfo) -> int:
     """Elements of the first input times the columns of the second, whichever is transposed."""
-    second = _shape_at(operator, _WEIGHTS_AT[operator.kind])
+    second = shape_at(operator, _WEIGHTS_AT[operator.kind])
     columns = second[0 if operator.option("transB", 0) else -1] if second else 1
-    return _elements(_shape_at(operator, 0)) * max(columns, 1)
+    return each_input(operator, [max(columns, 1)])
 
 
 def _product(operator: OperatorInfo) -> int:
     """Output elements times the dimension that both inputs have: the last of the first one."""
-    first = _shape_at(operator, 0)
-    return _elements(operator.outputs[0].shape) * (max(first[-1], 1) if first else 1)
+    first = shape_at(operator, 0)
+    return each_output(operator, [max(first[-1], 1)] if first else [])
 
 
-_MACS: dict[str, Callable[[OperatorInfo], int]] = {
+_MACS: Macs = {
     "Conv": _convolution,
     "ConvInteger": _convolution,
     "QLinearConv": _convolution,

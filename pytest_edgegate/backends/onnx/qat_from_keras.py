@@ -17,6 +17,7 @@ from pytest_edgegate.backends.onnx.canonical import make_canonical
 from pytest_edgegate.backends.onnx.integer_form import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, write
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
+from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT
@@ -38,24 +39,23 @@ def trained_for_int8(
         content = work.converted(child, "float32")
         simulated = work.simulated(child)
     main = out / f"{model.name}.onnx"
-    with held_native_output():
-        try:
-            made = cleaned(in_integers(_read_back(content), target.activations))
-            _name_ends(made, loaded)
-            write(made, main)
-        except BackendUnavailableError:
-            raise
-        except Exception as error:  # tf2onnx raises many kinds of its own
-            text = " ".join(str(error).split())[:300]
-            raise CompressionError(
-                f"tf2onnx failed on the int8 form of {model.name}: {type(error).__name__}: {text}",
-                "use PTQ() for this target; tf2onnx's own traceback is at --tb=long",
-            ) from error
+    with held_native_output(), tool_errors(lambda error: _failed(model, error)):
+        made = cleaned(in_integers(_read_back(content), target.activations))
+        _name_ends(made, loaded)
+        write(made, main)
     with OPTIMISED.open(main) as runner:
         found = runner.infer(work.seen)
     agreement = work.agreement(found, simulated, output_steps(main), main.name)
     facts = {"training": trained, "agreement": agreement}
     return Produced(main, (main,), loaded.notes, facts=facts)
+
+
+def _failed(model: SourceModel, error: Exception) -> CompressionError:
+    return CompressionError(
+        f"tf2onnx failed on the int8 model of {model.name}: {type(error).__name__}: "
+        f"{one_line(error)}",
+        "use PTQ() for this target; tf2onnx's own traceback is at --tb=long",
+    )
 
 
 def check_training(model: SourceModel, step: QAT, data: TransformData) -> None:

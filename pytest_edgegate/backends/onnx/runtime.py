@@ -12,9 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
-from pytest_edgegate.backends.onnx.model_file import damaged
 from pytest_edgegate.backends.tools import needed, one_line
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo

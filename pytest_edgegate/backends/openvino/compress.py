@@ -10,8 +10,9 @@ from pytest_edgegate.backends.openvino.from_onnx import save
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
 from pytest_edgegate.backends.openvino.runtime import import_openvino
 from pytest_edgegate.backends.openvino.telemetry import unreported
+from pytest_edgegate.backends.tools import needed, one_line, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
-from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError, EdgeGateError
+from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import PTQ, Cast, Step
@@ -42,20 +43,18 @@ class CompressOpenVino(TransformDefaults):
         openvino = import_openvino()
         assert model.path is not None  # the format openvino is always a file
         main = out / f"{model.name}.xml"
-        with held_native_output():
-            try:
-                read = openvino.Core().read_model(str(model.path))
-                if isinstance(step, PTQ):
-                    return save(_quantised(model.path, read, step, data), main)
-                return save(read, main, half=True)
-            except EdgeGateError:
-                raise
-            except Exception as error:  # nncf raises many kinds of its own
-                text = " ".join(str(error).split())[:300]
-                raise CompressionError(
-                    f"{step} failed on {model.name}: {text}",
-                    "the tool's own traceback is at --tb=long",
-                ) from error
+        with held_native_output(), tool_errors(lambda error: _failed(model, step, error)):
+            read = openvino.Core().read_model(str(model.path))
+            if isinstance(step, PTQ):
+                return save(_quantised(model.path, read, step, data), main)
+            return save(read, main, half=True)
+
+
+def _failed(model: SourceModel, step: Step | None, error: Exception) -> CompressionError:
+    return CompressionError(
+        f"{step} failed on {model.name}: {one_line(error)}",
+        "the tool's own traceback is at --tb=long",
+    )
 
 
 def _quantised(path: Path, read: Any, step: PTQ, data: TransformData) -> Any:
@@ -75,11 +74,8 @@ def _quantised(path: Path, read: Any, step: PTQ, data: TransformData) -> Any:
 
 def _import_nncf() -> Any:
     """nncf, which decides at its import whether it reports its use."""
-    try:
-        with unreported():
-            import nncf
-    except ImportError as error:
-        raise BackendUnavailableError("nncf", "int8 for OpenVINO", "openvino") from error
+    with needed("nncf", "int8 for OpenVINO", "openvino"), unreported():
+        import nncf
     return nncf
 
 

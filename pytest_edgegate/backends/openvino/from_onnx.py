@@ -10,6 +10,7 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.ir import weights_file
 from pytest_edgegate.backends.openvino.runtime import import_openvino
 from pytest_edgegate.backends.openvino.telemetry import unreported
+from pytest_edgegate.backends.tools import tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.plan import Move
@@ -33,15 +34,10 @@ class OnnxToOpenVino(TransformDefaults):
     ) -> Produced:
         openvino = import_openvino()
         assert model.path is not None  # the format onnx is always a file
-        with held_native_output():
-            try:
-                with unreported():
-                    converted = openvino.convert_model(str(model.path))
-                return save(converted, out / f"{model.name}.xml")
-            except EdgeGateError:
-                raise
-            except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
-                raise _conversion_error(model, error) from error
+        with held_native_output(), tool_errors(lambda error: _conversion_error(model, error)):
+            with unreported():
+                converted = openvino.convert_model(str(model.path))
+            return save(converted, out / f"{model.name}.xml")
 
 
 def save(model: Any, main: Path, *, half: bool = False) -> Produced:

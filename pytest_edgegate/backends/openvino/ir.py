@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from pytest_edgegate.backends.damaged import damaged, refused_if_inconsistent
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import open_regular, read_bytes, regular_size
@@ -101,8 +102,7 @@ class Network:
         self.layers: dict[str, Layer] = {}
         self._takers: dict[str, list[Layer]] = {}
         root = _root(path)
-        fault = damaged(path, "its layers are inconsistent")
-        with foreign(fault.message, fault.remedy, InferenceError):
+        with refused_if_inconsistent(path, "its layers"):
             for element in root.iterfind("./layers/layer"):
                 layer = _layer(element)
                 if layer.id in self.layers:
@@ -161,13 +161,6 @@ def is_ir(path: Path) -> bool:
 def weights_file(path: Path) -> Path:
     """The .bin that belongs to an .xml."""
     return path.with_suffix(".bin")
-
-
-def damaged(path: Path, reason: str) -> InferenceError:
-    return InferenceError(
-        f"{path.name} can't be opened: {reason}",
-        "make the file again: it is damaged, cut short or of another format",
-    )
 
 
 class _Tree(ElementTree.TreeBuilder):

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.openvino.ir import damaged
 from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.backends.tools import needed, one_line
 from pytest_edgegate.core.defaults import FileRuntime

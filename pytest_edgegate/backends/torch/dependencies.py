@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.errors import BackendUnavailableError
+from pytest_edgegate.backends.tools import needed
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,8 @@ class Group:
 
 def import_torch_pruning() -> ModuleType:
     """Raises BackendUnavailableError where it is not installed."""
-    try:
+    with needed("torch-pruning", "Prune of a torch model", "torch"):
         import torch_pruning
-    except ImportError as error:
-        raise BackendUnavailableError("torch-pruning", "Prune of a torch model", "torch") from error
     module: ModuleType = torch_pruning
     return module
 

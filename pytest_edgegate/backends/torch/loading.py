@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.backends.torch.archive import vetted
 from pytest_edgegate.backends.torch.arguments import Arguments, of_forward, of_program
 from pytest_edgegate.backends.torch.exporting import (
@@ -25,7 +26,6 @@ from pytest_edgegate.backends.torch.training_identity import training_identity
 from pytest_edgegate.backends.torch.undisturbed import undisturbed
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     ConfigurationError,
     UnsupportedError,
 )
@@ -37,11 +37,8 @@ _BATCH = 2
 
 def import_torch() -> ModuleType:
     """The torch module. Raises BackendUnavailableError where it is not installed."""
-    try:
-        with held_native_output():
-            import torch
-    except ImportError as error:
-        raise BackendUnavailableError("torch", "a torch model", "torch") from error
+    with needed("torch", "a torch model", "torch"), held_native_output():
+        import torch
     module: ModuleType = torch
     return module
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import tool_errors
 from pytest_edgegate.backends.torch.converted import converted, output_steps
 from pytest_edgegate.backends.torch.exporting import exported, first_line
 from pytest_edgegate.backends.torch.fake_quantised import (
@@ -23,7 +24,7 @@ from pytest_edgegate.backends.torch.simplify import simplified
 from pytest_edgegate.backends.torch.trainable import refuse_fixed_batch, trainable_of
 from pytest_edgegate.backends.torch.training import check_fit, fit
 from pytest_edgegate.core.defaults import TransformDefaults
-from pytest_edgegate.core.errors import CompressionError, EdgeGateError
+from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
     LoadedModel,
@@ -113,13 +114,9 @@ def _rounding(
     module = simplified(torch, module, model.name)
     program = exported(torch, module, few, model.name)
     refuse_what_stays_float(program, model.name)
-    try:
+    with tool_errors(lambda error: _failed(model, error)):
         made = prepared(program.module(check_guards=False), symmetric=_symmetric(target))
         calibrate(torch, made, tensors)
-    except EdgeGateError:
-        raise
-    except Exception as error:  # torchao raises many kinds of its own
-        raise _failed(model, error) from error
     return made
 
 

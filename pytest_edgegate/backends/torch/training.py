@@ -9,10 +9,11 @@ from functools import partial
 from math import isfinite
 from typing import Any
 
+from pytest_edgegate.backends.tools import tool_errors
 from pytest_edgegate.backends.torch.exporting import first_line
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.losses import ChooseLoss, Loss, Tensors, labelled
-from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateError
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError
 from pytest_edgegate.core.ports import TrainingData
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.splits import Array
@@ -124,7 +125,7 @@ class _Learner:
 
     def __call__(self, batch: TrainingBatch) -> float:
         """The loss before the step. One that is no number is not followed."""
-        try:
+        with tool_errors(lambda error: _failed(self._what, error)):
             with self.device.torch.enable_grad():
                 loss = self._loss(_outputs(self._module, self.device.tensors(batch)), batch)
             value = float(loss.detach())
@@ -132,10 +133,6 @@ class _Learner:
                 self._optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 self._optimizer.step()
-        except EdgeGateError:
-            raise
-        except Exception as error:  # whatever layers, losses and optimizers of the user's raise
-            raise _failed(self._what, error) from error
         return value
 
 
