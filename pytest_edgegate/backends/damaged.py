@@ -19,8 +19,10 @@ def damaged(path: Path, reason: str) -> InferenceError:
 
 
 @contextmanager
-def refused_if_inconsistent(path: Path, what: str = "its graph") -> Iterator[None]:
+def refused_if_inconsistent(
+    path: Path, reason: str = "its graph is inconsistent"
+) -> Iterator[None]:
     """Around what follows the parts of a parsed file to each other. Raises InferenceError."""
-    fault = damaged(path, f"{what} {'are' if what.endswith('s') else 'is'} inconsistent")
+    fault = damaged(path, reason)
     with foreign(fault.message, fault.remedy, InferenceError):
         yield

@@ -37,6 +37,21 @@ def tool_errors(error_for: Callable[[Exception], EdgeGateError]) -> Iterator[Non
         raise error_for(error) from error
 
 
+def first_line(error: Exception) -> str:
+    """The kind of an error and the first line of what it says."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return _of_kind(error, lines[0][:_LONGEST] if lines else "")
+
+
+def all_lines(error: Exception) -> str:
+    """The kind of an error and all that it says, in one line."""
+    return _of_kind(error, one_line(error))
+
+
+def _of_kind(error: Exception, words: str) -> str:
+    return f"{type(error).__name__}: {words or '(no message)'}"
+
+
 def one_line(text: object, longest: int = _LONGEST) -> str:
     """What an exception or a tool says, in one line of at most *longest* characters."""
     return " ".join(str(text).split())[:longest]

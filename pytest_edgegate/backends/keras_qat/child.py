@@ -15,7 +15,9 @@ from pytest_edgegate.backends.keras_qat.flat_graph import graph_from
 from pytest_edgegate.backends.keras_qat.ranges import calibrate
 from pytest_edgegate.backends.keras_qat.twin import build_twin, layer_names
 from pytest_edgegate.backends.tf_learner import (
+    BatchSpecs,
     Learner,
+    TrainedModel,
     batch_spec,
     deterministic,
     hardware,
@@ -76,17 +78,19 @@ class Desk:
         settings = EdgeTraining(optimizer=fields["optimizer"], seed=fields["seed"])
         self._keras.utils.set_random_seed(settings.seed)
         model, loss = self._model, loss_by(self._tf, Objective(**fields["objective"]))
+        specs = [batch_spec(self._tf, each) for each in arrays]
         self._learner = Learner(
             self._tf,
-            lambda tensors, training: _called(model, tensors, training),
-            learning(model),
+            TrainedModel(
+                fields["what"],
+                lambda tensors, training: _called(model, tensors, training),
+                learning(model),
+                lambda: model.losses,
+            ),
             make_optimizer(self._keras, settings, fields["lr"]),
             lambda outputs, target: loss(outputs[0], target),
-            lambda: model.losses,
-            specs=[batch_spec(self._tf, each) for each in arrays],
-            inputs=len(arrays) - 1,
-            seed=settings.seed,
-            what=fields["what"],
+            BatchSpecs(specs[:-1], specs[-1:]),
+            settings.seed,
         )
         return hardware(self._tf), ()
 

@@ -25,7 +25,7 @@ from pytest_edgegate.core.training import LOSSES, OPTIMIZERS, EdgeTraining, Trai
 from pytest_edgegate.data.agreement import agreement
 from pytest_edgegate.data.objectives import choose_objective
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.data.training import train
+from pytest_edgegate.data.training import train, training_facts
 
 _MEAN, _LARGEST = 3.0, 255.0
 """How far, in steps, outputs of a file may lie from those of the model that simulates it.
@@ -80,14 +80,7 @@ class Work:
             return float(child.call("learn", arrays, longer=_TRACING)[0]["loss"])
 
         losses = train(self._samples, step, learn, self._name)
-        return {
-            **hardware,
-            "seed": settings.seed,
-            "epochs": step.epochs,
-            "lr": step.lr,
-            "batch_size": settings.batch_size,
-            "losses": list(losses),
-        }
+        return {**hardware, **training_facts(step, settings, losses)}
 
     def converted(self, child: ChildProcess, io: str) -> bytes:
         """The .tflite file of what was trained, with ends of the dtype *io*."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.state import refuse_state
@@ -50,12 +51,7 @@ class KerasToLiteRT(TransformDefaults):
     )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        if isinstance(step, PTQ) and step.method != "minmax":
-            return (
-                f"TFLite's converter calibrates by minmax only, not by {step.method!r}",
-                f"write PTQ({step.samples})",
-            )
-        return None
+        return minmax_only(step, "TFLite's converter")
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"io": target.default_io, "per_channel_dense": target.per_channel_dense}

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.litert.batch import fix_batch
 from pytest_edgegate.backends.litert.ends import (
     drop_unused_tensors,
@@ -49,12 +50,7 @@ class LiteRTQuantizer(TransformDefaults):
     )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        if isinstance(step, PTQ) and step.method != "minmax":
-            return (
-                f"ai-edge-quantizer calibrates by minmax here, not by {step.method!r}",
-                f"write PTQ({step.samples})",
-            )
-        return None
+        return minmax_only(step, "ai-edge-quantizer")
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"io": target.default_io, "per_channel_dense": target.per_channel_dense}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.from_onnx import save
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
@@ -30,12 +31,7 @@ class CompressOpenVino(TransformDefaults):
     )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        if isinstance(step, PTQ) and step.method != "minmax":
-            return (
-                f"nncf is run with minmax ranges only, not with {step.method!r}",
-                f"write PTQ({step.samples})",
-            )
-        return None
+        return minmax_only(step, "nncf")
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path

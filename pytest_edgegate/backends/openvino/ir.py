@@ -102,7 +102,7 @@ class Network:
         self.layers: dict[str, Layer] = {}
         self._takers: dict[str, list[Layer]] = {}
         root = _root(path)
-        with refused_if_inconsistent(path, "its layers"):
+        with refused_if_inconsistent(path, "its layers are inconsistent"):
             for element in root.iterfind("./layers/layer"):
                 layer = _layer(element)
                 if layer.id in self.layers:

@@ -12,12 +12,11 @@ from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.backends.tools import first_line, needed
 from pytest_edgegate.backends.torch.archive import vetted
 from pytest_edgegate.backends.torch.arguments import Arguments, of_forward, of_program
 from pytest_edgegate.backends.torch.exporting import (
     exported,
-    first_line,
     flat_module,
     not_exported,
 )

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.tools import tool_errors
+from pytest_edgegate.backends.tools import first_line, tool_errors
 from pytest_edgegate.backends.torch.converted import converted, output_steps
-from pytest_edgegate.backends.torch.exporting import exported, first_line
+from pytest_edgegate.backends.torch.exporting import exported
 from pytest_edgegate.backends.torch.fake_quantised import (
     MODES,
     calibrate,

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.tools import first_line
 from pytest_edgegate.backends.torch.dependencies import Dependencies, Group
-from pytest_edgegate.backends.torch.exporting import first_line, readable_path
+from pytest_edgegate.backends.torch.exporting import readable_path
 from pytest_edgegate.backends.torch.filters import least
 from pytest_edgegate.backends.torch.masking import masked, without_statistics
 from pytest_edgegate.core.recipe import Prune
