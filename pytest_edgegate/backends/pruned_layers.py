@@ -1,4 +1,4 @@
-"""What users are told of the layers that a pruning leaves as they are."""
+"""What notes and errors say of the layers that a pruning leaves as they are."""
 
 from __future__ import annotations
 

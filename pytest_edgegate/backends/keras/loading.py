@@ -51,7 +51,7 @@ def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
                         safe_mode=not vetted.allow_code,
                         custom_objects=_beside_layers(framework),
                     )
-            except Exception as error:  # noqa: BLE001 - of whatever kind, it is told below
+            except Exception as error:  # noqa: BLE001 - of whatever kind, it is raised below
                 refusals.append(error)
                 continue
             return from_keras_model(model, notes=_read_by(vetted, loader, suffix, refusals))
@@ -73,7 +73,7 @@ def _safe_mode(framework: Any, *, on: bool) -> Iterator[None]:
 
 @contextmanager
 def _by_a_name(path: Path, suffix: str) -> Iterator[Path]:
-    """The file by a name that tells its format: Keras goes by that, and by what it then finds.
+    """The file by a name that shows its format: Keras goes by that, and by what it then finds.
 
     A file that is an archive and HDF5 in one would else be read as what was not looked at.
     """
@@ -84,7 +84,7 @@ def _by_a_name(path: Path, suffix: str) -> Iterator[Path]:
 
 
 def _beside_layers(framework: Any) -> dict[str, Any]:
-    """Layers that only the applications of Keras have, which an ``.h5`` tells by a bare name."""
+    """Layers that only the applications of Keras have, which an ``.h5`` has by a bare name."""
     source = f"{framework.layers.Layer.__module__.split('.')[0]}.src.applications"
     found = {}
     for module, name in _APPLICATION_LAYERS:
@@ -238,8 +238,8 @@ def _unreadable(path: Path, error: Exception) -> ConfigurationError:
 def _first_line(error: Exception) -> str:
     """The first line that gives a reason: TensorFlow puts others before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(_HEADERS)]
-    return f"{type(error).__name__}: {(telling or lines or ['(no message)'])[0][:200]}"
+    reasons = [line for line in lines if not line.startswith(_HEADERS)]
+    return f"{type(error).__name__}: {(reasons or lines or ['(no message)'])[0][:200]}"
 
 
 _HEADERS = (

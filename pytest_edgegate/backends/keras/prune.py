@@ -34,7 +34,7 @@ class KerasPrune(TransformDefaults):
 
     Facts: ``parameters`` and ``macs``, [before, after]; ``uncounted``, the layers that ``macs``
     leave out; ``filters``, [before, after] of each layer that lost some; ``kept``, why the others
-    lost none; ``training``, as ``training.fit`` tells.
+    lost none; ``training``, as ``training.fit`` gives it.
     """
 
     version = 2

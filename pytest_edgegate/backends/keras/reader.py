@@ -147,10 +147,16 @@ def _traced(loaded: LoadedModel, model: Any) -> str:
     with held_native_output():
         graph = tf.function(loaded.function).get_concrete_function(*specs).graph
     weights = [each if hasattr(each, "handle") else each.value for each in model.weights]
-    return repr((_ends(loaded), graph_digest(graph.as_graph_def()), of_captured(graph, weights)))
+    return repr(
+        (
+            _input_and_output_names(loaded),
+            graph_digest(graph.as_graph_def()),
+            of_captured(graph, weights),
+        )
+    )
 
 
-def _ends(loaded: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _input_and_output_names(loaded: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of inputs and outputs; of an only one, without the number that Keras counts by."""
     inputs = tuple(each.name for each in loaded.inputs)
     if len(inputs) == 1:

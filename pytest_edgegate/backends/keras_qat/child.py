@@ -116,8 +116,8 @@ class Desk:
     def _refused(self, error: Exception) -> UnsupportedError:
         """tensorflow-model-optimization's refusal, with the layer that it speaks of."""
         text = " ".join(str(error).split())
-        told = [path for name, path in self._paths.items() if name in text]
-        named = f" the layer {max(told, key=len)!r} of" if told else ""
+        layers = [path for name, path in self._paths.items() if name in text]
+        named = f" the layer {max(layers, key=len)!r} of" if layers else ""
         return UnsupportedError(
             f"tensorflow-model-optimization can't train{named} this model for int8: {text[:300]}",
             "build it of convolutions, Dense, pooling, Add and Concatenate, or use PTQ()",

@@ -1,4 +1,4 @@
-"""What tensorflow-model-optimization trains of a Keras model: told, or written in other layers."""
+"""A Keras model in the layers that tensorflow-model-optimization trains."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 from pytest_edgegate.backends.keras_qat.flat_graph import as_message, flat_graph
 from pytest_edgegate.backends.keras_qat.layers import for_training
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tf_losses import targets_by
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -56,8 +56,8 @@ class Work:
 
     def __init__(self, name: str, loaded: LoadedModel, data: TransformData, step: QAT) -> None:
         _refuse_missing()
-        refuse_state(name, loaded, "build it with stateful=False, its state in and out of it")
-        _refuse_ends(name, loaded)
+        refuse_stateful(name, loaded, "build it with stateful=False, its state in and out of it")
+        _refuse_inputs_outputs(name, loaded)
         self._name, self._loaded, self._step = name, loaded, step
         self._graph = for_training(flat_graph(loaded))
         self._samples = samples = data.training(loaded.inputs)
@@ -83,7 +83,7 @@ class Work:
         return {**hardware, **training_facts(step, settings, losses)}
 
     def converted(self, child: ChildProcess, io: str) -> bytes:
-        """The .tflite file of what was trained, with ends of the dtype *io*."""
+        """The .tflite file of what was trained, with inputs and outputs of the dtype *io*."""
         inputs = [[each.name, list(each.shape[1:])] for each in self._loaded.inputs]
         _, (content,) = child.call("convert", longer=_CONVERTING, inputs=inputs, io=io)
         return content.tobytes()
@@ -178,7 +178,7 @@ def _refuse_missing() -> None:
             )
 
 
-def _refuse_ends(name: str, loaded: LoadedModel) -> None:
+def _refuse_inputs_outputs(name: str, loaded: LoadedModel) -> None:
     if len(loaded.outputs) != 1:
         raise UnsupportedError(
             f"{name} has {len(loaded.outputs)} outputs, and quantisation-aware training of Keras "

@@ -13,7 +13,7 @@ import numpy as np
 from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tools import needed, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
@@ -60,7 +60,9 @@ class KerasToLiteRT(TransformDefaults):
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         loaded = model.load()
-        refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
+        refuse_stateful(
+            model.name, loaded, "build it with stateful=False, its state in and out of it"
+        )
         main = out / f"{model.name}.tflite"
         with held_native_output() as printed:
             tf = _tensorflow()
@@ -151,7 +153,7 @@ def _full_integer(
         for sample in samples:
             yield dict(zip(names, sample, strict=True))
 
-    next(representative())  # data that does not fit is told before the converter starts
+    next(representative())  # data that does not fit is refused before the converter starts
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -167,7 +169,7 @@ def _full_integer(
 def in_order(path: Path, loaded: LoadedModel) -> bytes:
     """The file with its inputs and outputs in the model's order, the outputs under its names.
 
-    The converter orders them as it likes; its signature tells which is which.
+    The converter orders them as it likes; its signature says which is which.
     """
     model = unpack(path)
     graph, signature = model.subgraphs[0], model.signatureDefs[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.backends.litert.ends import put_in_order
+from pytest_edgegate.backends.litert.inputs_outputs import put_in_order
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.litert.torch_layers import (
@@ -52,21 +52,23 @@ class TorchToLiteRT(TransformDefaults):
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a program is given to the converter, and what is done to what it makes."""
+class ConversionOptions:
+    """How a program is given to the converter, and what is done with what it makes."""
 
     program: Callable[[Any], Any] = lambda program: program
     """Gives something with the ``graph`` and the ``module`` of an exported program."""
-    options: Callable[[], Mapping[str, Any]] = dict
-    """For the converter."""
+    converter: Callable[[], Mapping[str, Any]] = dict
+    """Gives keyword arguments of the converter."""
     finish: Callable[[Any], None] = lambda model: None
     """Changes the ModelT before it is written."""
 
 
-AS_IT_IS = Form()
+AS_IT_IS = ConversionOptions()
 
 
-def write_converted(model: SourceModel, main: Path, form: Form = AS_IT_IS) -> Layout:
+def write_converted(
+    model: SourceModel, main: Path, options: ConversionOptions = AS_IT_IS
+) -> Layout:
     """Converts a torch program to *main*; gives where its axes are.
 
     Raises UnsupportedError for an operator that LiteRT does not have, CompressionError.
@@ -78,8 +80,8 @@ def write_converted(model: SourceModel, main: Path, form: Form = AS_IT_IS) -> La
         with tool_errors(lambda error: _conversion_error(model, loaded, error)):
             _refuse_state(model, loaded)
             _refuse_other_floats(model, loaded)
-            main.write_bytes(_converted(litert_torch, loaded, images, form))
-            main.write_bytes(_with_names(main, loaded, form))
+            main.write_bytes(_converted(litert_torch, loaded, images, options))
+            main.write_bytes(_with_names(main, loaded, options))
             _refuse_what_does_not_run(model, main)
     axes = tuple(CHANNELS_LAST if at in images else None for at in range(len(loaded.inputs)))
     return Layout(axes, (None,) * len(loaded.outputs))
@@ -117,9 +119,11 @@ def _litert_torch() -> ModuleType:
     return module
 
 
-def _converted(litert_torch: Any, loaded: LoadedModel, images: list[int], form: Form) -> bytes:
-    module = channels_last_module(form.program(loaded.framework_model), images)
-    made = litert_torch.convert(module, tuple(_examples(loaded, images)), **form.options())
+def _converted(
+    litert_torch: Any, loaded: LoadedModel, images: list[int], options: ConversionOptions
+) -> bytes:
+    module = channels_last_module(options.program(loaded.framework_model), images)
+    made = litert_torch.convert(module, tuple(_examples(loaded, images)), **options.converter())
     content: bytes = made.model_content()
     return content
 
@@ -140,8 +144,8 @@ def _examples(loaded: LoadedModel, images: list[int]) -> Iterator[Any]:
         yield torch.zeros((1, *ordered), dtype=getattr(torch, each.dtype))
 
 
-def _with_names(path: Path, loaded: LoadedModel, form: Form) -> bytes:
-    """The file with its ends in the model's order and under its names, finished.
+def _with_names(path: Path, loaded: LoadedModel, options: ConversionOptions) -> bytes:
+    """The file with inputs and outputs in the model's order and under its names, finished.
 
     The converter's signature calls them ``args_0`` and ``output_0``, and on, in the model's order.
     """
@@ -155,7 +159,7 @@ def _with_names(path: Path, loaded: LoadedModel, form: Form) -> bytes:
         [(inputs[f"args_{at}"], each.name) for at, each in enumerate(loaded.inputs)],
         [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
     )
-    form.finish(model)
+    options.finish(model)
     return pack(model)
 
 
@@ -176,7 +180,7 @@ def _conversion_error(model: SourceModel, loaded: LoadedModel, error: Exception)
 
 def _unsupported(model: SourceModel, operator: str, layer: str) -> UnsupportedError:
     return UnsupportedError(
-        f"{model.name} has the operator {operator}{layer}, which LiteRT has no form of",
+        f"{model.name} has the operator {operator}{layer}, which LiteRT does not have",
         "write that layer without output_padding and dilation, or as Upsample and Conv2d"
         if operator.endswith("convolution")
         else "write that layer with operators that have one (convolutions, linear layers, pooling, "

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.litert.ends import integer_ends_become
-from pytest_edgegate.backends.litert.from_torch import Form, write_converted
-from pytest_edgegate.backends.litert.integer_form import (
+from pytest_edgegate.backends.litert.from_torch import ConversionOptions, write_converted
+from pytest_edgegate.backends.litert.inputs_outputs import change_integer_io
+from pytest_edgegate.backends.litert.integer_program import (
     IntegerProgram,
     in_integers,
     with_rescalings,
@@ -53,11 +53,13 @@ class TorchInt8ToLiteRT(TransformDefaults):
     ) -> Produced:
         def finish(made: Any) -> None:
             with_rescalings(made)
-            integer_ends_become(made, target.default_io)
+            change_integer_io(made, target.default_io)
 
         loaded = model.load()
         main = out / f"{model.name}.tflite"
-        layout = write_converted(model, main, Form(IntegerProgram, in_integers, finish))
+        layout = write_converted(
+            model, main, ConversionOptions(IntegerProgram, in_integers, finish)
+        )
         inputs = samples_of(data, loaded.inputs)
         with LaidOutRunner(XNNPACK.open(main), layout) as runner:
             made = runner.infer(inputs)

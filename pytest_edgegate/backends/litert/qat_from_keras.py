@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_edgegate.backends.keras_qat.work import CHILD, PACKAGES, Work
-from pytest_edgegate.backends.litert.ends import put_in_order
+from pytest_edgegate.backends.litert.inputs_outputs import put_in_order
 from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.litert.schema import pack, unpack

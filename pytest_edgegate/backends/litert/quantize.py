@@ -11,10 +11,10 @@ from typing import Any
 
 from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.litert.batch import fix_batch
-from pytest_edgegate.backends.litert.ends import (
+from pytest_edgegate.backends.litert.inputs_outputs import (
+    change_integer_io,
     drop_unused_tensors,
     ensure_signature,
-    integer_ends_become,
     make_names_unique,
 )
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
@@ -39,7 +39,7 @@ _SOURCE = ("litert", "float32")
 class LiteRTQuantizer(TransformDefaults):
     """Full-integer PTQ with a static batch of 1, and float16 weights.
 
-    What ai-edge-quantizer has no int8 form of stays float in the file, for the gate to name.
+    What ai-edge-quantizer has no int8 operator for stays float in the file, for the gate to name.
     """
 
     version = 1
@@ -74,14 +74,14 @@ class LiteRTQuantizer(TransformDefaults):
         main.write_bytes(content)
         if isinstance(step, PTQ):
             finished = unpack(main)
-            integer_ends_become(finished, target.default_io)
+            change_integer_io(finished, target.default_io)
             main.write_bytes(pack(finished))
         return Produced(main, (main,))
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A float file as the quantizer takes it: of fixed shapes, signed, its tensors told apart."""
+    """A float file as the quantizer takes it: fixed shapes, a signature, each name once."""
 
     content: bytes
     signature: str
@@ -106,7 +106,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What the quantizer is told to do."""
+    """What the quantizer has to do."""
 
     step: Step | None
     target: Target
@@ -196,17 +196,17 @@ def _failed(path: Path, described: ModelDescription, error: Exception) -> Compre
     """Names the operator whose tensor, or kind, the quantizer's message speaks of."""
     text = " ".join(str(error).split()) or "(no message)"
 
-    def is_told(name: str) -> bool:
+    def is_named(name: str) -> bool:
         return bool(name) and re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", text) is not None
 
-    told = [
+    spoken_of = [
         each.name
         for each in described.operators
-        if is_told(each.kind) or any(is_told(tensor.name) for tensor in each.outputs)
+        if is_named(each.kind) or any(is_named(tensor.name) for tensor in each.outputs)
     ]
-    named = f" at {told[0]}" if told else ""
+    place = f" at {spoken_of[0]}" if spoken_of else ""
     return CompressionError(
-        f"ai-edge-quantizer failed on {path.name}{named}: {type(error).__name__}: {text[:300]}",
+        f"ai-edge-quantizer failed on {path.name}{place}: {type(error).__name__}: {text[:300]}",
         "write that layer with other operators, or gate a float artifact; the quantizer's own "
         "traceback is at --tb=long",
     )

@@ -1,4 +1,4 @@
-"""Float .onnx to int8 in QDQ form, or to float16, by ONNX Runtime's own tools."""
+"""Float .onnx to int8 in QDQ format, or to float16, by ONNX Runtime's own tools."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> 
     samples = iter(data.calibration(step.samples, described.inputs))
     names = [each.name for each in described.inputs]
     _refuse_old(source, step)
-    first = next(samples, None)  # data that does not fit is told before any work
+    first = next(samples, None)  # data that does not fit is refused before any work
     if first is None:
         raise ConfigurationError(
             "edge_data has no calibration samples, and int8 takes its ranges from them",
@@ -133,7 +133,7 @@ def _float16(source: Path) -> Any:
         from onnxruntime.transformers.onnx_model import OnnxModel
 
         made = OnnxModel(convert_float_to_float16(open_model(source), keep_io_types=True))
-        made.topological_sort()  # the casts at the ends are put last, wherever they belong
+        made.topological_sort()  # the casts of inputs are put last, wherever they belong
         return made.model
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from pytest_edgegate.backends.keras_qat.work import PACKAGES
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.onnx.canonical import make_canonical
+from pytest_edgegate.backends.onnx.canonical import name_as_model
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
-from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
@@ -33,7 +33,8 @@ _SOURCES = ("keras", "savedmodel")
 class KerasToOnnx(TransformDefaults):
     """Float export with a free batch; inputs stay as Keras has them, channels last.
 
-    What quantisation-aware training gives has a batch of 1, and int8 between its float ends.
+    What quantisation-aware training gives has a batch of 1, and int8 between float inputs and
+    outputs.
     """
 
     version = 2
@@ -52,14 +53,16 @@ class KerasToOnnx(TransformDefaults):
         if isinstance(step, QAT):
             return trained_for_int8(model, step, target, data, out)
         loaded = model.load()
-        refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
+        refuse_stateful(
+            model.name, loaded, "build it with stateful=False, its state in and out of it"
+        )
         import_onnx()
         main = out / f"{model.name}.onnx"
         with held_native_output(), tool_errors(lambda error: _conversion_error(model, error)):
             made = _convert(loaded)
             _refuse_unknown(model, made)
             made = cleaned(made)
-            _name_ends(made, loaded)
+            _name_inputs_outputs(made, loaded)
             write(made, main)
         return Produced(main, (main,), loaded.notes)
 
@@ -116,17 +119,10 @@ def _layer(name: str) -> str:
 _CONTRIBUTED = ("ai.onnx.ml", "com.microsoft")
 
 
-def _name_ends(made: Any, loaded: LoadedModel) -> None:
-    """Inputs and outputs under the model's names and in its order."""
-    graph = made.graph
-    given = {_bare(each.name): each.name for each in graph.input}
-    inputs = [given[_bare(each.name)] for each in loaded.inputs]
-    names = {
-        **dict(zip(inputs, (each.name for each in loaded.inputs), strict=True)),
-        # from_function keeps the order in which they are returned
-        **dict(zip((each.name for each in graph.output), loaded.outputs, strict=True)),
-    }
-    make_canonical(graph, inputs, names)
+def _name_inputs_outputs(made: Any, loaded: LoadedModel) -> None:
+    """tf2onnx puts a number behind a name, and keeps the order in which outputs are returned."""
+    given = {_bare(each.name): each.name for each in made.graph.input}
+    name_as_model(made.graph, [given[_bare(each.name)] for each in loaded.inputs], loaded)
 
 
 def _bare(name: str) -> str:

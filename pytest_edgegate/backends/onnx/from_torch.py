@@ -52,7 +52,7 @@ def write_exported(
     import_onnx()
     with held_native_output(), tool_errors(lambda error: _export_error(model, loaded, error)):
         made = cleaned(_export(loaded))
-        _name_ends(made, loaded)
+        _name_batch(made, loaded)
         finish(made)
         write(made, main)
 
@@ -76,7 +76,7 @@ def _export(loaded: LoadedModel) -> Any:
     return program.model_proto
 
 
-def _name_ends(made: Any, loaded: LoadedModel) -> None:
+def _name_batch(made: Any, loaded: LoadedModel) -> None:
     """The free batch is called ``batch``, whatever symbol the exporter chose."""
     symbols = {
         each.type.tensor_type.shape.dim[0].dim_param

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_edgegate.backends.onnx.from_torch import write_exported
-from pytest_edgegate.backends.onnx.integer_form import in_integers, output_steps
+from pytest_edgegate.backends.onnx.integer_operators import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
 from pytest_edgegate.backends.torch_outputs import torch_outputs

@@ -56,7 +56,7 @@ _UNKNOWN_MACS = frozenset(
     }
 )
 _OF_INPUTS = ("Gemm", "QGemm", "ConvTranspose")
-"""Whose MACs are told by the shapes of their inputs alone."""
+"""Whose MACs follow from the shapes of their inputs alone."""
 _NO_PARAMETERS = {
     "QuantizeLinear": (1, 2),
     "DequantizeLinear": (1, 2),
@@ -99,7 +99,7 @@ class _Graph:
         for node in self._graph.node:
             for name in node.input:
                 self._consumers.setdefault(name, []).append(node)
-        self._ends = {each.name for each in self._graph.output}
+        self._outputs = {each.name for each in self._graph.output}
         self._typed = {
             each.name: self._info(each)
             for each in (*self._graph.value_info, *self._graph.input, *self._graph.output)
@@ -113,8 +113,8 @@ class _Graph:
             if node.op_type != "Constant"
         )
         return ModelDescription(
-            inputs=tuple(self._end(each.name) for each in given),
-            outputs=tuple(self._end(each.name) for each in self._graph.output),
+            inputs=tuple(self._input_or_output(each.name) for each in given),
+            outputs=tuple(self._input_or_output(each.name) for each in self._graph.output),
             operators=operators,
             parameters=self._parameters(),
             macs=total(operators, _MACS),
@@ -140,7 +140,7 @@ class _Graph:
             weights_at=at if constant else None,
         )
 
-    def _end(self, name: str) -> TensorInfo:
+    def _input_or_output(self, name: str) -> TensorInfo:
         """An input or output of the model, with its scale where it is an integer that has one."""
         tensor = self._tensor(name)
         if tensor.dtype not in ("int8", "uint8"):
@@ -163,7 +163,7 @@ class _Graph:
     def _leads_to(self, name: str) -> TensorInfo:
         """The integer tensor that an output becomes, or the output as it is."""
         tensor, followed = self._tensor(name), name
-        passed = {*self._ends}  # and what was followed: nodes of a damaged file may form a ring
+        passed = {*self._outputs}  # and what was followed: nodes of a damaged file may form a ring
         while followed not in passed and len(self._consumers.get(followed, [])) == 1:
             passed.add(followed)
             node = self._consumers[followed][0]

@@ -28,7 +28,7 @@ _FLOAT16 = 10
 
 
 class OnnxReader:
-    """Tells an .onnx file by its name: a protobuf has no mark of its own."""
+    """Knows an .onnx file by its name: a protobuf has no mark of its own."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or candidate.suffix.lower() != ".onnx":

@@ -73,7 +73,7 @@ class OnnxRuntime(FileRuntime):
         }
 
     def open_file(self, path: Path) -> Runner:
-        described = INSPECTOR.describe(path)  # tells what is wrong with a file better than ORT does
+        described = INSPECTOR.describe(path)  # says what is wrong with a file better than ORT
         return OnnxRunner(path, self._session(path, self._options()), described)
 
     def executed(
@@ -136,9 +136,9 @@ class OnnxRunner(QuantisingRunner):
     def __init__(self, path: Path, session: Any, described: ModelDescription) -> None:
         self._path = path
         self._session = session
-        for end in (*session.get_inputs(), *session.get_outputs()):
-            if not end.type.startswith("tensor("):
-                raise _no_tensor(path, end)
+        for each in (*session.get_inputs(), *session.get_outputs()):
+            if not each.type.startswith("tensor("):
+                raise _no_tensor(path, each)
         scales = {each.name: each for each in (*described.inputs, *described.outputs)}
         self.inputs = tuple(_info(each, scales) for each in session.get_inputs())
         self.outputs = tuple(_info(each, scales) for each in session.get_outputs())
@@ -217,11 +217,11 @@ def _is_kernel(event: dict[str, Any]) -> bool:
     return event.get("cat") == "Node" and str(event["name"]).endswith("_kernel_time")
 
 
-def _info(end: Any, described: dict[str, TensorInfo]) -> TensorInfo:
-    known = described.get(end.name)
-    shape = tuple(size if isinstance(size, int) else -1 for size in end.shape)
+def _info(value: Any, described: dict[str, TensorInfo]) -> TensorInfo:
+    known = described.get(value.name)
+    shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
     scales, zeros = ((), ()) if known is None else (known.scales, known.zero_points)
-    return TensorInfo(end.name, shape, _dtype(end.type), scales=scales, zero_points=zeros)
+    return TensorInfo(value.name, shape, _dtype(value.type), scales=scales, zero_points=zeros)
 
 
 def _dtype(text: str) -> str:
@@ -230,10 +230,10 @@ def _dtype(text: str) -> str:
     return {"float": "float32", "double": "float64"}.get(name, name)
 
 
-def _no_tensor(path: Path, end: Any) -> InferenceError:
+def _no_tensor(path: Path, value: Any) -> InferenceError:
     return InferenceError(
-        f"{path.name}: {end.name!r} is a {end.type}, and a gate compares tensors",
-        "export the model with tensors at its ends (a classifier without ZipMap)",
+        f"{path.name}: {value.name!r} is a {value.type}, and a gate compares tensors",
+        "export the model with tensors as inputs and outputs (a classifier without ZipMap)",
     )
 
 

@@ -19,7 +19,7 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
 _MADE_BY = b"\n\t<rt_info>\n"
-"""Begins what tells how and from which file the IR was made: nothing that a runtime reads."""
+"""Begins what says how and from which file the IR was made: nothing that a runtime reads."""
 
 
 class OnnxToOpenVino(TransformDefaults):

@@ -23,7 +23,7 @@ from pytest_edgegate.backends.macs import (
 from pytest_edgegate.backends.openvino.ir import Layer, Network, Port
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
 
-_ENDS = ("Parameter", "Result", "Const")
+_NO_OPERATORS = ("Parameter", "Result", "Const")
 _DEQUANTISING = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze", "Squeeze")
 _MOVING = (
     "MaxPool",
@@ -89,7 +89,7 @@ class _Folded:
         operators = tuple(
             self._operator(index, layer)
             for index, layer in enumerate(self._layers)
-            if layer.kind not in _ENDS
+            if layer.kind not in _NO_OPERATORS
         )
         return ModelDescription(
             inputs=tuple(

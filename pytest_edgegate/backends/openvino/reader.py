@@ -13,7 +13,7 @@ from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
 
 class IRReader:
-    """Tells an .xml file by its first element."""
+    """Knows an .xml file by its first element."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():
@@ -31,7 +31,7 @@ class IRFile(FileModel):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        Network(self.path)  # tells a missing .bin before its bytes are counted
+        Network(self.path)  # refuses a missing .bin before its bytes are counted
         weights = weights_file(self.path)
         return (self.path, weights) if weights.is_file() else (self.path,)
 

@@ -83,7 +83,7 @@ class OpenVinoRunner(QuantisingRunner):
         for each in (*self.inputs, *self.outputs):
             if each.dtype in ("int8", "uint8") and not each.scales and self._path.suffix != ".onnx":
                 raise InferenceError(
-                    f"{self._path.name}: OpenVINO does not tell the scale of {each.name}",
+                    f"{self._path.name}: OpenVINO does not show the scale of {each.name}",
                     "name a runtime before openvino in the target, and compare with openvino",
                 )
         return super().infer(batch)
@@ -140,12 +140,12 @@ def _compiled(path: Path) -> tuple[Any, Any]:
             raise damaged(path, one_line(error, 400)) from error
 
 
-def _input(end: Any) -> TensorInfo:
+def _input(port: Any) -> TensorInfo:
     """An input, with the scale that the FakeQuantize after it gives an integer one."""
-    tensor = _info(end)
+    tensor = _info(port)
     if tensor.dtype not in ("int8", "uint8"):
         return tensor
-    node = end.get_node()
+    node = port.get_node()
     for _ in range(4):  # Transpose, Convert and the like stand between
         after = [each.get_node() for each in node.output(0).get_target_inputs()]
         if len(after) != 1:
@@ -157,12 +157,12 @@ def _input(end: Any) -> TensorInfo:
     return tensor
 
 
-def _output(end: Any) -> TensorInfo:
+def _output(port: Any) -> TensorInfo:
     """An output, with the scale that the FakeQuantize before it gives an integer one."""
-    tensor = _info(end)
+    tensor = _info(port)
     if tensor.dtype not in ("int8", "uint8"):
         return tensor
-    node = end.get_node().input_value(0).get_node()
+    node = port.get_node().input_value(0).get_node()
     for _ in range(4):
         if node.get_type_name() == "FakeQuantize":
             from_low, from_high, low, high = _bounds(node)
@@ -185,13 +185,13 @@ def _scaled(
     return replace(tensor, scales=(scale,), zero_points=(round(low - real_low / scale),))
 
 
-def _info(end: Any) -> TensorInfo:
+def _info(port: Any) -> TensorInfo:
     shape = tuple(
-        -1 if size.is_dynamic else int(size.get_length()) for size in end.get_partial_shape()
+        -1 if size.is_dynamic else int(size.get_length()) for size in port.get_partial_shape()
     )
-    names = sorted(end.get_names())
-    name = names[0] if names else str(end.get_node().get_friendly_name())
-    return TensorInfo(name, shape, np.dtype(end.get_element_type().to_dtype()).name)
+    names = sorted(port.get_names())
+    name = names[0] if names else str(port.get_node().get_friendly_name())
+    return TensorInfo(name, shape, np.dtype(port.get_element_type().to_dtype()).name)
 
 
 RUNTIME = OpenVinoRuntime()

@@ -60,7 +60,7 @@ def is_torch_save(path: Path) -> bool:
 
 
 def is_quantised(path: Path) -> bool:
-    """Whether the program in an archive computes in integers, as its operators tell."""
+    """Whether the program in an archive computes in integers, as its operators show."""
     with _opened(path) as archive:
         members = _members(archive)
         return any(_QUANTISED in archive.read(member) for member, name in members if name == _MODEL)

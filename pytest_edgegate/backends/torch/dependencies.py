@@ -45,7 +45,7 @@ class Group:
     root: str
     channels: int
     members: tuple[Member, ...]
-    ends: bool
+    is_output: bool
     """Whether they are channels of the model's outputs."""
 
     @property
@@ -102,8 +102,8 @@ class Dependencies:
         members = tuple(
             self._member(item) for item in items if item.dep.target.module in self._paths
         )
-        ends = any(not each.dep.target.outputs and not self._reads(each.dep) for each in items)
-        return Group(root, filters_of(self._layer(root)), members, ends)
+        is_output = any(not each.dep.target.outputs and not self._reads(each.dep) for each in items)
+        return Group(root, filters_of(self._layer(root)), members, is_output)
 
     def remove(self, root: str, filters: tuple[int, ...]) -> None:
         """Takes filters of a root away, with all that goes with them."""

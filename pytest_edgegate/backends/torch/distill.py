@@ -144,7 +144,7 @@ def logits(scores: Any, axis: int, *, probabilities: bool) -> Any:
 
 
 def _class_axis(outputs: tuple[Array, ...], example: TrainingBatch, settings: EdgeTraining) -> int:
-    """By the labels, where they tell."""
+    """By the labels, where they show it."""
     if example.labels is None or len(outputs) != 1 or callable(settings.loss):
         return _FIRST
     objective = choose_objective(outputs, example.labels, settings, channels_first=True)

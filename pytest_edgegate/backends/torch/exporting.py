@@ -35,7 +35,7 @@ def flat_module(torch: Any, module: Any, arguments: Arguments) -> Any:
 
 
 def named_module(torch: Any, flat: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
-    """The module *flat* of positional tensors, exported with these names for its ends."""
+    """The module *flat* of positional tensors, exported under these names."""
 
     class Named(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:

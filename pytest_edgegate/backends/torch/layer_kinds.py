@@ -145,7 +145,7 @@ def _prelu(nn: Any, bound: Bound) -> Any:
 
 
 def _feature_dropout(nn: Any, bound: Bound) -> Any:
-    """Of whole channels; which of torch's layers takes the input is told by its dimensions."""
+    """Of whole channels; which of torch's layers takes the input follows from its dimensions."""
     dimensions = len(bound["input"].meta["val"].shape)
     kind = {3: nn.Dropout1d, 4: nn.Dropout2d, 5: nn.Dropout3d}.get(dimensions)
     return None if kind is None else kind(bound["p"])

@@ -43,7 +43,7 @@ def import_torch() -> ModuleType:
 
 
 def from_module(module: Any, example: Example) -> LoadedModel:
-    """A live ``torch.nn.Module`` in evaluation mode; *example* tells what it takes.
+    """A live ``torch.nn.Module`` in evaluation mode; *example* shows what it takes.
 
     ``framework_model`` is a ``torch.export.ExportedProgram`` that takes positional tensors, the
     batch of any size where the module allows it, and gives a flat tuple. The module, its modes and
@@ -139,8 +139,8 @@ class ModuleFunction:
 def _writes_buffers(program: Any) -> bool:
     """Whether the graph writes to a buffer, as it may do for some values only.
 
-    Exported graphs still write in place, so the signature does not tell yet. A write to what is
-    only made from a buffer counts too: told too often, it costs time and nothing else.
+    Exported graphs still write in place, so the signature does not show it yet. A write to what is
+    only made from a buffer counts too: found too often, it costs time and nothing else.
     """
     buffers = program.graph_signature.inputs_to_buffers
     for node in program.graph.nodes:

@@ -17,7 +17,7 @@ from pytest_edgegate.backends.torch.fake_quantised import (
     prepared,
     settle,
 )
-from pytest_edgegate.backends.torch.integer_form import refuse_what_stays_float
+from pytest_edgegate.backends.torch.integer_support import refuse_what_stays_float
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.simplify import simplified

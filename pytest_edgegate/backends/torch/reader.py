@@ -41,7 +41,7 @@ class TorchReader:
             refuse_code(candidate)
             node = _QUANTISED if is_quantised(candidate) else _NODE
             return ExportedFile(candidate, node=node)
-        # Before 1.6 torch.save wrote a bare pickle, which only its name tells
+        # Before 1.6 torch.save wrote a bare pickle, which only its name shows
         if is_torch_save(candidate) if zipped else candidate.suffix.lower() in _PICKLES:
             raise refused(candidate, zipped=zipped)
         return None
@@ -102,7 +102,7 @@ class LiveModule:
 
 
 def _is_module(candidate: object) -> bool:
-    """Whether an object is a ``torch.nn.Module``, told by the names of its bases."""
+    """Whether an object is a ``torch.nn.Module``, known by the names of its bases."""
     return any(
         base.__name__ == "Module" and base.__module__ == "torch.nn.modules.module"
         for base in type(candidate).__mro__

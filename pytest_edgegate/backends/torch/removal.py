@@ -85,7 +85,7 @@ def _picked(
 def _reason(group: Group, step: Prune, filters: tuple[int, ...], shared: set[str]) -> str | None:
     """Why a group is not even tried."""
     tied = [each.path for each in group.members if each.path in shared]
-    if group.ends:
+    if group.is_output:
         return OUTPUT
     if tied:
         return f"{readable_path(tied[0])} has a parameter in common with another layer"

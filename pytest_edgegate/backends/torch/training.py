@@ -40,7 +40,7 @@ def fit(
     losses: ChooseLoss = labelled,
     modes: Modes = Modes(),
 ) -> dict[str, Any]:
-    """Trains *module* in its place, on a GPU where torch finds one; gives what is to be told of it.
+    """Trains *module* in its place, on a GPU where torch finds one; gives facts about it.
 
     *module* takes positional tensors. Parameters that require no gradient stay as they are. After
     it, whatever has happened, the module is on the CPU, in evaluation mode and without gradients,

@@ -18,8 +18,8 @@ import pytest
 
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.litert import quantize
-from pytest_edgegate.backends.litert.ends import drop_unused_tensors
 from pytest_edgegate.backends.litert.from_onnx import PROGRAM, TRANSFORM, OnnxToLiteRT
+from pytest_edgegate.backends.litert.inputs_outputs import drop_unused_tensors
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.reader import READER as LITERT
 from pytest_edgegate.backends.litert.schema import pack, unpack

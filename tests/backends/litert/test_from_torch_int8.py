@@ -13,7 +13,7 @@ import pytest
 
 from pytest_edgegate.backends.litert.from_torch_int8 import TRANSFORM
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.integer_form import IntegerProgram
+from pytest_edgegate.backends.litert.integer_program import IntegerProgram
 from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.layout import CHANNELS_LAST

@@ -25,7 +25,7 @@ _DATA = frozenset(
         "TensorShape",
     }
 )
-"""How values that JSON lacks are written: nothing is called for them, where they tell no module."""
+"""How values that JSON lacks are written: nothing is called for them, where they name no module."""
 _OPERATIONS = ("TFOpLambda", "SlicingOpLambda")
 """Layers of tf-keras that call the symbol of TensorFlow that their ``function`` names."""
 _OPERATION_KEYS = frozenset({"name", "trainable", "dtype", "function"})
@@ -58,7 +58,7 @@ def faults(config: Any, names: Names) -> Iterator[str]:
 
 
 def of_saved(config: Any) -> Any:
-    """A saved configuration without what a loader leaves out that is told not to compile."""
+    """A saved configuration without what a loader leaves out that is asked not to compile."""
     if isinstance(config, Mapping):
         return {key: value for key, value in config.items() if key != "compile_config"}
     return config

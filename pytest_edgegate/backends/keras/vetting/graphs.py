@@ -246,7 +246,7 @@ def _tensors(data: bytes, start: int, end: int, number: int) -> str:
     """The node of a tensor or an operation that the saver_def names."""
     found = set(texts(data, start, end, _SAVER, number))
     if len(found) > 1:
-        raise WireError("its saver is told twice")
+        raise WireError("its saver is given twice")
     return found.pop().split(":")[0] if found else ""
 
 

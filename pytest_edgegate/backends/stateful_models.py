@@ -6,7 +6,7 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
 
 
-def refuse_state(name: str, loaded: LoadedModel, remedy: str) -> None:
+def refuse_stateful(name: str, loaded: LoadedModel, remedy: str) -> None:
     """Refuses to convert a model whose state a file would lose. Raises UnsupportedError."""
     if loaded.stateful:
         raise UnsupportedError(

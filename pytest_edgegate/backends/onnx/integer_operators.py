@@ -1,4 +1,4 @@
-"""An exported int8 program in the form that runtimes fuse into integer operators.
+"""An exported int8 program with what runtimes fuse into integer operators.
 
 torch's exporter writes what the program has: int8 weights, and conversions around every tensor. A
 runtime wants more: biases in 32 bits, the dtype of activations that it has kernels for, and one
