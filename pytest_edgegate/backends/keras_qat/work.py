@@ -19,7 +19,13 @@ from pytest_edgegate.core.errors import (
     ConfigurationError,
     UnsupportedError,
 )
-from pytest_edgegate.core.ports import ChildProcess, LoadedModel, TrainingData, TransformData
+from pytest_edgegate.core.ports import (
+    ChildProcess,
+    LoadedModel,
+    Runner,
+    TrainingData,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import QAT
 from pytest_edgegate.core.training import LOSSES, OPTIMIZERS, EdgeTraining, TrainingBatch
 from pytest_edgegate.data.agreement import agreement

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.calibration import minmax_only
+from pytest_edgegate.backends.litert.inputs_outputs import signed_tensors
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.stateful_models import refuse_stateful
@@ -172,9 +173,8 @@ def in_order(path: Path, loaded: LoadedModel) -> bytes:
     The converter orders them as it likes; its signature says which is which.
     """
     model = unpack(path)
-    graph, signature = model.subgraphs[0], model.signatureDefs[0]
-    inputs = {each.name.decode(): each.tensorIndex for each in signature.inputs}
-    outputs = {each.name.decode(): each.tensorIndex for each in signature.outputs}
+    graph = model.subgraphs[0]
+    inputs, outputs = signed_tensors(model)
     ordered = [outputs[f"output_{index}"] for index in range(len(loaded.outputs))]
     # The packer writes whatever integers it gets byte by byte: they have to be 32 bits wide
     graph.inputs = np.array([inputs[each.name] for each in loaded.inputs], np.int32)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.backends.litert.inputs_outputs import put_in_order
+from pytest_edgegate.backends.litert.inputs_outputs import put_in_order_of
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.litert.torch_layers import (
@@ -20,6 +20,7 @@ from pytest_edgegate.backends.litert.torch_layers import (
 )
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import needed, tool_errors
+from pytest_edgegate.backends.torch_programs import refuse_other_floats
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     CompressionError,
@@ -79,7 +80,7 @@ def write_converted(
         litert_torch = _litert_torch()
         with tool_errors(lambda error: _conversion_error(model, loaded, error)):
             _refuse_state(model, loaded)
-            _refuse_other_floats(model, loaded)
+            refuse_other_floats(model.name, loaded)
             main.write_bytes(_converted(litert_torch, loaded, images, options))
             main.write_bytes(_with_names(main, loaded, options))
             _refuse_what_does_not_run(model, main)
@@ -95,16 +96,6 @@ def _refuse_state(model: SourceModel, loaded: LoadedModel) -> None:
             f"{model.name} writes to {', '.join(names)} in its forward: a .tflite "
             "file keeps nothing from one sample to the next",
             "give that state as an input and return it as an output",
-        )
-
-
-def _refuse_other_floats(model: SourceModel, loaded: LoadedModel) -> None:
-    kinds = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
-    other = sorted(kinds & {"torch.float16", "torch.bfloat16", "torch.float64"})
-    if other:
-        raise UnsupportedError(
-            f"{model.name} has {other[0]} weights, and recipes start from float32",
-            "return model.float() from edge_model; Cast('float16') makes the file small again",
         )
 
 
@@ -151,14 +142,7 @@ def _with_names(path: Path, loaded: LoadedModel, options: ConversionOptions) -> 
     """
     model = unpack(path)
     name_tensors(model)
-    signature = model.signatureDefs[0]
-    inputs = {each.name.decode(): each.tensorIndex for each in signature.inputs}
-    outputs = {each.name.decode(): each.tensorIndex for each in signature.outputs}
-    put_in_order(
-        model,
-        [(inputs[f"args_{at}"], each.name) for at, each in enumerate(loaded.inputs)],
-        [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
-    )
+    put_in_order_of(model, loaded, [f"args_{at}" for at in range(len(loaded.inputs))])
     options.finish(model)
     return pack(model)
 

@@ -15,13 +15,12 @@ from pytest_edgegate.backends.litert.integer_program import (
 )
 from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
-from pytest_edgegate.backends.torch_outputs import torch_outputs
+from pytest_edgegate.backends.torch_programs import agreement_with_file
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.agreement import agreement, samples_of
 from pytest_edgegate.data.laid_out import LaidOutRunner
 
 
@@ -60,10 +59,8 @@ class TorchInt8ToLiteRT(TransformDefaults):
         layout = write_converted(
             model, main, ConversionOptions(IntegerProgram, in_integers, finish)
         )
-        inputs = samples_of(data, loaded.inputs)
-        with LaidOutRunner(XNNPACK.open(main), layout) as runner:
-            made = runner.infer(inputs)
-        apart = agreement(made, torch_outputs(loaded, inputs), output_steps(main), main.name)
+        opened = LaidOutRunner(XNNPACK.open(main), layout)
+        apart = agreement_with_file(loaded, data, opened, output_steps(main), main.name)
         return Produced(main, (main,), loaded.notes, layout, {"agreement": apart})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.litert.schema import import_schema
+from pytest_edgegate.core.ports import LoadedModel
 
 SIGNATURE = b"serving_default"
 _VERSIONS = {"QUANTIZE": 1, "DEQUANTIZE": 2}
@@ -33,6 +34,29 @@ def put_in_order(model: Any, inputs: Sequence[NamedTensor], outputs: Sequence[Na
         graph.tensors[at].name = name.encode()
     make_names_unique(model)
     _sign(model, inputs, outputs)
+
+
+def put_in_order_of(model: Any, source: LoadedModel, signed_inputs: Sequence[str]) -> None:
+    """As ``put_in_order``, with the order and the names of the model that the file was made of.
+
+    The converter's signature knows the inputs as *signed_inputs*, in the order of *source*, and
+    the outputs as ``output_0`` and on.
+    """
+    inputs, outputs = signed_tensors(model)
+    put_in_order(
+        model,
+        [(inputs[key], each.name) for key, each in zip(signed_inputs, source.inputs, strict=True)],
+        [(outputs[f"output_{at}"], name) for at, name in enumerate(source.outputs)],
+    )
+
+
+def signed_tensors(model: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """The indices of the inputs and of the outputs, by their names in the first signature."""
+    signature = model.signatureDefs[0]
+    return (
+        {each.name.decode(): each.tensorIndex for each in signature.inputs},
+        {each.name.decode(): each.tensorIndex for each in signature.outputs},
+    )
 
 
 def make_names_unique(model: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_edgegate.backends.keras_qat.work import CHILD, PACKAGES, Work
-from pytest_edgegate.backends.litert.inputs_outputs import put_in_order
+from pytest_edgegate.backends.litert.inputs_outputs import put_in_order_of
 from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.litert.schema import pack, unpack
@@ -60,14 +60,7 @@ class KerasQatToLiteRT(TransformDefaults):
 def _in_order(path: Path, loaded: LoadedModel) -> bytes:
     """The file with its inputs and outputs in the model's order, under the model's names."""
     model = unpack(path)
-    signature = model.signatureDefs[0]
-    inputs = {each.name.decode(): each.tensorIndex for each in signature.inputs}
-    outputs = {each.name.decode(): each.tensorIndex for each in signature.outputs}
-    put_in_order(
-        model,
-        [(inputs[each.name], each.name) for each in loaded.inputs],
-        [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
-    )
+    put_in_order_of(model, loaded, [each.name for each in loaded.inputs])
     return pack(model)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.backends.tools import needed, tool_errors
+from pytest_edgegate.backends.torch_programs import refuse_other_floats
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     CompressionError,
@@ -91,13 +92,7 @@ def _name_batch(made: Any, loaded: LoadedModel) -> None:
 
 def _refuse(model: SourceModel, loaded: LoadedModel) -> None:
     """What would become a file that no runtime here runs, or that runs as another model."""
-    dtypes = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
-    wide = sorted(dtypes.intersection(("torch.float16", "torch.bfloat16", "torch.float64")))
-    if wide:
-        raise UnsupportedError(
-            f"{model.name} has {wide[0]} weights, and recipes start from float32",
-            "return model.float() from edge_model; Cast('float16') makes the file small again",
-        )
+    refuse_other_floats(model.name, loaded)
     if loaded.stateful:
         raise UnsupportedError(
             f"{model.name} writes to a buffer in its forward, and an .onnx file keeps nothing "

@@ -9,13 +9,12 @@ from pytest_edgegate.backends.onnx.from_torch import write_exported
 from pytest_edgegate.backends.onnx.integer_operators import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
-from pytest_edgegate.backends.torch_outputs import torch_outputs
+from pytest_edgegate.backends.torch_programs import agreement_with_file
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.agreement import agreement, samples_of
 
 
 class TorchInt8ToOnnx(TransformDefaults):
@@ -37,10 +36,9 @@ class TorchInt8ToOnnx(TransformDefaults):
         loaded = model.load()
         main = out / f"{model.name}.onnx"
         write_exported(model, main, lambda made: in_integers(made, target.activations))
-        inputs = samples_of(data, loaded.inputs)
-        with OPTIMISED.open(main) as runner:
-            made = runner.infer(inputs)
-        apart = agreement(made, torch_outputs(loaded, inputs), output_steps(main), main.name)
+        apart = agreement_with_file(
+            loaded, data, OPTIMISED.open(main), output_steps(main), main.name
+        )
         return Produced(main, (main,), loaded.notes, facts={"agreement": apart})
 
 
