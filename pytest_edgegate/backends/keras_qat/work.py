@@ -22,7 +22,6 @@ from pytest_edgegate.core.errors import (
 from pytest_edgegate.core.ports import (
     ChildProcess,
     LoadedModel,
-    Runner,
     TrainingData,
     TransformData,
 )

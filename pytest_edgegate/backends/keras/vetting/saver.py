@@ -114,10 +114,10 @@ class _Names:
         """Whether a node gives such a name."""
         if name not in self._known:
             self._known[name] = False  # where it comes to itself
-            self._known[name] = depth <= _MOST_STEPS and self._is_told(name, depth)
+            self._known[name] = depth <= _MOST_STEPS and self._node_follows(name, depth)
         return self._known[name]
 
-    def _is_told(self, name: str, depth: int) -> bool:
+    def _node_follows(self, name: str, depth: int) -> bool:
         node = self._body.nodes.get(name)
         if node is None:
             return False
