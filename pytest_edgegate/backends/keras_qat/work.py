@@ -61,7 +61,7 @@ class Work:
 
     def __init__(self, name: str, loaded: LoadedModel, data: TransformData, step: QAT) -> None:
         _refuse_missing()
-        refuse_stateful(name, loaded, "build it with stateful=False, its state in and out of it")
+        refuse_stateful(name, loaded)
         _refuse_inputs_outputs(name, loaded)
         self._name, self._loaded, self._step = name, loaded, step
         self._graph = for_training(flat_graph(loaded))

@@ -61,9 +61,7 @@ class KerasToLiteRT(TransformDefaults):
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         loaded = model.load()
-        refuse_stateful(
-            model.name, loaded, "build it with stateful=False, its state in and out of it"
-        )
+        refuse_stateful(model.name, loaded)
         main = out / f"{model.name}.tflite"
         with held_native_output() as printed:
             tf = _tensorflow()

@@ -53,9 +53,7 @@ class KerasToOnnx(TransformDefaults):
         if isinstance(step, QAT):
             return trained_for_int8(model, step, target, data, out)
         loaded = model.load()
-        refuse_stateful(
-            model.name, loaded, "build it with stateful=False, its state in and out of it"
-        )
+        refuse_stateful(model.name, loaded)
         import_onnx()
         main = out / f"{model.name}.onnx"
         with held_native_output(), tool_errors(lambda error: _conversion_error(model, error)):
