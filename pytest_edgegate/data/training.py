@@ -180,19 +180,15 @@ def train(
     ends the training at once, with the step and the learning rate. *what* names the model.
     Raises CompressionError.
     """
-    epochs, lr = step.epochs, step.lr
+    epochs = step.epochs
     means = []
     for epoch in range(epochs):
         total = count = 0.0
         for at, batch in enumerate(data.epoch(epoch)):
             loss = learn(batch)
             if not isfinite(loss):
-                raise CompressionError(
-                    f"the training of {what} diverged: the loss is {loss} at step {at + 1} of "
-                    f"epoch {epoch + 1}, with lr={lr:g}",
-                    f"give a smaller learning rate: {type(step).__name__}(lr={lr / 10:g}); "
-                    "nothing of this training is kept",
-                )
+                place = f"step {at + 1} of epoch {epoch + 1}"
+                raise diverged(step, what, f"the loss is {loss} at {place}")
             total, count = total + loss * len(batch), count + len(batch)
             done, steps = epoch, data.steps
             if steps:
@@ -205,3 +201,25 @@ def train(
                           None)  # fmt: skip
         means.append(total / count)
     return tuple(means)
+
+
+def diverged(step: Training, what: str, reason: str) -> CompressionError:
+    """The error for a training whose loss or weights are no numbers any more."""
+    return CompressionError(
+        f"the training of {what} diverged: {reason}, with lr={step.lr:g}",
+        f"give a smaller learning rate: {type(step).__name__}(lr={step.lr / 10:g}); "
+        "nothing of this training is kept",
+    )
+
+
+def training_facts(
+    step: Training, settings: EdgeTraining, losses: Sequence[float]
+) -> dict[str, Any]:
+    """What is worth keeping of a training, as JSON values; *losses* are the means of the epochs."""
+    return {
+        "seed": settings.seed,
+        "epochs": step.epochs,
+        "lr": step.lr,
+        "batch_size": settings.batch_size,
+        "losses": list(losses),
+    }

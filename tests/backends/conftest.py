@@ -124,9 +124,12 @@ class Converter:
         self._float = float_target(host, "litert")
 
     def __call__(
-        self, model: object, step: Step | None = None, target: Target | None = None,
+        self,
+        model: object,
+        step: Step | None = None,
+        target: Target | None = None,
         given: EdgeData | None = None,
-    ) -> Path:  # fmt: skip
+    ) -> Path:
         recognised = READER.recognise(model, AROUND)
         assert recognised is not None
         out = self._factory.mktemp("converted")
@@ -216,17 +219,21 @@ def network() -> Callable[..., Any]:
     """Makes an untrained network for the digits: a convolution, a depthwise one, scores."""
 
     def make(
-        keras: ModuleType, *, activation: str | None = "softmax", classes: int = 10,
-        dropout: float = 0.0, penalty: float = 0.0, name: str = "digits", seed: int = 0,
-    ) -> Any:  # fmt: skip
+        keras: ModuleType,
+        *,
+        activation: str | None = "softmax",
+        classes: int = 10,
+        dropout: float = 0.0,
+        penalty: float = 0.0,
+        name: str = "digits",
+        seed: int = 0,
+    ) -> Any:
         with held_native_output():
             keras.utils.set_random_seed(seed)
             layers = keras.layers
             shrunk = keras.regularizers.L2(penalty) if penalty else None
             image = keras.Input((8, 8, 1), name="image")
-            x = layers.Conv2D(
-                8, 3, use_bias=False, kernel_regularizer=shrunk, name="conv"
-            )(image)  # fmt: skip
+            x = layers.Conv2D(8, 3, use_bias=False, kernel_regularizer=shrunk, name="conv")(image)
             x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
             x = layers.ReLU(name="relu")(x)
             x = layers.DepthwiseConv2D(3, activation="relu", name="depthwise")(x)
@@ -287,8 +294,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory, coral: Target) -> Callable
             return EdgeData(train=first, evaluation=last)
         small = load_digits()
         images = (small.images[:, None] / 16).astype(np.float32)
-        return EdgeData(train=(images[:600], small.target[:600]),
-                        evaluation=(images[-300:], small.target[-300:]))  # fmt: skip
+        return EdgeData(
+            train=(images[:600], small.target[:600]),
+            evaluation=(images[-300:], small.target[-300:]),
+        )
 
     @cache
     def train(name: str) -> Trained:

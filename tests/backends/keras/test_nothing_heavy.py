@@ -60,8 +60,10 @@ print(*[name for name in HEAVY if name in sys.modules])
 def lines_of(program: str, **values: object) -> list[str]:
     ran = subprocess.run(
         [sys.executable, "-c", program.format(**values)],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()
 
@@ -72,9 +74,13 @@ def test_to_tell_what_a_path_is(
     paths = [*map(str, saved.values()), str(files["uint8"]), str(files["float"])]
     *nodes, heavy = lines_of(PROGRAM + RECOGNISE, root=str(tmp_path), paths=paths)
     assert nodes == [
-        "keras float32", "keras float32", "keras float32", "savedmodel float32",
-        "litert int8", "litert float32",
-    ]  # fmt: skip
+        "keras float32",
+        "keras float32",
+        "keras float32",
+        "savedmodel float32",
+        "litert int8",
+        "litert float32",
+    ]
     assert heavy == ""
 
 
@@ -85,10 +91,17 @@ def test_to_fetch_and_judge_what_is_in_the_cache(
     y = np.asarray(small(x)).argmax(axis=1)  # type: ignore[operator]
     np.savez(tmp_path / "data.npz", x=x, y=y)
     settings = Settings(
-        targets=("coral",), policy="point", allowed=frozenset(), cache=tmp_path / "cache",
-        model=None, data=None, budgets=(), reference_check=True,
-        explain=False, root=tmp_path,
-    )  # fmt: skip
+        targets=("coral",),
+        policy="point",
+        allowed=frozenset(),
+        cache=tmp_path / "cache",
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=True,
+        explain=False,
+        root=tmp_path,
+    )
     session = EdgeSession(settings, Registry())
     coral = session.target("coral")
     path = str(saved["keras"])

@@ -15,9 +15,15 @@ from pytest_edgegate.testing.contract import surroundings
 
 
 def learner(
-    framework: Any, *, rate: float = 0.5, momentum: float = 0.9, penalty: float = 0.1,
-    noise: float = 0.1, trainable: bool = True, factor: float = 2.0,
-) -> Any:  # fmt: skip
+    framework: Any,
+    *,
+    rate: float = 0.5,
+    momentum: float = 0.9,
+    penalty: float = 0.1,
+    noise: float = 0.1,
+    trainable: bool = True,
+    factor: float = 2.0,
+) -> Any:
     """A model with all that only a training reads, some of it in a model inside; nothing is named
     and every weight is the same."""
     layers = framework.layers
@@ -49,8 +55,13 @@ def identity(model: object) -> str:
 
 
 CHANGES: dict[str, Any] = {
-    "rate": 0.4, "momentum": 0.8, "penalty": 0.2, "noise": 0.2, "trainable": False, "factor": 3.0
-}  # fmt: skip
+    "rate": 0.4,
+    "momentum": 0.8,
+    "penalty": 0.2,
+    "noise": 0.2,
+    "trainable": False,
+    "factor": 3.0,
+}
 
 
 @pytest.mark.parametrize("family", ["keras", "tf_keras"])

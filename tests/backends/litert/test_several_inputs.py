@@ -50,10 +50,17 @@ def named(keras: ModuleType) -> Any:
 def session(tmp_path_factory: pytest.TempPathFactory) -> EdgeSession:
     folder = tmp_path_factory.mktemp("several")
     settings = Settings(
-        targets=("coral",), policy="point", allowed=frozenset(), cache=folder / "cache",
-        model=None, data=None, budgets=(), reference_check=True,
-        explain=False, root=folder,
-    )  # fmt: skip
+        targets=("coral",),
+        policy="point",
+        allowed=frozenset(),
+        cache=folder / "cache",
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=True,
+        explain=False,
+        root=folder,
+    )
     return EdgeSession(settings, Registry())
 
 
@@ -68,9 +75,14 @@ def _each(x: Any, part: slice) -> Any:
 @pytest.mark.parametrize("given", ["tuple", "dict", "dict in another order"])
 @pytest.mark.parametrize("step", [None, PTQ()], ids=["float", "int8"])
 def test_the_artifact_is_measured_on_the_output_and_the_inputs_that_were_meant(
-    request: pytest.FixtureRequest, session: EdgeSession, given: str, output: int | str,
-    step: PTQ | None, listed: Any, named: Any,
-) -> None:  # fmt: skip
+    request: pytest.FixtureRequest,
+    session: EdgeSession,
+    given: str,
+    output: int | str,
+    step: PTQ | None,
+    listed: Any,
+    named: Any,
+) -> None:
     model = listed if given == "tuple" else named
     upper, lower = (np.asarray(each) for each in listed([WIDE, NARROW]))
     if given != "tuple":

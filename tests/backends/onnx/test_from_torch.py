@@ -72,9 +72,13 @@ def test_a_plain_file(torch: ModuleType, onnx: ModuleType, export: Any) -> None:
     layers = torch.nn
     torch.manual_seed(0)
     module = layers.Sequential(
-        layers.Conv2d(3, 4, 3), layers.BatchNorm2d(4), layers.ReLU(), layers.AdaptiveAvgPool2d(1),
-        layers.Flatten(), layers.Linear(4, 5),
-    )  # fmt: skip
+        layers.Conv2d(3, 4, 3),
+        layers.BatchNorm2d(4),
+        layers.ReLU(),
+        layers.AdaptiveAvgPool2d(1),
+        layers.Flatten(),
+        layers.Linear(4, 5),
+    )
     with torch.no_grad():
         module[1].running_mean += 0.3
         module[1].running_var *= 2
@@ -96,8 +100,15 @@ def test_nothing_of_this_machine(torch: ModuleType, onnx: ModuleType, export: An
     for trace in (str(Path(__file__).parent), sys.prefix, "site-packages", "/tmp", "pkg.torch"):
         assert trace.encode() not in content
     model = onnx.load(path)
-    parts = [model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output,
-             *model.graph.value_info, *model.graph.initializer]  # fmt: skip
+    parts = [
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.value_info,
+        *model.graph.initializer,
+    ]
     assert all(not part.doc_string and not part.metadata_props for part in parts)
 
 
@@ -110,10 +121,13 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any]] = {
     "an input that is not used": (lambda self, x, y: x + 1, (X, Y), None),
     "an input that is an output": (lambda self, x: (x, x), (X,), None),
     "integers": (lambda self, x: x.float() * 2, (np.arange(12).reshape(6, 2),), None),
-    "bytes": (lambda self, x: x.float() / 255, (np.arange(12, dtype=np.uint8).reshape(6, 2),),
-              None),
+    "bytes": (
+        lambda self, x: x.float() / 255,
+        (np.arange(12, dtype=np.uint8).reshape(6, 2),),
+        None,
+    ),
     "one at a time": (lambda self, x: (x.reshape(1, 4) * 2).softmax(1), (X,), None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", CASES)

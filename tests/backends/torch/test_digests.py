@@ -80,9 +80,13 @@ def test_the_shape_of_the_samples(torch: ModuleType, recognise: Any) -> None:
     module = torch.nn.ReLU()
     digests = {
         recognise(module, np.ones((2, *shape), dtype)).digest()
-        for shape, dtype in [((4,), "float32"), ((5,), "float32"), ((4, 1), "float32"),
-                             ((4,), "int64")]
-    }  # fmt: skip
+        for shape, dtype in [
+            ((4,), "float32"),
+            ((5,), "float32"),
+            ((4, 1), "float32"),
+            ((4,), "int64"),
+        ]
+    }
     assert len(digests) == 4
 
 
@@ -113,8 +117,10 @@ def test_the_same_in_another_process() -> None:
     exec(PROGRAM, here)
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM + "print(digest)"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert ran.stdout.strip() == here["digest"]
     assert ran.stderr == ""
 

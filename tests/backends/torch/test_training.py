@@ -33,9 +33,15 @@ STILL = QAT(epochs=1, lr=1e-30)
 
 
 def fitted(
-    module: Any, y: Any, *, x: Any = X, inputs: Any = ROWS, step: Any = STILL,
-    fitting: Any = fit, **settings: Any,
-) -> dict[str, Any]:  # fmt: skip
+    module: Any,
+    y: Any,
+    *,
+    x: Any = X,
+    inputs: Any = ROWS,
+    step: Any = STILL,
+    fitting: Any = fit,
+    **settings: Any,
+) -> dict[str, Any]:
     given = CaseData(EdgeData(train=(x, y)), training=EdgeTraining(**settings)).training(inputs)
     facts: dict[str, Any] = fitting(module, given, step, "the model")
     return facts
@@ -217,8 +223,12 @@ def test_digits_are_learnt(networks: Any, digits: EdgeData, optimizer: str) -> N
     assert len(facts["losses"]) == 3
     assert facts["losses"][2] < facts["losses"][0] < 2.4
     assert {name: facts[name] for name in ("optimizer", "lr", "epochs", "batch_size", "seed")} == {
-        "optimizer": optimizer, "lr": 1e-2, "epochs": 3, "batch_size": 64, "seed": 0,
-    }  # fmt: skip
+        "optimizer": optimizer,
+        "lr": 1e-2,
+        "epochs": 3,
+        "batch_size": 64,
+        "seed": 0,
+    }
     assert facts["device"]
     assert facts["threads"] >= 1
 

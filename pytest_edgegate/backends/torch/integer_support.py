@@ -1,4 +1,4 @@
-"""What of a program has no form in integers, told before it is trained."""
+"""What of a program does not exist in integers, refused before it is trained."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _INTEGER = frozenset({*WEIGHTED, *KEEPING, *RESCALING, *FIXED, *TRANSPARENT})
 _WHY = {
     "conv_transpose": "converters leave transposed convolutions in float; Upsample and Conv do "
     "the same in int8",
-    "lstm": "recurrent layers accumulate in a state that int8 training has no form of",
-    "gru": "recurrent layers accumulate in a state that int8 training has no form of",
-    "rnn": "recurrent layers accumulate in a state that int8 training has no form of",
+    "lstm": "recurrent layers accumulate in a state that int8 training does not round",
+    "gru": "recurrent layers accumulate in a state that int8 training does not round",
+    "rnn": "recurrent layers accumulate in a state that int8 training does not round",
     "scaled_dot_product_attention": "attention multiplies activations by activations",
     "matmul": "it multiplies activations by activations, as attention does",
     "bmm": "it multiplies activations by activations, as attention does",
@@ -34,7 +34,7 @@ _WHY = {
 
 
 def refuse_what_stays_float(program: Any, name: str) -> None:
-    """Raises UnsupportedError that names each operator on floats with no integer form."""
+    """Raises UnsupportedError that names each operator on floats that has no int8 operator."""
     found = {
         operator: _layer(node)
         for node in program.graph.nodes
@@ -44,7 +44,7 @@ def refuse_what_stays_float(program: Any, name: str) -> None:
     if found:
         listed = "; ".join(f"{each}{layer}{_reason(each)}" for each, layer in found.items())
         raise UnsupportedError(
-            f"QAT has no int8 form of what {name} computes: {listed}",
+            f"QAT has no int8 operators for what {name} computes: {listed}",
             "PTQ() takes the model as it is, and says of the file what stays in float; or write "
             "that part with convolutions, linear layers, pooling and elementwise arithmetic",
         )

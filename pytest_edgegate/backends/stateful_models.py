@@ -1,4 +1,4 @@
-"""Models that keep something from one call to the next."""
+"""Keras models that keep something from one call to the next."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
 
 
-def refuse_state(name: str, loaded: LoadedModel, remedy: str) -> None:
+def refuse_stateful(name: str, loaded: LoadedModel) -> None:
     """Refuses to convert a model whose state a file would lose. Raises UnsupportedError."""
     if loaded.stateful:
         raise UnsupportedError(
             f"{name} keeps state between calls ({', '.join(loaded.stateful)}), which a converted "
             "file would lose",
-            remedy,
+            "build it with stateful=False, its state in and out of it",
         )

@@ -1,4 +1,4 @@
-"""The ends of a .tflite file: their order, names, signature and number format.
+"""The inputs and outputs of a .tflite file: their order, names, signature and number format.
 
 Every function edits a ModelT of the schema in place.
 """
@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.litert.schema import import_schema
+from pytest_edgegate.core.ports import LoadedModel
 
 SIGNATURE = b"serving_default"
 _VERSIONS = {"QUANTIZE": 1, "DEQUANTIZE": 2}
 """The lowest ones that know int8."""
 
-End = tuple[int, str]
+NamedTensor = tuple[int, str]
 """The index of a tensor of the main graph, and the name that it gets."""
 
 
-def put_in_order(model: Any, inputs: Sequence[End], outputs: Sequence[End]) -> None:
+def put_in_order(model: Any, inputs: Sequence[NamedTensor], outputs: Sequence[NamedTensor]) -> None:
     """Makes these the inputs and outputs, in this order, under these names, signature too.
 
-    A tensor that is an end twice keeps the first of its names; the signature has them all.
+    A tensor that is among them twice keeps the first of its names; the signature has them all.
     """
     graph = model.subgraphs[0]
     graph.inputs = _indices([at for at, _ in inputs])
@@ -35,16 +36,39 @@ def put_in_order(model: Any, inputs: Sequence[End], outputs: Sequence[End]) -> N
     _sign(model, inputs, outputs)
 
 
+def put_in_order_of(model: Any, source: LoadedModel, signed_inputs: Sequence[str]) -> None:
+    """As ``put_in_order``, with the order and the names of the model that the file was made of.
+
+    The converter's signature knows the inputs as *signed_inputs*, in the order of *source*, and
+    the outputs as ``output_0`` and on.
+    """
+    inputs, outputs = signed_tensors(model)
+    put_in_order(
+        model,
+        [(inputs[key], each.name) for key, each in zip(signed_inputs, source.inputs, strict=True)],
+        [(outputs[f"output_{at}"], name) for at, name in enumerate(source.outputs)],
+    )
+
+
+def signed_tensors(model: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """The indices of the inputs and of the outputs, by their names in the first signature."""
+    signature = model.signatureDefs[0]
+    return (
+        {each.name.decode(): each.tensorIndex for each in signature.inputs},
+        {each.name.decode(): each.tensorIndex for each in signature.outputs},
+    )
+
+
 def make_names_unique(model: Any) -> None:
     """Tensors that share a name get a number behind it; inputs and outputs keep theirs.
 
     The quantizer knows tensors by their names alone.
     """
     main = model.subgraphs[0]
-    ends = [main.tensors[at] for at in (*main.inputs, *main.outputs)]
+    outside = [main.tensors[at] for at in (*main.inputs, *main.outputs)]
     made = [main.tensors[at] for each in main.operators for at in each.outputs]
     taken: dict[bytes, int] = {}
-    for tensor in (*ends, *made, *(each for graph in model.subgraphs for each in graph.tensors)):
+    for tensor in (*outside, *made, *(each for graph in model.subgraphs for each in graph.tensors)):
         name = tensor.name or b"tensor"
         number = 1
         while taken.setdefault(name, id(tensor)) != id(tensor):
@@ -54,7 +78,7 @@ def make_names_unique(model: Any) -> None:
 
 
 def drop_unused_tensors(model: Any) -> None:
-    """Takes out what no operator and no end refers to: a runtime gives it no memory, and the
+    """Takes out what no operator, input or output refers to: a runtime gives it no memory, and the
     quantizer's calibration asks every tensor for its value."""
     for number, graph in enumerate(model.subgraphs):
         signatures = [each for each in model.signatureDefs or [] if each.subgraphIndex == number]
@@ -62,8 +86,10 @@ def drop_unused_tensors(model: Any) -> None:
         uses = [graph.inputs, graph.outputs]
         for each in graph.operators:
             uses += [each.inputs, each.outputs, each.intermediates]
-        kept = sorted({int(at) for each in uses if each is not None for at in each if at >= 0}
-                      | {each.tensorIndex for each in entries})  # fmt: skip
+        kept = sorted(
+            {int(at) for each in uses if each is not None for at in each if at >= 0}
+            | {each.tensorIndex for each in entries}
+        )
         at_now = {before: now for now, before in enumerate(kept)} | {-1: -1}
         graph.tensors = [graph.tensors[at] for at in kept]
         graph.inputs, graph.outputs = _moved(graph.inputs, at_now), _moved(graph.outputs, at_now)
@@ -77,8 +103,8 @@ def drop_unused_tensors(model: Any) -> None:
 def ensure_signature(model: Any) -> tuple[str, tuple[str, ...]]:
     """(key, names of the inputs in the graph's order) of the main graph's signature.
 
-    Files of older converters have none, or one that leaves ends out: they get one of the
-    tensors' names.
+    Files of older converters have none, or one that leaves inputs or outputs out: they get one of
+    the tensors' names.
     """
     graph = model.subgraphs[0]
     found = next((each for each in model.signatureDefs or [] if not each.subgraphIndex), None)
@@ -92,11 +118,11 @@ def ensure_signature(model: Any) -> tuple[str, tuple[str, ...]]:
     return found.signatureKey.decode(), tuple(known[at].decode() for at in graph.inputs)
 
 
-def integer_ends_become(model: Any, dtype: str) -> None:
-    """Puts an operator at each int8 end, so that users of the file see *dtype* there.
+def change_integer_io(model: Any, dtype: str) -> None:
+    """Puts an operator at each int8 input and output, so that users of the file see *dtype*.
 
     ``uint8``: what is fed and read is the int8 value plus 128, exactly. ``float32``: real values.
-    Other ends (float, token ids) stay; ``int8`` changes nothing. The new ends have the old names.
+    Others (float, token ids) stay; ``int8`` changes nothing. The new ones have the old names.
     """
     if dtype == "int8":
         return
@@ -119,15 +145,15 @@ def integer_ends_become(model: Any, dtype: str) -> None:
                 each.tensorIndex = outputs.get(each.tensorIndex, each.tensorIndex)
 
 
-def _int8(schema: Any, graph: Any, ends: Sequence[int]) -> list[int]:
-    """The ends that are int8 with one scale, each once."""
+def _int8(schema: Any, graph: Any, indices: Sequence[int]) -> list[int]:
+    """Those of the tensors that are int8 with one scale, each once."""
 
     def counts(at: int) -> bool:
         tensor = graph.tensors[at]
         scales = None if tensor.quantization is None else tensor.quantization.scale
         return tensor.type == schema.TensorType.INT8 and scales is not None and len(scales) == 1
 
-    return [at for at in dict.fromkeys(int(each) for each in ends) if counts(at)]
+    return [at for at in dict.fromkeys(int(each) for each in indices) if counts(at)]
 
 
 def _twin(schema: Any, graph: Any, at: int, dtype: str) -> int:
@@ -170,7 +196,7 @@ def operator_code(model: Any, kind: str, version: int = 1) -> int:
     return len(model.operatorCodes) - 1
 
 
-def _sign(model: Any, inputs: Sequence[End], outputs: Sequence[End]) -> None:
+def _sign(model: Any, inputs: Sequence[NamedTensor], outputs: Sequence[NamedTensor]) -> None:
     schema = import_schema()
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = SIGNATURE, 0
@@ -185,8 +211,8 @@ def _mapped(schema: Any, at: int, name: str) -> Any:
     return entry
 
 
-def _named(graph: Any, ends: Sequence[int]) -> list[End]:
-    return [(int(at), (graph.tensors[at].name or b"").decode("utf-8", "replace")) for at in ends]
+def _named(graph: Any, indices: Sequence[int]) -> list[NamedTensor]:
+    return [(int(at), (graph.tensors[at].name or b"").decode("utf-8", "replace")) for at in indices]
 
 
 def _moved(indices: Any, at_now: Mapping[int, int]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_edgegate.backends.litert.ends import operator_code
+from pytest_edgegate.backends.litert.inputs_outputs import operator_code
 from pytest_edgegate.backends.litert.schema import import_schema
 
 _SPACE = "quantized_decomposed::"
@@ -14,7 +14,7 @@ _MARK = 0.987654
 
 
 class IntegerProgram:
-    """A quantised program in the form that litert-torch makes integer operators of.
+    """A quantised program as litert-torch makes integer operators of it.
 
     It takes no integers that are stored, only real values behind a rounding: weights are rounded to
     the same integers again. What is concatenated has one scale in a .tflite file: where it has

@@ -1,4 +1,4 @@
-"""An exported int8 program in the form that runtimes fuse into integer operators.
+"""An exported int8 program with what runtimes fuse into integer operators.
 
 torch's exporter writes what the program has: int8 weights, and conversions around every tensor. A
 runtime wants more: biases in 32 bits, the dtype of activations that it has kernels for, and one
@@ -80,8 +80,13 @@ class _Graph:
             scale = np.broadcast_to(scale, bias.shape)
         name = f"{node.input[at]}_int32_{node.output[0]}"
         stored = self._add(name, bias.astype(np.int32))
-        self._insert(node, _DQ, [stored, self._add(f"{name}_scale", scale.astype(np.float32))],
-                     f"{name}_real", axis=0)  # fmt: skip
+        self._insert(
+            node,
+            _DQ,
+            [stored, self._add(f"{name}_scale", scale.astype(np.float32))],
+            f"{name}_real",
+            axis=0,
+        )
         node.input[at] = f"{name}_real"
 
     def pool(self, node: Any) -> None:

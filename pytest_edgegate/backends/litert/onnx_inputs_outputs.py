@@ -1,9 +1,9 @@
-"""The ends of an .onnx file on its way through onnx2tf.
+"""The inputs and outputs of an .onnx file on its way through onnx2tf.
 
-onnx2tf moves the channels of inputs of rank 3 to 5 to the end unless it is told to keep them, and
+onnx2tf moves the channels of inputs of rank 3 to 5 to the end unless it is asked to keep them, and
 those of an output where its optimisation has come so far. Names with a colon are changed. So the
 copy that it gets has inputs and outputs of plain names, and outputs flattened to (1, values), which
-has one order only; afterwards the ends are put back.
+has one order only; afterwards they are put back.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from pytest_edgegate.backends.litert.ends import (
+from pytest_edgegate.backends.litert.inputs_outputs import (
     drop_unused_tensors,
     make_names_unique,
     operator_code,
     put_in_order,
 )
 from pytest_edgegate.backends.litert.schema import import_schema
+from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
     UnsupportedError,
 )
@@ -34,7 +34,7 @@ _INPUT, _OUTPUT = "edgegate_input_{}", "edgegate_output_{}"
 
 
 @dataclass(frozen=True)
-class OnnxEnd:
+class OnnxTensor:
     """An input or output of the user's file, at a batch of 1."""
 
     name: str
@@ -48,8 +48,8 @@ class Prepared:
     """The copy for onnx2tf and what has to be known of the original."""
 
     content: bytes
-    inputs: tuple[OnnxEnd, ...]
-    outputs: tuple[OnnxEnd, ...]
+    inputs: tuple[OnnxTensor, ...]
+    outputs: tuple[OnnxTensor, ...]
     nodes: Mapping[str, str]
     """By the upper-case kind of an operator: the kind and the first node of it."""
 
@@ -61,10 +61,8 @@ class Prepared:
 
 def prepared(model: SourceModel) -> Prepared:
     """Raises UnsupportedError for shapes that are not known before the model runs."""
-    try:
+    with needed("onnx", "an .onnx file", "onnx"):
         import onnx
-    except ImportError as error:
-        raise BackendUnavailableError("onnx", "an .onnx file", "onnx") from error
     proto = copy.deepcopy(model.load().framework_model)
     nodes: dict[str, str] = {}
     for node in proto.graph.node:
@@ -73,17 +71,17 @@ def prepared(model: SourceModel) -> Prepared:
     proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     weights = {each.name for each in proto.graph.initializer}
     fed = [each for each in proto.graph.input if each.name not in weights]
-    inputs = tuple(_end(model, each, "input") for each in fed)
-    outputs = tuple(_end(model, each, "output") for each in proto.graph.output)
+    inputs = tuple(_tensor(model, each, "input") for each in fed)
+    outputs = tuple(_tensor(model, each, "output") for each in proto.graph.output)
     _plain_inputs(onnx, proto, fed)
     _flat_outputs(onnx, proto, outputs)
     return Prepared(proto.SerializeToString(), inputs, outputs, nodes)
 
 
 def restored(model: Any, source: Prepared, name: str) -> None:
-    """Edits the ModelT that onnx2tf made: the ends of the original in their order.
+    """Edits the ModelT that onnx2tf made: the inputs and outputs of the original in their order.
 
-    Raises CompressionError where an end is missing or of another shape than it has to be.
+    Raises CompressionError where one is missing or of another shape than it has to be.
     """
     graph = model.subgraphs[0]
     tensors = {(each.name or b"").decode(): at for at, each in enumerate(graph.tensors)}
@@ -108,7 +106,7 @@ def restored(model: Any, source: Prepared, name: str) -> None:
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    """Helpers of an end have its name inside theirs (``..._perm``)."""
+    """Helpers of an input or output have its name inside theirs (``..._perm``)."""
     for tensor in graph.tensors:
         for plain, name in names.items():
             parts = re.split(rf"{plain}(?!\d)", (tensor.name or b"").decode("utf-8", "replace"))
@@ -116,7 +114,7 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
 
 
 def _fix_batch(proto: Any) -> None:
-    """A batch of 1 at every end; shapes in between are found anew."""
+    """A batch of 1 in every input and output; shapes in between are found anew."""
     del proto.graph.value_info[:]
     for each in (*proto.graph.input, *proto.graph.output):
         sizes = each.type.tensor_type.shape.dim
@@ -125,7 +123,7 @@ def _fix_batch(proto: Any) -> None:
             sizes[0].dim_value = 1
 
 
-def _end(model: SourceModel, value: Any, side: str) -> OnnxEnd:
+def _tensor(model: SourceModel, value: Any, side: str) -> OnnxTensor:
     tensor = value.type.tensor_type
     shape = tuple(size.dim_value if size.HasField("dim_value") else -1 for size in tensor.shape.dim)
     if not tensor.HasField("shape") or any(size < 1 for size in shape):
@@ -134,7 +132,9 @@ def _end(model: SourceModel, value: Any, side: str) -> OnnxEnd:
             "file for a board has fixed shapes",
             "export the model with every size fixed but the batch",
         )
-    return OnnxEnd(value.name, shape, side == "input" and len(shape) == 4 and tensor.elem_type == 1)
+    return OnnxTensor(
+        value.name, shape, side == "input" and len(shape) == 4 and tensor.elem_type == 1
+    )
 
 
 def _plain_inputs(onnx: Any, proto: Any, fed: list[Any]) -> None:
@@ -144,15 +144,17 @@ def _plain_inputs(onnx: Any, proto: Any, fed: list[Any]) -> None:
         each.name = _INPUT.format(at)
 
 
-def _flat_outputs(onnx: Any, proto: Any, outputs: tuple[OnnxEnd, ...]) -> None:
-    for at, (value, end) in enumerate(zip(proto.graph.output, outputs, strict=True)):
+def _flat_outputs(onnx: Any, proto: Any, outputs: tuple[OnnxTensor, ...]) -> None:
+    for at, (value, output) in enumerate(zip(proto.graph.output, outputs, strict=True)):
         name = _OUTPUT.format(at)
         flat = np.array([1, -1], np.int64)
         proto.graph.initializer.append(onnx.numpy_helper.from_array(flat, f"{name}_shape"))
-        node = onnx.helper.make_node("Reshape", [end.name, f"{name}_shape"], [name], name=name)
+        node = onnx.helper.make_node("Reshape", [output.name, f"{name}_shape"], [name], name=name)
         proto.graph.node.append(node)
         kind = value.type.tensor_type.elem_type
-        value.CopyFrom(onnx.helper.make_tensor_value_info(name, kind, [1, int(np.prod(end.shape))]))
+        value.CopyFrom(
+            onnx.helper.make_tensor_value_info(name, kind, [1, int(np.prod(output.shape))])
+        )
 
 
 def _unflattened(model: Any, index: int, shape: tuple[int, ...]) -> int:
