@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterable
@@ -13,6 +14,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background with Ctrl-C ignored, which the pytests that tests
     # start would inherit: those that are interrupted would never end.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker has a core for itself. Threads of torch wait for each other in a loop, which takes
+    # three times the time of the training itself where others need the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -36,10 +42,13 @@ def _reason(told: object) -> str:
 
 
 TOGETHER = (
-    ("backends/torch/test_qat.py", "backends/litert/test_from_torch_int8.py",
-     "backends/onnx/test_from_torch_int8.py"),
+    (
+        "backends/torch/test_qat.py",
+        "backends/litert/test_from_torch_int8.py",
+        "backends/onnx/test_from_torch_int8.py",
+    ),
     ("backends/litert/test_qat_from_keras.py", "backends/onnx/test_qat_from_keras.py"),
-)  # fmt: skip
+)
 """Files whose fixtures train the same networks: one worker takes all of them."""
 LONGEST = (
     "backends/torch/test_qat.py",
