@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import runpy
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -114,6 +118,47 @@ def saved(
         small_tf_keras.save(paths["old h5"])
         small.export(paths["SavedModel"], verbose=False)
     return paths
+
+
+class AnotherProcess:
+    """``another_process.py``, whose hashes of texts are others than here."""
+
+    def __init__(self, told: Path) -> None:
+        self._told = told
+        with told.open("w") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("another_process.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={**os.environ, "PYTHONHASHSEED": "1"},
+            )
+
+    def __call__(self, program: str, *arguments: object, strict: bool = False) -> str:
+        """What the program prints. *strict*: warnings are errors, and it says nothing else."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        before = self._told.stat().st_size
+        asked = json.dumps([program, list(map(str, arguments)), strict])
+        self._process.stdin.write(f"{asked}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        said = self._told.read_bytes()[before:].decode("utf-8", "replace")
+        assert answer, said
+        assert not strict or not said, said
+        return str(json.loads(answer)).strip()
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def another_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnotherProcess]:
+    """One for all that has to come out the same elsewhere: frameworks are imported once in it."""
+    process = AnotherProcess(tmp_path_factory.mktemp("another_process") / "stderr")
+    yield process
+    process.close()
 
 
 class Converter:

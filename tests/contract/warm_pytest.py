@@ -28,6 +28,14 @@ _IMPORTED = (
     "scipy.optimize",
     "scipy.special",
     "scipy.stats",
+    "pytest_edgegate.gating",
+    "pytest_edgegate.plugin",
+    "pytest_edgegate.reporting",
+    "pytest_edgegate.reports.json",
+    "pytest_edgegate.session.context",
+    "pytest_edgegate.session.observing",
+    "pytest_edgegate.storage.cache",
+    "pytest_edgegate.workers.device",
 )
 
 

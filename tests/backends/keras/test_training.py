@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -435,15 +434,17 @@ save(model, folder / f"trained{sys.argv[2]}.keras")
 
 @pytest.mark.slow
 def test_two_processes_give_the_same_bytes(
-    keras: ModuleType, network: Callable[..., Any], digits: Any, tmp_path: Path
+    another_process: Any,
+    keras: ModuleType,
+    network: Callable[..., Any],
+    digits: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     save(network(keras, dropout=0.3), tmp_path / "digits.keras")
     np.savez(tmp_path / "digits.npz", x=digits.x[:600], y=digits.y[:600])
-    for name in "ab":
-        subprocess.run(
-            [sys.executable, "-c", _ANOTHER_PROCESS, str(tmp_path), name],
-            check=True,
-            capture_output=True,
-        )
+    monkeypatch.setattr(sys, "argv", ["program", str(tmp_path), "a"])
+    exec(_ANOTHER_PROCESS, {})
+    another_process(_ANOTHER_PROCESS, tmp_path, "b")
     trained = [(tmp_path / f"trained{name}.keras").read_bytes() for name in "ab"]
     assert trained[0] == trained[1] != (tmp_path / "digits.keras").read_bytes()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +72,9 @@ def test_it_changes_with_what_a_training_reads(request: pytest.FixtureRequest, f
 
 
 @pytest.mark.parametrize("family", ["keras", "tf_keras"])
-def test_it_is_the_same_in_another_process(request: pytest.FixtureRequest, family: str) -> None:
+def test_it_is_the_same_in_another_process(
+    request: pytest.FixtureRequest, another_process: Any, family: str
+) -> None:
     program = (
         "from typing import Any\n"
         "from pytest_edgegate.backends.keras.reader import READER\n"
@@ -84,8 +84,7 @@ def test_it_is_the_same_in_another_process(request: pytest.FixtureRequest, famil
         f"model = learner(import_{family}())\n"
         "print(READER.recognise(model, surroundings()).load().training_identity())\n"
     )
-    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    told = ran.stdout.decode().strip().splitlines()[-1]
+    told = another_process(program).splitlines()[-1]
     assert told == identity(learner(request.getfixturevalue(family)))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -146,15 +144,9 @@ print(hashlib.sha256(made.read_bytes()).hexdigest())
 
 @pytest.mark.slow
 def test_the_same_bytes_in_another_process(
-    saved: dict[str, Path], samples: Any, export: Any, tmp_path: Path
+    another_process: Any, saved: dict[str, Path], samples: Any, export: Any, tmp_path: Path
 ) -> None:
     """This one has converted other models before."""
     here = hashlib.sha256(export(saved["keras"], samples).read_bytes()).hexdigest()
     (tmp_path / "there").mkdir()
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(saved["keras"]), str(tmp_path / "there")],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.stdout.strip() == here
+    assert another_process(PROGRAM, saved["keras"], tmp_path / "there") == here

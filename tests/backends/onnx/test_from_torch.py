@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -226,16 +225,12 @@ digests = [hashlib.sha256(each.read_bytes()).hexdigest() for each in (made, smal
 """
 
 
-def test_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+def test_the_same_bytes_in_another_process(another_process: Any, tmp_path: Path) -> None:
     """This one has exported other modules before."""
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
     here: dict[str, Any] = {"folder": str(tmp_path / "here")}
     exec(PROGRAM, here)
     program = f"folder = {str(tmp_path / 'there')!r}\n{PROGRAM}\nprint(digests)"
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], check=True, capture_output=True, text=True
-    )
-    assert ran.stdout.strip() == str(here["digests"])
+    assert another_process(program, strict=True) == str(here["digests"])
     assert len(here["digests"]) == 2
-    assert ran.stderr == ""

@@ -127,26 +127,27 @@ NOISES = (0.01, 0.05, 0.15)
 
 
 def test_at_the_boundary_hardly_any_verdict_is_decided() -> None:
-    """All noises together."""
+    """All noises together, on each side at most 1 of 90: where 5 % are decided, that has a chance
+    of 0.06."""
     counted = total(
-        verdicts(50, "latency_ratio", LIMIT, ratio=LIMIT, noise=noise, **WILD) for noise in NOISES
+        verdicts(30, "latency_ratio", LIMIT, ratio=LIMIT, noise=noise, **WILD) for noise in NOISES
     )
-    assert counted["fail"] <= 0.02 * counted.total(), counted
-    assert counted["pass"] <= 0.02 * counted.total(), counted
+    assert max(counted["fail"], counted["pass"]) <= 1, counted
 
 
 def test_just_within_is_hardly_ever_red() -> None:
+    """None of 75: where 4 % are red, that has a chance of 0.05."""
     counted = total(
-        verdicts(40, "latency_ratio", LIMIT, ratio=1.04, noise=noise, **WILD) for noise in NOISES
+        verdicts(25, "latency_ratio", LIMIT, ratio=1.04, noise=noise, **WILD) for noise in NOISES
     )
-    assert counted["fail"] <= 0.01 * counted.total(), counted
+    assert counted["fail"] == 0, counted
 
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_a_tenth_over_is_seen(noise: float) -> None:
-    runs = 100
-    counted = verdicts(runs, "latency_ratio", LIMIT, ratio=1.155, noise=noise, **WILD)
-    assert counted["fail"] >= 0.99 * runs, counted
+    """All of 60: where 5 % are missed, that has a chance of 0.05."""
+    counted = verdicts(60, "latency_ratio", LIMIT, ratio=1.155, noise=noise, **WILD)
+    assert counted == {"fail": 60}
 
 
 def test_what_is_clear_is_decided_in_a_second() -> None:
@@ -162,14 +163,14 @@ def test_what_is_clear_is_decided_in_a_second() -> None:
 def test_at_the_true_quantile_hardly_any_tail_is_decided(
     monkeypatch: pytest.MonkeyPatch, metric: str
 ) -> None:
-    """Of the typical opening: each side errs in at most 1 %, as the limits say."""
+    """Of the typical opening: each side errs in at most 1 %, as the limits say. At most 2 of 150:
+    where 5 % are decided, that has a chance of 0.02."""
     monkeypatch.setattr(Context, "patience", 5.0)
     counted = total(
-        verdicts(70, metric, lognormal(metric, noise), noise=noise, shift=shift)
+        verdicts(50, metric, lognormal(metric, noise), noise=noise, shift=shift)
         for noise, shift in ((0.01, 0.005), (0.05, 0.01), (0.15, 0.0))
     )
-    assert counted["fail"] <= 0.02 * counted.total(), counted
-    assert counted["pass"] <= 0.02 * counted.total(), counted
+    assert max(counted["fail"], counted["pass"]) <= 2, counted
 
 
 def test_a_tail_is_not_taken_for_the_median_where_rounds_are_short() -> None:
