@@ -10,7 +10,7 @@ import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given, Missing
+from pytest_edgegate.session.subject import Given, Missing, Subject
 from pytest_edgegate.testing.fakes import fake_data, fake_model
 
 Starter = Callable[..., EdgeSession]
@@ -31,11 +31,11 @@ def test_a_missing_fixture_shows_lines_that_can_be_pasted(start: Starter, fixtur
 
 def test_nothing_given_is_missing(start: Starter) -> None:
     recogniser = start().recogniser
-    nothing = Given(Given(), recogniser)
+    nothing = Subject(Given(), recogniser)
     assert not nothing.has_model
     assert not nothing.has_data
     assert not nothing.has_evaluation
-    both = Given(Given("m.fake", fake_data()), recogniser)
+    both = Subject(Given("m.fake", fake_data()), recogniser)
     assert both.has_model
     assert both.has_evaluation
 
