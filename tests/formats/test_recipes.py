@@ -153,10 +153,9 @@ class Gate:
         self, subject: Given, recipe: Recipe, target: str
     ) -> tuple[Artifact, dict[str, Verdict]]:
         board = self.session.target(target)
-        artifact = self.session.compress(self.session.case(subject, board), recipe)
-        verdicts = self.session.judge(
-            self.session.case(subject, board), artifact, BUDGETS, contract=True
-        )
+        case = self.session.case(subject, board)
+        artifact = self.session.compress(case, recipe)
+        verdicts = self.session.judge(case, artifact, BUDGETS, contract=True)
         return artifact, {each.budget.metric: each for each in verdicts}
 
 
