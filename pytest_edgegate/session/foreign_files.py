@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.core.ports import Inspector, LoadedModel, SourceModel
+from pytest_edgegate.core.ports import Inspector, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.foreign import foreign
 
 _REMEDY = (
@@ -31,6 +31,10 @@ class ForeignModel:
 
     found: SourceModel
     path: Path
+    reader: str | None = None
+    """``module:attribute`` of its reader, where another process can import it."""
+    around: Surroundings | None = None
+    """What its reader was told beside the path."""
 
     @property
     def name(self) -> str:

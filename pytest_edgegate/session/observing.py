@@ -34,6 +34,7 @@ from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import FIGURES, compare
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import early
+from pytest_edgegate.session.framework import Frameworks, can_be_sent
 from pytest_edgegate.session.taken_in import reading, ready
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
@@ -76,13 +77,14 @@ class Observer:
     """Runs models over a split and keeps what it saw."""
 
     def __init__(
-        self, registry: Registry, cache: Cache, workers: Workers, tell: Tell = silent,
-        early_after: float = 10.0,
+        self, registry: Registry, cache: Cache, workers: Workers, frameworks: Frameworks,
+        tell: Tell = silent, early_after: float = 10.0,
     ) -> None:  # fmt: skip
         """*early_after*: seconds that the rest of a pass has to take for it to end early."""
         self._registry = registry
         self._cache = cache
         self._workers = workers
+        self._frameworks = frameworks
         self._tell = tell
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
@@ -232,6 +234,9 @@ class Observer:
         if path is None:
             return runtime.open(model)
         if entry is None:
+            there = self._registry.entry("runtime", seen.runtime)
+            if there is not None and not isinstance(model, Path) and can_be_sent(model):
+                return self._frameworks.open(there, model, seen.title)
             with reading(path):
                 return runtime.open(model)
         if not seen.made:

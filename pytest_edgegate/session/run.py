@@ -27,6 +27,7 @@ from pytest_edgegate.storage.cache import Cache
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 if TYPE_CHECKING:
+    from pytest_edgegate.session.framework import Frameworks
     from pytest_edgegate.session.observing import Observer
     from pytest_edgegate.workers.process import Hired, Workers
 
@@ -43,7 +44,10 @@ class EdgeSession:
         self.cache = Cache(settings.cache)
         self.recogniser = Recogniser(settings.root, registry, allow_code=settings.allow_code)
         programs = Programs(settings.programs, settings.root)
-        self._builder = Builder(registry, self.cache, self.recogniser, programs, self._hire, tell)
+        self._builder = Builder(
+            registry, self.cache, self.recogniser, programs, self._hire,
+            lambda: self._frameworks, tell,
+        )  # fmt: skip
         self._targets: dict[str, Target] = {}
         self.tell = tell
         """Where long work tells how far it is."""
@@ -53,8 +57,9 @@ class EdgeSession:
         from pytest_edgegate.session.observing import Observer
 
         return Observer(
-            self.registry, self.cache, self._workers, self.tell, self.settings.early_after
-        )
+            self.registry, self.cache, self._workers, self._frameworks, self.tell,
+            self.settings.early_after,
+        )  # fmt: skip
 
     @cached_property
     def _workers(self) -> Workers:
@@ -62,13 +67,20 @@ class EdgeSession:
 
         return Workers(self.settings.runtime_timeout)
 
+    @cached_property
+    def _frameworks(self) -> Frameworks:
+        from pytest_edgegate.session.framework import Frameworks
+
+        return Frameworks(self.settings.runtime_timeout)
+
     def _hire(self, entry: str, what: str) -> Hired:
         return self._workers.hire(entry, what)
 
     def close(self) -> None:
         """Ends the processes that the session has started, and removes what it has on the disk."""
-        if "_workers" in self.__dict__:
-            self._workers.close()
+        for started in ("_workers", "_frameworks"):
+            if started in self.__dict__:
+                self.__dict__[started].close()
         self._leave()
 
     def known_targets(self) -> list[str]:

@@ -9,13 +9,18 @@ import subprocess
 import sys
 import tempfile
 import weakref
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import IO, BinaryIO, cast
+from contextlib import contextmanager, suppress
+from typing import IO, BinaryIO, ParamSpec, TypeVar, cast
 
 from pytest_edgegate.tidy.scratch import SCRATCH
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _CONFINED = "from pytest_edgegate.tidy.confined import confine; confine({parent})\n"
+_ENDING = 10
+"""Seconds that a process gets to end, and to end what it has started."""
 _LONGEST_WORD = 200
 """Characters of what a process has said last."""
 
@@ -27,15 +32,25 @@ class Child:
     only by name: there it is neither alive nor ended.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], printed: IO[bytes]) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        pipes: tuple[BinaryIO, BinaryIO],
+        printed: IO[bytes],
+    ) -> None:
         self._process = process
         self._printed = printed
         self._owner = os.getpid()
-        self.reader = cast(BinaryIO, process.stdout)
-        self.writer = cast(BinaryIO, process.stdin)
+        self.reader, self.writer = pipes
+        streams = (self.writer, self.reader, process.stdin, printed)
         # also when a session is dropped without being closed
-        self._end = weakref.finalize(self, _end, process, printed, self._owner)
+        self._end = weakref.finalize(self, _end, process, streams, self._owner, self._ends)
         _living.add(self)
+
+    @staticmethod
+    def _ends(process: subprocess.Popen[bytes]) -> None:
+        """Ends the process, from any thread."""
+        process.kill()
 
     @property
     def pid(self) -> int:
@@ -48,7 +63,7 @@ class Child:
     def kill(self) -> None:
         """Ends the process. Its pipes stay open, for a thread that reads from them."""
         if self._owner == os.getpid():
-            self._process.kill()
+            self._ends(self._process)
 
     def wait(self) -> int:
         """The exit status, or the negative number of the signal that has ended the process."""
@@ -75,22 +90,34 @@ def start_python(code: str) -> Child:
 
     Raises OSError where the system has no room for one more.
     """
+    with printed_file() as printed:
+        process = in_lasting_thread(_start, code, printed)
+        return Child(process, (cast(BinaryIO, process.stdout), _stdin(process)), printed)
+
+
+@contextmanager
+def printed_file() -> Iterator[IO[bytes]]:
+    """A file for what a process prints; closed here only where the process does not come to be."""
     printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
     try:
-        process = _starter().submit(_start, code, printed).result()
+        yield printed
     except BaseException:
         printed.close()
         raise
-    return Child(process, printed)
 
 
-@functools.cache
-def _starter() -> ThreadPoolExecutor:
-    """The thread that starts every process, and lives as long as the session.
+def in_lasting_thread(start: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """What *start* gives, called in the thread that starts every process.
 
     Linux ends a process with the thread that has started it, not with that one's process: what is
     started in a short-lived thread would not outlive it.
     """
+    return _starter().submit(start, *given, **named).result()
+
+
+@functools.cache
+def _starter() -> ThreadPoolExecutor:
+    """The thread, which lives as long as the session."""
     return ThreadPoolExecutor(1, "edgegate-workers")
 
 
@@ -121,12 +148,25 @@ def spell_end(code: int) -> str:
         return f"signal {-code}"
 
 
-def _end(process: subprocess.Popen[bytes], printed: IO[bytes], owner: int) -> None:
+def _stdin(process: subprocess.Popen[bytes]) -> BinaryIO:
+    return cast(BinaryIO, process.stdin)
+
+
+def _end(
+    process: subprocess.Popen[bytes],
+    streams: Sequence[IO[bytes] | BinaryIO | None],
+    owner: int,
+    ends: Callable[[subprocess.Popen[bytes]], None],
+) -> None:
     if os.getpid() != owner:
         return
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout, printed):
+    ends(process)
+    try:
+        process.wait(_ENDING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in streams:
         if stream is not None:
             with suppress(OSError):  # what was left to be written has no reader
                 stream.close()

@@ -13,9 +13,10 @@ _PARENT_DIES = 1
 
 
 def confine(parent: int) -> None:
-    """Has this process end with *parent*, and before others where memory ends.
+    """Has this process end with *parent*, and yield memory to it.
 
-    "With its parent" is with the thread that has started this process: see ``child._starter``.
+    "With its parent" is with the thread that has started this process: see
+    ``child.in_lasting_thread``.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -24,6 +25,13 @@ def confine(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PARENT_DIES, signal.SIGKILL)
     if os.getppid() != parent:  # it was gone before it could be asked for
         os._exit(0)
+    yield_memory()
+
+
+def yield_memory() -> None:
+    """Has this process end before others where memory ends, and not take more than there is."""
+    if not sys.platform.startswith("linux"):
+        return
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     _limit_memory()

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from pytest_edgegate.core.errors import EdgeGateError, InferenceError
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.workers.telling import refusal
 from pytest_edgegate.workers.wire import (
     NO_ARRAYS,
     Expected,
@@ -88,7 +89,8 @@ class Channel:
                 self._say(answered(question, answer))
         except WireError as error:
             with suppress(BrokenPipeError):
-                send(self._writer, _broken(error))
+                told = f"a question came that is not allowed: {error}"
+                send(self._writer, refusal(InferenceError(told, _SAME_VERSION)))
         except (EOFError, BrokenPipeError):
             return
 
@@ -117,7 +119,7 @@ class Channel:
         except UnsendableError as error:
             if message.command:
                 raise
-            send(self._writer, refusal("", str(error), ""))
+            send(self._writer, refusal(error))
 
     @contextmanager
     def _in_order(self) -> Iterator[None]:
@@ -152,17 +154,5 @@ def answered(question: Message, answer: Answer) -> Message:
     """The answer to a question; what goes wrong is one, too."""
     try:
         return answer(question)
-    except EdgeGateError as error:
-        return refusal(type(error).__name__, error.message, error.remedy)
     except Exception as error:  # noqa: BLE001 - what a runtime of others raises is told
-        return refusal("", f"{type(error).__name__}: {error}", "")
-
-
-def _broken(error: WireError) -> Message:
-    told = f"a question came that is not allowed: {error}"
-    return refusal("InferenceError", told, _SAME_VERSION)
-
-
-def refusal(kind: str, message: str, remedy: str) -> Message:
-    """The answer that tells an error: the name of its class, where that is one of ours."""
-    return Message({"error": [kind, message, remedy]})
+        return refusal(error)

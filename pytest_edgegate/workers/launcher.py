@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO, Protocol
 
 from pytest_edgegate.tidy.child import Child, start_python
+from pytest_edgegate.tidy.supervised import start_supervised
 
 _MAIN = "from pytest_edgegate.workers.serve import main; main()"
 
@@ -57,4 +58,12 @@ class ThisHost:
         return start_python(_MAIN)
 
 
+class Supervised(ThisHost):
+    """As ``ThisHost``, for workers that start processes themselves: all of them end together."""
+
+    def start(self) -> Child:
+        return start_supervised(_MAIN)
+
+
 THIS_HOST = ThisHost()
+SUPERVISED = Supervised()

@@ -9,14 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pytest_edgegate.core import errors
-from pytest_edgegate.core.errors import CompressionError, EdgeGateError, InferenceError
+from pytest_edgegate.core.errors import CompressionError, InferenceError
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.spelling import spell_time
-from pytest_edgegate.workers.channel import Channel, LateError, LostError
+from pytest_edgegate.workers.channel import (
+    Answer,
+    Channel,
+    LateError,
+    LostError,
+    no_questions,
+)
 from pytest_edgegate.workers.files import send_files
 from pytest_edgegate.workers.launcher import THIS_HOST, Launcher
+from pytest_edgegate.workers.telling import Told, caused, ours, told_in
 from pytest_edgegate.workers.wire import (
     ANY_ARRAYS,
     NO_ARRAYS,
@@ -59,9 +65,20 @@ class Worker:
         Raises the EdgeGateError that the worker ran into, or InferenceError where it ended, or
         where it gave other arrays than were *expected*.
         """
-        question = Message(fields, arrays, command)
+        answer = self.ask(Message(fields, arrays, command), what, longer, expected)
+        told = told_in(answer)
+        if told is not None:
+            raise ours(told) or _failed(what, told)
+        return answer
+
+    def ask(
+        self, question: Message, what: str, longer: float = 0.0, expected: Expected = NO_ARRAYS,
+        answer: Answer = no_questions,
+    ) -> Message:  # fmt: skip
+        """As ``call``, for who reads the error in the answer himself; *answer* is what is said to
+        questions that come back."""
         try:
-            answer = self._channel.call(question, self._timeout + longer, expected)
+            return self._channel.call(question, self._timeout + longer, expected, answer)
         except LateError as error:
             raise _late(what, error) from error
         except LostError as error:
@@ -70,9 +87,6 @@ class Worker:
             raise _unsendable(what, error) from error
         except (ValueError, struct.error, MemoryError) as error:
             raise _unreadable(what, error) from error
-        if "error" in answer.fields:
-            raise _error(what, *answer.fields["error"])
-        return answer
 
     def placed(self, what: str, path: Path, files: Sequence[Path] = ()) -> str:
         """The path by which the worker finds a file, with the *files* that belong to it."""
@@ -115,15 +129,11 @@ def _unreadable(what: str, error: Exception) -> InferenceError:
     )
 
 
-def _error(what: str, kind: str, message: str, remedy: str) -> EdgeGateError:
-    """The worker's error, as the class that it had there."""
-    found = getattr(errors, kind, None) if kind else None
-    if found is None:
-        return InferenceError(
-            f"{what} failed: {message}", "make the file again; another runtime may say more of it"
-        )
-    error: EdgeGateError = found.__new__(found)
-    EdgeGateError.__init__(error, message, remedy)
+def _failed(what: str, told: Told) -> InferenceError:
+    error = InferenceError(
+        f"{what} failed: {told.message}", "make the file again; another runtime may say more of it"
+    )
+    caused(error, told)
     return error
 
 

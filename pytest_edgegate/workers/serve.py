@@ -18,6 +18,7 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 from pytest_edgegate.workers.channel import Channel
 from pytest_edgegate.workers.files import ReceivedFiles
 from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
+from pytest_edgegate.workers.telling import as_raised, told_in
 from pytest_edgegate.workers.wire import ANY_ARRAYS, Message, packed
 
 
@@ -28,7 +29,8 @@ def main() -> None:
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     with os.fdopen(come, "rb") as incoming, os.fdopen(go, "wb") as outgoing:
-        Channel(incoming, outgoing, questions=ANY_ARRAYS).serve(_Desk().answer)
+        channel = Channel(incoming, outgoing, questions=ANY_ARRAYS)
+        channel.serve(_Desk(channel).answer)
         with suppress(BrokenPipeError):
             outgoing.flush()
         SCRATCH.remove()
@@ -38,7 +40,8 @@ def main() -> None:
 class _Desk:
     """What is open: one model to be run, one stopwatch, or one object of a backend."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._hired: Any = None
         self._files = ReceivedFiles(lambda: SCRATCH.subfolder("received"))
         self._runner: Runner | None = None
@@ -55,14 +58,23 @@ class _Desk:
         return self._commands[asked.command](asked)
 
     def _hire(self, asked: Message) -> Message:
-        self._hired = _imported(asked.fields["entry"])()
+        given = [self._ask] if asked.fields.get("asks") else []
+        self._hired = imported(asked.fields["entry"])(*given)
         return Message({})
+
+    def _ask(self, command: str, **fields: Any) -> Message:
+        """What the session says to a question. Raises what it has run into."""
+        answer = self._channel.call(Message(fields, (), command), None, ANY_ARRAYS, self.answer)
+        told = told_in(answer)
+        if told is not None:
+            raise as_raised(told)
+        return answer
 
     def _work(self, asked: Message) -> Message:
         fields, arrays = self._hired.answer(
             asked.fields["task"], asked.fields["given"], asked.arrays
         )
-        return Message({"result": dict(fields)}, arrays)
+        return Message({"result": dict(fields)}, tuple(arrays))
 
     def _open(self, asked: Message) -> Message:
         self._close(asked)
@@ -110,11 +122,11 @@ class _Desk:
 
 
 def _runtime(asked: Message) -> Runtime:
-    runtime: Runtime = _imported(asked.fields["runtime"])
+    runtime: Runtime = imported(asked.fields["runtime"])
     return runtime
 
 
-def _imported(entry: str) -> Any:
+def imported(entry: str) -> Any:
     """What ``module:attribute`` names."""
     module, _, attribute = entry.partition(":")
     found: Any = importlib.import_module(module)

@@ -14,6 +14,7 @@ import pytest
 
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.workers.channel import Channel, LateError, LostError
+from pytest_edgegate.workers.telling import told_in
 from pytest_edgegate.workers.wire import (
     ANY_ARRAYS,
     Expected,
@@ -114,8 +115,12 @@ def test_an_error_of_an_answer_is_one(pair: Pair) -> None:
     pair.run(serving(answer))
     channel = Channel(*pair.here)
     refused = channel.call(Message({}, (), "refuse"))
-    assert refused.fields["error"] == ["UnsupportedError", "no", "write another"]
-    assert channel.call(Message({}, (), "fail")).fields["error"][1] == "ValueError: out of range"
+    told = told_in(refused)
+    assert told is not None
+    assert (told.kind, told.message, told.remedy) == ("UnsupportedError", "no", "write another")
+    other = told_in(channel.call(Message({}, (), "fail")))
+    assert other is not None
+    assert (other.kind, other.message) == ("", "ValueError: out of range")
 
 
 def test_an_answer_that_cannot_be_sent_is_an_error_of_the_call(pair: Pair) -> None:
@@ -123,16 +128,16 @@ def test_an_answer_that_cannot_be_sent_is_an_error_of_the_call(pair: Pair) -> No
     channel = Channel(*pair.here)
     for _ in range(2):
         found = channel.call(Message({}, (), "x"), expected=Expected(0, 0))
-        assert "dtype |O, which is not sent" in found.fields["error"][1]
+        assert "dtype |O, which is not sent" in found.fields["error"]["message"]
 
 
 def test_a_question_that_is_not_allowed_gets_an_error_of_ours(pair: Pair) -> None:
     pair.run(serving(lambda asked: Message({})))
     pair.here[1].write(struct.pack("<Q", 1 << 40))
     pair.here[1].flush()
-    kind, message, _ = receive(pair.here[0]).fields["error"]
-    assert kind == "InferenceError"
-    assert "header of 1,099,511,627,776 bytes" in message
+    error = receive(pair.here[0]).fields["error"]
+    assert error["kind"] == "InferenceError"
+    assert "header of 1,099,511,627,776 bytes" in error["message"]
     with pytest.raises(EOFError):
         receive(pair.here[0])
 
@@ -159,9 +164,9 @@ def test_a_peer_that_asks_what_nobody_answers_is_told(pair: Pair) -> None:
 
     pair.run(work)
     Channel(*pair.here).call(Message({}, (), "x"))
-    kind, message, _ = told[0].fields["error"]
-    assert kind == "InferenceError"
-    assert "'secrets'" in message
+    error = told[0].fields["error"]
+    assert error["kind"] == "InferenceError"
+    assert "'secrets'" in error["message"]
 
 
 def test_a_silent_peer_is_late_and_is_given_up(pair: Pair) -> None:
