@@ -78,12 +78,19 @@ def _end(program: subprocess.Popen[bytes]) -> None:
             for each in left:
                 with suppress(OSError):
                     os.kill(each, signal.SIGKILL)
-            with suppress(OSError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            if not left:
+            if _reaped() and not left:
                 return
             time.sleep(_PAUSE)
+
+
+def _reaped() -> bool:
+    """Whether no child is left. One that looks dead may have threads that still give up memory."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except OSError:
+        return True
+    return False
 
 
 def _descendants() -> list[int]:
