@@ -373,6 +373,8 @@ class Timed:
 
     path: Path
     sample: tuple[Array, ...]
+    files: tuple[Path, ...] = ()
+    """Those that belong to it and lie beside it, for a place that shares no disk with this one."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,13 @@ from pytest_edgegate.core.environment import versions
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
-from pytest_edgegate.core.ports import ChecksAhead, ChildProcess, SourceModel, Transform
+from pytest_edgegate.core.ports import (
+    ChecksAhead,
+    ChildProcess,
+    Produced,
+    SourceModel,
+    Transform,
+)
 from pytest_edgegate.core.progress import Tell, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
@@ -31,6 +37,7 @@ from pytest_edgegate.storage.cache import Cache, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
+    from pytest_edgegate.session.framework import Frameworks, Work
     from pytest_edgegate.session.teaching import TeacherModel
 
 
@@ -53,13 +60,15 @@ class Builder:
 
     def __init__(
         self, registry: Registry, cache: Cache, recogniser: Recogniser, programs: Programs,
-        hire: Callable[[str, str], AbstractContextManager[ChildProcess]], tell: Tell = silent,
+        hire: Callable[[str, str], AbstractContextManager[ChildProcess]],
+        frameworks: Callable[[], Frameworks], tell: Tell = silent,
     ) -> None:  # fmt: skip
         self._registry = registry
         self._cache = cache
         self._recogniser = recogniser
         self._programs = programs
         self._hire = hire
+        self._frameworks = frameworks
         self._tell_progress = tell
         self._told: set[str] = set()
 
@@ -92,12 +101,31 @@ class Builder:
             return
         if self.is_cached(order):
             return
-        layout = _layout_of_source(order)
+        layout = self._layout_of_source(order)
         for leg in legs[first + 1 :]:
             transform = self._transform(leg)
             if _checks(transform):
-                data = self._data(order, leg, layout, str(leg.step))
-                transform.check(ready(order.source), leg.step, order.target, data)
+                self._check(transform, order, leg, layout)
+
+    def _check(self, transform: ChecksAhead, order: Order, leg: Leg, layout: Layout) -> None:
+        data = self._data(order, leg, layout, str(leg.step))
+        work = self._work(order, ready(order.source), leg, data, str(leg.step))
+        if work is not None:
+            self._frameworks().check(work)
+        else:
+            transform.check(ready(order.source), leg.step, order.target, data)
+
+    def _layout_of_source(self, order: Order) -> Layout:
+        """A student was made apart from the data, which is as its teacher takes it."""
+        if order.teacher is None:
+            return Layout()
+        from pytest_edgegate.data.laid_out import layout_by_samples
+        from pytest_edgegate.session.framework import can_be_sent
+
+        source, example = ready(order.source), wanted(order.dataset).example()
+        if can_be_sent(source):
+            return layout_by_samples(example, self._frameworks().inputs(source))
+        return layout_by_samples(example, source.load().inputs)
 
     def is_cached(self, order: Order) -> bool:
         """Whether the plan's artifact is in the cache; nothing is built."""
@@ -120,7 +148,7 @@ class Builder:
                 data.teacher or nullcontext(),
                 _told_failure(leg, what, source),
             ):
-                produced = transform.apply(ready(source), leg.step, order.target, data, folder)
+                produced = self._applied(order, ready(source), leg, data, what, folder)
             return {
                 "main": produced.main.relative_to(folder).as_posix(),
                 "files": [each.relative_to(folder).as_posix() for each in produced.files],
@@ -134,6 +162,26 @@ class Builder:
             }
 
         return self._cache.fetch(key, work, KeptLeg.read)
+
+    def _applied(
+        self, order: Order, source: SourceModel, leg: Leg, data: LegData, what: str, out: Path
+    ) -> Produced:
+        work = self._work(order, source, leg, data, what)
+        if work is not None:
+            return self._frameworks().apply(work, out)
+        return self._transform(leg).apply(source, leg.step, order.target, data, out)
+
+    def _work(
+        self, order: Order, source: SourceModel, leg: Leg, data: LegData, what: str
+    ) -> Work | None:
+        """The leg for the process of the frameworks; None for what has no form in which it gets
+        there, and is done here: live objects, functions, what a conftest.py has registered."""
+        from pytest_edgegate.session.framework import Work, can_be_sent, can_be_told
+
+        entry = self._registry.entry("transform", leg.transform)
+        if entry is None or not can_be_sent(source) or not can_be_told(leg.step, data):
+            return None
+        return Work(entry, source, leg.step, order.target, data, what)
 
     def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:
         programs = self._transform(leg).programs
@@ -187,15 +235,6 @@ def _trains(leg: Leg) -> bool:
 
 def _checks(transform: Transform) -> TypeGuard[ChecksAhead]:
     return isinstance(transform, ChecksAhead)
-
-
-def _layout_of_source(order: Order) -> Layout:
-    """A student was made apart from the data, which is as its teacher takes it."""
-    if order.teacher is None:
-        return Layout()
-    from pytest_edgegate.data.laid_out import layout_by_samples
-
-    return layout_by_samples(wanted(order.dataset).example(), order.source.load().inputs)
 
 
 def _training_identity(order: Order, leg: Leg) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import CompressionError, InferenceError
-from pytest_edgegate.core.ports import Inspector, LoadedModel, SourceModel
+from pytest_edgegate.core.ports import Inspector, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.storage.cache import FULL_DISK
 
@@ -51,6 +51,10 @@ class ForeignModel:
 
     found: SourceModel
     path: Path
+    reader: str | None = None
+    """``module:attribute`` of its reader, where another process can import it."""
+    around: Surroundings | None = None
+    """What its reader was told beside the path."""
 
     @property
     def name(self) -> str:

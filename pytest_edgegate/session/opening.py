@@ -13,6 +13,7 @@ from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.framework import Frameworks, can_be_sent
 from pytest_edgegate.session.specimen import Specimen
 from pytest_edgegate.session.taken_in import reading
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
@@ -29,10 +30,13 @@ Array = tuple[Any, ...]
 class Opener:
     """Opens specimens, and knows what decides their outputs."""
 
-    def __init__(self, registry: Registry, cache: Cache, workers: Workers) -> None:
+    def __init__(
+        self, registry: Registry, cache: Cache, workers: Workers, frameworks: Frameworks
+    ) -> None:
         self._registry = registry
         self._cache = cache
         self._workers = workers
+        self._frameworks = frameworks
         self._tried: set[str] = set()
 
     def open(self, specimen: Specimen) -> Runner:
@@ -75,6 +79,9 @@ class Opener:
         if path is None:
             return runtime.open(model)
         if entry is None:
+            there = self._registry.entry("runtime", specimen.runtime)
+            if there is not None and not isinstance(model, Path) and can_be_sent(model):
+                return self._frameworks.open(there, model, specimen.title)
             with reading(path):
                 return runtime.open(model)
         if not specimen.made:

@@ -121,10 +121,13 @@ class Recogniser:
         around = Surroundings(example, self._allow_code)
         if isinstance(given, Path) and not given.is_dir() and regular_size(given) == 0:
             raise InferenceError(f"{given.name} is empty", "make the file again")
-        for reader in self._registry.all("model reader").values():
+        for name, reader in self._registry.all("model reader").items():
             found: SourceModel | None = reader.recognise(given, around)
+            if found is not None and found.path is not None:
+                entry = self._registry.entry("model reader", name)
+                return ForeignModel(found, found.path, entry, around)
             if found is not None:
-                return found if found.path is None else ForeignModel(found, found.path)
+                return found
         if isinstance(given, Path) and not given.exists():
             raise changed(given)
         if isinstance(given, Path):

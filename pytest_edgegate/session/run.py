@@ -30,6 +30,7 @@ from pytest_edgegate.storage.cache import Cache
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 if TYPE_CHECKING:
+    from pytest_edgegate.session.framework import Frameworks
     from pytest_edgegate.session.judging import Judging
     from pytest_edgegate.session.observing import Observer
     from pytest_edgegate.workers.process import Hired, Workers
@@ -50,7 +51,13 @@ class EdgeSession:
         self.recogniser = Recogniser(settings.root, registry, allow_code=settings.allow_code)
         programs = Programs(settings.programs, settings.root)
         self._builder = Builder(
-            registry, self.cache, self.recogniser, programs, self._hire, progress
+            registry,
+            self.cache,
+            self.recogniser,
+            programs,
+            self._hire,
+            lambda: self._frameworks,
+            progress,
         )
         self.tooling = Tooling(registry, self.cache, progress)
         self._targets: dict[str, Target] = {}
@@ -60,7 +67,7 @@ class EdgeSession:
         from pytest_edgegate.session.observing import Observer
         from pytest_edgegate.session.opening import Opener
 
-        opener = Opener(self.registry, self.cache, self._workers)
+        opener = Opener(self.registry, self.cache, self._workers, self._frameworks)
         return Observer(opener, self.cache, self.progress, self.settings.early_after)
 
     @cached_property
@@ -82,13 +89,20 @@ class EdgeSession:
 
         return Workers(self.settings.runtime_timeout)
 
+    @cached_property
+    def _frameworks(self) -> Frameworks:
+        from pytest_edgegate.session.framework import Frameworks
+
+        return Frameworks(self.settings.runtime_timeout)
+
     def _hire(self, entry: str, what: str) -> Hired:
         return self._workers.hire(entry, what)
 
     def close(self) -> None:
         """Ends the processes that the session has started, and removes what it has on the disk."""
-        if "_workers" in self.__dict__:
-            self._workers.close()
+        for started in ("_workers", "_frameworks"):
+            if started in self.__dict__:
+                self.__dict__[started].close()
         self._leave()
 
     def known_targets(self) -> list[str]:

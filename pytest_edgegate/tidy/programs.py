@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-_SUPERVISE = Path(__file__).with_name("supervise.py")
+from pytest_edgegate.tidy.supervised import SUPERVISE
+
 _ENDING = 10
 """Seconds that a supervisor gets to end what it has started."""
 
@@ -32,7 +33,7 @@ def run(
         "parent": os.getpid(),
     }  # fmt: skip
     supervisor = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_SUPERVISE)],
+        [sys.executable, "-I", "-S", str(SUPERVISE)],
         stdin=subprocess.PIPE, stdout=printed, stderr=subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C is for this process, which then ends the program
     )  # fmt: skip

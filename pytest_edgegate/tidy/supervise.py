@@ -1,8 +1,9 @@
 """Runs a program, and ends all of it when its own parent is gone. Started as a script of its own.
 
 What is to be run comes as one line of JSON on stdin, which then stays open for as long as the
-program is wanted: the system closes it however the parent ends. It imports nothing of the package,
-so that it starts in a few milliseconds.
+program is wanted: the system closes it however the parent ends. A program that is talked to gets
+the pair of pipes whose numbers the order has. It imports nothing of the package, so that it starts
+in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ _ending = threading.RLock()  # a signal may come while its own thread holds it
 def main() -> None:
     order = json.loads(sys.stdin.buffer.readline())
     _ask_linux(_ADOPT_ORPHANS, 1)
+    pipes = order.get("pipes", [subprocess.DEVNULL, None])
     try:
         program = subprocess.Popen(
             order["command"], cwd=order["folder"], env=order["environment"],
-            stdin=subprocess.DEVNULL, start_new_session=True,
+            stdin=pipes[0], stdout=pipes[1], start_new_session=True,
             preexec_fn=_end_with_parent if _LINUX else None,  # noqa: PLW1509 - no threads yet
         )  # fmt: skip
+        for each in order.get("pipes", ()):
+            os.close(each)  # who talks to the program has to see that it has ended
     except OSError as error:
         print(f"{order['command'][0]} can't be started: {error.strerror or error}", flush=True)
         os._exit(127)
@@ -74,12 +78,19 @@ def _end(program: subprocess.Popen[bytes]) -> None:
             for each in left:
                 with suppress(OSError):
                     os.kill(each, signal.SIGKILL)
-            with suppress(OSError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            if not left:
+            if _reaped() and not left:
                 return
             time.sleep(_PAUSE)
+
+
+def _reaped() -> bool:
+    """Whether no child is left. One that looks dead may have threads that still give up memory."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except OSError:
+        return True
+    return False
 
 
 def _descendants() -> list[int]:

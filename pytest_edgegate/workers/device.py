@@ -17,6 +17,7 @@ from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.core.progress import Tell
 from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, Side
+from pytest_edgegate.workers.wire import Expected
 
 LOCK = f"edgegate-latency-{os.getuid() if hasattr(os, 'getuid') else 'user'}.lock"
 """One measurement of this user at a time on this machine, whichever pytest asks for it.
@@ -24,6 +25,8 @@ LOCK = f"edgegate-latency-{os.getuid() if hasattr(os, 'getuid') else 'user'}.loc
 By number, since the user of a container may have no name; on Windows every user has an own folder
 for temporary files.
 """
+_TIMES = Expected(2, 1 << 28)
+"""Of the artifact and of the reference, float64 of shape (n,)."""
 _ASKED_AGAIN = 0.5
 """Seconds between two looks at the lock."""
 
@@ -44,7 +47,7 @@ class HostDevice:
         except BaseException:
             lock.release()
             raise
-        return RemoteStopwatch(worker, lock, job, job.entry)
+        return RemoteStopwatch(worker, job, job.entry, lock)
 
     def _here(self, job: TimingJob) -> HostStopwatch:
         sides = [
@@ -77,17 +80,23 @@ def _acquire(lock: FileLock, tell: Tell) -> None:
 class RemoteStopwatch:
     """A stopwatch in a worker. Only results come through the pipe."""
 
-    def __init__(self, worker: Worker, lock: FileLock, job: TimingJob, entry: str) -> None:
+    def __init__(
+        self, worker: Worker, job: TimingJob, entry: str, alone: FileLock | None = None
+    ) -> None:
+        """*alone*: the lock that keeps other measurements off the machine until the end."""
         self.source = f"host:{job.runtime}"
         self._worker = worker
-        self.alone = lock
+        self.alone = alone
         self._what = f"{job.artifact.path.name} in {job.runtime}"
         timed = [each for each in (job.artifact, job.reference) if each is not None]
         try:
+            sides = [
+                [worker.placed(self._what, each.path, each.files), len(each.sample)]
+                for each in timed
+            ]
             ready = worker.call(
                 "stopwatch", self._what, tuple(array for each in timed for array in each.sample),
-                runtime=entry, source=self.source, patience=job.patience,
-                sides=[[str(each.path), len(each.sample)] for each in timed],
+                runtime=entry, source=self.source, patience=job.patience, sides=sides,
             )  # fmt: skip
         except BaseException:
             self.__exit__(None, None, None)
@@ -100,16 +109,16 @@ class RemoteStopwatch:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  traceback: TracebackType | None) -> None:  # fmt: skip
         self._worker.close()
-        self.alone.release()
+        if self.alone is not None:
+            self.alone.release()
 
     def now(self) -> float:
         return time.monotonic()
 
     def round(self, seconds: float) -> Round:
-        answer = self._worker.call("round", self._what, longer=seconds, seconds=seconds)
-        told = answer.fields["round"]
-        times = {side: tuple(told[side]) for side in ("artifact", "reference")}
-        return Round(**told | times)
+        answer = self._worker.call("round", self._what, (), seconds, _TIMES, seconds=seconds)
+        artifact, reference = (tuple(each.tolist()) for each in answer.arrays)
+        return Round(**answer.fields["round"] | {"artifact": artifact, "reference": reference})
 
 
 HOST = HostDevice()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.workers.process import Worker, Workers
+from pytest_edgegate.workers.wire import PACKED, Expected, unpacked
 
 _SECONDS_A_CALL = 1.0
 """Samples are sent in blocks that take about this long: a hang is then told from slow work."""
@@ -23,17 +25,25 @@ _LEAST = 1e-6
 _PATIENCE = 20
 """A call may take so many times as long as was to be expected, before its timeout starts."""
 
+_LARGEST_ITEM = 8
+_SMALL, _FREE = 1 << 20, 1 << 30
+"""Bytes a sample that an output may have whatever it told, and where it tells no sizes."""
+
 
 class RemoteRunner:
     """Sends samples to a worker in blocks; their size follows from how long the first one took."""
 
-    def __init__(self, workers: Workers, entry: str, path: Path, what: str) -> None:
+    def __init__(
+        self, workers: Workers, entry: str, path: Path, what: str, files: Sequence[Path] = ()
+    ) -> None:
+        """*files*: those that belong to the one at *path*, where they lie beside it."""
         self._workers = workers
         self._what = what
         self._seconds = 0.0
         self._worker: Worker = workers.take()
         try:
-            opened = self._worker.call("open", what, runtime=entry, path=str(path))
+            there = self._worker.placed(what, path, files)
+            opened = self._worker.call("open", what, runtime=entry, path=there)
         except BaseException:
             workers.give_back(self._worker)
             raise
@@ -76,20 +86,41 @@ class RemoteRunner:
 
     def _call(self, command: str, block: tuple[Array, ...]) -> tuple[Array, ...]:
         longer = _PATIENCE * self._seconds * len(block[0])
-        return self._worker.call(command, self._what, block, longer).arrays
+        expected = outputs_expected(self.outputs, len(block[0]))
+        return self._worker.call(command, self._what, block, longer, expected).arrays
 
 
 def executed_remotely(
-    workers: Workers, entry: str, path: Path, what: str, sample: tuple[Array, ...]
+    workers: Workers,
+    entry: str,
+    path: Path,
+    what: str,
+    sample: tuple[Array, ...],
+    files: Sequence[Path] = (),
 ) -> tuple[ExecutedOperator, ...] | None:
     """``Runtime.executed`` in a worker."""
     worker = workers.take()
     try:
-        answer = worker.call("executed", what, sample, runtime=entry, path=str(path))
+        there = worker.placed(what, path, files)
+        answer = worker.call("executed", what, sample, 0.0, PACKED, runtime=entry, path=there)
     finally:
         workers.give_back(worker)
-    found: Sequence[Mapping[str, Any]] | None = answer.fields["executed"]
+    found: Sequence[Mapping[str, Any]] | None = unpacked(answer.arrays[0])
     return None if found is None else tuple(ExecutedOperator(**each) for each in found)
+
+
+def outputs_expected(outputs: Sequence[TensorInfo], count: int) -> Expected:
+    """What a runtime may give for *count* samples, by what it told of its outputs.
+
+    A file may tell its batch as well as leave it out, and what it calls float16 comes as float32.
+    """
+    most = sum(max(_most_bytes(each.shape), _SMALL) for each in outputs)
+    return Expected(len(outputs), max(count, 1) * most)
+
+
+def _most_bytes(shape: Sequence[int]) -> int:
+    known = bool(shape) and all(size >= 0 for size in shape[1:])
+    return math.prod(max(size, 1) for size in shape) * _LARGEST_ITEM if known else _FREE
 
 
 def _tensor(fields: Mapping[str, Any]) -> TensorInfo:

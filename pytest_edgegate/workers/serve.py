@@ -4,59 +4,46 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from pytest_edgegate.core.errors import EdgeGateError
+import numpy as np
+
 from pytest_edgegate.core.ports import Runner, Runtime
+from pytest_edgegate.tidy.scratch import SCRATCH
+from pytest_edgegate.workers.channel import Channel
+from pytest_edgegate.workers.files import ReceivedFiles
 from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
-from pytest_edgegate.workers.wire import Message, receive, send
+from pytest_edgegate.workers.telling import as_raised, told_in
+from pytest_edgegate.workers.wire import ANY_ARRAYS, Message, packed
 
 
-def main(parent: int) -> None:
-    """Serves what comes on stdin until that is closed; native prints go to stderr.
-
-    *parent* is the process that has started this one, and ends it.
-    """
+def main() -> None:
+    """Serves what comes on stdin until that is closed; native prints go to stderr."""
     come, go = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    _die_first(parent)
     with os.fdopen(come, "rb") as incoming, os.fdopen(go, "wb") as outgoing:
-        with suppress(EOFError, BrokenPipeError):
-            _serve(incoming, outgoing)
-        outgoing.flush()
+        channel = Channel(incoming, outgoing, questions=ANY_ARRAYS)
+        channel.serve(_Desk(channel).answer)
+        with suppress(BrokenPipeError):
+            outgoing.flush()
+        SCRATCH.remove()
         os._exit(0)  # native libraries that crash while they are unloaded have nothing to say
-
-
-def _serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
-    desk = _Desk()
-    while True:
-        asked = receive(incoming)
-        try:
-            answer = desk.answer(asked)
-        except EdgeGateError as error:
-            answer = _refusal(type(error).__name__, error.message, error.remedy)
-        except Exception as error:  # noqa: BLE001 - what a runtime of others raises is told
-            answer = _refusal("", f"{type(error).__name__}: {error}", "")
-        send(outgoing, answer)
-
-
-def _refusal(kind: str, message: str, remedy: str) -> Message:
-    return Message({"error": [kind, message, remedy]})
 
 
 class _Desk:
     """What is open: one model to be run, one stopwatch, or one object of a backend."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._hired: Any = None
+        self._files = ReceivedFiles(lambda: SCRATCH.subfolder("received"))
         self._runner: Runner | None = None
         self._stopwatch: HostStopwatch | None = None
         self._commands: Mapping[str, Callable[[Message], Message]] = {
@@ -64,20 +51,30 @@ class _Desk:
             "infer": self._infer, "infer_raw": self._infer,
             "executed": self._executed, "stopwatch": self._prepare, "round": self._round,
             "hire": self._hire, "work": self._work,
+            "has": self._files.has, "put": self._files.put, "place": self._files.place,
         }  # fmt: skip
 
     def answer(self, asked: Message) -> Message:
-        return self._commands[asked.fields["command"]](asked)
+        return self._commands[asked.command](asked)
 
     def _hire(self, asked: Message) -> Message:
-        self._hired = _imported(asked.fields["entry"])()
+        given = [self._ask] if asked.fields.get("asks") else []
+        self._hired = imported(asked.fields["entry"])(*given)
         return Message({})
+
+    def _ask(self, command: str, **fields: Any) -> Message:
+        """What the session says to a question. Raises what it has run into."""
+        answer = self._channel.call(Message(fields, (), command), None, ANY_ARRAYS, self.answer)
+        told = told_in(answer)
+        if told is not None:
+            raise as_raised(told)
+        return answer
 
     def _work(self, asked: Message) -> Message:
         fields, arrays = self._hired.answer(
             asked.fields["task"], asked.fields["given"], asked.arrays
         )
-        return Message({"result": dict(fields)}, arrays)
+        return Message({"result": dict(fields)}, tuple(arrays))
 
     def _open(self, asked: Message) -> Message:
         self._close(asked)
@@ -90,7 +87,7 @@ class _Desk:
 
     def _infer(self, asked: Message) -> Message:
         assert self._runner is not None  # the other side opens first
-        outputs = getattr(self._runner, asked.fields["command"])(asked.arrays)
+        outputs = getattr(self._runner, asked.command)(asked.arrays)
         return Message({}, outputs)
 
     def _close(self, asked: Message) -> Message:
@@ -101,7 +98,8 @@ class _Desk:
 
     def _executed(self, asked: Message) -> Message:
         found = _runtime(asked).executed(Path(asked.fields["path"]), asked.arrays)
-        return Message({"executed": None if found is None else [asdict(each) for each in found]})
+        told = None if found is None else [asdict(each) for each in found]
+        return Message({}, (packed(told),))
 
     def _prepare(self, asked: Message) -> Message:
         runtime = _runtime(asked)
@@ -118,47 +116,20 @@ class _Desk:
 
     def _round(self, asked: Message) -> Message:
         assert self._stopwatch is not None  # the other side prepares first
-        return Message({"round": asdict(self._stopwatch.round(asked.fields["seconds"]))})
+        told = self._stopwatch.round(asked.fields["seconds"])
+        times = tuple(np.array(each) for each in (told.artifact, told.reference))
+        return Message({"round": asdict(replace(told, artifact=(), reference=()))}, times)
 
 
 def _runtime(asked: Message) -> Runtime:
-    runtime: Runtime = _imported(asked.fields["runtime"])
+    runtime: Runtime = imported(asked.fields["runtime"])
     return runtime
 
 
-def _imported(entry: str) -> Any:
+def imported(entry: str) -> Any:
     """What ``module:attribute`` names."""
     module, _, attribute = entry.partition(":")
     found: Any = importlib.import_module(module)
     for name in attribute.split("."):
         found = getattr(found, name)
     return found
-
-
-def _die_first(parent: int) -> None:
-    """Makes the system end this process with its parent, and before others where memory ends.
-
-    "With its parent" is with the thread that has started this process: see ``process._starter``.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-    import signal
-
-    parent_dies = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
-    ctypes.CDLL(None).prctl(parent_dies, signal.SIGKILL)
-    if os.getppid() != parent:  # it was gone before it could be asked for
-        os._exit(0)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    _limit_memory()
-
-
-def _limit_memory() -> None:
-    """A file of absurd shapes gets an error from malloc, instead of all memory of the machine."""
-    import resource
-
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (whole, hard))

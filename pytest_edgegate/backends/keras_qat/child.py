@@ -53,8 +53,8 @@ class Desk:
         return self._commands[command](fields, arrays)
 
     def _build(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
-        """Builds the model of the graph in *fields*, whose weights *arrays* are."""
-        graph = graph_from(fields["graph"], arrays)
+        """Builds the model of the graph that the *arrays* are."""
+        graph = graph_from(arrays)
         self._paths = {name: path for path, name in layer_names(graph).items()}
         self._model = build_twin(self._keras, graph)
         return {}, ()

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
 from pytest_edgegate.data.splits import Array
@@ -203,20 +205,22 @@ def _refused_call(path: str, kind: str) -> UnsupportedError:
     )
 
 
-def as_message(graph: FlatGraph) -> tuple[dict[str, Any], tuple[Array, ...]]:
-    """The graph as JSON values and arrays, for another process."""
+def as_message(graph: FlatGraph) -> tuple[Array, ...]:
+    """The graph for another process: its JSON as bytes, which may be long, and its weights."""
     layers = [
         [each.path, each.kind, dict(each.config), len(each.weights)]
         for each in graph.layers.values()
     ]
     calls = [[each.layer, list(each.inputs), each.listed] for each in graph.calls]
     weights = tuple(array for each in graph.layers.values() for array in each.weights)
-    return {"layers": layers, "calls": calls, "outputs": list(graph.outputs)}, weights
+    told = {"layers": layers, "calls": calls, "outputs": list(graph.outputs)}
+    return (np.frombuffer(json.dumps(told).encode(), np.uint8), *weights)
 
 
-def graph_from(fields: Mapping[str, Any], arrays: Sequence[Array]) -> FlatGraph:
+def graph_from(arrays: Sequence[Array]) -> FlatGraph:
     """What ``as_message`` made a message of."""
-    graph, left = FlatGraph(outputs=tuple(fields["outputs"])), list(arrays)
+    fields, left = json.loads(arrays[0].tobytes()), list(arrays[1:])
+    graph = FlatGraph(outputs=tuple(fields["outputs"]))
     for path, kind, config, count in fields["layers"]:
         graph.layers[path] = FlatLayer(path, kind, config, tuple(left[:count]))
         left = left[count:]

@@ -121,8 +121,7 @@ class Work:
 
     def _build(self, child: ChildProcess) -> None:
         """Compares the child's model with the one that it was read from, before it is changed."""
-        graph, weights = as_message(self._graph)
-        child.call("build", weights, longer=_STARTING, graph=graph)
+        child.call("build", as_message(self._graph), longer=_STARTING)
         _, found = child.call("outputs", self.seen, longer=_TRACING)
         check_twin(_outputs(self._loaded, self.seen), found, self._name)
         child.call("quantise", self.seen, longer=_TRACING)

@@ -79,8 +79,7 @@ def zoo(keras: ModuleType) -> Any:
 
 def _twin(tf_keras: ModuleType, model: Any) -> Any:
     graph = for_training(flat_graph(from_keras_model(model)))
-    fields, arrays = as_message(graph)
-    return build_twin(tf_keras, graph_from(fields, arrays))
+    return build_twin(tf_keras, graph_from(as_message(graph)))
 
 
 def test_the_twin_in_tf_keras_computes_the_same(tf_keras: ModuleType, zoo: Any) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from pytest_edgegate.core.errors import (
 )
 from pytest_edgegate.reading.archives import opened
 from pytest_edgegate.reading.foreign import reason_of
+from pytest_edgegate.tidy.child import Child, spell_end, start_python
 
 _SECONDS = 10
 _BYTES_A_SECOND = 10_000_000
@@ -92,15 +91,14 @@ class _Reader:
     """The process, kept for the next file. It ends with the pipe that it listens to."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
         self._at: Trial | None = None
 
     def begin(self, trial: Trial, question: Mapping[str, Any]) -> None:
         """Asks; an answer that nobody has waited for yet is taken before."""
         if self._at is not None:
             self._at.settle()
-        stream = self._running().stdin
-        assert stream is not None  # it is a pipe
+        stream = self._running().writer
         with suppress(BrokenPipeError):  # then the answer is that it has ended
             stream.write(json.dumps(question).encode() + b"\n")
             stream.flush()
@@ -109,12 +107,11 @@ class _Reader:
     def finish(self) -> bytes:
         """The line that answers; cut short where the process has ended."""
         process = self._running()
-        assert process.stdout is not None  # it is a pipe
         self._at = None
         try:
-            return process.stdout.readline()
+            return process.reader.readline()
         except BaseException:  # an interrupt: the next file would get this one's answer
-            _end(process)
+            process.close()
             self._process = None
             raise
 
@@ -122,24 +119,13 @@ class _Reader:
         """How the process has ended, which makes way for another one."""
         process, self._process = self._running(), None
         code = process.wait()
-        _end(process)
+        process.close()
         return code
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Child:
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _MAIN],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )  # fmt: skip
-            self._end = weakref.finalize(self, _end, self._process)
+            self._process = start_python(_MAIN)
         return self._process
-
-    def leave(self) -> None:
-        """In a fork, where the process is still the parent's."""
-        if self._process is not None:
-            self._end.detach()
-            _OF_PARENTS.append(self._process)
 
 
 @cache
@@ -147,42 +133,18 @@ def _reader() -> _Reader:
     return _Reader()
 
 
-_OF_PARENTS: list[subprocess.Popen[bytes]] = []
-"""Held, since to drop one asks whether it has ended."""
-
-
-def _after_fork() -> None:
-    if _reader.cache_info().currsize:
-        _reader().leave()
-        _reader.cache_clear()
-
-
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)  # two would share its pipes
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with suppress(OSError):  # what was left to be written has no reader
-                stream.close()
+    os.register_at_fork(after_in_child=_reader.cache_clear)  # two would share its pipes
 
 
 def _spelled(code: int, seconds: int) -> str:
     if code == -signal.SIGALRM:
         return f"HDF5 was still reading it after {seconds} s"
-    try:
-        ended = signal.Signals(-code).name
-    except ValueError:
-        ended = f"exit status {code}"
-    return f"HDF5 ended the process that read it ({ended})"
+    return f"HDF5 ended the process that read it ({spell_end(code)})"
 
 
 def main() -> None:
     """The process: each line of stdin asks for a file, each line of stdout answers."""
-    _limit_memory()
     go = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what native code prints is no answer
     with suppress(ImportError):  # told of each file; what it takes is not the first one's time
@@ -256,14 +218,3 @@ def _length(value: Any) -> int:
 def _is_archive(path: Path) -> bool:
     with path.open("rb") as raw:
         return raw.read(4) == b"PK\x03\x04"
-
-
-def _limit_memory() -> None:
-    """A file of absurd shapes gets an error, instead of all memory of the machine."""
-    if not sys.platform.startswith("linux"):
-        return
-    import resource
-
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (min(whole, hard) if hard > 0 else whole, hard))

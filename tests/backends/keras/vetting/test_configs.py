@@ -433,7 +433,7 @@ def test_a_fork_leaves_the_reader_to_its_parent(tmp_path: Path) -> None:
         vet_hdf5(path)  # by a reader of its own
         os._exit(0 if trial._reader()._running().pid != process.pid else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert process.poll() is None
+    assert process.alive
     assert vet_hdf5(path).loaders
 
 

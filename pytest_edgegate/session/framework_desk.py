@@ -1,0 +1,145 @@
+"""The process in which files of frameworks are loaded, run and converted: its own side."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
+from pytest_edgegate.core.ports import (
+    ModelReader,
+    Produced,
+    Runner,
+    Runtime,
+    SourceModel,
+    Surroundings,
+    Transform,
+)
+from pytest_edgegate.core.recipe import STEPS, Step
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.reading.copies import changed
+from pytest_edgegate.session.asked_data import Ask, AskedData, asked_sample
+from pytest_edgegate.session.foreign_files import ForeignModel, reading
+from pytest_edgegate.workers.by_value import as_plain, from_plain
+from pytest_edgegate.workers.process import Workers
+from pytest_edgegate.workers.serve import imported
+from pytest_edgegate.workers.wire import packed
+
+Fields = Mapping[str, Any]
+Arrays = tuple[Array, ...]
+Answer = tuple[Fields, Arrays]
+
+_KEPT = 4
+"""Models that stay loaded, as many as the session knows."""
+
+
+class Desk:
+    """Holds loaded models, and those that are open to be run."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._models: dict[tuple[str, str], SourceModel] = {}
+        self._runners: dict[str, Runner] = {}
+        self._names = (f"{os.getpid()}-{number}" for number in count())
+        self._commands: Mapping[str, Callable[[Fields, Arrays], Answer]] = {
+            "apply": self._apply, "check": self._check, "inputs": self._inputs,
+            "open": self._open, "infer": self._infer, "infer_raw": self._infer_raw,
+            "close": self._close,
+        }  # fmt: skip
+
+    def answer(self, command: str, fields: Fields, arrays: Arrays) -> Answer:
+        return self._commands[command](fields, arrays)
+
+    def _apply(self, fields: Fields, arrays: Arrays) -> Answer:
+        transform: Transform = imported(fields["transform"])
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", EdgeGateWarning)
+            made = transform.apply(*self._given(fields), Path(fields["out"]))
+        warned = [str(each.message) for each in told if issubclass(each.category, EdgeGateWarning)]
+        return {"warned": warned}, (packed(_as_plain(made)),)
+
+    def _check(self, fields: Fields, arrays: Arrays) -> Answer:
+        transform: Any = imported(fields["transform"])
+        transform.check(*self._given(fields))
+        return {}, ()
+
+    def _given(self, fields: Fields) -> tuple[SourceModel, Step | None, Target, AskedData]:
+        """What a transform is given, as it was told."""
+        target = from_plain(Target, fields["target"])
+        return self._model(fields["source"]), _step(fields["step"]), target, self._data(fields)
+
+    def _inputs(self, fields: Fields, arrays: Arrays) -> Answer:
+        return {"inputs": as_plain(self._model(fields["source"]).load().inputs)}, ()
+
+    def _open(self, fields: Fields, arrays: Arrays) -> Answer:
+        runtime: Runtime = imported(fields["runtime"])
+        model = self._model(fields["source"])
+        with reading(fields["source"]["path"]), ExitStack() as stack:
+            runner = stack.enter_context(runtime.open(model))
+            stack.pop_all()
+        name = next(self._names)
+        self._runners[name] = runner
+        tensors = {"inputs": as_plain(runner.inputs), "outputs": as_plain(runner.outputs)}
+        return {"held": name, **tensors}, ()
+
+    def _infer(self, fields: Fields, arrays: Arrays) -> Answer:
+        return {}, self._runner(fields).infer(arrays)
+
+    def _infer_raw(self, fields: Fields, arrays: Arrays) -> Answer:
+        return {}, self._runner(fields).infer_raw(arrays)
+
+    def _runner(self, fields: Fields) -> Runner:
+        if fields["held"] not in self._runners:
+            raise InferenceError(
+                "the process that held the model has ended meanwhile", "run the test again"
+            )
+        return self._runners[fields["held"]]
+
+    def _close(self, fields: Fields, arrays: Arrays) -> Answer:
+        runner = self._runners.pop(fields["held"], None)
+        if runner is not None:
+            runner.__exit__(None, None, None)
+        return {}, ()
+
+    def _data(self, fields: Fields) -> AskedData:
+        programs = {name: Path(path) for name, path in fields["programs"].items()}
+        return AskedData(self._ask, programs, Workers(fields["timeout"]), fields["what"])
+
+    def _model(self, source: Fields) -> SourceModel:
+        """The model of a file, loaded once for all that is done with it."""
+        key = (source["path"], source["digest"])
+        if key not in self._models:
+            made = self._recognised(imported(source["reader"]), Path(source["path"]))
+            while len(self._models) >= _KEPT:
+                del self._models[next(iter(self._models))]
+            self._models[key] = made
+        return self._models[key]
+
+    def _recognised(self, reader: ModelReader, path: Path) -> SourceModel:
+        with reading(path):
+            found = reader.recognise(path, Surroundings(partial(asked_sample, self._ask)))
+        if found is None:
+            raise changed(path)
+        return ForeignModel(found, path)
+
+
+def _step(told: list[Any] | None) -> Step | None:
+    if told is None:
+        return None
+    name, fields = told
+    kinds: dict[str, type[Step]] = {each.__name__: each for each in STEPS}
+    return from_plain(kinds[name], fields)
+
+
+def _as_plain(made: Produced) -> dict[str, Any]:
+    return {
+        "main": str(made.main), "files": list(map(str, made.files)), "notes": list(made.notes),
+        "layout": made.layout.as_lists(), "facts": as_plain(made.facts),
+    }  # fmt: skip

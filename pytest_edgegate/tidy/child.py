@@ -1,0 +1,187 @@
+"""A Python of this package in a process of its own: how it is started, and how it ends."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import IO, BinaryIO, ParamSpec, TypeVar, cast
+
+from pytest_edgegate.tidy.scratch import SCRATCH
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_CONFINED = "from pytest_edgegate.tidy.confined import confine; confine({parent})\n"
+_ENDING = 10
+"""Seconds that a process gets to end, and to end what it has started."""
+_LONGEST_WORD = 200
+"""Characters of what a process has said last."""
+
+
+class Child:
+    """A process with pipes to its stdin and from its stdout; what it prints on stderr is kept.
+
+    It ends with this object, and with the session, however that ends. A fork of the session has it
+    only by name: there it is neither alive nor ended.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        pipes: tuple[BinaryIO, BinaryIO],
+        printed: IO[bytes],
+    ) -> None:
+        self._process = process
+        self._printed = printed
+        self._owner = os.getpid()
+        self.reader, self.writer = pipes
+        streams = (self.writer, self.reader, process.stdin, printed)
+        # also when a session is dropped without being closed
+        self._end = weakref.finalize(self, _end, process, streams, self._owner, self._ends)
+        _living.add(self)
+
+    @staticmethod
+    def _ends(process: subprocess.Popen[bytes]) -> None:
+        """Ends the process, from any thread."""
+        process.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._owner == os.getpid() and self._process.poll() is None
+
+    def kill(self) -> None:
+        """Ends the process. Its pipes stay open, for a thread that reads from them."""
+        if self._owner == os.getpid():
+            self._ends(self._process)
+
+    def wait(self) -> int:
+        """The exit status, or the negative number of the signal that has ended the process."""
+        return self._process.wait()
+
+    def ending(self) -> str:
+        """How the process has ended: ``SIGSEGV``, ``exit status 3``."""
+        return spell_end(self.wait())
+
+    def last_words(self) -> str:
+        """The last line that the process printed on stderr, or nothing."""
+        self._printed.seek(0)
+        lines = self._printed.read().decode("utf-8", "replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return said[-1][:_LONGEST_WORD] if said else ""
+
+    def close(self) -> None:
+        """Ends the process and closes the pipes; what it holds is gone."""
+        self._end()
+
+
+def start_python(code: str) -> Child:
+    """A new Python that runs *code*, in which this package and what the tests import are found.
+
+    Raises OSError where the system has no room for one more.
+    """
+    with printed_file() as printed:
+        process = in_lasting_thread(_start, code, printed)
+        return Child(process, (cast(BinaryIO, process.stdout), _stdin(process)), printed)
+
+
+@contextmanager
+def printed_file() -> Iterator[IO[bytes]]:
+    """A file for what a process prints; closed here only where the process does not come to be."""
+    printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+    try:
+        yield printed
+    except BaseException:
+        printed.close()
+        raise
+
+
+def in_lasting_thread(start: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """What *start* gives, called in the thread that starts every process.
+
+    Linux ends a process with the thread that has started it, not with that one's process: what is
+    started in a short-lived thread would not outlive it.
+    """
+    return _starter().submit(start, *given, **named).result()
+
+
+@functools.cache
+def _starter() -> ThreadPoolExecutor:
+    """The thread, which lives as long as the session."""
+    return ThreadPoolExecutor(1, "edgegate-workers")
+
+
+def _start(code: str, printed: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _CONFINED.format(parent=os.getpid()) + code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=printed,
+        env=environment(),
+    )
+
+
+def environment() -> dict[str, str]:
+    """Of a process of ours. What it leaves in the folder for temporary files goes with the
+    session: it is killed, so that it removes nothing itself."""
+    found = os.pathsep.join(filter(None, sys.path))
+    return {**os.environ, "PYTHONPATH": found, **SCRATCH.environment()}
+
+
+def spell_end(code: int) -> str:
+    """An exit status as subprocess has it, in words."""
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _stdin(process: subprocess.Popen[bytes]) -> BinaryIO:
+    return cast(BinaryIO, process.stdin)
+
+
+def _end(
+    process: subprocess.Popen[bytes],
+    streams: Sequence[IO[bytes] | BinaryIO | None],
+    owner: int,
+    ends: Callable[[subprocess.Popen[bytes]], None],
+) -> None:
+    if os.getpid() != owner:
+        return
+    ends(process)
+    try:
+        process.wait(_ENDING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in streams:
+        if stream is not None:
+            with suppress(OSError):  # what was left to be written has no reader
+                stream.close()
+
+
+_living: weakref.WeakSet[Child] = weakref.WeakSet()
+_of_parents: list[Child] = []
+"""Held in a fork, since to drop one asks whether it has ended."""
+
+
+def _after_fork() -> None:
+    """A fork has no other threads, and shares the pipes of what its parent has started."""
+    _of_parents.extend(_living)
+    _starter.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)

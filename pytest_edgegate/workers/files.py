@@ -1,0 +1,130 @@
+"""Files that are sent to a worker which sees no disk of ours: by digest, in blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import numpy as np
+
+from pytest_edgegate.core.digests import file_digest
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.reading.regular import open_regular
+from pytest_edgegate.workers.wire import Message
+
+_BLOCK = 4 << 20
+"""Bytes a message."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_AGAIN = "run again when nothing writes to the file"
+
+
+class Call(Protocol):
+    """``Worker.call``."""
+
+    def __call__(
+        self, command: str, what: str, arrays: tuple[Array, ...] = (), **fields: Any
+    ) -> Message: ...
+
+
+def send_files(call: Call, what: str, main: Path, files: Sequence[Path]) -> str:
+    """Where *main* lies over there, with *files* beside it as they lie beside it here.
+
+    What was sent before is not sent again. Raises InferenceError.
+    """
+    digests = {}
+    for each in {main, *files}:
+        digest = file_digest(each)
+        digests[each.relative_to(main.parent).as_posix()] = digest
+        if not call("has", what, sha256=digest).fields["has"]:
+            _send(call, what, each, digest)
+    path: str = call("place", what, files=digests, main=main.name).fields["path"]
+    return path
+
+
+def _send(call: Call, what: str, path: Path, digest: str) -> None:
+    with open_regular(path) as opened:
+        offset = 0
+        while True:
+            block = opened.read(_BLOCK)
+            last = len(block) < _BLOCK
+            content = np.frombuffer(block, np.uint8)
+            call("put", what, (content,), sha256=digest, offset=offset, last=last)
+            offset += len(block)
+            if last:
+                return
+
+
+class ReceivedFiles:
+    """The worker's side: what was sent, in a folder that goes with the worker."""
+
+    def __init__(self, folder: Callable[[], Path]) -> None:
+        """*folder* makes the folder, when the first file comes."""
+        self._make = folder
+        self._made: Path | None = None
+
+    def has(self, asked: Message) -> Message:
+        return Message({"has": self._blob(asked.fields["sha256"]).is_file()})
+
+    def put(self, asked: Message) -> Message:
+        """Takes a block; the last one has to make the file what its digest says."""
+        blob = self._blob(asked.fields["sha256"])
+        part = blob.with_suffix(".part")
+        with part.open("r+b" if asked.fields["offset"] else "wb") as opened:
+            opened.seek(0, os.SEEK_END)
+            if opened.tell() != asked.fields["offset"]:
+                raise InferenceError("a block of a file is missing", _AGAIN)
+            opened.write(asked.arrays[0].tobytes())
+        if asked.fields["last"]:
+            _check_digest(part, blob.name)
+            part.rename(blob)
+        return Message({})
+
+    def place(self, asked: Message) -> Message:
+        """Puts files under their own names into one folder."""
+        files, main = asked.fields["files"], asked.fields["main"]
+        told = repr((sorted(files.items()), main)).encode()
+        folder = self._folder / hashlib.sha256(told).hexdigest()
+        for name, digest in files.items():
+            path = folder / _plain(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                _put_in_place(self._blob(digest), path)
+        return Message({"path": str(folder / _plain(main))})
+
+    @property
+    def _folder(self) -> Path:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def _blob(self, digest: str) -> Path:
+        if not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
+            raise InferenceError("a file is told by no digest", _AGAIN)
+        return self._folder / digest
+
+
+def _put_in_place(blob: Path, path: Path) -> None:
+    try:
+        os.link(blob, path)
+    except OSError:  # some file systems have no links
+        shutil.copyfile(blob, path)
+
+
+def _check_digest(path: Path, digest: str) -> None:
+    if file_digest(path) != digest:
+        path.unlink()
+        raise InferenceError("a file changed while it was sent", _AGAIN)
+
+
+def _plain(name: str) -> PurePosixPath:
+    """A path that stays in its folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name:
+        raise InferenceError(f"{name[:100]!r} is no name of a file", _AGAIN)
+    return path
