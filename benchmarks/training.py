@@ -51,7 +51,7 @@ class Watch:
 
 def epoch_of(data: EdgeData, train: Train) -> float:
     watch = Watch()
-    train(CaseData(data, tell=watch))
+    train(CaseData(data, progress=watch))
     return watch.epoch
 
 

@@ -46,12 +46,12 @@ def _operators(target: Target) -> Iterator[str]:
     if target.operators:
         yield f"  operators: {', '.join(sorted(target.operators))}"
     for kind, rule in sorted(target.operators.items()):
-        told = _told(rule)
-        if told:
-            yield f"  {kind}: {told}"
+        asked = _asked(rule)
+        if asked:
+            yield f"  {kind}: {asked}"
 
 
-def _told(rule: OperatorRule) -> str:
+def _asked(rule: OperatorRule) -> str:
     """What is asked of an operator that no file shows."""
     since = f"since version {rule.since} of the runtime" if rule.since else ""
     source = f"source: {rule.source}" if rule.source else ""

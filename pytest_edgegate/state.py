@@ -12,7 +12,7 @@ from pytest_edgegate.settings.options import Settings
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.record import VerdictRecord
-    from pytest_edgegate.progress import Progress
+    from pytest_edgegate.progress_line import ProgressLine
     from pytest_edgegate.session.run import EdgeSession
 
 
@@ -29,17 +29,17 @@ class RunState:
         self.verdicts: list[VerdictRecord] = []
         self.plans: list[tuple[str, list[str]]] = []
         self._faults: list[str] = []
-        self._told_of_cache = False
+        self._warned_of_cache = False
         self._session: EdgeSession | None = None
-        self._progress: Progress | None = None
+        self._progress: ProgressLine | None = None
 
     @property
     def edge_session(self) -> EdgeSession:
         if self._session is None:
-            from pytest_edgegate.progress import Progress
+            from pytest_edgegate.progress_line import ProgressLine
             from pytest_edgegate.session.run import EdgeSession
 
-            self._progress = Progress(self._config)
+            self._progress = ProgressLine(self._config)
             self._session = EdgeSession(self.settings, self.registry, self._progress)
         return self._session
 
@@ -88,14 +88,14 @@ class RunState:
 
     def _look_at_cache(self) -> None:
         """Once a run, however many workers share the cache: only the controller tells."""
-        if self._told_of_cache or hasattr(self._config, "workerinput"):
+        if self._warned_of_cache or hasattr(self._config, "workerinput"):
             return
         from pytest_edgegate.storage.ownership import doubt
 
         warning = doubt(self.settings.cache)
         if warning is None:
             return
-        self._told_of_cache = True
+        self._warned_of_cache = True
         try:
             self._config.issue_config_time_warning(warning, stacklevel=2)
         except EdgeGateWarning as error:  # warnings are errors in this run

@@ -20,7 +20,7 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
 if TYPE_CHECKING:
-    from pytest_edgegate.core.ports import Array
+    from pytest_edgegate.core.ports.runtimes import Array
 
 
 class TransformDefaults:

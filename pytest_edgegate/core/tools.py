@@ -47,7 +47,7 @@ class Absent:
     remedy: str
 
 
-Told = Figure | Absent
+FigureOrAbsent = Figure | Absent
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Compiled:
     files: tuple[Path, ...]
     """The file that the device is given, then what ships with it; none of a tool that only tells
     figures, or where it refuses the file."""
-    figures: Mapping[str, Told]
+    figures: Mapping[str, FigureOrAbsent]
     """By metric. What is left out is absent without a reason of its own."""
 
 
@@ -103,10 +103,10 @@ def _fault(tool: Tool, compiled: Compiled, out: Path) -> str:
     for file in compiled.files:
         if out not in file.parents or not file.is_file():
             return f"names {file.name}, which it has not written into its folder"
-    for metric, told in compiled.figures.items():
+    for metric, figure in compiled.figures.items():
         if metric not in tool.metrics:
             return f"tells {metric}, which is not among its metrics"
-        emulated = isinstance(told, Figure) and told.source.startswith("emulator:")
+        emulated = isinstance(figure, Figure) and figure.source.startswith("emulator:")
         if emulated and kind_of(metric).rule == "latency":
             return f"tells {metric} of an emulator, whose times are not the device's"
     return ""

@@ -12,7 +12,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.ports import TrainingData
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.recipe import QAT, Distill, Prune
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
 from pytest_edgegate.data.feeding import arrange
@@ -43,7 +43,7 @@ class TrainingSamples:
 
     def __init__(
         self, split: Split, settings: EdgeTraining, inputs: Sequence[TensorInfo], layout: Layout,
-        *, teacher: Teacher | None = None, tell: Tell = silent,
+        *, teacher: Teacher | None = None, progress: Progress = silent,
     ) -> None:  # fmt: skip
         self._split = split
         self.settings = settings
@@ -51,7 +51,7 @@ class TrainingSamples:
         self._layout = layout
         self._as_model = as_model(self._inputs, layout.inputs)
         self._teacher = teacher
-        self.tell = tell
+        self.progress = progress
         self._kept: Array | None = None
 
     @property
@@ -127,7 +127,7 @@ class TrainingSamples:
             if parts[0][:1].nbytes * self._split.size > _KEPT_BYTES:
                 return None
             done = sum(map(len, parts))
-            self.tell("samples by the teacher", done, self._split.size)
+            self.progress("samples by the teacher", done, self._split.size)
         self._kept = np.concatenate(parts)
         return self._kept
 
@@ -192,12 +192,12 @@ def train(
             total, count = total + loss * len(batch), count + len(batch)
             done, steps = epoch, data.steps
             if steps:
-                data.tell(
+                data.progress(
                     f"steps of {type(step).__name__} on {what}, loss {total / count:.3g}",
                     done * steps + at + 1, epochs * steps,
                 )  # fmt: skip
             else:
-                data.tell(f"steps of {type(step).__name__} on {what}, epoch {epoch + 1}", at + 1,
+                data.progress(f"steps of {type(step).__name__} on {what}, epoch {epoch + 1}", at + 1,
                           None)  # fmt: skip
         means.append(total / count)
     return tuple(means)

@@ -19,7 +19,7 @@ from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
     Figure,
-    Told,
+    SamplesDone,
     check_figures,
     fed_batches,
     finite_or_finding,
@@ -47,7 +47,7 @@ def check_compared(evidence: Evidence) -> None:
 
 def compare_models(
     reference: Runner, other: Runner, split: Split, source: str, limit: int | None = None,
-    told: Told = lambda done, total: None,
+    progress: SamplesDone = lambda done, total: None,
 ) -> Evidence:  # fmt: skip
     """Per-sample sums over each output, for the *reference*'s outputs in their order.
 
@@ -56,7 +56,7 @@ def compare_models(
     """
     collector = Collector(tuple(bare_name(each.name) for each in reference.outputs))
     order = _matched(reference, other)
-    for batch, inputs in fed_batches(reference, split, limit, told):
+    for batch, inputs in fed_batches(reference, split, limit, progress):
         own = reference.infer(inputs)
         theirs = other.infer(inputs)
         collector.add(batch, (*own, *theirs), _sums(own, [theirs[at] for at in order]))

@@ -164,19 +164,19 @@ def fingerprint_of(split: Split) -> str:
     return fingerprint.value
 
 
-Told = Callable[[float, float | None], None]
+SamplesDone = Callable[[float, float | None], None]
 """Takes (how many samples are done, of how many)."""
 
 
 def fed_batches(
     runner: Runner, split: Split, limit: int | None = None,
-    told: Told = lambda done, total: None,
+    progress: SamplesDone = lambda done, total: None,
 ) -> Iterator[tuple[Batch, tuple[Array, ...]]]:  # fmt: skip
     """Batches of the split with their inputs in the runner's order, at most *limit* samples."""
     left, done = limit, 0
     total = split.size if limit is None or split.size is None else min(limit, split.size)
     for whole in split.batches(limit):
-        told(done, total)
+        progress(done, total)
         done += len(whole)
         batch = whole if left is None else whole.first(left)
         yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.ports import Round, Stopwatch
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.measures.latency_rounds import (
     ALPHA,
     LEAST,
@@ -161,14 +161,14 @@ def _a_round(q: float) -> int:
 
 
 def time_until_decided(
-    watch: Stopwatch, limits: Mapping[str, float], patience: float, tell: Tell
+    watch: Stopwatch, limits: Mapping[str, float], patience: float, progress: Progress
 ) -> Times:
     """Times single inferences until every limit is decided, or for *patience* seconds."""
     rounds = Rounds(watch, patience)
     times = Times(limits, rounds)
     for each in rounds:
         times.add(each)
-        tell(f"latency of {times.count} runs, seconds", rounds.elapsed, patience)
+        progress(f"latency of {times.count} runs, seconds", rounds.elapsed, patience)
         if times.decided:
             break
     return times

@@ -16,7 +16,7 @@ from pytest_edgegate.measures.evidence import (
     Evidence,
     Figure,
     Figures,
-    Told,
+    SamplesDone,
     fed_batches,
     finite_or_finding,
     nonfinite_samples,
@@ -40,7 +40,7 @@ FIGURES: Figures = {
 
 def compare(
     runners: Sequence[Runner], split: Split, source: str, limit: int | None = None,
-    told: Told = lambda done, total: None,
+    progress: SamplesDone = lambda done, total: None,
 ) -> Evidence:  # fmt: skip
     """Per-sample differences of every runner from the first one.
 
@@ -51,7 +51,7 @@ def compare(
     """
     collector = Collector()
     first, *others = runners
-    for batch, given in fed_batches(first, split, limit, told):
+    for batch, given in fed_batches(first, split, limit, progress):
         inputs = tuple(
             quantised(array, each) for array, each in zip(given, first.inputs, strict=True)
         )

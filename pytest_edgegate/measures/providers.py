@@ -13,7 +13,7 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.evidence import Evidence, Paired
@@ -96,7 +96,7 @@ class Clock(Protocol):
         """Slow-downs below as many seconds are ignored."""
 
     @property
-    def progress(self) -> Tell:
+    def progress(self) -> Progress:
         """Takes how far a long measurement is."""
 
     def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:

@@ -23,7 +23,7 @@ from pytest_edgegate.core.ports import (
     SourceModel,
     Transform,
 )
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
@@ -61,7 +61,7 @@ class Builder:
     def __init__(
         self, registry: Registry, cache: Cache, recogniser: Recogniser, programs: Programs,
         hire: Callable[[str, str], AbstractContextManager[ChildProcess]],
-        frameworks: Callable[[], Frameworks], tell: Tell = silent,
+        frameworks: Callable[[], Frameworks], progress: Progress = silent,
     ) -> None:  # fmt: skip
         self._registry = registry
         self._cache = cache
@@ -69,8 +69,8 @@ class Builder:
         self._programs = programs
         self._hire = hire
         self._frameworks = frameworks
-        self._tell_progress = tell
-        self._told: set[str] = set()
+        self._progress = progress
+        self._warned: set[str] = set()
 
     def build(self, order: Order) -> Artifact:
         """The artifact of a plan that has at least one leg."""
@@ -90,7 +90,7 @@ class Builder:
                 facts[str(leg.step or leg.transform)] = kept.facts
             if leg is not order.plan.legs[-1]:
                 source = self._recogniser.model(kept.main)
-        self._tell(notes)
+        self._warn(notes)
         return _artifact(kept, order.plan, facts)
 
     def _check_ahead(self, order: Order) -> None:
@@ -144,9 +144,9 @@ class Builder:
 
         def work(folder: Path) -> Mapping[str, Any]:
             with (
-                _told_interrupt(leg, what),
+                _naming_what_ended(leg, what),
                 data.teacher or nullcontext(),
-                _told_failure(leg, what, source),
+                _as_compression_error(leg, what, source),
             ):
                 produced = self._applied(order, ready(source), leg, data, what, folder)
             return {
@@ -188,7 +188,7 @@ class Builder:
         return LegData(
             order.dataset, order.training, layout, _teacher(order, leg),
             {each.name: self._programs.find(each) for each in programs},
-            lambda entry: self._hire(entry, what), self._tell_progress,
+            lambda entry: self._hire(entry, what), self._progress,
         )  # fmt: skip
 
     def _key(self, order: Order, leg: Leg, before: str) -> str:
@@ -222,10 +222,10 @@ class Builder:
         transform: Transform = self._registry.get("transform", leg.transform)
         return transform
 
-    def _tell(self, notes: list[str]) -> None:
+    def _warn(self, notes: list[str]) -> None:
         for note in notes:
-            if note not in self._told:
-                self._told.add(note)
+            if note not in self._warned:
+                self._warned.add(note)
                 warnings.warn(note, EdgeGateWarning, stacklevel=2)
 
 
@@ -251,7 +251,7 @@ def _teacher(order: Order, leg: Leg) -> TeacherModel | None:
 
 
 @contextmanager
-def _told_interrupt(leg: Leg, what: str) -> Iterator[None]:
+def _naming_what_ended(leg: Leg, what: str) -> Iterator[None]:
     """Says what Ctrl-C has ended, where that may have taken long."""
     try:
         yield
@@ -264,7 +264,7 @@ def _told_interrupt(leg: Leg, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _told_failure(leg: Leg, what: str, source: SourceModel) -> Iterator[None]:
+def _as_compression_error(leg: Leg, what: str, source: SourceModel) -> Iterator[None]:
     """Around a conversion of a file: what a tool raises of its own becomes an error of ours.
 
     What a live model or a training raises may come from the user's code, and stays as it is; a full

@@ -10,7 +10,7 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.session.file import CaseFile
 from pytest_edgegate.session.specimen import Specimen
@@ -35,7 +35,7 @@ class CaseClock:
         return self._timing.patience
 
     @property
-    def progress(self) -> Tell:
+    def progress(self) -> Progress:
         return self._timing.progress
 
     def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:

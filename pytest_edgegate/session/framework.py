@@ -27,7 +27,7 @@ from pytest_edgegate.workers.channel import Answer
 from pytest_edgegate.workers.launcher import SUPERVISED
 from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.remote import outputs_expected
-from pytest_edgegate.workers.telling import Marked, Told, caused, ours, told_in
+from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error_in, ours
 from pytest_edgegate.workers.wire import NO_ARRAYS, PACKED, Expected, Message, unpacked
 
 _DESK = "pytest_edgegate.session.framework_desk:Desk"
@@ -115,13 +115,13 @@ class Frameworks:
         assert around is not None  # can_be_sent() has looked
         worker = self._started()
         question = Message({"task": task, "given": given}, arrays, "work")
-        answer, told = _asked(
+        answer, sent = _asked(
             lambda noted: worker.ask(question, what, _LONGEST + longer, expected, noted),
             lambda asked: sample_of(around),
         )
-        if told is not None:
-            raise ours(told) or _caused(
-                told, InferenceError(f"{what} failed: {told.reason}", _MORE)
+        if sent is not None:
+            raise ours(sent) or _caused(
+                sent, InferenceError(f"{what} failed: {sent.reason}", _MORE)
             )
         return answer
 
@@ -148,9 +148,9 @@ class Frameworks:
             except InferenceError as error:
                 raise CompressionError(error.message, _CRASHED) from error
 
-        answer, told = _asked(ask, LentData(work.data, around).answer)
-        if told is not None:
-            raise _error(work.what, told)
+        answer, sent = _asked(ask, LentData(work.data, around).answer)
+        if sent is not None:
+            raise _error(work.what, sent)
         return answer
 
     def _started(self) -> Worker:
@@ -168,7 +168,7 @@ _CRASHED = (
 )
 
 
-def _asked(ask: Callable[[Answer], Message], answer: Answer) -> tuple[Message, Told | None]:
+def _asked(ask: Callable[[Answer], Message], answer: Answer) -> tuple[Message, SentError | None]:
     """The answer, and the error that it tells; what this side raised meanwhile is raised itself."""
     marked = Marked()
 
@@ -180,11 +180,11 @@ def _asked(ask: Callable[[Answer], Message], answer: Answer) -> tuple[Message, T
             raise
 
     found = ask(noted)
-    told = told_in(found)
-    own = None if told is None else marked.find(told)
+    sent = error_in(found)
+    own = None if sent is None else marked.find(sent)
     if own is not None:
         raise own
-    return found, told
+    return found, sent
 
 
 class FrameworkRunner:
@@ -235,30 +235,30 @@ def _plain_source(model: ForeignModel) -> dict[str, Any]:
     return {"reader": model.reader, "path": str(model.path), "digest": model.digest()}
 
 
-def _tensors(told: list[Any]) -> tuple[TensorInfo, ...]:
-    return tuple(from_plain(TensorInfo, each) for each in told)
+def _tensors(sent: list[Any]) -> tuple[TensorInfo, ...]:
+    return tuple(from_plain(TensorInfo, each) for each in sent)
 
 
-def _produced(told: Mapping[str, Any]) -> Produced:
+def _produced(sent: Mapping[str, Any]) -> Produced:
     return Produced(
-        Path(told["main"]), tuple(map(Path, told["files"])), tuple(told["notes"]),
-        Layout.from_lists(told["layout"]), told["facts"],
+        Path(sent["main"]), tuple(map(Path, sent["files"])), tuple(sent["notes"]),
+        Layout.from_lists(sent["layout"]), sent["facts"],
     )  # fmt: skip
 
 
-def _error(what: str, told: Told) -> Exception:
+def _error(what: str, sent: SentError) -> Exception:
     """What was raised over there, as ``building`` would have it of a transform that runs here."""
-    if told.number is not None and told.number in FULL_DISK:
-        return OSError(told.number, os.strerror(told.number))
-    error = ours(told)
+    if sent.number is not None and sent.number in FULL_DISK:
+        return OSError(sent.number, os.strerror(sent.number))
+    error = ours(sent)
     if error is not None:
         return error
-    return _caused(told, CompressionError(f"{what} failed: {told.reason}", _TOOLS))
+    return _caused(sent, CompressionError(f"{what} failed: {sent.reason}", _TOOLS))
 
 
 _TOOLS = "the tool's own traceback is at --tb=long"
 
 
-def _caused(told: Told, error: CompressionError | InferenceError) -> Exception:
-    caused(error, told)
+def _caused(sent: SentError, error: CompressionError | InferenceError) -> Exception:
+    caused(error, sent)
     return error

@@ -8,7 +8,7 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.ports import Inspector
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.diagnosis.catalogue import diagnose
 from pytest_edgegate.diagnosis.slimming import by_pruning
@@ -36,7 +36,7 @@ class Judging:
     observer: Observer
     tooling: Tooling
     export: Export
-    progress: Tell
+    progress: Progress
 
     def verdicts(
         self,

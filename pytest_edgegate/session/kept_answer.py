@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.core.budget import BUDGETS
-from pytest_edgegate.core.tools import Absent, Compiled, Figure, Told
+from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
 from pytest_edgegate.storage.cache import Entry
 
 _Kinds = Mapping[str, type | tuple[type, ...]]
@@ -21,7 +21,7 @@ class KeptAnswer:
     """A tool's answer about one file."""
 
     files: tuple[Path, ...]
-    figures: Mapping[str, Told]
+    figures: Mapping[str, FigureOrAbsent]
     cached: bool
 
     @classmethod
@@ -32,7 +32,7 @@ class KeptAnswer:
             raise ValueError("it is of no tool")
         return cls(
             files=tuple(entry.file(name) for name in files),
-            figures={metric: _told(figure) for metric, figure in figures.items()},
+            figures={metric: _figure(figure) for metric, figure in figures.items()},
             cached=entry.cached,
         )
 
@@ -41,11 +41,11 @@ def kept(compiled: Compiled, folder: Path) -> dict[str, Any]:
     """What is kept beside the files that *compiled* has in *folder*."""
     return {
         "files": [each.relative_to(folder).as_posix() for each in compiled.files],
-        "figures": {metric: asdict(told) for metric, told in compiled.figures.items()},
+        "figures": {metric: asdict(figure) for metric, figure in compiled.figures.items()},
     }
 
 
-def _told(found: Mapping[str, Any]) -> Told:
+def _figure(found: Mapping[str, Any]) -> FigureOrAbsent:
     if "reason" in found:
         _check(found, _ABSENT)
         return Absent(**found)

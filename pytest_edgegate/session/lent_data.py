@@ -30,7 +30,7 @@ class LentData:
         self._commands: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
             "calibration": self._calibration, "samples": self._samples, "block": self._block,
             "training": self._begin, "example": self._example, "epoch": self._epoch,
-            "batch": self._batch, "tell": self._tell, "sample": self._sample,
+            "batch": self._batch, "progress": self._report_progress, "sample": self._sample,
         }  # fmt: skip
 
     def answer(self, asked: Message) -> Message:
@@ -72,8 +72,8 @@ class LentData:
         batch = next(self._held[asked["held"]], None)
         return Message({"end": True}) if batch is None else _as_message(batch)
 
-    def _tell(self, asked: Mapping[str, Any]) -> Message:
-        self._data.tell(asked["what"], asked["done"], asked["total"])
+    def _report_progress(self, asked: Mapping[str, Any]) -> Message:
+        self._data.progress(asked["what"], asked["done"], asked["total"])
         return Message({})
 
     def _sample(self, asked: Mapping[str, Any]) -> Message:

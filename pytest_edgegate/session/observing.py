@@ -12,7 +12,7 @@ from typing import Any
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.comparison import check_compared, compare_models
@@ -20,7 +20,7 @@ from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
     Paired,
-    Told,
+    SamplesDone,
     check_figures,
     fed_batches,
 )
@@ -40,12 +40,12 @@ class Observer:
     """Runs models over a split and keeps what it saw."""
 
     def __init__(
-        self, opener: Opener, cache: Cache, report: Tell = silent, early_after: float = 10.0
+        self, opener: Opener, cache: Cache, progress: Progress = silent, early_after: float = 10.0
     ) -> None:
         """*early_after*: seconds that the rest of a pass has to take for it to end early."""
         self.opener = opener
         self._cache = cache
-        self._report = report
+        self._progress = progress
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
 
@@ -54,7 +54,7 @@ class Observer:
 
         def look() -> Evidence:
             with self.opener.open(specimen) as runner:
-                progress = partial(self._report, f"{specimen.title}, samples")
+                progress = partial(self._progress, f"{specimen.title}, samples")
                 return observe(runner, split, scoring, f"host:{specimen.runtime}", progress)
 
         keep = scoring.key is not None
@@ -101,13 +101,13 @@ class Observer:
         ]
 
         def in_full(side: early.Side, runner: Runner) -> Evidence:
-            return observe(runner, split, scoring, side.source, partial(self._report, "samples"))
+            return observe(runner, split, scoring, side.source, partial(self._progress, "samples"))
 
         def pick(runner: Runner, outputs: tuple[Array, ...]) -> Array:
             return outputs[_index(scoring.output, runner.outputs)]
 
         bet = early.Bet(split, scoring, budget, self._early_after, trusted, pick, in_full)
-        found = early.run(bet, sides[0], sides[1], self._report)
+        found = early.run(bet, sides[0], sides[1], self._progress)
         if found.total is not None:
             if stored is None:
                 again = partial(read_paired, fits=_fits(scoring))
@@ -139,7 +139,7 @@ class Observer:
                 runners: list[Runner] = [
                     stack.enter_context(self.opener.open(each)) for each in everywhere
                 ]
-                progress = partial(self._report, f"{specimen.title} and others, samples")
+                progress = partial(self._progress, f"{specimen.title} and others, samples")
                 return compare(runners, split, f"host:{','.join(runtimes)}", limit, progress)
 
         fits = partial(check_figures, figures=FIGURES)
@@ -158,7 +158,7 @@ class Observer:
         def look() -> Evidence:
             with self.opener.open(reference) as one, self.opener.open(other) as two:
                 source = f"host:{reference.runtime},{other.runtime}"
-                progress = partial(self._report, f"{other.title} against the model, samples")
+                progress = partial(self._progress, f"{other.title} against the model, samples")
                 return compare_models(one, two, split, source, limit, progress)
 
         key = key_of(
@@ -187,11 +187,11 @@ def observe(
     split: Split,
     scoring: Scoring,
     source: str,
-    told: Told = lambda done, total: None,
+    progress: SamplesDone = lambda done, total: None,
 ) -> Evidence:
     """One pass. Raises ConfigurationError where data, labels and outputs do not fit."""
     collector = Collector()
-    for batch, inputs in fed_batches(runner, split, told=told):
+    for batch, inputs in fed_batches(runner, split, progress=progress):
         if batch.labels is None:
             raise ConfigurationError(
                 f"edge_data.{split.name} has no labels, and {scoring.name} compares with them",

@@ -11,7 +11,7 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.ports import Inspector, SourceModel
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.recipe import PTQ, Recipe, distils
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class EdgeSession:
     """One run in one process."""
 
-    def __init__(self, settings: Settings, registry: Registry, progress: Tell = silent) -> None:
+    def __init__(self, settings: Settings, registry: Registry, progress: Progress = silent) -> None:
         """*progress* takes how far long work is."""
         SCRATCH.join()
         # also when a session is dropped without being closed

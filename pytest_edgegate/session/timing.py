@@ -15,7 +15,7 @@ from pytest_edgegate.core.ports import (
     Timed,
     TimingJob,
 )
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.target import LatencySource, Target
 from pytest_edgegate.data.feeding import arrange, noise
 from pytest_edgegate.data.laid_out import as_model, transposed
@@ -35,7 +35,7 @@ class Timing:
     """Seconds a round."""
     patience: float
     """Seconds in all."""
-    progress: Tell
+    progress: Progress
 
     def fault(self, metric: str) -> NotMeasured | None:
         """Why nothing here times *metric*, or None."""
@@ -59,7 +59,7 @@ class Timing:
             reference=None if reference is None else self._timed(reference),
             timeout=self.timeout,
             patience=self.patience,
-            tell=self.progress,
+            progress=self.progress,
         )
         return device.open(job)
 

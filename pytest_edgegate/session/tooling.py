@@ -18,7 +18,7 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, Tool, check_compiled
 from pytest_edgegate.registry import Registry
@@ -68,10 +68,10 @@ class _Question:
 class Tooling:
     """Asks the tools that targets name, through the cache."""
 
-    def __init__(self, registry: Registry, cache: Cache, tell: Tell = silent) -> None:
+    def __init__(self, registry: Registry, cache: Cache, progress: Progress = silent) -> None:
         self._installed = InstalledTools(registry)
         self._cache = cache
-        self._tell = tell
+        self._progress = progress
         self._answers: dict[str, KeptAnswer | Absent] = {}
         self._warned: set[Absent] = set()
 
@@ -139,7 +139,7 @@ class Tooling:
 
     def _through_cache(self, key: str, question: _Question) -> KeptAnswer:
         def work(folder: Path) -> Mapping[str, Any]:
-            self._tell(question.title, 0, None)
+            self._progress(question.title, 0, None)
             return kept(question.ask(folder), folder)
 
         return self._cache.fetch(key, work, KeptAnswer.read)
@@ -148,10 +148,10 @@ class Tooling:
 def _finding(metric: str, answer: KeptAnswer | Absent, question: _Question) -> Finding:
     if isinstance(answer, Absent):
         return _not_measured(metric, answer)
-    told = answer.figures.get(metric) or _left_out(question, metric)
-    if isinstance(told, Absent):
-        return _not_measured(metric, told)
-    return _measurement(metric, told, cached=answer.cached)
+    figure = answer.figures.get(metric) or _left_out(question, metric)
+    if isinstance(figure, Absent):
+        return _not_measured(metric, figure)
+    return _measurement(metric, figure, cached=answer.cached)
 
 
 def _measurement(metric: str, figure: Figure, *, cached: bool) -> Measurement:

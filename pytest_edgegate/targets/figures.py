@@ -28,14 +28,14 @@ def figures_from(table: Table, base: Target | None) -> dict[str, Any]:
     latency = table.table("latency")
     latency.check_keys(_LATENCY_KEYS, "latency")
     found: dict[str, Any] = {}
-    told = {} if base is None else dict(base.tools)
+    tools = {} if base is None else dict(base.tools)
     if "remedy" in latency:
         found["latency_remedy"] = latency.text("remedy")
     if "source" in latency:
         found["latency_source"], vendor = _source(latency)
-        told = {metric: name for metric, name in told.items() if metric not in TIMED} | vendor
-    told |= _tools(table.table("tools"))
-    return found | {"tools": MappingProxyType(told)}
+        tools = {metric: name for metric, name in tools.items() if metric not in TIMED} | vendor
+    tools |= _tools(table.table("tools"))
+    return found | {"tools": MappingProxyType(tools)}
 
 
 def _source(latency: Table) -> tuple[LatencySource, dict[str, str]]:

@@ -1,8 +1,8 @@
 """A tool for fake files, as a vendor's compiler is one for real ones.
 
-What it tells stands in the fake file: ``fake_model(path, told={"memory": 43_000})`` gives figures
+What it tells stands in the fake file: ``fake_model(path, figures={"memory": 43_000})`` gives figures
 by metric, in their own units; a text in the place of a number is the reason why there is none. A
-file with ``refused`` is not compiled, and nothing is told of it.
+file with ``refused`` is not compiled, and no figure is known of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.tools import Absent, Compiled, Figure, Told
+from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
 from pytest_edgegate.testing.fakes import FORMAT, read_fake
 
 NAME = "fake-tool"
@@ -48,7 +48,7 @@ class FakeTool:
         if "refused" in content:
             refusal = Absent(f"{NAME} refuses the file: {content['refused']}", _MEND)
             return Compiled((), dict.fromkeys(self.metrics, refusal))
-        figures = {metric: _told(told) for metric, told in content.get("told", {}).items()}
+        figures = {metric: _figure(figure) for metric, figure in content.get("figures", {}).items()}
         return Compiled(_compiled(path, out) if self.compiles else (), figures)
 
 
@@ -58,7 +58,9 @@ def _compiled(path: Path, out: Path) -> tuple[Path, ...]:
     return (made,)
 
 
-def _told(told: float | str) -> Told:
-    if isinstance(told, str):
-        return Absent(told, _MEND)
-    return Figure(told, f"vendor:{NAME}", details=("the first layer takes most",), remark="a guess")
+def _figure(figure: float | str) -> FigureOrAbsent:
+    if isinstance(figure, str):
+        return Absent(figure, _MEND)
+    return Figure(
+        figure, f"vendor:{NAME}", details=("the first layer takes most",), remark="a guess"
+    )

@@ -76,8 +76,8 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm; ``outliers``: the
     share of inferences that take five times as long; ``drift``: how much slower all is after 20 s;
     ``shift``: the standard deviation of the logarithm of what all times of one opening share;
-    ``warm_up``: how many inferences after opening take ten times as long; ``told``: what
-    ``fake-tool`` tells of it, see ``testing.fake_tool``.
+    ``warm_up``: how many inferences after opening take ten times as long; ``figures``: what
+    ``fake-tool`` knows of it, see ``testing.fake_tool``.
     """
     content = {"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}
     path.write_text(_padded(content, content["bytes"]))

@@ -71,10 +71,10 @@ class ToolContract:
         assert compiled.files or compiled.figures
 
     def test_what_is_absent_has_a_reason_and_a_remedy(self, compiled: Compiled) -> None:
-        for told in compiled.figures.values():
-            if isinstance(told, Absent):
-                assert told.reason.strip()
-                assert told.remedy.strip()
+        for figure in compiled.figures.values():
+            if isinstance(figure, Absent):
+                assert figure.reason.strip()
+                assert figure.remedy.strip()
 
     def test_the_file_that_it_reads_stays_as_it_was(self, case: ToolCase, out: Path) -> None:
         before = _contents(case.path.parent)
@@ -104,7 +104,7 @@ class ToolContract:
         with suppress(CompressionError, InferenceError):
             answer = case.tool.compile(damaged, case.target, out)
         assert not answer.files
-        assert all(isinstance(told, Absent) for told in answer.figures.values())
+        assert all(isinstance(figure, Absent) for figure in answer.figures.values())
 
 
 def _copied(path: Path, folder: Path) -> Path:

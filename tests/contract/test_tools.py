@@ -18,34 +18,34 @@ model, budget = pytest.mark.model, pytest.mark.edge_budget
 TOLD = {"memory": 43_000, "latency_p95": 0.004}
 
 
-@model(told=TOLD)
+@model(figures=TOLD)
 @budget(memory="43 kB", latency_p95="4 ms")
 def test_within(edge_ptq):
     assert Path(edge_ptq.compiled).read_bytes()
 
 
-@model(told=TOLD)
+@model(figures=TOLD)
 @budget(memory=42_999, latency_p95="3999 us")
 def test_over(edge_ptq): ...
 
 
-@model(told={"memory": "LSTM is not among its operators"})
+@model(figures={"memory": "LSTM is not among its operators"})
 @budget(memory="43 kB")
 def test_absent(edge_ptq): ...
 
 
-@model(told=TOLD)
+@model(figures=TOLD)
 @budget(latency_ratio=2)
 def test_two_files(edge_ptq): ...
 
 
-@model(told=TOLD)
+@model(figures=TOLD)
 @budget(accuracy_drop=0.01)
 def test_a_budget_of_ours(edge_ptq):
     assert edge_ptq.compiled
 
 
-@model(told=TOLD)
+@model(figures=TOLD)
 def test_by_hand(edge_gate, edge_compress):
     *_, verdict = edge_gate.check(edge_compress(), memory="43 kB")
     assert verdict.measured.source == "vendor:fake-tool"

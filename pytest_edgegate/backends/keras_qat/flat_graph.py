@@ -213,8 +213,8 @@ def as_message(graph: FlatGraph) -> tuple[Array, ...]:
     ]
     calls = [[each.layer, list(each.inputs), each.listed] for each in graph.calls]
     weights = tuple(array for each in graph.layers.values() for array in each.weights)
-    told = {"layers": layers, "calls": calls, "outputs": list(graph.outputs)}
-    return (np.frombuffer(json.dumps(told).encode(), np.uint8), *weights)
+    described = {"layers": layers, "calls": calls, "outputs": list(graph.outputs)}
+    return (np.frombuffer(json.dumps(described).encode(), np.uint8), *weights)
 
 
 def graph_from(arrays: Sequence[Array]) -> FlatGraph:

@@ -66,7 +66,7 @@ def run(start: Starter, subject: Maker) -> Callable[..., Run]:
     """Each call is another run of pytest on the same cache."""
 
     def make(tool: object = None, target: Target = FAKE_CHIP, **what: Any) -> Run:
-        made = subject(**({"told": TOLD} | what))
+        made = subject(**({"figures": TOLD} | what))
         return Run(start, made, FakeTool() if tool is None else tool, target)
 
     return make
@@ -121,14 +121,14 @@ def test_another_version_option_file_or_name_is_asked_anew(run: Any, change: str
 def test_a_reason_is_kept_as_a_figure_is(run: Any) -> None:
     told = {"memory": "the file has an operator that it does not know"}
     expected = (told["memory"], "make the fake without it")
-    assert run(told=told).reason() == expected
+    assert run(figures=told).reason() == expected
     tool = FakeTool()
-    assert run(tool, told=told).reason() == expected
+    assert run(tool, figures=told).reason() == expected
     assert tool.runs == []
 
 
 def test_a_figure_that_is_left_out(run: Any) -> None:
-    reason, remedy = run(told={}).reason()
+    reason, remedy = run(figures={}).reason()
     assert reason == "fake-tool tells no memory of this file"
     assert remedy.endswith("--edge-allow-unmeasured=fake-chip:memory")
 
@@ -173,7 +173,7 @@ def test_a_format_that_it_does_not_read(run: Any) -> None:
 
 
 def test_a_metric_that_it_does_not_tell(run: Any) -> None:
-    reason, remedy = run(FakeTool(metrics=("flash", "latency_p95")), told={}).reason()
+    reason, remedy = run(FakeTool(metrics=("flash", "latency_p95")), figures={}).reason()
     assert reason == "fake-tool does not tell memory of a chip that a tool knows"
     assert remedy == "gate one of flash, latency_p95 instead"
 
@@ -319,7 +319,7 @@ def test_a_figure_is_judged_as_it_is(run: Any, metric: str, limit: float, outcom
 
 def test_a_tool_stands_in_the_place_of_the_measure_of_a_row(run: Any) -> None:
     target = replace(FAKE_CHIP, tools={"size": "sizer"})
-    one = run(target=target, told={"size": 7})
+    one = run(target=target, figures={"size": 7})
     one.session.registry.add("tool", "sizer", FakeTool(metrics=("size",)))
     found = one.verdict("size", 10)
     assert found.measured is not None

@@ -23,14 +23,14 @@ TOLD = {"memory": 43_000, "latency_p95": 0.004, "flash": "there is no flash"}
 class TestFakeTool(ToolContract):
     @pytest.fixture
     def case(self, tmp_path: Path) -> ToolCase:
-        return ToolCase(FakeTool(), fake_model(tmp_path / "m.fake", told=TOLD), FAKE_CHIP)
+        return ToolCase(FakeTool(), fake_model(tmp_path / "m.fake", figures=TOLD), FAKE_CHIP)
 
 
 class TestOneThatOnlyTells(ToolContract):
     @pytest.fixture
     def case(self, tmp_path: Path) -> ToolCase:
         tool = FakeTool(compiles=False)
-        return ToolCase(tool, fake_model(tmp_path / "m.fake", told=TOLD), FAKE_CHIP)
+        return ToolCase(tool, fake_model(tmp_path / "m.fake", figures=TOLD), FAKE_CHIP)
 
 
 class Faulty(FakeTool):
@@ -101,7 +101,7 @@ def test_each_part_of_the_suite_has_its_fault() -> None:
 def test_the_suite_sees_the_fault(
     name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    tool, path = FAULTS[name], fake_model(tmp_path / "m.fake", told=TOLD)
+    tool, path = FAULTS[name], fake_model(tmp_path / "m.fake", figures=TOLD)
     out, before = tmp_path_factory.mktemp("out"), path.read_bytes()
     given = {
         "case": ToolCase(tool, path, FAKE_CHIP),

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.workers.channel import Channel, LateError, LostError
-from pytest_edgegate.workers.telling import told_in
+from pytest_edgegate.workers.sent_errors import told_in
 from pytest_edgegate.workers.wire import (
     ANY_ARRAYS,
     Expected,

@@ -24,7 +24,7 @@ class ThereError(Exception):
 
 
 @dataclass(frozen=True)
-class Told:
+class SentError:
     """An error as it crosses."""
 
     kind: str
@@ -44,51 +44,51 @@ class Told:
 
 def refusal(error: Exception) -> Message:
     """The answer that tells an error."""
-    return Message({"error": as_plain(_told(error))})
+    return Message({"error": as_plain(_as_sent(error))})
 
 
-def told_in(answer: Message) -> Told | None:
+def error_in(answer: Message) -> SentError | None:
     """The error that an answer tells, or None."""
     found: Mapping[str, Any] | None = answer.fields.get("error")
-    return None if found is None else from_plain(Told, found)
+    return None if found is None else from_plain(SentError, found)
 
 
-def _told(error: Exception) -> Told:
+def _as_sent(error: Exception) -> SentError:
     trace = "".join(traceback.format_exception(error))[-_LONGEST:]
     mark = getattr(error, _MARK, None)
     if isinstance(error, EdgeGateError):
         kind = type(error).__name__
-        return Told(kind, error.message, error.remedy, trace=trace, mark=mark)
+        return SentError(kind, error.message, error.remedy, trace=trace, mark=mark)
     text = str(error)[:_LONGEST]
-    return Told(
+    return SentError(
         "", f"{type(error).__name__}: {text}", "", text, reason_of(error),
         getattr(error, "errno", None), trace, mark,
     )  # fmt: skip
 
 
-def ours(told: Told) -> EdgeGateError | None:
+def ours(sent: SentError) -> EdgeGateError | None:
     """An error of ours as the class that it had there, or None for another one."""
-    found = getattr(errors, told.kind, None) if told.kind else None
+    found = getattr(errors, sent.kind, None) if sent.kind else None
     if found is None:
         return None
     error: EdgeGateError = found.__new__(found)
-    EdgeGateError.__init__(error, told.message, told.remedy)
-    caused(error, told)
+    EdgeGateError.__init__(error, sent.message, sent.remedy)
+    caused(error, sent)
     return error
 
 
-def as_raised(told: Told) -> Exception:
+def as_raised(sent: SentError) -> Exception:
     """The error for code that was not made to know of processes."""
-    error = ours(told) or ThereError(told.text or told.message)
-    caused(error, told)
-    if told.mark is not None:
-        setattr(error, _MARK, told.mark)
+    error = ours(sent) or ThereError(sent.text or sent.message)
+    caused(error, sent)
+    if sent.mark is not None:
+        setattr(error, _MARK, sent.mark)
     return error
 
 
-def caused(error: Exception, told: Told) -> None:
+def caused(error: Exception, sent: SentError) -> None:
     """Gives the *error* what was raised there as its cause, which ``--tb=long`` shows."""
-    error.__cause__ = ThereError(f"\n{told.trace}") if told.trace else None
+    error.__cause__ = ThereError(f"\n{sent.trace}") if sent.trace else None
 
 
 class Marked:
@@ -102,7 +102,7 @@ class Marked:
             setattr(error, _MARK, len(self._raised))
             self._raised.append(error)
 
-    def find(self, told: Told) -> Exception | None:
-        """The very error that was *told* there and has come back."""
-        known = told.mark is not None and told.mark < len(self._raised)
-        return self._raised[told.mark] if known and told.mark is not None else None
+    def find(self, sent: SentError) -> Exception | None:
+        """The very error that was *sent* there and has come back."""
+        known = sent.mark is not None and sent.mark < len(self._raised)
+        return self._raised[sent.mark] if known and sent.mark is not None else None

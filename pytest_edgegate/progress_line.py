@@ -14,7 +14,7 @@ _SAVE, _RESTORE, _ERASE = "\033[s", "\033[u", "\033[K"
 _WIDTH = 20
 
 
-class Progress:
+class ProgressLine:
     """Draws on the terminal itself, and only on one: what pytest captures stays as it is."""
 
     def __init__(self, config: pytest.Config, clock: Callable[[], float] = time.monotonic) -> None:

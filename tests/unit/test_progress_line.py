@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_edgegate.progress import Progress, bar
+from pytest_edgegate.progress_line import ProgressLine, bar
 
 
 class Terminal:
@@ -20,12 +20,12 @@ class Terminal:
         writer = SimpleNamespace(_file=self.written, fullwidth=room, width_of_current_line=10)
         plugins = {"terminalreporter": SimpleNamespace(isatty=isatty, _tw=writer)}
         config = SimpleNamespace(pluginmanager=SimpleNamespace(getplugin=plugins.get))
-        self.tell = Progress(cast("Any", config), lambda: self.now)
+        self.progress = ProgressLine(cast("Any", config), lambda: self.now)
 
     def at(self, seconds: float, done: float = 10) -> str:
         """What is drawn at that time."""
         self.now, before = 100 + seconds, len(self.written.getvalue())
-        self.tell("a.tflite, samples", done, 100)
+        self.progress("a.tflite, samples", done, 100)
         return self.written.getvalue()[before:]
 
 
@@ -63,14 +63,14 @@ def test_the_cursor_goes_back_to_where_it_was() -> None:
     drawn = terminal.at(3)
     assert drawn.startswith("\033[s")
     assert drawn.endswith("\033[u")
-    terminal.tell.clear()
+    terminal.progress.clear()
     assert terminal.written.getvalue().endswith("\033[u\033[K")
 
 
 def test_nothing_is_erased_where_nothing_was_drawn() -> None:
     terminal = Terminal()
     terminal.at(0)
-    terminal.tell.clear()
+    terminal.progress.clear()
     assert terminal.written.getvalue() == ""
 
 
@@ -78,7 +78,7 @@ def test_each_work_begins_its_own_time() -> None:
     terminal = Terminal()
     terminal.at(0)
     terminal.at(3)
-    terminal.tell.clear()
+    terminal.progress.clear()
     assert terminal.at(4) == terminal.at(5.9) == ""
     assert terminal.at(6.1)
 
