@@ -111,9 +111,17 @@ def save_program(path: Path) -> None:
 
 def session(folder: Path) -> EdgeSession:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
-        model=None, data=None, budgets=(), reference_check=False, explain=False, root=folder,
-    )  # fmt: skip
+        targets=(),
+        policy="point",
+        allowed=frozenset(),
+        cache=folder / "cache",
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=False,
+        explain=False,
+        root=folder,
+    )
     return EdgeSession(settings, Registry())
 
 
@@ -155,9 +163,13 @@ def figures(case: Case, folder: Path) -> dict[str, Any]:
     measured = {name: each.measured.value for name, each in verdicts.items() if each.measured}
     offenders = verdicts["contract"].measured.details if "contract" in verdicts else ()
     return {
-        "bytes": artifact.size_bytes, "seconds": seconds, "peak": peak, **measured,
-        "offenders": list(offenders), "judging": time.perf_counter() - start,
-    }  # fmt: skip
+        "bytes": artifact.size_bytes,
+        "seconds": seconds,
+        "peak": peak,
+        **measured,
+        "offenders": list(offenders),
+        "judging": time.perf_counter() - start,
+    }
 
 
 def prepare(folder: Path) -> None:

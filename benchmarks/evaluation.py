@@ -103,10 +103,18 @@ def by_gate_in_a_worker(path: Path, x: Any, y: Any) -> float:
 
 def started(folder: Path, early_after: float) -> EdgeSession:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=folder,
-        model=None, data=None, budgets=(), reference_check=False, explain=False, root=folder,
+        targets=(),
+        policy="point",
+        allowed=frozenset(),
+        cache=folder,
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=False,
+        explain=False,
+        root=folder,
         early_after=early_after,
-    )  # fmt: skip
+    )
     return EdgeSession(settings, Registry())
 
 
@@ -246,8 +254,10 @@ def memory() -> None:
             [sys.executable, __file__, str(count)], check=True, capture_output=True, text=True
         )
         peaks[count] = [int(each) for each in ran.stdout.split()]
-        print(f"stream of {count:,}: peak {peaks[count][0] / 1e3:.1f} MB, "
-              f"of it {peaks[count][1] / 1e3:.1f} MB per-sample scores")  # fmt: skip
+        print(
+            f"stream of {count:,}: peak {peaks[count][0] / 1e3:.1f} MB, "
+            f"of it {peaks[count][1] / 1e3:.1f} MB per-sample scores"
+        )
     small, large = (peak - scores for peak, scores in peaks.values())
     print(f"without the scores, 50,000 to 5,000: {large / small:.3f}")
 

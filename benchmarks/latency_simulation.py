@@ -23,7 +23,7 @@ from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.progress import silent
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.judge import judge
-from pytest_edgegate.measures.latency import latency
+from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, time_until_decided
 from pytest_edgegate.measures.providers import Providers
 from pytest_edgegate.testing.fakes import FORMAT, FakeClock, FakeRunner, fake_call
@@ -60,7 +60,7 @@ def verdict(metric: str, limit: float, *models: dict[str, Any]) -> tuple[str, fl
         times=lambda: time_until_decided(watch, {metric: limit}, PATIENCE, silent),
     )
     clocked = cast("Any", fake)
-    found = latency(metric, Providers(clocked, clocked, clocked))
+    found = measure(metric, Providers(clocked, clocked, clocked))
     assert isinstance(found, Measurement)
     judged = judge(found, budget, Rules(), "host")
     outcome = str(judged.outcome)

@@ -42,9 +42,15 @@ class TrainingSamples:
     """
 
     def __init__(
-        self, split: Split, settings: EdgeTraining, inputs: Sequence[TensorInfo], layout: Layout,
-        *, teacher: Teacher | None = None, progress: Progress = silent,
-    ) -> None:  # fmt: skip
+        self,
+        split: Split,
+        settings: EdgeTraining,
+        inputs: Sequence[TensorInfo],
+        layout: Layout,
+        *,
+        teacher: Teacher | None = None,
+        progress: Progress = silent,
+    ) -> None:
         self._split = split
         self.settings = settings
         self._inputs = tuple(inputs)
@@ -194,11 +200,13 @@ def train(
             if steps:
                 data.progress(
                     f"steps of {type(step).__name__} on {what}, loss {total / count:.3g}",
-                    done * steps + at + 1, epochs * steps,
-                )  # fmt: skip
+                    done * steps + at + 1,
+                    epochs * steps,
+                )
             else:
-                data.progress(f"steps of {type(step).__name__} on {what}, epoch {epoch + 1}", at + 1,
-                          None)  # fmt: skip
+                data.progress(
+                    f"steps of {type(step).__name__} on {what}, epoch {epoch + 1}", at + 1, None
+                )
         means.append(total / count)
     return tuple(means)
 

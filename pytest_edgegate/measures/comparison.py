@@ -46,9 +46,13 @@ def check_compared(evidence: Evidence) -> None:
 
 
 def compare_models(
-    reference: Runner, other: Runner, split: Split, source: str, limit: int | None = None,
+    reference: Runner,
+    other: Runner,
+    split: Split,
+    source: str,
+    limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
-) -> Evidence:  # fmt: skip
+) -> Evidence:
     """Per-sample sums over each output, for the *reference*'s outputs in their order.
 
     ``absolute``: largest difference; ``signal_i``: Σ x²; ``noise_i_j``: Σ (x_i - y_j)², for i = j

@@ -169,9 +169,11 @@ SamplesDone = Callable[[float, float | None], None]
 
 
 def fed_batches(
-    runner: Runner, split: Split, limit: int | None = None,
+    runner: Runner,
+    split: Split,
+    limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
-) -> Iterator[tuple[Batch, tuple[Array, ...]]]:  # fmt: skip
+) -> Iterator[tuple[Batch, tuple[Array, ...]]]:
     """Batches of the split with their inputs in the runner's order, at most *limit* samples."""
     left, done = limit, 0
     total = split.size if limit is None or split.size is None else min(limit, split.size)
@@ -201,10 +203,15 @@ def finite_or_finding(found: Evidence | NotMeasured, metric: str) -> Evidence | 
         return NotMeasured(metric, found.reason, found.remedy)
     if found.nonfinite:
         return Measurement(
-            metric, float("nan"), found.source, n=found.n, n_total=found.n, cached=found.cached,
+            metric,
+            float("nan"),
+            found.source,
+            n=found.n,
+            n_total=found.n,
+            cached=found.cached,
             nonfinite=f"NaN or Inf on {found.nonfinite} of {found.n} samples, "
             f"first on sample {found.first_nonfinite}",
-        )  # fmt: skip
+        )
     return found
 
 

@@ -75,8 +75,11 @@ def _first(clock: Clock) -> Finding:
             return opened
         with opened as watch:
             starts.add(watch)
-        clock.progress(f"latency_first, {starts.count} fresh processes, seconds",
-                     starts.elapsed, clock.patience)  # fmt: skip
+        clock.progress(
+            f"latency_first, {starts.count} fresh processes, seconds",
+            starts.elapsed,
+            clock.patience,
+        )
     return starts.measurement()
 
 
@@ -124,11 +127,18 @@ class _Starts:
         low, high = self._ends
         undecided, remedy = self._undecided()
         return Measurement(
-            "latency_first", statistics.median(self._times), self._source, low=low, high=high,
-            level=LEVEL, n=self.count, method="always-valid limits of the median",
-            conditions=conditions_after(self._source, self._conditions), undecided=undecided,
+            "latency_first",
+            statistics.median(self._times),
+            self._source,
+            low=low,
+            high=high,
+            level=LEVEL,
+            n=self.count,
+            method="always-valid limits of the median",
+            conditions=conditions_after(self._source, self._conditions),
+            undecided=undecided,
             undecided_remedy=remedy,
-        )  # fmt: skip
+        )
 
     def _undecided(self) -> tuple[str, str]:
         """(why, what to do)."""

@@ -32,16 +32,22 @@ SHOWN = 200
 """How many samples the agreement is shown of when no budget asks for it."""
 
 FIGURES: Figures = {
-    "agreement": Figure(), "steps": Figure("i", -1), "within": Figure(), "absolute": Figure(),
+    "agreement": Figure(),
+    "steps": Figure("i", -1),
+    "within": Figure(),
+    "absolute": Figure(),
     "elements": Figure("i", 1),
-}  # fmt: skip
+}
 """What ``compare`` leaves of each sample."""
 
 
 def compare(
-    runners: Sequence[Runner], split: Split, source: str, limit: int | None = None,
+    runners: Sequence[Runner],
+    split: Split,
+    source: str,
+    limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
-) -> Evidence:  # fmt: skip
+) -> Evidence:
     """Per-sample differences of every runner from the first one.
 
     ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
@@ -100,9 +106,12 @@ def _compare(
         largest = np.full(count, -1, np.int64)
     bad = nonfinite_samples(tuple(own)) | nonfinite_samples(tuple(other))
     return {
-        "agreement": agreement, "steps": largest, "within": within, "absolute": absolute,
+        "agreement": agreement,
+        "steps": largest,
+        "within": within,
+        "absolute": absolute,
         "bad": bad.astype(np.int64),
-    }  # fmt: skip
+    }
 
 
 def parity_agreement(passes: Passes) -> Finding:
@@ -168,9 +177,14 @@ def _exact(passes: Passes, metric: str, key: str) -> Finding:
         )
     value = float(values.mean() if key == "within" else values.max())
     return Measurement(
-        metric, value, found.source, n=found.n, n_total=found.n, cached=found.cached,
+        metric,
+        value,
+        found.source,
+        n=found.n,
+        n_total=found.n,
+        cached=found.cached,
         exact=_counted(values, found.arrays["elements"]) if key == "within" else None,
-    )  # fmt: skip
+    )
 
 
 def _counted(shares: Array, elements: Array) -> Fraction:

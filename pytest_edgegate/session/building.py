@@ -59,10 +59,15 @@ class Builder:
     """Builds plans through the cache."""
 
     def __init__(
-        self, registry: Registry, cache: Cache, recogniser: Recogniser, programs: Programs,
+        self,
+        registry: Registry,
+        cache: Cache,
+        recogniser: Recogniser,
+        programs: Programs,
         hire: Callable[[str, str], AbstractContextManager[ChildProcess]],
-        frameworks: Callable[[], Frameworks], progress: Progress = silent,
-    ) -> None:  # fmt: skip
+        frameworks: Callable[[], Frameworks],
+        progress: Progress = silent,
+    ) -> None:
         self._registry = registry
         self._cache = cache
         self._recogniser = recogniser
@@ -186,10 +191,14 @@ class Builder:
     def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:
         programs = self._transform(leg).programs
         return LegData(
-            order.dataset, order.training, layout, _teacher(order, leg),
+            order.dataset,
+            order.training,
+            layout,
+            _teacher(order, leg),
             {each.name: self._programs.find(each) for each in programs},
-            lambda entry: self._hire(entry, what), self._progress,
-        )  # fmt: skip
+            lambda entry: self._hire(entry, what),
+            self._progress,
+        )
 
     def _key(self, order: Order, leg: Leg, before: str) -> str:
         transform, step = self._transform(leg), leg.step

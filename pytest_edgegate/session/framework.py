@@ -54,10 +54,14 @@ class Work:
         step = None if self.step is None else [type(self.step).__name__, as_plain(self.step)]
         programs = {name: str(path) for name, path in self.data.programs.items()}
         return {
-            "transform": self.transform, "source": _plain_source(self.source), "step": step,
-            "target": as_plain(self.target), "programs": programs, "what": self.what,
+            "transform": self.transform,
+            "source": _plain_source(self.source),
+            "step": step,
+            "target": as_plain(self.target),
+            "programs": programs,
+            "what": self.what,
             "timeout": timeout,
-        }  # fmt: skip
+        }
 
 
 def can_be_sent(model: SourceModel) -> TypeGuard[ForeignModel]:
@@ -107,9 +111,15 @@ class Frameworks:
         return FrameworkRunner(self, runtime, model, what)
 
     def run(
-        self, task: str, given: Mapping[str, Any], model: ForeignModel, what: str,
-        arrays: tuple[Array, ...] = (), longer: float = 0.0, expected: Expected = NO_ARRAYS,
-    ) -> Message:  # fmt: skip
+        self,
+        task: str,
+        given: Mapping[str, Any],
+        model: ForeignModel,
+        what: str,
+        arrays: tuple[Array, ...] = (),
+        longer: float = 0.0,
+        expected: Expected = NO_ARRAYS,
+    ) -> Message:
         """Has something done with a model. Raises InferenceError."""
         around = model.around
         assert around is not None  # can_be_sent() has looked
@@ -206,8 +216,12 @@ class FrameworkRunner:
     def __enter__(self) -> FrameworkRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._frameworks.alive:
             self._frameworks.run("close", {"held": self._held}, self._model, self._what)
 
@@ -224,9 +238,14 @@ class FrameworkRunner:
         """The whole batch at once: results may depend on where it is cut."""
         count, start = len(batch[0]), time.monotonic()
         answer = self._frameworks.run(
-            task, {"held": self._held}, self._model, self._what, batch,
-            _PATIENCE * self._seconds * count, outputs_expected(self.outputs, count),
-        )  # fmt: skip
+            task,
+            {"held": self._held},
+            self._model,
+            self._what,
+            batch,
+            _PATIENCE * self._seconds * count,
+            outputs_expected(self.outputs, count),
+        )
         self._seconds = max(self._seconds, (time.monotonic() - start) / max(count, 1))
         return answer.arrays
 
@@ -241,9 +260,12 @@ def _tensors(sent: list[Any]) -> tuple[TensorInfo, ...]:
 
 def _produced(sent: Mapping[str, Any]) -> Produced:
     return Produced(
-        Path(sent["main"]), tuple(map(Path, sent["files"])), tuple(sent["notes"]),
-        Layout.from_lists(sent["layout"]), sent["facts"],
-    )  # fmt: skip
+        Path(sent["main"]),
+        tuple(map(Path, sent["files"])),
+        tuple(sent["notes"]),
+        Layout.from_lists(sent["layout"]),
+        sent["facts"],
+    )
 
 
 def _error(what: str, sent: SentError) -> Exception:

@@ -67,9 +67,13 @@ class LegData:
         if self.teacher is not None and self.layout == AS_THE_MODEL:
             self.layout = layout_by_samples(dataset.example(), inputs)
         return TrainingSamples(
-            train_split(dataset), self.settings, inputs, self.layout,
-            teacher=self.teacher, progress=self.progress,
-        )  # fmt: skip
+            train_split(dataset),
+            self.settings,
+            inputs,
+            self.layout,
+            teacher=self.teacher,
+            progress=self.progress,
+        )
 
     def process(self, entry: str) -> AbstractContextManager[ChildProcess]:
         assert self.hire is not None  # a session gives it

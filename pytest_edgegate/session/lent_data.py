@@ -28,10 +28,16 @@ class LentData:
         self._numbers = count()
         self._training: TrainingData | None = None
         self._commands: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
-            "calibration": self._calibration, "samples": self._samples, "block": self._block,
-            "training": self._begin, "example": self._example, "epoch": self._epoch,
-            "batch": self._batch, "progress": self._report_progress, "sample": self._sample,
-        }  # fmt: skip
+            "calibration": self._calibration,
+            "samples": self._samples,
+            "block": self._block,
+            "training": self._begin,
+            "example": self._example,
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "progress": self._report_progress,
+            "sample": self._sample,
+        }
 
     def answer(self, asked: Message) -> Message:
         return self._commands[asked.command](asked.fields)

@@ -222,9 +222,14 @@ class CaseData:
     """``TransformData`` of an EdgeData, for a transform that is run by itself."""
 
     def __init__(
-        self, data: EdgeData, layout: Layout = AS_THE_MODEL, *,
-        training: EdgeTraining | None = None, teacher: Teacher | None = None, progress: Progress = silent,
-    ) -> None:  # fmt: skip
+        self,
+        data: EdgeData,
+        layout: Layout = AS_THE_MODEL,
+        *,
+        training: EdgeTraining | None = None,
+        teacher: Teacher | None = None,
+        progress: Progress = silent,
+    ) -> None:
         self._dataset = Dataset(data)
         self._layout = layout
         self._settings = training or EdgeTraining()

@@ -209,8 +209,12 @@ class FakeRunner:
     def __enter__(self) -> FakeRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         return
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -323,16 +327,28 @@ def _target(name: str, **what: Any) -> Target:
 
 
 FAKE_BOARD = _target(
-    "fake-board", title="a board that nobody has", machine="fake-accelerator", dtypes=("int8",),
-    io_dtypes=("uint8", "float32"), default_io="uint8", complete_with_ptq=True,
-    static_shape=False, per_channel_dense=False,
-)  # fmt: skip
+    "fake-board",
+    title="a board that nobody has",
+    machine="fake-accelerator",
+    dtypes=("int8",),
+    io_dtypes=("uint8", "float32"),
+    default_io="uint8",
+    complete_with_ptq=True,
+    static_shape=False,
+    per_channel_dense=False,
+)
 FAKE_HOST = _target(
-    "fake-host", title="this machine, for fakes", machine="any", dtypes=("float32", "int8"),
+    "fake-host",
+    title="this machine, for fakes",
+    machine="any",
+    dtypes=("float32", "int8"),
     latency_source=LatencySource("fake-host"),
-    io_dtypes=(), default_io="uint8", complete_with_ptq=False, static_shape=False,
+    io_dtypes=(),
+    default_io="uint8",
+    complete_with_ptq=False,
+    static_shape=False,
     per_channel_dense=True,
-)  # fmt: skip
+)
 FAKE_CHIP = replace(
     FAKE_BOARD,
     name="fake-chip",

@@ -61,9 +61,15 @@ def _as_sent(error: Exception) -> SentError:
         return SentError(kind, error.message, error.remedy, trace=trace, mark=mark)
     text = str(error)[:_LONGEST]
     return SentError(
-        "", f"{type(error).__name__}: {text}", "", text, reason_of(error),
-        getattr(error, "errno", None), trace, mark,
-    )  # fmt: skip
+        "",
+        f"{type(error).__name__}: {text}",
+        "",
+        text,
+        reason_of(error),
+        getattr(error, "errno", None),
+        trace,
+        mark,
+    )
 
 
 def ours(sent: SentError) -> EdgeGateError | None:
