@@ -60,17 +60,13 @@ class Verdict:
             reason=self.reason,
             remedy=self.remedy,
             details=self.details,
-            cause=self._cause(),
+            cause=self.cause,
             note=self.note,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict in the form of the JSON report, schema 1."""
         return self.record.to_json()
-
-    def _cause(self) -> str:
-        """A measurement names a cause whatever its figure: one that holds its budget has none."""
-        return self.cause or (getattr(self.measured, "cause", "") if self.red else "")
 
 
 def _recorded_artifact(artifact: Artifact) -> ArtifactRecord:

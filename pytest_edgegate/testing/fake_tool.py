@@ -1,8 +1,8 @@
 """A tool for fake files, as a vendor's compiler is one for real ones.
 
 What it knows stands in the fake file: ``fake_model(path, figures={"memory": 43_000})`` gives
-figures by metric, in their own units; a text in the place of a number is the reason why there is none. A
-file with ``refused`` is not compiled, and no figure is known of it.
+figures by metric, in their own units; a text in the place of a number is the reason why there is
+none. A file with ``refused`` is not compiled, and no figure is known of it.
 """
 
 from __future__ import annotations

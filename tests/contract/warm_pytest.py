@@ -32,7 +32,7 @@ _IMPORTED = (
     "pytest_edgegate.plugin",
     "pytest_edgegate.reporting",
     "pytest_edgegate.reports.json",
-    "pytest_edgegate.session.context",
+    "pytest_edgegate.session.judging",
     "pytest_edgegate.session.observing",
     "pytest_edgegate.storage.cache",
     "pytest_edgegate.workers.device",

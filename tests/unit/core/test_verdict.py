@@ -79,18 +79,6 @@ def test_a_record_has_what_explains_the_verdict() -> None:
     assert found.as_dict()["cause"] == "pixels in 0 to 255"
 
 
-@pytest.mark.parametrize(
-    ("outcome", "cause", "shown"),
-    [("fail", "", "of the figure"), ("fail", "its own", "its own"), ("pass", "", "")],
-)
-def test_the_cause_of_a_figure_is_that_of_a_red_verdict(
-    outcome: str, cause: str, shown: str
-) -> None:
-    figure = replace(FIGURE, cause="of the figure")
-    found = replace(RED, outcome=Outcome(outcome), measured=figure, cause=cause)
-    assert found.record.cause == shown
-
-
 def test_what_json_does_not_have_is_made_plain() -> None:
     conditions = {"load": (0.5, float("nan")), "board": Path("/dev/tty0"), "threads": 4, 1: True}
     steps = {"facts": {"prune": {"kept": (1, 2)}}}

@@ -25,6 +25,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import framework, lent_data
 from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.specimen import Specimen
 from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.testing.fakes import FakeRuntime, fake_data, fake_model, fake_samples
 
@@ -362,10 +363,8 @@ def test_a_runner_of_a_process_that_has_ended_says_so(
     session: EdgeSession, subject: Maker, tmp_path: Path
 ) -> None:
     given = subject()
-    model = session.recogniser.subject(given)
-    from pytest_edgegate.session.observing import Seen
-
-    with session.observer.open(Seen(model, model.digest(), "fake")) as runner:
+    model = session.case(given, session.target("fake-host")).subject.model
+    with session.observer.opener.open(Specimen.of_model(model)) as runner:
         with pytest.raises(CompressionError):
             built(session, Given(fake_model(tmp_path / "b.fake", convert="abort"), fake_data()))
         built(session, given)  # in another process
