@@ -20,7 +20,7 @@ from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.core.ports import SourceModel
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.testing.contract import CaseData, new_folder, surroundings
+from pytest_edgegate.testing.contract import CaseData, surroundings
 
 NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
 X = np.random.default_rng(0).normal(size=(24, 1, 8, 8)).astype(np.float32)
@@ -485,16 +485,21 @@ print([(each.suffix, hashlib.sha256(each.read_bytes()).hexdigest()) for each in 
 """
 
 
-def test_the_same_bytes_in_two_processes(
-    another_process: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    here, there = new_folder(tmp_path / "here"), new_folder(tmp_path / "there")
-    monkeypatch.setattr(sys, "argv", ["program", str(here)])
-    exec(BYTES, {})
-    printed = capsys.readouterr().out.strip()
-    assert printed == another_process(BYTES, there)
+def test_the_same_bytes_in_two_processes(tmp_path: Path) -> None:
+    running = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        out.mkdir()
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", BYTES, str(out)], stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True,
+                env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+            )
+        )  # fmt: skip
+    ended = [(*each.communicate(timeout=300), each.returncode) for each in running]
+    assert [code for *_, code in ended] == [0, 0], ended[0][1]
+    one, other = (printed.strip().splitlines()[-1] for printed, *_ in ended)
+    assert one == other
     for suffix in (".pt2", ".onnx", ".tflite"):
-        assert suffix in printed
+        assert suffix in one
