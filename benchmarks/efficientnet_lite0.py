@@ -30,8 +30,8 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.planner import float_target
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 SIZE, COPIES, CALIBRATION = 224, 9, 100

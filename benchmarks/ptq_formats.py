@@ -26,9 +26,9 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.dataset import Dataset
 from pytest_edgegate.planner import float_target
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.leg_data import LegData
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache, key_of
 

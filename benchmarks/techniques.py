@@ -37,8 +37,8 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.reports.plot import Panel, Point, draw
+from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.settings.options import Settings
 
 SEED = 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def edge_model() -> Any:
     """The model under test; define your own: a keras.Model or a path."""
-    from pytest_edgegate.session.subject import Missing
+    from pytest_edgegate.session.given import Missing
 
     return Missing("edge_model")
 
@@ -29,7 +29,7 @@ def edge_model() -> Any:
 @pytest.fixture(scope="session")
 def edge_data() -> Any:
     """The data; define your own: an EdgeData."""
-    from pytest_edgegate.session.subject import Missing
+    from pytest_edgegate.session.given import Missing
 
     return Missing("edge_data")
 
@@ -43,7 +43,7 @@ def edge_metric() -> Any:
 @pytest.fixture(scope="session")
 def edge_student() -> Any:
     """The model that Distill trains; define your own: a keras.Model, a torch.nn.Module, a path."""
-    from pytest_edgegate.session.subject import Missing
+    from pytest_edgegate.session.given import Missing
 
     return Missing("edge_student")
 
@@ -78,7 +78,7 @@ def _edge_gate(
 ) -> ItemGate:
     """The gate of this test, about what the user's fixtures give."""
     from pytest_edgegate.gating import start_gate
-    from pytest_edgegate.session.subject import Given, Later
+    from pytest_edgegate.session.given import Given, Later
 
     student = Later(lambda: request.getfixturevalue("edge_student"))
     given = Given(edge_model, edge_data, edge_metric, student, edge_training)

@@ -8,7 +8,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.gate import GATE_KEY, ItemGate, nothing_gated
 from pytest_edgegate.session.case import Case
-from pytest_edgegate.session.subject import Given
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.settings.markers import Markers, read_markers
 from pytest_edgegate.settings.options import MARKERS
 from pytest_edgegate.state import session_of

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.gating import keep_gate
-from pytest_edgegate.session.subject import Given
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.state import session_of
 

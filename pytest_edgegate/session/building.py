@@ -150,7 +150,7 @@ class Builder:
         def work(folder: Path) -> Mapping[str, Any]:
             with (
                 _naming_what_ended(leg, what),
-                data.teacher or nullcontext(),
+                _teacher(order, leg) or nullcontext(),
                 _as_compression_error(leg, what, source),
             ):
                 produced = self._applied(order, ready(source), leg, data, what, folder)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.data.laid_out import FedSamples
     from pytest_edgegate.data.splits import Split
-    from pytest_edgegate.data.training import TrainingSamples
-    from pytest_edgegate.session.teaching import TeacherModel
+    from pytest_edgegate.data.training import Teacher, TrainingSamples
 
 Hire = Callable[[str], AbstractContextManager[ChildProcess]]
 
@@ -33,7 +32,7 @@ class LegData:
     settings: EdgeTraining = field(default_factory=EdgeTraining)
     layout: Layout = AS_THE_MODEL
     """Of the leg's source beside the user's data; of a student it is told by the samples."""
-    teacher: TeacherModel | None = None
+    teacher: Teacher | None = None
     """Where the leg distils."""
     programs: Mapping[str, Path] = field(default_factory=dict)
     """Those that the transform has listed, by name."""

@@ -23,7 +23,7 @@ from pytest_edgegate.reading.regular import (
 )
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.foreign_files import ForeignModel
-from pytest_edgegate.session.subject import Missing
+from pytest_edgegate.session.given import Missing
 from pytest_edgegate.session.taken_in import TakenIn, reading
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building import Builder, Order, adopted
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.foreign_files import ForeignInspector
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.recognition import Recogniser
-from pytest_edgegate.session.subject import Given, Subject
+from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.session.tooling import Tooling
 from pytest_edgegate.settings.boards import find_target, known_targets
 from pytest_edgegate.settings.options import Settings

@@ -1,9 +1,7 @@
-"""What a test gates, as its fixtures gave it, and what that turned out to be: resolved once."""
+"""What a test gates, resolved once: the model under test, its data, its scoring."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,66 +9,12 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import SourceModel
 from pytest_edgegate.core.recipe import Recipe, distils
 from pytest_edgegate.core.training import EdgeTraining
+from pytest_edgegate.session.given import Given, Missing
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.measures.metrics import Scoring
     from pytest_edgegate.session.recognition import Recogniser
-
-_LINES = {
-    "edge_model": """\
-@pytest.fixture(scope="session")
-def edge_model():
-    return "models/my_model.keras\"""",
-    "edge_data": """\
-@pytest.fixture(scope="session")
-def edge_data():
-    return EdgeData(calibration=x_train[:200], evaluation=(x_test, y_test))""",
-    "edge_student": """\
-@pytest.fixture(scope="session")
-def edge_student():
-    torch.manual_seed(0)  # or keras.utils.set_random_seed(0): other weights are another student
-    return build_small_model()  # a keras.Model or a torch.nn.Module with the same classes""",
-}
-
-
-class Missing:
-    """Stands for a fixture that the user has not defined; an error where it is needed."""
-
-    def __init__(self, fixture: str) -> None:
-        self.fixture = fixture
-
-    def error(self) -> ConfigurationError:
-        """The error, with the lines to paste."""
-        imports = "import pytest\n"
-        if self.fixture == "edge_data":
-            imports += "from pytest_edgegate import EdgeData\n"
-        return ConfigurationError(
-            f"there is no fixture {self.fixture}",
-            f"paste this into conftest.py and fill it in:\n\n{imports}\n{_LINES[self.fixture]}",
-        )
-
-
-class Later:
-    """What is made when it is first needed: a student may take a framework to build."""
-
-    def __init__(self, make: Callable[[], object]) -> None:
-        self._make = make
-
-    @cached_property
-    def value(self) -> object:
-        return self._make()
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """What the fixtures of a test returned."""
-
-    model: object = Missing("edge_model")
-    data: object = Missing("edge_data")
-    metric: object = "top1"
-    student: Later = field(default_factory=lambda: Later(lambda: Missing("edge_student")))
-    training: object = field(default_factory=EdgeTraining)
 
 
 class Subject:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
-from pytest_edgegate.testing.fakes import FORMAT, read_fake
+from pytest_edgegate.testing.fake_files import FORMAT, read_fake
 
 NAME = "fake-tool"
 _MEND = "make the fake without it"

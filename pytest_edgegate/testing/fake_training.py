@@ -15,7 +15,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.objectives import check_teacher, choose_objective
 from pytest_edgegate.data.training import train
-from pytest_edgegate.testing.fakes import CLASSES, FORMAT, describe, read_fake, write_fake
+from pytest_edgegate.testing.fake_files import CLASSES, FORMAT, describe, read_fake, write_fake
 
 _TRAINS = (QAT, Prune, Distill)
 

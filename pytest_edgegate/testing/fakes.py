@@ -13,7 +13,6 @@ the tool of ``testing.fake_tool``) or ``fake-host`` (any dtype).
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,10 +25,8 @@ from pytest_edgegate.core.data import EdgeData
 from pytest_edgegate.core.description import (
     ExecutedOperator,
     ModelDescription,
-    OperatorInfo,
-    TensorInfo,
 )
-from pytest_edgegate.core.errors import InferenceError, UnsupportedError
+from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
     LoadedModel,
@@ -43,10 +40,15 @@ from pytest_edgegate.core.recipe import PTQ, Step
 from pytest_edgegate.core.target import LatencySource, Target
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.testing.fake_files import (
+    CLASSES,
+    FORMAT,
+    describe,
+    read_fake,
+    write_fake,
+)
+from pytest_edgegate.testing.fake_files import fake_model as fake_model  # noqa: PLC0414 - public
 from pytest_edgegate.workers.device import HostDevice
-
-FORMAT = "edgegate-fake"
-CLASSES = 10
 
 
 def fake_samples(count: int, start: int = 0) -> tuple[Array, Array]:
@@ -63,25 +65,6 @@ def fake_data(count: int = 200) -> EdgeData:
         calibration=fake_samples(20, start=10_000)[0],
         evaluation=fake_samples(count),
     )
-
-
-def fake_model(path: Path, **what: Any) -> Path:
-    """Writes a fake model. ``what`` may have:
-
-    ``wrong``: numbers of samples that it answers wrongly; ``ptq_wrong``: the same after PTQ;
-    ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
-    ``io``: the dtype of inputs and outputs after PTQ; ``islands``: operators left in float by PTQ;
-    ``bytes``: the size of the float file, of which PTQ leaves a quarter; ``dtype``: "int8" for a
-    file that is finished already; ``seconds``: what an inference takes on the fake clock, and
-    ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm; ``outliers``: the
-    share of inferences that take five times as long; ``drift``: how much slower all is after 20 s;
-    ``shift``: the standard deviation of the logarithm of what all times of one opening share;
-    ``warm_up``: how many inferences after opening take ten times as long; ``figures``: what
-    ``fake-tool`` knows of it, see ``testing.fake_tool``.
-    """
-    content = {"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}
-    path.write_text(_padded(content, content["bytes"]))
-    return path
 
 
 @dataclass(frozen=True)
@@ -269,46 +252,6 @@ class FakeInspector:
 
     def describe(self, path: Path) -> ModelDescription:
         return describe(read_fake(path))
-
-
-def describe(content: Mapping[str, Any]) -> ModelDescription:
-    """What an inspector says of a fake file of this content."""
-    quantised = content["dtype"] == "int8"
-    io = content.get("io", "uint8") if quantised else "float32"
-    zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
-    x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
-    y = TensorInfo("y", (1, CLASSES), io, scales=(1 / 255,) if zero else (), zero_points=zero)
-    inside = TensorInfo("inside", (1, 2), "int8" if quantised else "float32")
-    islands = [
-        OperatorInfo(at + 1, kind, (TensorInfo("f", (1, 2), "float32"),), (y,))
-        for at, kind in enumerate(content.get("islands", []))
-    ]
-    operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *islands)
-    return ModelDescription(
-        (x,), (y,), operators, parameters=20, macs=20, fully_quantized=quantised and not islands
-    )
-
-
-def read_fake(path: Path) -> dict[str, Any]:
-    """The content of a fake file. Raises InferenceError."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InferenceError(f"{path.name} can't be opened: {error}", "make it again") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InferenceError(f"{path.name} is no fake model", "make it with fake_model(path)")
-    return content
-
-
-def write_fake(path: Path, content: Mapping[str, Any], size: int) -> None:
-    """Writes a fake file of as many bytes."""
-    path.write_text(_padded(content, size))
-
-
-def _padded(content: Mapping[str, Any], size: int) -> str:
-    """The JSON with a last key that fills it up: what is cut short can't be read."""
-    bare = json.dumps({**content, "padding": ""})
-    return json.dumps({**content, "padding": "x" * (size - len(bare))})
 
 
 def _shrink(step: Step | None) -> int:

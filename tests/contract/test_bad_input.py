@@ -252,7 +252,7 @@ def test_no_model(edge_ptq): ...
 
 @pytest.fixture(scope="module")
 def edge_model():
-    from pytest_edgegate.session.subject import Missing
+    from pytest_edgegate.session.given import Missing
 
     return Missing("edge_model")
 """,

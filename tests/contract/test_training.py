@@ -136,7 +136,7 @@ class TestNoLabels:
 class TestNoStudent:
     @pytest.fixture
     def edge_student(self):
-        from pytest_edgegate.session.subject import Missing
+        from pytest_edgegate.session.given import Missing
 
         return Missing("edge_student")
 

@@ -13,8 +13,8 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"

@@ -28,8 +28,8 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.measures.metrics import Metric
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 Array = npt.NDArray[Any]

@@ -19,8 +19,8 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.settings.options import Settings
 
 Array = npt.NDArray[Any]

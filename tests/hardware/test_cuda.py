@@ -12,8 +12,8 @@ from pytest_edgegate import PTQ, QAT, Distill, EdgeData, EdgeTraining, Prune
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.settings.options import Settings
 
 torch = pytest.importorskip("torch", reason="trains torch modules")

@@ -12,8 +12,8 @@ from pytest_edgegate import EdgeData
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import PTQ
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 PROGRAM = """
@@ -24,7 +24,7 @@ from pytest_edgegate import EdgeData, PTQ
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.settings.options import Settings
 
 HEAVY = ("tensorflow", "keras", "tf_keras", "h5py", "torch", "jax")

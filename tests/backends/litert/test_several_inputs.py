@@ -14,8 +14,8 @@ from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 NUMBERS = np.random.default_rng(0)

@@ -28,9 +28,9 @@ from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.data.npz import read_npz
 from pytest_edgegate.planner import make_plan
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.reference import Reference
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.boards import find_target, known_targets
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache

@@ -17,8 +17,8 @@ import numpy as np
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 HERE = Path(__file__).parent

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.testing.fakes import fake_data, fake_model, pytest_edgegate_register
 

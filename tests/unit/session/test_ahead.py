@@ -10,8 +10,8 @@ import pytest
 from pytest_edgegate import QAT, Prune
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.testing.fake_training import FakeTraining
 from pytest_edgegate.testing.fakes import FORMAT
 

@@ -13,8 +13,8 @@ from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.core.target import LatencySource
 from pytest_edgegate.core.verdict import Outcome, Verdict
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.testing.fakes import FAKE_BOARD
 
 Starter = Callable[..., EdgeSession]

@@ -14,8 +14,8 @@ from pytest_edgegate import PTQ, EdgeData, Metric
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning, UnsupportedError
 from pytest_edgegate.core.verdict import Outcome, Verdict
+from pytest_edgegate.session.given import Given, Missing
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given, Missing
 from pytest_edgegate.testing.fakes import FakeRuntime, FakeTransform, fake_model, fake_samples
 
 Starter = Callable[..., EdgeSession]

@@ -10,8 +10,8 @@ from pytest_edgegate import PTQ, QAT, Distill, Prune
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.diagnosis.slimming import Slimming, around_pruning
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 
 Starter = Callable[..., EdgeSession]
 Maker = Callable[..., Given]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
+from pytest_edgegate.session.given import Given, Missing
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given, Missing, Subject
+from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.testing.fakes import fake_data, fake_model
 
 Starter = Callable[..., EdgeSession]

@@ -18,8 +18,8 @@ from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Compiled, Figure
 from pytest_edgegate.core.verdict import Outcome, Verdict
+from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Given
 from pytest_edgegate.testing.fake_tool import FakeTool
 from pytest_edgegate.testing.fakes import FAKE_CHIP, FORMAT
 
