@@ -18,12 +18,12 @@ from pytest_edgegate.measures.providers import Providers
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
 from pytest_edgegate.session.case import Case
-from pytest_edgegate.session.clock import CaseClock
-from pytest_edgegate.session.file import CaseFile, Export
-from pytest_edgegate.session.observing import Observer
-from pytest_edgegate.session.passes import CasePasses, PassRules
-from pytest_edgegate.session.timing import Timing
-from pytest_edgegate.session.tooling import Tooling
+from pytest_edgegate.session.measuring.clock import CaseClock
+from pytest_edgegate.session.measuring.file import CaseFile, Export
+from pytest_edgegate.session.measuring.observing import Observer
+from pytest_edgegate.session.measuring.passes import CasePasses, PassRules
+from pytest_edgegate.session.measuring.timing import Timing
+from pytest_edgegate.session.tooling.tooling import Tooling
 from pytest_edgegate.settings.options import Settings
 
 

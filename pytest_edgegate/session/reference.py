@@ -30,7 +30,7 @@ class Reference:
     @cached_property
     def accuracy(self) -> float:
         """The metric on the evaluation split, in its own unit."""
-        from pytest_edgegate.session.specimen import Specimen
+        from pytest_edgegate.session.measuring.specimen import Specimen
 
         subject = self._subject
         found = self._session.observer.predictions(

@@ -16,24 +16,24 @@ from pytest_edgegate.core.recipe import PTQ, Recipe, distils
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.building import Builder, Order, adopted
+from pytest_edgegate.session.building.builder import Builder, Order, adopted
+from pytest_edgegate.session.building.programs import Programs
 from pytest_edgegate.session.case import Case
-from pytest_edgegate.session.foreign_files import ForeignInspector
 from pytest_edgegate.session.given import Given
+from pytest_edgegate.session.intake.foreign_files import ForeignInspector
+from pytest_edgegate.session.intake.recognition import Recogniser
 from pytest_edgegate.session.leg_data import train_split
-from pytest_edgegate.session.programs import Programs
-from pytest_edgegate.session.recognition import Recogniser
 from pytest_edgegate.session.subject import Subject
-from pytest_edgegate.session.tooling import Tooling
+from pytest_edgegate.session.tooling.tooling import Tooling
 from pytest_edgegate.settings.boards import find_target, known_targets
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 if TYPE_CHECKING:
-    from pytest_edgegate.session.framework import Frameworks
+    from pytest_edgegate.session.frameworks.process import Frameworks
     from pytest_edgegate.session.judging import Judging
-    from pytest_edgegate.session.observing import Observer
+    from pytest_edgegate.session.measuring.observing import Observer
     from pytest_edgegate.workers.process import Hired, Workers
 
 
@@ -65,8 +65,8 @@ class EdgeSession:
 
     @cached_property
     def observer(self) -> Observer:
-        from pytest_edgegate.session.observing import Observer
-        from pytest_edgegate.session.opening import Opener
+        from pytest_edgegate.session.measuring.observing import Observer
+        from pytest_edgegate.session.measuring.opening import Opener
 
         opener = Opener(self.registry, self.cache, self._workers, self._frameworks)
         return Observer(opener, self.cache, self.progress, self.settings.early_after)
@@ -92,7 +92,7 @@ class EdgeSession:
 
     @cached_property
     def _frameworks(self) -> Frameworks:
-        from pytest_edgegate.session.framework import Frameworks
+        from pytest_edgegate.session.frameworks.process import Frameworks
 
         return Frameworks(self.settings.runtime_timeout)
 
@@ -170,7 +170,7 @@ class EdgeSession:
             train_split(data)
         teacher = None
         if distils(plan.recipe):
-            from pytest_edgegate.session.teaching import TeacherModel
+            from pytest_edgegate.session.building.teaching import TeacherModel
 
             teacher = TeacherModel(subject.model, self.observer.opener)
         return Order(

@@ -14,7 +14,7 @@ from pytest_edgegate.session.given import Given, Missing
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.measures.metrics import Scoring
-    from pytest_edgegate.session.recognition import Recogniser
+    from pytest_edgegate.session.intake.recognition import Recogniser
 
 
 class Subject:

@@ -33,7 +33,7 @@ _IMPORTED = (
     "pytest_edgegate.reporting",
     "pytest_edgegate.reports.json",
     "pytest_edgegate.session.judging",
-    "pytest_edgegate.session.observing",
+    "pytest_edgegate.session.measuring.observing",
     "pytest_edgegate.storage.cache",
     "pytest_edgegate.workers.device",
 )

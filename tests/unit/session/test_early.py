@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.data.splits import ArraySplit
-from pytest_edgegate.session.early import _chunks, _sample_bytes
+from pytest_edgegate.session.measuring.early import _chunks, _sample_bytes
 
 
 @pytest.mark.parametrize(

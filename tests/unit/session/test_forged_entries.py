@@ -20,9 +20,9 @@ import pytest
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.measures.evidence import check_figures
+from pytest_edgegate.session.building.kept_leg import KeptLeg
 from pytest_edgegate.session.given import Given
-from pytest_edgegate.session.kept_evidence import read as read_evidence
-from pytest_edgegate.session.kept_leg import KeptLeg
+from pytest_edgegate.session.measuring.kept_evidence import read as read_evidence
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.storage.cache import Entry
 

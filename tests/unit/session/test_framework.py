@@ -25,8 +25,8 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import framework, lent_data
 from pytest_edgegate.session.given import Given, Later
+from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.specimen import Specimen
 from pytest_edgegate.testing.fakes import FakeRuntime, fake_data, fake_model, fake_samples
 
 Starter = Callable[..., EdgeSession]

@@ -17,8 +17,8 @@ from pytest_edgegate.core.recipe import PTQ
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
+from pytest_edgegate.session.intake.taken_in import ready
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.taken_in import ready
 from pytest_edgegate.testing import fakes
 from pytest_edgegate.testing.fakes import fake_data, fake_model
 from pytest_edgegate.tidy.scratch import SCRATCH

@@ -18,8 +18,8 @@ from pytest_edgegate.data.laid_out import transposed
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
 from pytest_edgegate.session.case import Case
-from pytest_edgegate.session.opening import Opener
-from pytest_edgegate.session.specimen import Specimen
+from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.specimen import Specimen
 
 Export = Callable[[Case, str, Recipe], Artifact]
 """Makes the model under test in float: of a case, in a format, after steps that keep it so."""

@@ -13,9 +13,9 @@ from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.framework import Frameworks, can_be_sent
-from pytest_edgegate.session.specimen import Specimen
-from pytest_edgegate.session.taken_in import reading
+from pytest_edgegate.session.frameworks.process import Frameworks, can_be_sent
+from pytest_edgegate.session.intake.taken_in import reading
+from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely

@@ -8,8 +8,8 @@ from types import TracebackType
 from pytest_edgegate.core.ports import Runner, SourceModel
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, Batch
-from pytest_edgegate.session.opening import Opener
-from pytest_edgegate.session.specimen import Specimen
+from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.specimen import Specimen
 
 
 class TeacherModel:

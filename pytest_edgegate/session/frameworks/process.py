@@ -18,9 +18,9 @@ from pytest_edgegate.core.ports import Produced, SourceModel
 from pytest_edgegate.core.recipe import STEPS, Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.session.foreign_files import ForeignModel
+from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
+from pytest_edgegate.session.intake.foreign_files import ForeignModel
 from pytest_edgegate.session.leg_data import LegData
-from pytest_edgegate.session.lent_data import LentData, sample_of
 from pytest_edgegate.storage.cache import FULL_DISK
 from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.channel import Answer
@@ -30,7 +30,7 @@ from pytest_edgegate.workers.remote import outputs_expected
 from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error_in, ours
 from pytest_edgegate.workers.wire import NO_ARRAYS, PACKED, Expected, Message, unpacked
 
-_DESK = "pytest_edgegate.session.framework_desk:Desk"
+_DESK = "pytest_edgegate.session.frameworks.desk:Desk"
 _LONGEST = 600.0
 """Seconds beyond the timeout of a runtime: importing a framework, tracing, converting."""
 _PATIENCE = 20

@@ -12,9 +12,9 @@ from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
-from pytest_edgegate.session.file import CaseFile
-from pytest_edgegate.session.specimen import Specimen
-from pytest_edgegate.session.timing import Timing
+from pytest_edgegate.session.measuring.file import CaseFile
+from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.timing import Timing
 
 
 class CaseClock:

@@ -12,8 +12,8 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import Example, SourceModel
 from pytest_edgegate.data.laid_out import layout_by_samples
+from pytest_edgegate.session.intake.taken_in import ready
 from pytest_edgegate.session.subject import Subject
-from pytest_edgegate.session.taken_in import ready
 
 
 @dataclass(frozen=True)

@@ -27,18 +27,18 @@ from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.foreign_files import converting
-from pytest_edgegate.session.kept_leg import KeptLeg
+from pytest_edgegate.session.building.kept_leg import KeptLeg
+from pytest_edgegate.session.building.programs import Programs
+from pytest_edgegate.session.intake.foreign_files import converting
+from pytest_edgegate.session.intake.recognition import Recogniser
+from pytest_edgegate.session.intake.taken_in import TakenIn, ready
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
-from pytest_edgegate.session.programs import Programs
-from pytest_edgegate.session.recognition import Recogniser
-from pytest_edgegate.session.taken_in import TakenIn, ready
 from pytest_edgegate.storage.cache import Cache, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
-    from pytest_edgegate.session.framework import Frameworks, Work
-    from pytest_edgegate.session.teaching import TeacherModel
+    from pytest_edgegate.session.building.teaching import TeacherModel
+    from pytest_edgegate.session.frameworks.process import Frameworks, Work
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Builder:
         if order.teacher is None:
             return Layout()
         from pytest_edgegate.data.laid_out import layout_by_samples
-        from pytest_edgegate.session.framework import can_be_sent
+        from pytest_edgegate.session.frameworks.process import can_be_sent
 
         source, example = ready(order.source), wanted(order.dataset).example()
         if can_be_sent(source):
@@ -181,7 +181,7 @@ class Builder:
     ) -> Work | None:
         """The leg for the process of the frameworks; None for what has no form in which it gets
         there, and is done here: live objects, functions, what a conftest.py has registered."""
-        from pytest_edgegate.session.framework import Work, can_be_sent, can_be_told
+        from pytest_edgegate.session.frameworks.process import Work, can_be_sent, can_be_told
 
         entry = self._registry.entry("transform", leg.transform)
         if entry is None or not can_be_sent(source) or not can_be_told(leg.step, data):

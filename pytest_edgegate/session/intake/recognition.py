@@ -22,9 +22,9 @@ from pytest_edgegate.reading.regular import (
     where_started,
 )
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.foreign_files import ForeignModel
 from pytest_edgegate.session.given import Missing
-from pytest_edgegate.session.taken_in import TakenIn, reading
+from pytest_edgegate.session.intake.foreign_files import ForeignModel
+from pytest_edgegate.session.intake.taken_in import TakenIn, reading
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset

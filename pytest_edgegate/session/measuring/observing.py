@@ -26,10 +26,16 @@ from pytest_edgegate.measures.evidence import (
 )
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import FIGURES, compare
-from pytest_edgegate.session import early
-from pytest_edgegate.session.kept_evidence import Fits, read, read_paired, write, write_paired
-from pytest_edgegate.session.opening import Opener
-from pytest_edgegate.session.specimen import Specimen
+from pytest_edgegate.session.measuring import early
+from pytest_edgegate.session.measuring.kept_evidence import (
+    Fits,
+    read,
+    read_paired,
+    write,
+    write_paired,
+)
+from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 4

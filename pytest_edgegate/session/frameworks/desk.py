@@ -25,8 +25,8 @@ from pytest_edgegate.core.recipe import STEPS, Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.reading.copies import changed
-from pytest_edgegate.session.asked_data import Ask, AskedData, asked_sample
-from pytest_edgegate.session.foreign_files import ForeignModel, reading
+from pytest_edgegate.session.frameworks.asked_data import Ask, AskedData, asked_sample
+from pytest_edgegate.session.intake.foreign_files import ForeignModel, reading
 from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.serve import imported

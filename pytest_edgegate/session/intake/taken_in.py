@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel
 from pytest_edgegate.reading.copies import PrivateCopy, changed, signature
-from pytest_edgegate.session import foreign_files
+from pytest_edgegate.session.intake import foreign_files
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 

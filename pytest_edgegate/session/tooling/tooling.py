@@ -22,9 +22,9 @@ from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, Tool, check_compiled
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.foreign_files import converting
-from pytest_edgegate.session.installed_tools import InstalledTools
-from pytest_edgegate.session.kept_answer import KeptAnswer, kept
+from pytest_edgegate.session.intake.foreign_files import converting
+from pytest_edgegate.session.tooling.installed import InstalledTools
+from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 1

@@ -21,7 +21,7 @@ from pytest_edgegate.data.feeding import arrange, noise
 from pytest_edgegate.data.laid_out import as_model, transposed
 from pytest_edgegate.measures.latency import unreachable
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.specimen import Specimen
+from pytest_edgegate.session.measuring.specimen import Specimen
 
 
 @dataclass(frozen=True)

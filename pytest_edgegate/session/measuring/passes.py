@@ -26,9 +26,9 @@ from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.session.case import Case
-from pytest_edgegate.session.file import CaseFile
-from pytest_edgegate.session.observing import Observer
-from pytest_edgegate.session.specimen import Specimen
+from pytest_edgegate.session.measuring.file import CaseFile
+from pytest_edgegate.session.measuring.observing import Observer
+from pytest_edgegate.session.measuring.specimen import Specimen
 
 _FEW = 100
 """Below this many samples a reference that is not proven better than chance is only a warning."""

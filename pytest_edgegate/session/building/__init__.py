@@ -1,0 +1,1 @@
+"""From a plan to an artifact, leg by leg, through the cache."""

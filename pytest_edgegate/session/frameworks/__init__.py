@@ -1,0 +1,1 @@
+"""The process in which files of frameworks are loaded, run and converted."""

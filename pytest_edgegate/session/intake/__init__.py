@@ -1,0 +1,1 @@
+"""Models and data as the user gave them, recognised and read from private copies."""

@@ -1,0 +1,1 @@
+"""What the tools of a target know of an artifact."""
