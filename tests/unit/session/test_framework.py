@@ -23,7 +23,8 @@ from pytest_edgegate.core.errors import (
 )
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session import framework, lent_data
+from pytest_edgegate.session.frameworks import lent_data
+from pytest_edgegate.session.frameworks import process as framework
 from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.run import EdgeSession
