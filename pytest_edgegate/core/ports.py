@@ -240,6 +240,30 @@ class Transform(Protocol):
 
 
 @runtime_checkable
+class HasGraph(Protocol):
+    """A live model whose graph can be written down, so that another process converts it."""
+
+    @property
+    def graph_reader(self) -> str:
+        """``module:attribute`` of the reader of what is written."""
+
+    def write_graph(self, folder: Path) -> None:
+        """Writes the graph, traced for one sample, its weights in it, into an empty *folder*.
+
+        Raises whatever tracing or writing does.
+        """
+
+
+@runtime_checkable
+class TakesGraphs(Protocol):
+    """A transform that makes the same bytes of a written graph as of the live model itself."""
+
+    @property
+    def takes_graphs(self) -> bool:
+        """Always true."""
+
+
+@runtime_checkable
 class ChecksAhead(Protocol):
     """A transform that can tell before the trainings of earlier legs what it would refuse after."""
 

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
 from pytest_edgegate.core.ports import (
     ModelReader,
@@ -27,7 +28,6 @@ from pytest_edgegate.data.splits import Array
 from pytest_edgegate.reading.copies import changed
 from pytest_edgegate.session.asked_data import Ask, AskedData, asked_sample
 from pytest_edgegate.session.foreign_files import ForeignModel, reading
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.serve import imported
 from pytest_edgegate.workers.wire import packed
@@ -49,10 +49,14 @@ class Desk:
         self._runners: dict[str, Runner] = {}
         self._names = (f"{os.getpid()}-{number}" for number in count())
         self._commands: Mapping[str, Callable[[Fields, Arrays], Answer]] = {
-            "apply": self._apply, "check": self._check, "inputs": self._inputs,
-            "open": self._open, "infer": self._infer, "infer_raw": self._infer_raw,
+            "apply": self._apply,
+            "check": self._check,
+            "inputs": self._inputs,
+            "open": self._open,
+            "infer": self._infer,
+            "infer_raw": self._infer_raw,
             "close": self._close,
-        }  # fmt: skip
+        }
 
     def answer(self, command: str, fields: Fields, arrays: Arrays) -> Answer:
         return self._commands[command](fields, arrays)
@@ -140,6 +144,9 @@ def _step(told: list[Any] | None) -> Step | None:
 
 def _as_plain(made: Produced) -> dict[str, Any]:
     return {
-        "main": str(made.main), "files": list(map(str, made.files)), "notes": list(made.notes),
-        "layout": made.layout.as_lists(), "facts": as_plain(made.facts),
-    }  # fmt: skip
+        "main": str(made.main),
+        "files": list(map(str, made.files)),
+        "notes": list(made.notes),
+        "layout": made.layout.as_lists(),
+        "facts": as_plain(made.facts),
+    }

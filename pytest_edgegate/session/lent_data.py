@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
+from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.ports import Surroundings, TrainingData
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.session.leg_data import LegData
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.wire import Message
 
 _BLOCK_BYTES, _BLOCK_SAMPLES = 8 << 20, 256
@@ -28,10 +28,16 @@ class LentData:
         self._numbers = count()
         self._training: TrainingData | None = None
         self._commands: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
-            "calibration": self._calibration, "samples": self._samples, "block": self._block,
-            "training": self._begin, "example": self._example, "epoch": self._epoch,
-            "batch": self._batch, "tell": self._tell, "sample": self._sample,
-        }  # fmt: skip
+            "calibration": self._calibration,
+            "samples": self._samples,
+            "block": self._block,
+            "training": self._begin,
+            "example": self._example,
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "tell": self._tell,
+            "sample": self._sample,
+        }
 
     def answer(self, asked: Message) -> Message:
         return self._commands[asked.command](asked.fields)

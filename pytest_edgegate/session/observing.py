@@ -34,7 +34,7 @@ from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import FIGURES, compare
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import early
-from pytest_edgegate.session.framework import Frameworks, can_be_sent
+from pytest_edgegate.session.framework import Frameworks, source_of
 from pytest_edgegate.session.taken_in import reading, ready
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
@@ -235,8 +235,9 @@ class Observer:
             return runtime.open(model)
         if entry is None:
             there = self._registry.entry("runtime", seen.runtime)
-            if there is not None and not isinstance(model, Path) and can_be_sent(model):
-                return self._frameworks.open(there, model, seen.title)
+            source = None if isinstance(model, Path) else source_of(model)
+            if there is not None and source is not None:
+                return self._frameworks.open(there, source, seen.title)
             with reading(path):
                 return runtime.open(model)
         if not seen.made:

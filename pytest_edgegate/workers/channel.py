@@ -56,9 +56,12 @@ class Channel:
     """
 
     def __init__(
-        self, reader: BinaryIO, writer: BinaryIO, give_up: Callable[[], None] = lambda: None,
+        self,
+        reader: BinaryIO,
+        writer: BinaryIO,
+        give_up: Callable[[], None] = lambda: None,
         questions: Expected = NO_ARRAYS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._give_up = give_up
@@ -67,9 +70,12 @@ class Channel:
         """Whether the next message is what it should be."""
 
     def call(
-        self, question: Message, limit: float | None = None, expected: Expected = NO_ARRAYS,
+        self,
+        question: Message,
+        limit: float | None = None,
+        expected: Expected = NO_ARRAYS,
         answer: Answer = no_questions,
-    ) -> Message:  # fmt: skip
+    ) -> Message:
         """The answer to a question; *answer* is what is said to those that come before it.
 
         *limit*: seconds that the other side may be silent. Raises LateError, LostError, WireError,

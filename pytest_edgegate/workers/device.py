@@ -66,8 +66,11 @@ def _acquire(lock: FileLock, tell: Tell) -> None:
         try:
             lock.acquire(timeout=_ASKED_AGAIN)
         except Timeout:
-            tell("waiting for another latency measurement on this machine, seconds",
-                 time.monotonic() - start, None)  # fmt: skip
+            tell(
+                "waiting for another latency measurement on this machine, seconds",
+                time.monotonic() - start,
+                None,
+            )
         except OSError as error:
             raise ConfigurationError(
                 f"the lock that keeps latency measurements apart, {lock.lock_file}, can't be "
@@ -95,9 +98,14 @@ class RemoteStopwatch:
                 for each in timed
             ]
             ready = worker.call(
-                "stopwatch", self._what, tuple(array for each in timed for array in each.sample),
-                runtime=entry, source=self.source, patience=job.patience, sides=sides,
-            )  # fmt: skip
+                "stopwatch",
+                self._what,
+                tuple(array for each in timed for array in each.sample),
+                runtime=entry,
+                source=self.source,
+                patience=job.patience,
+                sides=sides,
+            )
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -106,8 +114,12 @@ class RemoteStopwatch:
     def __enter__(self) -> RemoteStopwatch:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._worker.close()
         if self.alone is not None:
             self.alone.release()

@@ -55,9 +55,14 @@ class Worker:
         return self._channel.usable and self._process.alive
 
     def call(
-        self, command: str, what: str, arrays: tuple[Array, ...] = (), longer: float = 0.0,
-        expected: Expected = NO_ARRAYS, **fields: Any,
-    ) -> Message:  # fmt: skip
+        self,
+        command: str,
+        what: str,
+        arrays: tuple[Array, ...] = (),
+        longer: float = 0.0,
+        expected: Expected = NO_ARRAYS,
+        **fields: Any,
+    ) -> Message:
         """The answer. *what* names the file and its runtime, for errors.
 
         The worker is given up after its timeout, and *longer* seconds where the work is known.
@@ -72,9 +77,13 @@ class Worker:
         return answer
 
     def ask(
-        self, question: Message, what: str, longer: float = 0.0, expected: Expected = NO_ARRAYS,
+        self,
+        question: Message,
+        what: str,
+        longer: float = 0.0,
+        expected: Expected = NO_ARRAYS,
         answer: Answer = no_questions,
-    ) -> Message:  # fmt: skip
+    ) -> Message:
         """As ``call``, for who reads the error in the answer himself; *answer* is what is said to
         questions that come back."""
         try:
@@ -148,8 +157,12 @@ class Hired:
     def __enter__(self) -> Hired:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._worker.close()
 
     def call(
@@ -159,9 +172,13 @@ class Hired:
         return answer.fields["result"], answer.arrays
 
     def _ask(
-        self, command: str, arrays: tuple[Array, ...] = (), longer: float = 0.0,
-        expected: Expected = NO_ARRAYS, **fields: Any,
-    ) -> Message:  # fmt: skip
+        self,
+        command: str,
+        arrays: tuple[Array, ...] = (),
+        longer: float = 0.0,
+        expected: Expected = NO_ARRAYS,
+        **fields: Any,
+    ) -> Message:
         try:
             return self._worker.call(command, self._what, arrays, longer, expected, **fields)
         except InferenceError as error:

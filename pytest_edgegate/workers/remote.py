@@ -53,8 +53,12 @@ class RemoteRunner:
     def __enter__(self) -> RemoteRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._worker.alive:
             self._worker.call("close", self._what)
         self._workers.give_back(self._worker)

@@ -47,12 +47,19 @@ class _Desk:
         self._runner: Runner | None = None
         self._stopwatch: HostStopwatch | None = None
         self._commands: Mapping[str, Callable[[Message], Message]] = {
-            "open": self._open, "close": self._close,
-            "infer": self._infer, "infer_raw": self._infer,
-            "executed": self._executed, "stopwatch": self._prepare, "round": self._round,
-            "hire": self._hire, "work": self._work,
-            "has": self._files.has, "put": self._files.put, "place": self._files.place,
-        }  # fmt: skip
+            "open": self._open,
+            "close": self._close,
+            "infer": self._infer,
+            "infer_raw": self._infer,
+            "executed": self._executed,
+            "stopwatch": self._prepare,
+            "round": self._round,
+            "hire": self._hire,
+            "work": self._work,
+            "has": self._files.has,
+            "put": self._files.put,
+            "place": self._files.place,
+        }
 
     def answer(self, asked: Message) -> Message:
         return self._commands[asked.command](asked)

@@ -64,9 +64,13 @@ class HostStopwatch:
     """
 
     def __init__(
-        self, source: str, sides: Sequence[Side], threads: object = None,
-        clock: Clock = time.perf_counter, patience: float = 20.0,
-    ) -> None:  # fmt: skip
+        self,
+        source: str,
+        sides: Sequence[Side],
+        threads: object = None,
+        clock: Clock = time.perf_counter,
+        patience: float = 20.0,
+    ) -> None:
         """*patience*: seconds that the whole measurement may take."""
         self.source = source
         self._sides = tuple(sides)
@@ -82,8 +86,12 @@ class HostStopwatch:
     def __enter__(self) -> HostStopwatch:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         return
 
     def now(self) -> float:
@@ -102,9 +110,7 @@ class HostStopwatch:
             block = repeat * len(calls) * sum(each.typical for each in warm.values())
             times = self._blocks(calls, seconds, repeat, block)
             settled = all(each.settled for each in warm.values())
-            return Round(
-                tuple(times[0]), tuple(times[1]), warm[0].first, opening, settled, repeat
-            )  # fmt: skip
+            return Round(tuple(times[0]), tuple(times[1]), warm[0].first, opening, settled, repeat)
 
     def _blocks(
         self, calls: Sequence[Call], seconds: float, repeat: int, block: float

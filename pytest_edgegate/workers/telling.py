@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_edgegate.core import errors
+from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.reading.foreign import reason_of
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.wire import Message
 
 _LONGEST = 50_000
@@ -61,9 +61,15 @@ def _told(error: Exception) -> Told:
         return Told(kind, error.message, error.remedy, trace=trace, mark=mark)
     text = str(error)[:_LONGEST]
     return Told(
-        "", f"{type(error).__name__}: {text}", "", text, reason_of(error),
-        getattr(error, "errno", None), trace, mark,
-    )  # fmt: skip
+        "",
+        f"{type(error).__name__}: {text}",
+        "",
+        text,
+        reason_of(error),
+        getattr(error, "errno", None),
+        trace,
+        mark,
+    )
 
 
 def ours(told: Told) -> EdgeGateError | None:

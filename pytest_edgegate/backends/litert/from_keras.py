@@ -13,6 +13,7 @@ import numpy as np
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.tf_graphs import freeze
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -41,6 +42,7 @@ class KerasToLiteRT:
     """
 
     version = 3
+    takes_graphs = True
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     programs = ()
     moves = tuple(
@@ -69,7 +71,7 @@ class KerasToLiteRT:
         with held_native_output() as printed:
             tf = _tensorflow()
             try:
-                frozen = _frozen(tf, loaded)
+                frozen = freeze(tf, loaded)
                 if isinstance(step, PTQ):
                     _refuse_loops(model.name, frozen, target)
                 converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
@@ -102,22 +104,6 @@ def _tensorflow() -> Any:
             "tensorflow", "making a .tflite file of a Keras model", "keras"
         ) from error
     return tensorflow
-
-
-def _frozen(tf: Any, loaded: LoadedModel) -> Any:
-    for each in loaded.inputs:
-        if -1 in each.shape[1:]:
-            raise UnsupportedError(
-                f"the input {each.name!r} has the dynamic shape {each.shape}: a .tflite file for a "
-                "board has fixed shapes",
-                "give the model an Input with every size fixed but the batch",
-            )
-    specs = [tf.TensorSpec((1, *each.shape[1:]), each.dtype, each.name) for each in loaded.inputs]
-    concrete = tf.function(loaded.function).get_concrete_function(*specs)
-    # Variables of Keras 3 do not survive the converter's calibration, constants do
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    return convert_variables_to_constants_v2(concrete)
 
 
 def _refuse_loops(name: str, frozen: Any, target: Target) -> None:

@@ -189,15 +189,20 @@ def test_legs_are_made_in_one_other_process(session: EdgeSession, subject: Maker
 
 @pytest.mark.parametrize("size", [1, 3 * 8, 1 << 20])
 def test_what_is_made_is_what_is_made_here(
-    session: EdgeSession, start: Starter, subject: Maker, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, stub: Any, size: int,
-) -> None:  # fmt: skip
+    session: EdgeSession,
+    start: Starter,
+    subject: Maker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stub: Any,
+    size: int,
+) -> None:
     """Samples in blocks of any size, step, target: all arrives as it was."""
     monkeypatch.setattr(lent_data, "_BLOCK_BYTES", size)
     recipe = (Prune(0.25, epochs=2), PTQ(7, per_channel=False))
     there = built(session, subject(), recipe)
     with monkeypatch.context() as patched:
-        patched.setattr(framework, "can_be_sent", lambda model: False)
+        patched.setattr(framework, "source_of", lambda model: None)
         alone = start(cache=tmp_path / "other")
         alone.registry.add("transform", "fake", stub.TRANSFORM)
         here = built(alone, subject(), recipe)
@@ -218,7 +223,7 @@ def test_a_teacher_is_asked_while_its_student_learns(
     there = built(session, given, recipe)
     assert facts(there, "Distill(temperature=4.0, alpha=0.5, epochs=2)")["pid"] != os.getpid()
     with monkeypatch.context() as patched:
-        patched.setattr(framework, "can_be_sent", lambda model: False)
+        patched.setattr(framework, "source_of", lambda model: None)
         here = built(start(cache=tmp_path / "other"), given, recipe)
     assert here.main.read_bytes() == there.main.read_bytes()
 
@@ -239,9 +244,11 @@ def test_a_crash_is_the_error_of_one_leg(
 
 
 def test_a_hang_is_the_error_of_one_leg(
-    start: Starter, installed: Callable[[EdgeSession], None], tmp_path: Path,
+    start: Starter,
+    installed: Callable[[EdgeSession], None],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     session = start(runtime_timeout=5.0)
     installed(session)
     monkeypatch.setattr(framework, "_LONGEST", 0.5)
@@ -398,9 +405,10 @@ def test_augmented_batches_are_made_here(
         return x
 
     given = Subject(
-        fake_model(tmp_path / "m.fake"), fake_data(),
+        fake_model(tmp_path / "m.fake"),
+        fake_data(),
         training=EdgeTraining(augment=augment, version="1"),
-    )  # fmt: skip
+    )
     artifact = built(session, given, (Prune(0.5, epochs=1), PTQ()))
     assert pids == {os.getpid()}
     assert facts(artifact, "Prune(amount=0.5, epochs=1)")["pid"] != os.getpid()
