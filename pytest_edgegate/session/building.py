@@ -37,7 +37,8 @@ from pytest_edgegate.storage.cache import FULL_DISK, Cache, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
-    from pytest_edgegate.session.framework import Frameworks, Work
+    from pytest_edgegate.session.framework import Frameworks
+    from pytest_edgegate.session.framework_tasks import Work
     from pytest_edgegate.session.teaching import TeacherModel
 
 
@@ -120,7 +121,7 @@ class Builder:
         if order.teacher is None:
             return Layout()
         from pytest_edgegate.data.laid_out import layout_by_samples
-        from pytest_edgegate.session.framework import source_of
+        from pytest_edgegate.session.sources import source_of
 
         model, example = ready(order.source), wanted(order.dataset).example()
         found = source_of(model)
@@ -177,7 +178,7 @@ class Builder:
     ) -> Work | None:
         """The leg for the process of the frameworks; None for what has no form in which it gets
         there, and is done here: live objects, functions, what a conftest.py has registered."""
-        from pytest_edgegate.session.framework import Work, can_be_told
+        from pytest_edgegate.session.framework_tasks import Work, can_be_told
 
         entry = self._registry.entry("transform", leg.transform)
         if entry is None or not can_be_told(leg.step, data):

@@ -34,7 +34,8 @@ from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import FIGURES, compare
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import early
-from pytest_edgegate.session.framework import Frameworks, source_of
+from pytest_edgegate.session.framework import Frameworks
+from pytest_edgegate.session.sources import source_of
 from pytest_edgegate.session.taken_in import reading, ready
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
