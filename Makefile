@@ -17,8 +17,10 @@ example: .venv/ready
 red: .venv/ready
 	cd example_project && ! ../$(BIN)/python -m pytest --edge-target=coral broken
 
+# The suite starts hundreds of processes: none of them compiles the package again
 test: .venv/ready onnx2tf
 	EDGEGATE_ONNX2TF=$$(test -e .onnx2tf/ready && echo $(CURDIR)/.onnx2tf/bin/onnx2tf) \
+	PYTHONDONTWRITEBYTECODE= \
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fuzz: .venv/ready

@@ -31,7 +31,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.planner import float_target
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 SIZE, COPIES, CALIBRATION = 224, 9, 100
@@ -111,16 +111,24 @@ def save_program(path: Path) -> None:
 
 def session(folder: Path) -> EdgeSession:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=folder / "cache", report_json=None,
-        model=None, data=None, budgets=(), reference_check=False, explain=False, root=folder,
-    )  # fmt: skip
+        targets=(),
+        policy="point",
+        allowed=frozenset(),
+        cache=folder / "cache",
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=False,
+        explain=False,
+        root=folder,
+    )
     return EdgeSession(settings, Registry())
 
 
-def subject(folder: Path) -> Subject:
+def subject(folder: Path) -> Given:
     stored = np.load(folder / "data.npz")
     data = EdgeData(calibration=stored["calibration"], evaluation=(stored["x"], stored["answers"]))
-    return Subject(folder / "lite0.pt2", data)
+    return Given(folder / "lite0.pt2", data)
 
 
 def make(case: Case, folder: Path) -> Artifact:
@@ -128,7 +136,7 @@ def make(case: Case, folder: Path) -> Artifact:
     target = run.target(case.target)
     if not case.recipe:
         target = float_target(target, case.form)
-    return run.compress(subject(folder), case.recipe, target)
+    return run.compress(run.case(subject(folder), target), case.recipe)
 
 
 def peak_memory() -> float:
@@ -150,14 +158,18 @@ def figures(case: Case, folder: Path) -> dict[str, Any]:
     start = time.perf_counter()
     verdicts = {
         each.budget.metric: each
-        for each in run.judge(artifact, given, target, asked, contract=bool(case.recipe))
+        for each in run.judge(run.case(given, target), artifact, asked, contract=bool(case.recipe))
     }
     measured = {name: each.measured.value for name, each in verdicts.items() if each.measured}
     offenders = verdicts["contract"].measured.details if "contract" in verdicts else ()
     return {
-        "bytes": artifact.size_bytes, "seconds": seconds, "peak": peak, **measured,
-        "offenders": list(offenders), "judging": time.perf_counter() - start,
-    }  # fmt: skip
+        "bytes": artifact.size_bytes,
+        "seconds": seconds,
+        "peak": peak,
+        **measured,
+        "offenders": list(offenders),
+        "judging": time.perf_counter() - start,
+    }
 
 
 def prepare(folder: Path) -> None:

@@ -33,7 +33,7 @@ from pytest_edgegate.measures.metrics import as_scoring
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.observing import observe
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner
@@ -103,10 +103,18 @@ def by_gate_in_a_worker(path: Path, x: Any, y: Any) -> float:
 
 def started(folder: Path, early_after: float) -> EdgeSession:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=folder, report_json=None,
-        model=None, data=None, budgets=(), reference_check=False, explain=False, root=folder,
+        targets=(),
+        policy="point",
+        allowed=frozenset(),
+        cache=folder,
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=False,
+        explain=False,
+        root=folder,
         early_after=early_after,
-    )  # fmt: skip
+    )
     return EdgeSession(settings, Registry())
 
 
@@ -115,9 +123,10 @@ def onnx_files(folder: Path) -> list[Path]:
     session = started(folder, 10.0)
     x, y = samples(200)
     data = EdgeData(calibration=x.transpose(0, 3, 1, 2), evaluation=(x.transpose(0, 3, 1, 2), y))
-    subject = Subject(MODELS.parent / "torch_model" / "digits.pt2", data)
+    subject = Given(MODELS.parent / "torch_model" / "digits.pt2", data)
     target = session.target("onnx-cpu")
-    return [session.compress(subject, recipe, target).path for recipe in ((), (PTQ(),))]
+    case = session.case(subject, target)
+    return [session.compress(case, recipe).path for recipe in ((), (PTQ(),))]
 
 
 def by_batches(size: int, threads: int) -> Callable[[Path, Any, Any], float]:
@@ -199,12 +208,11 @@ def to_verdict(count: int) -> None:
         for early_after in (float("inf"), 0.0):
             with tempfile.TemporaryDirectory() as folder:
                 session = started(Path(folder), early_after)
-                subject, target = Subject(MODELS / "digits.keras", data), session.target("coral")
-                artifact = session.compress(subject, (PTQ(),), target)
+                subject, target = Given(MODELS / "digits.keras", data), session.target("coral")
+                case = session.case(subject, target)
+                artifact = session.compress(case, (PTQ(),))
                 start = time.perf_counter()
-                (verdict,) = session.judge(
-                    artifact, subject, target, (Budget("accuracy_drop", limit),)
-                )
+                (verdict,) = session.judge(case, artifact, (Budget("accuracy_drop", limit),))
                 took = time.perf_counter() - start
                 session.close()
                 assert verdict.measured is not None
@@ -246,8 +254,10 @@ def memory() -> None:
             [sys.executable, __file__, str(count)], check=True, capture_output=True, text=True
         )
         peaks[count] = [int(each) for each in ran.stdout.split()]
-        print(f"stream of {count:,}: peak {peaks[count][0] / 1e3:.1f} MB, "
-              f"of it {peaks[count][1] / 1e3:.1f} MB per-sample scores")  # fmt: skip
+        print(
+            f"stream of {count:,}: peak {peaks[count][0] / 1e3:.1f} MB, "
+            f"of it {peaks[count][1] / 1e3:.1f} MB per-sample scores"
+        )
     small, large = (peak - scores for peak, scores in peaks.values())
     print(f"without the scores, 50,000 to 5,000: {large / small:.3f}")
 

@@ -101,10 +101,12 @@ def write_model(path: Path, layers: int, producer: str) -> None:
         at = f"r{layer}"
     nodes.append(helper.make_node("ReduceMean", [at], ["y"], axes=[2, 3], keepdims=0))
     graph = helper.make_graph(
-        nodes, "layers",
+        nodes,
+        "layers",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape[:2])], weights,
-    )  # fmt: skip
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape[:2])],
+        weights,
+    )
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name=producer
     )
@@ -124,20 +126,43 @@ class Ways:
             for name, layers in (("a", LAYERS), ("same", LAYERS), ("b", MORE)):
                 write_model(project / f"{name}.onnx", layers, name)
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", packages,
-             *PEERS], check=True, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--target",
+                packages,
+                *PEERS,
+            ],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
         self.environment = {
-            **os.environ, "PYTHONPATH": str(packages), "PYTEST_ADDOPTS": "-p no:edgegate",
-        }  # fmt: skip
+            **os.environ,
+            "PYTHONPATH": str(packages),
+            "PYTEST_ADDOPTS": "-p no:edgegate",
+        }
         self.collected = 0
 
     def edgegate(self, candidate: str) -> str:
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--edge-target=onnx-cpu",
-             "--edge-report-json=report.json", f"test_{candidate}.py"],
-            cwd=self.ours, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "--edge-target=onnx-cpu",
+                "--edge-report-json=report.json",
+                f"test_{candidate}.py",
+            ],
+            cwd=self.ours,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         verdicts = json.loads((self.ours / "report.json").read_text())["verdicts"]
         (verdict,) = (each for each in verdicts if each["budget"]["metric"] == "latency_ratio")
         assert ran.returncode == (verdict["outcome"] != "pass"), ran.stdout
@@ -147,17 +172,18 @@ class Ways:
         self._benchmark("a", "--benchmark-save=a")
 
     def pytest_benchmark(self, candidate: str) -> str:
-        code = self._benchmark(
-            candidate, "--benchmark-compare", "--benchmark-compare-fail=min:5%"
-        )  # fmt: skip
+        code = self._benchmark(candidate, "--benchmark-compare", "--benchmark-compare-fail=min:5%")
         return "fail" if code else "pass"
 
     def _benchmark(self, model: str, *options: str) -> int:
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "test_benchmark.py", *options],
-            cwd=self.theirs, env={**self.environment, "MODEL": f"{FILES[model]}.onnx"},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=self.theirs,
+            env={**self.environment, "MODEL": f"{FILES[model]}.onnx"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert ran.returncode == 0 or "Performance has regressed" in ran.stdout + ran.stderr, ran
         return ran.returncode
 
@@ -171,13 +197,29 @@ class Ways:
         matrix = [sys.executable, "-m", "benchmatrix"]
         subprocess.run(
             [*matrix, "collect-paired", "--output", pairs, "--", *baseline, ":::", *other],
-            cwd=self.theirs, env=self.environment, capture_output=True, check=True,
-        )  # fmt: skip
+            cwd=self.theirs,
+            env=self.environment,
+            capture_output=True,
+            check=True,
+        )
         ran = subprocess.run(
-            [*matrix, "compare", pairs, "--paired", "--threshold", "5%", "--format", "json",
-             "--fail-on-regression"],
-            cwd=self.theirs, env=self.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [
+                *matrix,
+                "compare",
+                pairs,
+                "--paired",
+                "--threshold",
+                "5%",
+                "--format",
+                "json",
+                "--fail-on-regression",
+            ],
+            cwd=self.theirs,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if ran.returncode == 0:
             return "pass"
         return "inconclusive" if '"inconclusive"' in ran.stdout else "fail"

@@ -20,10 +20,12 @@ from scipy.stats import norm
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.progress import silent
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.judge import judge
-from pytest_edgegate.measures.latency import latency
+from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, time_until_decided
+from pytest_edgegate.measures.providers import Providers
 from pytest_edgegate.testing.fakes import FORMAT, FakeClock, FakeRunner, fake_call
 from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
 
@@ -49,14 +51,16 @@ def verdict(metric: str, limit: float, *models: dict[str, Any]) -> tuple[str, fl
     sides = [Side(lambda each=each: Model(each, clock), ()) for each in models]  # type: ignore[misc]
     watch = HostStopwatch("host:fake", sides, 1, clock, PATIENCE)
 
-    def tell(what: str, done: float, of: float | None) -> None: ...
-
-    context = SimpleNamespace(
-        stopwatch=lambda metric: watch, asked={metric: budget}, patience=PATIENCE, floor=20e-6,
-        tell=tell, estimated=lambda metric: None,
-        times=lambda: time_until_decided(watch, {metric: limit}, PATIENCE, tell),
-    )  # fmt: skip
-    found = latency(metric, cast("Any", context))
+    fake = SimpleNamespace(
+        stopwatch=lambda metric: watch,
+        limits={metric: limit},
+        patience=PATIENCE,
+        floor=20e-6,
+        progress=silent,
+        times=lambda: time_until_decided(watch, {metric: limit}, PATIENCE, silent),
+    )
+    clocked = cast("Any", fake)
+    found = measure(metric, Providers(clocked, clocked, clocked))
     assert isinstance(found, Measurement)
     judged = judge(found, budget, Rules(), "host")
     outcome = str(judged.outcome)

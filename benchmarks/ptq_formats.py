@@ -28,7 +28,7 @@ from pytest_edgegate.planner import float_target
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.leg_data import LegData
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache, key_of
 
@@ -54,11 +54,15 @@ def onnx_alone(source: Path, out: Path, samples: Any) -> None:
 
     quant_pre_process(str(source), str(out / "prepared.onnx"), skip_symbolic_shape=True)
     quantize_static(
-        str(out / "prepared.onnx"), str(out / "int8.onnx"), Reader(),
-        quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8, per_channel=True,
+        str(out / "prepared.onnx"),
+        str(out / "int8.onnx"),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
         extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
-    )  # fmt: skip
+    )
 
 
 def openvino_alone(source: Path, out: Path, samples: Any) -> None:
@@ -67,12 +71,15 @@ def openvino_alone(source: Path, out: Path, samples: Any) -> None:
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     made = nncf.quantize(
-        openvino.Core().read_model(str(source)), nncf.Dataset([each[None] for each in samples]),
-        preset=nncf.QuantizationPreset.MIXED, subset_size=len(samples), fast_bias_correction=False,
+        openvino.Core().read_model(str(source)),
+        nncf.Dataset([each[None] for each in samples]),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(samples),
+        fast_bias_correction=False,
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
         ),
-    )  # fmt: skip
+    )
     openvino.save_model(made, str(out / "int8.xml"), compress_to_fp16=False)
 
 
@@ -117,19 +124,26 @@ def main() -> None:
     given = EdgeData(calibration=train[:200], evaluation=(evaluate, digits.y_evaluate))
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
-            targets=(), policy="point", allowed=frozenset(), cache=Path(folder), report_json=None,
-            model=None, data=None, budgets=(), reference_check=False, explain=False,
+            targets=(),
+            policy="point",
+            allowed=frozenset(),
+            cache=Path(folder),
+            model=None,
+            data=None,
+            budgets=(),
+            reference_check=False,
+            explain=False,
             root=Path(folder),
-        )  # fmt: skip
+        )
         registry = Registry()
         session = EdgeSession(settings, registry)
-        subject = Subject(PROJECT / "torch_model" / "digits.pt2", given)
+        subject = Given(PROJECT / "torch_model" / "digits.pt2", given)
         for form, name, board, plain in (
             ("onnx", "onnx.compress", "onnx-cpu", onnx_alone),
             ("openvino", "openvino.compress", "openvino-cpu", openvino_alone),
         ):
             target = session.target(board)
-            made = session.compress(subject, (), float_target(target, form))
+            made = session.compress(session.case(subject, float_target(target, form)), ())
             source = session.recogniser.model(made.path)
             transform = registry.get("transform", name)
             compare(form, transform, source, target, Dataset(given), plain)

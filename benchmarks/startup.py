@@ -53,8 +53,10 @@ def main() -> None:
         middle, least = statistics.median(column), min(column)
         print(f"{name:<18} {middle * 1e3:7.1f} ms (least {least * 1e3:.1f})")
     apart = statistics.median(on) - statistics.median(out)
-    print(f"difference         {apart * 1e3:7.1f} ms of medians of {RUNS}, "
-          f"{(min(on) - min(out)) * 1e3:.1f} ms of least")  # fmt: skip
+    print(
+        f"difference         {apart * 1e3:7.1f} ms of medians of {RUNS}, "
+        f"{(min(on) - min(out)) * 1e3:.1f} ms of least"
+    )
     print(f"heavy modules      {ran.stdout.strip().splitlines()[-1]}")
 
 

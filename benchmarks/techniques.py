@@ -38,7 +38,7 @@ from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.reports.plot import Panel, Point, draw
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Later, Subject
+from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.settings.options import Settings
 
 SEED = 0
@@ -110,9 +110,10 @@ def data_of(name: str, *, channels_first: bool) -> EdgeData:
     if channels_first:
         train, evaluate = (np.ascontiguousarray(x.transpose(0, 3, 1, 2)) for x in (train, evaluate))
     return EdgeData(
-        train=(train, digits.y_train), calibration=train[:300],
+        train=(train, digits.y_train),
+        calibration=train[:300],
         evaluation=(evaluate, digits.y_evaluate),
-    )  # fmt: skip
+    )
 
 
 def torch_network(width: int) -> Any:
@@ -138,10 +139,16 @@ def torch_network(width: int) -> Any:
             return torch.relu(y + self.short(x))
 
     return nn.Sequential(
-        conv(1, width), nn.ReLU(), nn.MaxPool2d(2), Block(width, width, 1),
-        Block(width, 2 * width, 2), Block(2 * width, 4 * width, 2), nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(), nn.Linear(4 * width, 10),
-    )  # fmt: skip
+        conv(1, width),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        Block(width, width, 1),
+        Block(width, 2 * width, 2),
+        Block(2 * width, 4 * width, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * width, 10),
+    )
 
 
 def train_torch(data: EdgeData, epochs: int, width: int) -> Any:
@@ -233,27 +240,44 @@ def recipes(plan: Plan, *, per_tensor: bool) -> dict[str, Recipe]:
         "student distilled": (Distill(epochs=plan.student, lr=3e-3),),
         "distilled, QAT": (Distill(epochs=plan.student, lr=3e-3), qat),
         "distilled, pruned 30 %, QAT": (
-            Distill(epochs=plan.student, lr=3e-3), prune[0.3], qat,
+            Distill(epochs=plan.student, lr=3e-3),
+            prune[0.3],
+            qat,
         ),
-    }  # fmt: skip
+    }
     return found
 
 
 def session_in(folder: Path) -> EdgeSession:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=folder, report_json=None,
-        model=None, data=None, budgets=(), reference_check=True, explain=False, root=folder,
+        targets=(),
+        policy="point",
+        allowed=frozenset(),
+        cache=folder,
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=True,
+        explain=False,
+        root=folder,
         latency_time=5.0,
-    )  # fmt: skip
+    )
     return EdgeSession(settings, Registry())
 
 
 def here(target: Target) -> Target:
     """The target as a host of this machine, that takes floats, too."""
     return replace(
-        target, machine="any", dtypes=("float32", "int8"), complete_with_ptq=False,
-        io_dtypes=(), default_io="uint8", preferred={}, static_shape=False, latency_source="host",
-    )  # fmt: skip
+        target,
+        machine="any",
+        dtypes=("float32", "int8"),
+        complete_with_ptq=False,
+        io_dtypes=(),
+        default_io="uint8",
+        preferred={},
+        static_shape=False,
+        latency_source="host",
+    )
 
 
 def run(world: World, data: EdgeData, plan: Plan, folder: Path) -> list[Row]:
@@ -262,15 +286,15 @@ def run(world: World, data: EdgeData, plan: Plan, folder: Path) -> list[Row]:
     print(f"trained in {time.perf_counter() - start:.0f} s", flush=True)
     student = Later(lambda: world.network(world.width // 2))
     training = EdgeTraining(seed=SEED)
-    subject = Subject(teacher, data, "top1", student, training)
+    subject = Given(teacher, data, "top1", student, training)
     session = session_in(folder)
     target = here(session.target(world.target))
     rows = []
     for name, recipe in recipes(plan, per_tensor=True).items():
         begun = time.perf_counter()
-        artifact = session.compress(subject, recipe, target)
+        artifact = session.compress(session.case(subject, target), recipe)
         seconds = time.perf_counter() - begun
-        verdicts = session.judge(artifact, subject, target, BUDGETS, contract=True)
+        verdicts = session.judge(session.case(subject, target), artifact, BUDGETS, contract=True)
         rows.append(Row(name, recipe, {each.budget.metric: each for each in verdicts}, seconds))
         print(line(rows[-1]), flush=True)
     session.close()
@@ -310,9 +334,15 @@ def picture(path: Path, title: str, rows: Sequence[Row]) -> None:
     for row in rows:
         low, high = row.ends("accuracy_drop")
         points.append(
-            Point(row.name, int(row.value("size")), -100 * row.value("accuracy_drop"),
-                  -100 * high, -100 * low, row.value("accuracy_drop") > 0.03)
-        )  # fmt: skip
+            Point(
+                row.name,
+                int(row.value("size")),
+                -100 * row.value("accuracy_drop"),
+                -100 * high,
+                -100 * low,
+                row.value("accuracy_drop") > 0.03,
+            )
+        )
     draw(path, [Panel(title, tuple(points), drops=(3.0,))])
 
 

@@ -51,7 +51,7 @@ class Watch:
 
 def epoch_of(data: EdgeData, train: Train) -> float:
     watch = Watch()
-    train(CaseData(data, tell=watch))
+    train(CaseData(data, progress=watch))
     return watch.epoch
 
 
@@ -118,8 +118,11 @@ def main(arguments: Sequence[str]) -> None:
         ("keras", "models/digits.keras", (0, 1, 2, 3), keras_trains),
     ):
         train, evaluate = (x.transpose(channels) for x in (digits.x_train, digits.x_evaluate))
-        data = EdgeData(train=(train, digits.y_train), calibration=train[:200],
-                        evaluation=(evaluate, digits.y_evaluate))  # fmt: skip
+        data = EdgeData(
+            train=(train, digits.y_train),
+            calibration=train[:200],
+            evaluation=(evaluate, digits.y_evaluate),
+        )
         reader = registry.get("model reader", name)
         model = reader.recognise(PROJECT / file, surroundings(data))
         target = registry.get("target", "coral" if name == "keras" else "onnx-cpu")

@@ -27,10 +27,24 @@ from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.testing.contract import surroundings
 
 FAMILIES = (
-    "ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionResNetV2",
-    "InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Small", "NASNetMobile", "RegNetX002",
-    "RegNetY002", "ResNet50", "ResNet50V2", "ResNetRS50", "VGG16", "Xception",
-)  # fmt: skip
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "RegNetX002",
+    "RegNetY002",
+    "ResNet50",
+    "ResNet50V2",
+    "ResNetRS50",
+    "VGG16",
+    "Xception",
+)
 """The smallest of each; Keras 3 has no RegNet and no ResNetRS."""
 VETS = {".keras": vet_archive, ".h5": vet_hdf5}
 FORMATS = ("keras", "h5", "savedmodel")

@@ -89,6 +89,8 @@ def _has_edge_marker(collector: pytest.Collector, thing: Any) -> bool:
 
 def _own(thing: Any) -> list[pytest.Mark]:
     marks = getattr(thing, "pytestmark", [])
-    return [each.mark if isinstance(each, pytest.MarkDecorator) else each for each in marks] if (
-        isinstance(marks, list)
-    ) else []  # fmt: skip
+    return (
+        [each.mark if isinstance(each, pytest.MarkDecorator) else each for each in marks]
+        if (isinstance(marks, list))
+        else []
+    )

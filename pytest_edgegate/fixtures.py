@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pytest_edgegate.core.target import Target
     from pytest_edgegate.gate import EdgeGate, ItemGate
     from pytest_edgegate.session.reference import Reference
-    from pytest_edgegate.session.subject import Subject
 
 
 @pytest.fixture(scope="session")
@@ -69,89 +68,87 @@ def edge_target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def _edge_subject(
-    request: pytest.FixtureRequest, edge_model: Any, edge_data: Any, edge_metric: Any,
+def _edge_gate(
+    request: pytest.FixtureRequest,
+    edge_target: Target,
+    edge_model: Any,
+    edge_data: Any,
+    edge_metric: Any,
     edge_training: Any,
-) -> Subject:  # fmt: skip
-    from pytest_edgegate.session.subject import Later, Subject
+) -> ItemGate:
+    """The gate of this test, about what the user's fixtures give."""
+    from pytest_edgegate.gating import start_gate
+    from pytest_edgegate.session.subject import Given, Later
 
     student = Later(lambda: request.getfixturevalue("edge_student"))
-    return Subject(edge_model, edge_data, edge_metric, student, edge_training)
+    given = Given(edge_model, edge_data, edge_metric, student, edge_training)
+    return start_gate(request.node, given)
 
 
 @pytest.fixture
-def _edge_item_gate(request: pytest.FixtureRequest, edge_target: Target) -> ItemGate:
-    from pytest_edgegate.gating import gate_of
-
-    return gate_of(request.node)
-
-
-@pytest.fixture
-def edge_reference(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Reference:
+def edge_reference(_edge_gate: ItemGate) -> Reference:
     """The model under test as it is, in float."""
     from pytest_edgegate.session.reference import Reference
 
-    return Reference(_edge_item_gate.session, _edge_subject)
+    return Reference(_edge_gate.session, _edge_gate.case)
 
 
 @pytest.fixture
-def edge_compress(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Callable[..., Artifact]:
+def edge_compress(_edge_gate: ItemGate) -> Callable[..., Artifact]:
     """``edge_compress(*steps)``: an artifact of any recipe."""
     from pytest_edgegate.core.recipe import as_recipe
 
     def compress(*steps: Step) -> Artifact:
-        return _edge_item_gate.make("edge_compress", as_recipe(steps), _edge_subject)
+        return _edge_gate.make("edge_compress", as_recipe(steps))
 
     return compress
 
 
 @pytest.fixture
-def edge_artifact(
-    request: pytest.FixtureRequest, _edge_item_gate: ItemGate, _edge_subject: Subject
-) -> Artifact:
+def edge_artifact(request: pytest.FixtureRequest, _edge_gate: ItemGate) -> Artifact:
     """The artifact of the test's ``edge_recipe``; PTQ without one."""
     from pytest_edgegate.gating import markers_of
 
-    recipe = markers_of(request.node).recipe_for(_edge_item_gate.target.name)
-    return _edge_item_gate.request("edge_artifact", recipe, _edge_subject)
+    recipe = markers_of(request.node).recipe_for(_edge_gate.case.target.name)
+    return _edge_gate.request("edge_artifact", recipe)
 
 
 @pytest.fixture
-def edge_ptq(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Artifact:
+def edge_ptq(_edge_gate: ItemGate) -> Artifact:
     """The artifact of PTQ."""
     from pytest_edgegate.core.recipe import PTQ
 
-    return _edge_item_gate.request("edge_ptq", (PTQ(),), _edge_subject)
+    return _edge_gate.request("edge_ptq", (PTQ(),))
 
 
 @pytest.fixture
-def edge_qat(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Artifact:
+def edge_qat(_edge_gate: ItemGate) -> Artifact:
     """The artifact of quantisation-aware training."""
     from pytest_edgegate.core.recipe import QAT
 
-    return _edge_item_gate.request("edge_qat", (QAT(),), _edge_subject)
+    return _edge_gate.request("edge_qat", (QAT(),))
 
 
 @pytest.fixture
-def edge_pruned(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Artifact:
+def edge_pruned(_edge_gate: ItemGate) -> Artifact:
     """The artifact of structured pruning and PTQ."""
     from pytest_edgegate.core.recipe import PTQ, Prune
 
-    return _edge_item_gate.request("edge_pruned", (Prune(), PTQ()), _edge_subject)
+    return _edge_gate.request("edge_pruned", (Prune(), PTQ()))
 
 
 @pytest.fixture
-def edge_distilled(_edge_item_gate: ItemGate, _edge_subject: Subject) -> Artifact:
+def edge_distilled(_edge_gate: ItemGate) -> Artifact:
     """The artifact of distillation into ``edge_student`` and quantisation-aware training."""
     from pytest_edgegate.core.recipe import QAT, Distill
 
-    return _edge_item_gate.request("edge_distilled", (Distill(), QAT()), _edge_subject)
+    return _edge_gate.request("edge_distilled", (Distill(), QAT()))
 
 
 @pytest.fixture
-def edge_gate(_edge_item_gate: ItemGate, _edge_subject: Subject) -> EdgeGate:
+def edge_gate(_edge_gate: ItemGate) -> EdgeGate:
     """Assertions by hand: ``edge_gate.accuracy(artifact, drop=0.01)`` and its kin."""
     from pytest_edgegate.gate import EdgeGate
 
-    _edge_item_gate.session.check_budgets(_edge_item_gate.budgets, _edge_subject)
-    return EdgeGate(_edge_item_gate, _edge_subject)
+    _edge_gate.case.check(_edge_gate.case.budgets)
+    return EdgeGate(_edge_gate)

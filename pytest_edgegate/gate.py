@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.errors import BudgetExceeded, ConfigurationError
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.recipe import Recipe
-from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.reports.failure import explain, worst_first
+from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.settings.units import budgets_from
 
 _STOPPED = "What follows this call in the test, and its markers, is not judged."
@@ -29,46 +28,45 @@ class ItemGate:
     """What one test has asked for, made and judged so far, on one target."""
 
     session: EdgeSession
-    target: Target
-    test: str
-    budgets: tuple[Budget, ...] = ()
-    """The budgets of the markers that hold for this test and target."""
-    tell: Callable[[Verdict], None] = lambda verdict: None
-    requested: dict[str, tuple[Artifact, Subject]] = field(default_factory=dict)
+    case: Case
+    announce: Callable[[Verdict], None] = lambda verdict: None
+    """Takes each verdict right after it was reached."""
+    requested: dict[str, Artifact] = field(default_factory=dict)
     """By the name of the fixture that gave it."""
-    given: list[tuple[Artifact, Subject]] = field(default_factory=list)
+    given: list[Artifact] = field(default_factory=list)
     """What edge_gate was called with."""
     verdicts: list[Verdict] = field(default_factory=list)
     plans: list[tuple[str, Plan, bool]] = field(default_factory=list)
     """For --edge-explain: (fixture, plan, whether it is cached)."""
     _reported: int = 0
 
-    def request(self, fixture: str, recipe: Recipe | None, subject: Subject) -> Artifact:
+    def request(self, fixture: str, recipe: Recipe | None) -> Artifact:
         """The artifact for a fixture; the budgets of the markers will be judged on it."""
-        self.session.check_budgets(self.budgets, subject)
-        artifact = self.make(fixture, recipe, subject)
-        self.requested[fixture] = (artifact, subject)
-        return artifact
+        self.case.check(self.case.budgets)
+        self.requested[fixture] = self.make(fixture, recipe)
+        return self.requested[fixture]
 
-    def make(self, fixture: str, recipe: Recipe | None, subject: Subject) -> Artifact:
+    def make(self, fixture: str, recipe: Recipe | None) -> Artifact:
         if not self.session.settings.explain:
-            return self.session.compress(subject, recipe, self.target)
-        plan = self.session.plan(subject, recipe, self.target)
-        cached = self.session.is_cached(subject, plan, self.target)
-        self.plans.append((fixture, plan, cached))
+            return self.session.compress(self.case, recipe)
+        plan = self.session.plan(self.case, recipe)
+        self.plans.append((fixture, plan, self.session.is_cached(self.case, plan)))
         return _planned(plan, self.session)
 
     def by_hand(
-        self, artifact: Artifact | str | Path, budgets: tuple[Budget, ...], subject: Subject,
-        *, always_contract: bool = False,
-    ) -> list[Verdict]:  # fmt: skip
+        self,
+        artifact: Artifact | str | Path,
+        budgets: tuple[Budget, ...],
+        *,
+        always_contract: bool = False,
+    ) -> list[Verdict]:
         """Judges the budgets of one helper call, then raises once."""
-        self.session.check_budgets(budgets, subject)
+        self.case.check(budgets)
         if not isinstance(artifact, Artifact):
-            artifact = self.session.adopt(artifact, self.target)
-        self.given.append((artifact, subject))
+            artifact = self.session.adopt(artifact, self.case.target)
+        self.given.append(artifact)
         contract = always_contract or not self._is_judged(artifact, CONTRACT.name)
-        verdicts = self._judge(artifact, subject, budgets, contract=contract)
+        verdicts = self._judge(artifact, budgets, contract=contract)
         _raise_if_red(verdicts, _STOPPED)
         return verdicts
 
@@ -80,33 +78,25 @@ class ItemGate:
 
     def after_body(self) -> None:
         """Judges what the markers ask, on the artifact that the test requested."""
-        pairs = self._to_judge()
-        if self.budgets and not pairs:
-            raise ConfigurationError(
-                "nothing was gated: the test has a budget and no artifact",
-                "request an artifact fixture (edge_ptq, edge_artifact), or call edge_gate",
-            )
+        budgets, artifacts = self.case.budgets, self._to_judge()
+        if budgets and not artifacts:
+            raise nothing_gated()
         found: list[Verdict] = []
-        for artifact, subject in pairs:
-            left = tuple(
-                each for each in self.budgets if not self._is_judged(artifact, each.metric)
-            )
-            bare = not self.budgets and not self.given
+        for artifact in artifacts:
+            left = tuple(each for each in budgets if not self._is_judged(artifact, each.metric))
+            bare = not budgets and not self.given
             if left or bare:
                 contract = not self._is_judged(artifact, CONTRACT.name)
-                found += self._judge(
-                    artifact, subject, left, contract=contract, show_parity=not any(
-                        each.kind.in_every_runtime for each in left
-                    ),
-                )  # fmt: skip
+                show_parity = not any(each.kind.in_every_runtime for each in left)
+                found += self._judge(artifact, left, contract=contract, show_parity=show_parity)
         _raise_if_red(found)
 
-    def _to_judge(self) -> list[tuple[Artifact, Subject]]:
+    def _to_judge(self) -> list[Artifact]:
         if self.requested:
             judged = list(self.requested.values())
         else:
-            judged = self.given if self.budgets else []
-        return list({(pair[0].path, pair[0].sha256): pair for pair in judged}.values())
+            judged = self.given if self.case.budgets else []
+        return list({(each.path, each.sha256): each for each in judged}.values())
 
     def _is_judged(self, artifact: Artifact, metric: str) -> bool:
         return any(
@@ -117,18 +107,28 @@ class ItemGate:
         )
 
     def _judge(
-        self, artifact: Artifact, subject: Subject, budgets: tuple[Budget, ...], *,
-        contract: bool, show_parity: bool = False,
-    ) -> list[Verdict]:  # fmt: skip
-        made = self.session.judge(
-            artifact, subject, self.target, budgets, contract=contract, show_parity=show_parity,
-            beside=self.budgets,
-        )  # fmt: skip
-        verdicts = [replace(each, test=self.test) for each in made]
+        self,
+        artifact: Artifact,
+        budgets: tuple[Budget, ...],
+        *,
+        contract: bool,
+        show_parity: bool = False,
+    ) -> list[Verdict]:
+        verdicts = self.session.judge(
+            self.case, artifact, budgets, contract=contract, show_parity=show_parity
+        )
         self.verdicts += verdicts
         for each in verdicts:
-            self.tell(each)
+            self.announce(each)
         return verdicts
+
+
+def nothing_gated() -> ConfigurationError:
+    """Of a test that has budgets and nothing that they could be judged on."""
+    return ConfigurationError(
+        "nothing was gated: the test has a budget and no artifact",
+        "request an artifact fixture (edge_ptq, edge_artifact), or call edge_gate",
+    )
 
 
 GATE_KEY = pytest.StashKey[ItemGate]()
@@ -142,62 +142,89 @@ class EdgeGate:
     ``BudgetExceeded``, after all budgets of the call are judged, if any is red.
     """
 
-    def __init__(self, gate: ItemGate, subject: Subject) -> None:
+    def __init__(self, gate: ItemGate) -> None:
         self._gate = gate
-        self._subject = subject
 
     def accuracy(
-        self, artifact: Artifact | str | Path, *, drop: Any = None, drop_relative: Any = None,
+        self,
+        artifact: Artifact | str | Path,
+        *,
+        drop: Any = None,
+        drop_relative: Any = None,
         min: Any = None,  # noqa: A002 - the budget's own name
-    ) -> list[Verdict]:  # fmt: skip
+    ) -> list[Verdict]:
         """``drop`` in points (0.01 = one percentage point), ``drop_relative`` as a ratio,
         ``min`` in the metric's unit."""
         return self._by_hand(
-            artifact, "edge_gate.accuracy",
-            accuracy_drop=drop, accuracy_drop_relative=drop_relative, accuracy_min=min,
-        )  # fmt: skip
+            artifact,
+            "edge_gate.accuracy",
+            accuracy_drop=drop,
+            accuracy_drop_relative=drop_relative,
+            accuracy_min=min,
+        )
 
     def size(self, artifact: Artifact | str | Path, limit: Any) -> list[Verdict]:
         """Bytes of every file that ships: ``"120 kB"``, or a number of bytes."""
         return self._by_hand(artifact, "edge_gate.size", size=limit)
 
     def latency(
-        self, artifact: Artifact | str | Path, *, p50: Any = None, p95: Any = None,
-        p99: Any = None, first: Any = None, ratio: Any = None,
-    ) -> list[Verdict]:  # fmt: skip
+        self,
+        artifact: Artifact | str | Path,
+        *,
+        p50: Any = None,
+        p95: Any = None,
+        p99: Any = None,
+        first: Any = None,
+        ratio: Any = None,
+    ) -> list[Verdict]:
         """Times with their unit (``"6 ms"``); ``ratio`` against the float export."""
         return self._by_hand(
-            artifact, "edge_gate.latency", latency_p50=p50, latency_p95=p95, latency_p99=p99,
-            latency_first=first, latency_ratio=ratio,
-        )  # fmt: skip
+            artifact,
+            "edge_gate.latency",
+            latency_p50=p50,
+            latency_p95=p95,
+            latency_p99=p99,
+            latency_first=first,
+            latency_ratio=ratio,
+        )
 
     def parity(
-        self, artifact: Artifact | str | Path, *, agreement: Any = None, within_lsb: Any = None,
-        lsb: Any = None, abs: Any = None,  # noqa: A002 - the budget's own name
-    ) -> list[Verdict]:  # fmt: skip
+        self,
+        artifact: Artifact | str | Path,
+        *,
+        agreement: Any = None,
+        within_lsb: Any = None,
+        lsb: Any = None,
+        abs: Any = None,  # noqa: A002 - the budget's own name
+    ) -> list[Verdict]:
         """The same bytes in every runtime of the target: share of equal top-1, share within one
         output step, largest difference in steps, in real values."""
         return self._by_hand(
-            artifact, "edge_gate.parity", parity_agreement=agreement, parity_within_lsb=within_lsb,
-            parity_lsb=lsb, parity_abs=abs,
-        )  # fmt: skip
+            artifact,
+            "edge_gate.parity",
+            parity_agreement=agreement,
+            parity_within_lsb=within_lsb,
+            parity_lsb=lsb,
+            parity_abs=abs,
+        )
 
     def check(self, artifact: Artifact | str | Path, **budgets: Any) -> list[Verdict]:
         """The file against the target's contract, and any budgets by their full names."""
         parsed = budgets_from(budgets, "edge_gate.check")
-        return self._gate.by_hand(artifact, parsed, self._subject, always_contract=True)
+        return self._gate.by_hand(artifact, parsed, always_contract=True)
 
     def _by_hand(self, artifact: Artifact | str | Path, call: str, **written: Any) -> list[Verdict]:
         budgets = budgets_from({k: v for k, v in written.items() if v is not None}, call)
         if not budgets:
             names = ", ".join(f"{name.split('_', 1)[-1]}=" for name in written)
             raise ConfigurationError(f"{call} was given no limit", f"give one of {names}")
-        return self._gate.by_hand(artifact, budgets, self._subject)
+        return self._gate.by_hand(artifact, budgets)
 
 
 def _raise_if_red(verdicts: list[Verdict], closing: str = "") -> None:
     if any(each.red for each in verdicts):
-        raise BudgetExceeded(explain(verdicts, closing), worst_first(verdicts))
+        text = explain((each.record for each in verdicts), closing)
+        raise BudgetExceeded(text, worst_first(verdicts))
 
 
 def _planned(plan: Plan, session: EdgeSession) -> Artifact:

@@ -6,7 +6,9 @@ import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.verdict import Verdict
-from pytest_edgegate.gate import GATE_KEY, ItemGate
+from pytest_edgegate.gate import GATE_KEY, ItemGate, nothing_gated
+from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.markers import Markers, read_markers
 from pytest_edgegate.settings.options import MARKERS
 from pytest_edgegate.state import session_of
@@ -17,28 +19,25 @@ def markers_of(item: pytest.Item) -> Markers:
     return read_markers(item, session_of(item.config).known_targets())
 
 
-def gate_of(item: pytest.Item) -> ItemGate:
-    """The gate of a test, made the first time. The test has to be parametrised by target."""
-    if GATE_KEY in item.stash:
-        return item.stash[GATE_KEY]
+def start_gate(item: pytest.Item, given: Given) -> ItemGate:
+    """The gate of a test, made with what its fixtures gave. It has to be parametrised by target."""
     session = session_of(item.config)
     name = target_name(item)
     if name is None:
         raise ConfigurationError(
             f"{item.nodeid} runs for no target", "use a function or a plain class"
         )
-    markers = markers_of(item)
+    budgets = markers_of(item).budgets_for(name)
+    return keep_gate(item, session.case(given, session.target(name), budgets, item.nodeid))
 
-    def tell(verdict: Verdict) -> None:
+
+def keep_gate(item: pytest.Item, case: Case) -> ItemGate:
+    """The gate of a case, kept with its test: what it has judged is found there."""
+
+    def announce(verdict: Verdict) -> None:
         item.ihook.pytest_edgegate_verdict(item=item, verdict=verdict)
 
-    gate = ItemGate(
-        session,
-        session.target(name),
-        item.nodeid,
-        budgets=markers.budgets_for(name),
-        tell=tell,
-    )
+    gate = ItemGate(session_of(item.config), case, announce)
     item.stash[GATE_KEY] = gate
     return gate
 
@@ -65,7 +64,9 @@ def judge_item(item: pytest.Item) -> None:
                 "use a function or a plain class",
             )
         return  # a test that the user marked "edge" and that is none of ours
-    gate = gate_of(item)
-    if gate.session.settings.explain:
+    if session_of(item.config).settings.explain:
         return
-    gate.after_body()
+    if GATE_KEY in item.stash:
+        item.stash[GATE_KEY].after_body()
+    elif markers_of(item).budgets_for(str(target_name(item))):
+        raise nothing_gated()

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec(historic=True)
-def pytest_edgegate_register(registry: Registry) -> None:
-    """Adds targets, runtimes or transforms of your own: ``registry.add(kind, name, thing)``."""
+def pytest_edgegate_register(registry: Registry, config: pytest.Config) -> None:
+    """Adds targets, runtimes, transforms or reports of your own. Called once, at the start.
+
+    ``registry.add(kind, name, thing)`` takes what a backend has; ``registry.reporter(name,
+    reporter, path)`` takes what writes a report, and the file that it is asked to write: the value
+    of an option of your plugin's, None where the option is not given. The plugin adds that option
+    in ``pytest_addoption``. An implementation names only the arguments that it needs.
+    """
 
 
 @pytest.hookspec

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pytest_edgegate.core.budget import Budget, Direction
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
+from pytest_edgegate.core.tools import SOURCES
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.spelling import spell_pair, spell_time
 
@@ -16,16 +17,21 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
     """The verdict on one budget, after the table of docs/verdicts.md."""
     if isinstance(finding, NotMeasured):
         return Verdict(
-            budget, Outcome.NOT_MEASURED, finding.reason, finding.remedy,
+            budget,
+            Outcome.NOT_MEASURED,
+            finding.reason,
+            finding.remedy,
             allowed=rules.allows(target, budget.metric),
-        )  # fmt: skip
+        )
     if finding.nonfinite or not math.isfinite(finding.value):
         return Verdict(
-            budget, Outcome.FAIL,
+            budget,
+            Outcome.FAIL,
             finding.nonfinite or f"{budget.metric} itself is {finding.value}",
             "look for overflow: a layer whose range float16 or int8 does not hold",
-            proven=True, measured=finding, details=finding.details,
-        )  # fmt: skip
+            proven=True,
+            measured=finding,
+        )
     if budget.kind.rule == "latency" and not _is_told(finding):
         return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
@@ -35,17 +41,18 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
         budget,
         outcome,
         _reason(finding, budget, held if proof is None else proof),
-        _remedy(finding, budget) if outcome is Outcome.FAIL else "",
+        budget.kind.remedy if outcome is Outcome.FAIL else "",
         proven=proof is not None,
         measured=finding,
-        note=_early(finding) if proof is not None else _unproven(finding, budget),
-        details=finding.details if outcome is Outcome.FAIL else (),
+        note=_notes(
+            _early(finding) if proof is not None else _unproven(finding, budget), finding.remark
+        ),
     )
 
 
 def _is_told(finding: Measurement) -> bool:
-    """A figure that a vendor's tool computed: nothing was timed, so there is no noise in it."""
-    return finding.source.startswith("vendor:") and finding.low is None
+    """A figure that a tool computed: nothing was timed, so there is no noise in it."""
+    return finding.source.partition(":")[0] in SOURCES and finding.low is None
 
 
 NARROW = 0.1
@@ -59,10 +66,14 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
     small = proof is False and within
     if proof is None and not _is_narrow(finding, budget):
         return Verdict(
-            budget, Outcome.INCONCLUSIVE, f"{_figure(finding, budget)} is not decided",
-            _more_time(finding), allowed=rules.allows(target, budget.metric), measured=finding,
-            note=_notes(finding.undecided, finding.remark), details=finding.details,
-        )  # fmt: skip
+            budget,
+            Outcome.INCONCLUSIVE,
+            f"{_figure(finding, budget)} is not decided",
+            _more_time(finding),
+            allowed=rules.allows(target, budget.metric),
+            measured=finding,
+            note=_notes(finding.undecided, finding.remark),
+        )
     unclear = proof is None or small
     passes = rules.policy != "strict" if unclear else bool(proof)
     note = _below_floor(finding) if small else "" if proof is not None else finding.undecided
@@ -70,11 +81,10 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
         budget,
         Outcome.PASS if passes else Outcome.FAIL,
         _reason(finding, budget, _holds(finding, budget)),
-        "" if passes else _more_time(finding) if proof is None else _remedy(finding, budget),
+        "" if passes else _more_time(finding) if proof is None else budget.kind.remedy,
         proven=not unclear,
         measured=finding,
         note=_notes(note, finding.remark),
-        details=() if passes else finding.details,
     )
 
 
@@ -182,12 +192,6 @@ def _rounded(count: int) -> int:
     """Two significant digits: the estimate is no better."""
     scale: int = 10 ** max(len(str(count)) - 2, 0)
     return -(-count // scale) * scale
-
-
-def _remedy(finding: Measurement, budget: Budget) -> str:
-    if finding.remedy:
-        return finding.remedy
-    return budget.kind.remedy
 
 
 _MORE_TIME = (

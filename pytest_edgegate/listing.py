@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from pytest_edgegate.core.target import Target
+from collections.abc import Iterator
+
+from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.session.run import EdgeSession
 
 
 def list_targets(session: EdgeSession) -> int:
     """Prints every known target; returns the exit status."""
     for name in session.known_targets():
-        print("\n".join(_lines(session.target(name))))
+        print("\n".join(lines_of(session.target(name))))
     return 0
 
 
-def _lines(target: Target) -> list[str]:
+def lines_of(target: Target) -> list[str]:
+    """What is told of one target, and an empty line."""
     io = " or ".join(target.io_dtypes) or "any dtype"
     lines = [
         f"{target.name}: {target.title}",
@@ -23,11 +26,33 @@ def _lines(target: Target) -> list[str]:
     for form, runtimes in target.runtimes.items():
         parity = f"parity in {', '.join(runtimes)}" if runtimes[1:] else "no parity: it is alone"
         lines.append(f"  {form} is measured in {runtimes[0]}; {parity}")
-    if target.operators:
-        lines.append(f"  operators: {', '.join(sorted(target.operators))}")
+    lines += _tools(target)
+    lines += _operators(target)
     if target.memory_bytes is not None:
         lines.append(f"  memory: {target.memory_bytes:,} bytes")
     lines += [f"  source of {key}: {text}" for key, text in target.sources.items()]
     if target.origin:
         lines.append(f"  from {target.origin}")
     return [*lines, ""]
+
+
+def _tools(target: Target) -> Iterator[str]:
+    for name in dict.fromkeys(target.tools.values()):
+        metrics = [metric for metric, tool in target.tools.items() if tool == name]
+        yield f"  {' and '.join(metrics)} {'are' if metrics[1:] else 'is'} told by {name}"
+
+
+def _operators(target: Target) -> Iterator[str]:
+    if target.operators:
+        yield f"  operators: {', '.join(sorted(target.operators))}"
+    for kind, rule in sorted(target.operators.items()):
+        asked = _asked(rule)
+        if asked:
+            yield f"  {kind}: {asked}"
+
+
+def _asked(rule: OperatorRule) -> str:
+    """What is asked of an operator that no file shows."""
+    since = f"since version {rule.since} of the runtime" if rule.since else ""
+    source = f"source: {rule.source}" if rule.source else ""
+    return "; ".join(filter(None, (since, rule.note, source)))

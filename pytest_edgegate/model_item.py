@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.gate import GATE_KEY, ItemGate
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.gating import keep_gate
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.state import session_of
 
@@ -37,17 +37,14 @@ class ModelItem(pytest.Item):
 
         assert self._settings.model is not None  # or this item would not have been made
         assert self._settings.data is not None
-        subject = Subject(self._settings.model, read_npz(self._settings.data), "top1")
         session = session_of(self.config)
-        gate = ItemGate(
-            session,
+        case = session.case(
+            Given(self._settings.model, read_npz(self._settings.data)),
             session.target(self._target),
+            self._settings.budgets or DEFAULT_BUDGETS,
             self.nodeid,
-            budgets=self._settings.budgets or DEFAULT_BUDGETS,
-            tell=lambda verdict: self.ihook.pytest_edgegate_verdict(item=self, verdict=verdict),
         )
-        self.stash[GATE_KEY] = gate
-        gate.request(f"--edge-model {self._settings.model.name}", None, subject)
+        keep_gate(self, case).request(f"--edge-model {self._settings.model.name}", None)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self._settings.root, None, self.nodeid

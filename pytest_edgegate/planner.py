@@ -41,10 +41,16 @@ def make_plan(model: SourceModel, recipe: Recipe, target: Target, transforms: Tr
 def float_target(target: Target, form: str) -> Target:
     """The target as it would be if it took floats: what a float export is made for."""
     return replace(
-        target, formats=(form,), dtypes=("float32",), io_dtypes=(), default_io="float32",
-        preferred={}, cautions={},
-        complete_with_ptq=False, static_shape=False,
-    )  # fmt: skip
+        target,
+        formats=(form,),
+        dtypes=("float32",),
+        io_dtypes=(),
+        default_io="float32",
+        preferred={},
+        cautions={},
+        complete_with_ptq=False,
+        static_shape=False,
+    )
 
 
 def _quantises(recipe: Recipe) -> bool:

@@ -8,8 +8,7 @@ import pytest
 
 from pytest_edgegate.core.errors import BudgetExceeded, ConfigurationError, EdgeGateError
 from pytest_edgegate.fixtures import (  # noqa: F401 - registered with pytest by being here
-    _edge_item_gate,
-    _edge_subject,
+    _edge_gate,
     edge_artifact,
     edge_compress,
     edge_data,
@@ -25,12 +24,19 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - registered with pytest by
     edge_target,
     edge_training,
 )
+from pytest_edgegate.reports import json as json_report
+from pytest_edgegate.reports import plot as plot_report
 from pytest_edgegate.settings.options import MARKERS, add_options
 from pytest_edgegate.state import STATE_KEY, RunState, state_of
 
+_REPORTS = {"json": json_report, "plot": plot_report}
+"""Plugins of their own, as reporters of other packages are."""
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     add_options(parser)
+    for name, plugin in _REPORTS.items():
+        pluginmanager.register(plugin, f"edgegate-report-{name}")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

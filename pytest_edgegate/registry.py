@@ -1,10 +1,23 @@
-"""Names -> entry points -> objects. Listing imports nothing; an object is loaded on first use."""
+"""Names -> entry points -> objects. Listing loads nothing; an object is loaded on first use."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_edgegate.core.errors import BackendUnavailableError, UnknownNameError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    UnknownNameError,
+)
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from pytest_edgegate.core.ports import Reporter
 
 KINDS = {
     "target": "pytest_edgegate.targets",
@@ -12,23 +25,37 @@ KINDS = {
     "transform": "pytest_edgegate.transforms",
     "runtime": "pytest_edgegate.runtimes",
     "inspector": "pytest_edgegate.inspectors",
-    "estimator": "pytest_edgegate.estimators",
+    "tool": "pytest_edgegate.tools",
     "device": "pytest_edgegate.devices",
-    "reporter": "pytest_edgegate.reporters",
 }
+
+Load = Callable[[], Any]
+
+
+class WantedReport(NamedTuple):
+    """A file that a reporter writes when the run ends."""
+
+    reporter: Reporter
+    path: Path
 
 
 class Registry:
     """All that backends, packages and a conftest.py bring.
 
-    A conftest.py adds to it in ``pytest_edgegate_register(registry)``::
+    A conftest.py or a plugin adds to it in ``pytest_edgegate_register(registry, config)``::
 
         registry.add("runtime", "my-runtime", MyRuntime())
+        registry.reporter("csv", CsvReporter(), config.getoption("--verdicts-csv"))
+
+    Targets are files too: those of this package are found by listing its folder, and an entry
+    point that names a package and no attribute (``boards = "my_package.boards"``) brings every
+    target file in the folder of that package, under the names of the files.
     """
 
     def __init__(self) -> None:
+        self._reporters: dict[str, WantedReport | None] = {}
         self._own: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
-        self._entries: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, dict[str, EntryPoint]] = {}
         self._loaded: dict[tuple[str, str], Any] = {}
 
     def add(self, kind: str, name: str, thing: object) -> None:
@@ -37,20 +64,43 @@ class Registry:
             raise UnknownNameError("kind of extension", kind, KINDS)
         self._own[kind][name] = thing
 
+    def reporter(self, name: str, reporter: Reporter, path: str | PathLike[str] | None) -> None:
+        """Has *reporter* write the verdicts to *path* when the run ends; None: it is not asked to.
+
+        A relative path starts at the folder where pytest was started. Raises ConfigurationError
+        where the name is taken, or where *reporter* can't write.
+        """
+        if name in self._reporters:
+            raise ConfigurationError(
+                f"two reporters are registered under the name {name!r}",
+                "give one of them another name, or turn its plugin off with -p no:NAME",
+            )
+        if not callable(getattr(reporter, "write", None)):
+            raise ConfigurationError(
+                f"the reporter {name!r} has no method write",
+                "register an object with the method write(path, run)",
+            )
+        self._reporters[name] = None if path is None else WantedReport(reporter, Path(path))
+
+    @property
+    def wanted_reports(self) -> dict[str, WantedReport]:
+        """What is to be written when the run ends, by name, sorted."""
+        return {name: asked for name, asked in sorted(self._reporters.items()) if asked}
+
     def names(self, kind: str) -> list[str]:
-        """The names of one kind, sorted, nothing loaded."""
-        return sorted({*self._own[kind], *self._installed(kind)})
+        """The names of one kind, sorted, nothing loaded but the packages that are folders."""
+        return sorted({*self._own[kind], *self._found(kind)})
 
     def get(self, kind: str, name: str) -> Any:
         """The object; loads its module the first time."""
         if name in self._own[kind]:
             return self._own[kind][name]
         if (kind, name) not in self._loaded:
-            entry = self._installed(kind).get(name)
-            if entry is None:
+            load = self._found(kind).get(name)
+            if load is None:
                 raise UnknownNameError(kind, name, self.names(kind))
             try:
-                self._loaded[kind, name] = entry.load()
+                self._loaded[kind, name] = load()
             except ImportError as error:
                 raise BackendUnavailableError(
                     error.name or str(error), f"the {kind} {name}", "all"
@@ -66,7 +116,26 @@ class Registry:
         installed = self._installed(kind).get(name)
         return None if name in self._own[kind] or installed is None else str(installed.value)
 
-    def _installed(self, kind: str) -> dict[str, Any]:
+    def _found(self, kind: str) -> Mapping[str, Load]:
+        """How each thing that is installed is loaded."""
+        if kind == "target":
+            return self._targets
+        return {name: entry.load for name, entry in self._installed(kind).items()}
+
+    @cached_property
+    def _targets(self) -> Mapping[str, Load]:
+        """Files in folders beside entry points; a built-in name is nobody else's."""
+        from pytest_edgegate.targets.folder import TargetFolder, built_in
+
+        found: dict[str, Load] = {}
+        for name, entry in self._installed("target").items():
+            if entry.attr:
+                found[name] = entry.load
+            else:
+                found |= _files(TargetFolder(entry.module))
+        return found | _files(built_in())
+
+    def _installed(self, kind: str) -> dict[str, EntryPoint]:
         if not self._entries:
             from importlib.metadata import entry_points
 
@@ -76,3 +145,7 @@ class Registry:
                 for each, group in KINDS.items()
             }
         return self._entries[kind]
+
+
+def _files(folder: Mapping[str, Any]) -> dict[str, Load]:
+    return {name: partial(folder.__getitem__, name) for name in folder}

@@ -11,16 +11,14 @@ import pytest
 
 from pytest_edgegate.core.environment import processor, python_version, versions
 from pytest_edgegate.core.errors import EdgeGateError, presentable
+from pytest_edgegate.core.record import RunRecord, VerdictRecord
 from pytest_edgegate.gate import GATE_KEY, ItemGate
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.settings.options import Settings
 
 _OWN_PACKAGES = ("pytest-edgegate", "pytest", "numpy", "scipy")
 
 _MORE = "its traceback is at --tb=long"
-
-Rows = Sequence[tuple[dict[str, Any], list[str], str]]
 
 
 def clean_text(error: BaseException, config: pytest.Config) -> str:
@@ -28,8 +26,8 @@ def clean_text(error: BaseException, config: pytest.Config) -> str:
     if not isinstance(error, EdgeGateError) or config.option.tbstyle != "long":
         return str(error)
     original = error.__cause__ or error
-    told = presentable("".join(traceback.format_exception(original)).rstrip())
-    return f"edgegate error: {error.message}\n\n{told}\n\n{error.remedy}"
+    shown = presentable("".join(traceback.format_exception(original)).rstrip())
+    return f"edgegate error: {error.message}\n\n{shown}\n\n{error.remedy}"
 
 
 def clean_collection(report: pytest.CollectReport) -> None:
@@ -42,9 +40,8 @@ def clean_collection(report: pytest.CollectReport) -> None:
 
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Puts verdicts on the report as plain values, which xdist carries to the controller."""
+    """Puts records on the report as JSON values, which xdist carries to the controller."""
     from pytest_edgegate.reports.junit import properties
-    from pytest_edgegate.reports.table import row
 
     gate = item.stash.get(GATE_KEY, None)
     if gate is None:
@@ -52,16 +49,24 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     if gate.session.settings.explain:
         report.edge_plan = _plan_lines(gate) if report.when == "call" else []  # type: ignore[attr-defined]
         return
-    fresh = gate.take_unreported()  # a helper may have been called in a fixture
-    report.edge_verdicts = [(each.as_dict(), row(each), each.note) for each in fresh]  # type: ignore[attr-defined]
+    # a helper may have been called in a fixture
+    fresh = [each.record for each in gate.take_unreported()]
+    report.edge_verdicts = [each.to_json() for each in fresh]  # type: ignore[attr-defined]
     item.user_properties += properties(fresh)  # JUnit reads them off the teardown report
 
 
+def attached(report: pytest.TestReport) -> list[VerdictRecord]:
+    """The records that a report carries."""
+    return [VerdictRecord.from_json(each) for each in getattr(report, "edge_verdicts", [])]
+
+
 def print_summary(
-    terminal: pytest.TerminalReporter, verdicts: Rows, plans: Sequence[tuple[str, list[str]]]
+    terminal: pytest.TerminalReporter,
+    verdicts: Sequence[VerdictRecord],
+    plans: Sequence[tuple[str, list[str]]],
 ) -> None:
     """The table of verdicts, or the plans of --edge-explain."""
-    from pytest_edgegate.reports.terminal import is_red, summary
+    from pytest_edgegate.reports.terminal import summary
 
     if plans:
         terminal.section("edge gate: plans, nothing was built")
@@ -71,30 +76,29 @@ def print_summary(
                 terminal.line(f"  {line}")
         return
     title, lines = summary(verdicts, verbose=terminal.config.getoption("verbose") > 0)
-    red = any(is_red(each) for each, *_ in verdicts)
+    red = any(each.red for each in verdicts)
     terminal.section(title, red=red, green=not red)
     for line in lines:
         terminal.line(line)
 
 
 def write_reports(
-    config: pytest.Config, settings: Settings, registry: Registry, verdicts: Rows
+    config: pytest.Config, registry: Registry, verdicts: Sequence[VerdictRecord]
 ) -> list[str]:
     """The hook pytest_edgegate_report, and the files that were asked for.
 
     Returns what is wrong with those that could not be written: it costs no other one.
     """
-    plain = [each for each, *_ in verdicts]
-    config.hook.pytest_edgegate_report(verdicts=plain)
-    wanted = {"json": settings.report_json, "plot": settings.report_plot}
-    asked = {name: path for name, path in wanted.items() if path is not None}
-    environment = _environment(registry) if asked else {}
+    config.hook.pytest_edgegate_report(verdicts=[each.to_json() for each in verdicts])
+    wanted = registry.wanted_reports.values()
+    run = RunRecord(_environment(registry) if wanted else {}, tuple(verdicts))
     faults = []
     with _uncaptured(config):
-        for name, path in asked.items():
+        for asked in wanted:
+            path = config.invocation_params.dir / asked.path
             try:
                 with foreign(f"the report {path} can't be written", _MORE):
-                    registry.get("reporter", name).write(path, plain, environment)
+                    asked.reporter.write(path, run)
             except EdgeGateError as error:
                 faults.append(clean_text(error, config))
     return faults
@@ -128,8 +132,8 @@ def _plan_lines(gate: ItemGate) -> list[str]:
     lines = []
     for source, plan, cached in gate.plans:
         lines += explain_plan(source, plan, cached)
-    form = gate.plans[0][1].format if gate.plans else gate.target.formats[0]
-    if gate.plans or gate.budgets:
+    form = gate.plans[0][1].format if gate.plans else gate.case.target.formats[0]
+    if gate.plans or gate.case.budgets:
         policy = gate.session.settings.policy
-        lines += explain_budgets(gate.budgets, gate.target, form, policy)
+        lines += explain_budgets(gate.case.budgets, gate.case.target, form, policy)
     return lines or ["edge_gate in the body: not known before it runs"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +11,8 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import Settings
 
 if TYPE_CHECKING:
-    from pytest_edgegate.progress import Progress
+    from pytest_edgegate.core.record import VerdictRecord
+    from pytest_edgegate.progress_line import ProgressLine
     from pytest_edgegate.session.run import EdgeSession
 
 
@@ -21,22 +22,24 @@ class RunState:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.registry = Registry()
-        config.hook.pytest_edgegate_register.call_historic(kwargs={"registry": self.registry})
+        config.hook.pytest_edgegate_register.call_historic(
+            kwargs={"registry": self.registry, "config": config}
+        )
         self.settings = Settings.from_config(config, self.registry)
-        self.verdicts: list[tuple[dict[str, Any], list[str], str]] = []
+        self.verdicts: list[VerdictRecord] = []
         self.plans: list[tuple[str, list[str]]] = []
         self._faults: list[str] = []
-        self._told_of_cache = False
+        self._warned_of_cache = False
         self._session: EdgeSession | None = None
-        self._progress: Progress | None = None
+        self._progress: ProgressLine | None = None
 
     @property
     def edge_session(self) -> EdgeSession:
         if self._session is None:
-            from pytest_edgegate.progress import Progress
+            from pytest_edgegate.progress_line import ProgressLine
             from pytest_edgegate.session.run import EdgeSession
 
-            self._progress = Progress(self._config)
+            self._progress = ProgressLine(self._config)
             self._session = EdgeSession(self.settings, self.registry, self._progress)
         return self._session
 
@@ -52,8 +55,10 @@ class RunState:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gathers what the reports carry, also from xdist's workers."""
         if hasattr(report, "edge_verdicts"):
+            from pytest_edgegate.reporting import attached
+
             self._look_at_cache()
-        self.verdicts += getattr(report, "edge_verdicts", [])
+            self.verdicts += attached(report)
         if plan := getattr(report, "edge_plan", []):
             self.plans.append((report.nodeid, plan))
 
@@ -69,7 +74,7 @@ class RunState:
     def _report(self) -> None:
         from pytest_edgegate.reporting import write_reports
 
-        self._faults += write_reports(self._config, self.settings, self.registry, self.verdicts)
+        self._faults += write_reports(self._config, self.registry, self.verdicts)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.verdicts or self.plans:
@@ -83,22 +88,21 @@ class RunState:
 
     def _look_at_cache(self) -> None:
         """Once a run, however many workers share the cache: only the controller tells."""
-        if self._told_of_cache or hasattr(self._config, "workerinput"):
+        if self._warned_of_cache or hasattr(self._config, "workerinput"):
             return
         from pytest_edgegate.storage.ownership import doubt
 
         warning = doubt(self.settings.cache)
         if warning is None:
             return
-        self._told_of_cache = True
+        self._warned_of_cache = True
         try:
             self._config.issue_config_time_warning(warning, stacklevel=2)
         except EdgeGateWarning as error:  # warnings are errors in this run
             self._faults.append(f"edgegate error: {error}")
 
     def _asked_to_report(self) -> bool:
-        asked = (self.settings.report_json, self.settings.report_plot)
-        return bool(self.verdicts) or any(path is not None for path in asked)
+        return bool(self.verdicts) or bool(self.registry.wanted_reports)
 
 
 STATE_KEY = pytest.StashKey[RunState]()

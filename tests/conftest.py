@@ -1,8 +1,102 @@
 """What holds for all tests; ``pytester`` is loaded by pyproject.toml."""
 
+from __future__ import annotations
+
+import os
 import signal
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background with Ctrl-C ignored, which the pytests that tests
     # start would inherit: those that are interrupted would never end.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker has a core for itself. Threads of torch wait for each other in a loop, which takes
+    # three times the time of the training itself where others need the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line for each reason that something was skipped for."""
+    counted = skipped(terminalreporter.stats.get("skipped", []))
+    if counted:
+        terminalreporter.section("skipped")
+    for reason, count in counted.most_common():
+        terminalreporter.line(f"{count:5} {reason}")
+
+
+def skipped(reports: Iterable[pytest.TestReport | pytest.CollectReport]) -> Counter[str]:
+    """How often each reason was given."""
+    return Counter(_reason(each.longrepr) for each in reports)
+
+
+def _reason(told: object) -> str:
+    """Of the path, line and reason that pytest tells, the reason."""
+    *_, reason = told if isinstance(told, tuple | list) else (told,)
+    return str(reason).removeprefix("Skipped: ")
+
+
+TOGETHER = (
+    (
+        "backends/torch/test_qat.py",
+        "backends/litert/test_from_torch_int8.py",
+        "backends/onnx/test_from_torch_int8.py",
+    ),
+    ("backends/litert/test_qat_from_keras.py", "backends/onnx/test_qat_from_keras.py"),
+)
+"""Files whose fixtures train the same networks: one worker takes all of them."""
+LONGEST = (
+    "backends/torch/test_qat.py",
+    "formats/test_recipes.py",
+    "example/test_example_project.py",
+    "fuzz/test_fuzz.py",
+    "contract/test_bad_input.py",
+    "contract/test_training.py",
+    "backends/litert/test_qat_from_keras.py",
+    "damage/test_damage.py",
+    "backends/keras/test_training.py",
+    "backends/litert/test_from_torch.py",
+    "unit/measures/test_latency.py",
+    "contract/test_selection.py",
+    "backends/onnx/test_from_torch.py",
+    "mutations/test_mutations.py",
+    "contract/test_timing_and_looks.py",
+    "backends/torch/test_prune.py",
+)
+"""Files that take more than 20 seconds: begun first, so that no worker waits for one at the end."""
+
+
+def _unit(nodeid: str) -> str:
+    """The files that a test is run with, by the name of their first one."""
+    file = nodeid.split("::", maxsplit=1)[0].removeprefix("tests/")
+    return next((files[0] for files in TOGETHER if file in files), file)
+
+
+def _turn(item: pytest.Item) -> int:
+    unit = _unit(item.nodeid)
+    return LONGEST.index(unit) if unit in LONGEST else len(LONGEST)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """``--dist loadfile``, but for files that are taken together, and in the order of the items."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByUnit(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _unit(nodeid)
+
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return ByUnit(config, log)

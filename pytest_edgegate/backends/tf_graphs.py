@@ -13,7 +13,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
 
-GRAPH, TOLD = "graph.pb", "told.json"
+GRAPH, SIGNATURE = "graph.pb", "signature.json"
 
 
 def freeze(tf: Any, loaded: LoadedModel) -> Any:
@@ -47,7 +47,7 @@ def write_graph(tf: Any, loaded: LoadedModel, name: str, folder: Path) -> None:
     with held_native_output():
         frozen = freeze(tf, loaded)
         content = frozen.graph.as_graph_def().SerializeToString()
-    told = {
+    signature = {
         "name": name,
         "inputs": as_plain(loaded.inputs),
         "outputs": loaded.outputs,
@@ -57,30 +57,30 @@ def write_graph(tf: Any, loaded: LoadedModel, name: str, folder: Path) -> None:
         "given": [each.name for each in frozen.outputs],
     }
     (folder / GRAPH).write_bytes(content)
-    (folder / TOLD).write_text(json.dumps(told), "utf-8")
+    (folder / SIGNATURE).write_text(json.dumps(signature), "utf-8")
 
 
-def read_told(folder: Path) -> dict[str, Any]:
+def read_signature(folder: Path) -> dict[str, Any]:
     """What is known of a graph without reading it."""
-    told: dict[str, Any] = json.loads((folder / TOLD).read_text("utf-8"))
-    return told
+    signature: dict[str, Any] = json.loads((folder / SIGNATURE).read_text("utf-8"))
+    return signature
 
 
 def read_graph(tf: Any, folder: Path) -> LoadedModel:
     """The model that was written; ``freeze`` gives the same function for it."""
-    told, graph = read_told(folder), tf.compat.v1.GraphDef()
+    signature, graph = read_signature(folder), tf.compat.v1.GraphDef()
     graph.ParseFromString((folder / GRAPH).read_bytes())
     with held_native_output():
         whole = tf.compat.v1.wrap_function(
             lambda: tf.graph_util.import_graph_def(graph, name=""), []
         )
-        frozen = whole.prune(told["fed"], told["given"])
+        frozen = whole.prune(signature["fed"], signature["given"])
     return LoadedModel(
         _called(frozen),
-        tuple(from_plain(TensorInfo, each) for each in told["inputs"]),
-        tuple(told["outputs"]),
-        notes=tuple(told["notes"]),
-        stateful=tuple(told["stateful"]),
+        tuple(from_plain(TensorInfo, each) for each in signature["inputs"]),
+        tuple(signature["outputs"]),
+        notes=tuple(signature["notes"]),
+        stateful=tuple(signature["stateful"]),
     )
 
 

@@ -4,42 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateError
+from pytest_edgegate.backends.tools import all_lines, tool_errors
+from pytest_edgegate.backends.training_errors import no_optimizer, training_failed
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.data.splits import Array
+
+_KIND = "optimizer of the model's Keras"
+_EXAMPLE = "lambda lr: keras.optimizers.SGD(lr)"
 
 Forward = Callable[[Sequence[Any], bool], list[Any]]
 """(input tensors, whether in training) -> output tensors."""
 
 
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model as a training sees it; ``name`` is what messages call it."""
+
+    name: str
+    forward: Forward
+    variables: Sequence[Any]
+    penalties: Callable[[], Sequence[Any]]
+    """Scalar tensors that are added to the loss after each call: those of regularisers."""
+
+
+@dataclass(frozen=True)
+class BatchSpecs:
+    """The TensorSpecs of a batch: of its inputs, and of what a loss compares outputs with."""
+
+    inputs: Sequence[Any]
+    targets: Sequence[Any]
+
+
 class Learner:
     """Does one step of an optimizer on each batch that it is called with.
 
-    ``loss(outputs, *targets)`` is a scalar tensor; what ``penalties()`` gives after the model was
-    called (those of regularisers) is added to it. *specs* are the TensorSpecs of the inputs and,
-    behind them, of the targets.
+    ``loss(outputs, *targets)`` is a scalar tensor.
     """
 
     def __init__(
-        self, tf: Any, forward: Forward, variables: Sequence[Any], optimizer: Any,
-        loss: Callable[..., Any], penalties: Callable[[], Sequence[Any]], *,
-        specs: Sequence[Any], inputs: int, seed: int, what: str,
-    ) -> None:  # fmt: skip
+        self,
+        tf: Any,
+        model: TrainedModel,
+        optimizer: Any,
+        loss: Callable[..., Any],
+        batch: BatchSpecs,
+        seed: int,
+    ) -> None:
         self._tf = tf
-        self._specs = tuple(specs)
-        self._what = what
-        _build(optimizer, variables)
+        self._specs = (*batch.inputs, *batch.targets)
+        self._name = model.name
+        inputs, variables = len(batch.inputs), model.variables
+        with tool_errors(_no_optimizer):  # one of another Keras, or built for another model
+            optimizer.build(variables)
 
         def step(*tensors: Any) -> Any:
             # the seed of this graph alone: that of the process stays as it is
             tf.compat.v1.set_random_seed(seed)
             with tf.GradientTape() as tape:
-                outputs = forward(tensors[:inputs], True)
+                outputs = model.forward(tensors[:inputs], True)
                 given = tf.cast(loss(outputs, *tensors[inputs:]), tf.float32)
-                total = tf.add_n([given, *(tf.cast(each, tf.float32) for each in penalties())])
+                penalties = [tf.cast(each, tf.float32) for each in model.penalties()]
+                total = tf.add_n([given, *penalties])
             gradients = tape.gradient(total, variables)
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
             return total
@@ -53,17 +83,13 @@ class Learner:
             self._tf.constant(array, spec.dtype)
             for array, spec in zip(arrays, self._specs, strict=True)
         ]
-        try:
+        with tool_errors(lambda error: _failed(self._name, error)):
             if self._traced:
                 return float(self._step(*tensors))
             with held_native_output():
                 loss = float(self._step(*tensors))
             self._traced = True
             return loss
-        except EdgeGateError:
-            raise
-        except Exception as error:  # whatever TensorFlow, a layer or the user's loss raises
-            raise _failed(self._what, error) from error
 
 
 def batch_spec(tf: Any, array: Array) -> Any:
@@ -76,29 +102,20 @@ def make_optimizer(keras: Any, settings: EdgeTraining, lr: float) -> Any:
     if not isinstance(settings.optimizer, str):
         return _by_factory(settings.optimizer, lr)
     kinds = {
-        "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW,
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
         "sgd": keras.optimizers.SGD,
-    }  # fmt: skip
+    }
     options = {"momentum": 0.9} if settings.optimizer == "sgd" else {}
     return kinds[settings.optimizer](learning_rate=lr, **options)
 
 
 def _by_factory(factory: Callable[..., Any], lr: float) -> Any:
-    try:
+    with tool_errors(_no_optimizer):
         made = factory(lr)
-    except Exception as error:  # whatever the user's factory raises
-        raise _no_optimizer(_first_line(error)) from error
     if not (hasattr(made, "apply_gradients") and hasattr(made, "build")):
-        raise _no_optimizer(f"it gives a {type(made).__name__}")
+        raise no_optimizer(_KIND, f"it gives a {type(made).__name__}", _EXAMPLE)
     return made
-
-
-def _build(optimizer: Any, variables: Sequence[Any]) -> None:
-    """One of another Keras, or one that was built for another model, is no optimizer of this."""
-    try:
-        optimizer.build(variables)
-    except Exception as error:  # whatever an optimizer raises for variables that it can't take
-        raise _no_optimizer(_first_line(error)) from error
 
 
 @contextmanager
@@ -126,21 +143,14 @@ def hardware(tf: Any) -> dict[str, Any]:
     }
 
 
-def _no_optimizer(reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"the optimizer of edge_training makes no optimizer of the model's Keras: {reason}",
-        "give a factory, not an optimizer: EdgeTraining(optimizer=lambda lr: "
-        'keras.optimizers.SGD(lr), version="1")',
-    )
+def _no_optimizer(error: Exception) -> ConfigurationError:
+    return no_optimizer(_KIND, all_lines(error), _EXAMPLE)
 
 
 def _failed(what: str, error: Exception) -> CompressionError:
-    return CompressionError(
-        f"the training of {what} failed: {_first_line(error)}",
+    return training_failed(
+        what,
+        all_lines(error),
         "TensorFlow's own traceback is at --tb=long; look at the loss and the optimizer of "
         "edge_training, and at layers of your own",
     )
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300] or '(no message)'}"

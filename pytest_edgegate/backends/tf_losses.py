@@ -59,9 +59,7 @@ def as_logits(tf: Any, output: Any, *, axis: int = -1, probabilities: bool) -> A
 
 def _crossentropy(tf: Any, objective: Objective) -> Loss:
     def loss(output: Any, target: Any) -> Any:
-        logits = as_logits(
-            tf, output, axis=objective.axis, probabilities=objective.probabilities
-        )  # fmt: skip
+        logits = as_logits(tf, output, axis=objective.axis, probabilities=objective.probabilities)
         if target.dtype.is_integer:
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits)
         else:

@@ -60,18 +60,12 @@ class Artifact:
         return self.sha256 if len(self.files) < 2 else files_digest(self.content)
 
     @property
+    def made(self) -> bool:
+        """Whether this gate made it, so that it is known how; False for a file of others."""
+        return bool(self.provenance)
+
+    @property
     def layout(self) -> Layout:
         """How its axes lie, beside those of the model that it was made from."""
         lists = self.provenance.get("layout")
         return Layout() if lists is None else Layout.from_lists(lists)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "format": self.format,
-            "sha256": self.sha256,
-            "size_bytes": self.size_bytes,
-            "recipe": [str(step) for step in self.recipe],
-            "cached": self.cached,
-            "compiled": None if self.compiled is None else str(self.compiled),
-            **({"steps": dict(facts)} if (facts := self.provenance.get("facts")) else {}),
-        }

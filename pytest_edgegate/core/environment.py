@@ -9,9 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ISA_FLAGS = (
-    "sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16",
-    "amx_int8", "neon", "asimd", "asimddp", "i8mm", "sve", "sve2",
-)  # fmt: skip
+    "sse4_2",
+    "avx",
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "neon",
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "sve",
+    "sve2",
+)
 """Instruction sets that change which kernels a runtime picks, and so its rounding and speed."""
 
 

@@ -40,12 +40,6 @@ class Measurement:
     """Overrides the metric's direction (accuracy_min is a ceiling where lower is better)."""
     nonfinite: str = ""
     """Where NaN or Inf was met; not empty means that the verdict is fail."""
-    details: tuple[str, ...] = ()
-    """Lines that explain the figure: classes that lost most, samples that flipped, offenders."""
-    cause: str = ""
-    """The probable cause, when the figure turns out to be over its budget."""
-    remedy: str = ""
-    """What to do when the figure turns out to be over its budget."""
     proof: bool | None = None
     """What a sequential test has proven of the whole set: within its budget (True) or over."""
     excess: float | None = None

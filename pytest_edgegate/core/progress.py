@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Tell = Callable[[str, float, float | None], None]
+Progress = Callable[[str, float, float | None], None]
 """(what is going on, how much of it is done, of how much in all where that is known)."""
 
 

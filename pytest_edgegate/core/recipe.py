@@ -57,8 +57,8 @@ class TrainingStep(Step):
 
     def for_twice_the_epochs(self) -> Self:
         """What to try where it has not learnt enough."""
-        told: Any = self  # no dataclass of its own: its fields would come before those of steps
-        made: Self = replace(told, epochs=2 * self.epochs)
+        step: Any = self  # no dataclass of its own: its fields would come before those of steps
+        made: Self = replace(step, epochs=2 * self.epochs)
         return made
 
 

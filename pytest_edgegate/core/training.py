@@ -77,9 +77,11 @@ class EdgeTraining:
     @property
     def _own(self) -> list[str]:
         given = {
-            "loss": self.loss, "optimizer": self.optimizer, "augment": self.augment,
+            "loss": self.loss,
+            "optimizer": self.optimizer,
+            "augment": self.augment,
             "distill_loss": self.distill_loss,
-        }  # fmt: skip
+        }
         return [
             name for name, each in given.items() if each is not None and not isinstance(each, str)
         ]
@@ -91,11 +93,14 @@ class EdgeTraining:
             return value if value is None or isinstance(value, str) else "own"
 
         return {
-            "loss": known(self.loss), "distill_loss": known(self.distill_loss),
-            "optimizer": known(self.optimizer), "augment": known(self.augment),
-            "batch_size": self.batch_size, "seed": self.seed,
+            "loss": known(self.loss),
+            "distill_loss": known(self.distill_loss),
+            "optimizer": known(self.optimizer),
+            "augment": known(self.augment),
+            "batch_size": self.batch_size,
+            "seed": self.seed,
             "version": self.version if self._own else None,
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)

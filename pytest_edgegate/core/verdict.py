@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.errors import presentable
+from pytest_edgegate.core.json_values import plain, plain_number
 from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.record import (
+    ArtifactRecord,
+    BudgetRecord,
+    MeasuredRecord,
+    VerdictRecord,
+)
 
-
-class Outcome(StrEnum):
-    PASS = "pass"
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
-    NOT_MEASURED = "not_measured"
+__all__ = ["Outcome", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -34,48 +37,63 @@ class Verdict:
     target: str = ""
     note: str = ""
     details: tuple[str, ...] = ()
+    cause: str = ""
+    """The probable cause, where the verdict is red."""
 
     @property
     def red(self) -> bool:
         return self.outcome is not Outcome.PASS and not self.allowed
 
+    @property
+    def record(self) -> VerdictRecord:
+        """What reports show of it."""
+        budget = self.budget
+        return VerdictRecord(
+            test=self.test,
+            target=self.target,
+            artifact=None if self.artifact is None else _recorded_artifact(self.artifact),
+            budget=BudgetRecord(budget.metric, budget.limit, budget.kind.unit),
+            measured=None if self.measured is None else _recorded_figure(self.measured),
+            outcome=self.outcome,
+            allowed=self.allowed,
+            proven=self.proven,
+            reason=self.reason,
+            remedy=self.remedy,
+            details=self.details,
+            cause=self.cause,
+            note=self.note,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The verdict in the form of the JSON report, schema 1."""
-        return {
-            "test": self.test,
-            "target": self.target,
-            "artifact": None if self.artifact is None else self.artifact.as_dict(),
-            "budget": {
-                "metric": self.budget.metric,
-                "limit": self.budget.limit,
-                "unit": self.budget.kind.unit,
-            },
-            "measured": None if self.measured is None else _measured(self.measured),
-            "outcome": str(self.outcome),
-            "allowed": self.allowed,
-            "proven": self.proven,
-            "reason": "; ".join(filter(None, (self.reason, self.note))),
-            "remedy": self.remedy,
-        }
+        return self.record.to_json()
 
 
-def _measured(measured: Measurement) -> dict[str, Any]:
-    return {
-        "value": _number(measured.value),
-        "low": _number(measured.low),
-        "high": _number(measured.high),
-        "level": measured.level,
-        "n": measured.n,
-        "n_total": measured.n_total,
-        "decided_early": measured.decided_early,
-        "source": measured.source,
-        "cached": measured.cached,
-        **({"conditions": dict(measured.conditions)} if measured.conditions else {}),
-    }
+def _recorded_artifact(artifact: Artifact) -> ArtifactRecord:
+    return ArtifactRecord(
+        format=artifact.format,
+        sha256=artifact.sha256,
+        size_bytes=artifact.size_bytes,
+        recipe=tuple(map(str, artifact.recipe)),
+        cached=artifact.cached,
+        compiled=None if artifact.compiled is None else presentable(str(artifact.compiled)),
+        path=presentable(str(artifact.path)),
+        steps=plain(artifact.provenance.get("facts") or {}),
+    )
 
 
-def _number(value: float | int | None) -> float | int | None:
-    """JSON has no NaN or Inf: a figure that is not finite is null, and its outcome is fail."""
-    if value is None or value != value or value in (float("inf"), float("-inf")):
-        return None
-    return value
+def _recorded_figure(measured: Measurement) -> MeasuredRecord:
+    return MeasuredRecord(
+        value=plain_number(measured.value),
+        source=measured.source,
+        low=plain_number(measured.low),
+        high=plain_number(measured.high),
+        level=measured.level,
+        n=measured.n,
+        n_total=measured.n_total,
+        decided_early=measured.decided_early,
+        cached=measured.cached,
+        conditions=plain(measured.conditions),
+        method=measured.method,
+        direction=measured.direction,
+    )

@@ -39,9 +39,15 @@ def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array
 
 
 def agreement(
-    made: Sequence[Array], program: Sequence[Array], steps: Sequence[float | None], what: str, *,
-    largest_allowed: float = LARGEST, mean_allowed: float = MEAN, classes: int | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    made: Sequence[Array],
+    program: Sequence[Array],
+    steps: Sequence[float | None],
+    what: str,
+    *,
+    largest_allowed: float = LARGEST,
+    mean_allowed: float = MEAN,
+    classes: int | None = None,
+) -> dict[str, Any]:
     """How far the outputs of the file, *made*, lie from those of the *program*.
 
     Both for the same samples: (n, ...) each. ``|made - program| / step`` over all values, *steps*

@@ -12,9 +12,11 @@ from pytest_edgegate.data.splits import Array
 
 
 def arrange(
-    arrays: tuple[Array, ...], names: Sequence[str] | None, inputs: Sequence[TensorInfo],
+    arrays: tuple[Array, ...],
+    names: Sequence[str] | None,
+    inputs: Sequence[TensorInfo],
     where: str,
-) -> tuple[Array, ...]:  # fmt: skip
+) -> tuple[Array, ...]:
     """The arrays in the order of the model's inputs, each checked against its shape and dtype.
 
     Arrays have shape (n, ...). With *names* they are matched by name, else by position.

@@ -29,8 +29,12 @@ class LaidOutRunner:
         self._runner.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._runner.__exit__(kind, value, traceback)
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -100,8 +104,9 @@ def _channels_moved(array: Array, tensor: TensorInfo) -> Axes:
 
 
 def _fits(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    return all(size in (want, -1) or want == -1
-               for size, want in zip(given[1:], wanted[1:], strict=True))  # fmt: skip
+    return all(
+        size in (want, -1) or want == -1 for size, want in zip(given[1:], wanted[1:], strict=True)
+    )
 
 
 def transposed(arrays: tuple[Array, ...], axes: tuple[Axes, ...]) -> tuple[Array, ...]:

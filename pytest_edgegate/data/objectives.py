@@ -58,9 +58,12 @@ class Objective:
 
 
 def choose_objective(
-    outputs: tuple[Array, ...], labels: Array | None, settings: EdgeTraining, *,
+    outputs: tuple[Array, ...],
+    labels: Array | None,
+    settings: EdgeTraining,
+    *,
     channels_first: bool = False,
-) -> Objective:  # fmt: skip
+) -> Objective:
     """The objective by the model's *outputs* for some samples, their *labels* and the user's word.
 
     *channels_first*: the framework has the classes after the samples, (n, classes, h, w), where
@@ -190,9 +193,7 @@ def _fits_axis(output: Array, labels: Array, axis: int) -> bool:
 
 def _class_targets(labels: Array, output_shape: tuple[int, ...], axis: int) -> Array:
     classes = output_shape[axis]
-    spread = tuple(
-        size for at, size in enumerate(output_shape) if at != axis % len(output_shape)
-    )  # fmt: skip
+    spread = tuple(size for at, size in enumerate(output_shape) if at != axis % len(output_shape))
     if labels.shape == output_shape and classes > 1:
         shares = np.asarray(labels, np.float32)
         if bool(((shares == 0) | (shares == 1)).all()):

@@ -71,8 +71,13 @@ class ArraySplit:
 
     indexable = True
 
-    def __init__(self, name: str, inputs: tuple[Array, ...], labels: Array | None,
-                 names: tuple[str, ...] | None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        inputs: tuple[Array, ...],
+        labels: Array | None,
+        names: tuple[str, ...] | None,
+    ) -> None:
         self.name = name
         self.names = names
         self._inputs = inputs

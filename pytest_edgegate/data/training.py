@@ -12,7 +12,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.ports import TrainingData
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.recipe import QAT, Distill, Prune
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
 from pytest_edgegate.data.feeding import arrange
@@ -42,16 +42,22 @@ class TrainingSamples:
     """
 
     def __init__(
-        self, split: Split, settings: EdgeTraining, inputs: Sequence[TensorInfo], layout: Layout,
-        *, teacher: Teacher | None = None, tell: Tell = silent,
-    ) -> None:  # fmt: skip
+        self,
+        split: Split,
+        settings: EdgeTraining,
+        inputs: Sequence[TensorInfo],
+        layout: Layout,
+        *,
+        teacher: Teacher | None = None,
+        progress: Progress = silent,
+    ) -> None:
         self._split = split
         self.settings = settings
         self._inputs = tuple(inputs)
         self._layout = layout
         self._as_model = as_model(self._inputs, layout.inputs)
         self._teacher = teacher
-        self.tell = tell
+        self.progress = progress
         self._kept: Array | None = None
 
     @property
@@ -127,7 +133,7 @@ class TrainingSamples:
             if parts[0][:1].nbytes * self._split.size > _KEPT_BYTES:
                 return None
             done = sum(map(len, parts))
-            self.tell("samples by the teacher", done, self._split.size)
+            self.progress("samples by the teacher", done, self._split.size)
         self._kept = np.concatenate(parts)
         return self._kept
 
@@ -180,28 +186,48 @@ def train(
     ends the training at once, with the step and the learning rate. *what* names the model.
     Raises CompressionError.
     """
-    epochs, lr = step.epochs, step.lr
+    epochs = step.epochs
     means = []
     for epoch in range(epochs):
         total = count = 0.0
         for at, batch in enumerate(data.epoch(epoch)):
             loss = learn(batch)
             if not isfinite(loss):
-                raise CompressionError(
-                    f"the training of {what} diverged: the loss is {loss} at step {at + 1} of "
-                    f"epoch {epoch + 1}, with lr={lr:g}",
-                    f"give a smaller learning rate: {type(step).__name__}(lr={lr / 10:g}); "
-                    "nothing of this training is kept",
-                )
+                place = f"step {at + 1} of epoch {epoch + 1}"
+                raise diverged(step, what, f"the loss is {loss} at {place}")
             total, count = total + loss * len(batch), count + len(batch)
             done, steps = epoch, data.steps
             if steps:
-                data.tell(
+                data.progress(
                     f"steps of {type(step).__name__} on {what}, loss {total / count:.3g}",
-                    done * steps + at + 1, epochs * steps,
-                )  # fmt: skip
+                    done * steps + at + 1,
+                    epochs * steps,
+                )
             else:
-                data.tell(f"steps of {type(step).__name__} on {what}, epoch {epoch + 1}", at + 1,
-                          None)  # fmt: skip
+                data.progress(
+                    f"steps of {type(step).__name__} on {what}, epoch {epoch + 1}", at + 1, None
+                )
         means.append(total / count)
     return tuple(means)
+
+
+def diverged(step: Training, what: str, reason: str) -> CompressionError:
+    """The error for a training whose loss or weights are no numbers any more."""
+    return CompressionError(
+        f"the training of {what} diverged: {reason}, with lr={step.lr:g}",
+        f"give a smaller learning rate: {type(step).__name__}(lr={step.lr / 10:g}); "
+        "nothing of this training is kept",
+    )
+
+
+def training_facts(
+    step: Training, settings: EdgeTraining, losses: Sequence[float]
+) -> dict[str, Any]:
+    """What is worth keeping of a training, as JSON values; *losses* are the means of the epochs."""
+    return {
+        "seed": settings.seed,
+        "epochs": step.epochs,
+        "lr": step.lr,
+        "batch_size": settings.batch_size,
+        "losses": list(losses),
+    }

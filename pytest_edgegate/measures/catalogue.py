@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from inspect import signature
+from typing import Any
 
 from pytest_edgegate.core.budget import kind_of
 from pytest_edgegate.core.measurement import Finding, NotMeasured
-from pytest_edgegate.measures.context import MeasureContext
+from pytest_edgegate.measures.providers import Providers
 
-Measure = Callable[[MeasureContext], Finding]
+Measure = Callable[..., Finding]
 
 
 def measure_of(metric: str) -> Measure | None:
@@ -21,14 +23,23 @@ def measure_of(metric: str) -> Measure | None:
     return found
 
 
-def measure(metric: str, context: MeasureContext) -> Finding:
+def measure(metric: str, providers: Providers) -> Finding:
     """The figure, or that nothing measures this budget here."""
     found = measure_of(metric)
-    if found is None:
-        return NotMeasured(
-            metric,
-            f"nothing installed measures {metric} on {context.target.name}",
-            "take the budget out, or run with "
-            f"--edge-allow-unmeasured={context.target.name}:{metric}",
-        )
-    return found(context)
+    if found is not None:
+        return found(**asked_by(found, providers))
+    target = providers.file.target.name
+    return NotMeasured(
+        metric,
+        f"nothing installed measures {metric} on {target}",
+        f"take the budget out, or run with --edge-allow-unmeasured={target}:{metric}",
+    )
+
+
+def asked_by(function: Callable[..., object], providers: Providers) -> dict[str, Any]:
+    """The providers that a function asks, by the names of its parameters."""
+    return {
+        name: getattr(providers, name)
+        for name in signature(function).parameters
+        if hasattr(providers, name)
+    }

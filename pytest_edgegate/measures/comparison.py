@@ -15,16 +15,16 @@ from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, Split
-from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
     Figure,
-    Told,
+    SamplesDone,
     check_figures,
     fed_batches,
     finite_or_finding,
 )
+from pytest_edgegate.measures.providers import Passes
 
 COMPARED = 1_000
 """How many samples are compared at most; the verdict's n says how many were."""
@@ -46,9 +46,13 @@ def check_compared(evidence: Evidence) -> None:
 
 
 def compare_models(
-    reference: Runner, other: Runner, split: Split, source: str, limit: int | None = None,
-    told: Told = lambda done, total: None,
-) -> Evidence:  # fmt: skip
+    reference: Runner,
+    other: Runner,
+    split: Split,
+    source: str,
+    limit: int | None = None,
+    progress: SamplesDone = lambda done, total: None,
+) -> Evidence:
     """Per-sample sums over each output, for the *reference*'s outputs in their order.
 
     ``absolute``: largest difference; ``signal_i``: Σ x²; ``noise_i_j``: Σ (x_i - y_j)², for i = j
@@ -56,7 +60,7 @@ def compare_models(
     """
     collector = Collector(tuple(bare_name(each.name) for each in reference.outputs))
     order = _matched(reference, other)
-    for batch, inputs in fed_batches(reference, split, limit, told):
+    for batch, inputs in fed_batches(reference, split, limit, progress):
         own = reference.infer(inputs)
         theirs = other.infer(inputs)
         collector.add(batch, (*own, *theirs), _sums(own, [theirs[at] for at in order]))
@@ -99,39 +103,40 @@ def _sums(own: Sequence[Array], theirs: Sequence[Array]) -> dict[str, Array]:
     return found
 
 
-def export_error(context: MeasureContext) -> Finding:
+def export_error(passes: Passes) -> Finding:
     """The largest absolute difference of any output of the float export from the model's own."""
-    found = finite_or_finding(context.export_compared(), "export_error")
+    found = finite_or_finding(passes.export_compared(), "export_error")
     if not isinstance(found, Evidence):
         return found
     values = found.arrays["absolute"]
     return Measurement(
-        "export_error", float(values.max()), found.source, n=found.n, n_total=context.samples,
-        cached=found.cached, details=(f"farthest apart: sample #{int(values.argmax())}",),
-        cause=_misplaced_cause(found),
-    )  # fmt: skip
+        "export_error",
+        float(values.max()),
+        found.source,
+        n=found.n,
+        n_total=passes.samples,
+        cached=found.cached,
+    )
 
 
-def sqnr_db(context: MeasureContext) -> Finding:
+def sqnr_db(passes: Passes) -> Finding:
     """Signal to quantisation noise of the worst output: 10 log10(Σ x² / Σ (x - y)²).
 
     Over all samples; x are the outputs of the model under test, y those of the artifact, in real
     values.
     """
-    found = finite_or_finding(context.compared(), "sqnr_db")
+    found = finite_or_finding(passes.compared(), "sqnr_db")
     if not isinstance(found, Evidence):
         return found
-    ratios = [_decibels(found, at) for at in range(len(found.outputs))]
-    worst = int(np.argmin(ratios))
-    several = ", ".join(
-        f"{name} {ratio:.1f}" for name, ratio in zip(found.outputs, ratios, strict=True)
-    )
+    ratios = decibels(found)
     return Measurement(
-        "sqnr_db", ratios[worst], found.source, n=found.n, n_total=context.samples,
+        "sqnr_db",
+        min(ratios),
+        found.source,
+        n=found.n,
+        n_total=passes.samples,
         cached=found.cached,
-        details=(f"by output: {several}",) if len(ratios) > 1 else (),
-        cause=_misplaced_cause(found),
-    )  # fmt: skip
+    )
 
 
 def misplaced(found: Evidence) -> tuple[str, ...]:
@@ -164,8 +169,9 @@ def misplaced(found: Evidence) -> tuple[str, ...]:
     )
 
 
-def _misplaced_cause(found: Evidence) -> str:
-    return "; ".join(misplaced(found))
+def decibels(found: Evidence) -> list[float]:
+    """Signal to noise of each output, in its order."""
+    return [_decibels(found, at) for at in range(len(found.outputs))]
 
 
 def _decibels(found: Evidence, at: int) -> float:

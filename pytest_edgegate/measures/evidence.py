@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -46,6 +47,8 @@ class Evidence:
     first_nonfinite: int = -1
     outputs: tuple[str, ...] = ()
     """The names of the outputs, where the figures are of each."""
+    input_range: tuple[float, ...] = ()
+    """The smallest and the largest value that the inputs had; nothing where they are no numbers."""
     positions: Array | None = None
     """Which samples of the split, where these are some of them in another order."""
     cached: bool = field(default=False, compare=False)
@@ -92,9 +95,11 @@ class Collector:
         self._n = 0
         self._nonfinite = 0
         self._first_nonfinite = -1
+        self._ranges: list[tuple[float, float]] = []
 
     def add(self, batch: Batch, outputs: tuple[Array, ...], figures: dict[str, Array]) -> None:
         self._fingerprint.add(batch)
+        self._ranges += map(_range, filter(_has_range, batch.inputs))
         bad = nonfinite_samples(outputs) if outputs else np.zeros(0, bool)
         if bad.any() and self._first_nonfinite < 0:
             self._first_nonfinite = self._n + int(bad.argmax())
@@ -132,7 +137,23 @@ class Collector:
             nonfinite=self._nonfinite,
             first_nonfinite=self._first_nonfinite,
             outputs=self._outputs,
+            input_range=self._input_range,
         )
+
+    @property
+    def _input_range(self) -> tuple[float, ...]:
+        if not self._ranges:
+            return ()
+        ends = min(low for low, _ in self._ranges), max(high for _, high in self._ranges)
+        return ends if all(map(math.isfinite, ends)) else ()
+
+
+def _has_range(array: Array) -> bool:
+    return array.dtype.kind in "iuf" and array.size > 0
+
+
+def _range(array: Array) -> tuple[float, float]:
+    return float(array.min()), float(array.max())
 
 
 def fingerprint_of(split: Split) -> str:
@@ -143,19 +164,21 @@ def fingerprint_of(split: Split) -> str:
     return fingerprint.value
 
 
-Told = Callable[[float, float | None], None]
+SamplesDone = Callable[[float, float | None], None]
 """Takes (how many samples are done, of how many)."""
 
 
 def fed_batches(
-    runner: Runner, split: Split, limit: int | None = None,
-    told: Told = lambda done, total: None,
-) -> Iterator[tuple[Batch, tuple[Array, ...]]]:  # fmt: skip
+    runner: Runner,
+    split: Split,
+    limit: int | None = None,
+    progress: SamplesDone = lambda done, total: None,
+) -> Iterator[tuple[Batch, tuple[Array, ...]]]:
     """Batches of the split with their inputs in the runner's order, at most *limit* samples."""
     left, done = limit, 0
     total = split.size if limit is None or split.size is None else min(limit, split.size)
     for whole in split.batches(limit):
-        told(done, total)
+        progress(done, total)
         done += len(whole)
         batch = whole if left is None else whole.first(left)
         yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name)
@@ -180,10 +203,15 @@ def finite_or_finding(found: Evidence | NotMeasured, metric: str) -> Evidence | 
         return NotMeasured(metric, found.reason, found.remedy)
     if found.nonfinite:
         return Measurement(
-            metric, float("nan"), found.source, n=found.n, n_total=found.n, cached=found.cached,
+            metric,
+            float("nan"),
+            found.source,
+            n=found.n,
+            n_total=found.n,
+            cached=found.cached,
             nonfinite=f"NaN or Inf on {found.nonfinite} of {found.n} samples, "
             f"first on sample {found.first_nonfinite}",
-        )  # fmt: skip
+        )
     return found
 
 

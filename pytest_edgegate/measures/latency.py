@@ -12,7 +12,6 @@ from bisect import insort
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.latency_rounds import (
     ALPHA,
     LEVEL,
@@ -20,6 +19,7 @@ from pytest_edgegate.measures.latency_rounds import (
     give_time,
     least_rounds,
 )
+from pytest_edgegate.measures.providers import Clock
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid
 
@@ -27,24 +27,24 @@ MOST_STARTS = 200
 """No more fresh processes are started for the first inference, however quick they are."""
 
 
-def latency_p50(context: MeasureContext) -> Finding:
+def latency_p50(clock: Clock) -> Finding:
     """The median of single inferences, in seconds."""
-    return context.estimated("latency_p50") or _percentile("latency_p50", context)
+    return _percentile("latency_p50", clock)
 
 
-def latency_p95(context: MeasureContext) -> Finding:
+def latency_p95(clock: Clock) -> Finding:
     """What 95 % of single inferences stay within, in seconds."""
-    return context.estimated("latency_p95") or _percentile("latency_p95", context)
+    return _percentile("latency_p95", clock)
 
 
-def latency_p99(context: MeasureContext) -> Finding:
+def latency_p99(clock: Clock) -> Finding:
     """What 99 % of single inferences stay within, in seconds."""
-    return context.estimated("latency_p99") or _percentile("latency_p99", context)
+    return _percentile("latency_p99", clock)
 
 
-def latency_first(context: MeasureContext) -> Finding:
+def latency_first(clock: Clock) -> Finding:
     """The first inference after opening, in seconds."""
-    return context.estimated("latency_first") or _first(context)
+    return _first(clock)
 
 
 def unreachable(metric: str, target: Target) -> NotMeasured:
@@ -58,25 +58,28 @@ def unreachable(metric: str, target: Target) -> NotMeasured:
     )
 
 
-def _percentile(metric: str, context: MeasureContext) -> Finding:
+def _percentile(metric: str, clock: Clock) -> Finding:
     """From the timings that all percentiles share."""
-    timed = context.times()
+    timed = clock.times()
     if isinstance(timed, NotMeasured):
         return NotMeasured(metric, timed.reason, timed.remedy)
     return timed.measurement(metric)
 
 
-def _first(context: MeasureContext) -> Finding:
+def _first(clock: Clock) -> Finding:
     """Median of the first inference after opening, each in a fresh process, until it is decided."""
-    starts = _Starts(float(context.asked["latency_first"].limit), context.patience)
+    starts = _Starts(clock.limits["latency_first"], clock.patience)
     while starts.go_on:
-        opened = context.stopwatch("latency_first")
+        opened = clock.stopwatch("latency_first")
         if isinstance(opened, NotMeasured):
             return opened
         with opened as watch:
             starts.add(watch)
-        context.tell(f"latency_first, {starts.count} fresh processes, seconds",
-                     starts.elapsed, context.patience)  # fmt: skip
+        clock.progress(
+            f"latency_first, {starts.count} fresh processes, seconds",
+            starts.elapsed,
+            clock.patience,
+        )
     return starts.measurement()
 
 
@@ -124,11 +127,18 @@ class _Starts:
         low, high = self._ends
         undecided, remedy = self._undecided()
         return Measurement(
-            "latency_first", statistics.median(self._times), self._source, low=low, high=high,
-            level=LEVEL, n=self.count, method="always-valid limits of the median",
-            conditions=conditions_after(self._source, self._conditions), undecided=undecided,
+            "latency_first",
+            statistics.median(self._times),
+            self._source,
+            low=low,
+            high=high,
+            level=LEVEL,
+            n=self.count,
+            method="always-valid limits of the median",
+            conditions=conditions_after(self._source, self._conditions),
+            undecided=undecided,
             undecided_remedy=remedy,
-        )  # fmt: skip
+        )
 
     def _undecided(self) -> tuple[str, str]:
         """(why, what to do)."""

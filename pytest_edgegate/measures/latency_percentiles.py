@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.ports import Round, Stopwatch
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.measures.latency_rounds import (
     ALPHA,
     LEAST,
@@ -22,7 +22,6 @@ from pytest_edgegate.measures.latency_rounds import (
     percent,
     spread,
 )
-from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid, least_runs
 
 QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
@@ -105,14 +104,20 @@ class Times:
         low, high = self.ends(metric)
         undecided, remedy = self._undecided(metric)
         return Measurement(
-            metric, self._value(q), self._rounds.watch.source, low=low, high=high, level=LEVEL,
+            metric,
+            self._value(q),
+            self._rounds.watch.source,
+            low=low,
+            high=high,
+            level=LEVEL,
             n=self.count,
             method=f"always-valid limits by order statistics of {self.count} runs in "
             f"{len(self._medians)} rounds",
-            conditions=self._rounds.conditions, remark=self._rounds.remark(tail=q > 0.5),
-            undecided=undecided, undecided_remedy=remedy,
-            details=(f"the median here is {spell_time(float(np.median(self._all)))}",),
-        )  # fmt: skip
+            conditions={**self._rounds.conditions, "median_s": float(np.median(self._all))},
+            remark=self._rounds.remark(tail=q > 0.5),
+            undecided=undecided,
+            undecided_remedy=remedy,
+        )
 
     def _value(self, q: float) -> float:
         if q == 0.5 or not self._residuals:
@@ -156,14 +161,14 @@ def _a_round(q: float) -> int:
 
 
 def time_until_decided(
-    watch: Stopwatch, limits: Mapping[str, float], patience: float, tell: Tell
+    watch: Stopwatch, limits: Mapping[str, float], patience: float, progress: Progress
 ) -> Times:
     """Times single inferences until every limit is decided, or for *patience* seconds."""
     rounds = Rounds(watch, patience)
     times = Times(limits, rounds)
     for each in rounds:
         times.add(each)
-        tell(f"latency of {times.count} runs, seconds", rounds.elapsed, patience)
+        progress(f"latency of {times.count} runs, seconds", rounds.elapsed, patience)
         if times.decided:
             break
     return times

@@ -11,7 +11,6 @@ import numpy as np
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Round
-from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.latency_rounds import (
     ALPHA,
     LEAST,
@@ -22,25 +21,26 @@ from pytest_edgegate.measures.latency_rounds import (
     percent,
     spread,
 )
+from pytest_edgegate.measures.providers import Clock
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid
 
 
-def latency_ratio(context: MeasureContext) -> Finding:
+def latency_ratio(clock: Clock) -> Finding:
     """The artifact's time over that of its float export, in ABBA blocks of one process."""
-    opened = context.stopwatch("latency_ratio")
+    opened = clock.stopwatch("latency_ratio")
     if isinstance(opened, NotMeasured):
         return opened
     with opened as watch:
-        rounds = Rounds(watch, context.patience)
-        compared = Compared(float(context.asked["latency_ratio"].limit))
+        rounds = Rounds(watch, clock.patience)
+        compared = Compared(clock.limits["latency_ratio"])
         for each in rounds:
             compared.add(each)
             what = f"latency_ratio {compared.value:.3f} after {compared.count} rounds, seconds"
-            context.tell(what, rounds.elapsed, context.patience)
+            clock.progress(what, rounds.elapsed, clock.patience)
             if compared.decided:
                 break
-        return compared.measurement(rounds, context.floor)
+        return compared.measurement(rounds, clock.floor)
 
 
 class Compared:
@@ -81,14 +81,21 @@ class Compared:
     def measurement(self, rounds: Rounds, floor: float) -> Measurement:
         undecided, remedy = self._undecided(rounds)
         return Measurement(
-            "latency_ratio", self.value, rounds.watch.source, low=self.low, high=self.high,
-            level=LEVEL, n=self.blocks,
+            "latency_ratio",
+            self.value,
+            rounds.watch.source,
+            low=self.low,
+            high=self.high,
+            level=LEVEL,
+            n=self.blocks,
             method=f"always-valid limits of the median of {self.count} rounds",
-            excess=float(np.median(np.concatenate(self._over))), floor=floor,
-            conditions=rounds.conditions, remark=rounds.remark(), undecided=undecided,
+            excess=float(np.median(np.concatenate(self._over))),
+            floor=floor,
+            conditions={**rounds.conditions, "median_s": self._typical},
+            remark=rounds.remark(),
+            undecided=undecided,
             undecided_remedy=remedy,
-            details=(f"one inference takes {spell_time(self._typical)} here",),
-        )  # fmt: skip
+        )
 
     @property
     def _typical(self) -> float:

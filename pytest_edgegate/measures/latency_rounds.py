@@ -68,10 +68,10 @@ class Rounds:
 
     @property
     def load(self) -> str:
-        told = self.conditions
-        if told.get("load") is None:
+        known = self.conditions
+        if known.get("load") is None:
             return "load unknown"
-        return f"load average {told['load']} before and {told.get('load_after', 'unknown')} after"
+        return f"load average {known['load']} before and {known.get('load_after', 'unknown')} after"
 
     def remark(self, *, tail: bool = False) -> str:
         """What to know of the times whatever they prove; *tail*: of a percentile of them."""

@@ -11,18 +11,18 @@ from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.data.splits import Array, Split
-from pytest_edgegate.measures.context import MeasureContext
 from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
     Figure,
     Figures,
-    Told,
+    SamplesDone,
     fed_batches,
     finite_or_finding,
     nonfinite_samples,
 )
 from pytest_edgegate.measures.labels import classes_last
+from pytest_edgegate.measures.providers import Passes
 from pytest_edgegate.stats.bootstrap import paired_bootstrap
 from pytest_edgegate.stats.distances import steps, top1
 from pytest_edgegate.stats.intervals import clopper_pearson
@@ -32,16 +32,22 @@ SHOWN = 200
 """How many samples the agreement is shown of when no budget asks for it."""
 
 FIGURES: Figures = {
-    "agreement": Figure(), "steps": Figure("i", -1), "within": Figure(), "absolute": Figure(),
+    "agreement": Figure(),
+    "steps": Figure("i", -1),
+    "within": Figure(),
+    "absolute": Figure(),
     "elements": Figure("i", 1),
-}  # fmt: skip
+}
 """What ``compare`` leaves of each sample."""
 
 
 def compare(
-    runners: Sequence[Runner], split: Split, source: str, limit: int | None = None,
-    told: Told = lambda done, total: None,
-) -> Evidence:  # fmt: skip
+    runners: Sequence[Runner],
+    split: Split,
+    source: str,
+    limit: int | None = None,
+    progress: SamplesDone = lambda done, total: None,
+) -> Evidence:
     """Per-sample differences of every runner from the first one.
 
     ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
@@ -51,7 +57,7 @@ def compare(
     """
     collector = Collector()
     first, *others = runners
-    for batch, given in fed_batches(first, split, limit, told):
+    for batch, given in fed_batches(first, split, limit, progress):
         inputs = tuple(
             quantised(array, each) for array, each in zip(given, first.inputs, strict=True)
         )
@@ -100,14 +106,17 @@ def _compare(
         largest = np.full(count, -1, np.int64)
     bad = nonfinite_samples(tuple(own)) | nonfinite_samples(tuple(other))
     return {
-        "agreement": agreement, "steps": largest, "within": within, "absolute": absolute,
+        "agreement": agreement,
+        "steps": largest,
+        "within": within,
+        "absolute": absolute,
         "bad": bad.astype(np.int64),
-    }  # fmt: skip
+    }
 
 
-def parity_agreement(context: MeasureContext) -> Finding:
+def parity_agreement(passes: Passes) -> Finding:
     """Share of samples (of positions, for dense outputs) with the same top-1 everywhere."""
-    found = finite_or_finding(context.parity(), "parity_agreement")
+    found = finite_or_finding(passes.parity(), "parity_agreement")
     if not isinstance(found, Evidence):
         return found
     agreement = found.arrays["agreement"]
@@ -137,27 +146,26 @@ def parity_agreement(context: MeasureContext) -> Finding:
         method="Clopper-Pearson's interval" if whole else "percentile bootstrap",
         provable=interval.low < interval.high,
         spread=float(agreement.var()),
-        details=(f"samples that differ: {_listed(differing)}",) if len(differing) else (),
     )
 
 
-def parity_lsb(context: MeasureContext) -> Finding:
+def parity_lsb(passes: Passes) -> Finding:
     """The largest difference of any output element, in output steps."""
-    return _exact(context, "parity_lsb", "steps")
+    return _exact(passes, "parity_lsb", "steps")
 
 
-def parity_within_lsb(context: MeasureContext) -> Finding:
+def parity_within_lsb(passes: Passes) -> Finding:
     """Share of output elements at most one step apart."""
-    return _exact(context, "parity_within_lsb", "within")
+    return _exact(passes, "parity_within_lsb", "within")
 
 
-def parity_abs(context: MeasureContext) -> Finding:
+def parity_abs(passes: Passes) -> Finding:
     """The largest difference of any output element, in real values."""
-    return _exact(context, "parity_abs", "absolute")
+    return _exact(passes, "parity_abs", "absolute")
 
 
-def _exact(context: MeasureContext, metric: str, key: str) -> Finding:
-    found = finite_or_finding(context.parity(), metric)
+def _exact(passes: Passes, metric: str, key: str) -> Finding:
+    found = finite_or_finding(passes.parity(), metric)
     if not isinstance(found, Evidence):
         return found
     values = found.arrays[key]
@@ -168,19 +176,17 @@ def _exact(context: MeasureContext, metric: str, key: str) -> Finding:
             "gate parity_abs instead, or make the outputs int8 or uint8",
         )
     value = float(values.mean() if key == "within" else values.max())
-    worst = int(values.argmin() if key == "within" else values.argmax())
     return Measurement(
-        metric, value, found.source, n=found.n, n_total=found.n, cached=found.cached,
+        metric,
+        value,
+        found.source,
+        n=found.n,
+        n_total=found.n,
+        cached=found.cached,
         exact=_counted(values, found.arrays["elements"]) if key == "within" else None,
-        details=(f"farthest apart: sample #{worst}",),
-    )  # fmt: skip
+    )
 
 
 def _counted(shares: Array, elements: Array) -> Fraction:
     """A mean of shares as the ratio of the counts that they are of."""
     return Fraction(int(np.rint(shares * elements).sum()), int(elements.sum()))
-
-
-def _listed(indices: Array) -> str:
-    shown = ", ".join(f"#{index}" for index in indices[:5])
-    return f"{shown} and {len(indices) - 5} more" if len(indices) > 5 else shown

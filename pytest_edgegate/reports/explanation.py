@@ -13,13 +13,14 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.spelling import spell_value
 
 _NOTHING = "nothing installed measures it: red"
+_EARLY = "; top-1 and topN on arrays may end early;"
 
 
 def explain_plan(source: str, plan: Plan, cached: bool) -> list[str]:
     """Lines about how an artifact is made."""
-    made = "in the cache" if cached else "to be built"
+    state = "in the cache" if cached else "to be built"
     path = " -> ".join(f"{leg.transform}: {leg.step or 'export'}" for leg in plan.legs)
-    lines = [f"{source}: {spell(plan.recipe)} -> {plan.format} {plan.dtype}, {made}"]
+    lines = [f"{source}: {spell(plan.recipe)} -> {plan.format} {plan.dtype}, {state}"]
     lines.append(f"  {path}" if path else "  the file as it is")
     if plan.note:
         lines.append(f"  {plan.note}")
@@ -29,36 +30,36 @@ def explain_plan(source: str, plan: Plan, cached: bool) -> list[str]:
 def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy: str) -> list[str]:
     """A line for each budget: its limit, and how it is measured."""
     runtimes = target.runtimes.get(form, ())
+    words = {
+        "runtime": runtimes[0] if runtimes else "?",
+        "runtimes": " and ".join(runtimes),
+        "policy": policy,
+        "form": form,
+    }
+    early = may_end_early(policy, [each.metric for each in budgets])
     lines = []
     for budget in budgets:
         how = _how(budget.kind, target, form)
-        if budget.metric == "accuracy_drop" and may_end_early(
-            policy, (each.metric for each in budgets)
-        ):
-            how = how.replace(";", "; top-1 and topN on arrays may end early;")
-        sign = "<=" if budget.kind.direction == "at most" else ">="
-        limit = spell_value(budget.metric, budget.limit)
-        how = how.format(
-            runtime=runtimes[0] if runtimes else "?", runtimes=" and ".join(runtimes),
-            policy=policy, form=form,
-        )  # fmt: skip
-        lines.append(f"{budget.metric} {sign} {limit}: {how}")
+        if budget.metric == "accuracy_drop" and early:
+            how = how.replace(";", _EARLY)
+        tool = target.tools.get(budget.metric, "")
+        lines.append(f"{_limit(budget)}: {how.format(**words, tool=tool)}")
     return lines or ["no budgets: the file is opened, run once, and checked against the target"]
+
+
+def _limit(budget: Budget) -> str:
+    sign = "<=" if budget.kind.direction == "at most" else ">="
+    return f"{budget.metric} {sign} {spell_value(budget.metric, budget.limit)}"
 
 
 def _how(kind: BudgetKind, target: Target, form: str) -> str:
     """How a budget is measured, or why it is not."""
+    if kind.name in target.tools:
+        return "the tool {tool} tells it"
     if not kind.measure:
         return _NOTHING
-    if kind.rule == "latency" and not _is_timed(kind, target):
+    if kind.rule == "latency" and target.timed_by(kind, processor().machine) is None:
         return "not measured here: red"
     if kind.in_every_runtime and len(target.runtimes.get(form, ())) < 2:
         return "{runtime} alone runs {form}, nothing to compare with: red"
     return kind.explanation
-
-
-def _is_timed(kind: BudgetKind, target: Target) -> bool:
-    """Whether this host, or a device or a tool that the target names, tells such a latency."""
-    elsewhere = target.latency_source.startswith(("device:", "vendor:"))
-    on_host = target.is_host(processor().machine)
-    return on_host or (elsewhere and not kind.on_host_only)

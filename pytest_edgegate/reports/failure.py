@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
-from pytest_edgegate.core.verdict import Outcome, Verdict
+from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import HEADINGS, row, table
 from pytest_edgegate.spelling import spell_interval
 
 _ORDER = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.NOT_MEASURED, Outcome.PASS)
+_SHOWN = 10
+"""Lines of details."""
 
 
-def worst_first(verdicts: Sequence[Verdict]) -> list[Verdict]:
+class Judged(Protocol):
+    """A verdict, or its record."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+    @property
+    def red(self) -> bool: ...
+
+    @property
+    def proven(self) -> bool: ...
+
+
+_Judged = TypeVar("_Judged", bound=Judged)
+
+
+def worst_first(verdicts: Iterable[_Judged]) -> list[_Judged]:
     """Red before allowed before green; proven failures before the others."""
     return sorted(
         verdicts, key=lambda each: (not each.red, _ORDER.index(each.outcome), not each.proven)
     )
 
 
-def explain(verdicts: Sequence[Verdict], closing: str = "") -> str:
+def explain(verdicts: Iterable[VerdictRecord], closing: str = "") -> str:
     """The message of a BudgetExceeded. Its first line has metric and numbers: the short summary."""
     ordered = worst_first(verdicts)
     red = [each for each in ordered if each.red]
@@ -30,29 +50,27 @@ def explain(verdicts: Sequence[Verdict], closing: str = "") -> str:
     return "\n".join(lines)
 
 
-def _headline(red: Sequence[Verdict]) -> str:
+def _headline(red: Sequence[VerdictRecord]) -> str:
     worst = red[0]
     more = f" (and {len(red) - 1} more)" if len(red) > 1 else ""
     return f"{_summary(worst)} ({worst.target}, {row(worst)[0]}){more}"
 
 
-def _summary(verdict: Verdict) -> str:
+def _summary(verdict: VerdictRecord) -> str:
+    metric, measured = verdict.budget.metric, verdict.measured
     if verdict.outcome is Outcome.NOT_MEASURED:
-        return f"{verdict.budget.metric} not measured"
-    measured = verdict.measured
-    if verdict.budget.metric == "contract":
+        return f"{metric} not measured"
+    if metric == "contract":
         first = f": {verdict.details[0]}" if verdict.details else ""
         return f"contract broken{first}"
-    if measured is not None and measured.nonfinite:
-        return f"{verdict.budget.metric}: NaN or Inf"
-    interval = "" if measured is None else spell_interval(
-        verdict.budget.metric, measured.low, measured.high
-    )  # fmt: skip
+    if measured is not None and measured.value is None:
+        return f"{metric}: NaN or Inf"
+    interval = "" if measured is None else spell_interval(metric, measured.low, measured.high)
     unproven = verdict.outcome is Outcome.FAIL and not verdict.proven
     return f"{verdict.reason} {interval}".rstrip() + (", not proven" if unproven else "")
 
 
-def _story(verdict: Verdict) -> list[str]:
+def _story(verdict: VerdictRecord) -> list[str]:
     measured = verdict.measured
     lines = [f"{verdict.budget.metric}: {verdict.reason.removeprefix(verdict.budget.metric + ' ')}"]
     if measured is not None and measured.method and measured.level is not None:
@@ -60,11 +78,10 @@ def _story(verdict: Verdict) -> list[str]:
         lines.append(f"  {proven} by {measured.method} at {measured.level * 100:.0f} %")
     if verdict.note:
         lines.append(f"  {verdict.note}")
-    shown = 10
-    lines += [f"  {each}" for each in verdict.details[:shown]]
-    if len(verdict.details) > shown:
-        lines.append(f"  and {len(verdict.details) - shown} more")
-    if measured is not None and measured.cause:
-        lines.append(f"  probably: {measured.cause}")
+    lines += [f"  {each}" for each in verdict.details[:_SHOWN]]
+    if len(verdict.details) > _SHOWN:
+        lines.append(f"  and {len(verdict.details) - _SHOWN} more")
+    if verdict.cause:
+        lines.append(f"  probably: {verdict.cause}")
     lines.append(f"  next: {verdict.remedy}")
     return lines

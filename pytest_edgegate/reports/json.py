@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pytest_edgegate.reports.writing import write_report
+from pytest_edgegate.reports.option import ReportOption
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_edgegate.core.record import RunRecord
+    from pytest_edgegate.registry import Registry
+
+OPTION = ReportOption("--edge-report-json", "write the verdicts as JSON")
 
 
 class JsonReporter:
     """Writes the whole report or nothing: a reader never sees half a file."""
 
-    def write(
-        self, path: Path, verdicts: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]
-    ) -> None:
-        content = {"schema": SCHEMA, "environment": environment, "verdicts": list(verdicts)}
-        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-        write_report(path, text.encode(), "--edge-report-json")
+    def write(self, path: Path, run: RunRecord) -> None:
+        from pytest_edgegate.reports.writing import write_report
+
+        text = json.dumps(run.to_json(), indent=2, allow_nan=False) + "\n"
+        write_report(path, text.encode(), OPTION.flag)
 
 
-REPORTER = JsonReporter()
+def pytest_addoption(parser: pytest.Parser) -> None:
+    OPTION.add_to(parser)
+
+
+def pytest_edgegate_register(registry: Registry, config: pytest.Config) -> None:
+    registry.reporter("json", JsonReporter(), OPTION.path(config))

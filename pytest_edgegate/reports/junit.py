@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import row
 
 
-def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+def properties(verdicts: Iterable[VerdictRecord]) -> list[tuple[str, str]]:
     """``edge.<metric>`` -> ``<measured> <limit> <verdict>``."""
     found = []
     for verdict in verdicts:
-        _, _, measured, _, limit, outcome, _ = row(verdict)
-        name = f"edge.{verdict.budget.metric}"
-        found.append((name, " ".join(filter(None, (measured, limit, outcome)))))
+        _, metric, measured, _, limit, outcome, _ = row(verdict)
+        found.append((f"edge.{metric}", " ".join(filter(None, (measured, limit, outcome)))))
     return found

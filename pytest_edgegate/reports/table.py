@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
-from pytest_edgegate.core.measurement import Measurement
-from pytest_edgegate.core.recipe import spell
-from pytest_edgegate.core.verdict import Outcome, Verdict
+from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.record import MeasuredRecord, VerdictRecord
 from pytest_edgegate.spelling import spell_interval, spell_pair, spell_value
 
 HEADINGS = ("artifact", "budget", "measured", "interval", "limit", "verdict", "by")
 
 
-def row(verdict: Verdict) -> list[str]:
+def row(verdict: VerdictRecord) -> list[str]:
     """The cells of a verdict, in the order of HEADINGS."""
     measured, metric = verdict.measured, verdict.budget.metric
     value, limit = _figures(verdict)
@@ -37,28 +38,29 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: str = 
     ]
 
 
-def _artifact(verdict: Verdict) -> str:
+def _artifact(verdict: VerdictRecord) -> str:
     """The recipe as a user types it, or the name of a file that others made."""
-    made = verdict.artifact
-    if made is None:
+    artifact = verdict.artifact
+    if artifact is None:
         return ""
-    return spell(made.recipe) if made.recipe else made.path.name
+    return ", ".join(artifact.recipe) or PurePath(artifact.path).name
 
 
-def _figures(verdict: Verdict) -> tuple[str, str]:
+def _figures(verdict: VerdictRecord) -> tuple[str, str]:
     """(measured, limit), with the sign of the limit."""
     budget, measured = verdict.budget, verdict.measured
     if measured is None:
         value, limit = "-", spell_value(budget.metric, budget.limit)
     else:
-        value, limit = spell_pair(budget.metric, measured.value, budget.limit)
+        figure = math.nan if measured.value is None else measured.value
+        value, limit = spell_pair(budget.metric, figure, budget.limit)
     if budget.metric == "contract":
         return value, ""
     direction = (measured and measured.direction) or budget.kind.direction
     return value, f"{'<=' if direction == 'at most' else '>='} {limit}"
 
 
-def _outcome(verdict: Verdict) -> str:
+def _outcome(verdict: VerdictRecord) -> str:
     name = str(verdict.outcome).replace("_", " ")
     if verdict.red:
         name = name.upper()
@@ -69,7 +71,7 @@ def _outcome(verdict: Verdict) -> str:
     return f"{name}, proven" if proven else f"{name}, not proven" if unproven else name
 
 
-def _source(measured: Measurement | None) -> str:
+def _source(measured: MeasuredRecord | None) -> str:
     if measured is None:
         return ""
     samples = "" if measured.n is None else f", n {measured.n:,}"

@@ -2,63 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
-from pytest_edgegate.reports.table import HEADINGS, table
-
-Row = tuple[Mapping[str, Any], Sequence[str], str]
-"""A verdict of schema 1, its cells, and its note."""
+from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.record import VerdictRecord
+from pytest_edgegate.reports.table import HEADINGS, row, table
 
 MANY = 60
 """Above this many verdicts only those that are not plain passes are shown, unless -v is given."""
 
 
-def summary(rows: Sequence[Row], *, verbose: bool) -> tuple[str, list[str]]:
+def summary(verdicts: Sequence[VerdictRecord], *, verbose: bool) -> tuple[str, list[str]]:
     """(title, lines) of a run's verdicts."""
-    red = [row for row in rows if is_red(row[0])]
-    allowed = [row for row in rows if row[0]["allowed"]]
-    title = f"edge gate: {_count(len(rows), 'verdict')}, {len(red)} red"
+    red = sum(each.red for each in verdicts)
+    allowed = sum(each.allowed for each in verdicts)
+    title = f"edge gate: {_count(len(verdicts), 'verdict')}, {red} red"
     if allowed:
-        title += f", {len(allowed)} allowed"
-    shown = [row for row in rows if verbose or not _is_dull(row, len(rows))]
-    lines = _grouped(rows, shown)
-    hidden = len(rows) - len(shown)
+        title += f", {allowed} allowed"
+    shown = [each for each in verdicts if verbose or not _is_dull(each, len(verdicts))]
+    lines = _grouped(verdicts, shown)
+    hidden = len(verdicts) - len(shown)
     if hidden:
         lines.append(f"({_count(hidden, 'passing verdict')} not shown: -v shows all)")
     return title, lines
 
 
-def _grouped(rows: Sequence[Row], shown: Sequence[Row]) -> list[str]:
-    """One table, its rows under the tests that they are of, then what is to be noted of each."""
-    heading, *cells = table(HEADINGS, [row[1] for row in shown], "  ")
-    by_row = {id(row): cell for row, cell in zip(shown, cells, strict=True)}
-    lines = [heading] if cells else []
-    for test, own in groupby(rows, key=lambda row: str(row[0]["test"])):
-        told = list(own)
-        told_lines = [by_row[id(row)] for row in told if id(row) in by_row]
-        told_lines += dict.fromkeys(note for row in told if (note := _note(row)))
-        lines += [test, *told_lines] if told_lines else []
+def _grouped(verdicts: Sequence[VerdictRecord], shown: Sequence[VerdictRecord]) -> list[str]:
+    """One table, its rows below the names of their tests, and below them the notes."""
+    heading, *rows = table(HEADINGS, map(row, shown), "  ")
+    by_verdict = {id(verdict): line for verdict, line in zip(shown, rows, strict=True)}
+    lines = [heading] if rows else []
+    for test, group in groupby(verdicts, key=lambda each: each.test):
+        own = list(group)
+        below = [by_verdict[id(each)] for each in own if id(each) in by_verdict]
+        below += dict.fromkeys(note for each in own if (note := _note(each)))
+        lines += [test, *below] if below else []
     return lines
 
 
-def is_red(verdict: Mapping[str, Any]) -> bool:
-    return verdict["outcome"] != "pass" and not verdict["allowed"]
-
-
-def _is_dull(row: Row, count: int) -> bool:
-    verdict, _, note = row
-    if verdict["outcome"] != "pass" or not verdict["proven"] or "no budgets" in note:
+def _is_dull(verdict: VerdictRecord, count: int) -> bool:
+    if verdict.outcome is not Outcome.PASS or not verdict.proven or "no budgets" in verdict.note:
         return False
-    return verdict["budget"]["metric"] == "contract" or count > MANY
+    return verdict.budget.metric == "contract" or count > MANY
 
 
-def _note(row: Row) -> str:
+def _note(verdict: VerdictRecord) -> str:
     """What is allowed is always listed with its reason; of the others what is worth a note."""
-    verdict, _, note = row
-    text = verdict["reason"] if verdict["allowed"] else "" if is_red(verdict) else note
-    metric = verdict["budget"]["metric"]
+    note = "" if verdict.red else verdict.note
+    text = verdict.full_reason if verdict.allowed else note
+    metric = verdict.budget.metric
     about = "" if metric == "contract" else f"{metric}: "
     return f"    {about}{text}" if text else ""
 

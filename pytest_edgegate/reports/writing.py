@@ -24,9 +24,10 @@ _MOST_LINKS = 40
 _CHUNK = 4096
 """Bytes that a pipe takes without blocking, once it takes any."""
 _REFUSED = (
-    (stat.S_ISDIR, "it is a folder"), (stat.S_ISSOCK, "it is a socket"),
+    (stat.S_ISDIR, "it is a folder"),
+    (stat.S_ISSOCK, "it is a socket"),
     (stat.S_ISBLK, "it is a disk"),
-)  # fmt: skip
+)
 
 
 def write_report(path: Path, content: bytes, option: str) -> None:

@@ -73,8 +73,8 @@ class AskedTraining:
     steps: int | None
     inputs: int
 
-    def tell(self, what: str, done: float, total: float | None) -> None:
-        self.ask("tell", what=what, done=done, total=total)
+    def progress(self, what: str, done: float, total: float | None) -> None:
+        self.ask("progress", what=what, done=done, total=total)
 
     def example(self) -> TrainingBatch:
         return self._read(self.ask("example"))

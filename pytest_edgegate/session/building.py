@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import versions
-from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateWarning
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import (
@@ -23,17 +23,17 @@ from pytest_edgegate.core.ports import (
     SourceModel,
     Transform,
 )
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
-from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.foreign_files import converting
 from pytest_edgegate.session.kept_leg import KeptLeg
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.session.programs import Programs
-from pytest_edgegate.session.subject import Recogniser
+from pytest_edgegate.session.recognition import Recogniser
 from pytest_edgegate.session.taken_in import TakenIn, ready
-from pytest_edgegate.storage.cache import FULL_DISK, Cache, key_of
+from pytest_edgegate.storage.cache import Cache, key_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -60,18 +60,23 @@ class Builder:
     """Builds plans through the cache."""
 
     def __init__(
-        self, registry: Registry, cache: Cache, recogniser: Recogniser, programs: Programs,
+        self,
+        registry: Registry,
+        cache: Cache,
+        recogniser: Recogniser,
+        programs: Programs,
         hire: Callable[[str, str], AbstractContextManager[ChildProcess]],
-        frameworks: Callable[[], Frameworks], tell: Tell = silent,
-    ) -> None:  # fmt: skip
+        frameworks: Callable[[], Frameworks],
+        progress: Progress = silent,
+    ) -> None:
         self._registry = registry
         self._cache = cache
         self._recogniser = recogniser
         self._programs = programs
         self._hire = hire
         self._frameworks = frameworks
-        self._tell_progress = tell
-        self._told: set[str] = set()
+        self._progress = progress
+        self._warned: set[str] = set()
 
     def build(self, order: Order) -> Artifact:
         """The artifact of a plan that has at least one leg."""
@@ -91,7 +96,7 @@ class Builder:
                 facts[str(leg.step or leg.transform)] = kept.facts
             if leg is not order.plan.legs[-1]:
                 source = self._recogniser.model(kept.main)
-        self._tell(notes)
+        self._warn(notes)
         return _artifact(kept, order.plan, facts)
 
     def _check_ahead(self, order: Order) -> None:
@@ -146,9 +151,9 @@ class Builder:
 
         def work(folder: Path) -> Mapping[str, Any]:
             with (
-                _told_interrupt(leg, what),
+                _naming_what_ended(leg, what),
                 data.teacher or nullcontext(),
-                _told_failure(leg, what, source),
+                _as_compression_error(leg, what, source),
             ):
                 produced = self._applied(order, ready(source), leg, data, what, folder)
             return {
@@ -178,10 +183,10 @@ class Builder:
     ) -> Work | None:
         """The leg for the process of the frameworks; None for what has no form in which it gets
         there, and is done here: live objects, functions, what a conftest.py has registered."""
-        from pytest_edgegate.session.framework_tasks import Work, can_be_told
+        from pytest_edgegate.session.framework_tasks import Work, can_be_sent
 
         entry = self._registry.entry("transform", leg.transform)
-        if entry is None or not can_be_told(leg.step, data):
+        if entry is None or not can_be_sent(leg.step, data):
             return None
         found = self._frameworks().source(source, self._transform(leg))
         return None if found is None else Work(entry, found, leg.step, order.target, data, what)
@@ -189,10 +194,14 @@ class Builder:
     def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:
         programs = self._transform(leg).programs
         return LegData(
-            order.dataset, order.training, layout, _teacher(order, leg),
+            order.dataset,
+            order.training,
+            layout,
+            _teacher(order, leg),
             {each.name: self._programs.find(each) for each in programs},
-            lambda entry: self._hire(entry, what), self._tell_progress,
-        )  # fmt: skip
+            lambda entry: self._hire(entry, what),
+            self._progress,
+        )
 
     def _key(self, order: Order, leg: Leg, before: str) -> str:
         transform, step = self._transform(leg), leg.step
@@ -225,10 +234,10 @@ class Builder:
         transform: Transform = self._registry.get("transform", leg.transform)
         return transform
 
-    def _tell(self, notes: list[str]) -> None:
+    def _warn(self, notes: list[str]) -> None:
         for note in notes:
-            if note not in self._told:
-                self._told.add(note)
+            if note not in self._warned:
+                self._warned.add(note)
                 warnings.warn(note, EdgeGateWarning, stacklevel=2)
 
 
@@ -254,7 +263,7 @@ def _teacher(order: Order, leg: Leg) -> TeacherModel | None:
 
 
 @contextmanager
-def _told_interrupt(leg: Leg, what: str) -> Iterator[None]:
+def _naming_what_ended(leg: Leg, what: str) -> Iterator[None]:
     """Says what Ctrl-C has ended, where that may have taken long."""
     try:
         yield
@@ -267,7 +276,7 @@ def _told_interrupt(leg: Leg, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _told_failure(leg: Leg, what: str, source: SourceModel) -> Iterator[None]:
+def _as_compression_error(leg: Leg, what: str, source: SourceModel) -> Iterator[None]:
     """Around a conversion of a file: what a tool raises of its own becomes an error of ours.
 
     What a live model or a training raises may come from the user's code, and stays as it is; a full
@@ -276,16 +285,8 @@ def _told_failure(leg: Leg, what: str, source: SourceModel) -> Iterator[None]:
     if source.path is None or _trains(leg):
         yield
         return
-    full: OSError | None = None
-    with foreign(f"{what} failed", "the tool's own traceback is at --tb=long", CompressionError):
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in FULL_DISK:
-                raise
-            full = error
-    if full is not None:
-        raise full
+    with converting(what):
+        yield
 
 
 def adopted(model: SourceModel, target: Target) -> Artifact:

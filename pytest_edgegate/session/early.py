@@ -16,7 +16,7 @@ import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, ArraySplit, Batch
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
@@ -64,7 +64,7 @@ class Bet:
 
 
 def run(
-    bet: Bet, reference: Side, artifact: Side, tell: Tell, clock: Clock = time.monotonic
+    bet: Bet, reference: Side, artifact: Side, progress: Progress, clock: Clock = time.monotonic
 ) -> Paired:
     """Both models on the split: in full where that is quick, else until the bet is decided."""
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def run(
         if expected <= bet.early_after:
             seen = [each.in_full() for each in sides]
             return Paired(seen[0], seen[1])
-        return _until_decided(bet, sides, tell, clock)
+        return _until_decided(bet, sides, progress, clock)
 
 
 def clear(known: Sequence[Evidence | None], total: int) -> Paired | None:
@@ -84,7 +84,7 @@ def clear(known: Sequence[Evidence | None], total: int) -> Paired | None:
     return Paired(reference, artifact, None, total)
 
 
-def _until_decided(bet: Bet, sides: list[_Asked], tell: Tell, clock: Clock) -> Paired:
+def _until_decided(bet: Bet, sides: list[_Asked], progress: Progress, clock: Clock) -> Paired:
     total = bet.split.size
     test = BettingTest(total, bet.budget, ALPHA)
     order = np.random.default_rng(SEED).permutation(total)
@@ -93,7 +93,7 @@ def _until_decided(bet: Bet, sides: list[_Asked], tell: Tell, clock: Clock) -> P
         batch = bet.split.take(drawn)
         before, after = (each.answer(batch, drawn) for each in sides)
         test.add(before.astype(np.int8) - after.astype(np.int8))
-        tell("evaluation samples", at + len(drawn), total)
+        progress("evaluation samples", at + len(drawn), total)
         seen = at + len(drawn)
         rest = (clock() - start) / len(drawn) * (total - seen)
         broken = any(each.broken for each in sides)

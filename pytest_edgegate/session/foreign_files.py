@@ -5,15 +5,17 @@ What a backend raises for such bytes becomes an error of ours here, for all back
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.core.description import ModelDescription
-from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.errors import CompressionError, InferenceError
 from pytest_edgegate.core.ports import Inspector, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.foreign import foreign
+from pytest_edgegate.storage.cache import FULL_DISK
 
 _REMEDY = (
     "make the file again, or check that it may be read; the library's own words are at --tb=long"
@@ -23,6 +25,24 @@ _REMEDY = (
 def reading(path: Path | str) -> AbstractContextManager[None]:
     """Around whatever reads a file: what it raises becomes an InferenceError."""
     return foreign(f"{str(Path(path).name)[:100]} can't be read", _REMEDY, InferenceError)
+
+
+@contextmanager
+def converting(what: str) -> Iterator[None]:
+    """Around what makes a file of another: what it raises becomes a CompressionError.
+
+    A full disk passes: the cache tells it.
+    """
+    full: OSError | None = None
+    with foreign(f"{what} failed", "the tool's own traceback is at --tb=long", CompressionError):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            full = error
+    if full is not None:
+        raise full
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from pytest_edgegate.storage.cache import FULL_DISK
 from pytest_edgegate.workers.channel import Answer
 from pytest_edgegate.workers.launcher import SUPERVISED
 from pytest_edgegate.workers.process import Worker
-from pytest_edgegate.workers.telling import Marked, Told, caused, ours, told_in
+from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error_in, ours
 from pytest_edgegate.workers.wire import PACKED, Message, unpacked
 
 _DESK = "pytest_edgegate.session.framework_desk:Desk"
@@ -89,9 +89,9 @@ class Frameworks:
             if task.error is InferenceError:
                 raise
             raise task.error(error.message, _CRASHED) from error
-        told = told_in(found)
-        if told is not None:
-            raise marked.find(told) or _error(task, told)
+        sent = error_in(found)
+        if sent is not None:
+            raise marked.find(sent) or _error(task, sent)
         return found
 
     @property
@@ -111,22 +111,22 @@ class Frameworks:
         return self._worker
 
 
-def _produced(told: Mapping[str, Any]) -> Produced:
+def _produced(sent: Mapping[str, Any]) -> Produced:
     return Produced(
-        Path(told["main"]),
-        tuple(map(Path, told["files"])),
-        tuple(told["notes"]),
-        Layout.from_lists(told["layout"]),
-        told["facts"],
+        Path(sent["main"]),
+        tuple(map(Path, sent["files"])),
+        tuple(sent["notes"]),
+        Layout.from_lists(sent["layout"]),
+        sent["facts"],
     )
 
 
-def _error(task: Task, told: Told) -> Exception:
+def _error(task: Task, sent: SentError) -> Exception:
     """What was raised over there, as the session would have it of what it does itself."""
-    if told.number is not None and told.number in FULL_DISK:
-        return OSError(told.number, os.strerror(told.number))
-    error = ours(told)
+    if sent.number is not None and sent.number in FULL_DISK:
+        return OSError(sent.number, os.strerror(sent.number))
+    error = ours(sent)
     if error is None:
-        error = task.error(f"{task.what} failed: {told.reason}", _MORE)
-        caused(error, told)
+        error = task.error(f"{task.what} failed: {sent.reason}", _MORE)
+        caused(error, sent)
     return error

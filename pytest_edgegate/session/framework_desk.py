@@ -63,10 +63,10 @@ class Desk:
 
     def _apply(self, fields: Fields, arrays: Arrays) -> Answer:
         transform: Transform = imported(fields["transform"])
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as sent:
             warnings.simplefilter("always", EdgeGateWarning)
             made = transform.apply(*self._given(fields), Path(fields["out"]))
-        warned = [str(each.message) for each in told if issubclass(each.category, EdgeGateWarning)]
+        warned = [str(each.message) for each in sent if issubclass(each.category, EdgeGateWarning)]
         return {"warned": warned}, (packed(_as_plain(made)),)
 
     def _check(self, fields: Fields, arrays: Arrays) -> Answer:
@@ -134,10 +134,10 @@ class Desk:
         return ForeignModel(found, path)
 
 
-def _step(told: list[Any] | None) -> Step | None:
-    if told is None:
+def _step(sent: list[Any] | None) -> Step | None:
+    if sent is None:
         return None
-    name, fields = told
+    name, fields = sent
     kinds: dict[str, type[Step]] = {each.__name__: each for each in STEPS}
     return from_plain(kinds[name], fields)
 

@@ -1,4 +1,4 @@
-"""What is to be done in the process of the frameworks, in the form in which it is told there."""
+"""What is to be done in the process of the frameworks, in the form in which it is sent there."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Work:
 
     def task(self, name: str, given: Mapping[str, Any], expected: Expected = NO_ARRAYS) -> Task:
         step = None if self.step is None else [type(self.step).__name__, as_plain(self.step)]
-        told = {
+        sent = {
             "transform": self.transform,
             "step": step,
             "target": as_plain(self.target),
@@ -61,10 +61,10 @@ class Work:
             "what": self.what,
             **given,
         }
-        return Task(name, self.source, self.what, told, expected=expected, error=CompressionError)
+        return Task(name, self.source, self.what, sent, expected=expected, error=CompressionError)
 
 
-def can_be_told(step: Step | None, data: LegData) -> bool:
+def can_be_sent(step: Step | None, data: LegData) -> bool:
     """Whether all that a step goes by has a form in which it crosses: functions have none."""
     settings, known = data.settings, step is None or type(step) in STEPS
     own = (settings.loss, settings.optimizer, settings.distill_loss)

@@ -12,7 +12,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import ChildProcess
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.training import EdgeTraining
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class LegData:
     programs: Mapping[str, Path] = field(default_factory=dict)
     """Those that the transform has listed, by name."""
     hire: Hire | None = None
-    tell: Tell = silent
+    progress: Progress = silent
     notes: list[str] = field(default_factory=list)
     range: tuple[float, float] | None = None
 
@@ -67,9 +67,13 @@ class LegData:
         if self.teacher is not None and self.layout == AS_THE_MODEL:
             self.layout = layout_by_samples(dataset.example(), inputs)
         return TrainingSamples(
-            train_split(dataset), self.settings, inputs, self.layout,
-            teacher=self.teacher, tell=self.tell,
-        )  # fmt: skip
+            train_split(dataset),
+            self.settings,
+            inputs,
+            self.layout,
+            teacher=self.teacher,
+            progress=self.progress,
+        )
 
     def process(self, entry: str) -> AbstractContextManager[ChildProcess]:
         assert self.hire is not None  # a session gives it

@@ -35,7 +35,7 @@ class LentData:
             "example": self._example,
             "epoch": self._epoch,
             "batch": self._batch,
-            "tell": self._tell,
+            "progress": self._report_progress,
             "sample": self._sample,
         }
 
@@ -78,8 +78,8 @@ class LentData:
         batch = next(self._held[asked["held"]], None)
         return Message({"end": True}) if batch is None else _as_message(batch)
 
-    def _tell(self, asked: Mapping[str, Any]) -> Message:
-        self._data.tell(asked["what"], asked["done"], asked["total"])
+    def _report_progress(self, asked: Mapping[str, Any]) -> Message:
+        self._data.progress(asked["what"], asked["done"], asked["total"])
         return Message({})
 
     def _sample(self, asked: Mapping[str, Any]) -> Message:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_edgegate.core.budget import Budget
     from pytest_edgegate.core.rules import Rules
 
+GROUP = "edgegate"
+"""The options of the plugin in pytest's help."""
 DEFAULT_TARGET = "host"
 PROGRAMS = ("onnx2tf",)
 """Converters that run outside this environment; each may be named by an ini key."""
@@ -29,7 +31,6 @@ TIMES = {
 }
 """Ini keys that are times: the default, and what it is."""
 _MAY_BE_ZERO = ("edge_latency_floor", "edge_early_after")
-PICTURES = (".svg", ".png", ".pdf")
 POLICIES = ("point", "lenient", "strict")
 MARKERS = {
     "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
@@ -43,7 +44,7 @@ MARKERS = {
 
 def add_options(parser: pytest.Parser) -> None:
     """The options, and for each lasting one an ini key of the same name with underscores."""
-    group = parser.getgroup("edgegate", "compressed models for edge devices")
+    group = parser.getgroup(GROUP, "compressed models for edge devices")
     for name, metavar, text in (
         ("--edge-target", "NAME,...", "targets to gate for (default: the ini's, else host)"),
         ("--edge-policy", "POLICY", "point (default), lenient or strict: how accuracy is decided"),
@@ -53,8 +54,6 @@ def add_options(parser: pytest.Parser) -> None:
             "budgets that are not red when nothing could measure them",
         ),
         ("--edge-cache", "FOLDER", "where artifacts are kept (default: .edgegate_cache)"),
-        ("--edge-report-json", "FILE", "write the verdicts as JSON"),
-        ("--edge-report-plot", "FILE", "draw size against accuracy (.svg, .png or .pdf)"),
         ("--edge-model", "FILE", "with --edge-data: gate this model with no test file"),
         ("--edge-data", "FILE", "an .npz with x and y (and x_calibration, x_train, y_train)"),
     ):
@@ -87,14 +86,12 @@ class Settings:
     policy: str
     allowed: frozenset[tuple[str | None, str]]
     cache: Path
-    report_json: Path | None
     model: Path | None
     data: Path | None
     budgets: tuple[Budget, ...]
     reference_check: bool
     explain: bool
     root: Path
-    report_plot: Path | None = None
     allow_code: bool = False
     programs: Mapping[str, str] = field(default_factory=dict)
     """Where ini keys say that external programs are."""
@@ -130,9 +127,7 @@ class Settings:
             targets=targets,
             policy=policy,
             allowed=allowed,
-            cache=_writable(config, "edge_cache") or config.rootpath / ".edgegate_cache",
-            report_json=_writable(config, "edge_report_json"),
-            report_plot=_picture(config),
+            cache=writable(config, "edge_cache") or config.rootpath / ".edgegate_cache",
             model=model,
             data=data,
             budgets=_budgets(config),
@@ -211,26 +206,6 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     return config.rootpath / text if text else None
 
 
-def _picture(config: pytest.Config) -> Path | None:
-    """Refused before any work where nothing could draw it."""
-    path = _writable(config, "edge_report_plot")
-    if path is None:
-        return None
-    from importlib.util import find_spec
-
-    if path.suffix not in PICTURES:
-        raise ConfigurationError(
-            f"--edge-report-plot: {path.name} does not end in {', '.join(PICTURES)}",
-            "name the format by the file's ending: --edge-report-plot=report.svg",
-        )
-    if find_spec("matplotlib") is None:
-        raise ConfigurationError(
-            "--edge-report-plot needs the package matplotlib, which is not installed",
-            "pip install 'pytest-edgegate[report]'",
-        )
-    return path
-
-
 def _file(config: pytest.Config, name: str) -> Path | None:
     """A file that can be read, or for a model a folder too."""
     path = _path(config, name)
@@ -243,7 +218,7 @@ def _file(config: pytest.Config, name: str) -> Path | None:
     return path
 
 
-def _writable(config: pytest.Config, name: str) -> Path | None:
+def writable(config: pytest.Config, name: str) -> Path | None:
     """A path that can be looked at: one that is too long could not be written at the end either."""
     path = _path(config, name)
     if path is not None:

@@ -64,9 +64,12 @@ def log_capital(successes: int, n: int, share: float) -> float:
     if above <= 0:
         return -math.inf
     return (
-        math.log(above) + float(betaln(successes + 1, failures + 1)) - math.log1p(-share)
-        - successes * math.log(share) - failures * math.log1p(-share)
-    )  # fmt: skip
+        math.log(above)
+        + float(betaln(successes + 1, failures + 1))
+        - math.log1p(-share)
+        - successes * math.log(share)
+        - failures * math.log1p(-share)
+    )
 
 
 @functools.cache

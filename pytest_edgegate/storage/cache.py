@@ -64,7 +64,7 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def find(self, key: str, read: Read[_Content]) -> _Content | None:
         """What *read* makes of the entry; None where there is none or it is damaged (and told).
@@ -109,7 +109,7 @@ class Cache:
                 (scratch / _MANIFEST).write_text(text, "utf-8")
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 _put_in_place(scratch, folder)
-        self._told.discard(key)
+        self._warned.discard(key)
         kept = json.loads(text)  # as a later run will read it
         return Entry(folder, kept["info"], frozenset(kept["files"]), cached=False)
 
@@ -186,9 +186,9 @@ class Cache:
         return self.folder / "entries" / key[:2] / key
 
     def _tell_damage(self, key: str, error: Exception) -> None:
-        if key in self._told:
+        if key in self._warned:
             return
-        self._told.add(key)
+        self._warned.add(key)
         warnings.warn(
             f"the cache entry {self._entry_folder(key)} is damaged ({_fault(error)}); it is made "
             "anew",

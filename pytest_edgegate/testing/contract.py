@@ -30,7 +30,7 @@ from pytest_edgegate.core.ports import (
     Surroundings,
     Transform,
 )
-from pytest_edgegate.core.progress import Tell, silent
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
@@ -222,14 +222,19 @@ class CaseData:
     """``TransformData`` of an EdgeData, for a transform that is run by itself."""
 
     def __init__(
-        self, data: EdgeData, layout: Layout = AS_THE_MODEL, *,
-        training: EdgeTraining | None = None, teacher: Teacher | None = None, tell: Tell = silent,
-    ) -> None:  # fmt: skip
+        self,
+        data: EdgeData,
+        layout: Layout = AS_THE_MODEL,
+        *,
+        training: EdgeTraining | None = None,
+        teacher: Teacher | None = None,
+        progress: Progress = silent,
+    ) -> None:
         self._dataset = Dataset(data)
         self._layout = layout
         self._settings = training or EdgeTraining()
         self._teacher = teacher
-        self._tell = tell
+        self._progress = progress
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
         return FedSamples(self._dataset.calibration(count), inputs, self._layout)
@@ -238,7 +243,12 @@ class CaseData:
         split = self._dataset.split("train")
         assert split is not None, "the case has no train split"
         return TrainingSamples(
-            split, self._settings, inputs, self._layout, teacher=self._teacher, tell=self._tell
+            split,
+            self._settings,
+            inputs,
+            self._layout,
+            teacher=self._teacher,
+            progress=self._progress,
         )
 
     def process(self, entry: str) -> Hired:

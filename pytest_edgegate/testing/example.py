@@ -47,7 +47,11 @@ class Example:
         self.write(folder)
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-            cwd=folder, env={**os.environ, **(env or {})}, text=True, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=folder,
+            env={**os.environ, **(env or {})},
+            text=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         return Outcome(ran.returncode, ran.stdout, folder)

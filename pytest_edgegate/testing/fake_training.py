@@ -58,8 +58,11 @@ class FakeTraining:
             changes |= {"bytes": size}
         if isinstance(step, QAT):
             size //= 4
-            changes |= {"dtype": "int8", "wrong": content.get("qat_wrong", []),
-                        "io": content.get("io", "uint8")}  # fmt: skip
+            changes |= {
+                "dtype": "int8",
+                "wrong": content.get("qat_wrong", []),
+                "io": content.get("io", "uint8"),
+            }
         main = out / model.path.name
         write_fake(main, {**content, **changes}, size)
         return Produced(main, (main,), facts={"losses": list(losses), "samples": seen})

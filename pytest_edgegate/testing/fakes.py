@@ -6,7 +6,8 @@ that a test can write down any outcome. Put this into a conftest.py::
 
     pytest_plugins = ["pytest_edgegate.testing.fakes"]
 
-and gate for ``--edge-target=fake-board`` (int8, uint8 in and out) or ``fake-host`` (any dtype).
+and gate for ``--edge-target=fake-board`` (int8, uint8 in and out), ``fake-chip`` (the same, with
+the tool of ``testing.fake_tool``) or ``fake-host`` (any dtype).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -39,7 +40,7 @@ from pytest_edgegate.core.ports import (
     TransformData,
 )
 from pytest_edgegate.core.recipe import PTQ, Step
-from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.target import LatencySource, Target
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.workers.device import HostDevice
@@ -75,7 +76,8 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm; ``outliers``: the
     share of inferences that take five times as long; ``drift``: how much slower all is after 20 s;
     ``shift``: the standard deviation of the logarithm of what all times of one opening share;
-    ``warm_up``: how many inferences after opening take ten times as long.
+    ``warm_up``: how many inferences after opening take ten times as long; ``figures``: what
+    ``fake-tool`` knows of it, see ``testing.fake_tool``.
     """
     content = {"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}
     path.write_text(_padded(content, content["bytes"]))
@@ -207,8 +209,12 @@ class FakeRunner:
     def __enter__(self) -> FakeRunner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         return
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -321,21 +327,40 @@ def _target(name: str, **what: Any) -> Target:
 
 
 FAKE_BOARD = _target(
-    "fake-board", title="a board that nobody has", machine="fake-accelerator", dtypes=("int8",),
-    io_dtypes=("uint8", "float32"), default_io="uint8", complete_with_ptq=True,
-    static_shape=False, per_channel_dense=False,
-)  # fmt: skip
+    "fake-board",
+    title="a board that nobody has",
+    machine="fake-accelerator",
+    dtypes=("int8",),
+    io_dtypes=("uint8", "float32"),
+    default_io="uint8",
+    complete_with_ptq=True,
+    static_shape=False,
+    per_channel_dense=False,
+)
 FAKE_HOST = _target(
-    "fake-host", title="this machine, for fakes", machine="any", dtypes=("float32", "int8"),
-    latency_source="fake-host",
-    io_dtypes=(), default_io="uint8", complete_with_ptq=False, static_shape=False,
+    "fake-host",
+    title="this machine, for fakes",
+    machine="any",
+    dtypes=("float32", "int8"),
+    latency_source=LatencySource("fake-host"),
+    io_dtypes=(),
+    default_io="uint8",
+    complete_with_ptq=False,
+    static_shape=False,
     per_channel_dense=True,
-)  # fmt: skip
+)
+FAKE_CHIP = replace(
+    FAKE_BOARD,
+    name="fake-chip",
+    title="a chip that a tool knows",
+    tools=MappingProxyType({"memory": "fake-tool", "latency_p95": "fake-tool"}),
+)
 
 
 def pytest_edgegate_register(registry: Registry) -> None:
     """Registers the fakes with the run that loads this module as a plugin."""
     registry.add("model reader", "fake", FakeReader())
+    from pytest_edgegate.testing.fake_tool import FakeTool
     from pytest_edgegate.testing.fake_training import FakeTraining
 
     registry.add("transform", "fake", FakeTransform())
@@ -345,4 +370,6 @@ def pytest_edgegate_register(registry: Registry) -> None:
     registry.add("inspector", "fake", FakeInspector())
     registry.add("device", "fake-host", HostDevice(CLOCK))
     registry.add("target", FAKE_BOARD.name, FAKE_BOARD)
+    registry.add("tool", "fake-tool", FakeTool())
     registry.add("target", FAKE_HOST.name, FAKE_HOST)
+    registry.add("target", FAKE_CHIP.name, FAKE_CHIP)

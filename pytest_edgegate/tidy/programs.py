@@ -18,9 +18,12 @@ _ENDING = 10
 
 
 def run(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], printed: IO[bytes],
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    printed: IO[bytes],
     time_limit: float,
-) -> int:  # fmt: skip
+) -> int:
     """Runs a program in *folder* with this *environment* only; gives its exit status.
 
     What it prints goes into *printed*. When this returns or raises, and when this process ends in
@@ -29,14 +32,18 @@ def run(
     Raises subprocess.TimeoutExpired after *time_limit* seconds.
     """
     order = {
-        "command": list(command), "folder": str(folder), "environment": dict(environment),
+        "command": list(command),
+        "folder": str(folder),
+        "environment": dict(environment),
         "parent": os.getpid(),
-    }  # fmt: skip
+    }
     supervisor = subprocess.Popen(
         [sys.executable, "-I", "-S", str(SUPERVISE)],
-        stdin=subprocess.PIPE, stdout=printed, stderr=subprocess.STDOUT,
+        stdin=subprocess.PIPE,
+        stdout=printed,
+        stderr=subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C is for this process, which then ends the program
-    )  # fmt: skip
+    )
     assert supervisor.stdin is not None  # it is a pipe
     try:
         with suppress(BrokenPipeError):  # it has ended already, and has printed why

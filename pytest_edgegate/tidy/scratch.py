@@ -77,7 +77,7 @@ class Scratch:
 
     def subfolder(self, name: str) -> Path:
         """A new folder in it. Raises StorageError."""
-        with _told(self.folder()) as folder:
+        with _as_storage_error(self.folder()) as folder:
             return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
 
     def environment(self) -> Mapping[str, str]:
@@ -128,7 +128,7 @@ class Scratch:
         _remove_empty(folder.parent)
 
     def _temporary(self) -> Path:
-        with _told(self.folder()) as folder:
+        with _as_storage_error(self.folder()) as folder:
             made = folder / "tmp"
             made.mkdir(exist_ok=True)
             return made
@@ -139,7 +139,7 @@ class Scratch:
             self._lock = None
         base_folder = _base(self._outside if self._led else "")
         for _ in range(_TRIES):
-            with _told(base_folder) as base:
+            with _as_storage_error(base_folder) as base:
                 _own(base)
                 with suppress(FileNotFoundError):  # a session that ends has removed it as empty
                     folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=base))
@@ -241,7 +241,7 @@ def _remove_empty(base: Path) -> None:
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[Path]:
+def _as_storage_error(folder: Path) -> Iterator[Path]:
     try:
         yield folder
     except OSError as error:

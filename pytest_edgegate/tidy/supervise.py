@@ -34,10 +34,14 @@ def main() -> None:
     pipes = order.get("pipes", [subprocess.DEVNULL, None])
     try:
         program = subprocess.Popen(
-            order["command"], cwd=order["folder"], env=order["environment"],
-            stdin=pipes[0], stdout=pipes[1], start_new_session=True,
+            order["command"],
+            cwd=order["folder"],
+            env=order["environment"],
+            stdin=pipes[0],
+            stdout=pipes[1],
+            start_new_session=True,
             preexec_fn=_end_with_parent if _LINUX else None,  # noqa: PLW1509 - no threads yet
-        )  # fmt: skip
+        )
         for each in order.get("pipes", ()):
             os.close(each)  # who talks to the program has to see that it has ended
     except OSError as error:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.workers.telling import refusal
+from pytest_edgegate.workers.sent_errors import refusal
 from pytest_edgegate.workers.wire import (
     NO_ARRAYS,
     Expected,
@@ -95,8 +95,8 @@ class Channel:
                 self._say(answered(question, answer))
         except WireError as error:
             with suppress(BrokenPipeError):
-                told = f"a question came that is not allowed: {error}"
-                send(self._writer, refusal(InferenceError(told, _SAME_VERSION)))
+                reason = f"a question came that is not allowed: {error}"
+                send(self._writer, refusal(InferenceError(reason, _SAME_VERSION)))
         except (EOFError, BrokenPipeError):
             return
 

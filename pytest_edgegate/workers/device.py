@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
-from pytest_edgegate.core.progress import Tell
+from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, Side
 from pytest_edgegate.workers.wire import Expected
@@ -41,7 +41,7 @@ class HostDevice:
         if job.entry is None:  # an object of a conftest.py, which no other process can import
             return self._here(job)
         lock = FileLock(Path(tempfile.gettempdir()) / LOCK)
-        _acquire(lock, job.tell)
+        _acquire(lock, job.progress)
         try:
             worker = Worker(job.timeout)
         except BaseException:
@@ -59,14 +59,14 @@ class HostDevice:
         return HostStopwatch(f"host:{job.runtime}", sides, threads, self._clock, job.patience)
 
 
-def _acquire(lock: FileLock, tell: Tell) -> None:
+def _acquire(lock: FileLock, progress: Progress) -> None:
     """Waits for as long as another measurement takes, and says so."""
     start = time.monotonic()
     while not lock.is_locked:
         try:
             lock.acquire(timeout=_ASKED_AGAIN)
         except Timeout:
-            tell(
+            progress(
                 "waiting for another latency measurement on this machine, seconds",
                 time.monotonic() - start,
                 None,

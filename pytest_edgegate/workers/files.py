@@ -88,8 +88,8 @@ class ReceivedFiles:
     def place(self, asked: Message) -> Message:
         """Puts files under their own names into one folder."""
         files, main = asked.fields["files"], asked.fields["main"]
-        told = repr((sorted(files.items()), main)).encode()
-        folder = self._folder / hashlib.sha256(told).hexdigest()
+        content = repr((sorted(files.items()), main)).encode()
+        folder = self._folder / hashlib.sha256(content).hexdigest()
         for name, digest in files.items():
             path = folder / _plain(name)
             path.parent.mkdir(parents=True, exist_ok=True)

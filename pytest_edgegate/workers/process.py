@@ -22,7 +22,7 @@ from pytest_edgegate.workers.channel import (
 )
 from pytest_edgegate.workers.files import send_files
 from pytest_edgegate.workers.launcher import THIS_HOST, Launcher
-from pytest_edgegate.workers.telling import Told, caused, ours, told_in
+from pytest_edgegate.workers.sent_errors import SentError, caused, error_in, ours
 from pytest_edgegate.workers.wire import (
     ANY_ARRAYS,
     NO_ARRAYS,
@@ -71,9 +71,9 @@ class Worker:
         where it gave other arrays than were *expected*.
         """
         answer = self.ask(Message(fields, arrays, command), what, longer, expected)
-        told = told_in(answer)
-        if told is not None:
-            raise ours(told) or _failed(what, told)
+        sent = error_in(answer)
+        if sent is not None:
+            raise ours(sent) or _failed(what, sent)
         return answer
 
     def ask(
@@ -138,11 +138,11 @@ def _unreadable(what: str, error: Exception) -> InferenceError:
     )
 
 
-def _failed(what: str, told: Told) -> InferenceError:
+def _failed(what: str, sent: SentError) -> InferenceError:
     error = InferenceError(
-        f"{what} failed: {told.message}", "make the file again; another runtime may say more of it"
+        f"{what} failed: {sent.message}", "make the file again; another runtime may say more of it"
     )
-    caused(error, told)
+    caused(error, sent)
     return error
 
 

@@ -17,8 +17,8 @@ from pytest_edgegate.core.ports import Runner, Runtime
 from pytest_edgegate.tidy.scratch import SCRATCH
 from pytest_edgegate.workers.channel import Channel
 from pytest_edgegate.workers.files import ReceivedFiles
+from pytest_edgegate.workers.sent_errors import as_raised, error_in
 from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
-from pytest_edgegate.workers.telling import as_raised, told_in
 from pytest_edgegate.workers.wire import ANY_ARRAYS, Message, packed
 
 
@@ -72,9 +72,9 @@ class _Desk:
     def _ask(self, command: str, **fields: Any) -> Message:
         """What the session says to a question. Raises what it has run into."""
         answer = self._channel.call(Message(fields, (), command), None, ANY_ARRAYS, self.answer)
-        told = told_in(answer)
-        if told is not None:
-            raise as_raised(told)
+        sent = error_in(answer)
+        if sent is not None:
+            raise as_raised(sent)
         return answer
 
     def _work(self, asked: Message) -> Message:
@@ -105,8 +105,8 @@ class _Desk:
 
     def _executed(self, asked: Message) -> Message:
         found = _runtime(asked).executed(Path(asked.fields["path"]), asked.arrays)
-        told = None if found is None else [asdict(each) for each in found]
-        return Message({}, (packed(told),))
+        sent = None if found is None else [asdict(each) for each in found]
+        return Message({}, (packed(sent),))
 
     def _prepare(self, asked: Message) -> Message:
         runtime = _runtime(asked)
@@ -123,9 +123,9 @@ class _Desk:
 
     def _round(self, asked: Message) -> Message:
         assert self._stopwatch is not None  # the other side prepares first
-        told = self._stopwatch.round(asked.fields["seconds"])
-        times = tuple(np.array(each) for each in (told.artifact, told.reference))
-        return Message({"round": asdict(replace(told, artifact=(), reference=()))}, times)
+        sent = self._stopwatch.round(asked.fields["seconds"])
+        times = tuple(np.array(each) for each in (sent.artifact, sent.reference))
+        return Message({"round": asdict(replace(sent, artifact=(), reference=()))}, times)
 
 
 def _runtime(asked: Message) -> Runtime:

@@ -89,11 +89,11 @@ def receive(
     (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
     if length > LONGEST_HEADER:
         raise WireError(f"a header of {length:,} bytes, where {LONGEST_HEADER:,} are allowed")
-    command, fields, told = _header(_exactly(stream, length))
+    command, fields, listed = _header(_exactly(stream, length))
     expected = NO_ARRAYS if "error" in fields else question if command else answer
-    if expected.count is not None and len(told) != expected.count:
-        raise WireError(f"{len(told)} arrays, where {expected.count} are expected")
-    shapes = [_described(each) for each in told]
+    if expected.count is not None and len(listed) != expected.count:
+        raise WireError(f"{len(listed)} arrays, where {expected.count} are expected")
+    shapes = [_described(each) for each in listed]
     total = sum(math.prod(shape) * dtype.itemsize for dtype, shape in shapes)
     if total > expected.most_bytes:
         raise WireError(f"{total:,} bytes, where {expected.most_bytes:,} are expected")
@@ -124,11 +124,11 @@ def _header(content: bytes) -> tuple[str, Mapping[str, Any], list[Any]]:
     return command, fields, arrays
 
 
-def _described(told: Any) -> tuple[np.dtype[Any], Sequence[int]]:
+def _described(listed: Any) -> tuple[np.dtype[Any], Sequence[int]]:
     """The dtype and the shape of an array, as a header tells them."""
-    if not (isinstance(told, list) and len(told) == 2 and isinstance(told[1], list)):
+    if not (isinstance(listed, list) and len(listed) == 2 and isinstance(listed[1], list)):
         raise WireError("an array without a dtype or a shape")
-    dtype, shape = told
+    dtype, shape = listed
     whole = all(type(size) is int and size >= 0 for size in shape)
     if not whole or len(shape) > _MOST_AXES:
         raise WireError(f"an array of the shape {str(shape)[:100]}")

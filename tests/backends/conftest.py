@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import runpy
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -116,6 +120,47 @@ def saved(
     return paths
 
 
+class AnotherProcess:
+    """``another_process.py``, whose hashes of texts are others than here."""
+
+    def __init__(self, told: Path) -> None:
+        self._told = told
+        with told.open("w") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("another_process.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={**os.environ, "PYTHONHASHSEED": "1"},
+            )
+
+    def __call__(self, program: str, *arguments: object, strict: bool = False) -> str:
+        """What the program prints. *strict*: warnings are errors, and it says nothing else."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        before = self._told.stat().st_size
+        asked = json.dumps([program, list(map(str, arguments)), strict])
+        self._process.stdin.write(f"{asked}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        said = self._told.read_bytes()[before:].decode("utf-8", "replace")
+        assert answer, said
+        assert not strict or not said, said
+        return str(json.loads(answer)).strip()
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def another_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnotherProcess]:
+    """One for all that has to come out the same elsewhere: frameworks are imported once in it."""
+    process = AnotherProcess(tmp_path_factory.mktemp("another_process") / "stderr")
+    yield process
+    process.close()
+
+
 class Converter:
     """Converts a model, or a path, by the transform under test."""
 
@@ -124,9 +169,12 @@ class Converter:
         self._float = float_target(host, "litert")
 
     def __call__(
-        self, model: object, step: Step | None = None, target: Target | None = None,
+        self,
+        model: object,
+        step: Step | None = None,
+        target: Target | None = None,
         given: EdgeData | None = None,
-    ) -> Path:  # fmt: skip
+    ) -> Path:
         recognised = READER.recognise(model, AROUND)
         assert recognised is not None
         out = self._factory.mktemp("converted")
@@ -216,17 +264,21 @@ def network() -> Callable[..., Any]:
     """Makes an untrained network for the digits: a convolution, a depthwise one, scores."""
 
     def make(
-        keras: ModuleType, *, activation: str | None = "softmax", classes: int = 10,
-        dropout: float = 0.0, penalty: float = 0.0, name: str = "digits", seed: int = 0,
-    ) -> Any:  # fmt: skip
+        keras: ModuleType,
+        *,
+        activation: str | None = "softmax",
+        classes: int = 10,
+        dropout: float = 0.0,
+        penalty: float = 0.0,
+        name: str = "digits",
+        seed: int = 0,
+    ) -> Any:
         with held_native_output():
             keras.utils.set_random_seed(seed)
             layers = keras.layers
             shrunk = keras.regularizers.L2(penalty) if penalty else None
             image = keras.Input((8, 8, 1), name="image")
-            x = layers.Conv2D(
-                8, 3, use_bias=False, kernel_regularizer=shrunk, name="conv"
-            )(image)  # fmt: skip
+            x = layers.Conv2D(8, 3, use_bias=False, kernel_regularizer=shrunk, name="conv")(image)
             x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
             x = layers.ReLU(name="relu")(x)
             x = layers.DepthwiseConv2D(3, activation="relu", name="depthwise")(x)
@@ -287,8 +339,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory, coral: Target) -> Callable
             return EdgeData(train=first, evaluation=last)
         small = load_digits()
         images = (small.images[:, None] / 16).astype(np.float32)
-        return EdgeData(train=(images[:600], small.target[:600]),
-                        evaluation=(images[-300:], small.target[-300:]))  # fmt: skip
+        return EdgeData(
+            train=(images[:600], small.target[:600]),
+            evaluation=(images[-300:], small.target[-300:]),
+        )
 
     @cache
     def train(name: str) -> Trained:

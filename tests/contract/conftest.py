@@ -318,6 +318,9 @@ def start(
     }  # fmt: skip
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
         environment.pop(name, None)
+    # The bytecode of a file is told from that of another one by its size and the second that it
+    # was written in, both of which two runs in one folder may share
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     if context and "EDGEGATE_CONTEXT" in environment:
         environment["EDGEGATE_CONTEXT"] = context
     seen = folder / "seen.json"

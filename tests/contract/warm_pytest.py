@@ -28,6 +28,14 @@ _IMPORTED = (
     "scipy.optimize",
     "scipy.special",
     "scipy.stats",
+    "pytest_edgegate.gating",
+    "pytest_edgegate.plugin",
+    "pytest_edgegate.reporting",
+    "pytest_edgegate.reports.json",
+    "pytest_edgegate.session.judging",
+    "pytest_edgegate.session.observing",
+    "pytest_edgegate.storage.cache",
+    "pytest_edgegate.workers.device",
 )
 
 
@@ -44,6 +52,7 @@ def become(asked: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     tempfile.tempdir = None  # found by the environment of another run
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     for descriptor, path in ((0, os.devnull), (1, asked["out"]), (2, asked["err"])):
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(opened, descriptor)

@@ -14,7 +14,7 @@ from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
@@ -31,7 +31,7 @@ class Gate:
         self._y = digits.y_evaluate[:SAMPLES]
         settings = Settings(
             targets=("host",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=False,
+            model=None, data=None, budgets=(), reference_check=False,
             explain=False, root=folder, runtime_timeout=30.0,
         )  # fmt: skip
         self.session = EdgeSession(settings, Registry())
@@ -48,8 +48,9 @@ class Gate:
         """A healthy file of each kind."""
         if name != "digits.onnx":
             return EXAMPLE / "models" / name
-        subject = Subject(EXAMPLE / "torch_model" / "digits.pt2", self.data(channels_first=True))
-        return self.session.compress(subject, (PTQ(),), self.session.target("onnx-cpu")).path
+        subject = Given(EXAMPLE / "torch_model" / "digits.pt2", self.data(channels_first=True))
+        case = self.session.case(subject, self.session.target("onnx-cpu"))
+        return self.session.compress(case, (PTQ(),)).path
 
     def damaged(self, name: str, seed: int, of_bytes: int, edits: int) -> list[tuple[str, bytes]]:
         """Damaged copies of a healthy file, each with the name of what was done to it."""
@@ -87,9 +88,8 @@ class Gate:
         budgets = (Budget("accuracy_min", 0.9), Budget("parity_agreement", 0.9))
         try:
             artifact = self.session.adopt(path, self.target)
-            return self.session.judge(
-                artifact, Subject(path, data), self.target, budgets, contract=True
-            )
+            case = self.session.case(Given(path, data), self.target)
+            return self.session.judge(case, artifact, budgets, contract=True)
         except EdgeGateError as error:
             return error
 
@@ -98,7 +98,8 @@ class Gate:
         from pytest_edgegate.session.reference import Reference
 
         try:
-            return Reference(self.session, Subject(path, self.data(channels_first=False))).accuracy
+            given = Given(path, self.data(channels_first=False))
+            return Reference(self.session, self.session.case(given, self.target)).accuracy
         except EdgeGateError as error:
             return error
 

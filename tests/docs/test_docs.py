@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import os
 import re
 import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.registry import KINDS, Registry
 from pytest_edgegate.settings.options import MARKERS
-from pytest_edgegate.targets.parse import LIMITS, target_from_table
+from pytest_edgegate.targets.operators import LIMITS
+from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing.example import Example
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +130,39 @@ def test_the_fixtures_of_the_guide_are_found(tmp_path: Path) -> None:
     assert "test_edge.py::test_ptq[host]" in ran.output
 
 
+def reports_block(containing: str) -> str:
+    return next(
+        each for name, each in PYTHON.items() if name.startswith("reports") and containing in each
+    )
+
+
+def test_the_reporter_and_the_reader_of_the_guide_run(tmp_path: Path) -> None:
+    gates = """
+import pytest
+
+@pytest.mark.edge_budget(size="20 kB")
+def test_green(edge_ptq): ...
+
+@pytest.mark.edge_budget(size="1 kB")
+def test_red(edge_ptq): ...
+"""
+    plugin = reports_block("CsvReporter")
+    example = Example({"conftest.py": FAKES, "test_edge.py": gates, "verdicts_csv.py": plugin})
+    options = "--verdicts-csv=verdicts.csv", "--edge-report-json=report.json"
+    path = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    ran = example.run_pytest(
+        tmp_path, "-p", "verdicts_csv", "--edge-target=fake-board", *options, *OFF_LINE, env=path
+    )
+    assert ran.status == 1, ran.output
+    with (tmp_path / "verdicts.csv").open() as opened:
+        rows = {(row["test"], row["budget"]): row for row in csv.DictReader(opened)}
+    assert rows["test_edge.py::test_green[fake-board]", "size"]["outcome"] == "pass"
+    assert rows["test_edge.py::test_red[fake-board]", "size"]["limit"] == "1000"
+    names: dict[str, Any] = {}
+    exec(reports_block("def red_tests"), names)
+    assert names["red_tests"](tmp_path / "report.json") == {"test_edge.py::test_red[fake-board]"}
+
+
 @pytest.fixture(scope="module")
 def told_options(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("help")
@@ -174,7 +211,7 @@ def test_every_budget_is_in_the_guide() -> None:
 
 def test_every_port_that_a_backend_fills_is_named() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for kind in ("model reader", "transform", "runtime", "inspector"):
+    for kind in ("model reader", "transform", "runtime", "inspector", "tool"):
         assert KINDS[kind].removeprefix("pytest_edgegate") in page
 
 

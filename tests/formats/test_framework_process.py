@@ -15,7 +15,7 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.framework import Frameworks
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 DATA = EdgeData(calibration=np.random.default_rng(0).random((20, 8, 8, 1), np.float32))
@@ -45,7 +45,9 @@ def started(folder: Path) -> EdgeSession:
 
 def compressed(folder: Path, model: Any) -> tuple[Artifact, EdgeSession]:
     session = started(folder)
-    return session.compress(Subject(model, DATA), (PTQ(),), session.target("coral")), session
+    return session.compress(
+        session.case(Given(model, DATA), session.target("coral")), (PTQ(),)
+    ), session
 
 
 def test_it_has_the_same_bytes_there(
@@ -79,6 +81,6 @@ def test_changed_weights_are_another_graph(keras: Any, tmp_path: Path) -> None:
     model = network(keras)
     one, session = compressed(tmp_path, model)
     model.set_weights([each * 2 for each in model.get_weights()])
-    other = session.compress(Subject(model, DATA), (PTQ(),), session.target("coral"))
+    other = session.compress(session.case(Given(model, DATA), session.target("coral")), (PTQ(),))
     session.close()
     assert one.sha256 != other.sha256

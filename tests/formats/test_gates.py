@@ -29,7 +29,7 @@ from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.measures.metrics import Metric
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 Array = npt.NDArray[Any]
@@ -61,11 +61,11 @@ def model() -> TwoHeads:
 
 
 @pytest.fixture(scope="module")
-def subject(model: TwoHeads, x: Array) -> Subject:
+def subject(model: TwoHeads, x: Array) -> Given:
     with torch.no_grad():
         answers = model(torch.from_numpy(x))["scores"].argmax(1).numpy()
     data = EdgeData(calibration=x[:50], evaluation=(x[50:], answers[50:]))
-    return Subject(model, data, Metric("top1", output="scores"))
+    return Given(model, data, Metric("top1", output="scores"))
 
 
 Starter = Callable[..., EdgeSession]
@@ -78,7 +78,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Starter:
     def session(registry: Registry | None = None) -> EdgeSession:
         settings = Settings(
             targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=False,
+            model=None, data=None, budgets=(), reference_check=False,
             explain=False, root=folder,
         )  # fmt: skip
         return EdgeSession(settings, registry or Registry())
@@ -87,10 +87,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Starter:
 
 
 def judged(
-    session: EdgeSession, subject: Subject, path: Path, *budgets: Budget, target: str = "onnx-cpu"
+    session: EdgeSession, subject: Given, path: Path, *budgets: Budget, target: str = "onnx-cpu"
 ) -> dict[str, Verdict]:
     board = session.target(target)
-    verdicts = session.judge(session.adopt(path, board), subject, board, budgets, contract=True)
+    case, artifact = session.case(subject, board), session.adopt(path, board)
+    verdicts = session.judge(case, artifact, budgets, contract=True)
     return {each.budget.metric: each for each in verdicts}
 
 
@@ -105,18 +106,19 @@ DROP, SQNR = Budget("accuracy_drop", 0.02), Budget("sqnr_db", 15)
 
 @pytest.mark.parametrize("target", ["coral", "onnx-cpu", "openvino-cpu"])
 def test_two_outputs_of_one_shape_stay_what_they_are(
-    start: Starter, subject: Subject, target: str
+    start: Starter, subject: Given, target: str
 ) -> None:
     session = start()
-    artifact = session.compress(subject, (PTQ(50),), session.target(target))
-    found = session.judge(artifact, subject, session.target(target), (DROP, SQNR), contract=True)
+    case = session.case(subject, session.target(target))
+    artifact = session.compress(case, (PTQ(50),))
+    found = session.judge(case, artifact, (DROP, SQNR), contract=True)
     assert [each.reason for each in found if each.red] == []
 
 
 @pytest.fixture(scope="module")
-def export(start: Starter, subject: Subject) -> Path:
+def export(start: Starter, subject: Given) -> Path:
     session = start()
-    return session.compress(subject, (), session.target("onnx-cpu")).path
+    return session.compress(session.case(subject, session.target("onnx-cpu")), ()).path
 
 
 def renamed(export: Path, folder: Path, names: dict[str, str], *, turned: bool = False) -> Path:
@@ -139,7 +141,7 @@ def renamed(export: Path, folder: Path, names: dict[str, str], *, turned: bool =
 
 
 def test_swapped_names_are_red(
-    start: Starter, subject: Subject, export: Path, tmp_path: Path
+    start: Starter, subject: Given, export: Path, tmp_path: Path
 ) -> None:
     path = renamed(export, tmp_path, {"boxes": "scores", "scores": "boxes"})
     found = judged(start(), subject, path)
@@ -153,7 +155,7 @@ def test_swapped_names_are_red(
 
 
 def test_the_same_names_in_another_order_are_the_same_outputs(
-    start: Starter, subject: Subject, export: Path, tmp_path: Path
+    start: Starter, subject: Given, export: Path, tmp_path: Path
 ) -> None:
     path = renamed(export, tmp_path, {}, turned=True)
     found = judged(start(), subject, path, DROP, SQNR)
@@ -161,7 +163,7 @@ def test_the_same_names_in_another_order_are_the_same_outputs(
 
 
 def test_other_names_in_another_order_are_red(
-    start: Starter, subject: Subject, export: Path, tmp_path: Path
+    start: Starter, subject: Given, export: Path, tmp_path: Path
 ) -> None:
     path = renamed(export, tmp_path, {"boxes": "a", "scores": "b"}, turned=True)
     unnamed = replace(subject, metric=Metric("top1", output=1))
@@ -169,7 +171,7 @@ def test_other_names_in_another_order_are_red(
 
 
 def test_a_file_with_an_output_more_than_its_model_can_be_gated(
-    start: Starter, subject: Subject, export: Path, tmp_path: Path
+    start: Starter, subject: Given, export: Path, tmp_path: Path
 ) -> None:
     made = onnx.load(export)
     hidden = made.graph.node[0].output[0]
@@ -185,18 +187,18 @@ def test_a_file_with_an_output_more_than_its_model_can_be_gated(
 
 
 @pytest.mark.parametrize("form", ["one-hot", "column"])
-def test_labels_in_other_forms(start: Starter, subject: Subject, form: str) -> None:
+def test_labels_in_other_forms(start: Starter, subject: Given, form: str) -> None:
     x, y = subject.data.evaluation  # type: ignore[attr-defined]
     labels = np.eye(3, dtype=np.float32)[y] if form == "one-hot" else y[:, None]
     given = replace(subject, data=EdgeData(evaluation=(x, labels)))
     session = start()
     board = session.target("onnx-cpu")
-    artifact = session.compress(given, (), board)
-    [verdict] = session.judge(artifact, given, board, (Budget("accuracy_min", 0.9),))
+    artifact = session.compress(session.case(given, board), ())
+    [verdict] = session.judge(session.case(given, board), artifact, (Budget("accuracy_min", 0.9),))
     assert not verdict.red
 
 
-def test_a_silent_fall_back_is_red(start: Starter, subject: Subject, export: Path) -> None:
+def test_a_silent_fall_back_is_red(start: Starter, subject: Given, export: Path) -> None:
     """Azure's provider comes with the CPU package and runs none of these operators."""
     registry = Registry()
     azure = OnnxRuntime("ORT_ENABLE_ALL", "AzureExecutionProvider")
@@ -209,7 +211,7 @@ def test_a_silent_fall_back_is_red(start: Starter, subject: Subject, export: Pat
 
 
 def test_an_accelerator_that_is_not_there_is_an_error_with_what_to_install(
-    start: Starter, subject: Subject, export: Path
+    start: Starter, subject: Given, export: Path
 ) -> None:
     registry = Registry()
     host: Target = registry.get("target", "onnx-cpu")
@@ -220,7 +222,7 @@ def test_an_accelerator_that_is_not_there_is_an_error_with_what_to_install(
 
 
 def test_a_dynamic_shape_is_red_where_shapes_are_static(
-    start: Starter, subject: Subject, export: Path
+    start: Starter, subject: Given, export: Path
 ) -> None:
     registry = Registry()
     host: Target = registry.get("target", "onnx-cpu")
@@ -232,19 +234,19 @@ def test_a_dynamic_shape_is_red_where_shapes_are_static(
 
 
 def test_a_file_with_its_channels_last_is_fed_as_it_wants(
-    start: Starter, subject: Subject, x: Array, tmp_path: Path
+    start: Starter, subject: Given, x: Array, tmp_path: Path
 ) -> None:
     """A .tflite file of another pipeline says nothing of its axes; the data is channels first."""
     narrow = x[:, :, :, :5]
     model = TwoHeads().eval()
     with torch.no_grad():
         answers = model(torch.from_numpy(narrow))["scores"].argmax(1).numpy()
-    given = Subject(
+    given = Given(
         model, EdgeData(calibration=narrow[:50], evaluation=(narrow[50:], answers[50:])),
         Metric("top1", output=1),
     )  # fmt: skip
     session = start()
-    made = session.compress(given, (PTQ(50),), session.target("coral"))
+    made = session.compress(session.case(given, session.target("coral")), (PTQ(50),))
     path = tmp_path / "theirs.tflite"
     path.write_bytes(made.path.read_bytes())
     found = judged(session, given, path, DROP, SQNR, target="coral")
@@ -252,13 +254,13 @@ def test_a_file_with_its_channels_last_is_fed_as_it_wants(
 
 
 def test_a_missing_converter_is_told_before_anything_is_made(
-    start: Starter, subject: Subject, export: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    start: Starter, subject: Given, export: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     session = start()
     given = replace(subject, model=export)
     with pytest.raises(ConfigurationError) as raised:
-        session.compress(given, (PTQ(50),), session.target("coral"))
+        session.compress(session.case(given, session.target("coral")), (PTQ(50),))
     assert "onnx2tf" in raised.value.message
     assert "python3.12 -m venv" in raised.value.remedy
     assert "pip install" in raised.value.remedy
@@ -269,7 +271,7 @@ OPSETS = {3: "older than", 99: "the newest that is known here"}
 
 @pytest.mark.parametrize("version", OPSETS)
 def test_an_opset_that_nothing_here_reads(
-    start: Starter, subject: Subject, export: Path, tmp_path: Path, version: int
+    start: Starter, subject: Given, export: Path, tmp_path: Path, version: int
 ) -> None:
     made = onnx.load(export)
     made.opset_import[0].version = version
@@ -278,11 +280,11 @@ def test_an_opset_that_nothing_here_reads(
     given = replace(subject, model=path)
     session = start()
     with pytest.raises(InferenceError, match=OPSETS[version]) as raised:
-        session.compress(given, (PTQ(50),), session.target("onnx-cpu"))
+        session.compress(session.case(given, session.target("onnx-cpu")), (PTQ(50),))
     assert "export it" in raised.value.remedy
 
 
-def test_an_operator_that_no_format_has(start: Starter, subject: Subject, tmp_path: Path) -> None:
+def test_an_operator_that_no_format_has(start: Starter, subject: Given, tmp_path: Path) -> None:
     info = helper.make_tensor_value_info
     ends = [info(name, onnx.TensorProto.FLOAT, ["n", 2]) for name in ("x", "y")]
     node = helper.make_node("Mystery", ["x"], ["y"], name="layer7", domain="my.company")
@@ -291,22 +293,22 @@ def test_an_operator_that_no_format_has(start: Starter, subject: Subject, tmp_pa
     path = tmp_path / "mystery.onnx"
     path.write_bytes(helper.make_model(graph, opset_imports=opsets).SerializeToString())
     rows = np.zeros((20, 2), np.float32)
-    given = Subject(path, EdgeData(calibration=rows, evaluation=(rows, np.zeros(20, int))))
+    given = Given(path, EdgeData(calibration=rows, evaluation=(rows, np.zeros(20, int))))
     session = start()
     for target in ("onnx-cpu", "openvino-cpu"):
         with pytest.raises(EdgeGateError) as raised:
-            session.compress(given, (PTQ(5),), session.target(target))
+            session.compress(session.case(given, session.target(target)), (PTQ(5),))
         assert "Mystery" in raised.value.message
 
 
 def test_every_message_of_a_refused_torch_file(
-    start: Starter, subject: Subject, model: TwoHeads, tmp_path: Path
+    start: Starter, subject: Given, model: TwoHeads, tmp_path: Path
 ) -> None:
     path = tmp_path / "weights.pt"
     torch.save(model.state_dict(), path)
     given = replace(subject, model=path)
     session = start()
     with pytest.raises(UnsupportedError) as raised:
-        session.compress(given, (PTQ(5),), session.target("coral"))
+        session.compress(session.case(given, session.target("coral")), (PTQ(5),))
     assert "weights.pt" in raised.value.message
     assert "torch.export.save" in raised.value.remedy

@@ -13,7 +13,7 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Later, Subject
+from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.settings.options import Settings
 
 torch = pytest.importorskip("torch", reason="trains torch modules")
@@ -49,7 +49,7 @@ def data() -> EdgeData:
 
 
 @pytest.fixture(scope="module", params=["cpu", "cuda"])
-def subject(request: pytest.FixtureRequest, data: EdgeData) -> Subject:
+def subject(request: pytest.FixtureRequest, data: EdgeData) -> Given:
     """The model under test lies on either device."""
     model, (x, y) = network(16).to("cuda"), data.train
     x, y = torch.from_numpy(x).cuda(), torch.from_numpy(y).cuda()
@@ -62,27 +62,27 @@ def subject(request: pytest.FixtureRequest, data: EdgeData) -> Subject:
             optimizer.step()
     model = model.eval().to(request.param)
     student = Later(lambda: network(8))
-    return Subject(model, data, student=student, training=EdgeTraining(batch_size=64))
+    return Given(model, data, student=student, training=EdgeTraining(batch_size=64))
 
 
 @pytest.mark.parametrize(
     "recipe", [(PTQ(100),), (PRUNE, PTQ(100)), (TUNED,), (PRUNE, TUNED), (TAUGHT, TUNED)], ids=str
 )
 def test_a_recipe_trains_on_the_gpu_and_its_artifact_passes(
-    subject: Subject, recipe: Recipe, tmp_path: Path
+    subject: Given, recipe: Recipe, tmp_path: Path
 ) -> None:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=tmp_path, report_json=None,
+        targets=(), policy="point", allowed=frozenset(), cache=tmp_path,
         model=None, data=None, budgets=(), reference_check=True, explain=False, root=tmp_path,
     )  # fmt: skip
     session = EdgeSession(settings, Registry())
     target = session.target("onnx-cpu")
-    artifact = session.compress(subject, recipe, target)
+    artifact = session.compress(session.case(subject, target), recipe)
     for step in recipe:
         if step.trains:
             facts = artifact.provenance["facts"][str(step)]["training"]
             assert str(facts["device"]).startswith("cuda")
     budgets = (Budget("accuracy_drop", 0.05),)
-    verdicts = session.judge(artifact, subject, target, budgets, contract=True)
+    verdicts = session.judge(session.case(subject, target), artifact, budgets, contract=True)
     session.close()
     assert [(each.reason, each.details) for each in verdicts if each.red] == []

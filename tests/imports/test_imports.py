@@ -154,3 +154,49 @@ def test_starting_pytest_loads_nothing_heavy_and_reads_no_entry_points(
     loaded = lines["ours"]
     for part in ("session", "measures", "data", "stats", "backends", "planner", "judge", "storage"):
         assert f"pytest_edgegate.{part}" not in loaded
+
+
+SPY = """
+import importlib.metadata
+
+asked = []
+entry_points = importlib.metadata.entry_points
+
+def spied(**given):
+    group = given.get("group", "every group")
+    if group.startswith(("pytest_edgegate", "every")):
+        asked.append(group)
+    return entry_points(**given)
+
+importlib.metadata.entry_points = spied
+import pytest
+status = pytest.main({arguments!r})
+print("status", int(status))
+print("asked", len(asked))
+"""
+REPORTER = """
+class Reporter:
+    def write(self, path, run): ...
+
+def pytest_addoption(parser):
+    parser.addoption("--own-report")
+
+def pytest_edgegate_register(registry, config):
+    registry.reporter("own", Reporter(), config.getoption("--own-report"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reads"), [([], False), (["--edge-target=coral"], True)], ids=["plain", "target"]
+)
+def test_a_run_without_edge_tests_reads_no_entry_point_even_with_a_reporter_of_others(
+    tmp_path: Path, arguments: list[str], reads: bool
+) -> None:
+    (tmp_path / "own_report.py").write_text(REPORTER)
+    (tmp_path / "test_it.py").write_text("def test_plain(): ...\n")
+    given = ["-p", "edgegate", "-p", "own_report", *arguments]
+    ran = run(SPY.format(arguments=given), tmp_path)
+    assert "1 passed" in ran.stdout, ran.stdout
+    assert "status 0" in ran.stdout
+    (asked,) = (line for line in ran.stdout.splitlines() if line.startswith("asked "))
+    assert (asked != "asked 0") is reads

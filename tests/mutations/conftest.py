@@ -19,7 +19,7 @@ from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.reports.failure import explain
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
@@ -53,7 +53,7 @@ class Gate:
         (folder / "pyproject.toml").write_text(CAMERA)
         settings = Settings(
             targets=("coral",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=True,
+            model=None, data=None, budgets=(), reference_check=True,
             explain=False, root=folder,
         )  # fmt: skip
         self.session = EdgeSession(settings, Registry())
@@ -63,12 +63,13 @@ class Gate:
     def built(self, calibration: Array, model: object = None) -> Artifact:
         """An artifact for coral, by PTQ on these calibration samples."""
         subject = self._subject(calibration, model)
-        return self.session.compress(subject, (PTQ(),), self.session.target("coral"))
+        case = self.session.case(subject, self.session.target("coral"))
+        return self.session.compress(case, (PTQ(),))
 
     def float_file(self) -> Path:
         """The model under test, converted without any quantisation."""
         coral = self.session.target("coral")
-        return self.session.float_export(self.subject, coral, "litert").path
+        return self.session.float_export(self.session.case(self.subject, coral), "litert").path
 
     def judge(
         self, given: Artifact | Path, budgets: tuple[Budget, ...], target: str = "coral"
@@ -76,11 +77,12 @@ class Gate:
         """A file as another pipeline's, an artifact with what the gate knows of its making."""
         board = self.session.target(target)
         artifact = given if isinstance(given, Artifact) else self.session.adopt(given, board)
-        return Judged(self.session.judge(artifact, self.subject, board, budgets, contract=True))
+        case = self.session.case(self.subject, board)
+        return Judged(self.session.judge(case, artifact, budgets, contract=True))
 
-    def _subject(self, calibration: Array, model: object = None) -> Subject:
+    def _subject(self, calibration: Array, model: object = None) -> Given:
         data = EdgeData(calibration=calibration, evaluation=self.evaluation)
-        return Subject(self.model if model is None else model, data)
+        return Given(self.model if model is None else model, data)
 
 
 class Surgery:

@@ -231,7 +231,8 @@ def test_float_inputs_and_outputs_left_in_are_named(gate: Any) -> None:
 
 def test_what_was_made_for_the_host_is_not_for_a_uint8_board(gate: Any) -> None:
     """int8 at both ends where the board takes only uint8, and per-channel dense weights."""
-    made = gate.session.compress(gate.subject, (PTQ(),), gate.session.target("host")).path
+    case = gate.session.case(gate.subject, gate.session.target("host"))
+    made = gate.session.compress(case, (PTQ(),)).path
     judged = gate.judge(made, QUICK, target="uint8-camera")
     assert judged.red == {"contract"}
     details = judged.verdicts["contract"].details

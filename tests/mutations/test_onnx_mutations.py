@@ -19,7 +19,7 @@ from pytest_edgegate.core.errors import EdgeGateError, InferenceError
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
@@ -40,19 +40,20 @@ class Gate:
         )
         settings = Settings(
             targets=("onnx-cpu",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=True,
+            model=None, data=None, budgets=(), reference_check=True,
             explain=False, root=folder,
         )  # fmt: skip
         self.folder = folder
         self.session = EdgeSession(settings, Registry())
-        self.subject = Subject(EXAMPLE / "torch_model" / "digits.pt2", data)
+        self.subject = Given(EXAMPLE / "torch_model" / "digits.pt2", data)
         self.target = self.session.target("onnx-cpu")
-        self.healthy = self.session.compress(self.subject, (PTQ(),), self.target)
-        self.float = self.session.compress(self.subject, (), self.target)
+        self.healthy = self.session.compress(self.session.case(self.subject, self.target), (PTQ(),))
+        self.float = self.session.compress(self.session.case(self.subject, self.target), ())
 
     def judge(self, given: Artifact | Path) -> dict[str, Verdict]:
         artifact = given if isinstance(given, Artifact) else self.adopted(given)
-        verdicts = self.session.judge(artifact, self.subject, self.target, BUDGETS, contract=True)
+        case = self.session.case(self.subject, self.target)
+        verdicts = self.session.judge(case, artifact, BUDGETS, contract=True)
         return {each.budget.metric: each for each in verdicts}
 
     def adopted(self, path: Path) -> Artifact:
@@ -237,6 +238,6 @@ def test_weights_that_change_beside_the_file_are_seen(gate: Gate, tmp_path: Path
 
 
 def test_an_int8_file_is_not_compressed_again(gate: Gate) -> None:
-    subject = Subject(gate.healthy.path, gate.subject.data)
+    subject = Given(gate.healthy.path, gate.subject.data)
     with pytest.raises(EdgeGateError, match="is a finished int8 file"):
-        gate.session.compress(subject, (PTQ(),), gate.target)
+        gate.session.compress(gate.session.case(subject, gate.target), (PTQ(),))

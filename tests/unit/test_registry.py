@@ -84,4 +84,3 @@ def test_our_own_backends_register_by_the_same_entry_points() -> None:
     assert {"coral", "host"} <= set(registry.names("target"))
     assert {"keras", "litert"} <= set(registry.names("model reader"))
     assert {"litert-xnnpack", "litert-reference"} <= set(registry.names("runtime"))
-    assert "json" in registry.names("reporter")

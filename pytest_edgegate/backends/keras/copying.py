@@ -43,7 +43,7 @@ def copied(model: Any) -> Any:
 def carry_over(old: Any, new: Any) -> None:
     """Gives a layer or model of Keras 3 the weights of its like.
 
-    Layers are told to load them too: Normalization computes with what it makes of its weights then.
+    Layers are made to load them too: Normalization computes with what it makes of its weights then.
     """
     new.set_weights(old.get_weights())
     for one, other in zip(old._flatten_layers(), new._flatten_layers(), strict=True):

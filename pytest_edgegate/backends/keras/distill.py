@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.keras.training import fit
 from pytest_edgegate.backends.tf_losses import as_logits as student_logits
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -29,19 +29,12 @@ from pytest_edgegate.data.splits import Array
 _NODE = ("keras", "float32")
 
 
-class KerasDistill:
+class KerasDistill(TransformDefaults):
     """Trains the student, which is the model that it is applied to, on the teacher's outputs."""
 
     version = 2
     packages = ("tensorflow", "keras", "tf_keras", "h5py")
-    programs = ()
     moves = (Move(_NODE, Distill, _NODE),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -103,9 +96,11 @@ def _refuse_several(outputs: tuple[Array, ...]) -> None:
 
 
 def _soft(
-    step: Distill, teacher: Array, outputs: tuple[Array, ...],
+    step: Distill,
+    teacher: Array,
+    outputs: tuple[Array, ...],
     hard: tuple[Objective, Goal | None],
-) -> Goal:  # fmt: skip
+) -> Goal:
     objective, labelled = hard
     tf = import_tensorflow()
     scores = _Scores(objective, teacher, outputs[0])

@@ -74,8 +74,10 @@ class _Body:
         function = self._functions[name]
         arguments = [each.name for each in function.signature.input_arg]
         yield from self.of(function.node_def, arguments)
-        places = {each: at for at, each in
-                  enumerate([*arguments, *(node.name for node in function.node_def)])}  # fmt: skip
+        places = {
+            each: at
+            for at, each in enumerate([*arguments, *(node.name for node in function.node_def)])
+        }
         for each in function.signature.output_arg:
             yield repr(_placed(function.ret[each.name], places)).encode()
 

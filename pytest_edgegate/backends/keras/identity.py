@@ -23,8 +23,8 @@ def training_identity(model: Any) -> str:
     """
     made = hashlib.sha256()
     for layer in model._flatten_layers():
-        told = (type(layer).__qualname__, bool(layer.trainable), _settings(layer))
-        made.update(repr(told).encode())
+        described = (type(layer).__qualname__, bool(layer.trainable), _settings(layer))
+        made.update(repr(described).encode())
     made.update(_training_graph(model).encode())
     return made.hexdigest()
 
@@ -62,7 +62,7 @@ def _settings(layer: Any) -> object:
         return None
     try:
         return _plain(layer.get_config())
-    except NotImplementedError:  # Keras: a layer with arguments that it does not tell
+    except NotImplementedError:  # Keras: a layer that does not say its arguments
         return None
 
 

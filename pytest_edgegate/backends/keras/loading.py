@@ -46,10 +46,12 @@ def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
             try:
                 with held_native_output(), _safe_mode(framework, on=not vetted.allow_code):
                     model = framework.models.load_model(
-                        path, compile=False, safe_mode=not vetted.allow_code,
+                        path,
+                        compile=False,
+                        safe_mode=not vetted.allow_code,
                         custom_objects=_beside_layers(framework),
-                    )  # fmt: skip
-            except Exception as error:  # noqa: BLE001 - of whatever kind, it is told below
+                    )
+            except Exception as error:  # noqa: BLE001 - of whatever kind, it is raised below
                 refusals.append(error)
                 continue
             return from_keras_model(model, notes=_read_by(vetted, loader, suffix, refusals))
@@ -71,7 +73,7 @@ def _safe_mode(framework: Any, *, on: bool) -> Iterator[None]:
 
 @contextmanager
 def _by_a_name(path: Path, suffix: str) -> Iterator[Path]:
-    """The file by a name that tells its format: Keras goes by that, and by what it then finds.
+    """The file by a name that shows its format: Keras goes by that, and by what it then finds.
 
     A file that is an archive and HDF5 in one would else be read as what was not looked at.
     """
@@ -82,7 +84,7 @@ def _by_a_name(path: Path, suffix: str) -> Iterator[Path]:
 
 
 def _beside_layers(framework: Any) -> dict[str, Any]:
-    """Layers that only the applications of Keras have, which an ``.h5`` tells by a bare name."""
+    """Layers that only the applications of Keras have, which an ``.h5`` has by a bare name."""
     source = f"{framework.layers.Layer.__module__.split('.')[0]}.src.applications"
     found = {}
     for module, name in _APPLICATION_LAYERS:
@@ -92,8 +94,9 @@ def _beside_layers(framework: Any) -> dict[str, Any]:
 
 
 _APPLICATION_LAYERS = (
-    ("convnext", "LayerScale"), ("inception_resnet_v2", "CustomScaleLayer"),
-)  # fmt: skip
+    ("convnext", "LayerScale"),
+    ("inception_resnet_v2", "CustomScaleLayer"),
+)
 
 
 def _read_by(
@@ -127,10 +130,15 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
             (getattr(layer, "reset_state", None) or layer.reset_states)()
 
     return LoadedModel(
-        function, inputs, tuple(map(str, names)), model, notes,
-        tuple(str(layer.name) for layer in stateful), reset if stateful else None,
+        function,
+        inputs,
+        tuple(map(str, names)),
+        model,
+        notes,
+        tuple(str(layer.name) for layer in stateful),
+        reset if stateful else None,
         partial(copied, model),
-    )  # fmt: skip
+    )
 
 
 def _without_inputs(model: Any) -> UnsupportedError:
@@ -230,13 +238,15 @@ def _unreadable(path: Path, error: Exception) -> ConfigurationError:
 def _first_line(error: Exception) -> str:
     """The first line that gives a reason: TensorFlow puts others before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(_HEADERS)]
-    return f"{type(error).__name__}: {(telling or lines or ['(no message)'])[0][:200]}"
+    reasons = [line for line in lines if not line.startswith(_HEADERS)]
+    return f"{type(error).__name__}: {(reasons or lines or ['(no message)'])[0][:200]}"
 
 
 _HEADERS = (
-    "Graph execution error", "Detected at node", "Exception encountered when calling layer",
-)  # fmt: skip
+    "Graph execution error",
+    "Detected at node",
+    "Exception encountered when calling layer",
+)
 
 
 def _tensor_name(tensor: Any) -> str:

@@ -14,6 +14,8 @@ from pytest_edgegate.backends.keras.pruning.pruned import Pruned, prune
 from pytest_edgegate.backends.keras.pruning.tracing import OUTPUT
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.training import check_fit, fit
+from pytest_edgegate.backends.pruned_layers import KeptLayers
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
@@ -26,28 +28,18 @@ from pytest_edgegate.core.ports import (
 from pytest_edgegate.core.recipe import Prune, Step
 from pytest_edgegate.core.target import Target
 
-_TOLD = 5
-"""Layers that a note or an error names; the facts have all."""
 
-
-class KerasPrune:
+class KerasPrune(TransformDefaults):
     """Structured pruning by a dependency graph, then fine-tuning.
 
     Facts: ``parameters`` and ``macs``, [before, after]; ``uncounted``, the layers that ``macs``
     leave out; ``filters``, [before, after] of each layer that lost some; ``kept``, why the others
-    lost none; ``training``, as ``training.fit`` tells.
+    lost none; ``training``, as ``training.fit`` gives it.
     """
 
     version = 2
     packages = ("tensorflow", "keras", "h5py")
-    programs = ()
     moves = (Move(("keras", "float32"), Prune, ("keras", "float32")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -58,7 +50,7 @@ class KerasPrune:
         original, pruned = _pruned(model.name, loaded, step, training)
         trained = fit(pruned.model, training, step, model.name)
         main = save(pruned.model, out / f"{model.name}.keras")
-        notes = (*loaded.notes, *_notes(model.name, step, pruned.kept))
+        notes = (*loaded.notes, *KeptLayers(step, model.name, pruned.kept).notes(OUTPUT))
         return Produced(main, (main,), notes, facts=_facts(original, pruned, trained))
 
     def check(
@@ -80,7 +72,8 @@ def _pruned(
     refuse_unreadable(original)
     cutback = Cutback(step.amount, step.importance, step.round_to, training.settings.seed)
     pruned = prune(original, cutback)
-    _refuse_unchanged(name, step, pruned)
+    if not pruned.filters:
+        raise KeptLayers(step, name, pruned.kept).refused("it has no filters")
     return original, pruned
 
 
@@ -97,26 +90,6 @@ def _prunable(name: str, loaded: LoadedModel) -> Any:
             "build it as a Functional or Sequential model",
         )
     return loaded.trainable()
-
-
-def _refuse_unchanged(name: str, step: Prune, pruned: Pruned) -> None:
-    if pruned.filters:
-        return
-    reasons = [f"{path}: {why}" for path, why in pruned.kept.items()]
-    raise UnsupportedError(
-        f"{step} finds no filter to remove in {name} "
-        f"({'; '.join(reasons[:_TOLD]) or 'it has no filters'})",
-        "leave Prune out of the recipe, or give a larger amount where layers are too small",
-    )
-
-
-def _notes(name: str, step: Prune, kept: Mapping[str, str]) -> tuple[str, ...]:
-    """Names what can't lose filters; that outputs can't goes without saying."""
-    told = [f"{path}: {why}" for path, why in kept.items() if why != OUTPUT]
-    if not told:
-        return ()
-    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
-    return (f"{step} took no filter of these layers of {name}: {'; '.join(told[:_TOLD])}{more}",)
 
 
 def _facts(original: Any, pruned: Pruned, trained: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pytest_edgegate.backends.keras.vetting.files import (
     vet_saved_model,
 )
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.defaults import FileModel
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.regular import files_of_model, open_regular
 
@@ -46,27 +47,21 @@ class KerasReader:
 
 
 def _saved(
-    path: Path, form: str, load: Callable[[Path, bool], LoadedModel], around: Surroundings
+    path: Path, model_format: str, load: Callable[[Path, bool], LoadedModel], around: Surroundings
 ) -> SavedFile:
-    return SavedFile(path, form, partial(load, path, around.allow_code))
+    return SavedFile(path, format=model_format, loader=partial(load, path, around.allow_code))
 
 
-@dataclass(frozen=True)
-class SavedFile:
+@dataclass(frozen=True, kw_only=True)
+class SavedFile(FileModel):
     """A model in a file or a folder; its digest is that of the bytes.
 
     What it names is vetted right before it is loaded: a run that loads nothing looks at nothing.
     """
 
-    path: Path
     format: str
     loader: Callable[[], LoadedModel]
     runtime: str = RUNTIME
-    note: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
 
     @property
     def node(self) -> tuple[str, str]:
@@ -77,9 +72,6 @@ class SavedFile:
         if self.path.is_file():
             return (self.path,)
         return files_of_model(self.path)
-
-    def digest(self) -> str:
-        return self._digest
 
     @cached_property
     def _digest(self) -> str:
@@ -163,10 +155,16 @@ def _traced(loaded: LoadedModel, model: Any) -> str:
     with held_native_output():
         graph = tf.function(loaded.function).get_concrete_function(*specs).graph
     weights = [each if hasattr(each, "handle") else each.value for each in model.weights]
-    return repr((_ends(loaded), graph_digest(graph.as_graph_def()), of_captured(graph, weights)))
+    return repr(
+        (
+            _input_and_output_names(loaded),
+            graph_digest(graph.as_graph_def()),
+            of_captured(graph, weights),
+        )
+    )
 
 
-def _ends(loaded: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _input_and_output_names(loaded: LoadedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of inputs and outputs; of an only one, without the number that Keras counts by."""
     inputs = tuple(each.name for each in loaded.inputs)
     if len(inputs) == 1:

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
-from types import MappingProxyType, TracebackType
 from typing import Any
 
 import numpy as np
 
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.backends.reference_runtime import ReferenceRuntime
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.core.ports import LoadedModel, Runner, SourceModel
+from pytest_edgegate.core.ports import LoadedModel
+from pytest_edgegate.data.runners import Block, FloatRunner, joined
 from pytest_edgegate.data.splits import Array
 
 
-class KerasRuntime:
-    """Runs a model under test in float, as its framework does."""
-
-    formats = ("keras", "savedmodel")
-    packages = ("tensorflow", "keras", "tf_keras")
-    options: Mapping[str, object] = MappingProxyType({})
-    opens_files = False
-
-    def open(self, model: Path | SourceModel) -> Runner:
-        if isinstance(model, Path):
-            raise InferenceError(
-                f"{model.name} is no compressed artifact", "give the model as edge_model"
-            )
-        return KerasRunner(model.load())
-
-    def executed(
-        self, model: Path, batch: tuple[Array, ...]
-    ) -> tuple[ExecutedOperator, ...] | None:
-        return None
-
-
-class KerasRunner:
+class KerasRunner(FloatRunner):
     """A loaded model behind one traced function."""
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -58,28 +35,16 @@ class KerasRunner:
             for each in loaded.inputs
         ]
 
-    def __enter__(self) -> KerasRunner:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def close(self) -> None:
         self._function = None
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         fixed = 1 if self._loaded.reset else self.inputs[0].shape[0]
         if fixed < 0 or fixed == len(batch[0]):
             return self._call(batch)
-        parts = [
-            self._call(tuple(array[start : start + fixed] for array in batch))
-            for start in range(0, len(batch[0]), fixed)
-        ]
-        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-
-    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        return self.infer(batch)
-
-    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        return partial(self.infer, sample)
+        starts = range(0, len(batch[0]), fixed)
+        blocks = (Block.of(batch, start, fixed) for start in starts)
+        return joined([self._call(each.arrays) for each in blocks])
 
     def _call(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         tensors = [
@@ -99,4 +64,8 @@ class KerasRunner:
         return tuple(np.asarray(result, dtype=np.float32) for result in results)
 
 
-RUNTIME = KerasRuntime()
+RUNTIME = ReferenceRuntime(
+    formats=("keras", "savedmodel"),
+    packages=("tensorflow", "keras", "tf_keras"),
+    runner=KerasRunner,
+)

@@ -1,4 +1,4 @@
-"""Keras models in files whose bytes tell nothing but the model."""
+"""Keras models in files whose bytes hold nothing but the model."""
 
 from __future__ import annotations
 

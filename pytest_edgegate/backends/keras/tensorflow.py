@@ -6,17 +6,15 @@ import os
 from types import ModuleType
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
+from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.core.errors import UnsupportedError
 
 
 def import_tensorflow() -> ModuleType:
     """The tensorflow module. Raises BackendUnavailableError where it is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or its banner fills captured output
-    try:
-        with held_native_output():
-            import tensorflow
-    except ImportError as error:
-        raise BackendUnavailableError("tensorflow", "a Keras model", "keras") from error
+    with needed("tensorflow", "a Keras model", "keras"), held_native_output():
+        import tensorflow
     module: ModuleType = tensorflow
     return module
 
@@ -24,11 +22,8 @@ def import_tensorflow() -> ModuleType:
 def import_keras() -> ModuleType:
     """Keras 3 on its TensorFlow backend, the only one that TFLite's converter reads."""
     import_tensorflow()
-    try:
-        with held_native_output():
-            import keras
-    except ImportError as error:
-        raise BackendUnavailableError("keras", "a Keras model", "keras") from error
+    with needed("keras", "a Keras model", "keras"), held_native_output():
+        import keras
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise UnsupportedError(
@@ -43,12 +38,10 @@ def import_keras() -> ModuleType:
 def import_tf_keras() -> ModuleType:
     """The Keras 2 that still reads old files."""
     import_tensorflow()
-    try:
-        with held_native_output():
-            import tf_keras
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "tf-keras", "an old .h5 file, which Keras 3 refuses,", "keras"
-        ) from error
+    with (
+        needed("tf-keras", "an old .h5 file, which Keras 3 refuses,", "keras"),
+        held_native_output(),
+    ):
+        import tf_keras
     module: ModuleType = tf_keras
     return module

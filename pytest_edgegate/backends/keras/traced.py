@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
-from pytest_edgegate.backends.tf_graphs import GRAPH, read_graph, read_told
+from pytest_edgegate.backends.tf_graphs import GRAPH, read_graph, read_signature
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
@@ -30,7 +30,7 @@ class TracedModel:
 
     @property
     def name(self) -> str:
-        return str(read_told(self.path)["name"])
+        return str(read_signature(self.path)["name"])
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,21 @@ from pytest_edgegate.backends.keras.loading import forward_of, from_keras_model
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tf_learner import (
+    BatchSpecs,
     Forward,
     Learner,
+    TrainedModel,
     batch_spec,
     deterministic,
     hardware,
     make_optimizer,
 )
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.core.ports import TrainingData
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.data.training import Training, train
+from pytest_edgegate.data.training import Training, train, training_facts
 
 
 def fit(
@@ -38,59 +42,59 @@ def fit(
     anything is learnt, CompressionError where the loss diverges.
     """
     tf = import_tensorflow()
-    settings = data.settings
-    chosen, example = _prepared(model, data, what, goal)
-    _seed(model, settings.seed)
+    job = _Job(model, data, step, what)
+    chosen, example = job.prepared(goal)
+    _seed(model, data.settings.seed)
     with deterministic(tf):
-        learner = _learner(tf, model, chosen, example, step.lr, data, what)
+        learner = job.learner(tf, chosen, example)
         losses = train(
             data, step, lambda batch: learner((*batch.inputs, *chosen.arrays(batch))), what
         )
-    return {
-        **hardware(tf), "seed": settings.seed, "epochs": step.epochs, "lr": step.lr,
-        "batch_size": settings.batch_size, "losses": list(losses),
-    }  # fmt: skip
+    return {**hardware(tf), **training_facts(step, data.settings, losses)}
 
 
 def check_fit(model: Any, data: TrainingData, step: Training, what: str) -> None:
     """Raises what ``fit`` would raise before anything is learnt from the labels."""
-    _prepared(model, data, what, supervised)
-    _optimizer(model, data, step.lr)
+    job = _Job(model, data, step, what)
+    job.prepared(supervised)
+    job.optimizer()
 
 
-def _prepared(
-    model: Any, data: TrainingData, what: str, goal: ChooseGoal
-) -> tuple[Goal, TrainingBatch]:
-    _refuse_untrainable(model, what, data.settings.batch_size)
-    example = data.example()
-    outputs = _outputs(import_tensorflow(), forward_of(model), example, what)
-    return goal(example, outputs, data.settings), example
+@dataclass(frozen=True)
+class _Job:
+    """A model, what it is to learn from, and how."""
+
+    model: Any
+    data: TrainingData
+    step: Training
+    what: str
+
+    def prepared(self, goal: ChooseGoal) -> tuple[Goal, TrainingBatch]:
+        """The goal by some samples, and those."""
+        _refuse_untrainable(self.model, self.what, self.data.settings.batch_size)
+        example = self.data.example()
+        outputs = _outputs(import_tensorflow(), forward_of(self.model), example, self.what)
+        return goal(example, outputs, self.data.settings), example
+
+    def optimizer(self) -> Any:
+        with held_native_output():
+            return make_optimizer(keras_of(self.model), self.data.settings, self.step.lr)
+
+    def learner(self, tf: Any, goal: Goal, example: TrainingBatch) -> Learner:
+        model = self.model
+        specs = BatchSpecs(
+            [_free_batch(tf, each) for each in from_keras_model(model).inputs],
+            [batch_spec(tf, array) for array in goal.arrays(example)],
+        )
+        trained = TrainedModel(
+            self.what, forward_of(model), model.trainable_variables, lambda: model.losses
+        )
+        return Learner(tf, trained, self.optimizer(), goal.loss, specs, self.data.settings.seed)
 
 
-def _learner(
-    tf: Any,
-    model: Any,
-    goal: Goal,
-    example: TrainingBatch,
-    lr: float,
-    data: TrainingData,
-    what: str,
-) -> Learner:
-    inputs = [
-        tf.TensorSpec([None, *(None if size < 0 else size for size in each.shape[1:])], each.dtype)
-        for each in from_keras_model(model).inputs
-    ]
-    return Learner(
-        tf, forward_of(model), model.trainable_variables, _optimizer(model, data, lr), goal.loss,
-        lambda: model.losses,
-        specs=[*inputs, *(batch_spec(tf, array) for array in goal.arrays(example))],
-        inputs=len(inputs), seed=data.settings.seed, what=what,
-    )  # fmt: skip
-
-
-def _optimizer(model: Any, data: TrainingData, lr: float) -> Any:
-    with held_native_output():
-        return make_optimizer(keras_of(model), data.settings, lr)
+def _free_batch(tf: Any, tensor: TensorInfo) -> Any:
+    sizes = (None if size < 0 else size for size in tensor.shape[1:])
+    return tf.TensorSpec([None, *sizes], tensor.dtype)
 
 
 def _outputs(tf: Any, forward: Forward, example: TrainingBatch, what: str) -> tuple[Array, ...]:

@@ -15,7 +15,9 @@ from pytest_edgegate.backends.keras_qat.flat_graph import graph_from
 from pytest_edgegate.backends.keras_qat.ranges import calibrate
 from pytest_edgegate.backends.keras_qat.twin import build_twin, layer_names
 from pytest_edgegate.backends.tf_learner import (
+    BatchSpecs,
     Learner,
+    TrainedModel,
     batch_spec,
     deterministic,
     hardware,
@@ -39,9 +41,13 @@ class Desk:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._tf, self._keras, self._tfmot = _frameworks()
         self._commands: Mapping[str, Callable[[Mapping[str, Any], Arrays], Answer]] = {
-            "build": self._build, "outputs": self._outputs, "quantise": self._quantise,
-            "prepare": self._prepare, "learn": self._learn, "convert": self._convert,
-        }  # fmt: skip
+            "build": self._build,
+            "outputs": self._outputs,
+            "quantise": self._quantise,
+            "prepare": self._prepare,
+            "learn": self._learn,
+            "convert": self._convert,
+        }
 
     def answer(self, command: str, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
         return self._commands[command](fields, arrays)
@@ -72,13 +78,20 @@ class Desk:
         settings = EdgeTraining(optimizer=fields["optimizer"], seed=fields["seed"])
         self._keras.utils.set_random_seed(settings.seed)
         model, loss = self._model, loss_by(self._tf, Objective(**fields["objective"]))
+        specs = [batch_spec(self._tf, each) for each in arrays]
         self._learner = Learner(
-            self._tf, lambda tensors, training: _called(model, tensors, training),
-            learning(model), make_optimizer(self._keras, settings, fields["lr"]),
-            lambda outputs, target: loss(outputs[0], target), lambda: model.losses,
-            specs=[batch_spec(self._tf, each) for each in arrays], inputs=len(arrays) - 1,
-            seed=settings.seed, what=fields["what"],
-        )  # fmt: skip
+            self._tf,
+            TrainedModel(
+                fields["what"],
+                lambda tensors, training: _called(model, tensors, training),
+                learning(model),
+                lambda: model.losses,
+            ),
+            make_optimizer(self._keras, settings, fields["lr"]),
+            lambda outputs, target: loss(outputs[0], target),
+            BatchSpecs(specs[:-1], specs[-1:]),
+            settings.seed,
+        )
         return hardware(self._tf), ()
 
     def _learn(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
@@ -103,8 +116,8 @@ class Desk:
     def _refused(self, error: Exception) -> UnsupportedError:
         """tensorflow-model-optimization's refusal, with the layer that it speaks of."""
         text = " ".join(str(error).split())
-        told = [path for name, path in self._paths.items() if name in text]
-        named = f" the layer {max(told, key=len)!r} of" if told else ""
+        layers = [path for name, path in self._paths.items() if name in text]
+        named = f" the layer {max(layers, key=len)!r} of" if layers else ""
         return UnsupportedError(
             f"tensorflow-model-optimization can't train{named} this model for int8: {text[:300]}",
             "build it of convolutions, Dense, pooling, Add and Concatenate, or use PTQ()",
@@ -141,6 +154,7 @@ def _frameworks() -> tuple[Any, Any, Any]:
     except ImportError as error:
         raise BackendUnavailableError(
             (error.name or "tensorflow-model-optimization").replace("_", "-"),
-            "quantisation-aware training of a Keras model", "keras",
-        ) from error  # fmt: skip
+            "quantisation-aware training of a Keras model",
+            "keras",
+        ) from error
     return tf, tf_keras, tfmot

@@ -75,7 +75,7 @@ def flat_graph(loaded: LoadedModel) -> FlatGraph:
 
 
 class _Flattening:
-    """Adds models to a graph, each with its inputs given and its outputs told."""
+    """Adds models to a graph, each with its inputs given and its outputs returned."""
 
     def __init__(self, graph: FlatGraph) -> None:
         self._graph = graph
@@ -154,8 +154,11 @@ def _arguments(node: Any, path: str, kind: str) -> tuple[list[_Key], bool]:
     """The tensors that a call takes, and whether as a list."""
     if not isinstance(node, Mapping):
         return _old_arguments(node, path, kind)
-    more = {key for key, value in node["kwargs"].items() if key not in ("training", "mask")
-            or list(_tensors(value))}  # fmt: skip
+    more = {
+        key
+        for key, value in node["kwargs"].items()
+        if key not in ("training", "mask") or list(_tensors(value))
+    }
     keys = list(_tensors(node["args"]))
     if more or len(keys) != len(list(_leaves(node["args"]))):
         raise _refused_call(path, kind)
@@ -185,13 +188,13 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _keys(ends: Any) -> list[_Key]:
+def _keys(tensors: Any) -> list[_Key]:
     """The tensors of inputs or outputs in TensorFlow's order: a dictionary by its sorted keys."""
-    if isinstance(ends, Mapping):
-        return [key for name in sorted(ends) for key in _keys(ends[name])]
-    if ends and isinstance(ends[0], str):
-        return [(ends[0], ends[1], ends[2])]
-    return [key for each in ends for key in _keys(each)]
+    if isinstance(tensors, Mapping):
+        return [key for name in sorted(tensors) for key in _keys(tensors[name])]
+    if tensors and isinstance(tensors[0], str):
+        return [(tensors[0], tensors[1], tensors[2])]
+    return [key for each in tensors for key in _keys(each)]
 
 
 def _refused_call(path: str, kind: str) -> UnsupportedError:
@@ -210,8 +213,8 @@ def as_message(graph: FlatGraph) -> tuple[Array, ...]:
     ]
     calls = [[each.layer, list(each.inputs), each.listed] for each in graph.calls]
     weights = tuple(array for each in graph.layers.values() for array in each.weights)
-    told = {"layers": layers, "calls": calls, "outputs": list(graph.outputs)}
-    return (np.frombuffer(json.dumps(told).encode(), np.uint8), *weights)
+    described = {"layers": layers, "calls": calls, "outputs": list(graph.outputs)}
+    return (np.frombuffer(json.dumps(described).encode(), np.uint8), *weights)
 
 
 def graph_from(arrays: Sequence[Array]) -> FlatGraph:

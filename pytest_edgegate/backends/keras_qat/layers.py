@@ -1,4 +1,4 @@
-"""What tensorflow-model-optimization trains of a Keras model: told, or written in other layers."""
+"""A Keras model in the layers that tensorflow-model-optimization trains."""
 
 from __future__ import annotations
 
@@ -11,10 +11,24 @@ from pytest_edgegate.backends.keras_qat.flat_graph import Call, FlatGraph, FlatL
 from pytest_edgegate.core.errors import UnsupportedError
 
 _AS_IT_IS = (
-    "Add", "AveragePooling2D", "Cropping2D", "Dropout", "Flatten", "GlobalAveragePooling2D",
-    "GlobalMaxPooling2D", "InputLayer", "LeakyReLU", "MaxPooling2D", "Permute", "ReLU", "Reshape",
-    "Softmax", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D",
-)  # fmt: skip
+    "Add",
+    "AveragePooling2D",
+    "Cropping2D",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "InputLayer",
+    "LeakyReLU",
+    "MaxPooling2D",
+    "Permute",
+    "ReLU",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout2D",
+    "UpSampling2D",
+    "ZeroPadding2D",
+)
 _WITH_ACTIVATION = ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "Conv2DTranspose")
 _FOLDED_INTO = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 _OF_FIXED_RANGE = ("softmax", "sigmoid", "tanh")

@@ -12,20 +12,25 @@ import numpy as np
 from pytest_edgegate.backends.keras_qat.flat_graph import as_message, flat_graph
 from pytest_edgegate.backends.keras_qat.layers import for_training
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tf_losses import targets_by
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     ConfigurationError,
     UnsupportedError,
 )
-from pytest_edgegate.core.ports import ChildProcess, LoadedModel, TrainingData, TransformData
+from pytest_edgegate.core.ports import (
+    ChildProcess,
+    LoadedModel,
+    TrainingData,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import QAT
 from pytest_edgegate.core.training import LOSSES, OPTIMIZERS, EdgeTraining, TrainingBatch
 from pytest_edgegate.data.agreement import agreement
 from pytest_edgegate.data.objectives import choose_objective
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.data.training import train
+from pytest_edgegate.data.training import train, training_facts
 
 _MEAN, _LARGEST = 3.0, 255.0
 """How far, in steps, outputs of a file may lie from those of the model that simulates it.
@@ -56,8 +61,8 @@ class Work:
 
     def __init__(self, name: str, loaded: LoadedModel, data: TransformData, step: QAT) -> None:
         _refuse_missing()
-        refuse_state(name, loaded, "build it with stateful=False, its state in and out of it")
-        _refuse_ends(name, loaded)
+        refuse_stateful(name, loaded)
+        _refuse_inputs_outputs(name, loaded)
         self._name, self._loaded, self._step = name, loaded, step
         self._graph = for_training(flat_graph(loaded))
         self._samples = samples = data.training(loaded.inputs)
@@ -80,13 +85,10 @@ class Work:
             return float(child.call("learn", arrays, longer=_TRACING)[0]["loss"])
 
         losses = train(self._samples, step, learn, self._name)
-        return {
-            **hardware, "seed": settings.seed, "epochs": step.epochs, "lr": step.lr,
-            "batch_size": settings.batch_size, "losses": list(losses),
-        }  # fmt: skip
+        return {**hardware, **training_facts(step, settings, losses)}
 
     def converted(self, child: ChildProcess, io: str) -> bytes:
-        """The .tflite file of what was trained, with ends of the dtype *io*."""
+        """The .tflite file of what was trained, with inputs and outputs of the dtype *io*."""
         inputs = [[each.name, list(each.shape[1:])] for each in self._loaded.inputs]
         _, (content,) = child.call("convert", longer=_CONVERTING, inputs=inputs, io=io)
         return content.tobytes()
@@ -96,18 +98,26 @@ class Work:
         return child.call("outputs", self.seen, longer=_TRACING)[1]
 
     def agreement(
-        self, found: Sequence[Array], simulated: Sequence[Array], steps: Sequence[float | None],
+        self,
+        found: Sequence[Array],
+        simulated: Sequence[Array],
+        steps: Sequence[float | None],
         what: str,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         """How far the outputs that were *found* for ``seen`` lie from the *simulated* ones.
 
         Raises CompressionError where the file *what* is another model.
         """
         objective = self._objective
         return agreement(
-            found, simulated, steps, what, largest_allowed=_LARGEST, mean_allowed=_MEAN,
+            found,
+            simulated,
+            steps,
+            what,
+            largest_allowed=_LARGEST,
+            mean_allowed=_MEAN,
             classes=objective.axis if objective.kind == "classes" else None,
-        )  # fmt: skip
+        )
 
     def _build(self, child: ChildProcess) -> None:
         """Compares the child's model with the one that it was read from, before it is changed."""
@@ -121,9 +131,14 @@ class Work:
         del objective["loss"]  # a function, of which there is none here
         arrays = (*self._example.inputs, self._target(self._example.labels))
         hardware, _ = child.call(
-            "prepare", arrays, objective=objective, optimizer=settings.optimizer,
-            lr=self._step.lr, seed=settings.seed, what=self._name,
-        )  # fmt: skip
+            "prepare",
+            arrays,
+            objective=objective,
+            optimizer=settings.optimizer,
+            lr=self._step.lr,
+            seed=settings.seed,
+            what=self._name,
+        )
         return dict(hardware)
 
 
@@ -167,7 +182,7 @@ def _refuse_missing() -> None:
             )
 
 
-def _refuse_ends(name: str, loaded: LoadedModel) -> None:
+def _refuse_inputs_outputs(name: str, loaded: LoadedModel) -> None:
     if len(loaded.outputs) != 1:
         raise UnsupportedError(
             f"{name} has {len(loaded.outputs)} outputs, and quantisation-aware training of Keras "

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.calibration import minmax_only
+from pytest_edgegate.backends.litert.inputs_outputs import signed_tensors
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tf_graphs import freeze
+from pytest_edgegate.backends.tools import needed, tool_errors
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
     EdgeGateError,
     UnsupportedError,
@@ -34,7 +37,7 @@ _RESULTS: tuple[tuple[type[Step] | None, str], ...] = (
 _LOOP = re.compile(r"(?:^|/)while(?:_\d+)?(?:/|$)")
 
 
-class KerasToLiteRT:
+class KerasToLiteRT(TransformDefaults):
     """Float export, float16 weights, and full-integer PTQ with a static batch of 1.
 
     The model is traced to a concrete function with its weights frozen: a third of the time of
@@ -44,7 +47,6 @@ class KerasToLiteRT:
     version = 3
     takes_graphs = True
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
-    programs = ()
     moves = tuple(
         Move((source, "float32"), step, ("litert", dtype))
         for source in ("keras", "savedmodel")
@@ -52,12 +54,7 @@ class KerasToLiteRT:
     )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        if isinstance(step, PTQ) and step.method != "minmax":
-            return (
-                f"TFLite's converter calibrates by minmax only, not by {step.method!r}",
-                f"write PTQ({step.samples})",
-            )
-        return None
+        return minmax_only(step, "TFLite's converter")
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"io": target.default_io, "per_channel_dense": target.per_channel_dense}
@@ -66,11 +63,11 @@ class KerasToLiteRT:
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         loaded = model.load()
-        refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
+        refuse_stateful(model.name, loaded)
         main = out / f"{model.name}.tflite"
         with held_native_output() as printed:
             tf = _tensorflow()
-            try:
+            with tool_errors(lambda error: _conversion_error(model, error, printed.errors())):
                 frozen = freeze(tf, loaded)
                 if isinstance(step, PTQ):
                     _refuse_loops(model.name, frozen, target)
@@ -81,10 +78,6 @@ class KerasToLiteRT:
                 if isinstance(step, PTQ):
                     _full_integer(tf, converter, loaded, step, target, data)
                 content = converter.convert()
-            except EdgeGateError:
-                raise
-            except Exception as error:  # the converter raises many kinds of its own
-                raise _conversion_error(model, error, printed.errors()) from error
         main.write_bytes(content)
         if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
             main.write_bytes(in_order(main, loaded))
@@ -97,12 +90,8 @@ _UNROLLED = "UNPACK"
 
 def _tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
+    with needed("tensorflow", "making a .tflite file of a Keras model", "keras"):
         import tensorflow
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "tensorflow", "making a .tflite file of a Keras model", "keras"
-        ) from error
     return tensorflow
 
 
@@ -149,7 +138,7 @@ def _full_integer(
         for sample in samples:
             yield dict(zip(names, sample, strict=True))
 
-    next(representative())  # data that does not fit is told before the converter starts
+    next(representative())  # data that does not fit is refused before the converter starts
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -165,12 +154,11 @@ def _full_integer(
 def in_order(path: Path, loaded: LoadedModel) -> bytes:
     """The file with its inputs and outputs in the model's order, the outputs under its names.
 
-    The converter orders them as it likes; its signature tells which is which.
+    The converter orders them as it likes; its signature says which is which.
     """
     model = unpack(path)
-    graph, signature = model.subgraphs[0], model.signatureDefs[0]
-    inputs = {each.name.decode(): each.tensorIndex for each in signature.inputs}
-    outputs = {each.name.decode(): each.tensorIndex for each in signature.outputs}
+    graph = model.subgraphs[0]
+    inputs, outputs = signed_tensors(model)
     ordered = [outputs[f"output_{index}"] for index in range(len(loaded.outputs))]
     # The packer writes whatever integers it gets byte by byte: they have to be 32 bits wide
     graph.inputs = np.array([inputs[each.name] for each in loaded.inputs], np.int32)

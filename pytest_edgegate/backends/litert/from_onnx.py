@@ -12,8 +12,9 @@ from typing import Any
 
 from pytest_edgegate.backends.litert.batch import fix_batch
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.onnx_ends import prepared, restored
+from pytest_edgegate.backends.litert.onnx_inputs_outputs import prepared, restored
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
 from pytest_edgegate.core.plan import Move
@@ -36,7 +37,7 @@ TIME_LIMIT = 600
 """Seconds for one conversion: a MobileNet takes a few, a program that hangs has to end."""
 
 
-class OnnxToLiteRT:
+class OnnxToLiteRT(TransformDefaults):
     """Float export with a static batch of 1, images with their channels last."""
 
     version = 1
@@ -46,12 +47,6 @@ class OnnxToLiteRT:
 
     def __init__(self, time_limit: float = TIME_LIMIT) -> None:
         self._time_limit = time_limit
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -113,8 +108,8 @@ def _environment(program: Path, folder: Path) -> dict[str, str]:
 def _failed(model: SourceModel, printed: str) -> EdgeGateError:
     """The printed text goes along as the cause: it is what --tb=long shows."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", _plain(printed)) if line.strip()]
-    telling = [line for line in lines if re.search(r"error|unsupported|not support", line, re.I)]
-    said = ((telling or lines)[-1] if lines else "it printed nothing")[:300]
+    naming = [line for line in lines if re.search(r"error|unsupported|not support", line, re.I)]
+    said = ((naming or lines)[-1] if lines else "it printed nothing")[:300]
     operator = re.search(r"\bop=(\w+) node=(\S+)", said)
     if operator is not None:
         error: EdgeGateError = UnsupportedError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.backends.litert.ends import put_in_order
+from pytest_edgegate.backends.litert.inputs_outputs import put_in_order_of
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.litert.torch_layers import (
@@ -19,8 +19,10 @@ from pytest_edgegate.backends.litert.torch_layers import (
     written_state,
 )
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import needed, tool_errors
+from pytest_edgegate.backends.torch_programs import refuse_other_floats
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
     EdgeGateError,
     UnsupportedError,
@@ -32,7 +34,7 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
 
-class TorchToLiteRT:
+class TorchToLiteRT(TransformDefaults):
     """Float export with a static batch of 1, images with their channels last.
 
     64-bit integers become 32-bit ones, which is what boards have.
@@ -40,14 +42,7 @@ class TorchToLiteRT:
 
     version = 1
     packages = ("torch", "litert-torch", "litert-converter", "jax", "ai-edge-litert")
-    programs = ()
     moves = (Move(("torch", "float32"), None, ("litert", "float32")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -58,21 +53,23 @@ class TorchToLiteRT:
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a program is given to the converter, and what is done to what it makes."""
+class ConversionOptions:
+    """How a program is given to the converter, and what is done with what it makes."""
 
     program: Callable[[Any], Any] = lambda program: program
     """Gives something with the ``graph`` and the ``module`` of an exported program."""
-    options: Callable[[], Mapping[str, Any]] = dict
-    """For the converter."""
+    converter: Callable[[], Mapping[str, Any]] = dict
+    """Gives keyword arguments of the converter."""
     finish: Callable[[Any], None] = lambda model: None
     """Changes the ModelT before it is written."""
 
 
-AS_IT_IS = Form()
+AS_IT_IS = ConversionOptions()
 
 
-def write_converted(model: SourceModel, main: Path, form: Form = AS_IT_IS) -> Layout:
+def write_converted(
+    model: SourceModel, main: Path, options: ConversionOptions = AS_IT_IS
+) -> Layout:
     """Converts a torch program to *main*; gives where its axes are.
 
     Raises UnsupportedError for an operator that LiteRT does not have, CompressionError.
@@ -81,16 +78,12 @@ def write_converted(model: SourceModel, main: Path, form: Form = AS_IT_IS) -> La
     images = [at for at, each in enumerate(loaded.inputs) if _is_image(each)]
     with held_native_output():
         litert_torch = _litert_torch()
-        try:
+        with tool_errors(lambda error: _conversion_error(model, loaded, error)):
             _refuse_state(model, loaded)
-            _refuse_other_floats(model, loaded)
-            main.write_bytes(_converted(litert_torch, loaded, images, form))
-            main.write_bytes(_with_names(main, loaded, form))
+            refuse_other_floats(model.name, loaded)
+            main.write_bytes(_converted(litert_torch, loaded, images, options))
+            main.write_bytes(_with_names(main, loaded, options))
             _refuse_what_does_not_run(model, main)
-        except EdgeGateError:
-            raise
-        except Exception as error:  # the converter raises many kinds of its own
-            raise _conversion_error(model, loaded, error) from error
     axes = tuple(CHANNELS_LAST if at in images else None for at in range(len(loaded.inputs)))
     return Layout(axes, (None,) * len(loaded.outputs))
 
@@ -106,34 +99,22 @@ def _refuse_state(model: SourceModel, loaded: LoadedModel) -> None:
         )
 
 
-def _refuse_other_floats(model: SourceModel, loaded: LoadedModel) -> None:
-    kinds = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
-    other = sorted(kinds & {"torch.float16", "torch.bfloat16", "torch.float64"})
-    if other:
-        raise UnsupportedError(
-            f"{model.name} has {other[0]} weights, and recipes start from float32",
-            "return model.float() from edge_model; Cast('float16') makes the file small again",
-        )
-
-
 def _is_image(tensor: Any) -> bool:
     return len(tensor.shape) == 4 and tensor.dtype.startswith("float")
 
 
 def _litert_torch() -> ModuleType:
-    try:
+    with needed("litert-torch", "making a .tflite file of a torch model", "torch"):
         import litert_torch
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "litert-torch", "making a .tflite file of a torch model", "torch"
-        ) from error
     module: ModuleType = litert_torch
     return module
 
 
-def _converted(litert_torch: Any, loaded: LoadedModel, images: list[int], form: Form) -> bytes:
-    module = channels_last_module(form.program(loaded.framework_model), images)
-    made = litert_torch.convert(module, tuple(_examples(loaded, images)), **form.options())
+def _converted(
+    litert_torch: Any, loaded: LoadedModel, images: list[int], options: ConversionOptions
+) -> bytes:
+    module = channels_last_module(options.program(loaded.framework_model), images)
+    made = litert_torch.convert(module, tuple(_examples(loaded, images)), **options.converter())
     content: bytes = made.model_content()
     return content
 
@@ -154,22 +135,15 @@ def _examples(loaded: LoadedModel, images: list[int]) -> Iterator[Any]:
         yield torch.zeros((1, *ordered), dtype=getattr(torch, each.dtype))
 
 
-def _with_names(path: Path, loaded: LoadedModel, form: Form) -> bytes:
-    """The file with its ends in the model's order and under its names, finished.
+def _with_names(path: Path, loaded: LoadedModel, options: ConversionOptions) -> bytes:
+    """The file with inputs and outputs in the model's order and under its names, finished.
 
     The converter's signature calls them ``args_0`` and ``output_0``, and on, in the model's order.
     """
     model = unpack(path)
     name_tensors(model)
-    signature = model.signatureDefs[0]
-    inputs = {each.name.decode(): each.tensorIndex for each in signature.inputs}
-    outputs = {each.name.decode(): each.tensorIndex for each in signature.outputs}
-    put_in_order(
-        model,
-        [(inputs[f"args_{at}"], each.name) for at, each in enumerate(loaded.inputs)],
-        [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
-    )
-    form.finish(model)
+    put_in_order_of(model, loaded, [f"args_{at}" for at in range(len(loaded.inputs))])
+    options.finish(model)
     return pack(model)
 
 
@@ -190,7 +164,7 @@ def _conversion_error(model: SourceModel, loaded: LoadedModel, error: Exception)
 
 def _unsupported(model: SourceModel, operator: str, layer: str) -> UnsupportedError:
     return UnsupportedError(
-        f"{model.name} has the operator {operator}{layer}, which LiteRT has no form of",
+        f"{model.name} has the operator {operator}{layer}, which LiteRT does not have",
         "write that layer without output_padding and dilation, or as Upsample and Conv2d"
         if operator.endswith("convolution")
         else "write that layer with operators that have one (convolutions, linear layers, pooling, "

@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.litert.ends import integer_ends_become
-from pytest_edgegate.backends.litert.from_torch import Form, write_converted
-from pytest_edgegate.backends.litert.integer_form import (
+from pytest_edgegate.backends.litert.from_torch import ConversionOptions, write_converted
+from pytest_edgegate.backends.litert.inputs_outputs import change_integer_io
+from pytest_edgegate.backends.litert.integer_program import (
     IntegerProgram,
     in_integers,
     with_rescalings,
 )
 from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
-from pytest_edgegate.backends.torch_outputs import torch_outputs
+from pytest_edgegate.backends.torch_programs import agreement_with_file
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.agreement import agreement, samples_of
 from pytest_edgegate.data.laid_out import LaidOutRunner
 
 
-class TorchInt8ToLiteRT:
+class TorchInt8ToLiteRT(TransformDefaults):
     """A static batch of 1, images with their channels last, the target's inputs and outputs.
 
     The file is run on samples beside the program: one that computes something else is not given.
@@ -32,7 +32,6 @@ class TorchInt8ToLiteRT:
 
     version = 1
     packages = ("torch", "litert-torch", "litert-converter", "jax", "ai-edge-litert")
-    programs = ()
     moves = (Move(("torch", "int8"), None, ("litert", "int8")),)
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
@@ -53,15 +52,15 @@ class TorchInt8ToLiteRT:
     ) -> Produced:
         def finish(made: Any) -> None:
             with_rescalings(made)
-            integer_ends_become(made, target.default_io)
+            change_integer_io(made, target.default_io)
 
         loaded = model.load()
         main = out / f"{model.name}.tflite"
-        layout = write_converted(model, main, Form(IntegerProgram, in_integers, finish))
-        inputs = samples_of(data, loaded.inputs)
-        with LaidOutRunner(XNNPACK.open(main), layout) as runner:
-            made = runner.infer(inputs)
-        apart = agreement(made, torch_outputs(loaded, inputs), output_steps(main), main.name)
+        layout = write_converted(
+            model, main, ConversionOptions(IntegerProgram, in_integers, finish)
+        )
+        opened = LaidOutRunner(XNNPACK.open(main), layout)
+        apart = agreement_with_file(loaded, data, opened, output_steps(main), main.name)
         return Produced(main, (main,), loaded.notes, layout, {"agreement": apart})
 
 

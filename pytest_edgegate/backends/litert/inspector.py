@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.litert.schema import DTYPES, damaged, import_schema, names_of, unpack
+from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.litert.schema import DTYPES, import_schema, names_of, unpack
+from pytest_edgegate.backends.macs import (
+    Macs,
+    each_input,
+    each_output,
+    shape_at,
+    total,
+)
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
-from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.reading.foreign import foreign
 
 _INTEGERS = ("int8", "uint8", "int16", "int4", "int2")
-_BIAS_AT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3,
-            "CONV_3D": 2}  # fmt: skip
+_BIAS_AT = {
+    "CONV_2D": 2,
+    "DEPTHWISE_CONV_2D": 2,
+    "FULLY_CONNECTED": 2,
+    "TRANSPOSE_CONV": 3,
+    "CONV_3D": 2,
+}
 """Where an operator takes its bias: an int32 constant that is a parameter."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
@@ -37,8 +48,7 @@ class LiteRTInspector:
     def describe(self, path: Path) -> ModelDescription:
         """What is in the file; every subgraph counts, inputs and outputs are the first's."""
         model = unpack(path)
-        fault = damaged(path, "its graph is inconsistent")
-        with foreign(fault.message, fault.remedy, InferenceError):
+        with refused_if_inconsistent(path):
             return _describe(model)
 
 
@@ -53,7 +63,7 @@ def _describe(model: Any) -> ModelDescription:
         outputs=tuple(graphs[0].tensor(index) for index in main.outputs),
         operators=operators,
         parameters=sum(constants.values()),
-        macs=sum(count(operator) for operator in operators if (count := _MACS.get(operator.kind))),
+        macs=total(operators, _MACS),
         uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
         fully_quantized=bool(operators) and not any(map(float_tensors, operators)),
     )
@@ -133,9 +143,13 @@ class _Graph:
             if hasattr(operator.builtinOptions, field)
         ]
         values = {
-            "MEAN": ("axes", 1), "SUM": ("axes", 1), "REDUCE_MAX": ("axes", 1),
-            "REDUCE_MIN": ("axes", 1), "PAD": ("paddings", 1), "STRIDED_SLICE": ("strides", 3),
-        }.get(kind)  # fmt: skip
+            "MEAN": ("axes", 1),
+            "SUM": ("axes", 1),
+            "REDUCE_MAX": ("axes", 1),
+            "REDUCE_MIN": ("axes", 1),
+            "PAD": ("paddings", 1),
+            "STRIDED_SLICE": ("strides", 3),
+        }.get(kind)
         if values is not None and len(operator.inputs) > values[1]:
             found.append((values[0], self._constant(operator.inputs[values[1]])))
         return found
@@ -155,54 +169,57 @@ def _tuple(values: Any, kind: Callable[[Any], Any]) -> tuple[Any, ...]:
     return () if values is None else tuple(kind(value) for value in values)
 
 
-def _elements(shape: Sequence[int]) -> int:
-    """Elements of one sample: a free dimension counts once."""
-    return math.prod(max(size, 1) for size in shape)
-
-
-def _shape_at(operator: OperatorInfo, position: int) -> tuple[int, ...]:
-    tensor = operator.inputs[position]
-    return () if tensor is None else tensor.shape
-
-
 def _convolution(operator: OperatorInfo) -> int:
     """Output elements times kernel volume times input channels of a group (weights: OHWI)."""
-    return _elements(operator.outputs[0].shape) * math.prod(_shape_at(operator, 1)[1:])
+    return each_output(operator, shape_at(operator, 1)[1:])
 
 
 def _depthwise(operator: OperatorInfo) -> int:
     """Output elements times kernel area (weights: 1HWO)."""
-    return _elements(operator.outputs[0].shape) * math.prod(_shape_at(operator, 1)[1:3])
+    return each_output(operator, shape_at(operator, 1)[1:3])
 
 
 def _dense(operator: OperatorInfo) -> int:
     """Output elements times the length of a weight row (weights: OI)."""
-    return _elements(operator.outputs[0].shape) * _shape_at(operator, 1)[-1]
+    return each_output(operator, [shape_at(operator, 1)[-1]])
 
 
 def _transposed(operator: OperatorInfo) -> int:
     """Input elements times kernel area times output channels (weights: OHWI)."""
-    weights = _shape_at(operator, 1)
-    return _elements(_shape_at(operator, 2)) * math.prod(weights[:3])
+    return each_input(operator, shape_at(operator, 1)[:3], position=2)
 
 
 def _batched(operator: OperatorInfo) -> int:
     """Output elements times the contracted dimension, the last of the first input."""
-    return _elements(operator.outputs[0].shape) * _shape_at(operator, 0)[-1]
+    return each_output(operator, [shape_at(operator, 0)[-1]])
 
 
-_MACS: dict[str, Callable[[OperatorInfo], int]] = {
+_MACS: Macs = {
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _dense,
     "TRANSPOSE_CONV": _transposed,
     "BATCH_MATMUL": _batched,
 }
-_UNKNOWN_MACS = frozenset({
-    "CONV_3D", "CONV_3D_TRANSPOSE", "LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN",
-    "WHILE", "IF", "CALL", "CALL_ONCE", "STABLEHLO_CONVOLUTION", "STABLEHLO_DOT_GENERAL",
-})  # fmt: skip
+_UNKNOWN_MACS = frozenset(
+    {
+        "CONV_3D",
+        "CONV_3D_TRANSPOSE",
+        "LSTM",
+        "RNN",
+        "SVDF",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+        "WHILE",
+        "IF",
+        "CALL",
+        "CALL_ONCE",
+        "STABLEHLO_CONVOLUTION",
+        "STABLEHLO_DOT_GENERAL",
+    }
+)
 """Operators that multiply and accumulate, or may, in a number that the file does not show."""
 
 INSPECTOR = LiteRTInspector()

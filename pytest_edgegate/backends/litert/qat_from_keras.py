@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_edgegate.backends.keras_qat.work import CHILD, PACKAGES, Work
-from pytest_edgegate.backends.litert.ends import put_in_order
+from pytest_edgegate.backends.litert.inputs_outputs import put_in_order_of
 from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
 
 
-class KerasQatToLiteRT:
+class KerasQatToLiteRT(TransformDefaults):
     """Trains with int8 simulated, in a process of its own, and converts what was trained.
 
     Weights get symmetric ranges, for each channel of a convolution and for a whole Dense layer;
@@ -26,11 +27,7 @@ class KerasQatToLiteRT:
 
     version = 2
     packages = (*PACKAGES, "ai-edge-litert", "flatbuffers", "ml_dtypes")
-    programs = ()
     moves = (Move(("keras", "float32"), QAT, ("litert", "int8")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"io": target.default_io}
@@ -63,14 +60,7 @@ class KerasQatToLiteRT:
 def _in_order(path: Path, loaded: LoadedModel) -> bytes:
     """The file with its inputs and outputs in the model's order, under the model's names."""
     model = unpack(path)
-    signature = model.signatureDefs[0]
-    inputs = {each.name.decode(): each.tensorIndex for each in signature.inputs}
-    outputs = {each.name.decode(): each.tensorIndex for each in signature.outputs}
-    put_in_order(
-        model,
-        [(inputs[each.name], each.name) for each in loaded.inputs],
-        [(outputs[f"output_{at}"], name) for at, name in enumerate(loaded.outputs)],
-    )
+    put_in_order_of(model, loaded, [each.name for each in loaded.inputs])
     return pack(model)
 
 

@@ -9,21 +9,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.litert.batch import fix_batch
-from pytest_edgegate.backends.litert.ends import (
+from pytest_edgegate.backends.litert.inputs_outputs import (
+    change_integer_io,
     drop_unused_tensors,
     ensure_signature,
-    integer_ends_become,
     make_names_unique,
 )
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import needed, tool_errors
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
-    EdgeGateError,
     UnsupportedError,
 )
 from pytest_edgegate.core.plan import Move
@@ -35,27 +36,21 @@ from pytest_edgegate.data.splits import Array
 _SOURCE = ("litert", "float32")
 
 
-class LiteRTQuantizer:
+class LiteRTQuantizer(TransformDefaults):
     """Full-integer PTQ with a static batch of 1, and float16 weights.
 
-    What ai-edge-quantizer has no int8 form of stays float in the file, for the gate to name.
+    What ai-edge-quantizer has no int8 operator for stays float in the file, for the gate to name.
     """
 
     version = 1
     packages = ("ai-edge-quantizer", "ai-edge-litert", "flatbuffers", "ml_dtypes", "numpy")
-    programs = ()
     moves = (
         Move(_SOURCE, PTQ, ("litert", "int8")),
         Move(_SOURCE, Cast, ("litert", "float16")),
     )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        if isinstance(step, PTQ) and step.method != "minmax":
-            return (
-                f"ai-edge-quantizer calibrates by minmax here, not by {step.method!r}",
-                f"write PTQ({step.samples})",
-            )
-        return None
+        return minmax_only(step, "ai-edge-quantizer")
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"io": target.default_io, "per_channel_dense": target.per_channel_dense}
@@ -73,24 +68,20 @@ class LiteRTQuantizer:
         )
         with held_native_output():
             quantizer = _quantizer()
-            try:
+            with tool_errors(lambda error: _failed(path, described, error)):
                 content = _quantised(quantizer, source, recipe, samples)
-            except EdgeGateError:
-                raise
-            except Exception as error:  # the quantizer raises many kinds of its own
-                raise _failed(path, described, error) from error
         main = out / f"{model.name}.tflite"
         main.write_bytes(content)
         if isinstance(step, PTQ):
             finished = unpack(main)
-            integer_ends_become(finished, target.default_io)
+            change_integer_io(finished, target.default_io)
             main.write_bytes(pack(finished))
         return Produced(main, (main,))
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A float file as the quantizer takes it: of fixed shapes, signed, its tensors told apart."""
+    """A float file as the quantizer takes it: fixed shapes, a signature, each name once."""
 
     content: bytes
     signature: str
@@ -115,7 +106,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What the quantizer is told to do."""
+    """What the quantizer has to do."""
 
     step: Step | None
     target: Target
@@ -168,12 +159,8 @@ def _ranges(source: _Source, rules: Any, samples: Iterable[tuple[Array, ...]]) -
 
 
 def _quantizer() -> ModuleType:
-    try:
+    with needed("ai-edge-quantizer", "quantising a .tflite file", "litert"):
         from ai_edge_quantizer import quantizer
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "ai-edge-quantizer", "quantising a .tflite file", "litert"
-        ) from error
     module: ModuleType = quantizer
     return module
 
@@ -209,17 +196,17 @@ def _failed(path: Path, described: ModelDescription, error: Exception) -> Compre
     """Names the operator whose tensor, or kind, the quantizer's message speaks of."""
     text = " ".join(str(error).split()) or "(no message)"
 
-    def is_told(name: str) -> bool:
+    def is_named(name: str) -> bool:
         return bool(name) and re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", text) is not None
 
-    told = [
+    spoken_of = [
         each.name
         for each in described.operators
-        if is_told(each.kind) or any(is_told(tensor.name) for tensor in each.outputs)
+        if is_named(each.kind) or any(is_named(tensor.name) for tensor in each.outputs)
     ]
-    named = f" at {told[0]}" if told else ""
+    place = f" at {spoken_of[0]}" if spoken_of else ""
     return CompressionError(
-        f"ai-edge-quantizer failed on {path.name}{named}: {type(error).__name__}: {text[:300]}",
+        f"ai-edge-quantizer failed on {path.name}{place}: {type(error).__name__}: {text[:300]}",
         "write that layer with other operators, or gate a float artifact; the quantizer's own "
         "traceback is at --tb=long",
     )

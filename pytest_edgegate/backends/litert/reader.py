@@ -8,14 +8,14 @@ from pathlib import Path
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import MAGIC
-from pytest_edgegate.core.digests import file_digest
+from pytest_edgegate.core.defaults import FileModel
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.regular import open_regular
 
 
 class LiteRTReader:
-    """Tells a .tflite file by the identifier in its first bytes."""
+    """Knows a .tflite file by the identifier in its first bytes."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():
@@ -27,35 +27,15 @@ class LiteRTReader:
 
 
 @dataclass(frozen=True)
-class LiteRTFile:
+class LiteRTFile(FileModel):
     """A .tflite file; whether it is int8 is read from its tensors."""
 
-    path: Path
     runtime: str = "litert-xnnpack"
-    note: str = ""
 
-    @property
-    def name(self) -> str:
-        return self.path.stem
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return (self.path,)
-
-    @property
+    @cached_property
     def node(self) -> tuple[str, str]:
-        return ("litert", self._dtype)
-
-    @cached_property
-    def _dtype(self) -> str:
-        return "int8" if INSPECTOR.describe(self.path).fully_quantized else "float32"
-
-    def digest(self) -> str:
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        return file_digest(self.path)
+        quantised = INSPECTOR.describe(self.path).fully_quantized
+        return ("litert", "int8" if quantised else "float32")
 
     def load(self) -> LoadedModel:
         raise UnsupportedError(

@@ -4,55 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.schema import damaged, state_of
+from pytest_edgegate.backends.litert.schema import state_of
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
-from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
-from pytest_edgegate.core.ports import Runner, SourceModel
-from pytest_edgegate.data.feeding import dequantised, quantised
+from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.core.defaults import FileRuntime
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.runners import Block, QuantisingRunner, check_per_sample, not_per_sample
 from pytest_edgegate.data.splits import Array
 
 THREADS = 1
 """More do not help small models, and with xdist the cores are taken."""
+_KEEP_BATCH = "convert the model with its batch dimension kept to the end"
 
 
-class LiteRTRuntime:
-    """One kind of kernels of the LiteRT interpreter."""
+class LiteRTRuntime(FileRuntime):
+    """One kind of kernels of the LiteRT interpreter, those of the file, one for one."""
 
     formats = ("litert",)
     packages = ("ai-edge-litert",)
-    opens_files = True
+    title = "LiteRT"
+    takes = "a .tflite file"
 
     def __init__(self, resolver: str) -> None:
         self._resolver = resolver
         self.options = {"threads": THREADS, "kernels": resolver}
 
-    def open(self, model: Path | SourceModel) -> Runner:
-        path = model if isinstance(model, Path) else model.path
-        if path is None:
-            raise InferenceError("LiteRT runs files only", "save the model as a .tflite file")
+    def open_file(self, path: Path) -> Runner:
         return LiteRTRunner(path, self._resolver)
 
-    def executed(
-        self, model: Path, batch: tuple[Array, ...]
-    ) -> tuple[ExecutedOperator, ...] | None:
-        return None  # its kernels are those of the file, one for one
 
-
-class LiteRTRunner:
+class LiteRTRunner(QuantisingRunner):
     """An allocated interpreter. Samples go through it one static batch at a time."""
 
     def __init__(self, path: Path, resolver: str) -> None:
-        try:
+        with needed("ai-edge-litert", "a .tflite file", "coral"):
             from ai_edge_litert import interpreter as litert
-        except ImportError as error:
-            raise BackendUnavailableError("ai-edge-litert", "a .tflite file", "coral") from error
         self._path = path
         self._litert: Any = litert
         self._kernels = getattr(litert.OpResolverType, resolver)
@@ -68,7 +62,7 @@ class LiteRTRunner:
         for each in self.outputs:
             fixed = self._batch > 0 and bool(each.shape) and each.shape[0] > 0
             if not each.shape or (fixed and each.shape[0] != self._batch):
-                raise _not_per_sample(path, each.name, each.shape)
+                raise not_per_sample(path, each.name, each.shape, _KEEP_BATCH)
 
     def _opened(self) -> Any:
         with held_native_output() as printed:
@@ -84,20 +78,8 @@ class LiteRTRunner:
                 raise _not_opened(self._path, f"{error} {printed.errors()}") from error
         return interpreter
 
-    def __enter__(self) -> LiteRTRunner:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def close(self) -> None:
         self._interpreter = None
-
-    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        raw = self.infer_raw(
-            tuple(quantised(array, each) for array, each in zip(batch, self.inputs, strict=True))
-        )
-        return tuple(
-            dequantised(array, each) for array, each in zip(raw, self.outputs, strict=True)
-        )
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         if self._batch < 1:
@@ -107,10 +89,7 @@ class LiteRTRunner:
         return self._in_blocks(batch)
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        feeds = [
-            np.repeat(quantised(array, each), max(self._batch, 1), axis=0)
-            for array, each in zip(sample, self.inputs, strict=True)
-        ]
+        feeds = self.repeated(sample, max(self._batch, 1))
         try:
             if self._batch < 1:
                 self._resize(feeds)
@@ -156,14 +135,9 @@ class LiteRTRunner:
         results = [self._room(count, each) for each in self._output_details]
         for start in range(0, count, self._batch):
             self._forget()
-            block = [feed[start : start + self._batch] for feed in feeds]
-            have = len(block[0])
-            filled = [
-                np.concatenate([part, np.repeat(part[-1:], self._batch - have, axis=0)])
-                for part in block
-            ]
-            for result, made in zip(results, self._invoke(filled), strict=True):
-                result[start : start + have] = made[:have]
+            block = Block.of(feeds, start, self._batch, self._batch)
+            for result, made in zip(results, self._invoke(block.arrays), strict=True):
+                result[start : start + block.count] = made[: block.count]
         return tuple(results)
 
     def _whole(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
@@ -174,9 +148,7 @@ class LiteRTRunner:
         except (ValueError, RuntimeError) as error:
             raise self._failed(error) from error
         results = self._invoke(feeds)
-        for each, result in zip(self.outputs, results, strict=True):
-            if len(result) != len(feeds[0]):
-                raise _not_per_sample(self._path, each.name, result.shape)
+        check_per_sample(self._path, self.outputs, results, len(feeds[0]), _KEEP_BATCH)
         return results
 
     def _resize(self, feeds: Sequence[Array]) -> None:
@@ -211,13 +183,6 @@ class LiteRTRunner:
             f"{self._path.name} opens but does not run: {error}".replace("\n", " "),
             "open it in a model viewer at the operator that is named, and convert it again",
         )
-
-
-def _not_per_sample(path: Path, name: str, shape: tuple[int, ...]) -> InferenceError:
-    return InferenceError(
-        f"{path.name}: the output {name!r} has shape {shape}, not one result for each sample",
-        "convert the model with its batch dimension kept to the end",
-    )
 
 
 def _not_opened(path: Path, reason: str) -> InferenceError:

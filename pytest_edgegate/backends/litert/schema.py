@@ -7,7 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.backends.damaged import damaged
+from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import read_bytes
 
@@ -20,20 +22,30 @@ _TABLE = 20
 """Bytes of the smallest tensor or operator, with the offset that leads to it."""
 
 DTYPES = {
-    "FLOAT32": "float32", "FLOAT16": "float16", "INT32": "int32", "UINT8": "uint8",
-    "INT64": "int64", "STRING": "string", "BOOL": "bool", "INT16": "int16", "INT8": "int8",
-    "FLOAT64": "float64", "UINT64": "uint64", "UINT32": "uint32", "UINT16": "uint16",
-    "INT4": "int4", "BFLOAT16": "bfloat16", "INT2": "int2",
-}  # fmt: skip
+    "FLOAT32": "float32",
+    "FLOAT16": "float16",
+    "INT32": "int32",
+    "UINT8": "uint8",
+    "INT64": "int64",
+    "STRING": "string",
+    "BOOL": "bool",
+    "INT16": "int16",
+    "INT8": "int8",
+    "FLOAT64": "float64",
+    "UINT64": "uint64",
+    "UINT32": "uint32",
+    "UINT16": "uint16",
+    "INT4": "int4",
+    "BFLOAT16": "bfloat16",
+    "INT2": "int2",
+}
 """Numpy's name for each tensor type of the schema."""
 
 
 def import_schema() -> ModuleType:
     """The generated schema. Raises BackendUnavailableError where ai-edge-litert is missing."""
-    try:
+    with needed("ai-edge-litert", "a .tflite file", "coral"):
         from ai_edge_litert import schema_py_generated
-    except ImportError as error:
-        raise BackendUnavailableError("ai-edge-litert", "a .tflite file", "coral") from error
     module: ModuleType = schema_py_generated
     return module
 
@@ -62,8 +74,9 @@ def state_of(path: Path) -> str:
     if schema.BuiltinOperator.VAR_HANDLE in {each.BuiltinCode() for each in codes}:
         return "resources"
     graphs = (model.Subgraphs(at) for at in range(model.SubgraphsLength()))
-    variable = (each.Tensors(at).IsVariable() for each in graphs
-                for at in range(each.TensorsLength()))  # fmt: skip
+    variable = (
+        each.Tensors(at).IsVariable() for each in graphs for at in range(each.TensorsLength())
+    )
     return "tensors" if any(variable) else ""
 
 
@@ -126,10 +139,3 @@ def pack(model: Any) -> bytes:
 def names_of(enumeration: Any) -> dict[int, str]:
     """Value -> name of one of the schema's enumerations."""
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
-
-
-def damaged(path: Path, reason: str) -> InferenceError:
-    return InferenceError(
-        f"{path.name} can't be opened: {reason}",
-        "make the file again: it is damaged, cut short or of another format",
-    )

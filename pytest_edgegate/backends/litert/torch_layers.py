@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pytest_edgegate.backends.litert.ends import make_names_unique
+from pytest_edgegate.backends.litert.inputs_outputs import make_names_unique
 
 _MARK = "edgegate_layer_"
 

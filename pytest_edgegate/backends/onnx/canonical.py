@@ -1,4 +1,4 @@
-"""One form of a graph, whatever order and names a converter gave it.
+"""One layout of a graph, whatever order and names a converter gave it.
 
 tf2onnx names tensors after counters of the process and walks through sets, so that the same model
 made twice would differ in its bytes.
@@ -10,6 +10,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from pytest_edgegate.core.ports import LoadedModel
+
+
+def name_as_model(graph: Any, inputs: Sequence[str], model: LoadedModel) -> None:
+    """Makes *graph* canonical, its inputs and outputs in the order and under the names of *model*.
+
+    *inputs* are the names that the converter gave the inputs, in the order of the model; outputs
+    are in that order already.
+    """
+    outputs = [each.name for each in graph.output]
+    names = {
+        **dict(zip(inputs, (each.name for each in model.inputs), strict=True)),
+        **dict(zip(outputs, model.outputs, strict=True)),
+    }
+    make_canonical(graph, inputs, names)
+
 
 def make_canonical(graph: Any, inputs: Sequence[str], names: Mapping[str, str]) -> None:
     """Orders and renames all that is in *graph*, in its place.
@@ -18,8 +34,8 @@ def make_canonical(graph: Any, inputs: Sequence[str], names: Mapping[str, str]) 
     are the new names of the tensors that keep one. Nodes follow from the outputs backwards and
     tensors are numbered as they come; what leads to no output is dropped.
     """
-    ends = {each.name: each for each in graph.input}
-    given = _copies([ends[name] for name in inputs])
+    by_name = {each.name: each for each in graph.input}
+    given = _copies([by_name[name] for name in inputs])
     del graph.input[:]
     graph.input.extend(given)
     _renew(graph, _Numbered(names), "graph")
@@ -96,8 +112,9 @@ def _from_outputs(graph: Any) -> list[Any]:
     producer = {name: at for at, node in enumerate(graph.node) for name in node.output if name}
     ordered: list[Any] = []
     done: set[int] = set()
-    waiting = [(producer[each.name], False) for each in reversed(graph.output)
-               if each.name in producer]  # fmt: skip
+    waiting = [
+        (producer[each.name], False) for each in reversed(graph.output) if each.name in producer
+    ]
     while waiting:
         at, ready = waiting.pop()
         if at in done:

@@ -1,4 +1,4 @@
-"""Float .onnx to int8 in QDQ form, or to float16, by ONNX Runtime's own tools."""
+"""Float .onnx to int8 in QDQ format, or to float16, by ONNX Runtime's own tools."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, open_model, write
 from pytest_edgegate.backends.onnx.runtime import import_onnxruntime
+from pytest_edgegate.backends.tools import tool_errors
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     CompressionError,
     ConfigurationError,
@@ -33,7 +35,7 @@ _LARGEST = 65504
 """Of float16."""
 
 
-class CompressOnnx:
+class CompressOnnx(TransformDefaults):
     """PTQ to QDQ with int8 weights, and Cast to float16 with float inputs and outputs.
 
     Activations are what the target wants: uint8 where x86 runs the model (ONNX Runtime leaves
@@ -42,7 +44,6 @@ class CompressOnnx:
 
     version = 1
     packages = ("onnx", "onnxruntime")
-    programs = ()
     moves = (
         Move(("onnx", "float32"), PTQ, ("onnx", "int8")),
         Move(("onnx", "float32"), Cast, ("onnx", "float16")),
@@ -66,16 +67,12 @@ class CompressOnnx:
         assert source is not None  # the format onnx is always a file
         main = out / f"{model.name}.onnx"
         import_onnxruntime()
-        try:
+        with tool_errors(lambda error: _compression_error(model, step, error)):
             if isinstance(step, PTQ):
                 made = _quantised(source, step, target, data)
             else:
                 made = _float16(source)
             write(cleaned(made), main)
-        except EdgeGateError:
-            raise
-        except Exception as error:  # the tools raise many kinds, and the checker its own
-            raise _compression_error(model, step, error) from error
         return Produced(main, (main,))
 
 
@@ -85,7 +82,7 @@ def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> 
     samples = iter(data.calibration(step.samples, described.inputs))
     names = [each.name for each in described.inputs]
     _refuse_old(source, step)
-    first = next(samples, None)  # data that does not fit is told before any work
+    first = next(samples, None)  # data that does not fit is refused before any work
     if first is None:
         raise ConfigurationError(
             "edge_data has no calibration samples, and int8 takes its ranges from them",
@@ -136,7 +133,7 @@ def _float16(source: Path) -> Any:
         from onnxruntime.transformers.onnx_model import OnnxModel
 
         made = OnnxModel(convert_float_to_float16(open_model(source), keep_io_types=True))
-        made.topological_sort()  # the casts at the ends are put last, wherever they belong
+        made.topological_sort()  # the casts of inputs are put last, wherever they belong
         return made.model
 
 

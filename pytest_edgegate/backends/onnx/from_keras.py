@@ -10,10 +10,12 @@ from typing import Any
 
 from pytest_edgegate.backends.keras_qat.work import PACKAGES
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.onnx.canonical import make_canonical
+from pytest_edgegate.backends.onnx.canonical import name_as_model
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
-from pytest_edgegate.backends.state import refuse_state
+from pytest_edgegate.backends.stateful_models import refuse_stateful
+from pytest_edgegate.backends.tools import one_line, tool_errors
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -28,22 +30,19 @@ from pytest_edgegate.core.target import Target
 _SOURCES = ("keras", "savedmodel")
 
 
-class KerasToOnnx:
+class KerasToOnnx(TransformDefaults):
     """Float export with a free batch; inputs stay as Keras has them, channels last.
 
-    What quantisation-aware training gives has a batch of 1, and int8 between its float ends.
+    What quantisation-aware training gives has a batch of 1, and int8 between float inputs and
+    outputs.
     """
 
     version = 2
     packages = (*PACKAGES, "tf2onnx", "onnx")
-    programs = ()
     moves = (
         *(Move((source, "float32"), None, ("onnx", "float32")) for source in _SOURCES),
         Move(("keras", "float32"), QAT, ("onnx", "int8")),
     )
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"opset": OPSET, "activations": target.activations}
@@ -54,20 +53,15 @@ class KerasToOnnx:
         if isinstance(step, QAT):
             return trained_for_int8(model, step, target, data, out)
         loaded = model.load()
-        refuse_state(model.name, loaded, "build it with stateful=False, its state in and out of it")
+        refuse_stateful(model.name, loaded)
         import_onnx()
         main = out / f"{model.name}.onnx"
-        with held_native_output():
-            try:
-                made = _convert(loaded)
-                _refuse_unknown(model, made)
-                made = cleaned(made)
-                _name_ends(made, loaded)
-                write(made, main)
-            except EdgeGateError:
-                raise
-            except Exception as error:  # tf2onnx and TensorFlow raise many kinds of their own
-                raise _conversion_error(model, error) from error
+        with held_native_output(), tool_errors(lambda error: _conversion_error(model, error)):
+            made = _convert(loaded)
+            _refuse_unknown(model, made)
+            made = cleaned(made)
+            _name_inputs_outputs(made, loaded)
+            write(made, main)
         return Produced(main, (main,), loaded.notes)
 
     def check(
@@ -123,17 +117,10 @@ def _layer(name: str) -> str:
 _CONTRIBUTED = ("ai.onnx.ml", "com.microsoft")
 
 
-def _name_ends(made: Any, loaded: LoadedModel) -> None:
-    """Inputs and outputs under the model's names and in its order."""
-    graph = made.graph
-    given = {_bare(each.name): each.name for each in graph.input}
-    inputs = [given[_bare(each.name)] for each in loaded.inputs]
-    names = {
-        **dict(zip(inputs, (each.name for each in loaded.inputs), strict=True)),
-        # from_function keeps the order in which they are returned
-        **dict(zip((each.name for each in graph.output), loaded.outputs, strict=True)),
-    }
-    make_canonical(graph, inputs, names)
+def _name_inputs_outputs(made: Any, loaded: LoadedModel) -> None:
+    """tf2onnx puts a number behind a name, and keeps the order in which outputs are returned."""
+    given = {_bare(each.name): each.name for each in made.graph.input}
+    name_as_model(made.graph, [given[_bare(each.name)] for each in loaded.inputs], loaded)
 
 
 def _bare(name: str) -> str:
@@ -141,9 +128,8 @@ def _bare(name: str) -> str:
 
 
 def _conversion_error(model: SourceModel, error: Exception) -> EdgeGateError:
-    text = " ".join(str(error).split())[:300]
     return CompressionError(
-        f"tf2onnx failed on {model.name}: {type(error).__name__}: {text}",
+        f"tf2onnx failed on {model.name}: {type(error).__name__}: {one_line(error)}",
         "the converter's own traceback is at --tb=long",
     )
 

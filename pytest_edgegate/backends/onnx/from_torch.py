@@ -9,8 +9,10 @@ from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
+from pytest_edgegate.backends.tools import needed, tool_errors
+from pytest_edgegate.backends.torch_programs import refuse_other_floats
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     CompressionError,
     EdgeGateError,
     UnsupportedError,
@@ -21,16 +23,12 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
 
-class TorchToOnnx:
+class TorchToOnnx(TransformDefaults):
     """Float export with a free batch where the module allows it, weights inside the file."""
 
     version = 1
     packages = ("torch", "onnx", "onnxscript", "onnx_ir")
-    programs = ()
     moves = (Move(("torch", "float32"), None, ("onnx", "float32")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"opset": OPSET}
@@ -53,27 +51,18 @@ def write_exported(
     loaded = model.load()
     _refuse(model, loaded)
     import_onnx()
-    with held_native_output():
-        try:
-            made = cleaned(_export(loaded))
-            _name_ends(made, loaded)
-            finish(made)
-            write(made, main)
-        except EdgeGateError:
-            raise
-        except Exception as error:  # the exporter raises many kinds of its own
-            raise _export_error(model, loaded, error) from error
+    with held_native_output(), tool_errors(lambda error: _export_error(model, loaded, error)):
+        made = cleaned(_export(loaded))
+        _name_batch(made, loaded)
+        finish(made)
+        write(made, main)
 
 
 def _export(loaded: LoadedModel) -> Any:
     import torch
 
-    try:
+    with needed("onnxscript", "making an .onnx file of a torch model", "torch"):
         import onnxscript  # noqa: F401 - torch's exporter needs it and says so late
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "onnxscript", "making an .onnx file of a torch model", "torch"
-        ) from error
     program: Any = torch.onnx.export(
         loaded.framework_model,
         (),
@@ -88,7 +77,7 @@ def _export(loaded: LoadedModel) -> Any:
     return program.model_proto
 
 
-def _name_ends(made: Any, loaded: LoadedModel) -> None:
+def _name_batch(made: Any, loaded: LoadedModel) -> None:
     """The free batch is called ``batch``, whatever symbol the exporter chose."""
     symbols = {
         each.type.tensor_type.shape.dim[0].dim_param
@@ -103,13 +92,7 @@ def _name_ends(made: Any, loaded: LoadedModel) -> None:
 
 def _refuse(model: SourceModel, loaded: LoadedModel) -> None:
     """What would become a file that no runtime here runs, or that runs as another model."""
-    dtypes = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
-    wide = sorted(dtypes.intersection(("torch.float16", "torch.bfloat16", "torch.float64")))
-    if wide:
-        raise UnsupportedError(
-            f"{model.name} has {wide[0]} weights, and recipes start from float32",
-            "return model.float() from edge_model; Cast('float16') makes the file small again",
-        )
+    refuse_other_floats(model.name, loaded)
     if loaded.stateful:
         raise UnsupportedError(
             f"{model.name} writes to a buffer in its forward, and an .onnx file keeps nothing "

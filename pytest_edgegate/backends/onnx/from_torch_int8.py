@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_edgegate.backends.onnx.from_torch import write_exported
-from pytest_edgegate.backends.onnx.integer_form import in_integers, output_steps
+from pytest_edgegate.backends.onnx.integer_operators import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
-from pytest_edgegate.backends.torch_outputs import torch_outputs
+from pytest_edgegate.backends.torch_programs import agreement_with_file
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.agreement import agreement, samples_of
 
 
-class TorchInt8ToOnnx:
+class TorchInt8ToOnnx(TransformDefaults):
     """int8 weights, activations of the dtype that the target wants, the batch as in the program.
 
     The file is run on samples beside the program: one that computes something else is not given.
@@ -25,11 +25,7 @@ class TorchInt8ToOnnx:
 
     version = 1
     packages = ("torch", "onnx", "onnxscript", "onnx_ir", "onnxruntime")
-    programs = ()
     moves = (Move(("torch", "int8"), None, ("onnx", "int8")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         return {"opset": OPSET, "activations": target.activations}
@@ -40,10 +36,9 @@ class TorchInt8ToOnnx:
         loaded = model.load()
         main = out / f"{model.name}.onnx"
         write_exported(model, main, lambda made: in_integers(made, target.activations))
-        inputs = samples_of(data, loaded.inputs)
-        with OPTIMISED.open(main) as runner:
-            made = runner.infer(inputs)
-        apart = agreement(made, torch_outputs(loaded, inputs), output_steps(main), main.name)
+        apart = agreement_with_file(
+            loaded, data, OPTIMISED.open(main), output_steps(main), main.name
+        )
         return Produced(main, (main,), loaded.notes, facts={"agreement": apart})
 
 

@@ -8,33 +8,65 @@ with the integer tensors that stand behind its inputs and outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.backends.onnx.model_file import damaged, import_onnx, open_model
+from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.macs import (
+    Macs,
+    all_in_integers,
+    each_input,
+    each_output,
+    shape_at,
+    total,
+)
+from pytest_edgegate.backends.onnx.model_file import import_onnx, open_model
 from pytest_edgegate.backends.onnx.shapes import with_shapes
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
-from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.reading.foreign import foreign
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
 _FUSED = ("Relu", "Clip", "Identity")
 """What every runtime takes into the operator before it."""
-_WEIGHTS_AT = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1, "ConvInteger": 1,
-               "MatMulInteger": 1, "QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3}  # fmt: skip
-_UNKNOWN_MACS = frozenset({
-    "LSTM", "GRU", "RNN", "Einsum", "Loop", "If", "Scan", "Attention", "DeformConv",
-    "MultiHeadAttention", "FusedMatMul", "FusedConv",
-})  # fmt: skip
+_WEIGHTS_AT = {
+    "Conv": 1,
+    "ConvTranspose": 1,
+    "Gemm": 1,
+    "MatMul": 1,
+    "ConvInteger": 1,
+    "MatMulInteger": 1,
+    "QLinearConv": 3,
+    "QLinearMatMul": 3,
+    "QGemm": 3,
+}
+_UNKNOWN_MACS = frozenset(
+    {
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Einsum",
+        "Loop",
+        "If",
+        "Scan",
+        "Attention",
+        "DeformConv",
+        "MultiHeadAttention",
+        "FusedMatMul",
+        "FusedConv",
+    }
+)
 _OF_INPUTS = ("Gemm", "QGemm", "ConvTranspose")
-"""Whose MACs are told by the shapes of their inputs alone."""
+"""Whose MACs follow from the shapes of their inputs alone."""
 _NO_PARAMETERS = {
-    "QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "Clip": (1, 2), "Resize": (1, 2, 3),
-    "Pad": (1, 2, 3), "QLinearConv": (1, 2, 4, 5, 6, 7), "QLinearMatMul": (1, 2, 4, 5, 6, 7),
+    "QuantizeLinear": (1, 2),
+    "DequantizeLinear": (1, 2),
+    "Clip": (1, 2),
+    "Resize": (1, 2, 3),
+    "Pad": (1, 2, 3),
+    "QLinearConv": (1, 2, 4, 5, 6, 7),
+    "QLinearMatMul": (1, 2, 4, 5, 6, 7),
     "QGemm": (1, 2, 4, 5, 7, 8),
-}  # fmt: skip
+}
 """Where an operator takes scales, zero points, bounds: floats that are no weights."""
 _WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64", "int8", "uint8", "int4", "uint4")
 
@@ -48,8 +80,7 @@ class OnnxInspector:
         """What is in the file; bodies of loops and branches are not looked into."""
         model = open_model(path)
         onnx = import_onnx()
-        fault = damaged(path, "its graph is inconsistent")
-        with foreign(fault.message, fault.remedy, InferenceError):
+        with refused_if_inconsistent(path):
             return _Graph(onnx, with_shapes(onnx, model)).describe()
 
 
@@ -68,7 +99,7 @@ class _Graph:
         for node in self._graph.node:
             for name in node.input:
                 self._consumers.setdefault(name, []).append(node)
-        self._ends = {each.name for each in self._graph.output}
+        self._outputs = {each.name for each in self._graph.output}
         self._typed = {
             each.name: self._info(each)
             for each in (*self._graph.value_info, *self._graph.input, *self._graph.output)
@@ -82,15 +113,14 @@ class _Graph:
             if node.op_type != "Constant"
         )
         return ModelDescription(
-            inputs=tuple(self._end(each.name) for each in given),
-            outputs=tuple(self._end(each.name) for each in self._graph.output),
+            inputs=tuple(self._input_or_output(each.name) for each in given),
+            outputs=tuple(self._input_or_output(each.name) for each in self._graph.output),
             operators=operators,
             parameters=self._parameters(),
-            macs=sum(_MACS[each.kind](each) for each in operators if each.kind in _MACS),
+            macs=total(operators, _MACS),
             uncounted=tuple(each.name for each in operators if not _counted(each)),
             mixed=True,
-            fully_quantized=any(each.accumulates for each in operators)
-            and not any(_in_float(each) for each in operators if each.accumulates),
+            fully_quantized=all_in_integers(operators, _in_float),
         )
 
     def _operator(self, index: int, node: Any) -> OperatorInfo:
@@ -110,7 +140,7 @@ class _Graph:
             weights_at=at if constant else None,
         )
 
-    def _end(self, name: str) -> TensorInfo:
+    def _input_or_output(self, name: str) -> TensorInfo:
         """An input or output of the model, with its scale where it is an integer that has one."""
         tensor = self._tensor(name)
         if tensor.dtype not in ("int8", "uint8"):
@@ -133,7 +163,7 @@ class _Graph:
     def _leads_to(self, name: str) -> TensorInfo:
         """The integer tensor that an output becomes, or the output as it is."""
         tensor, followed = self._tensor(name), name
-        passed = {*self._ends}  # and what was followed: nodes of a damaged file may form a ring
+        passed = {*self._outputs}  # and what was followed: nodes of a damaged file may form a ring
         while followed not in passed and len(self._consumers.get(followed, [])) == 1:
             passed.add(followed)
             node = self._consumers[followed][0]
@@ -216,41 +246,31 @@ def _in_float(operator: OperatorInfo) -> bool:
     return any(each.dtype in ("float32", "float16", "bfloat16", "float64") for each in tensors)
 
 
-def _elements(shape: Sequence[int]) -> int:
-    """Elements of one sample: a free dimension counts once."""
-    return math.prod(max(size, 1) for size in shape)
-
-
-def _shape_at(operator: OperatorInfo, position: int) -> tuple[int, ...]:
-    tensor = operator.inputs[position]
-    return () if tensor is None else tensor.shape
-
-
 def _convolution(operator: OperatorInfo) -> int:
     """Output elements times kernel volume times input channels of a group (weights: OIHW)."""
-    weights = _shape_at(operator, _WEIGHTS_AT[operator.kind])
-    return _elements(operator.outputs[0].shape) * math.prod(weights[1:])
+    weights = shape_at(operator, _WEIGHTS_AT[operator.kind])
+    return each_output(operator, weights[1:])
 
 
 def _transposed(operator: OperatorInfo) -> int:
     """Input elements times kernel volume times output channels of a group (weights: IOHW)."""
-    return _elements(_shape_at(operator, 0)) * math.prod(_shape_at(operator, 1)[1:])
+    return each_input(operator, shape_at(operator, 1)[1:])
 
 
 def _gemm(operator: OperatorInfo) -> int:
     """Elements of the first input times the columns of the second, whichever is transposed."""
-    second = _shape_at(operator, _WEIGHTS_AT[operator.kind])
+    second = shape_at(operator, _WEIGHTS_AT[operator.kind])
     columns = second[0 if operator.option("transB", 0) else -1] if second else 1
-    return _elements(_shape_at(operator, 0)) * max(columns, 1)
+    return each_input(operator, [max(columns, 1)])
 
 
 def _product(operator: OperatorInfo) -> int:
     """Output elements times the dimension that both inputs have: the last of the first one."""
-    first = _shape_at(operator, 0)
-    return _elements(operator.outputs[0].shape) * (max(first[-1], 1) if first else 1)
+    first = shape_at(operator, 0)
+    return each_output(operator, [max(first[-1], 1)] if first else [])
 
 
-_MACS: dict[str, Callable[[OperatorInfo], int]] = {
+_MACS: Macs = {
     "Conv": _convolution,
     "ConvInteger": _convolution,
     "QLinearConv": _convolution,

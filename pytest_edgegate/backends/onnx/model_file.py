@@ -6,9 +6,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.onnx.external import external_files, load_weights
 from pytest_edgegate.backends.onnx.functions import fault_in_functions
-from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.regular import read_bytes
 
 OLDEST_OPSET = 7
@@ -21,10 +23,8 @@ _MOST_BYTES = (1 << 31) - 1
 
 def import_onnx() -> ModuleType:
     """The onnx module. Raises BackendUnavailableError where it is not installed."""
-    try:
+    with needed("onnx", "an .onnx file", "onnx"):
         import onnx
-    except ImportError as error:
-        raise BackendUnavailableError("onnx", "an .onnx file", "onnx") from error
     module: ModuleType = onnx
     return module
 
@@ -76,13 +76,6 @@ def write(model: Any, path: Path) -> None:
     onnx = import_onnx()
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def damaged(path: Path, reason: str) -> InferenceError:
-    return InferenceError(
-        f"{path.name} can't be opened: {reason}",
-        "make the file again: it is damaged, cut short or of another format",
-    )
 
 
 def _check_opset(onnx: Any, model: Any, path: Path) -> None:

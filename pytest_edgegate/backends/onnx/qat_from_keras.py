@@ -13,12 +13,13 @@ from typing import Any
 
 from pytest_edgegate.backends.keras_qat.work import CHILD, Work
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.onnx.canonical import make_canonical
-from pytest_edgegate.backends.onnx.integer_form import in_integers, output_steps
+from pytest_edgegate.backends.onnx.canonical import name_as_model
+from pytest_edgegate.backends.onnx.integer_operators import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, write
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
+from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError
-from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.tidy.scratch import SCRATCH
@@ -27,7 +28,7 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 def trained_for_int8(
     model: SourceModel, step: QAT, target: Target, data: TransformData, out: Path
 ) -> Produced:
-    """Trains with int8 simulated and writes an .onnx file with float ends and a batch of 1.
+    """Trains with int8 simulated and writes an .onnx file: float inputs and outputs, a batch of 1.
 
     Raises UnsupportedError and ConfigurationError before any training, CompressionError after.
     """
@@ -38,24 +39,24 @@ def trained_for_int8(
         content = work.converted(child, "float32")
         simulated = work.simulated(child)
     main = out / f"{model.name}.onnx"
-    with held_native_output():
-        try:
-            made = cleaned(in_integers(_read_back(content), target.activations))
-            _name_ends(made, loaded)
-            write(made, main)
-        except BackendUnavailableError:
-            raise
-        except Exception as error:  # tf2onnx raises many kinds of its own
-            text = " ".join(str(error).split())[:300]
-            raise CompressionError(
-                f"tf2onnx failed on the int8 form of {model.name}: {type(error).__name__}: {text}",
-                "use PTQ() for this target; tf2onnx's own traceback is at --tb=long",
-            ) from error
+    with held_native_output(), tool_errors(lambda error: _failed(model, error)):
+        made = cleaned(in_integers(_read_back(content), target.activations))
+        given = [f"serving_default_{each.name}:0" for each in loaded.inputs]
+        name_as_model(made.graph, given, loaded)
+        write(made, main)
     with OPTIMISED.open(main) as runner:
         found = runner.infer(work.seen)
     agreement = work.agreement(found, simulated, output_steps(main), main.name)
     facts = {"training": trained, "agreement": agreement}
     return Produced(main, (main,), loaded.notes, facts=facts)
+
+
+def _failed(model: SourceModel, error: Exception) -> CompressionError:
+    return CompressionError(
+        f"tf2onnx failed on the int8 model of {model.name}: {type(error).__name__}: "
+        f"{one_line(error)}",
+        "use PTQ() for this target; tf2onnx's own traceback is at --tb=long",
+    )
 
 
 def check_training(model: SourceModel, step: QAT, data: TransformData) -> None:
@@ -80,13 +81,3 @@ def _read_back(content: bytes) -> Any:
         path.write_bytes(content)
         made, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)
     return made
-
-
-def _name_ends(made: Any, loaded: LoadedModel) -> None:
-    """Inputs and outputs under the model's names and in its order."""
-    given = [f"serving_default_{each.name}:0" for each in loaded.inputs]
-    names = {
-        **dict(zip(given, (each.name for each in loaded.inputs), strict=True)),
-        **dict(zip((each.name for each in made.graph.output), loaded.outputs, strict=True)),
-    }
-    make_canonical(made.graph, given, names)

@@ -10,17 +10,25 @@ from typing import Any
 from pytest_edgegate.backends.onnx.external import external_files
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.model_file import import_onnx, open_model
+from pytest_edgegate.core.defaults import FileModel
 from pytest_edgegate.core.description import TensorInfo
-from pytest_edgegate.core.digests import files_digest
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
-_QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
-              "MatMulInteger", "DynamicQuantizeLinear", "QGemm")  # fmt: skip
+_QUANTISED = (
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "DynamicQuantizeLinear",
+    "QGemm",
+)
 _FLOAT16 = 10
 
 
 class OnnxReader:
-    """Tells an .onnx file by its name: a protobuf has no mark of its own."""
+    """Knows an .onnx file by its name: a protobuf has no mark of its own."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or candidate.suffix.lower() != ".onnx":
@@ -29,16 +37,10 @@ class OnnxReader:
 
 
 @dataclass(frozen=True)
-class OnnxFile:
+class OnnxFile(FileModel):
     """An .onnx file, with the files that hold its weights."""
 
-    path: Path
     runtime: str = "onnxruntime"
-    note: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
 
     @cached_property
     def _model(self) -> Any:
@@ -48,11 +50,10 @@ class OnnxFile:
     def files(self) -> tuple[Path, ...]:
         return (self.path, *external_files(self._model, self.path))
 
-    @property
-    def node(self) -> tuple[str, str]:
-        return ("onnx", self._dtype)
-
     @cached_property
+    def node(self) -> tuple[str, str]:
+        return ("onnx", self._dtype())
+
     def _dtype(self) -> str:
         kinds = {node.op_type for node in self._model.graph.node}
         if kinds.intersection(_QUANTISED):
@@ -60,22 +61,17 @@ class OnnxFile:
         types = {each.data_type for each in self._model.graph.initializer}
         return "float16" if _FLOAT16 in types else "float32"
 
-    def digest(self) -> str:
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        return files_digest(self.files)
-
     def load(self) -> LoadedModel:
         """``framework_model`` is the ModelProto with its weights; nothing is callable."""
         described = INSPECTOR.describe(self.path)
         inputs: tuple[TensorInfo, ...] = described.inputs
         import_onnx()
         return LoadedModel(
-            _not_callable, inputs, tuple(each.name for each in described.outputs),
+            _not_callable,
+            inputs,
+            tuple(each.name for each in described.outputs),
             open_model(self.path),
-        )  # fmt: skip
+        )
 
 
 def _not_callable(*tensors: Any) -> Any:

@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
-import numpy as np
-
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
-from pytest_edgegate.backends.onnx.model_file import damaged
+from pytest_edgegate.backends.tools import needed, one_line
+from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 from pytest_edgegate.core.environment import usable_cores
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
-from pytest_edgegate.core.ports import Runner, SourceModel
-from pytest_edgegate.data.feeding import dequantised, quantised
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.runners import Block, QuantisingRunner, check_per_sample, joined
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.tidy.scratch import SCRATCH
 
@@ -31,18 +31,33 @@ BLOCK_BYTES = 4_000_000
 """Of inputs at a time: activations are many times larger, and large samples gain nothing."""
 THREADS = 1
 """In an operator. Blocks run beside one another instead, which leaves every result as it is."""
-_FLOAT_KERNELS = frozenset({
-    "Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "LSTM",
-    "GRU", "RNN", "Attention", "MultiHeadAttention", "NhwcFusedConv",
-})  # fmt: skip
+_KEEP_BATCH = "export the model with its batch dimension kept to the end"
+_FLOAT_KERNELS = frozenset(
+    {
+        "Conv",
+        "FusedConv",
+        "ConvTranspose",
+        "Gemm",
+        "FusedGemm",
+        "MatMul",
+        "FusedMatMul",
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Attention",
+        "MultiHeadAttention",
+        "NhwcFusedConv",
+    }
+)
 """What multiplies and accumulates in float after the optimisation."""
 
 
-class OnnxRuntime:
+class OnnxRuntime(FileRuntime):
     """One provider of ONNX Runtime, with or without its graph optimisation."""
 
     formats = ("onnx",)
-    opens_files = True
+    title = "ONNX Runtime"
+    takes = "an .onnx file"
 
     def __init__(self, level: str, provider: str = "CPUExecutionProvider") -> None:
         self._level = level
@@ -50,15 +65,15 @@ class OnnxRuntime:
         gpu = provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
         self.packages = ("onnxruntime-gpu", "onnxruntime") if gpu else ("onnxruntime",)
         self.options = {
-            "optimisation": level, "provider": provider, "threads": THREADS, "block": BLOCK,
+            "optimisation": level,
+            "provider": provider,
+            "threads": THREADS,
+            "block": BLOCK,
             "block_bytes": BLOCK_BYTES,
-        }  # fmt: skip
+        }
 
-    def open(self, model: Path | SourceModel) -> Runner:
-        path = model if isinstance(model, Path) else model.path
-        if path is None:
-            raise InferenceError("ONNX Runtime runs files only", "save the model as an .onnx file")
-        described = INSPECTOR.describe(path)  # tells what is wrong with a file better than ORT does
+    def open_file(self, path: Path) -> Runner:
+        described = INSPECTOR.describe(path)  # says what is wrong with a file better than ORT
         return OnnxRunner(path, self._session(path, self._options()), described)
 
     def executed(
@@ -115,15 +130,15 @@ class OnnxRuntime:
         return session
 
 
-class OnnxRunner:
+class OnnxRunner(QuantisingRunner):
     """An opened session. Where the batch is free, blocks of samples run side by side."""
 
     def __init__(self, path: Path, session: Any, described: ModelDescription) -> None:
         self._path = path
         self._session = session
-        for end in (*session.get_inputs(), *session.get_outputs()):
-            if not end.type.startswith("tensor("):
-                raise _no_tensor(path, end)
+        for each in (*session.get_inputs(), *session.get_outputs()):
+            if not each.type.startswith("tensor("):
+                raise _no_tensor(path, each)
         scales = {each.name: each for each in (*described.inputs, *described.outputs)}
         self.inputs = tuple(_info(each, scales) for each in session.get_inputs())
         self.outputs = tuple(_info(each, scales) for each in session.get_outputs())
@@ -132,22 +147,10 @@ class OnnxRunner:
         self._fixed = max((each.shape[0] for each in self.inputs if each.shape), default=-1)
         self._pool: ThreadPoolExecutor | None = None
 
-    def __enter__(self) -> OnnxRunner:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def close(self) -> None:
         self._session = None
         if self._pool is not None:
             self._pool.shutdown()
-
-    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        raw = self.infer_raw(
-            tuple(quantised(array, each) for array, each in zip(batch, self.inputs, strict=True))
-        )
-        return tuple(
-            dequantised(array, each) for array, each in zip(raw, self.outputs, strict=True)
-        )
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         count = len(batch[0])
@@ -158,31 +161,19 @@ class OnnxRunner:
         else:
             self._pool = self._pool or ThreadPoolExecutor(usable_cores())
             parts = list(self._pool.map(lambda start: self._block(batch, start, size), starts))
-        return tuple(
-            column[0] if len(column) == 1 else np.concatenate(column)
-            for column in zip(*parts, strict=True)
-        )
+        return joined(parts)
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        feeds = {
-            each.name: np.repeat(quantised(array, each), max(self._fixed, 1), axis=0)
-            for array, each in zip(sample, self.inputs, strict=True)
-        }
+        feeds = dict(zip(self._names, self.repeated(sample, max(self._fixed, 1)), strict=True))
         return partial(self._session.run, self._wanted, feeds)
 
     def _block(self, batch: tuple[Array, ...], start: int, size: int) -> Sequence[Array]:
         """Outputs of up to *size* samples; a fixed batch is filled up with its last sample."""
-        block = [array[start : start + size] for array in batch]
-        have = len(block[0])
-        missing = size - have if self._fixed > 0 else 0
-        if missing:
-            block = [np.concatenate([each, np.repeat(each[-1:], missing, 0)]) for each in block]
-        feeds = dict(zip(self._names, block, strict=True))
+        block = Block.of(batch, start, size, self._fixed)
+        feeds = dict(zip(self._names, block.arrays, strict=True))
         results = _run(self._path, self._session, feeds, self._wanted)
-        for each, made in zip(self.outputs, results, strict=True):
-            if not made.ndim or len(made) != have + missing:
-                raise _not_per_sample(self._path, each.name, made.shape)
-        return [made[:have] for made in results]
+        check_per_sample(self._path, self.outputs, results, len(block), _KEEP_BATCH)
+        return [made[: block.count] for made in results]
 
 
 def _block_size(batch: tuple[Array, ...]) -> int:
@@ -197,12 +188,13 @@ def import_onnxruntime() -> ModuleType:
     known: ModuleType | None = sys.modules.get("onnxruntime")
     if known is not None:
         return known
-    try:
-        # its telemetry keeps the number of a session in the folder for temporary files
-        with held_native_output(), SCRATCH.temporary_environment():
-            import onnxruntime
-    except ImportError as error:
-        raise BackendUnavailableError("onnxruntime", "an .onnx file", "onnx") from error
+    # its telemetry keeps the number of a session in the folder for temporary files
+    with (
+        needed("onnxruntime", "an .onnx file", "onnx"),
+        held_native_output(),
+        SCRATCH.temporary_environment(),
+    ):
+        import onnxruntime
     onnxruntime.disable_telemetry_events()  # a gate reports nobody's models to anybody
     module: ModuleType = onnxruntime
     return module
@@ -215,7 +207,7 @@ def _run(
         results: list[Array] = session.run(wanted, feeds)
     except Exception as error:  # ONNX Runtime's own exceptions have no common base
         raise InferenceError(
-            f"{path.name} opens but does not run: {_reason(error)}",
+            f"{path.name} opens but does not run: {one_line(error, 400)}",
             "open it in a model viewer at the operator that is named, and export it again",
         ) from error
     return results
@@ -225,11 +217,11 @@ def _is_kernel(event: dict[str, Any]) -> bool:
     return event.get("cat") == "Node" and str(event["name"]).endswith("_kernel_time")
 
 
-def _info(end: Any, described: dict[str, TensorInfo]) -> TensorInfo:
-    known = described.get(end.name)
-    shape = tuple(size if isinstance(size, int) else -1 for size in end.shape)
+def _info(value: Any, described: dict[str, TensorInfo]) -> TensorInfo:
+    known = described.get(value.name)
+    shape = tuple(size if isinstance(size, int) else -1 for size in value.shape)
     scales, zeros = ((), ()) if known is None else (known.scales, known.zero_points)
-    return TensorInfo(end.name, shape, _dtype(end.type), scales=scales, zero_points=zeros)
+    return TensorInfo(value.name, shape, _dtype(value.type), scales=scales, zero_points=zeros)
 
 
 def _dtype(text: str) -> str:
@@ -238,32 +230,21 @@ def _dtype(text: str) -> str:
     return {"float": "float32", "double": "float64"}.get(name, name)
 
 
-def _no_tensor(path: Path, end: Any) -> InferenceError:
+def _no_tensor(path: Path, value: Any) -> InferenceError:
     return InferenceError(
-        f"{path.name}: {end.name!r} is a {end.type}, and a gate compares tensors",
-        "export the model with tensors at its ends (a classifier without ZipMap)",
-    )
-
-
-def _not_per_sample(path: Path, name: str, shape: tuple[int, ...]) -> InferenceError:
-    return InferenceError(
-        f"{path.name}: the output {name!r} has shape {shape}, not one result for each sample",
-        "export the model with its batch dimension kept to the end",
+        f"{path.name}: {value.name!r} is a {value.type}, and a gate compares tensors",
+        "export the model with tensors as inputs and outputs (a classifier without ZipMap)",
     )
 
 
 def _not_opened(path: Path, error: Exception) -> InferenceError:
-    reason = _reason(error)
+    reason = one_line(error, 400)
     if "not a registered function/op" in reason or "NotImplemented" in type(error).__name__:
         return InferenceError(
             f"{path.name} has an operator that this ONNX Runtime does not have: {reason}",
             "export it with an older opset, without custom operators, or upgrade onnxruntime",
         )
     return damaged(path, reason)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
 
 
 OPTIMISED = OnnxRuntime("ORT_ENABLE_ALL")

@@ -16,8 +16,17 @@ _TWINS: dict[str, tuple[str, slice]] = {
     "QLinearSoftmax": ("Softmax", slice(0, 1)),
 }
 """Operators of ``com.microsoft``: the standard one that gives the same shape, and its inputs."""
-_STANDARD = ("axis", "transA", "transB", "kernel_shape", "strides", "pads", "auto_pad", "ceil_mode",
-             "count_include_pad")  # fmt: skip
+_STANDARD = (
+    "axis",
+    "transA",
+    "transB",
+    "kernel_shape",
+    "strides",
+    "pads",
+    "auto_pad",
+    "ceil_mode",
+    "count_include_pad",
+)
 
 
 def with_shapes(onnx: Any, model: Any) -> Any:

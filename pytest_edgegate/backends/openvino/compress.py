@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.from_onnx import save
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
 from pytest_edgegate.backends.openvino.runtime import import_openvino
 from pytest_edgegate.backends.openvino.telemetry import unreported
-from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError, EdgeGateError
+from pytest_edgegate.backends.tools import needed, one_line, tool_errors
+from pytest_edgegate.core.defaults import TransformDefaults
+from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import PTQ, Cast, Step
 from pytest_edgegate.core.target import Target
 
 
-class CompressOpenVino:
+class CompressOpenVino(TransformDefaults):
     """PTQ with inputs and outputs in float, and Cast of the stored weights to float16."""
 
     version = 1
     packages = ("openvino", "nncf")
-    programs = ()
     moves = (
         Move(("openvino", "float32"), PTQ, ("openvino", "int8")),
         Move(("openvino", "float32"), Cast, ("openvino", "float16")),
     )
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        if isinstance(step, PTQ) and step.method != "minmax":
-            return (
-                f"nncf is run with minmax ranges only, not with {step.method!r}",
-                f"write PTQ({step.samples})",
-            )
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
+        return minmax_only(step, "nncf")
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -46,20 +39,18 @@ class CompressOpenVino:
         openvino = import_openvino()
         assert model.path is not None  # the format openvino is always a file
         main = out / f"{model.name}.xml"
-        with held_native_output():
-            try:
-                read = openvino.Core().read_model(str(model.path))
-                if isinstance(step, PTQ):
-                    return save(_quantised(model.path, read, step, data), main)
-                return save(read, main, half=True)
-            except EdgeGateError:
-                raise
-            except Exception as error:  # nncf raises many kinds of its own
-                text = " ".join(str(error).split())[:300]
-                raise CompressionError(
-                    f"{step} failed on {model.name}: {text}",
-                    "the tool's own traceback is at --tb=long",
-                ) from error
+        with held_native_output(), tool_errors(lambda error: _failed(model, step, error)):
+            read = openvino.Core().read_model(str(model.path))
+            if isinstance(step, PTQ):
+                return save(_quantised(model.path, read, step, data), main)
+            return save(read, main, half=True)
+
+
+def _failed(model: SourceModel, step: Step | None, error: Exception) -> CompressionError:
+    return CompressionError(
+        f"{step} failed on {model.name}: {one_line(error)}",
+        "the tool's own traceback is at --tb=long",
+    )
 
 
 def _quantised(path: Path, read: Any, step: PTQ, data: TransformData) -> Any:
@@ -79,11 +70,8 @@ def _quantised(path: Path, read: Any, step: PTQ, data: TransformData) -> Any:
 
 def _import_nncf() -> Any:
     """nncf, which decides at its import whether it reports its use."""
-    try:
-        with unreported():
-            import nncf
-    except ImportError as error:
-        raise BackendUnavailableError("nncf", "int8 for OpenVINO", "openvino") from error
+    with needed("nncf", "int8 for OpenVINO", "openvino"), unreported():
+        import nncf
     return nncf
 
 

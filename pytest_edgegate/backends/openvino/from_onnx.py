@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.ir import weights_file
 from pytest_edgegate.backends.openvino.runtime import import_openvino
 from pytest_edgegate.backends.openvino.telemetry import unreported
+from pytest_edgegate.backends.tools import tool_errors
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -18,37 +19,25 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
 _MADE_BY = b"\n\t<rt_info>\n"
-"""Begins what tells how and from which file the IR was made: nothing that a runtime reads."""
+"""Begins what says how and from which file the IR was made: nothing that a runtime reads."""
 
 
-class OnnxToOpenVino:
+class OnnxToOpenVino(TransformDefaults):
     """Float export; batch and names as in the ONNX file."""
 
     version = 1
     packages = ("openvino",)
-    programs = ()
     moves = (Move(("onnx", "float32"), None, ("openvino", "float32")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         openvino = import_openvino()
         assert model.path is not None  # the format onnx is always a file
-        with held_native_output():
-            try:
-                with unreported():
-                    converted = openvino.convert_model(str(model.path))
-                return save(converted, out / f"{model.name}.xml")
-            except EdgeGateError:
-                raise
-            except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
-                raise _conversion_error(model, error) from error
+        with held_native_output(), tool_errors(lambda error: _conversion_error(model, error)):
+            with unreported():
+                converted = openvino.convert_model(str(model.path))
+            return save(converted, out / f"{model.name}.xml")
 
 
 def save(model: Any, main: Path, *, half: bool = False) -> Produced:

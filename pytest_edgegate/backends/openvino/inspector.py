@@ -8,31 +8,61 @@ with the integer tensors that stand behind its inputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from pytest_edgegate.backends.openvino.ir import Layer, Network, Port, damaged
+from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.macs import (
+    Macs,
+    all_in_integers,
+    each_input,
+    each_output,
+    elements,
+    shape_at,
+    total,
+)
+from pytest_edgegate.backends.openvino.ir import Layer, Network, Port
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
-from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.reading.foreign import foreign
 
-_ENDS = ("Parameter", "Result", "Const")
+_NO_OPERATORS = ("Parameter", "Result", "Const")
 _DEQUANTISING = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze", "Squeeze")
 _MOVING = (
-    "MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Pad", "StridedSlice", "Slice",
-    "Gather", "Concat", "DepthToSpace", "SpaceToDepth", "ShuffleChannels", "Split",
+    "MaxPool",
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Pad",
+    "StridedSlice",
+    "Slice",
+    "Gather",
+    "Concat",
+    "DepthToSpace",
+    "SpaceToDepth",
+    "ShuffleChannels",
+    "Split",
     "VariadicSplit",
-)  # fmt: skip
+)
 """What gives values that it has taken, so that 8 bits stay 8 bits."""
 _FUSED = ("Add", "Relu", "Clamp", "PRelu", "Sigmoid", "HSwish", "Swish")
 """What OpenVINO takes into the multiplication before it: its bias and its activation."""
 _INTEGERS = ("int8", "uint8", "int4", "uint4")
-_UNKNOWN_MACS = frozenset({
-    "LSTMCell", "LSTMSequence", "GRUCell", "GRUSequence", "RNNCell", "RNNSequence", "Loop", "If",
-    "TensorIterator", "Einsum", "DeformableConvolution", "ScaledDotProductAttention",
-    "BinaryConvolution",
-})  # fmt: skip
+_UNKNOWN_MACS = frozenset(
+    {
+        "LSTMCell",
+        "LSTMSequence",
+        "GRUCell",
+        "GRUSequence",
+        "RNNCell",
+        "RNNSequence",
+        "Loop",
+        "If",
+        "TensorIterator",
+        "Einsum",
+        "DeformableConvolution",
+        "ScaledDotProductAttention",
+        "BinaryConvolution",
+    }
+)
 
 
 class IRInspector:
@@ -43,8 +73,7 @@ class IRInspector:
     def describe(self, path: Path) -> ModelDescription:
         """What is in the files; bodies of loops and branches are not looked into."""
         network = Network(path)
-        fault = damaged(path, "its graph is inconsistent")
-        with foreign(fault.message, fault.remedy, InferenceError):
+        with refused_if_inconsistent(path):
             return _Folded(network).describe()
 
 
@@ -60,7 +89,7 @@ class _Folded:
         operators = tuple(
             self._operator(index, layer)
             for index, layer in enumerate(self._layers)
-            if layer.kind not in _ENDS
+            if layer.kind not in _NO_OPERATORS
         )
         return ModelDescription(
             inputs=tuple(
@@ -75,11 +104,10 @@ class _Folded:
             ),
             operators=operators,
             parameters=self._parameters(),
-            macs=sum(_MACS[each.kind](each) for each in operators if each.kind in _MACS),
+            macs=total(operators, _MACS),
             uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
             mixed=True,
-            fully_quantized=any(each.accumulates for each in operators)
-            and not any(_in_float(each) for each in operators if each.accumulates),
+            fully_quantized=all_in_integers(operators, _in_float),
         )
 
     def _operator(self, index: int, layer: Layer) -> OperatorInfo:
@@ -167,8 +195,10 @@ class _Folded:
                 source = self._network.source(layer, at)
                 stored = None if source is None else self._stored(_quantised_from(self, source))
                 if stored is not None and stored.data.get("element_type") not in (
-                    "i32", "i64", "boolean",
-                ):  # fmt: skip
+                    "i32",
+                    "i64",
+                    "boolean",
+                ):
                     port = next(iter(stored.outputs.values()))
                     if port.shape:
                         found[stored.id] = math.prod(port.shape)
@@ -198,46 +228,34 @@ def _in_float(operator: OperatorInfo) -> bool:
     return any(each.dtype not in _INTEGERS for each in given)
 
 
-def _elements(shape: Sequence[int]) -> int:
-    """Elements of one sample: a free dimension counts once."""
-    return math.prod(max(size, 1) for size in shape)
-
-
-def _shape_at(operator: OperatorInfo, position: int) -> tuple[int, ...]:
-    tensor: Any = operator.inputs[position]
-    shape: tuple[int, ...] = tensor.shape
-    return shape
-
-
 def _convolution(operator: OperatorInfo) -> int:
     """Output elements times kernel volume times input channels (weights: OIYX)."""
-    return _elements(operator.outputs[0].shape) * math.prod(_shape_at(operator, 1)[1:])
+    return each_output(operator, shape_at(operator, 1)[1:])
 
 
 def _grouped(operator: OperatorInfo) -> int:
     """The same in each group (weights: GOIYX)."""
-    return _elements(operator.outputs[0].shape) * math.prod(_shape_at(operator, 1)[2:])
+    return each_output(operator, shape_at(operator, 1)[2:])
 
 
 def _transposed(operator: OperatorInfo) -> int:
     """Input elements times kernel volume times output channels (weights: IOYX)."""
-    return _elements(_shape_at(operator, 0)) * math.prod(_shape_at(operator, 1)[1:])
+    return each_input(operator, shape_at(operator, 1)[1:])
 
 
 def _transposed_grouped(operator: OperatorInfo) -> int:
     """The same in each group (weights: GIOYX)."""
-    return _elements(_shape_at(operator, 0)) * math.prod(_shape_at(operator, 1)[2:])
+    return each_input(operator, shape_at(operator, 1)[2:])
 
 
 def _product(operator: OperatorInfo) -> int:
     """Output elements times the contracted dimension, whichever way round the second one lies."""
-    second, made = _shape_at(operator, 1), operator.outputs[0].shape
+    second, made = shape_at(operator, 1), operator.outputs[0].shape
     columns = max(made[-1], 1) if made else 1
-    matrix = _elements(second[-2:])
-    return _elements(made) * (matrix // columns)
+    return each_output(operator, [elements(second[-2:]) // columns])
 
 
-_MACS: dict[str, Callable[[OperatorInfo], int]] = {
+_MACS: Macs = {
     "Convolution": _convolution,
     "GroupConvolution": _grouped,
     "ConvolutionBackpropData": _transposed,

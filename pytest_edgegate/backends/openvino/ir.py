@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from pytest_edgegate.backends.damaged import damaged, refused_if_inconsistent
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import open_regular, read_bytes, regular_size
@@ -27,18 +28,47 @@ _DEEPEST = 200
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 DTYPES = {
-    "f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64", "i8": "int8",
-    "u8": "uint8", "i16": "int16", "i32": "int32", "i64": "int64", "u16": "uint16",
-    "u32": "uint32", "u64": "uint64", "i4": "int4", "u4": "uint4", "boolean": "bool",
-}  # fmt: skip
+    "f32": "float32",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "f64": "float64",
+    "i8": "int8",
+    "u8": "uint8",
+    "i16": "int16",
+    "i32": "int32",
+    "i64": "int64",
+    "u16": "uint16",
+    "u32": "uint32",
+    "u64": "uint64",
+    "i4": "int4",
+    "u4": "uint4",
+    "boolean": "bool",
+}
 """numpy's name for each element type."""
 _BITS = {
-    "f32": 32, "f16": 16, "bf16": 16, "f64": 64, "i8": 8, "u8": 8, "i16": 16, "i32": 32, "i64": 64,
-    "u16": 16, "u32": 32, "u64": 64, "i4": 4, "u4": 4, "boolean": 8,
-}  # fmt: skip
+    "f32": 32,
+    "f16": 16,
+    "bf16": 16,
+    "f64": 64,
+    "i8": 8,
+    "u8": 8,
+    "i16": 16,
+    "i32": 32,
+    "i64": 64,
+    "u16": 16,
+    "u32": 32,
+    "u64": 64,
+    "i4": 4,
+    "u4": 4,
+    "boolean": 8,
+}
 _PRECISIONS = {
-    "FP32": "float32", "FP16": "float16", "BF16": "bfloat16", "FP64": "float64", "BOOL": "bool",
-}  # fmt: skip
+    "FP32": "float32",
+    "FP16": "float16",
+    "BF16": "bfloat16",
+    "FP64": "float64",
+    "BOOL": "bool",
+}
 
 
 @dataclass(frozen=True)
@@ -72,8 +102,7 @@ class Network:
         self.layers: dict[str, Layer] = {}
         self._takers: dict[str, list[Layer]] = {}
         root = _root(path)
-        fault = damaged(path, "its layers are inconsistent")
-        with foreign(fault.message, fault.remedy, InferenceError):
+        with refused_if_inconsistent(path, "its layers are inconsistent"):
             for element in root.iterfind("./layers/layer"):
                 layer = _layer(element)
                 if layer.id in self.layers:
@@ -100,10 +129,11 @@ class Network:
     def _connect(self, root: Any) -> None:
         edges = {
             (each.attrib["to-layer"], each.attrib["to-port"]): (
-                each.attrib["from-layer"], each.attrib["from-port"],
+                each.attrib["from-layer"],
+                each.attrib["from-port"],
             )
             for each in root.iterfind("./edges/edge")
-        }  # fmt: skip
+        }
         for layer in self.layers.values():
             layer.sources = [edges[layer.id, number] for number in layer.inputs]
             for origin, number in layer.sources:
@@ -131,13 +161,6 @@ def is_ir(path: Path) -> bool:
 def weights_file(path: Path) -> Path:
     """The .bin that belongs to an .xml."""
     return path.with_suffix(".bin")
-
-
-def damaged(path: Path, reason: str) -> InferenceError:
-    return InferenceError(
-        f"{path.name} can't be opened: {reason}",
-        "make the file again: it is damaged, cut short or of another format",
-    )
 
 
 class _Tree(ElementTree.TreeBuilder):
@@ -183,9 +206,11 @@ def _layer(element: Any) -> Layer:
     attributes = element.attrib
     data = element.find("data")
     layer = Layer(
-        attributes["id"], attributes["name"], attributes["type"],
+        attributes["id"],
+        attributes["name"],
+        attributes["type"],
         {} if data is None else dict(data.attrib),
-    )  # fmt: skip
+    )
     layer.inputs = [each.attrib["id"] for each in element.iterfind("./input/port")]
     for port in element.iterfind("./output/port"):
         number, precision = port.attrib["id"], port.attrib.get("precision", "")

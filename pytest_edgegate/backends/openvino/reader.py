@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_edgegate.backends.openvino.ir import Network, is_ir, weights_file
-from pytest_edgegate.core.digests import files_digest
+from pytest_edgegate.core.defaults import FileModel
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
 
 class IRReader:
-    """Tells an .xml file by its first element."""
+    """Knows an .xml file by its first element."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():
@@ -24,28 +24,21 @@ class IRReader:
 
 
 @dataclass(frozen=True)
-class IRFile:
+class IRFile(FileModel):
     """An .xml with its .bin."""
 
-    path: Path
     runtime: str = "openvino"
-    note: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
 
     @property
     def files(self) -> tuple[Path, ...]:
-        Network(self.path)  # tells a missing .bin before its bytes are counted
+        Network(self.path)  # refuses a missing .bin before its bytes are counted
         weights = weights_file(self.path)
         return (self.path, weights) if weights.is_file() else (self.path,)
 
-    @property
-    def node(self) -> tuple[str, str]:
-        return ("openvino", self._dtype)
-
     @cached_property
+    def node(self) -> tuple[str, str]:
+        return ("openvino", self._dtype())
+
     def _dtype(self) -> str:
         network = Network(self.path)
         if any(each.kind == "FakeQuantize" for each in network.layers.values()):
@@ -56,13 +49,6 @@ class IRFile:
             if each.kind == "Const"
         }
         return "float16" if "f16" in stored else "float32"
-
-    def digest(self) -> str:
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        return files_digest(self.files)
 
     def load(self) -> LoadedModel:
         raise UnsupportedError(

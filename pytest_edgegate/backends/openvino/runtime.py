@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.openvino.ir import damaged
 from pytest_edgegate.backends.openvino.telemetry import unreported
+from pytest_edgegate.backends.tools import needed, one_line
+from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
-from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
-from pytest_edgegate.core.ports import Runner, SourceModel
-from pytest_edgegate.data.feeding import dequantised, quantised
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.runners import Block, QuantisingRunner, check_per_sample, joined
 from pytest_edgegate.data.splits import Array
 
 BLOCK = 32
@@ -27,23 +29,22 @@ CONFIGURATION = {
     "INFERENCE_NUM_THREADS": 1,
     "NUM_STREAMS": 1,
 }
+_KEEP_BATCH = "convert the model with its batch dimension kept to the end"
 _MULTIPLYING = ("Convolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "RNNCell")
 _NO_WORK = ("Input", "Output", "Const", "Reorder")
 _FLOATS = ("f32", "f16", "bf16")
 
 
-class OpenVinoRuntime:
+class OpenVinoRuntime(FileRuntime):
     """The CPU plugin."""
 
     formats = ("openvino", "onnx", "litert")
     packages = ("openvino",)
-    opens_files = True
+    title = "OpenVINO"
+    takes = "an .onnx file"
     options = {**CONFIGURATION, "threads": 1, "block": BLOCK}  # noqa: RUF012 - read as a Mapping
 
-    def open(self, model: Path | SourceModel) -> Runner:
-        path = model if isinstance(model, Path) else model.path
-        if path is None:
-            raise InferenceError("OpenVINO runs files only", "save the model as an .onnx file")
+    def open_file(self, path: Path) -> Runner:
         return OpenVinoRunner(path)
 
     def executed(
@@ -62,7 +63,7 @@ class OpenVinoRuntime:
         return tuple(found)
 
 
-class OpenVinoRunner:
+class OpenVinoRunner(QuantisingRunner):
     """A compiled model with one request. Samples go through it in blocks."""
 
     def __init__(self, path: Path) -> None:
@@ -75,74 +76,52 @@ class OpenVinoRunner:
         self._stateful = bool(self._request.query_state())
         self._fixed = max((each.shape[0] for each in self.inputs if each.shape), default=-1)
 
-    def __enter__(self) -> OpenVinoRunner:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def close(self) -> None:
         self._request = None
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         for each in (*self.inputs, *self.outputs):
             if each.dtype in ("int8", "uint8") and not each.scales and self._path.suffix != ".onnx":
                 raise InferenceError(
-                    f"{self._path.name}: OpenVINO does not tell the scale of {each.name}",
+                    f"{self._path.name}: OpenVINO does not show the scale of {each.name}",
                     "name a runtime before openvino in the target, and compare with openvino",
                 )
-        raw = self.infer_raw(
-            tuple(quantised(array, each) for array, each in zip(batch, self.inputs, strict=True))
-        )
-        return tuple(
-            dequantised(array, each) for array, each in zip(raw, self.outputs, strict=True)
-        )
+        return super().infer(batch)
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         count = len(batch[0])
         size = self._fixed if self._fixed > 0 else 1 if self._stateful else BLOCK
-        parts = [self._block(batch, start, size) for start in range(0, count, size)]
-        return tuple(
-            column[0] if len(column) == 1 else np.concatenate(column)
-            for column in zip(*parts, strict=True)
-        )
+        return joined(self._block(batch, start, size) for start in range(0, count, size))
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
         openvino = import_openvino()
-        for at, (array, each) in enumerate(zip(sample, self.inputs, strict=True)):
-            feed = np.repeat(quantised(array, each), max(self._fixed, 1), axis=0)
+        for at, feed in enumerate(self.repeated(sample, max(self._fixed, 1))):
             self._request.set_input_tensor(at, openvino.Tensor(feed))
         infer: Callable[[], object] = self._request.infer
         return infer
 
     def _block(self, batch: tuple[Array, ...], start: int, size: int) -> Sequence[Array]:
         """Outputs of up to *size* samples; a fixed batch is filled up with its last sample."""
-        block = [np.ascontiguousarray(array[start : start + size]) for array in batch]
-        have = len(block[0])
-        missing = size - have if self._fixed > 0 else 0
-        if missing:
-            block = [np.concatenate([each, np.repeat(each[-1:], missing, 0)]) for each in block]
+        block = Block.of(batch, start, size, self._fixed)
+        feeds = dict(enumerate(map(np.ascontiguousarray, block.arrays)))
         if self._stateful:
             self._request.reset_state()
         try:
-            self._request.infer(dict(enumerate(block)), share_inputs=True)
+            self._request.infer(feeds, share_inputs=True)
         except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
             raise InferenceError(
-                f"{self._path.name} opens but does not run: {_reason(error)}",
+                f"{self._path.name} opens but does not run: {one_line(error, 400)}",
                 "open it in a model viewer at the operator that is named, and convert it again",
             ) from error
         made = [self._request.get_output_tensor(at).data for at in range(len(self.outputs))]
-        for each, array in zip(self.outputs, made, strict=True):
-            if not array.ndim or len(array) != have + missing:
-                raise _not_per_sample(self._path, each.name, array.shape)
-        return [np.array(array[:have]) for array in made]
+        check_per_sample(self._path, self.outputs, made, len(block), _KEEP_BATCH)
+        return [np.array(array[: block.count]) for array in made]
 
 
 def import_openvino() -> ModuleType:
     """The openvino module. Raises BackendUnavailableError where it is not installed."""
-    try:
-        with held_native_output(), unreported():
-            import openvino
-    except ImportError as error:
-        raise BackendUnavailableError("openvino", "OpenVINO", "openvino") from error
+    with needed("openvino", "OpenVINO", "openvino"), held_native_output(), unreported():
+        import openvino
     module: ModuleType = openvino
     return module
 
@@ -158,15 +137,15 @@ def _compiled(path: Path) -> tuple[Any, Any]:
             model = core.read_model(str(path))
             return model, core.compile_model(model, "CPU", CONFIGURATION)
         except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
-            raise damaged(path, _reason(error)) from error
+            raise damaged(path, one_line(error, 400)) from error
 
 
-def _input(end: Any) -> TensorInfo:
+def _input(port: Any) -> TensorInfo:
     """An input, with the scale that the FakeQuantize after it gives an integer one."""
-    tensor = _info(end)
+    tensor = _info(port)
     if tensor.dtype not in ("int8", "uint8"):
         return tensor
-    node = end.get_node()
+    node = port.get_node()
     for _ in range(4):  # Transpose, Convert and the like stand between
         after = [each.get_node() for each in node.output(0).get_target_inputs()]
         if len(after) != 1:
@@ -178,12 +157,12 @@ def _input(end: Any) -> TensorInfo:
     return tensor
 
 
-def _output(end: Any) -> TensorInfo:
+def _output(port: Any) -> TensorInfo:
     """An output, with the scale that the FakeQuantize before it gives an integer one."""
-    tensor = _info(end)
+    tensor = _info(port)
     if tensor.dtype not in ("int8", "uint8"):
         return tensor
-    node = end.get_node().input_value(0).get_node()
+    node = port.get_node().input_value(0).get_node()
     for _ in range(4):
         if node.get_type_name() == "FakeQuantize":
             from_low, from_high, low, high = _bounds(node)
@@ -206,24 +185,13 @@ def _scaled(
     return replace(tensor, scales=(scale,), zero_points=(round(low - real_low / scale),))
 
 
-def _info(end: Any) -> TensorInfo:
+def _info(port: Any) -> TensorInfo:
     shape = tuple(
-        -1 if size.is_dynamic else int(size.get_length()) for size in end.get_partial_shape()
+        -1 if size.is_dynamic else int(size.get_length()) for size in port.get_partial_shape()
     )
-    names = sorted(end.get_names())
-    name = names[0] if names else str(end.get_node().get_friendly_name())
-    return TensorInfo(name, shape, np.dtype(end.get_element_type().to_dtype()).name)
-
-
-def _not_per_sample(path: Path, name: str, shape: tuple[int, ...]) -> InferenceError:
-    return InferenceError(
-        f"{path.name}: the output {name!r} has shape {shape}, not one result for each sample",
-        "convert the model with its batch dimension kept to the end",
-    )
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
+    names = sorted(port.get_names())
+    name = names[0] if names else str(port.get_node().get_friendly_name())
+    return TensorInfo(name, shape, np.dtype(port.get_element_type().to_dtype()).name)
 
 
 RUNTIME = OpenVinoRuntime()

@@ -30,10 +30,18 @@ _MODEL = "models/model.json"
 _SAMPLES = "data/sample_inputs/model.pt"
 _PAYLOADS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _TENSOR = re.compile(r"data/(weights/weight|constants/tensor)_\d+", re.ASCII)
-_PLAIN = frozenset({
-    _MODEL, _SAMPLES, *_PAYLOADS, "archive_format", "archive_version", "byteorder",
-    ".data/version", ".data/serialization_id",
-})  # fmt: skip
+_PLAIN = frozenset(
+    {
+        _MODEL,
+        _SAMPLES,
+        *_PAYLOADS,
+        "archive_format",
+        "archive_version",
+        "byteorder",
+        ".data/version",
+        ".data/serialization_id",
+    }
+)
 _QUANTISED = b'"torch.ops.quantized_decomposed.'
 """Begins the target of each operator that makes integers of real values, or the reverse."""
 _JSON_BYTES = 500_000_000
@@ -52,7 +60,7 @@ def is_torch_save(path: Path) -> bool:
 
 
 def is_quantised(path: Path) -> bool:
-    """Whether the program in an archive computes in integers, as its operators tell."""
+    """Whether the program in an archive computes in integers, as its operators show."""
     with _opened(path) as archive:
         members = _members(archive)
         return any(_QUANTISED in archive.read(member) for member, name in members if name == _MODEL)

@@ -82,8 +82,9 @@ def _parameters(module: Any) -> list[inspect.Parameter]:
 def _names(module: Any, example: Example, parameters: list[inspect.Parameter]) -> tuple[str, ...]:
     """The keys of the data, in the order of forward."""
     given = example.names or ()
-    known = [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL,
-                                                                   each.VAR_KEYWORD)]  # fmt: skip
+    known = [
+        each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
     missing = [name for name in given if name not in known]
     if missing and not any(each.kind == each.VAR_KEYWORD for each in parameters):
         raise ConfigurationError(

@@ -21,7 +21,7 @@ def converted(torch: Any, module: Any) -> Any:
     """The module with int8 weights, and a pair of conversions around each tensor that is kept.
 
     Biases are multiples of the product of the scales of inputs and weights, as deployed ones are.
-    A clamp whose limits are the ends of the integers that it is stored in is no operator any more.
+    A clamp whose limits are those of the integers that it is stored in is no operator any more.
     """
     made = import_pt2e().quantize_pt2e.convert_pt2e(module)
     for node in list(made.graph.nodes):
@@ -38,9 +38,9 @@ def converted(torch: Any, module: Any) -> Any:
 
 
 def output_steps(module: Any) -> list[float | None]:
-    """The scale of each output of an integer program; None where none is told at its end."""
-    (ends,) = (node for node in module.graph.nodes if node.op == "output")
-    return [_step_of(each) for each in ends.all_input_nodes]
+    """The scale of each output of an integer program; None where it has none."""
+    (outputs,) = (node for node in module.graph.nodes if node.op == "output")
+    return [_step_of(each) for each in outputs.all_input_nodes]
 
 
 def _step_of(node: Any) -> float | None:

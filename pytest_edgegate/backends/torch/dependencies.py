@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.errors import BackendUnavailableError
+from pytest_edgegate.backends.tools import needed
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Group:
     root: str
     channels: int
     members: tuple[Member, ...]
-    ends: bool
+    is_output: bool
     """Whether they are channels of the model's outputs."""
 
     @property
@@ -61,10 +61,8 @@ class Group:
 
 def import_torch_pruning() -> ModuleType:
     """Raises BackendUnavailableError where it is not installed."""
-    try:
+    with needed("torch-pruning", "Prune of a torch model", "torch"):
         import torch_pruning
-    except ImportError as error:
-        raise BackendUnavailableError("torch-pruning", "Prune of a torch model", "torch") from error
     module: ModuleType = torch_pruning
     return module
 
@@ -104,8 +102,8 @@ class Dependencies:
         members = tuple(
             self._member(item) for item in items if item.dep.target.module in self._paths
         )
-        ends = any(not each.dep.target.outputs and not self._reads(each.dep) for each in items)
-        return Group(root, filters_of(self._layer(root)), members, ends)
+        is_output = any(not each.dep.target.outputs and not self._reads(each.dep) for each in items)
+        return Group(root, filters_of(self._layer(root)), members, is_output)
 
     def remove(self, root: str, filters: tuple[int, ...]) -> None:
         """Takes filters of a root away, with all that goes with them."""
@@ -115,9 +113,10 @@ class Dependencies:
         """Convolutions and dense layers that no output is reached from by gradients."""
         traced = self._graph.module2node
         return [
-            path for layer, path in self._paths.items()
+            path
+            for layer, path in self._paths.items()
             if _makes_filters(layer) and layer not in traced
-        ]  # fmt: skip
+        ]
 
     def _found(self, root: str, filters: tuple[int, ...]) -> Any:
         layer = self._layer(root)
@@ -130,9 +129,13 @@ class Dependencies:
     def _member(self, item: Any) -> Member:
         layer, reads = item.dep.target.module, self._reads(item.dep)
         return Member(
-            self._paths[layer], layer, tuple(item.idxs), tuple(item.root_idxs),
-            _makes_filters(layer) and not reads, reads,
-        )  # fmt: skip
+            self._paths[layer],
+            layer,
+            tuple(item.idxs),
+            tuple(item.root_idxs),
+            _makes_filters(layer) and not reads,
+            reads,
+        )
 
     def _reads(self, dependency: Any) -> bool:
         layer = dependency.target.module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pytest_edgegate.backends.torch.losses import (
 from pytest_edgegate.backends.torch.saving import needs_sample, save_program
 from pytest_edgegate.backends.torch.trainable import trainable_of
 from pytest_edgegate.backends.torch.training import fit
+from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -41,19 +42,12 @@ _FIRST = 1
 """Where torch has the classes: first after the samples."""
 
 
-class TorchDistill:
+class TorchDistill(TransformDefaults):
     """Trains the student that it is given on the outputs of the teacher, of any framework."""
 
     version = 2
     packages = ("torch",)
-    programs = ()
     moves = (Move(_NODE, Distill, _NODE),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -89,10 +83,13 @@ def distilling(
     axis = _FIRST if hard is None else _class_axis(outputs, example, settings)
     axis = axis if outputs[0].ndim > 1 else -1
     return Distillation(
-        step.temperature, step.alpha, axis, hard,
+        step.temperature,
+        step.alpha,
+        axis,
+        hard,
         ends_in_probabilities(outputs[0], axis=axis),
         ends_in_probabilities(example.teacher, axis=axis),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -126,8 +123,9 @@ class Distillation:
         return functional.kl_div(
             functional.log_softmax(student / self.temperature, -1).flatten(0, -2),
             functional.log_softmax(teacher / self.temperature, -1).flatten(0, -2),
-            reduction="batchmean", log_target=True,
-        )  # fmt: skip
+            reduction="batchmean",
+            log_target=True,
+        )
 
 
 def logits(scores: Any, axis: int, *, probabilities: bool) -> Any:
@@ -146,7 +144,7 @@ def logits(scores: Any, axis: int, *, probabilities: bool) -> Any:
 
 
 def _class_axis(outputs: tuple[Array, ...], example: TrainingBatch, settings: EdgeTraining) -> int:
-    """By the labels, where they tell."""
+    """By the labels, where they show it."""
     if example.labels is None or len(outputs) != 1 or callable(settings.loss):
         return _FIRST
     objective = choose_objective(outputs, example.labels, settings, channels_first=True)

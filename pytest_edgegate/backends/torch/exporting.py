@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from pytest_edgegate.backends.tools import first_line
 from pytest_edgegate.backends.torch.arguments import Arguments
 from pytest_edgegate.core.errors import UnsupportedError
 
@@ -34,7 +35,7 @@ def flat_module(torch: Any, module: Any, arguments: Arguments) -> Any:
 
 
 def named_module(torch: Any, flat: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
-    """The module *flat* of positional tensors, exported with these names for its ends."""
+    """The module *flat* of positional tensors, exported under these names."""
 
     class Named(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -86,9 +87,3 @@ def not_exported(name: str, error: Exception) -> UnsupportedError:
         "make its forward traceable (no branch on the values of a tensor, no numpy inside), "
         "as torch.export.export(model, (x,)) wants it; all of it is at --tb=long",
     )
-
-
-def first_line(error: Exception) -> str:
-    """The kind of an error and the first line of what it says."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:300] if lines else '(no message)'}"

@@ -7,22 +7,20 @@ from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.backends.torch.operators import TRANSPARENT, name_of
 from pytest_edgegate.backends.torch.quantizer import quantizer
 from pytest_edgegate.backends.torch.training import Modes
-from pytest_edgegate.core.errors import BackendUnavailableError
 
 
 def import_pt2e() -> ModuleType:
     """torchao's quantisation of exported graphs. Raises BackendUnavailableError without it."""
-    try:
-        with held_native_output():
-            from torchao.quantization import pt2e
-            from torchao.quantization.pt2e import quantize_pt2e  # noqa: F401 - loaded with it
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "torchao", "quantisation-aware training of a torch model", "torch"
-        ) from error
+    with (
+        needed("torchao", "quantisation-aware training of a torch model", "torch"),
+        held_native_output(),
+    ):
+        from torchao.quantization import pt2e
+        from torchao.quantization.pt2e import quantize_pt2e  # noqa: F401 - loaded with it
     module: ModuleType = pt2e
     return module
 

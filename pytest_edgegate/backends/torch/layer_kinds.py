@@ -44,10 +44,16 @@ def _convolution(dimensions: int, nn: Any, bound: Bound) -> Any:
     kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dimensions - 1]
     padding = bound["padding"]
     return kind(
-        inputs * groups, outputs, tuple(kernel), _each(bound["stride"], dimensions),
+        inputs * groups,
+        outputs,
+        tuple(kernel),
+        _each(bound["stride"], dimensions),
         padding if isinstance(padding, str) else _each(padding, dimensions),
-        _each(bound["dilation"], dimensions), groups, bound["bias"] is not None, device="meta",
-    )  # fmt: skip
+        _each(bound["dilation"], dimensions),
+        groups,
+        bound["bias"] is not None,
+        device="meta",
+    )
 
 
 def _transposed(dimensions: int, nn: Any, bound: Bound) -> Any:
@@ -55,10 +61,15 @@ def _transposed(dimensions: int, nn: Any, bound: Bound) -> Any:
     groups = bound["groups"]
     kind = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[dimensions - 1]
     return kind(
-        inputs, outputs * groups, tuple(kernel),
+        inputs,
+        outputs * groups,
+        tuple(kernel),
         *(_each(bound[name], dimensions) for name in ("stride", "padding", "output_padding")),
-        groups, bound["bias"] is not None, _each(bound["dilation"], dimensions), device="meta",
-    )  # fmt: skip
+        groups,
+        bound["bias"] is not None,
+        _each(bound["dilation"], dimensions),
+        device="meta",
+    )
 
 
 def _any_convolution(nn: Any, bound: Bound) -> Any:
@@ -87,17 +98,23 @@ def _batch_norm(nn: Any, bound: Bound) -> Any:
     kind = {4: nn.BatchNorm2d, 5: nn.BatchNorm3d}.get(dimensions, nn.BatchNorm1d)
     (features,) = _shape(bound["running_mean"])
     return kind(
-        features, bound["eps"], bound["momentum"] or None, bound["weight"] is not None,
+        features,
+        bound["eps"],
+        bound["momentum"] or None,
+        bound["weight"] is not None,
         device="meta",
-    )  # fmt: skip
+    )
 
 
 def _layer_norm(nn: Any, bound: Bound) -> Any:
     affine = bound["weight"] is not None
     return nn.LayerNorm(
-        list(bound["normalized_shape"]), bound["eps"], affine, bound["bias"] is not None,
+        list(bound["normalized_shape"]),
+        bound["eps"],
+        affine,
+        bound["bias"] is not None,
         device="meta",
-    )  # fmt: skip
+    )
 
 
 def _group_norm(nn: Any, bound: Bound) -> Any:
@@ -113,9 +130,13 @@ def _embedding(nn: Any, bound: Bound) -> Any:
     count, width = _shape(bound["weight"])
     padding = bound["padding_idx"]
     return nn.Embedding(
-        count, width, padding if padding >= 0 else None,
-        scale_grad_by_freq=bound["scale_grad_by_freq"], sparse=bound["sparse"], device="meta",
-    )  # fmt: skip
+        count,
+        width,
+        padding if padding >= 0 else None,
+        scale_grad_by_freq=bound["scale_grad_by_freq"],
+        sparse=bound["sparse"],
+        device="meta",
+    )
 
 
 def _prelu(nn: Any, bound: Bound) -> Any:
@@ -124,7 +145,7 @@ def _prelu(nn: Any, bound: Bound) -> Any:
 
 
 def _feature_dropout(nn: Any, bound: Bound) -> Any:
-    """Of whole channels; which of torch's layers takes the input is told by its dimensions."""
+    """Of whole channels; which of torch's layers takes the input follows from its dimensions."""
     dimensions = len(bound["input"].meta["val"].shape)
     kind = {3: nn.Dropout1d, 4: nn.Dropout2d, 5: nn.Dropout3d}.get(dimensions)
     return None if kind is None else kind(bound["p"])

@@ -12,11 +12,11 @@ from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import first_line, needed
 from pytest_edgegate.backends.torch.archive import vetted
 from pytest_edgegate.backends.torch.arguments import Arguments, of_forward, of_program
 from pytest_edgegate.backends.torch.exporting import (
     exported,
-    first_line,
     flat_module,
     not_exported,
 )
@@ -25,7 +25,6 @@ from pytest_edgegate.backends.torch.training_identity import training_identity
 from pytest_edgegate.backends.torch.undisturbed import undisturbed
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import (
-    BackendUnavailableError,
     ConfigurationError,
     UnsupportedError,
 )
@@ -37,17 +36,14 @@ _BATCH = 2
 
 def import_torch() -> ModuleType:
     """The torch module. Raises BackendUnavailableError where it is not installed."""
-    try:
-        with held_native_output():
-            import torch
-    except ImportError as error:
-        raise BackendUnavailableError("torch", "a torch model", "torch") from error
+    with needed("torch", "a torch model", "torch"), held_native_output():
+        import torch
     module: ModuleType = torch
     return module
 
 
 def from_module(module: Any, example: Example) -> LoadedModel:
-    """A live ``torch.nn.Module`` in evaluation mode; *example* tells what it takes.
+    """A live ``torch.nn.Module`` in evaluation mode; *example* shows what it takes.
 
     ``framework_model`` is a ``torch.export.ExportedProgram`` that takes positional tensors, the
     batch of any size where the module allows it, and gives a flat tuple. The module, its modes and
@@ -143,8 +139,8 @@ class ModuleFunction:
 def _writes_buffers(program: Any) -> bool:
     """Whether the graph writes to a buffer, as it may do for some values only.
 
-    Exported graphs still write in place, so the signature does not tell yet. A write to what is
-    only made from a buffer counts too: told too often, it costs time and nothing else.
+    Exported graphs still write in place, so the signature does not show it yet. A write to what is
+    only made from a buffer counts too: found too often, it costs time and nothing else.
     """
     buffers = program.graph_signature.inputs_to_buffers
     for node in program.graph.nodes:
@@ -158,9 +154,12 @@ def _writes_buffers(program: Any) -> bool:
 
 
 def _loaded(
-    program: Any, function: ModuleFunction, names: tuple[str, ...], outputs: tuple[str, ...],
+    program: Any,
+    function: ModuleFunction,
+    names: tuple[str, ...],
+    outputs: tuple[str, ...],
     trainable: Callable[[], Any],
-) -> LoadedModel:  # fmt: skip
+) -> LoadedModel:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     inputs = tuple(
         TensorInfo(name, _shape(values[node]), str(values[node].dtype).removeprefix("torch."))
@@ -201,11 +200,13 @@ def _example_of(
             size if isinstance(size, int) else size.node.hint or _BATCH for size in value.shape
         ]
         tensors.append(torch.zeros(shape, dtype=value.dtype))
-        free.append({
-            at: torch.export.Dim.AUTO
-            for at, size in enumerate(value.shape)
-            if not isinstance(size, int)
-        })  # fmt: skip
+        free.append(
+            {
+                at: torch.export.Dim.AUTO
+                for at, size in enumerate(value.shape)
+                if not isinstance(size, int)
+            }
+        )
     return tuple(tensors), tuple(free)
 
 

@@ -39,9 +39,9 @@ def log_of(probabilities: Any) -> Any:
 
 def is_squashed(output: Any) -> bool:
     """Whether a tensor that lies in [0, 1] comes out of a sigmoid or a softmax, or of what does
-    the same, as its gradient tells.
+    the same, as its gradient shows.
 
-    Scores of one class all lie in [0, 1] by chance too often to be told by their values.
+    Scores of one class all lie in [0, 1] by chance too often to be known by their values.
     """
     return output.grad_fn is not None and _squashes(output.grad_fn, _STEPS)
 

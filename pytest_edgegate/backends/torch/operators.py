@@ -11,17 +11,56 @@ WEIGHTED: dict[str, int | None] = {"conv1d": 0, "conv2d": 0, "conv3d": 0, "linea
 
 None: one scale for all weights, which is what boards have for fully connected layers.
 """
-KEEPING = frozenset({
-    "view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "squeeze", "unsqueeze",
-    "slice", "select", "narrow", "split", "split_with_sizes", "chunk", "unbind", "expand",
-    "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "amax",
-    "pad", "constant_pad_nd", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
-    "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "flip",
-})  # fmt: skip
+KEEPING = frozenset(
+    {
+        "view",
+        "reshape",
+        "flatten",
+        "unflatten",
+        "permute",
+        "transpose",
+        "t",
+        "squeeze",
+        "unsqueeze",
+        "slice",
+        "select",
+        "narrow",
+        "split",
+        "split_with_sizes",
+        "chunk",
+        "unbind",
+        "expand",
+        "max_pool1d",
+        "max_pool2d",
+        "max_pool3d",
+        "avg_pool1d",
+        "avg_pool2d",
+        "avg_pool3d",
+        "amax",
+        "pad",
+        "constant_pad_nd",
+        "upsample_nearest1d",
+        "upsample_nearest2d",
+        "upsample_nearest3d",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "channel_shuffle",
+        "flip",
+    }
+)
 """What gives the integers that it takes, moved, chosen from or averaged: the scale stays."""
-RESCALING = frozenset({
-    "add", "sub", "mul", "mean", "cat", "hardswish", "leaky_relu", "upsample_bilinear2d",
-})  # fmt: skip
+RESCALING = frozenset(
+    {
+        "add",
+        "sub",
+        "mul",
+        "mean",
+        "cat",
+        "hardswish",
+        "leaky_relu",
+        "upsample_bilinear2d",
+    }
+)
 """What gives values of another range, which gets a scale of its own."""
 FIXED = {"sigmoid": (1 / 256, -128), "softmax": (1 / 256, -128), "tanh": (1 / 128, 0)}
 """What has a known range, with the scale and the int8 zero point that LiteRT wants for it.

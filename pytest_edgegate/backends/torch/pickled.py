@@ -1,4 +1,4 @@
-"""What a pickle would import, told without unpickling it."""
+"""What a pickle would import, found without unpickling it."""
 
 from __future__ import annotations
 

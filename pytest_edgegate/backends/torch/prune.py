@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.pruned_layers import KeptLayers
+from pytest_edgegate.backends.tools import first_line
 from pytest_edgegate.backends.torch import counting
 from pytest_edgegate.backends.torch.dependencies import filters_of, import_torch_pruning, is_layer
-from pytest_edgegate.backends.torch.exporting import first_line, readable_path
+from pytest_edgegate.backends.torch.exporting import readable_path
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.removal import OUTPUT, Pruned, prune
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.trainable import trainable_of
 from pytest_edgegate.backends.torch.training import check_fit, fit
-from pytest_edgegate.core.errors import CompressionError, UnsupportedError
+from pytest_edgegate.core.defaults import TransformDefaults
+from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
     LoadedModel,
@@ -31,23 +33,14 @@ from pytest_edgegate.data.splits import Array
 _NODE = ("torch", "float32")
 _SAMPLES = 8
 """That a removal is proven on."""
-_TOLD = 5
-"""Layers that a note names."""
 
 
-class TorchPrune:
+class TorchPrune(TransformDefaults):
     """Structured pruning: layers of the result have fewer filters, no zeros."""
 
     version = 2
     packages = ("torch", "torch-pruning")
-    programs = ()
     moves = (Move(_NODE, Prune, _NODE),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
-
-    def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}
 
     def check(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData
@@ -70,7 +63,7 @@ class TorchPrune:
         main = out / f"{model.name}.pt2"
         save_program(pruned.module, loaded.inputs, main, outputs=loaded.outputs, sample=sample)
         facts = _facts(original, pruned, sample)
-        notes = _notes(model.name, step, facts["kept"])
+        notes = KeptLayers(step, model.name, facts["kept"]).notes(OUTPUT)
         return Produced(main, (main,), notes, facts={**facts, "training": trained})
 
 
@@ -98,27 +91,14 @@ def _pruned(name: str, original: Any, sample: tuple[Array, ...], step: Prune, se
             "the whole traceback is at --tb=long",
         ) from error
     if not pruned.removed:
-        reasons = [f"{readable_path(path)}: {why}" for path, why in pruned.locked.items()]
-        raise UnsupportedError(
-            f"{step} finds no filter to remove in {name} "
-            f"({'; '.join(reasons[:_TOLD]) or 'it has no convolution and no dense layer'})",
-            "leave Prune out of the recipe, or give a larger amount where layers are too small",
-        )
+        kept = KeptLayers(step, name, _kept(pruned))
+        raise kept.refused("it has no convolution and no dense layer")
     return pruned
 
 
 def _tensors(sample: tuple[Array, ...], count: int) -> tuple[Any, ...]:
     torch = import_torch()
     return tuple(torch.tensor(each[:count]) for each in sample)
-
-
-def _notes(name: str, step: Prune, kept: Mapping[str, str]) -> tuple[str, ...]:
-    """Names what can't lose filters; that outputs can't goes without saying."""
-    told = [f"{path}: {why}" for path, why in kept.items() if why != OUTPUT]
-    if not told:
-        return ()
-    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
-    return (f"{step} took no filter of these layers of {name}: {'; '.join(told[:_TOLD])}{more}",)
 
 
 def _facts(original: Any, pruned: Pruned, sample: tuple[Array, ...]) -> dict[str, Any]:
@@ -131,8 +111,12 @@ def _facts(original: Any, pruned: Pruned, sample: tuple[Array, ...]) -> dict[str
         "filters": {
             path: [count, after[path]] for path, count in before.items() if count != after[path]
         },
-        "kept": {readable_path(path): why for path, why in pruned.locked.items()},
+        "kept": _kept(pruned),
     }
+
+
+def _kept(pruned: Pruned) -> dict[str, str]:
+    return {readable_path(path): why for path, why in pruned.locked.items()}
 
 
 def _filters(module: Any) -> dict[str, int]:

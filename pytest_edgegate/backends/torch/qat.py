@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tools import first_line, tool_errors
 from pytest_edgegate.backends.torch.converted import converted, output_steps
-from pytest_edgegate.backends.torch.exporting import exported, first_line
+from pytest_edgegate.backends.torch.exporting import exported
 from pytest_edgegate.backends.torch.fake_quantised import (
     MODES,
     calibrate,
@@ -16,13 +17,14 @@ from pytest_edgegate.backends.torch.fake_quantised import (
     prepared,
     settle,
 )
-from pytest_edgegate.backends.torch.integer_form import refuse_what_stays_float
+from pytest_edgegate.backends.torch.integer_support import refuse_what_stays_float
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.saving import save_program
 from pytest_edgegate.backends.torch.simplify import simplified
 from pytest_edgegate.backends.torch.trainable import refuse_fixed_batch, trainable_of
 from pytest_edgegate.backends.torch.training import check_fit, fit
-from pytest_edgegate.core.errors import CompressionError, EdgeGateError
+from pytest_edgegate.core.defaults import TransformDefaults
+from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
     LoadedModel,
@@ -37,7 +39,7 @@ from pytest_edgegate.data.agreement import SAMPLES, agreement
 from pytest_edgegate.data.splits import Array
 
 
-class TorchQat:
+class TorchQat(TransformDefaults):
     """Trains with the deployed arithmetic simulated; gives an int8 program that any target takes.
 
     Weights are symmetric int8 with a scale for each output channel (one for all in linear layers,
@@ -46,11 +48,7 @@ class TorchQat:
 
     version = 2
     packages = ("torch", "torchao")
-    programs = ()
     moves = (Move(("torch", "float32"), QAT, ("torch", "int8")),)
-
-    def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
         """Targets of symmetric activations (TensorRT) train apart from all others."""
@@ -78,9 +76,12 @@ class TorchQat:
             settle(torch, module, tensors)
             program, apart = _program(torch, module, model, tensors)
             save_program(
-                program, loaded.inputs, main, outputs=loaded.outputs,
+                program,
+                loaded.inputs,
+                main,
+                outputs=loaded.outputs,
                 sample=training.example().inputs,
-            )  # fmt: skip
+            )
         facts = {"training": trained, "agreement": apart}
         return Produced(main, (main,), loaded.notes, facts=facts)
 
@@ -113,13 +114,9 @@ def _rounding(
     module = simplified(torch, module, model.name)
     program = exported(torch, module, few, model.name)
     refuse_what_stays_float(program, model.name)
-    try:
+    with tool_errors(lambda error: _failed(model, error)):
         made = prepared(program.module(check_guards=False), symmetric=_symmetric(target))
         calibrate(torch, made, tensors)
-    except EdgeGateError:
-        raise
-    except Exception as error:  # torchao raises many kinds of its own
-        raise _failed(model, error) from error
     return made
 
 

@@ -223,6 +223,10 @@ def _fixed(kind: Any, scale: float, zero_point: int) -> Any:
     import torch
 
     return kind(
-        dtype=torch.int8, scale=scale, zero_point=zero_point, quant_min=-128, quant_max=127,
+        dtype=torch.int8,
+        scale=scale,
+        zero_point=zero_point,
+        quant_min=-128,
+        quant_max=127,
         qscheme=torch.per_tensor_affine,
-    )  # fmt: skip
+    )

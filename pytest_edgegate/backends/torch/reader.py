@@ -14,7 +14,7 @@ from pytest_edgegate.backends.torch.archive import (
     refuse_code,
 )
 from pytest_edgegate.backends.torch.saved import refused
-from pytest_edgegate.core.digests import file_digest
+from pytest_edgegate.core.defaults import FileModel
 from pytest_edgegate.core.ports import Example, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.regular import open_regular
 
@@ -41,35 +41,18 @@ class TorchReader:
             refuse_code(candidate)
             node = _QUANTISED if is_quantised(candidate) else _NODE
             return ExportedFile(candidate, node=node)
-        # Before 1.6 torch.save wrote a bare pickle, which only its name tells
+        # Before 1.6 torch.save wrote a bare pickle, which only its name shows
         if is_torch_save(candidate) if zipped else candidate.suffix.lower() in _PICKLES:
             raise refused(candidate, zipped=zipped)
         return None
 
 
 @dataclass(frozen=True)
-class ExportedFile:
+class ExportedFile(FileModel):
     """A ``.pt2`` archive; its digest is that of its bytes."""
 
-    path: Path
     runtime: str = RUNTIME
-    note: str = ""
     node: tuple[str, str] = _NODE
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return (self.path,)
-
-    def digest(self) -> str:
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        return file_digest(self.path)
 
     def load(self) -> LoadedModel:
         return self._loaded
@@ -119,7 +102,7 @@ class LiveModule:
 
 
 def _is_module(candidate: object) -> bool:
-    """Whether an object is a ``torch.nn.Module``, told by the names of its bases."""
+    """Whether an object is a ``torch.nn.Module``, known by the names of its bases."""
     return any(
         base.__name__ == "Module" and base.__module__ == "torch.nn.modules.module"
         for base in type(candidate).__mro__

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.tools import first_line
 from pytest_edgegate.backends.torch.dependencies import Dependencies, Group
-from pytest_edgegate.backends.torch.exporting import first_line, readable_path
+from pytest_edgegate.backends.torch.exporting import readable_path
 from pytest_edgegate.backends.torch.filters import least
 from pytest_edgegate.backends.torch.masking import masked, without_statistics
 from pytest_edgegate.core.recipe import Prune
@@ -84,7 +85,7 @@ def _picked(
 def _reason(group: Group, step: Prune, filters: tuple[int, ...], shared: set[str]) -> str | None:
     """Why a group is not even tried."""
     tied = [each.path for each in group.members if each.path in shared]
-    if group.ends:
+    if group.is_output:
         return OUTPUT
     if tied:
         return f"{readable_path(tied[0])} has a parameter in common with another layer"

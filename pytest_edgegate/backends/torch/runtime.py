@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
-from types import MappingProxyType, TracebackType
 from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.reference_runtime import ReferenceRuntime
 from pytest_edgegate.backends.torch.loading import import_torch
-from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.core.ports import LoadedModel, Runner, SourceModel
+from pytest_edgegate.core.ports import LoadedModel
+from pytest_edgegate.data.runners import Block, FloatRunner, joined
 from pytest_edgegate.data.splits import Array
 
 _BLOCK_BYTES = 8_000_000
 """Of inputs at a time: activations are many times larger."""
 
 
-class TorchRuntime:
-    """Runs a module under test in float, on the device where its weights are."""
-
-    formats = ("torch",)
-    packages = ("torch",)
-    options: Mapping[str, object] = MappingProxyType({})
-    opens_files = False
-
-    def open(self, model: Path | SourceModel) -> Runner:
-        if isinstance(model, Path):
-            raise InferenceError(
-                f"{model.name} is no compressed artifact", "give the model as edge_model"
-            )
-        return TorchRunner(model.load())
-
-    def executed(
-        self, model: Path, batch: tuple[Array, ...]
-    ) -> tuple[ExecutedOperator, ...] | None:
-        return None
-
-
-class TorchRunner:
+class TorchRunner(FloatRunner):
     """A loaded module behind numpy arrays, run in blocks that bound the memory it takes."""
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -53,29 +30,16 @@ class TorchRunner:
         self._fixed = self.inputs[0].shape[0] if self.inputs[0].shape else -1
         self._stateful = bool(loaded.stateful)
 
-    def __enter__(self) -> TorchRunner:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def close(self) -> None:
         del self._function
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        count = len(batch[0])
-        size = self._block(batch)
-        parts = [
-            self._call(tuple(array[start : start + size] for array in batch))
-            for start in range(0, count, size)
-        ]
-        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+        size = self._block_size(batch)
+        starts = range(0, len(batch[0]), size)
+        blocks = (Block.of(batch, start, size, self._fixed) for start in starts)
+        return joined([self._call(each) for each in blocks])
 
-    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        return self.infer(batch)
-
-    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        return partial(self.infer, sample)
-
-    def _block(self, batch: tuple[Array, ...]) -> int:
+    def _block_size(self, batch: tuple[Array, ...]) -> int:
         """Samples at a time: one where the module has a state, which each sample finds new."""
         if self._stateful:
             return 1
@@ -84,30 +48,25 @@ class TorchRunner:
         sample = sum(array[:1].nbytes for array in batch)
         return max(1, _BLOCK_BYTES // max(sample, 1))
 
-    def _call(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Outputs of one block; where the batch is fixed, the block is filled up to it."""
-        torch, count = self._torch, len(batch[0])
-        missing = max(self._fixed - count, 0)
-        if missing:
-            batch = tuple(
-                np.concatenate([each, np.repeat(each[-1:], missing, 0)]) for each in batch
-            )
+    def _call(self, block: Block) -> tuple[Array, ...]:
+        """Outputs of the samples of one block."""
+        torch = self._torch
         try:
             with torch.no_grad():
-                results = list(self._function(*map(self._tensor, batch, self.inputs)))
+                results = list(self._function(*map(self._tensor, block.arrays, self.inputs)))
         except Exception as error:  # whatever the module's own layers raise
             raise InferenceError(
                 f"the model under test can't run on the evaluation data: {error}",
                 "compare the shape of edge_data's x with what the module's forward takes",
             ) from error
         for each, made in zip(self.outputs, results, strict=True):
-            if not made.ndim or len(made) != count + missing:
+            if not made.ndim or len(made) != len(block):
                 raise InferenceError(
                     f"the output {each.name!r} has shape {tuple(made.shape)} for "
-                    f"{count + missing} samples, not one result for each",
+                    f"{len(block)} samples, not one result for each",
                     "let forward give each output with the samples as its first dimension",
                 )
-        return tuple(_array(torch, made)[:count] for made in results)
+        return tuple(_array(torch, made)[: block.count] for made in results)
 
     def _tensor(self, array: Array, tensor: TensorInfo) -> Any:
         """A tensor of its own (the array may be read-only), in a dtype that numpy may not have."""
@@ -120,4 +79,4 @@ def _array(torch: Any, made: Any) -> Array:
     return np.array(made.detach().to("cpu", torch.float32).numpy(), dtype=np.float32)
 
 
-RUNTIME = TorchRuntime()
+RUNTIME = ReferenceRuntime(formats=("torch",), packages=("torch",), runner=TorchRunner)

@@ -47,8 +47,9 @@ def _contents(path: Path, zipped: bool) -> tuple[str, str]:
         pickled = archive.read(name, most=_PICKLE_BYTES)
     try:
         foreign = list(foreign_globals(pickled))
-        strings = {argument for _, argument, _ in pickletools.genops(pickled)
-                   if isinstance(argument, str)}  # fmt: skip
+        strings = {
+            argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)
+        }
     except (ValueError, IndexError, OverflowError) as error:
         return f"a damaged pickle ({reason_of(error)})", _weights(path, own)
     nested = next((key for key in _NESTED if key in strings), None)

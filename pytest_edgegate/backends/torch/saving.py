@@ -19,13 +19,17 @@ _BATCH = 2
 
 
 def save_program(
-    module: Any, inputs: Sequence[TensorInfo], path: Path, *,
-    outputs: Sequence[str] = ("output",), sample: Sequence[Array] | None = None,
-) -> None:  # fmt: skip
+    module: Any,
+    inputs: Sequence[TensorInfo],
+    path: Path,
+    *,
+    outputs: Sequence[str] = ("output",),
+    sample: Sequence[Array] | None = None,
+) -> None:
     """Exports *module*, on the CPU in evaluation mode, and writes it to *path*, a ``.pt2``.
 
-    *module* takes positional tensors and gives a flat tuple; *inputs* and *outputs* are what its
-    ends are called when the file is read. The batch is free where the module allows it, else 1.
+    *module* takes positional tensors and gives a flat tuple; *inputs* and *outputs* are what
+    these are called when the file is read. The batch is free where the module allows it, else 1.
     Where other dimensions of *inputs* are free too, they become those of *sample*, an array of
     shape (n, ...) for each input.
     Raises UnsupportedError for a module that torch can't export, or whose file would hold code.

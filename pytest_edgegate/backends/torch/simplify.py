@@ -1,4 +1,4 @@
-"""An exported graph in the operators that integer arithmetic has forms of.
+"""An exported graph in operators that exist in integers.
 
 What is computed stays what it was: operators that write in their place give new tensors, batch
 normalisation becomes part of the layer before it, activations with several steps become those.
@@ -116,7 +116,7 @@ def _hardsigmoid(torch: Any, edits: Edits, node: Any) -> None:
 
 def _arithmetic(torch: Any, edits: Edits, node: Any) -> None:
     """Plain numbers become tensors, which have a scale; division and subtraction of what is known
-    become the product with its inverse and the sum with its negative, which have integer forms."""
+    become the product with its inverse and the sum with its negative, which exist in integers."""
     kind, (one, other) = name_of(node), node.args[:2]
     factor = float(node.kwargs.get("alpha", 1))
     if kind == "div" and node.kwargs.get("rounding_mode") is None:

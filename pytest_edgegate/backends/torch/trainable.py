@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from pytest_edgegate.backends.tools import first_line
 from pytest_edgegate.backends.torch.arguments import Arguments
-from pytest_edgegate.backends.torch.exporting import first_line, flat_module
+from pytest_edgegate.backends.torch.exporting import flat_module
 from pytest_edgegate.backends.torch.layers import Layers
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel

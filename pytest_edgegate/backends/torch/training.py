@@ -9,14 +9,18 @@ from functools import partial
 from math import isfinite
 from typing import Any
 
-from pytest_edgegate.backends.torch.exporting import first_line
+from pytest_edgegate.backends.tools import first_line, tool_errors
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.backends.torch.losses import ChooseLoss, Loss, Tensors, labelled
-from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateError
+from pytest_edgegate.backends.training_errors import no_optimizer, training_failed
+from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.ports import TrainingData
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.data.training import Training, train
+from pytest_edgegate.data.training import Training, diverged, train, training_facts
+
+_KIND = "torch optimizer"
+_EXAMPLE = "lambda parameters, lr: torch.optim.SGD(parameters, lr)"
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,15 @@ class Modes:
 
 
 def fit(
-    module: Any, data: TrainingData, step: Training, what: str, *,
-    losses: ChooseLoss = labelled, modes: Modes = Modes(),
-) -> dict[str, Any]:  # fmt: skip
-    """Trains *module* in its place, on a GPU where torch finds one; gives what is to be told of it.
+    module: Any,
+    data: TrainingData,
+    step: Training,
+    what: str,
+    *,
+    losses: ChooseLoss = labelled,
+    modes: Modes = Modes(),
+) -> dict[str, Any]:
+    """Trains *module* in its place, on a GPU where torch finds one; gives facts about it.
 
     *module* takes positional tensors. Parameters that require no gradient stay as they are. After
     it, whatever has happened, the module is on the CPU, in evaluation mode and without gradients,
@@ -40,41 +49,50 @@ def fit(
     labels or functions of the user's that don't fit.
     """
     torch = import_torch()
-    settings = data.settings
-    with _ready(torch, module, data, step, what, losses, modes) as learner:
+    job = _Job(module, data, step, what, modes)
+    with _ready(torch, job, losses) as learner:
         modes.learning(module)
         means = train(data, step, learner, what)
         device = learner.device
-    _refuse_not_finite(torch, module, step, what)
+    _refuse_not_finite(torch, job)
     return {
-        "device": device.name, "threads": torch.get_num_threads(), "seed": settings.seed,
-        "optimizer": str(settings.identity()["optimizer"]), "lr": step.lr, "epochs": step.epochs,
-        "batch_size": settings.batch_size, "losses": list(means),
-    }  # fmt: skip
+        "device": device.name,
+        "threads": torch.get_num_threads(),
+        "optimizer": str(data.settings.identity()["optimizer"]),
+        **training_facts(step, data.settings, means),
+    }
 
 
 def check_fit(
     module: Any, data: TrainingData, step: Training, what: str, *, modes: Modes = Modes()
 ) -> None:
     """Raises what ``fit`` would raise before its first batch; *module* stays as it is."""
-    with _ready(import_torch(), module, data, step, what, labelled, modes):
+    with _ready(import_torch(), _Job(module, data, step, what, modes), labelled):
         pass
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A module, what it is to learn from, and how."""
+
+    module: Any
+    data: TrainingData
+    step: Training
+    what: str
+    modes: Modes
+
+
 @contextmanager
-def _ready(
-    torch: Any, module: Any, data: TrainingData, step: Training, what: str, losses: ChooseLoss,
-    modes: Modes,
-) -> Iterator[_Learner]:  # fmt: skip
+def _ready(torch: Any, job: _Job, losses: ChooseLoss) -> Iterator[_Learner]:
     """All that a training needs but its batches; all is put back after."""
-    settings = data.settings
+    settings = job.data.settings
     with ExitStack() as stack:
         stack.enter_context(_repeatable(torch, settings.seed))
-        stack.callback(_put_back, module, modes)
-        example = data.example()
-        device, outputs = _placed(torch, module, example, modes, what)
+        stack.callback(_put_back, job)
+        example = job.data.example()
+        device, outputs = _placed(torch, job, example)
         loss = losses(outputs, example, settings)
-        yield _Learner(module, loss, _optimizer(torch, module, data, step), device, what)
+        yield _Learner(job.module, loss, _optimizer(torch, job), device, job.what)
 
 
 @dataclass(frozen=True)
@@ -109,7 +127,7 @@ class _Learner:
 
     def __call__(self, batch: TrainingBatch) -> float:
         """The loss before the step. One that is no number is not followed."""
-        try:
+        with tool_errors(lambda error: _failed(self._what, error)):
             with self.device.torch.enable_grad():
                 loss = self._loss(_outputs(self._module, self.device.tensors(batch)), batch)
             value = float(loss.detach())
@@ -117,10 +135,6 @@ class _Learner:
                 self._optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 self._optimizer.step()
-        except EdgeGateError:
-            raise
-        except Exception as error:  # whatever layers, losses and optimizers of the user's raise
-            raise _failed(self._what, error) from error
         return value
 
 
@@ -128,66 +142,56 @@ def _outputs(module: Any, tensors: Tensors) -> Tensors:
     return tuple(import_torch().utils._pytree.tree_leaves(module(*tensors)))
 
 
-def _placed(
-    torch: Any, module: Any, example: TrainingBatch, modes: Modes, what: str
-) -> tuple[_Device, tuple[Array, ...]]:
+def _placed(torch: Any, job: _Job, example: TrainingBatch) -> tuple[_Device, tuple[Array, ...]]:
     """The first device that the module runs on, and its outputs there for the *example*.
 
     A graph may name the device that it was exported on: then it is trained there.
     """
-    modes.evaluating(module)
+    job.modes.evaluating(job.module)
     name = "cpu"
     if torch.cuda.is_available():
         gpu = _Device(torch, "cuda", f"cuda ({torch.cuda.get_device_name()})")
         try:
-            return gpu, gpu.outputs(module, example)
+            return gpu, gpu.outputs(job.module, example)
         except Exception as error:  # noqa: BLE001 - of whatever kind: it may still run on the CPU
             name = f"cpu (on the GPU: {first_line(error)})"
     cpu = _Device(torch, "cpu", name)
     try:
-        return cpu, cpu.outputs(module, example)
+        return cpu, cpu.outputs(job.module, example)
     except Exception as error:  # whatever the module's own layers raise
-        raise _failed(what, error) from error
+        raise _failed(job.what, error) from error
 
 
-def _optimizer(torch: Any, module: Any, data: TrainingData, step: Training) -> Any:
+def _optimizer(torch: Any, job: _Job) -> Any:
     """Over the parameters that may change. Raises ConfigurationError for what is no optimizer."""
     named: Mapping[str, Callable[..., Any]] = {
         "adam": torch.optim.Adam,
         "adamw": torch.optim.AdamW,
         "sgd": partial(torch.optim.SGD, momentum=0.9),
     }
-    given = data.settings.optimizer
+    given = job.data.settings.optimizer
     factory = named[given] if isinstance(given, str) else given
-    try:
-        made = factory([each for each in module.parameters() if each.requires_grad], step.lr)
-    except Exception as error:  # whatever the user's factory raises
-        raise _no_optimizer(first_line(error)) from error
+    learning = [each for each in job.module.parameters() if each.requires_grad]
+    with tool_errors(lambda error: no_optimizer(_KIND, first_line(error), _EXAMPLE)):
+        made = factory(learning, job.step.lr)
     if not (hasattr(made, "step") and hasattr(made, "zero_grad")):
-        raise _no_optimizer(f"it gives a {type(made).__name__}")
+        raise no_optimizer(_KIND, f"it gives a {type(made).__name__}", _EXAMPLE)
     return made
 
 
-def _no_optimizer(reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"the optimizer of edge_training makes no torch optimizer: {reason}",
-        "give a factory: EdgeTraining(optimizer=lambda parameters, lr: torch.optim.SGD(parameters, "
-        'lr), version="1")',
-    )
-
-
 def _failed(what: str, error: Exception) -> CompressionError:
-    return CompressionError(
-        f"the training of {what} failed: {first_line(error)}",
+    return training_failed(
+        what,
+        first_line(error),
         "compare edge_data.train, and the functions of edge_training, with what the model takes "
         "and gives; the whole traceback is at --tb=long",
     )
 
 
-def _put_back(module: Any, modes: Modes) -> None:
-    module.to("cpu")
-    modes.evaluating(module)
-    for parameter in module.parameters():
+def _put_back(job: _Job) -> None:
+    job.module.to("cpu")
+    job.modes.evaluating(job.module)
+    for parameter in job.module.parameters():
         parameter.grad = None
 
 
@@ -207,13 +211,8 @@ def _repeatable(torch: Any, seed: int) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def _refuse_not_finite(torch: Any, module: Any, step: Training, what: str) -> None:
+def _refuse_not_finite(torch: Any, job: _Job) -> None:
     """The last step of a training can be the one that breaks the weights."""
-    for name, value in module.state_dict().items():
+    for name, value in job.module.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise CompressionError(
-                f"the training of {what} diverged: {name} has NaN or Inf after its last step, with "
-                f"lr={step.lr:g}",
-                f"give a smaller learning rate: {type(step).__name__}(lr={step.lr / 10:g}); "
-                "nothing of this training is kept",
-            )
+            raise diverged(job.step, job.what, f"{name} has NaN or Inf after its last step")

@@ -11,7 +11,7 @@ from typing import Any
 def undisturbed(torch: Any, module: Any, *, buffers: bool = True) -> Iterator[Callable[[], bool]]:
     """The module in evaluation mode; its modes, *buffers* and random numbers put back after.
 
-    What is yielded tells whether a buffer has changed since.
+    What is yielded says whether a buffer has changed since.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))

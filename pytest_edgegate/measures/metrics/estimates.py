@@ -56,9 +56,13 @@ class Scoring(Protocol):
 def share(hits: int, n: int) -> Estimate:
     share = hits / n
     return Estimate(
-        share, clopper_pearson(hits, n, LEVEL), "Clopper-Pearson's interval",
-        Fraction(hits, n), True, share * (1 - share),
-    )  # fmt: skip
+        share,
+        clopper_pearson(hits, n, LEVEL),
+        "Clopper-Pearson's interval",
+        Fraction(hits, n),
+        True,
+        share * (1 - share),
+    )
 
 
 def paired_share(before: Array, after: Array) -> Estimate:
@@ -66,9 +70,13 @@ def paired_share(before: Array, after: Array) -> Estimate:
     won = int((after & ~before).sum())
     n = len(before)
     return Estimate(
-        (lost - won) / n, tango(lost, won, n, LEVEL), "Tango's paired score interval",
-        Fraction(lost - won, n), True, (lost + won) / n,
-    )  # fmt: skip
+        (lost - won) / n,
+        tango(lost, won, n, LEVEL),
+        "Tango's paired score interval",
+        Fraction(lost - won, n),
+        True,
+        (lost + won) / n,
+    )
 
 
 def mean(values: Array, *, paired: bool = False) -> Estimate:
@@ -90,9 +98,13 @@ def set_interval(statistic: Callable[[Any], float], n: int) -> Interval:
 
 def set_estimate(value: float, interval: Interval, n: int) -> Estimate:
     return Estimate(
-        value, interval, "percentile bootstrap of the set",
-        None, interval.low < interval.high, spread(interval, n),
-    )  # fmt: skip
+        value,
+        interval,
+        "percentile bootstrap of the set",
+        None,
+        interval.low < interval.high,
+        spread(interval, n),
+    )
 
 
 def spread(interval: Interval, n: int) -> float:

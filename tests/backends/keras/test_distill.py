@@ -55,9 +55,12 @@ def distil(host: Target, teacher: Prototypes, digits: Any, tmp_path: Path) -> Ca
     """Runs the transform on a student."""
 
     def run(
-        student: Any, step: Distill, data: EdgeData | None = None, taught: Any = None,
+        student: Any,
+        step: Distill,
+        data: EdgeData | None = None,
+        taught: Any = None,
         **settings: Any,
-    ) -> Produced:  # fmt: skip
+    ) -> Produced:
         source = READER.recognise(student, surroundings())
         assert source is not None
         training = EdgeTraining(version="1", **settings)
@@ -81,9 +84,14 @@ def _expected(step: Distill, teacher: Floats, student: Floats, labels: Floats) -
 
 
 def _found(
-    tf: ModuleType, step: Distill, taught: Floats, logits: Floats, end: Callable[[Any], Any],
-    labels: Any = CLASSES, **settings: Any,
-) -> tuple[float, Floats]:  # fmt: skip
+    tf: ModuleType,
+    step: Distill,
+    taught: Floats,
+    logits: Floats,
+    end: Callable[[Any], Any],
+    labels: Any = CLASSES,
+    **settings: Any,
+) -> tuple[float, Floats]:
     """The loss and its gradient by the student's logits, which *end* makes outputs of."""
     value = tf.Variable(logits, dtype=tf.float32)
     outputs = (end(value).numpy(),)
@@ -132,14 +140,18 @@ def test_one_score_is_a_choice_between_two(
 def test_several_sigmoids_are_as_many_choices(tf: ModuleType) -> None:
     labels = np.eye(4)[CLASSES]
     end = tf.nn.sigmoid
-    loss, _ = _found(
-        tf, Distill(), TEACHER, STUDENT, end, labels, loss="binary_crossentropy"
-    )  # fmt: skip
+    loss, _ = _found(tf, Distill(), TEACHER, STUDENT, end, labels, loss="binary_crossentropy")
     columns = [
-        _found(tf, Distill(), TEACHER[:, at : at + 1], STUDENT[:, at : at + 1], end,
-               labels[:, at : at + 1].astype(int))[0]
+        _found(
+            tf,
+            Distill(),
+            TEACHER[:, at : at + 1],
+            STUDENT[:, at : at + 1],
+            end,
+            labels[:, at : at + 1].astype(int),
+        )[0]
         for at in range(4)
-    ]  # fmt: skip
+    ]
     assert loss == pytest.approx(np.mean(columns), rel=1e-4)
 
 
@@ -156,19 +168,28 @@ def test_classes_on_an_axis_before_the_last(tf: ModuleType) -> None:
 
 def test_a_loss_of_ones_own_takes_the_place_of_the_labels_part(tf: ModuleType) -> None:
     loss, _ = _found(
-        tf, Distill(alpha=0.25), TEACHER, STUDENT, tf.identity,
+        tf,
+        Distill(alpha=0.25),
+        TEACHER,
+        STUDENT,
+        tf.identity,
         loss=lambda labels, outputs: tf.reduce_sum(outputs) * 0 + 8.0,
-    )  # fmt: skip
+    )
     soft, _ = _expected(Distill(alpha=1.0), TEACHER, STUDENT, CLASSES)
     assert loss == pytest.approx(0.25 * soft + 0.75 * 8, rel=1e-4)
 
 
 def test_a_distill_loss_is_all_of_it(tf: ModuleType) -> None:
     loss, gradient = _found(
-        tf, Distill(), TEACHER[:, :3], STUDENT, tf.identity,
-        distill_loss=lambda student, teacher, labels: tf.reduce_sum(student, 1)
-        + tf.reduce_sum(teacher, 1) + tf.cast(labels, tf.float32),
-    )  # fmt: skip
+        tf,
+        Distill(),
+        TEACHER[:, :3],
+        STUDENT,
+        tf.identity,
+        distill_loss=lambda student, teacher, labels: (
+            tf.reduce_sum(student, 1) + tf.reduce_sum(teacher, 1) + tf.cast(labels, tf.float32)
+        ),
+    )
     expected = (STUDENT.sum(1) + TEACHER[:, :3].sum(1) + CLASSES).mean()
     assert loss == pytest.approx(expected, rel=1e-4)
     np.testing.assert_allclose(gradient, np.full((5, 4), 1 / 5), rtol=1e-5)
@@ -178,9 +199,13 @@ def test_a_distill_loss_is_all_of_it(tf: ModuleType) -> None:
     "step", [Distill(epochs=4, lr=1e-2), Distill(alpha=1.0, epochs=4, lr=1e-2)], ids=str
 )
 def test_the_student_comes_to_agree_with_its_teacher(
-    keras: ModuleType, network: Callable[..., Any], digits: Any, teacher: Prototypes,
-    distil: Callable[..., Produced], step: Distill,
-) -> None:  # fmt: skip
+    keras: ModuleType,
+    network: Callable[..., Any],
+    digits: Any,
+    teacher: Prototypes,
+    distil: Callable[..., Produced],
+    step: Distill,
+) -> None:
     student = network(keras, name="student")
     before = [np.array(each) for each in student.get_weights()]
     data = digits.data
@@ -240,20 +265,26 @@ def test_several_outputs_learn_by_a_distill_loss_alone(
         distil(student, Distill(alpha=1.0, epochs=1))
     assert "EdgeTraining(distill_loss=my_loss" in raised.value.remedy
     produced = distil(
-        student, Distill(alpha=1.0, epochs=2, lr=1e-2),
+        student,
+        Distill(alpha=1.0, epochs=2, lr=1e-2),
         distill_loss=lambda given, teacher, labels: sum(
             keras.ops.mean((each - teacher) ** 2) for each in given
         ),
-    )  # fmt: skip
+    )
     assert produced.facts["training"]["losses"][-1] < produced.facts["training"]["losses"][0]
 
 
 def test_labels_with_a_point_are_in_float32_for_a_distill_loss(tf: ModuleType) -> None:
     labels = np.eye(4)[CLASSES]
     loss, _ = _found(
-        tf, Distill(), TEACHER, STUDENT, tf.identity, labels,
+        tf,
+        Distill(),
+        TEACHER,
+        STUDENT,
+        tf.identity,
+        labels,
         distill_loss=lambda student, teacher, labels: tf.reduce_sum((student - labels) ** 2, 1),
-    )  # fmt: skip
+    )
     assert loss == pytest.approx(((STUDENT - labels) ** 2).sum(1).mean(), rel=1e-5)
 
 

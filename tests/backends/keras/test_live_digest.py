@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -157,7 +155,7 @@ def seeded(keras: Any) -> Any:
     return keras.Model(image, keras.layers.Dense(3, name="dense")(x), name="seeded")
 
 
-def test_it_is_the_same_in_another_process(keras: Any) -> None:
+def test_it_is_the_same_in_another_process(another_process: Any, keras: Any) -> None:
     program = (
         "from typing import Any\n"
         "from pytest_edgegate.backends.keras.reader import READER\n"
@@ -166,5 +164,4 @@ def test_it_is_the_same_in_another_process(keras: Any) -> None:
         f"{inspect.getsource(seeded)}\n"
         "print(READER.recognise(seeded(import_keras()), surroundings()).digest())\n"
     )
-    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    assert ran.stdout.decode().strip() == digest(seeded(keras))
+    assert another_process(program) == digest(seeded(keras))

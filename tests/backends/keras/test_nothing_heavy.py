@@ -13,7 +13,7 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import PTQ
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 PROGRAM = """
@@ -24,14 +24,14 @@ from pytest_edgegate import EdgeData, PTQ
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 HEAVY = ("tensorflow", "keras", "tf_keras", "h5py", "torch", "jax")
 root = Path({root!r})
 settings = Settings(
     targets=("coral",), policy="point", allowed=frozenset(), cache=root / "cache",
-    report_json=None, model=None, data=None, budgets=(), reference_check=True, explain=False,
+    model=None, data=None, budgets=(), reference_check=True, explain=False,
     root=root,
 )
 session = EdgeSession(settings, Registry())
@@ -48,7 +48,7 @@ FETCH = """
 with np.load(root / "data.npz") as data:
     given = EdgeData(calibration=data["x"][:20], evaluation=(data["x"][20:], data["y"][20:]))
 coral = session.target("coral")
-subject = Subject({path!r}, given)
+subject = Given({path!r}, given)
 artifact = session.compress(subject, (PTQ(),), coral)
 budgets = (Budget("accuracy_drop", 0.5), Budget("parity_agreement", 0.5))
 verdicts = session.judge(artifact, subject, coral, budgets, contract=True)
@@ -60,8 +60,10 @@ print(*[name for name in HEAVY if name in sys.modules])
 def lines_of(program: str, **values: object) -> list[str]:
     ran = subprocess.run(
         [sys.executable, "-c", program.format(**values)],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()
 
@@ -72,9 +74,13 @@ def test_to_tell_what_a_path_is(
     paths = [*map(str, saved.values()), str(files["uint8"]), str(files["float"])]
     *nodes, heavy = lines_of(PROGRAM + RECOGNISE, root=str(tmp_path), paths=paths)
     assert nodes == [
-        "keras float32", "keras float32", "keras float32", "savedmodel float32",
-        "litert int8", "litert float32",
-    ]  # fmt: skip
+        "keras float32",
+        "keras float32",
+        "keras float32",
+        "savedmodel float32",
+        "litert int8",
+        "litert float32",
+    ]
     assert heavy == ""
 
 
@@ -85,17 +91,24 @@ def test_to_fetch_and_judge_what_is_in_the_cache(
     y = np.asarray(small(x)).argmax(axis=1)  # type: ignore[operator]
     np.savez(tmp_path / "data.npz", x=x, y=y)
     settings = Settings(
-        targets=("coral",), policy="point", allowed=frozenset(), cache=tmp_path / "cache",
-        report_json=None, model=None, data=None, budgets=(), reference_check=True,
-        explain=False, root=tmp_path,
-    )  # fmt: skip
+        targets=("coral",),
+        policy="point",
+        allowed=frozenset(),
+        cache=tmp_path / "cache",
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=True,
+        explain=False,
+        root=tmp_path,
+    )
     session = EdgeSession(settings, Registry())
     coral = session.target("coral")
     path = str(saved["keras"])
-    subject = Subject(path, EdgeData(calibration=x[:20], evaluation=(x[20:], y[20:])))
-    artifact = session.compress(subject, (PTQ(),), coral)
+    subject = Given(path, EdgeData(calibration=x[:20], evaluation=(x[20:], y[20:])))
+    artifact = session.compress(session.case(subject, coral), (PTQ(),))
     budgets = (Budget("accuracy_drop", 0.5), Budget("parity_agreement", 0.5))
-    session.judge(artifact, subject, coral, budgets, contract=True)
+    session.judge(session.case(subject, coral), artifact, budgets, contract=True)
     told, heavy = lines_of(PROGRAM + FETCH, root=str(tmp_path), path=path)
     assert told == "True pass pass pass"
     assert heavy == ""

@@ -52,9 +52,12 @@ def apply(tmp_path_factory: pytest.TempPathFactory, host: Target) -> Apply:
     """Prunes a model; the training is one of small batches, unless it is given."""
 
     def run(
-        model: object, data: EdgeData, step: Step = PRUNE, out: Path | None = None,
+        model: object,
+        data: EdgeData,
+        step: Step = PRUNE,
+        out: Path | None = None,
         training: EdgeTraining | None = None,
-    ) -> Produced:  # fmt: skip
+    ) -> Produced:
         folder = out or tmp_path_factory.mktemp("pruned")
         case = CaseData(data, training=training or EdgeTraining(batch_size=32))
         return TRANSFORM.apply(recognised(model), step, host, case, folder)
@@ -105,9 +108,13 @@ def test_it_learns_again_what_it_lost(pruned: Produced, digits: EdgeData) -> Non
     ],
 )
 def test_what_is_made_of_it_is_smaller(
-    pruned: Produced, host: Target, tmp_path: Path, transform: Transform, inspector: Inspector,
+    pruned: Produced,
+    host: Target,
+    tmp_path: Path,
+    transform: Transform,
+    inspector: Inspector,
     kinds: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     form = transform.moves[0].result[0]
     described, sizes = [], []
     for path in (MODEL, pruned.main):
@@ -175,10 +182,16 @@ class Unread:
 
 def _with(keras: Any, *between: Any) -> Any:
     layers = keras.layers
-    return keras.Sequential([
-        keras.Input((6, 6, 2)), layers.Conv2D(10, 3, name="conv"), *between, layers.Flatten(),
-        layers.Dense(3, activation="softmax", name="scores"),
-    ], name="net")  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            layers.Conv2D(10, 3, name="conv"),
+            *between,
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax", name="scores"),
+        ],
+        name="net",
+    )
 
 
 def test_a_layer_that_is_not_covered_is_told(apply: Apply, keras: Any, few: EdgeData) -> None:
@@ -268,9 +281,14 @@ def test_labels_that_do_not_fit_are_told(apply: Apply, small: Any, samples: Any)
 
 
 def test_what_an_earlier_training_would_be_in_vain_for_is_told_ahead(
-    keras: Any, small_tf_keras: Any, small: Any, few: EdgeData, samples: Any, host: Target,
+    keras: Any,
+    small_tf_keras: Any,
+    small: Any,
+    few: EdgeData,
+    samples: Any,
+    host: Target,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("pytest_edgegate.backends.keras.prune.fit", None)
     assert isinstance(TRANSFORM, ChecksAhead)
 

@@ -48,18 +48,27 @@ def sequential_file(tmp_path_factory: pytest.TempPathFactory, sequential: Any) -
 
 
 FORMS = {
-    "keras": "small", "h5": "small", "SavedModel": "small", "live": "small",
-    "old h5": "small_tf_keras", "live tf-keras": "small_tf_keras",
-    "live Sequential": "sequential", "Sequential file": "sequential",
-}  # fmt: skip
+    "keras": "small",
+    "h5": "small",
+    "SavedModel": "small",
+    "live": "small",
+    "old h5": "small_tf_keras",
+    "live tf-keras": "small_tf_keras",
+    "live Sequential": "sequential",
+    "Sequential file": "sequential",
+}
 """By form: the fixture of the model that it has to answer like."""
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_it_answers_like_the_framework(
-    request: pytest.FixtureRequest, models: dict[str, Any], sequential_file: Path,
-    samples: Array, convert: Any, form: str,
-) -> None:  # fmt: skip
+    request: pytest.FixtureRequest,
+    models: dict[str, Any],
+    sequential_file: Path,
+    samples: Array,
+    convert: Any,
+    form: str,
+) -> None:
     original = request.getfixturevalue(FORMS[form])
     given = {**models, "Sequential file": sequential_file}[form]
     expected = np.asarray(original(samples))

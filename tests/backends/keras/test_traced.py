@@ -15,7 +15,7 @@ from pytest_edgegate.backends.litert.from_keras import TRANSFORM
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import HasGraph, SourceModel, TakesGraphs
 from pytest_edgegate.core.recipe import Step
-from pytest_edgegate.targets import coral
+from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 
@@ -60,7 +60,7 @@ def traced(model: SourceModel, folder: Path) -> SourceModel:
 
 def converted(model: SourceModel, step: Step | None, out: Path) -> bytes:
     out.mkdir()
-    made = TRANSFORM.apply(model, step, coral, CaseData(data()), out)
+    made = TRANSFORM.apply(model, step, built_in()["coral"], CaseData(data()), out)
     assert made.main.name == "net.tflite"
     return made.main.read_bytes()
 

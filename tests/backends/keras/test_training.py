@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -62,35 +61,46 @@ SCORE = LOGITS[:, :1]
 LOSSES: dict[str, tuple[Objective, Floats, Any, float]] = {
     "logits": (Objective("classes"), LOGITS, CLASSES, _crossentropy(LOGITS, ONE_HOT)),
     "probabilities": (
-        Objective("classes", probabilities=True), softmax(LOGITS, axis=1), CLASSES,
+        Objective("classes", probabilities=True),
+        softmax(LOGITS, axis=1),
+        CLASSES,
         _crossentropy(LOGITS, ONE_HOT),
     ),
     "one-hot": (Objective("classes"), LOGITS, ONE_HOT, _crossentropy(LOGITS, ONE_HOT)),
     "shares": (Objective("classes"), LOGITS, SHARES, _crossentropy(LOGITS, SHARES)),
     "classes first": (
-        Objective("classes", 1), LOGITS.reshape(3, 2, 4).transpose(0, 2, 1),
-        CLASSES.reshape(3, 2), _crossentropy(LOGITS, ONE_HOT),
+        Objective("classes", 1),
+        LOGITS.reshape(3, 2, 4).transpose(0, 2, 1),
+        CLASSES.reshape(3, 2),
+        _crossentropy(LOGITS, ONE_HOT),
     ),
     "shares, classes first": (
-        Objective("classes", 1), LOGITS.reshape(3, 2, 4).transpose(0, 2, 1),
-        SHARES.reshape(3, 2, 4).transpose(0, 2, 1), _crossentropy(LOGITS, SHARES),
+        Objective("classes", 1),
+        LOGITS.reshape(3, 2, 4).transpose(0, 2, 1),
+        SHARES.reshape(3, 2, 4).transpose(0, 2, 1),
+        _crossentropy(LOGITS, SHARES),
     ),
     "one score": (Objective("binary"), SCORE, BITS, _binary(SCORE, BITS)),
     "one probability": (
-        Objective("binary", probabilities=True), 1 / (1 + np.exp(-SCORE)), BITS,
+        Objective("binary", probabilities=True),
+        1 / (1 + np.exp(-SCORE)),
+        BITS,
         _binary(SCORE, BITS),
     ),
     "several sigmoids": (
-        Objective("binary", probabilities=True), 1 / (1 + np.exp(-LOGITS)), ONE_HOT,
+        Objective("binary", probabilities=True),
+        1 / (1 + np.exp(-LOGITS)),
+        ONE_HOT,
         _binary(LOGITS, ONE_HOT),
     ),
-    "squares": (
-        Objective("values"), LOGITS, SHARES, float(((LOGITS - SHARES) ** 2).mean())
-    ),
+    "squares": (Objective("values"), LOGITS, SHARES, float(((LOGITS - SHARES) ** 2).mean())),
     "absolute": (
-        Objective("values", absolute=True), LOGITS, SHARES, float(np.abs(LOGITS - SHARES).mean())
+        Objective("values", absolute=True),
+        LOGITS,
+        SHARES,
+        float(np.abs(LOGITS - SHARES).mean()),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", LOSSES)
@@ -126,9 +136,10 @@ def test_it_learns_what_train_on_batch_learns(
     batches = samples(ours, digits.data, optimizer=optimizer)
     facts = fit(ours, batches, QAT(1, lr=1e-3), "digits")
     kinds = {
-        "adam": keras.optimizers.Adam(1e-3), "adamw": keras.optimizers.AdamW(1e-3),
+        "adam": keras.optimizers.Adam(1e-3),
+        "adamw": keras.optimizers.AdamW(1e-3),
         "sgd": keras.optimizers.SGD(1e-3, momentum=0.9),
-    }  # fmt: skip
+    }
     theirs.compile(kinds[optimizer], "sparse_categorical_crossentropy")
     total = 0.0
     for batch in batches.epoch(0):
@@ -147,9 +158,10 @@ def test_what_is_frozen_stays(keras: ModuleType, network: Callable[..., Any], di
     before = {each.name: weights(each) for each in model.layers}
     fit(model, samples(model, digits.data), QAT(1, lr=1e-2), "digits")
     stayed = {
-        each.name for each in model.layers
+        each.name
+        for each in model.layers
         if each.weights and all(map(np.array_equal, before[each.name], weights(each)))
-    }  # fmt: skip
+    }
     assert stayed == {"norm", "depthwise"}
 
 
@@ -267,9 +279,9 @@ def test_a_layer_that_no_file_can_hold_is_told_before_the_training(keras: Module
 def test_inputs_by_name_reach_their_layers(keras: ModuleType, digits: Any) -> None:
     keras.utils.set_random_seed(0)
     flat = {name: keras.Input((64,), name=name) for name in ("wide", "narrow")}
-    scores = keras.layers.Dense(10, name="scores")(keras.layers.Concatenate()(
-        [keras.layers.Rescaling(0.01)(flat["wide"]), flat["narrow"]]
-    ))  # fmt: skip
+    scores = keras.layers.Dense(10, name="scores")(
+        keras.layers.Concatenate()([keras.layers.Rescaling(0.01)(flat["wide"]), flat["narrow"]])
+    )
     model = keras.Model(flat, scores)
     x = digits.x[:600].reshape(600, 64)
     data = EdgeData(train=({"narrow": x, "wide": 100 * x}, digits.y[:600]))
@@ -324,9 +336,10 @@ OPTIMIZERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "one that gives none": (lambda keras: lambda lr: None, "it gives a NoneType"),
     "an optimizer": (lambda keras: keras.optimizers.Adam(1e-3), "'Adam' object is not callable"),
     "one of another model": (
-        lambda keras: lambda lr: _built(keras.optimizers.SGD(lr), keras), "ValueError: ",
+        lambda keras: lambda lr: _built(keras.optimizers.SGD(lr), keras),
+        "ValueError: ",
     ),
-}  # fmt: skip
+}
 
 
 def _built(optimizer: Any, keras: ModuleType) -> Any:
@@ -421,14 +434,17 @@ save(model, folder / f"trained{sys.argv[2]}.keras")
 
 @pytest.mark.slow
 def test_two_processes_give_the_same_bytes(
-    keras: ModuleType, network: Callable[..., Any], digits: Any, tmp_path: Path
+    another_process: Any,
+    keras: ModuleType,
+    network: Callable[..., Any],
+    digits: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     save(network(keras, dropout=0.3), tmp_path / "digits.keras")
     np.savez(tmp_path / "digits.npz", x=digits.x[:600], y=digits.y[:600])
-    for name in "ab":
-        subprocess.run(
-            [sys.executable, "-c", _ANOTHER_PROCESS, str(tmp_path), name],
-            check=True, capture_output=True,
-        )  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["program", str(tmp_path), "a"])
+    exec(_ANOTHER_PROCESS, {})
+    another_process(_ANOTHER_PROCESS, tmp_path, "b")
     trained = [(tmp_path / f"trained{name}.keras").read_bytes() for name in "ab"]
     assert trained[0] == trained[1] != (tmp_path / "digits.keras").read_bytes()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,15 @@ from pytest_edgegate.testing.contract import surroundings
 
 
 def learner(
-    framework: Any, *, rate: float = 0.5, momentum: float = 0.9, penalty: float = 0.1,
-    noise: float = 0.1, trainable: bool = True, factor: float = 2.0,
-) -> Any:  # fmt: skip
+    framework: Any,
+    *,
+    rate: float = 0.5,
+    momentum: float = 0.9,
+    penalty: float = 0.1,
+    noise: float = 0.1,
+    trainable: bool = True,
+    factor: float = 2.0,
+) -> Any:
     """A model with all that only a training reads, some of it in a model inside; nothing is named
     and every weight is the same."""
     layers = framework.layers
@@ -49,8 +53,13 @@ def identity(model: object) -> str:
 
 
 CHANGES: dict[str, Any] = {
-    "rate": 0.4, "momentum": 0.8, "penalty": 0.2, "noise": 0.2, "trainable": False, "factor": 3.0
-}  # fmt: skip
+    "rate": 0.4,
+    "momentum": 0.8,
+    "penalty": 0.2,
+    "noise": 0.2,
+    "trainable": False,
+    "factor": 3.0,
+}
 
 
 @pytest.mark.parametrize("family", ["keras", "tf_keras"])
@@ -63,7 +72,9 @@ def test_it_changes_with_what_a_training_reads(request: pytest.FixtureRequest, f
 
 
 @pytest.mark.parametrize("family", ["keras", "tf_keras"])
-def test_it_is_the_same_in_another_process(request: pytest.FixtureRequest, family: str) -> None:
+def test_it_is_the_same_in_another_process(
+    request: pytest.FixtureRequest, another_process: Any, family: str
+) -> None:
     program = (
         "from typing import Any\n"
         "from pytest_edgegate.backends.keras.reader import READER\n"
@@ -73,8 +84,7 @@ def test_it_is_the_same_in_another_process(request: pytest.FixtureRequest, famil
         f"model = learner(import_{family}())\n"
         "print(READER.recognise(model, surroundings()).load().training_identity())\n"
     )
-    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    told = ran.stdout.decode().strip().splitlines()[-1]
+    told = another_process(program).splitlines()[-1]
     assert told == identity(learner(request.getfixturevalue(family)))
 
 

@@ -45,12 +45,14 @@ def _zoo(layers: Any, x: Any, other: Any, keras: ModuleType) -> tuple[Any, Any]:
     reused = keras.Sequential([keras.Input((8, 8, 3)), twice], name="reused")
     inner = keras.Sequential(
         [
-            keras.Input((8, 8, 3)), layers.Conv2D(4, 3, padding="same", activation="relu6"),
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, padding="same", activation="relu6"),
             layers.SeparableConv2D(4, 3, padding="same", use_bias=False),
-            layers.BatchNormalization(), layers.LeakyReLU(),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
         ],
         name="inner",
-    )  # fmt: skip
+    )
     x = inner(reused(layers.Rescaling(1 / 2, -0.25, name="scale")(x)))
     other = layers.Conv2D(4, 1)(twice(reused(other)))
     both = layers.Concatenate()([x + other, layers.Activation("silu")(other)])
@@ -162,37 +164,47 @@ def _taken_twice(layers: Any, x: Any) -> Any:
 REFUSED: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
     "a layer that is not known": (
         lambda layers, x: layers.LayerNormalization(name="norm")(layers.Conv2D(2, 3)(x)),
-        r"the layer 'norm' \(LayerNormalization\)", "use BatchNormalization",
+        r"the layer 'norm' \(LayerNormalization\)",
+        "use BatchNormalization",
     ),
     "one inside a model": (
         lambda layers, x: _model(layers, "inner", layers.PReLU(name="curve"))(x),
-        r"the layer 'inner/curve' \(PReLU\)", "PTQ()",
+        r"the layer 'inner/curve' \(PReLU\)",
+        "PTQ()",
     ),
     "an activation": (
         lambda layers, x: layers.Conv2D(2, 3, activation="elu", name="conv")(x),
-        r"the layer 'conv/elu'", "use one of linear, relu",
+        r"the layer 'conv/elu'",
+        "use one of linear, relu",
     ),
     "an operation": (
-        lambda layers, x: layers.Conv2D(2, 3)(x) * 2.0, r"\(keras\.ops\.Multiply\)", "PTQ()",
+        lambda layers, x: layers.Conv2D(2, 3)(x) * 2.0,
+        r"\(keras\.ops\.Multiply\)",
+        "PTQ()",
     ),
     "a normalisation that nothing takes in": (
         lambda layers, x: layers.BatchNormalization(name="norm")(layers.MaxPooling2D()(x)),
-        r"the layer 'norm'", "right behind a convolution",
+        r"the layer 'norm'",
+        "right behind a convolution",
     ),
     "a normalisation of what another layer takes too": (
-        _taken_twice, r"the layer 'norm'", "right behind",
+        _taken_twice,
+        r"the layer 'norm'",
+        "right behind",
     ),
     "a scale inside": (
         lambda layers, x: layers.Rescaling(2.0, name="twice")(layers.MaxPooling2D()(x)),
-        r"the layer 'twice' \(Rescaling\)", "right behind an Input",
+        r"the layer 'twice' \(Rescaling\)",
+        "right behind an Input",
     ),
     "joined scales that TFLite fixes": (
         lambda layers, x: layers.Concatenate(name="join")(
             [layers.Conv2D(2, 3, activation="tanh", name="odd")(x), layers.Conv2D(2, 3)(x)]
         ),
-        r"the layer 'join' \(Concatenate\)", "than the output of 'odd' (tanh)",
+        r"the layer 'join' \(Concatenate\)",
+        "than the output of 'odd' (tanh)",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -220,9 +232,14 @@ class NoProcess(CaseData):
     ids=["loss", "optimizer", "labels"],
 )
 def test_settings_that_can_not_be_kept_are_refused_before_any_work(
-    network: Callable[..., Any], keras: ModuleType, digits: Any, coral: Target, tmp_path: Path,
-    settings: dict[str, Any], message: str,
-) -> None:  # fmt: skip
+    network: Callable[..., Any],
+    keras: ModuleType,
+    digits: Any,
+    coral: Target,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    message: str,
+) -> None:
     source = READER.recognise(network(keras), surroundings())
     assert source is not None
     data = NoProcess(digits.data, training=EdgeTraining(version="1", **settings))
@@ -288,9 +305,13 @@ def test_what_an_earlier_training_would_be_in_vain_for_is_told_ahead(
 
 @pytest.mark.parametrize("package", ["tensorflow-model-optimization", "tf-keras", "tf2onnx"])
 def test_a_missing_package_is_told_ahead(
-    network: Callable[..., Any], keras: ModuleType, digits: Any, coral: Target, package: str,
+    network: Callable[..., Any],
+    keras: ModuleType,
+    digits: Any,
+    coral: Target,
+    package: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     source = READER.recognise(network(keras), surroundings())
     assert source is not None
 

@@ -36,10 +36,15 @@ class KerasToLiteRT(BackendContract):
     def case(self, models: dict[str, Any], data: EdgeData) -> BackendCase:
         target = Registry().get("target", self.board)
         return BackendCase(
-            reader=READER, model=models[self.source], transform=TRANSFORM, step=self.step,
-            target=target if self.step else float_target(target, "litert"), data=data,
-            runtimes=(XNNPACK, REFERENCE), inspector=INSPECTOR,
-        )  # fmt: skip
+            reader=READER,
+            model=models[self.source],
+            transform=TRANSFORM,
+            step=self.step,
+            target=target if self.step else float_target(target, "litert"),
+            data=data,
+            runtimes=(XNNPACK, REFERENCE),
+            inspector=INSPECTOR,
+        )
 
     @pytest.fixture
     def produced(self, case: BackendCase, tmp_path: Path, once: dict[str, Any]) -> Produced:

@@ -18,8 +18,8 @@ import pytest
 
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.litert import quantize
-from pytest_edgegate.backends.litert.ends import drop_unused_tensors
 from pytest_edgegate.backends.litert.from_onnx import PROGRAM, TRANSFORM, OnnxToLiteRT
+from pytest_edgegate.backends.litert.inputs_outputs import drop_unused_tensors
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.reader import READER as LITERT
 from pytest_edgegate.backends.litert.schema import pack, unpack
@@ -63,11 +63,14 @@ def save(onnx: ModuleType, tmp_path: Path) -> Save:
     """Writes a graph: (operator, inputs, outputs, attributes) each, shapes by name, weights."""
 
     def write(
-        nodes: Sequence[tuple[Any, ...]], inputs: dict[str, tuple[Any, ...]],
-        outputs: dict[str, tuple[Any, ...]], *, integers: Sequence[str] = (),
+        nodes: Sequence[tuple[Any, ...]],
+        inputs: dict[str, tuple[Any, ...]],
+        outputs: dict[str, tuple[Any, ...]],
+        *,
+        integers: Sequence[str] = (),
         external: bool = False,
         **weights: Array | tuple[int, ...],
-    ) -> Path:  # fmt: skip
+    ) -> Path:
         helper, numbers = onnx.helper, np.random.default_rng(0)
         arrays = {
             name: numbers.normal(size=each).astype(np.float32) if isinstance(each, tuple) else each
@@ -90,8 +93,7 @@ def save(onnx: ModuleType, tmp_path: Path) -> Save:
         model.ir_version = 10
         path = tmp_path / "given" / "net.onnx"
         path.parent.mkdir(exist_ok=True)
-        onnx.save(model, path, save_as_external_data=external, location="net.bin",
-                  size_threshold=0)  # fmt: skip
+        onnx.save(model, path, save_as_external_data=external, location="net.bin", size_threshold=0)
         return path
 
     return write
@@ -117,8 +119,11 @@ def _image_network(save: Save, **how: Any) -> Path:
         ],
         {"z_table": ("batch", 4), "a_image": ("batch", 3, 6, 5)},
         {"upper": ("batch", 4), "a_lower": ("batch", 4), "map": ("batch", 4, 4, 3)},
-        kernel=(4, 3, 3, 3), bias=(4,), dense=(4, 4), **how,
-    )  # fmt: skip
+        kernel=(4, 3, 3, 3),
+        bias=(4,),
+        dense=(4, 4),
+        **how,
+    )
 
 
 def _convert(
@@ -147,30 +152,42 @@ def _flat_cube(save: Save) -> Path:
             ("Flatten", ["map"], ["f"]),
             ("Gemm", ["f", "dense", "few"], ["scores"], {"transB": 1}),
         ],
-        {"x": ("batch", 4, 4, 4)}, {"scores": ("batch", 3), "map": ("batch", 4, 4, 4)},
-        kernel=(4, 4, 3, 3), bias=(4,), dense=(3, 64), few=(3,),
-    )  # fmt: skip
+        {"x": ("batch", 4, 4, 4)},
+        {"scores": ("batch", 3), "map": ("batch", 4, 4, 4)},
+        kernel=(4, 4, 3, 3),
+        bias=(4,),
+        dense=(3, 64),
+        few=(3,),
+    )
 
 
 def _sequence(save: Save) -> Path:
     return save(
         [("MatMul", ["x", "w"], ["m"]), ("Tanh", ["m"], ["y"])],
-        {"x": ("batch", 6, 6)}, {"y": ("batch", 6, 6)}, w=(6, 6),
-    )  # fmt: skip
+        {"x": ("batch", 6, 6)},
+        {"y": ("batch", 6, 6)},
+        w=(6, 6),
+    )
 
 
 def _signal(save: Save) -> Path:
     return save(
         [("Conv", ["x", "kernel", "bias"], ["c"], {"pads": [1, 1]}), ("Relu", ["c"], ["y"])],
-        {"x": ("batch", 6, 6)}, {"y": ("batch", 6, 6)}, kernel=(6, 6, 3), bias=(6,),
-    )  # fmt: skip
+        {"x": ("batch", 6, 6)},
+        {"y": ("batch", 6, 6)},
+        kernel=(6, 6, 3),
+        bias=(6,),
+    )
 
 
 def _volume(save: Save) -> Path:
     return save(
         [("Conv", ["x", "kernel", "bias"], ["c"], {"pads": [1] * 6}), ("Relu", ["c"], ["y"])],
-        {"x": (1, 4, 4, 4, 4)}, {"y": (1, 4, 4, 4, 4)}, kernel=(4, 4, 3, 3, 3), bias=(4,),
-    )  # fmt: skip
+        {"x": (1, 4, 4, 4, 4)},
+        {"y": (1, 4, 4, 4, 4)},
+        kernel=(4, 4, 3, 3, 3),
+        bias=(4,),
+    )
 
 
 def _token_ids(save: Save) -> Path:
@@ -179,24 +196,33 @@ def _token_ids(save: Save) -> Path:
             ("Gather", ["table", "ids"], ["g"]),
             ("ReduceMean", ["g", "axes"], ["m"], {"keepdims": 0}),
         ],
-        {"ids": ("batch", 6)}, {"m": ("batch", 4)}, integers=["ids"], table=(11, 4),
+        {"ids": ("batch", 6)},
+        {"m": ("batch", 4)},
+        integers=["ids"],
+        table=(11, 4),
         axes=np.array([1]),
-    )  # fmt: skip
+    )
 
 
 def _scaled(save: Save) -> Path:
     """Rank 4 and no convolution: the channels move to the end all the same."""
     return save(
         [("Mul", ["x", "k"], ["m"]), ("ReduceMean", ["m", "axes"], ["y"], {"keepdims": 0})],
-        {"x": ("batch", 3, 4, 5)}, {"y": ("batch", 3, 5)}, k=(1, 3, 4, 5), axes=np.array([2]),
-    )  # fmt: skip
+        {"x": ("batch", 3, 4, 5)},
+        {"y": ("batch", 3, 5)},
+        k=(1, 3, 4, 5),
+        axes=np.array([2]),
+    )
 
 
 def _reshaped(save: Save) -> Path:
     return save(
         [("Gemm", ["x", "dense"], ["g"]), ("Reshape", ["g", "shape"], ["y"])],
-        {"x": ("batch", 4)}, {"y": ("batch", 2, 3)}, dense=(4, 6), shape=np.array([-1, 2, 3]),
-    )  # fmt: skip
+        {"x": ("batch", 4)},
+        {"y": ("batch", 2, 3)},
+        dense=(4, 6),
+        shape=np.array([-1, 2, 3]),
+    )
 
 
 def _passed_through(save: Save) -> Path:
@@ -204,7 +230,7 @@ def _passed_through(save: Save) -> Path:
         [("Identity", ["x"], ["same"]), ("Relu", ["x"], ["y"]), ("Identity", ["y"], ["again"])],
         {"x": ("batch", 3, 2, 2)},
         {"same": ("batch", 3, 2, 2), "y": ("batch", 3, 2, 2), "again": ("batch", 3, 2, 2)},
-    )  # fmt: skip
+    )
 
 
 def _odd_names(save: Save) -> Path:
@@ -217,14 +243,24 @@ def _odd_names(save: Save) -> Path:
         ],
         {"b/x:0": (1, 4, 4, 4), "a/x:0": (1, 4, 4, 4)},
         {"out_1": (1, 4, 4, 4), "out_0": (1, 4, 4, 4)},
-        one=(4, 4, 1, 1), two=(4, 4, 1, 1), bias=(4,),
-    )  # fmt: skip
+        one=(4, 4, 1, 1),
+        two=(4, 4, 1, 1),
+        bias=(4,),
+    )
 
 
 GRAPHS = [
-    _image_network, _flat_cube, _sequence, _signal, _volume, _token_ids, _scaled, _reshaped,
-    _passed_through, _odd_names,
-]  # fmt: skip
+    _image_network,
+    _flat_cube,
+    _sequence,
+    _signal,
+    _volume,
+    _token_ids,
+    _scaled,
+    _reshaped,
+    _passed_through,
+    _odd_names,
+]
 
 
 @REAL
@@ -295,9 +331,13 @@ def test_weights_in_a_file_of_their_own(
 
 @REAL
 def test_what_is_made_can_be_quantised(
-    save: Save, converted: Callable[[Path], Produced], coral: Target, tmp_path: Path, infer: Any,
+    save: Save,
+    converted: Callable[[Path], Produced],
+    coral: Target,
+    tmp_path: Path,
+    infer: Any,
     sqnr: Any,
-) -> None:  # fmt: skip
+) -> None:
     produced = converted(_flat_cube(save))
     images = np.random.default_rng(0).normal(size=(32, 4, 4, 4)).astype(np.float32)
     model = LITERT.recognise(produced.main, surroundings())
@@ -314,8 +354,9 @@ def test_what_is_made_can_be_quantised(
 
 
 @REAL
-def test_an_operator_without_a_form_is_named(save: Save, converted: Callable[[Path], Produced]
-                                             ) -> None:  # fmt: skip
+def test_an_operator_without_a_form_is_named(
+    save: Save, converted: Callable[[Path], Produced]
+) -> None:
     path = save([("Relu", ["x"], ["r"]), ("Det", ["r"], ["y"])], {"x": (1, 2, 4, 4)}, {"y": (1, 2)})
     with pytest.raises(UnsupportedError) as raised:
         converted(path)
@@ -353,8 +394,9 @@ def fake(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-def _failure(path: Path, program: Path, coral: Target, out: Path, limit: float = 60
-             ) -> EdgeGateError:  # fmt: skip
+def _failure(
+    path: Path, program: Path, coral: Target, out: Path, limit: float = 60
+) -> EdgeGateError:
     with pytest.raises(EdgeGateError) as raised:
         _convert(path, program, coral, out, OnnxToLiteRT(limit))
     assert raised.value.remedy

@@ -101,8 +101,9 @@ def _with_statistics(torch: ModuleType, module: Any) -> Any:
 def program(torch: ModuleType) -> Callable[..., Exported]:
     """Exports a module, or a function over tensors, for named arrays of shape (n, ...)."""
 
-    def export(made: Any, *, free: bool = True, names: tuple[str, ...] = (), **given: Array
-               ) -> Exported:  # fmt: skip
+    def export(
+        made: Any, *, free: bool = True, names: tuple[str, ...] = (), **given: Array
+    ) -> Exported:
         plain = isinstance(made, torch.nn.Module)
         module = made if plain else _module(torch, made)
         tensors = tuple(torch.from_numpy(each) for each in given.values())
@@ -160,11 +161,15 @@ class TestOfAModule(BackendContract):
     def case(self, network: Any, host: Target) -> BackendCase:
         images = _images(2, 8, 12, count=24)
         return BackendCase(
-            reader=READER, model=network, transform=TRANSFORM, step=None,
+            reader=READER,
+            model=network,
+            transform=TRANSFORM,
+            step=None,
             target=float_target(host, "litert"),
             data=EdgeData(calibration=images, evaluation=(images, np.arange(24) % 5)),
-            runtimes=(XNNPACK, REFERENCE), inspector=INSPECTOR,
-        )  # fmt: skip
+            runtimes=(XNNPACK, REFERENCE),
+            inspector=INSPECTOR,
+        )
 
     @pytest.fixture
     def produced(self, case: BackendCase, tmp_path: Path, folder: Path) -> Produced:
@@ -286,8 +291,9 @@ def _holds_nothing_of_this_machine(path: Path) -> None:
     assert str(Path.cwd()) not in text
 
 
-def test_ends_keep_their_order_and_names(torch: ModuleType, program: Any, convert: Converter
-                                         ) -> None:  # fmt: skip
+def test_ends_keep_their_order_and_names(
+    torch: ModuleType, program: Any, convert: Converter
+) -> None:
     make, given = CASES["two inputs and outputs"]
     produced = convert(program(make(torch), names=("upper", "a_lower"), **given))
     model = unpack(produced.main)
@@ -359,8 +365,9 @@ def test_a_transposed_convolution_that_is_none_of_litert(
     assert "output_padding" in error.remedy
 
 
-def test_what_converts_but_runs_nowhere(torch: ModuleType, program: Any, convert: Converter
-                                        ) -> None:  # fmt: skip
+def test_what_converts_but_runs_nowhere(
+    torch: ModuleType, program: Any, convert: Converter
+) -> None:
     error = _refused(convert, program(lambda x: torch.sort(x, 1)[0], x=_images(4)))
     assert isinstance(error, UnsupportedError)
     assert "STABLEHLO_SORT" in error.message
@@ -382,8 +389,9 @@ def test_a_failure_of_the_converter(
     assert "--tb=long" in error.remedy
 
 
-def test_a_buffer_that_forward_writes_to(torch: ModuleType, program: Any, convert: Converter
-                                         ) -> None:  # fmt: skip
+def test_a_buffer_that_forward_writes_to(
+    torch: ModuleType, program: Any, convert: Converter
+) -> None:
     class Counting(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
@@ -398,8 +406,9 @@ def test_a_buffer_that_forward_writes_to(torch: ModuleType, program: Any, conver
     assert "model writes to seen in its forward" in error.message
 
 
-def test_state_that_the_graph_does_not_show(torch: ModuleType, program: Any, convert: Converter
-                                            ) -> None:  # fmt: skip
+def test_state_that_the_graph_does_not_show(
+    torch: ModuleType, program: Any, convert: Converter
+) -> None:
     model = program(lambda x: x + 1, x=_images(4))
     told = replace(model, loaded=replace(model.loaded, stateful=("memory",)))
     assert "model writes to memory in its forward" in _refused(convert, told).message
@@ -434,8 +443,7 @@ def test_a_fixed_batch_above_one(
     assert f"the input 'x' has the shape ({count}, 4)" in error.message
 
 
-def test_a_free_size_that_is_no_batch(torch: ModuleType, program: Any, convert: Converter
-                                      ) -> None:  # fmt: skip
+def test_a_free_size_that_is_no_batch(torch: ModuleType, program: Any, convert: Converter) -> None:
     model = program(lambda x: x + 1, x=_images(4))
     info = replace(model.loaded.inputs[0], shape=(-1, -1))
     loaded = replace(model.loaded, inputs=(info,))

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_edgegate.backends.litert.from_torch_int8 import TRANSFORM
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.integer_form import IntegerProgram
+from pytest_edgegate.backends.litert.integer_program import IntegerProgram
 from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.layout import CHANNELS_LAST
@@ -76,9 +76,14 @@ def test_the_file_computes_what_the_program_computes(
 def test_the_operators_of_a_network(converted: Convert) -> None:
     kinds = Counter(each.kind for each in INSPECTOR.describe(converted("Residual").main).operators)
     assert kinds == {
-        "QUANTIZE": 2, "DEPTHWISE_CONV_2D": 2, "MAX_POOL_2D": 1, "CONV_2D": 1, "ADD": 1, "MEAN": 1,
+        "QUANTIZE": 2,
+        "DEPTHWISE_CONV_2D": 2,
+        "MAX_POOL_2D": 1,
+        "CONV_2D": 1,
+        "ADD": 1,
+        "MEAN": 1,
         "FULLY_CONNECTED": 1,
-    }  # fmt: skip
+    }
 
 
 def test_what_is_joined_is_rescaled_by_itself(converted: Convert) -> None:

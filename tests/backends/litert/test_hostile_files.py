@@ -39,9 +39,16 @@ def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
     assert "m.tflite can't be read: it is a" in refused(path)
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"TFL3", bytes(4) + MAGIC, b"\xff" * 4 + MAGIC + bytes(50), b"\x08\0\0\0" + MAGIC,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"TFL3",
+        bytes(4) + MAGIC,
+        b"\xff" * 4 + MAGIC + bytes(50),
+        b"\x08\0\0\0" + MAGIC,
+    ],
+)
 def test_bytes_that_are_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(content)

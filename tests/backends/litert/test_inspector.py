@@ -15,29 +15,72 @@ from pytest_edgegate.testing.contract import surroundings
 
 Case = tuple[tuple[int, ...], str, dict[str, Any], str, int]
 LAYERS: dict[str, Case] = {
-    "same": ((9, 7, 3), "Conv2D", {"filters": 5, "kernel_size": 3, "padding": "same"},
-             "CONV_2D", 9 * 7 * 5 * 3 * 3 * 3),
-    "valid": ((9, 7, 3), "Conv2D", {"filters": 5, "kernel_size": (3, 2)},
-              "CONV_2D", 7 * 6 * 5 * 3 * 2 * 3),
-    "same, strides": ((9, 7, 3), "Conv2D",
-                      {"filters": 5, "kernel_size": 3, "padding": "same", "strides": 2},
-                      "CONV_2D", 5 * 4 * 5 * 3 * 3 * 3),
-    "valid, strides": ((9, 7, 3), "Conv2D", {"filters": 5, "kernel_size": 3, "strides": 2},
-                       "CONV_2D", 4 * 3 * 5 * 3 * 3 * 3),
-    "groups": ((9, 7, 4), "Conv2D", {"filters": 6, "kernel_size": 3, "groups": 2},
-               "CONV_2D", 7 * 5 * 6 * 3 * 3 * 2),
-    "depthwise": ((9, 7, 3), "DepthwiseConv2D", {"kernel_size": 3, "strides": 2},
-                  "DEPTHWISE_CONV_2D", 4 * 3 * 3 * 3 * 3),
-    "depth multiplier": ((9, 7, 3), "DepthwiseConv2D", {"kernel_size": 3, "depth_multiplier": 2},
-                         "DEPTHWISE_CONV_2D", 7 * 5 * 6 * 3 * 3),
+    "same": (
+        (9, 7, 3),
+        "Conv2D",
+        {"filters": 5, "kernel_size": 3, "padding": "same"},
+        "CONV_2D",
+        9 * 7 * 5 * 3 * 3 * 3,
+    ),
+    "valid": (
+        (9, 7, 3),
+        "Conv2D",
+        {"filters": 5, "kernel_size": (3, 2)},
+        "CONV_2D",
+        7 * 6 * 5 * 3 * 2 * 3,
+    ),
+    "same, strides": (
+        (9, 7, 3),
+        "Conv2D",
+        {"filters": 5, "kernel_size": 3, "padding": "same", "strides": 2},
+        "CONV_2D",
+        5 * 4 * 5 * 3 * 3 * 3,
+    ),
+    "valid, strides": (
+        (9, 7, 3),
+        "Conv2D",
+        {"filters": 5, "kernel_size": 3, "strides": 2},
+        "CONV_2D",
+        4 * 3 * 5 * 3 * 3 * 3,
+    ),
+    "groups": (
+        (9, 7, 4),
+        "Conv2D",
+        {"filters": 6, "kernel_size": 3, "groups": 2},
+        "CONV_2D",
+        7 * 5 * 6 * 3 * 3 * 2,
+    ),
+    "depthwise": (
+        (9, 7, 3),
+        "DepthwiseConv2D",
+        {"kernel_size": 3, "strides": 2},
+        "DEPTHWISE_CONV_2D",
+        4 * 3 * 3 * 3 * 3,
+    ),
+    "depth multiplier": (
+        (9, 7, 3),
+        "DepthwiseConv2D",
+        {"kernel_size": 3, "depth_multiplier": 2},
+        "DEPTHWISE_CONV_2D",
+        7 * 5 * 6 * 3 * 3,
+    ),
     "dense": ((11,), "Dense", {"units": 4}, "FULLY_CONNECTED", 11 * 4),
     "dense on 2-D": ((6, 11), "Dense", {"units": 4}, "", 6 * 11 * 4),
-    "transposed, same": ((5, 4, 3), "Conv2DTranspose",
-                         {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same"},
-                         "TRANSPOSE_CONV", 5 * 4 * 3 * 3 * 3 * 2),
-    "transposed, valid": ((5, 4, 3), "Conv2DTranspose", {"filters": 2, "kernel_size": 3},
-                          "TRANSPOSE_CONV", 5 * 4 * 3 * 3 * 3 * 2),
-}  # fmt: skip
+    "transposed, same": (
+        (5, 4, 3),
+        "Conv2DTranspose",
+        {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same"},
+        "TRANSPOSE_CONV",
+        5 * 4 * 3 * 3 * 3 * 2,
+    ),
+    "transposed, valid": (
+        (5, 4, 3),
+        "Conv2DTranspose",
+        {"filters": 2, "kernel_size": 3},
+        "TRANSPOSE_CONV",
+        5 * 4 * 3 * 3 * 3 * 2,
+    ),
+}
 """By name: the shape it takes, the layer, the operator it becomes, MACs of one sample."""
 
 

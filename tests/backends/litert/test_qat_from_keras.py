@@ -47,9 +47,14 @@ def test_it_is_all_int8_with_uint8_ends(produced: Produced) -> None:
     described = INSPECTOR.describe(produced.main)
     kinds = [each.kind for each in described.operators]
     assert kinds == [
-        "QUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "FULLY_CONNECTED", "SOFTMAX",
         "QUANTIZE",
-    ]  # fmt: skip
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "RESHAPE",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+        "QUANTIZE",
+    ]
     tensors = [one for each in described.operators for one in (*each.inputs, *each.outputs) if one]
     assert {each.dtype for each in tensors} == {"uint8", "int8", "int32"}
     assert [each.dtype for each in (*described.inputs, *described.outputs)] == ["uint8"] * 2
@@ -61,9 +66,10 @@ def test_weights_have_a_symmetric_scale_for_each_channel_but_of_dense_layers(
     produced: Produced,
 ) -> None:
     weights = {
-        each.kind: each.inputs[1] for each in INSPECTOR.describe(produced.main).operators
+        each.kind: each.inputs[1]
+        for each in INSPECTOR.describe(produced.main).operators
         if len(each.inputs) == 3
-    }  # fmt: skip
+    }
     counts = {kind: len(each.scales) for kind, each in weights.items() if each}
     assert counts == {"CONV_2D": 8, "DEPTHWISE_CONV_2D": 8, "FULLY_CONNECTED": 1}
     assert {point for each in weights.values() if each for point in each.zero_points} == {0}
@@ -125,10 +131,12 @@ def test_inputs_keep_their_order_and_names_and_frozen_layers_their_weights(
     layers = keras.layers
     given = {name: keras.Input((8, 8, 1), name=name) for name in ("wide", "narrow")}
     frozen = layers.Conv2D(4, 3, name="frozen", use_bias=False, trainable=False)
-    both = layers.Add()([
-        frozen(layers.Rescaling(0.02)(given["wide"])),
-        layers.LeakyReLU(name="leaky")(layers.Conv2D(4, 3)(given["narrow"])),
-    ])  # fmt: skip
+    both = layers.Add()(
+        [
+            frozen(layers.Rescaling(0.02)(given["wide"])),
+            layers.LeakyReLU(name="leaky")(layers.Conv2D(4, 3)(given["narrow"])),
+        ]
+    )
     model = keras.Model(given, layers.Dense(10, name="scores")(layers.Flatten()(both)))
     source = READER.recognise(model, surroundings())
     assert source is not None

@@ -44,8 +44,9 @@ KERNELS = pytest.mark.parametrize("runtime", [XNNPACK, REFERENCE], ids=["xnnpack
 def quantise(tmp_path: Path, coral: Target, data: EdgeData) -> Quantise:
     """Quantises a file by itself; for the board, by the samples of the small model."""
 
-    def run(path: Path, step: Step | None = None, target: Target = coral, given: EdgeData = data
-            ) -> Produced:  # fmt: skip
+    def run(
+        path: Path, step: Step | None = None, target: Target = coral, given: EdgeData = data
+    ) -> Produced:
         model = READER.recognise(path, surroundings())
         assert model is not None
         out = tmp_path / f"out_{len(list(tmp_path.iterdir()))}"
@@ -78,10 +79,15 @@ class LiteRTToLiteRT(BackendContract):
     ) -> BackendCase:
         target = request.getfixturevalue(self.board)
         return BackendCase(
-            reader=READER, model=files["float"], transform=TRANSFORM, step=self.step,
+            reader=READER,
+            model=files["float"],
+            transform=TRANSFORM,
+            step=self.step,
             target=float_target(target, "litert") if isinstance(self.step, Cast) else target,
-            data=data, runtimes=(XNNPACK, REFERENCE), inspector=INSPECTOR,
-        )  # fmt: skip
+            data=data,
+            runtimes=(XNNPACK, REFERENCE),
+            inspector=INSPECTOR,
+        )
 
 
 class TestPTQForCoral(LiteRTToLiteRT):
@@ -112,9 +118,13 @@ def _weights(described: ModelDescription, kind: str) -> list[int]:
 
 @KERNELS
 def test_uint8_is_int8_and_128(
-    files: dict[str, Path], samples: Array, quantise: Quantise, host: Target, coral: Target,
+    files: dict[str, Path],
+    samples: Array,
+    quantise: Quantise,
+    host: Target,
+    coral: Target,
     runtime: LiteRTRuntime,
-) -> None:  # fmt: skip
+) -> None:
     board = replace(host, per_channel_dense=coral.per_channel_dense)
     signed = quantise(files["float"], target=board).main
     unsigned = quantise(files["float"]).main
@@ -134,9 +144,12 @@ def test_uint8_is_int8_and_128(
 
 @KERNELS
 def test_real_ends_round_as_the_board_does(
-    files: dict[str, Path], samples: Array, quantise: Quantise, host: Target,
+    files: dict[str, Path],
+    samples: Array,
+    quantise: Quantise,
+    host: Target,
     runtime: LiteRTRuntime,
-) -> None:  # fmt: skip
+) -> None:
     integers = quantise(files["float"], target=host).main
     reals = quantise(files["float"], target=replace(host, default_io="float32")).main
     with runtime.open(integers) as one, runtime.open(reals) as other:
@@ -171,9 +184,12 @@ def test_the_signature_follows_the_new_ends(
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize("board", ["coral", "host"])
 def test_scales_are_as_asked_and_as_the_board_takes_them(
-    files: dict[str, Path], quantise: Quantise, request: pytest.FixtureRequest, board: str,
+    files: dict[str, Path],
+    quantise: Quantise,
+    request: pytest.FixtureRequest,
+    board: str,
     per_channel: bool,
-) -> None:  # fmt: skip
+) -> None:
     target = request.getfixturevalue(board)
     made = quantise(files["float"], PTQ(per_channel=per_channel), target)
     described = INSPECTOR.describe(made.main)
@@ -186,9 +202,13 @@ def test_scales_are_as_asked_and_as_the_board_takes_them(
 
 @pytest.mark.parametrize("per_channel", [True, False])
 def test_int8_is_near_the_float_file(
-    files: dict[str, Path], samples: Array, quantise: Quantise, infer: Any, sqnr: Any,
+    files: dict[str, Path],
+    samples: Array,
+    quantise: Quantise,
+    infer: Any,
+    sqnr: Any,
     per_channel: bool,
-) -> None:  # fmt: skip
+) -> None:
     made = quantise(files["float"], PTQ(per_channel=per_channel))
     exact = infer(Produced(files["float"], ()), samples)["reference"][0]
     for [rounded] in infer(made, samples).values():
@@ -252,8 +272,11 @@ print(sorted(loaded & {"tensorflow", "keras", "tf_keras", "torch", "jax"}))
 """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program, str(files["float"]), str(tmp_path)],
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
@@ -439,8 +462,11 @@ def test_ends_that_are_used_twice(
 ) -> None:
     def function(x: Any) -> Any:
         y = x * 2.0
-        return {"its input": (x + 0.0, y), "one tensor twice": (y, y),
-                "an inner tensor": (y, y + 1.0)}[shape]  # fmt: skip
+        return {
+            "its input": (x + 0.0, y),
+            "one tensor twice": (y, y),
+            "an inner tensor": (y, y + 1.0),
+        }[shape]
 
     path, values = from_function(function, (1, 4)), _samples(4)
     exact = infer(Produced(path, ()), values)["reference"]

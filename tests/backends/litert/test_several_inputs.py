@@ -15,7 +15,7 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 NUMBERS = np.random.default_rng(0)
@@ -50,10 +50,17 @@ def named(keras: ModuleType) -> Any:
 def session(tmp_path_factory: pytest.TempPathFactory) -> EdgeSession:
     folder = tmp_path_factory.mktemp("several")
     settings = Settings(
-        targets=("coral",), policy="point", allowed=frozenset(), cache=folder / "cache",
-        report_json=None, model=None, data=None, budgets=(), reference_check=True,
-        explain=False, root=folder,
-    )  # fmt: skip
+        targets=("coral",),
+        policy="point",
+        allowed=frozenset(),
+        cache=folder / "cache",
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=True,
+        explain=False,
+        root=folder,
+    )
     return EdgeSession(settings, Registry())
 
 
@@ -68,9 +75,14 @@ def _each(x: Any, part: slice) -> Any:
 @pytest.mark.parametrize("given", ["tuple", "dict", "dict in another order"])
 @pytest.mark.parametrize("step", [None, PTQ()], ids=["float", "int8"])
 def test_the_artifact_is_measured_on_the_output_and_the_inputs_that_were_meant(
-    request: pytest.FixtureRequest, session: EdgeSession, given: str, output: int | str,
-    step: PTQ | None, listed: Any, named: Any,
-) -> None:  # fmt: skip
+    request: pytest.FixtureRequest,
+    session: EdgeSession,
+    given: str,
+    output: int | str,
+    step: PTQ | None,
+    listed: Any,
+    named: Any,
+) -> None:
     model = listed if given == "tuple" else named
     upper, lower = (np.asarray(each) for each in listed([WIDE, NARROW]))
     if given != "tuple":
@@ -87,10 +99,11 @@ def test_the_artifact_is_measured_on_the_output_and_the_inputs_that_were_meant(
     data = EdgeData(
         calibration=(_each(x, slice(60, None)), None), evaluation=(_each(x, slice(60)), labels[:60])
     )
-    subject = Subject(model, data, Metric("top1", output=output))
+    subject = Given(model, data, Metric("top1", output=output))
     host = session.target("host")
-    artifact = session.compress(subject, (step,) if step else (), host)
-    [verdict] = session.judge(artifact, subject, host, (Budget("accuracy_drop", 0.2),))
+    case = session.case(subject, host)
+    artifact = session.compress(case, (step,) if step else ())
+    [verdict] = session.judge(case, artifact, (Budget("accuracy_drop", 0.2),))
     assert verdict.measured is not None
     assert verdict.measured.value <= (0 if step is None else 0.06)
 
@@ -101,8 +114,8 @@ def test_each_input_is_calibrated_on_its_own_samples(
 ) -> None:
     model = listed if given == "tuple" else named
     x: Any = (WIDE, NARROW) if given == "tuple" else {"wide": WIDE, "narrow": NARROW}
-    subject = Subject(model, EdgeData(calibration=(x, None)))
-    path: Path = session.compress(subject, (PTQ(),), session.target("coral")).path
+    subject = Given(model, EdgeData(calibration=(x, None)))
+    path: Path = session.compress(session.case(subject, session.target("coral")), (PTQ(),)).path
     scales = {bare_name(each.name): each.scales[0] for each in INSPECTOR.describe(path).inputs}
     for name, array in (("wide", WIDE), ("narrow", NARROW)):
         assert scales[name] == pytest.approx((array.max() - array.min()) / 255, rel=0.02)

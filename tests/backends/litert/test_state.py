@@ -20,8 +20,9 @@ Write = Callable[[Any, Any], Path]
 
 
 @pytest.fixture(scope="module")
-def written(tf: ModuleType, tf_keras: ModuleType, tmp_path_factory: pytest.TempPathFactory
-            ) -> dict[str, Path]:  # fmt: skip
+def written(
+    tf: ModuleType, tf_keras: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """A recurrent layer (variable tensors), and a sum of all that it has seen (a resource)."""
     folder = tmp_path_factory.mktemp("state")
 

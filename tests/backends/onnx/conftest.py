@@ -45,10 +45,15 @@ def build(onnx: ModuleType) -> Build:
     """Writes a file of nodes ``(kind, inputs, outputs, attributes)`` and arrays by name."""
 
     def write(
-        path: Path, nodes: Sequence[Any], arrays: dict[str, Any] | None = None,
-        inputs: dict[str, Any] | None = None, outputs: Sequence[str] = ("y",),
-        opset: int = 18, dtypes: dict[str, str] | None = None, check: bool = True,
-    ) -> Path:  # fmt: skip
+        path: Path,
+        nodes: Sequence[Any],
+        arrays: dict[str, Any] | None = None,
+        inputs: dict[str, Any] | None = None,
+        outputs: Sequence[str] = ("y",),
+        opset: int = 18,
+        dtypes: dict[str, str] | None = None,
+        check: bool = True,
+    ) -> Path:
         helper, types = onnx.helper, {"float32": "FLOAT", "float64": "DOUBLE"}
 
         def end(name: str, shape: Any) -> Any:
@@ -56,20 +61,26 @@ def build(onnx: ModuleType) -> Build:
             code = getattr(onnx.TensorProto, types.get(dtype, dtype.upper()))
             return helper.make_tensor_value_info(name, code, shape)
 
-        made = [helper.make_node(kind, given, out, **(rest[0] if rest else {}))
-                for kind, given, out, *rest in nodes]  # fmt: skip
+        made = [
+            helper.make_node(kind, given, out, **(rest[0] if rest else {}))
+            for kind, given, out, *rest in nodes
+        ]
         graph = helper.make_graph(
-            made, "graph",
+            made,
+            "graph",
             [end(name, shape) for name, shape in (inputs or {"x": ["batch", 4]}).items()],
             [end(name, None) for name in outputs],
             [onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in (arrays or {}).items()],
-        )  # fmt: skip
+        )
         domains = {node.domain for node in made} - {""}
         model = helper.make_model(
-            graph, ir_version=9,
-            opset_imports=[helper.make_opsetid("", opset),
-                           *(helper.make_opsetid(domain, 1) for domain in domains)],
-        )  # fmt: skip
+            graph,
+            ir_version=9,
+            opset_imports=[
+                helper.make_opsetid("", opset),
+                *(helper.make_opsetid(domain, 1) for domain in domains),
+            ],
+        )
         if check:
             onnx.checker.check_model(onnx.shape_inference.infer_shapes(model))
         path.write_bytes(model.SerializeToString())
@@ -85,9 +96,13 @@ def small_arrays(spread: bool = False) -> dict[str, np.ndarray]:
         return rng.normal(size=shape).astype(np.float32) * np.float32(0.4)
 
     arrays = {
-        "conv.w": normal(8, 3, 3, 3), "conv.b": normal(8), "deep.w": normal(8, 1, 3, 3),
-        "deep.b": normal(8), "head.w": normal(5, 8), "head.b": normal(5),
-    }  # fmt: skip
+        "conv.w": normal(8, 3, 3, 3),
+        "conv.b": normal(8),
+        "deep.w": normal(8, 1, 3, 3),
+        "deep.b": normal(8),
+        "head.w": normal(5, 8),
+        "head.b": normal(5),
+    }
     if spread:  # one channel is a thousand times the next
         arrays["deep.w"] *= np.logspace(-2, 1, 8, dtype=np.float32).reshape(8, 1, 1, 1)
     return arrays

@@ -125,8 +125,12 @@ def test_a_convolution_left_in_float_is_named(
         node.name = f"n{at}"
     onnx.save(model, tmp_path / "named.onnx")
     with held_native_output():
-        quantize_static(tmp_path / "named.onnx", tmp_path / "mixed.onnx", Samples(),
-                        nodes_to_exclude=["n0", "n1"])  # fmt: skip
+        quantize_static(
+            tmp_path / "named.onnx",
+            tmp_path / "mixed.onnx",
+            Samples(),
+            nodes_to_exclude=["n0", "n1"],
+        )
     by_file, by_run = faults(tmp_path / "mixed.onnx", cpu, photos[:1])
     assert len(by_file) == len(by_run) == 1
     assert re.fullmatch(r"Conv #\d+ \(a\): runs in float", by_file[0])
@@ -192,8 +196,9 @@ def test_integer_inputs_stay_integers(build: Any, compress: Any, tmp_path: Path)
     ]
     table = RNG.normal(size=(20, 6)).astype(np.float32)
     arrays = {"table": table, "axes": np.array([1]), "w": RNG.normal(size=(6, 3)).astype("f4")}
-    path = build(tmp_path / "words.onnx", nodes, arrays, {"words": ["batch", 5]},
-                 dtypes={"words": "int64"})  # fmt: skip
+    path = build(
+        tmp_path / "words.onnx", nodes, arrays, {"words": ["batch", 5]}, dtypes={"words": "int64"}
+    )
     words = RNG.integers(0, 20, (30, 5))
     made = compress(path, PTQ(), None, EdgeData(calibration=words))
     assert INSPECTOR.describe(made).inputs[0].dtype == "int64"

@@ -38,9 +38,12 @@ def candidates(
     torch.manual_seed(0)
     layers = torch.nn
     module = layers.Sequential(
-        layers.Conv2d(3, 4, 3), layers.BatchNorm2d(4), layers.ReLU(), layers.Flatten(),
+        layers.Conv2d(3, 4, 3),
+        layers.BatchNorm2d(4),
+        layers.ReLU(),
+        layers.Flatten(),
         layers.Linear(144, 5),
-    ).eval()  # fmt: skip
+    ).eval()
     path = tmp_path_factory.mktemp("program") / "program.pt2"
     with held_native_output():
         batch = torch.export.Dim("batch")
@@ -65,10 +68,15 @@ class MakesOnnx(BackendContract):
         self, candidates: dict[str, Any], photo_data: EdgeData, data: EdgeData, cpu: Target
     ) -> BackendCase:
         return BackendCase(
-            reader=self.reader, model=candidates[self.source], transform=self.transform,
-            step=self.step, target=cpu, data=data if self.reader is KERAS else photo_data,
-            runtimes=self.runtimes, inspector=INSPECTOR,
-        )  # fmt: skip
+            reader=self.reader,
+            model=candidates[self.source],
+            transform=self.transform,
+            step=self.step,
+            target=cpu,
+            data=data if self.reader is KERAS else photo_data,
+            runtimes=self.runtimes,
+            inspector=INSPECTOR,
+        )
 
     @pytest.fixture
     def produced(self, case: BackendCase, tmp_path: Path, once: dict[str, Any]) -> Produced:

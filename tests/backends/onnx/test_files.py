@@ -113,8 +113,13 @@ class TestExternalData:
     @pytest.fixture
     def split(self, onnx: ModuleType, tiny: Path, tmp_path: Path) -> Path:
         path = tmp_path / "split.onnx"
-        onnx.save_model(onnx.load(tiny), path, save_as_external_data=True,
-                        location="split.data", size_threshold=0)  # fmt: skip
+        onnx.save_model(
+            onnx.load(tiny),
+            path,
+            save_as_external_data=True,
+            location="split.data",
+            size_threshold=0,
+        )
         return path
 
     def relocated(self, onnx: ModuleType, path: Path, location: str) -> None:
@@ -180,12 +185,21 @@ def test_cleaned_leaves_no_note(onnx: ModuleType, tiny: Path) -> None:
         helper.make_node("If", ["c"], ["z"], then_branch=branch, else_branch=branch)
     )
     opset = helper.make_opsetid("", 18)
-    function = helper.make_function("own", "F", ["a"], ["b"],
-                                    [helper.make_node("Relu", ["a"], ["b"])], [opset])  # fmt: skip
+    function = helper.make_function(
+        "own", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [opset]
+    )
     model.functions.append(function)
     graph = model.graph
-    noted = [model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer,
-             *model.functions, *model.functions[0].node]  # fmt: skip
+    noted = [
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+        *model.functions,
+        *model.functions[0].node,
+    ]
     for part in noted:
         part.doc_string = "SECRET"
         entry = part.metadata_props.add()
@@ -196,8 +210,10 @@ def test_cleaned_leaves_no_note(onnx: ModuleType, tiny: Path) -> None:
 def test_an_int8_file_is_int8(int8: Path, half: Path, tiny: Path) -> None:
     nodes = [READER.recognise(path, surroundings()) for path in (int8, half, tiny)]
     assert [each.node for each in nodes if each] == [
-        ("onnx", "int8"), ("onnx", "float16"), ("onnx", "float32"),
-    ]  # fmt: skip
+        ("onnx", "int8"),
+        ("onnx", "float16"),
+        ("onnx", "float32"),
+    ]
 
 
 def test_an_int8_file_is_not_compressed_again(int8: Path, cpu: Target) -> None:
@@ -256,8 +272,10 @@ def test_sixty_damages(tiny: Path, int8: Path, tmp_path: Path) -> None:
         (tmp_path / f"{number:02}.onnx").write_bytes(bytes(content))
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", DAMAGES, str(tmp_path)],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stdout[-300:] + ran.stderr[-3000:]
     lines = ran.stdout.splitlines()
     assert len(lines) == 60

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -84,8 +82,9 @@ def test_integer_inputs(keras: ModuleType, export: Any) -> None:
     keras.utils.set_random_seed(0)
     words = keras.Input((6,), dtype="int32", name="words")
     made = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(20, 4)(words))
-    path = export(keras.Model(words, made, name="words"),
-                  RNG.integers(0, 20, (5, 6)).astype(np.int32))  # fmt: skip
+    path = export(
+        keras.Model(words, made, name="words"), RNG.integers(0, 20, (5, 6)).astype(np.int32)
+    )
     with OPTIMISED.open(path) as runner:
         assert runner.inputs[0].dtype == "int32"
 
@@ -109,8 +108,9 @@ def test_a_loop_with_captured_tensors(keras: ModuleType, onnx: ModuleType, expor
     assert all(each.name == "body" for each in bodies)
 
 
-def test_a_layer_that_onnx_does_not_have(keras: ModuleType, tf: ModuleType, export: Any,
-                                         capfd: Any) -> None:  # fmt: skip
+def test_a_layer_that_onnx_does_not_have(
+    keras: ModuleType, tf: ModuleType, export: Any, capfd: Any
+) -> None:
     @keras.saving.register_keras_serializable("edgegate_onnx_test")
     class Bessel(keras.layers.Layer):  # type: ignore[misc, name-defined]
         def call(self, x: Any) -> Any:
@@ -144,13 +144,9 @@ print(hashlib.sha256(made.read_bytes()).hexdigest())
 
 @pytest.mark.slow
 def test_the_same_bytes_in_another_process(
-    saved: dict[str, Path], samples: Any, export: Any, tmp_path: Path
+    another_process: Any, saved: dict[str, Path], samples: Any, export: Any, tmp_path: Path
 ) -> None:
     """This one has converted other models before."""
     here = hashlib.sha256(export(saved["keras"], samples).read_bytes()).hexdigest()
     (tmp_path / "there").mkdir()
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(saved["keras"]), str(tmp_path / "there")],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert ran.stdout.strip() == here
+    assert another_process(PROGRAM, saved["keras"], tmp_path / "there") == here

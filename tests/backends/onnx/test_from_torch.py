@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,9 +71,13 @@ def test_a_plain_file(torch: ModuleType, onnx: ModuleType, export: Any) -> None:
     layers = torch.nn
     torch.manual_seed(0)
     module = layers.Sequential(
-        layers.Conv2d(3, 4, 3), layers.BatchNorm2d(4), layers.ReLU(), layers.AdaptiveAvgPool2d(1),
-        layers.Flatten(), layers.Linear(4, 5),
-    )  # fmt: skip
+        layers.Conv2d(3, 4, 3),
+        layers.BatchNorm2d(4),
+        layers.ReLU(),
+        layers.AdaptiveAvgPool2d(1),
+        layers.Flatten(),
+        layers.Linear(4, 5),
+    )
     with torch.no_grad():
         module[1].running_mean += 0.3
         module[1].running_var *= 2
@@ -96,8 +99,15 @@ def test_nothing_of_this_machine(torch: ModuleType, onnx: ModuleType, export: An
     for trace in (str(Path(__file__).parent), sys.prefix, "site-packages", "/tmp", "pkg.torch"):
         assert trace.encode() not in content
     model = onnx.load(path)
-    parts = [model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output,
-             *model.graph.value_info, *model.graph.initializer]  # fmt: skip
+    parts = [
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.value_info,
+        *model.graph.initializer,
+    ]
     assert all(not part.doc_string and not part.metadata_props for part in parts)
 
 
@@ -110,10 +120,13 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any]] = {
     "an input that is not used": (lambda self, x, y: x + 1, (X, Y), None),
     "an input that is an output": (lambda self, x: (x, x), (X,), None),
     "integers": (lambda self, x: x.float() * 2, (np.arange(12).reshape(6, 2),), None),
-    "bytes": (lambda self, x: x.float() / 255, (np.arange(12, dtype=np.uint8).reshape(6, 2),),
-              None),
+    "bytes": (
+        lambda self, x: x.float() / 255,
+        (np.arange(12, dtype=np.uint8).reshape(6, 2),),
+        None,
+    ),
     "one at a time": (lambda self, x: (x.reshape(1, 4) * 2).softmax(1), (X,), None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -212,16 +225,12 @@ digests = [hashlib.sha256(each.read_bytes()).hexdigest() for each in (made, smal
 """
 
 
-def test_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+def test_the_same_bytes_in_another_process(another_process: Any, tmp_path: Path) -> None:
     """This one has exported other modules before."""
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
     here: dict[str, Any] = {"folder": str(tmp_path / "here")}
     exec(PROGRAM, here)
     program = f"folder = {str(tmp_path / 'there')!r}\n{PROGRAM}\nprint(digests)"
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], check=True, capture_output=True, text=True
-    )
-    assert ran.stdout.strip() == str(here["digests"])
+    assert another_process(program, strict=True) == str(here["digests"])
     assert len(here["digests"]) == 2
-    assert ran.stderr == ""

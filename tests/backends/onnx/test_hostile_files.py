@@ -27,8 +27,11 @@ def refused(path: Path) -> str:
     model = READER.recognise(path, surroundings())
     assert model is not None
     told = set()
-    for look in (lambda: model.files, lambda: INSPECTOR.describe(path),
-                 lambda: OPTIMISED.open(path)):  # fmt: skip
+    for look in (
+        lambda: model.files,
+        lambda: INSPECTOR.describe(path),
+        lambda: OPTIMISED.open(path),
+    ):
         with pytest.raises(InferenceError) as raised:
             look()
         assert raised.value.remedy
@@ -89,17 +92,20 @@ def placed(onnx: ModuleType, tmp_path: Path) -> Callable[..., Path]:
             odd.attribute.add(name="held", type=9).tensors.append(tensor)
             made = graph([odd, *add])
         elif where == "branch":
-            inner = helper.make_graph([], "b", [], [helper.make_tensor_value_info("w", 1, [4])],
-                                      initializer=[tensor])  # fmt: skip
+            inner = helper.make_graph(
+                [], "b", [], [helper.make_tensor_value_info("w", 1, [4])], initializer=[tensor]
+            )
             fork = helper.make_node("If", ["c"], ["w"], then_branch=inner, else_branch=inner)
             held = helper.make_tensor("c", 9, [], [True])
             made = graph([fork, *add], initializer=[held])
         else:
             made = graph(add, initializer=[tensor])
         model = helper.make_model(
-            made, functions=functions, ir_version=9,
+            made,
+            functions=functions,
+            ir_version=9,
             opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("own", 1)],
-        )  # fmt: skip
+        )
         path = tmp_path / "x.onnx"
         path.write_bytes(model.SerializeToString())
         return path
@@ -148,9 +154,15 @@ class TestWhereTheWeightsLie:
         path = placed(outside(location="w.bin", **{key: number}), "")
         assert "at an offset or of a length that is none" in refused(path)
 
-    @pytest.mark.parametrize("entries", [
-        {"offset": "4"}, {"offset": "9" * 17}, {"length": "17"}, {"offset": "1", "length": "16"},
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "entries",
+        [
+            {"offset": "4"},
+            {"offset": "9" * 17},
+            {"length": "17"},
+            {"offset": "1", "length": "16"},
+        ],
+    )
     def test_behind_the_end(self, placed: Any, outside: Any, entries: dict[str, str]) -> None:
         assert "is shorter than" in refused(placed(outside(location="w.bin", **entries), ""))
 
@@ -205,10 +217,11 @@ class TestFunctions:
         def body(calls: list[str]) -> list[Any]:
             names = ["a", *(f"t{at}" for at in range(len(calls) - 1)), "b"]
             return [
-                helper.make_node(call, [names[at]], [names[at + 1]],
-                                 domain="" if call == "Relu" else "own")
+                helper.make_node(
+                    call, [names[at]], [names[at + 1]], domain="" if call == "Relu" else "own"
+                )
                 for at, call in enumerate(calls)
-            ]  # fmt: skip
+            ]
 
         def write(**functions: list[str]) -> Path:
             opsets = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]

@@ -34,35 +34,98 @@ def describe(build: Any, tmp_path: Path) -> Callable[..., ModelDescription]:
 IMAGE = {"x": ["batch", 4, 9, 9]}
 COUNTS: dict[str, tuple[Any, dict[str, Any], dict[str, Any], int, int]] = {
     # nodes, arrays, inputs, parameters, MACs
-    "convolution": ([("Conv", ["x", "w", "b"], ["y"])], {"w": floats(6, 4, 3, 3), "b": floats(6)},
-                    IMAGE, 6 * 4 * 9 + 6, 7 * 7 * 6 * 4 * 9),
-    "with strides": ([("Conv", ["x", "w"], ["y"], {"strides": [2, 2]})],
-                     {"w": floats(6, 4, 3, 3)}, IMAGE, 216, 4 * 4 * 6 * 4 * 9),
-    "grouped": ([("Conv", ["x", "w"], ["y"], {"group": 2})], {"w": floats(6, 2, 3, 3)}, IMAGE,
-                108, 7 * 7 * 6 * 2 * 9),
-    "depthwise": ([("Conv", ["x", "w"], ["y"], {"group": 4})], {"w": floats(4, 1, 3, 3)}, IMAGE,
-                  36, 7 * 7 * 4 * 9),
-    "transposed": ([("ConvTranspose", ["x", "w"], ["y"], {"strides": [2, 2]})],
-                   {"w": floats(4, 5, 3, 3)}, IMAGE, 180, 9 * 9 * 4 * 5 * 9),
-    "Gemm": ([("Gemm", ["x", "w", "b"], ["y"])], {"w": floats(4, 7), "b": floats(7)},
-             {"x": ["batch", 4]}, 35, 28),
-    "Gemm transB": ([("Gemm", ["x", "w"], ["y"], {"transB": 1})], {"w": floats(7, 4)},
-                    {"x": ["batch", 4]}, 28, 28),
-    "Gemm transA": ([("Gemm", ["x", "w"], ["y"], {"transA": 1})], {"w": floats(4, 7)},
-                    {"x": [4, 5]}, 28, 5 * 28),
-    "MatMul": ([("MatMul", ["x", "w"], ["y"])], {"w": floats(4, 7)}, {"x": ["batch", 3, 4]}, 28,
-               3 * 28),
-    "weights to the left": ([("MatMul", ["w", "x"], ["y"])], {"w": floats(7, 4)},
-                            {"x": ["batch", 4, 3]}, 28, 3 * 28),
-    "two activations": ([("MatMul", ["x", "z"], ["y"])], {},
-                        {"x": ["batch", 8, 5, 16], "z": ["batch", 8, 16, 6]}, 0,
-                        8 * 5 * 6 * 16),
-    "shared weights": ([("MatMul", ["x", "w"], ["a"]), ("MatMul", ["a", "w"], ["y"])],
-                       {"w": floats(4, 4)}, {"x": ["batch", 4]}, 16, 32),
-    "bounds and shapes": ([("Clip", ["x", "low", "high"], ["a"]), ("Reshape", ["a", "s"], ["y"])],
-                          {"low": np.float32(0), "high": np.float32(6), "s": np.array([-1, 2, 2])},
-                          {"x": ["batch", 4]}, 0, 0),
-}  # fmt: skip
+    "convolution": (
+        [("Conv", ["x", "w", "b"], ["y"])],
+        {"w": floats(6, 4, 3, 3), "b": floats(6)},
+        IMAGE,
+        6 * 4 * 9 + 6,
+        7 * 7 * 6 * 4 * 9,
+    ),
+    "with strides": (
+        [("Conv", ["x", "w"], ["y"], {"strides": [2, 2]})],
+        {"w": floats(6, 4, 3, 3)},
+        IMAGE,
+        216,
+        4 * 4 * 6 * 4 * 9,
+    ),
+    "grouped": (
+        [("Conv", ["x", "w"], ["y"], {"group": 2})],
+        {"w": floats(6, 2, 3, 3)},
+        IMAGE,
+        108,
+        7 * 7 * 6 * 2 * 9,
+    ),
+    "depthwise": (
+        [("Conv", ["x", "w"], ["y"], {"group": 4})],
+        {"w": floats(4, 1, 3, 3)},
+        IMAGE,
+        36,
+        7 * 7 * 4 * 9,
+    ),
+    "transposed": (
+        [("ConvTranspose", ["x", "w"], ["y"], {"strides": [2, 2]})],
+        {"w": floats(4, 5, 3, 3)},
+        IMAGE,
+        180,
+        9 * 9 * 4 * 5 * 9,
+    ),
+    "Gemm": (
+        [("Gemm", ["x", "w", "b"], ["y"])],
+        {"w": floats(4, 7), "b": floats(7)},
+        {"x": ["batch", 4]},
+        35,
+        28,
+    ),
+    "Gemm transB": (
+        [("Gemm", ["x", "w"], ["y"], {"transB": 1})],
+        {"w": floats(7, 4)},
+        {"x": ["batch", 4]},
+        28,
+        28,
+    ),
+    "Gemm transA": (
+        [("Gemm", ["x", "w"], ["y"], {"transA": 1})],
+        {"w": floats(4, 7)},
+        {"x": [4, 5]},
+        28,
+        5 * 28,
+    ),
+    "MatMul": (
+        [("MatMul", ["x", "w"], ["y"])],
+        {"w": floats(4, 7)},
+        {"x": ["batch", 3, 4]},
+        28,
+        3 * 28,
+    ),
+    "weights to the left": (
+        [("MatMul", ["w", "x"], ["y"])],
+        {"w": floats(7, 4)},
+        {"x": ["batch", 4, 3]},
+        28,
+        3 * 28,
+    ),
+    "two activations": (
+        [("MatMul", ["x", "z"], ["y"])],
+        {},
+        {"x": ["batch", 8, 5, 16], "z": ["batch", 8, 16, 6]},
+        0,
+        8 * 5 * 6 * 16,
+    ),
+    "shared weights": (
+        [("MatMul", ["x", "w"], ["a"]), ("MatMul", ["a", "w"], ["y"])],
+        {"w": floats(4, 4)},
+        {"x": ["batch", 4]},
+        16,
+        32,
+    ),
+    "bounds and shapes": (
+        [("Clip", ["x", "low", "high"], ["a"]), ("Reshape", ["a", "s"], ["y"])],
+        {"low": np.float32(0), "high": np.float32(6), "s": np.array([-1, 2, 2])},
+        {"x": ["batch", 4]},
+        0,
+        0,
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", COUNTS)
@@ -92,9 +155,14 @@ def test_the_same_as_torch(tmp_path: Path, cpu: Any) -> None:
 
     layers = torch.nn
     module = layers.Sequential(
-        layers.Conv2d(3, 8, 3), layers.ReLU(), layers.Conv2d(8, 8, 3, groups=8), layers.ReLU(),
-        layers.ConvTranspose2d(8, 4, 2, stride=2), layers.Flatten(), layers.Linear(256, 5),
-    )  # fmt: skip
+        layers.Conv2d(3, 8, 3),
+        layers.ReLU(),
+        layers.Conv2d(8, 8, 3, groups=8),
+        layers.ReLU(),
+        layers.ConvTranspose2d(8, 4, 2, stride=2),
+        layers.Flatten(),
+        layers.Linear(256, 5),
+    )
     data = EdgeData(evaluation=floats(2, 3, 8, 8))
     model = READER.recognise(module, surroundings(data))
     assert model is not None
@@ -126,8 +194,9 @@ def test_quantised_twins_count_the_same(
     for per_channel in (False, True):
         path = tmp_path / f"qoperator{per_channel}.onnx"
         with held_native_output():
-            quantize_static(tiny, path, Samples(), quant_format=QuantFormat.QOperator,
-                            per_channel=per_channel)  # fmt: skip
+            quantize_static(
+                tiny, path, Samples(), quant_format=QuantFormat.QOperator, per_channel=per_channel
+            )
         described = INSPECTOR.describe(path)
         assert any(each.kind == "QLinearConv" for each in described.operators)
         assert (described.parameters, described.macs) == (TINY_PARAMETERS, TINY_MACS)
@@ -139,8 +208,9 @@ def test_quantised_twins_count_the_same(
 
 def test_what_can_not_be_counted(describe: Any) -> None:
     arrays = {"w": floats(1, 12, 4), "r": floats(1, 12, 3)}
-    described = describe([("LSTM", ["x", "w", "r"], ["y"], {"hidden_size": 3})], arrays,
-                         {"x": [5, "batch", 4]})  # fmt: skip
+    described = describe(
+        [("LSTM", ["x", "w", "r"], ["y"], {"hidden_size": 3})], arrays, {"x": [5, "batch", 4]}
+    )
     assert described.uncounted == ("LSTM #0 (y)",)
     assert described.parameters == 12 * 4 + 12 * 3
     assert described.operators[0].accumulates
@@ -149,9 +219,11 @@ def test_what_can_not_be_counted(describe: Any) -> None:
 def test_shapes_that_onnx_does_not_infer(describe: Any) -> None:
     """A count that would be wrong is none."""
     nodes = [
-        ("FusedThing", ["x"], ["a"], {"domain": "com.microsoft"}), ("Conv", ["a", "w"], ["b"]),
-        ("Conv", ["x", "w"], ["c"]), ("Add", ["b", "c"], ["y"]),
-    ]  # fmt: skip
+        ("FusedThing", ["x"], ["a"], {"domain": "com.microsoft"}),
+        ("Conv", ["a", "w"], ["b"]),
+        ("Conv", ["x", "w"], ["c"]),
+        ("Add", ["b", "c"], ["y"]),
+    ]
     described = describe(nodes, {"w": floats(4, 4, 1, 1)}, IMAGE, check=False)
     assert described.uncounted == ("Conv #1 (b)",)
 
@@ -161,9 +233,10 @@ def test_branches_and_loops(onnx: ModuleType, describe: Any) -> None:
     end = helper.make_tensor_value_info("inner", 1, None)
     branch = helper.make_graph([helper.make_node("Relu", ["x"], ["inner"])], "body", [], [end])
     nodes = [
-        ("ReduceMax", ["x"], ["m"], {"keepdims": 0}), ("Greater", ["m", "zero"], ["c"]),
+        ("ReduceMax", ["x"], ["m"], {"keepdims": 0}),
+        ("Greater", ["m", "zero"], ["c"]),
         ("If", ["c"], ["y"], {"then_branch": branch, "else_branch": branch}),
-    ]  # fmt: skip
+    ]
     described = describe(nodes, {"zero": np.float32(0)})
     assert described.uncounted == ("If #2 (y)",)
     assert not described.fully_quantized
@@ -173,9 +246,10 @@ def test_branches_and_loops(onnx: ModuleType, describe: Any) -> None:
 def test_integers_at_the_ends_have_their_scale(describe: Any, dtype: str) -> None:
     zero = np.array(3, dtype)
     nodes = [
-        ("DequantizeLinear", ["x", "s", "z"], ["a"]), ("Relu", ["a"], ["b"]),
+        ("DequantizeLinear", ["x", "s", "z"], ["a"]),
+        ("Relu", ["a"], ["b"]),
         ("QuantizeLinear", ["b", "t", "z"], ["y"]),
-    ]  # fmt: skip
+    ]
     arrays = {"s": np.float32(0.5), "t": np.float32(0.25), "z": zero}
     described = describe(nodes, arrays, dtypes={"x": dtype, "y": dtype})
     [given], [made] = described.inputs, described.outputs

@@ -22,8 +22,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def produced(
-    trained_keras: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory,
-) -> Produced:  # fmt: skip
+    trained_keras: Any,
+    digits: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Produced:
     source = READER.recognise(trained_keras, surroundings())
     assert source is not None
     target = Registry().get("target", "onnx-cpu")

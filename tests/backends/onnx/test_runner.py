@@ -76,8 +76,9 @@ def test_the_same_as_a_plain_loop(
 @pytest.mark.parametrize("count", [1, 4, 10])
 def test_a_fixed_batch(build: Any, tmp_path: Path, size: int, count: int) -> None:
     weights = RNG.normal(size=(4, 3)).astype(np.float32)
-    path = build(tmp_path / "x.onnx", [("MatMul", ["x", "w"], ["y"])], {"w": weights},
-                 {"x": [size, 4]})  # fmt: skip
+    path = build(
+        tmp_path / "x.onnx", [("MatMul", ["x", "w"], ["y"])], {"w": weights}, {"x": [size, 4]}
+    )
     x = RNG.normal(size=(count, 4)).astype(np.float32)
     with OPTIMISED.open(path) as runner:
         [made] = runner.infer((x,))
@@ -99,8 +100,11 @@ def test_several_inputs_and_outputs(build: Any, tmp_path: Path) -> None:
 def test_an_output_that_is_not_one_for_each_sample(
     build: Any, tmp_path: Path, axes: list[int]
 ) -> None:
-    path = build(tmp_path / "x.onnx", [("ReduceSum", ["x", "n"], ["y"], {"keepdims": 0})],
-                 {"n": np.array(axes)})  # fmt: skip
+    path = build(
+        tmp_path / "x.onnx",
+        [("ReduceSum", ["x", "n"], ["y"], {"keepdims": 0})],
+        {"n": np.array(axes)},
+    )
     with (
         OPTIMISED.open(path) as runner,
         pytest.raises(InferenceError, match="not one result for each sample") as raised,
@@ -120,9 +124,11 @@ def test_data_that_does_not_fit(tiny: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["tiny", "int8"])
 def test_blocks_side_by_side_change_nothing(
-    request: pytest.FixtureRequest, photos: np.ndarray, kind: str,
+    request: pytest.FixtureRequest,
+    photos: np.ndarray,
+    kind: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     path = request.getfixturevalue(kind)
     x = np.resize(photos, (500, *photos.shape[1:]))
     monkeypatch.setattr(runtime, "usable_cores", lambda: 1)

@@ -35,9 +35,12 @@ def board() -> Target:
 
 
 def write(
-    path: Path, nodes: list[Any], weights: dict[str, Array], inputs: dict[str, Any],
+    path: Path,
+    nodes: list[Any],
+    weights: dict[str, Array],
+    inputs: dict[str, Any],
     outputs: dict[str, Any],
-) -> Path:  # fmt: skip
+) -> Path:
     """An ONNX file of float tensors; shapes may have names."""
     info = helper.make_tensor_value_info
     ends = [
@@ -71,9 +74,14 @@ def small_nodes() -> list[Any]:
 
 
 SMALL = {
-    "w1": weight(8, 2, 3, 3), "b1": weight(8), "w2": weight(8, 1, 3, 3), "w3": weight(6, 8, 1, 1),
-    "b3": weight(6), "w4": weight(3, 6), "b4": weight(3),
-}  # fmt: skip
+    "w1": weight(8, 2, 3, 3),
+    "b1": weight(8),
+    "w2": weight(8, 1, 3, 3),
+    "w3": weight(6, 8, 1, 1),
+    "b3": weight(6),
+    "w4": weight(3, 6),
+    "b4": weight(3),
+}
 PARAMETERS = sum(each.size for each in SMALL.values())
 MACS = 8 * 36 * 2 * 9 + 8 * 36 * 9 + 6 * 9 * 8 + 3 * 6
 

@@ -22,24 +22,42 @@ class TestFloatExport(BackendContract):
     @pytest.fixture
     def case(self, small: Path, data: EdgeData, board: Target) -> BackendCase:
         return BackendCase(
-            reader=ONNX, model=small, transform=CONVERT, step=None, target=board, data=data,
-            runtimes=(RUNTIME,), inspector=INSPECTOR,
-        )  # fmt: skip
+            reader=ONNX,
+            model=small,
+            transform=CONVERT,
+            step=None,
+            target=board,
+            data=data,
+            runtimes=(RUNTIME,),
+            inspector=INSPECTOR,
+        )
 
 
 class TestPTQ(BackendContract):
     @pytest.fixture
     def case(self, floats: Produced, data: EdgeData, board: Target) -> BackendCase:
         return BackendCase(
-            reader=READER, model=floats.main, transform=COMPRESS, step=PTQ(20), target=board,
-            data=data, runtimes=(RUNTIME,), inspector=INSPECTOR,
-        )  # fmt: skip
+            reader=READER,
+            model=floats.main,
+            transform=COMPRESS,
+            step=PTQ(20),
+            target=board,
+            data=data,
+            runtimes=(RUNTIME,),
+            inspector=INSPECTOR,
+        )
 
 
 class TestFloat16(BackendContract):
     @pytest.fixture
     def case(self, floats: Produced, data: EdgeData, board: Target) -> BackendCase:
         return BackendCase(
-            reader=READER, model=floats.main, transform=COMPRESS, step=Cast(), target=board,
-            data=data, runtimes=(RUNTIME,), inspector=INSPECTOR,
-        )  # fmt: skip
+            reader=READER,
+            model=floats.main,
+            transform=COMPRESS,
+            step=Cast(),
+            target=board,
+            data=data,
+            runtimes=(RUNTIME,),
+            inspector=INSPECTOR,
+        )

@@ -47,9 +47,13 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     """A network that adds a constant to its input, with what a test changes of it."""
 
     def made(
-        offset: object = 0, size: object = 16, layers: str = LAYERS,
-        joined: tuple[tuple[int, ...], ...] = EDGES, inside: str = "", before: str = "",
-    ) -> Path:  # fmt: skip
+        offset: object = 0,
+        size: object = 16,
+        layers: str = LAYERS,
+        joined: tuple[tuple[int, ...], ...] = EDGES,
+        inside: str = "",
+        before: str = "",
+    ) -> Path:
         path = tmp_path / "m.xml"
         text = layers.replace("{offset}", str(offset)).replace("{size}", str(size))
         path.write_text(

@@ -196,9 +196,12 @@ def networks(torch: ModuleType) -> Any:
             return self.head(self.drop(self.layer(x)))
 
     return SimpleNamespace(
-        Network=Network, Chain=Chain, Residual=Residual, Concatenated=Concatenated,
+        Network=Network,
+        Chain=Chain,
+        Residual=Residual,
+        Concatenated=Concatenated,
         Normalised=Normalised,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")

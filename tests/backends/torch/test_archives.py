@@ -18,9 +18,13 @@ RNG = np.random.default_rng(1)
 
 
 def saved(
-    torch: ModuleType, module: Any, path: Path, args: tuple[Any, ...] = (),
-    kwargs: dict[str, Any] | None = None, shapes: Any = None,
-) -> Path:  # fmt: skip
+    torch: ModuleType,
+    module: Any,
+    path: Path,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    shapes: Any = None,
+) -> Path:
     with held_native_output(), torch.no_grad():
         program = torch.export.export(module.eval(), args, kwargs, dynamic_shapes=shapes)
         torch.export.save(program, path)
@@ -39,8 +43,9 @@ def outputs_of(recognise: Any, path: Path, *arrays: np.ndarray) -> dict[str, np.
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_a_free_batch(torch: ModuleType, healthy: Path, recognise: Any, image: Any,
-                      count: int) -> None:  # fmt: skip
+def test_a_free_batch(
+    torch: ModuleType, healthy: Path, recognise: Any, image: Any, count: int
+) -> None:
     made = outputs_of(recognise, healthy, image[:count])["output"]
     module = torch.export.load(healthy).module()
     with torch.no_grad():
@@ -69,14 +74,22 @@ def test_several_inputs_by_place_and_by_word(torch: ModuleType, recognise: Any, 
 
     batch = torch.export.Dim("batch")
     args = (torch.randn(2, 3), torch.randn(2, 3))
-    saved(torch, Two(), path, args, {"mask": torch.ones(2, 1, dtype=torch.int64)},
-          {"x": {0: batch}, "y": {0: batch}, "mask": {0: batch}})  # fmt: skip
+    saved(
+        torch,
+        Two(),
+        path,
+        args,
+        {"mask": torch.ones(2, 1, dtype=torch.int64)},
+        {"x": {0: batch}, "y": {0: batch}, "mask": {0: batch}},
+    )
     x, y = RNG.normal(size=(2, 5, 3)).astype(np.float32)
     mask = np.arange(5)[:, None]
     made = outputs_of(recognise, path, x, y, mask)
     assert [each.dtype for each in recognise(path).load().inputs] == [
-        "float32", "float32", "int64",
-    ]  # fmt: skip
+        "float32",
+        "float32",
+        "int64",
+    ]
     np.testing.assert_array_equal(made["sum"], (x + y) * mask.astype(np.float32))
     np.testing.assert_array_equal(made["parts_0"], x * 2)
     np.testing.assert_array_equal(made["parts_1"], y)
@@ -99,8 +112,14 @@ def test_free_dimensions_beside_the_batch(torch: ModuleType, recognise: Any, pat
         torch.nn.Conv2d(1, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
     )
     side = torch.export.Dim("side", min=8, max=64)
-    saved(torch, module, path, (torch.randn(2, 1, 16, 16),), None,
-          ({0: torch.export.Dim("batch"), 2: side, 3: side},))  # fmt: skip
+    saved(
+        torch,
+        module,
+        path,
+        (torch.randn(2, 1, 16, 16),),
+        None,
+        ({0: torch.export.Dim("batch"), 2: side, 3: side},),
+    )
     x = RNG.normal(size=(3, 1, 24, 24)).astype(np.float32)
     made = outputs_of(recognise, path, x)["output"]
     with torch.no_grad():

@@ -111,9 +111,15 @@ def test_what_has_no_filters(
     ids=["QAT", "Prune"],
 )
 def test_a_package_that_is_missing(
-    networks: Any, recognise: Any, coral: Target, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, transform: Any, step: Any, package: str,
-) -> None:  # fmt: skip
+    networks: Any,
+    recognise: Any,
+    coral: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    transform: Any,
+    step: Any,
+    package: str,
+) -> None:
     import sys
 
     for name in [each for each in sys.modules if each.split(".")[0] == package]:

@@ -80,9 +80,13 @@ def test_the_shape_of_the_samples(torch: ModuleType, recognise: Any) -> None:
     module = torch.nn.ReLU()
     digests = {
         recognise(module, np.ones((2, *shape), dtype)).digest()
-        for shape, dtype in [((4,), "float32"), ((5,), "float32"), ((4, 1), "float32"),
-                             ((4,), "int64")]
-    }  # fmt: skip
+        for shape, dtype in [
+            ((4,), "float32"),
+            ((5,), "float32"),
+            ((4, 1), "float32"),
+            ((4,), "int64"),
+        ]
+    }
     assert len(digests) == 4
 
 
@@ -108,15 +112,10 @@ digest = READER.recognise(module, surroundings(EdgeData(evaluation=x))).digest()
 """
 
 
-def test_the_same_in_another_process() -> None:
+def test_the_same_in_another_process(another_process: Any) -> None:
     here: dict[str, Any] = {}
     exec(PROGRAM, here)
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM + "print(digest)"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert ran.stdout.strip() == here["digest"]
-    assert ran.stderr == ""
+    assert another_process(PROGRAM + "print(digest)", strict=True) == here["digest"]
 
 
 def test_nothing_heavy_to_tell_what_a_file_is(healthy: Any, tmp_path: Any) -> None:

@@ -48,9 +48,15 @@ def loss(torch: ModuleType) -> Callable[..., Any]:
     """The loss of outputs as a student gives them, and their gradient."""
 
     def of(
-        outputs: Array, teacher: Array, labels: Array | None, *,
-        last: Any = None, temperature: float = 4.0, alpha: float = 0.7, **settings: Any,
-    ) -> tuple[float, Array]:  # fmt: skip
+        outputs: Array,
+        teacher: Array,
+        labels: Array | None,
+        *,
+        last: Any = None,
+        temperature: float = 4.0,
+        alpha: float = 0.7,
+        **settings: Any,
+    ) -> tuple[float, Array]:
         step = Distill(temperature, alpha=alpha)
         batch = TrainingBatch((np.zeros((len(outputs), 1), np.float32),), labels, teacher)
         values = torch.tensor(outputs, dtype=torch.float64, requires_grad=True)
@@ -155,9 +161,11 @@ def test_the_users_distill_loss_is_all_of_it(loss: Any) -> None:
     wanted = ((STUDENT[:, :3] - TEACHER[:, :3]) ** 2).mean() * LABELS.sum()
     assert value == pytest.approx(wanted, rel=1e-6)
     without = distilling(
-        Distill(), (STUDENT,), TrainingBatch((X,), None, TEACHER),
+        Distill(),
+        (STUDENT,),
+        TrainingBatch((X,), None, TEACHER),
         EdgeTraining(distill_loss=lambda s, t, y: s.sum() if y is None else None, version="1"),
-    )  # fmt: skip
+    )
     assert callable(without)
 
 
@@ -212,9 +220,7 @@ def apply(recognise: Any, digits: EdgeData, tmp_path: Path) -> Callable[..., Any
     def applied(student: Any, step: Distill, *, labels: bool = True, **settings: Any) -> Any:
         x, y = digits.train
         given = EdgeData(train=(x, y) if labels else x)
-        data = CaseData(
-            given, training=EdgeTraining(**settings), teacher=Linear(x, y)
-        )  # fmt: skip
+        data = CaseData(given, training=EdgeTraining(**settings), teacher=Linear(x, y))
         return TRANSFORM.apply(recognise(student, x), step, HOST, data, tmp_path)
 
     return applied
@@ -229,8 +235,10 @@ def test_a_student_comes_to_agree_with_its_teacher(
     x = digits.evaluation[0]
     taught = Linear(*digits.train).outputs(Batch((x,), None), None).argmax(-1)
     trained = recognise(produced.main).load().function(torch.tensor(x))[0]
-    agreement = [float((each.detach().numpy().argmax(-1) == taught).mean())
-                 for each in (student(torch.tensor(x)), trained)]  # fmt: skip
+    agreement = [
+        float((each.detach().numpy().argmax(-1) == taught).mean())
+        for each in (student(torch.tensor(x)), trained)
+    ]
     assert agreement[0] < 0.3
     assert agreement[1] > 0.6
     losses = produced.facts["training"]["losses"]

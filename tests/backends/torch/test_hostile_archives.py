@@ -97,8 +97,11 @@ def test_sample_inputs_that_hide_their_code(
     memo = (
         b"\x80\x04\x8c\x08builtins\x94\x8c\x04open\x94"
         b"\x8c\x0bcollections\x94\x8c\x0bOrderedDict\x9400h\x00h\x01\x93"
-        + b"\x8c" + bytes([len(str(marker))]) + str(marker).encode() + b"\x8c\x01w\x86R."
-    )  # fmt: skip
+        + b"\x8c"
+        + bytes([len(str(marker))])
+        + str(marker).encode()
+        + b"\x8c\x01w\x86R."
+    )
     made = io.BytesIO()
     kind = zipfile.ZIP_DEFLATED if trick == "compressed" else zipfile.ZIP_STORED
     with zipfile.ZipFile(made, "w", kind) as out:
@@ -128,9 +131,19 @@ def test_weights_that_say_they_are_pickled(archive: Any, recognise: Any, marker:
 def test_constants_that_are_objects(
     archive: Any, recognise: Any, marker: Path, member: str
 ) -> None:
-    archive.put(CONSTANTS, {"config": {"k": {
-        "path_name": member, "is_param": False, "use_pickle": True, "tensor_meta": None,
-    }}})  # fmt: skip
+    archive.put(
+        CONSTANTS,
+        {
+            "config": {
+                "k": {
+                    "path_name": member,
+                    "is_param": False,
+                    "use_pickle": True,
+                    "tensor_meta": None,
+                }
+            }
+        },
+    )
     archive.put(f"data/constants/{member}", pickle.dumps(Evil(marker)))
     refused(recognise, archive.write(), member)
 
@@ -138,11 +151,16 @@ def test_constants_that_are_objects(
 @pytest.mark.parametrize(
     "member",
     [
-        "data/weights/model.pt", "data/constants/model.pt", "data/aotinductor/model/a.so",
-        "models/modelX", "models/other.json", "MODELS/MODEL.JSON", "../models/model.json",
+        "data/weights/model.pt",
+        "data/constants/model.pt",
+        "data/aotinductor/model/a.so",
+        "models/modelX",
+        "models/other.json",
+        "MODELS/MODEL.JSON",
+        "../models/model.json",
         "data/weights/weight_0/../../x",
     ],
-)  # fmt: skip
+)
 def test_members_that_no_plain_program_has(
     archive: Any, recognise: Any, marker: Path, member: str
 ) -> None:
@@ -203,11 +221,17 @@ def test_expressions(archive: Any, recognise: Any, marker: Path, kind: str) -> N
 @pytest.mark.parametrize(
     "expression",
     [
-        "Symbol('s31', positive=True, integer=True)", "Mul(Integer(3), Symbol('s31'))", "s0 + 1",
-        "FloorDiv(Add(Symbol('s0', integer=True), Integer(-1)), Integer(2))", "2*s0//3",
-        "Float('0.5', precision=53)", "Eq(Symbol('u0'), Integer(4))", "Max(1, s0)", "s0 >= 2",
+        "Symbol('s31', positive=True, integer=True)",
+        "Mul(Integer(3), Symbol('s31'))",
+        "s0 + 1",
+        "FloorDiv(Add(Symbol('s0', integer=True), Integer(-1)), Integer(2))",
+        "2*s0//3",
+        "Float('0.5', precision=53)",
+        "Eq(Symbol('u0'), Integer(4))",
+        "Max(1, s0)",
+        "s0 >= 2",
     ],
-)  # fmt: skip
+)
 def test_expressions_that_sizes_need(expression: str) -> None:
     assert plain(expression)
 
@@ -215,14 +239,28 @@ def test_expressions_that_sizes_need(expression: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "os.system", "torch.hub.load", "builtins.eval", "torch.ops.load_library",
-        "torch.ops.import_module", "torch.ops.aten.save.default", "torch.ops.aten.from_file.out",
-        "_operator.methodcaller", "_operator.attrgetter", "_operator.call", "math.perm",
-        "torch.ops.aten.__class__.mro", "torch.ops.aten.__init__.default", "#ns:op",
-        "torch.ops.aten.add.__globals__", "torch.load", "torch.ops.higher_order.wrap",
-        "torch.ops.mine.op.default", "torch.ops.aten.add.Tensor\n", "",
+        "os.system",
+        "torch.hub.load",
+        "builtins.eval",
+        "torch.ops.load_library",
+        "torch.ops.import_module",
+        "torch.ops.aten.save.default",
+        "torch.ops.aten.from_file.out",
+        "_operator.methodcaller",
+        "_operator.attrgetter",
+        "_operator.call",
+        "math.perm",
+        "torch.ops.aten.__class__.mro",
+        "torch.ops.aten.__init__.default",
+        "#ns:op",
+        "torch.ops.aten.add.__globals__",
+        "torch.load",
+        "torch.ops.higher_order.wrap",
+        "torch.ops.mine.op.default",
+        "torch.ops.aten.add.Tensor\n",
+        "",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("place", ["target", "argument"])
 def test_calls_of_other_than_operators(
     archive: Any, recognise: Any, marker: Path, target: str, place: str
@@ -263,19 +301,30 @@ def test_guards_are_dropped(archive: Any, recognise: Any, marker: Path) -> None:
 @pytest.mark.parametrize("place", ["in_spec", "out_spec"])
 @pytest.mark.parametrize("kind", ["defaultdict", "enum", "name", "other"])
 def test_containers_that_import(
-    archive: Any, recognise: Any, marker: Path, tmp_path: Path, place: str, kind: str,
+    archive: Any,
+    recognise: Any,
+    marker: Path,
+    tmp_path: Path,
+    place: str,
+    kind: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     (tmp_path / "evil_module.py").write_text(touching(marker))
     monkeypatch.syspath_prepend(tmp_path)
     leaf = {"type": None, "context": None, "children_spec": []}
     context, type_ = {
-        "defaultdict": ({"default_factory_module": "evil_module", "default_factory_name": "x",
-                         "dict_context": ["a"]}, "collections.defaultdict"),
+        "defaultdict": (
+            {
+                "default_factory_module": "evil_module",
+                "default_factory_name": "x",
+                "dict_context": ["a"],
+            },
+            "collections.defaultdict",
+        ),
         "enum": ([{"__enum__": True, "fqn": "evil_module:A", "name": "x"}], "builtins.dict"),
         "other": (["a"], "torch.Size"),
         "name": ([f"a=open({str(marker)!r}, 'w')"], "builtins.dict"),
-    }[kind]  # fmt: skip
+    }[kind]
     if kind == "name" and place == "out_spec":
         pytest.skip("keys of outputs are not compiled")
     model = archive.json(MODEL)

@@ -42,9 +42,11 @@ def run(recognise: Any, module: Any, x: Any) -> dict[str, np.ndarray]:
     """All outputs by name, for arrays given as the user would."""
     with RUNTIME.open(recognise(module, x)) as runner:
         names = [each.name for each in runner.inputs]
-        arrays = tuple(x[name] for name in names) if isinstance(x, dict) and len(x) > 1 else (
-            tuple(x.values()) if isinstance(x, dict) else x if isinstance(x, tuple) else (x,)
-        )  # fmt: skip
+        arrays = (
+            tuple(x[name] for name in names)
+            if isinstance(x, dict) and len(x) > 1
+            else (tuple(x.values()) if isinstance(x, dict) else x if isinstance(x, tuple) else (x,))
+        )
         outputs = [each.name for each in runner.outputs]
         return dict(zip(outputs, runner.infer(arrays), strict=True))
 
@@ -246,15 +248,20 @@ def test_hooks_of_the_user_stay_and_count(torch: ModuleType, recognise: Any) -> 
 
 
 def test_torch_is_left_as_it_was(torch: ModuleType, recognise: Any, of: Any) -> None:
-    module = of(lambda self, x: self.layer(x) + torch.rand(x.shape[0], 1) * 0,
-                layer=torch.nn.Linear(4, 2))  # fmt: skip
+    module = of(
+        lambda self, x: self.layer(x) + torch.rand(x.shape[0], 1) * 0, layer=torch.nn.Linear(4, 2)
+    )
 
     def state() -> tuple[Any, ...]:
         return (
-            torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(),
-            torch.is_inference_mode_enabled(), torch.get_rng_state().sum().item(),
-            torch.are_deterministic_algorithms_enabled(), torch.get_default_device(),
-        )  # fmt: skip
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.get_rng_state().sum().item(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.get_default_device(),
+        )
 
     before, content = state(), torch.get_rng_state().clone()
     run(recognise, module, X)

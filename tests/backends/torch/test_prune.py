@@ -84,9 +84,14 @@ def test_every_layer_loses_the_amount(remove: Remove, networks: Any, name: str) 
 CHANNELS = {
     "Chain": {"one": "one", "two": "two"},
     "Residual": {"one": "norm_one", "wide": "wide"},
-    "Concatenated": {"left": "left", "sides": "norm", "both": "both", "grouped": "grouped",
-                     "hidden": "hidden"},
-}  # fmt: skip
+    "Concatenated": {
+        "left": "left",
+        "sides": "norm",
+        "both": "both",
+        "grouped": "grouped",
+        "hidden": "hidden",
+    },
+}
 """Where a layer reads channels, and a part whose bias tells them apart."""
 
 
@@ -205,8 +210,13 @@ def test_how_many_go(
 def test_what_stays_is_a_multiple(remove: Remove, networks: Any) -> None:
     pruned = remove(networks.Concatenated(), round_to=4, amount=0.3)
     assert filters(pruned.module) == {
-        "left": 8, "right": 16, "both": 16, "grouped": 28, "hidden": 24, "head": 10,
-    }  # fmt: skip
+        "left": 8,
+        "right": 16,
+        "both": 16,
+        "grouped": 28,
+        "hidden": 24,
+        "head": 10,
+    }
     assert "leaves all of its 10 filters" in remove(networks.Chain(), round_to=16).locked["one"]
 
 
@@ -223,10 +233,13 @@ def test_a_normalisation_keeps_its_groups(torch: ModuleType, remove: Remove, net
 def test_sizes_counted_by_hand(torch: ModuleType) -> None:
     nn = torch.nn
     module = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8),
-        nn.Conv2d(8, 8, 3, stride=2, groups=8), nn.ConvTranspose2d(8, 4, 2, 2, groups=2),
-        nn.Flatten(), nn.Linear(4 * 6 * 6, 10),
-    ).eval()  # fmt: skip
+        nn.Conv2d(3, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.Conv2d(8, 8, 3, stride=2, groups=8),
+        nn.ConvTranspose2d(8, 4, 2, 2, groups=2),
+        nn.Flatten(),
+        nn.Linear(4 * 6 * 6, 10),
+    ).eval()
     sizes = [3 * 8 * 9, 8 + 8, 8 * 9 + 8, 8 * 2 * 4 + 4, 144 * 10 + 10]
     assert counting.parameters(module) == sum(sizes)
     work = [64 * 8 * 3 * 9, 9 * 8 * 9, 9 * 8 * 2 * 4, 144 * 10]

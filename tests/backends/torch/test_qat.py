@@ -220,9 +220,13 @@ def test_the_loss_falls(trained: Any, coral: Target, tmp_path: Path) -> None:
 
 def test_the_users_module_stays_as_it_is(torch: ModuleType, coral: Target, tmp_path: Path) -> None:
     module = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(inplace=True),
-        torch.nn.Dropout(0.5), torch.nn.Flatten(), torch.nn.Linear(144, 10),
-    ).train()  # fmt: skip
+        torch.nn.Conv2d(1, 4, 3),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(inplace=True),
+        torch.nn.Dropout(0.5),
+        torch.nn.Flatten(),
+        torch.nn.Linear(144, 10),
+    ).train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     torch.manual_seed(3)
     state = torch.get_rng_state()
@@ -238,9 +242,12 @@ def test_dropout_drops_while_learning_only(torch: ModuleType, coral: Target) -> 
     from pytest_edgegate.backends.torch.qat import _rounding
 
     module = torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Dropout(0.5),
+        torch.nn.Flatten(),
+        torch.nn.Linear(64, 32),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.5),
         torch.nn.Linear(32, 10),
-    )  # fmt: skip
+    )
     model = recognised(module)
     images = torch.tensor(X)
     made = _rounding(torch, model, model.load(), (images,), coral)
@@ -425,8 +432,11 @@ def test_targets_of_symmetric_activations_train_apart(trained: Any, tmp_path: Pa
     model = recognised(case.network, case.data)
     made = TRANSFORM.apply(model, QAT(1), targets["jetson-nano"], CaseData(case.data), tmp_path)
     program = recognised(made.main, case.data).load().framework_model
-    zeros = {node.args[2] for node in program.graph.nodes
-             if kind(node) == "quantized_decomposed::quantize_per_tensor"}  # fmt: skip
+    zeros = {
+        node.args[2]
+        for node in program.graph.nodes
+        if kind(node) == "quantized_decomposed::quantize_per_tensor"
+    }
     assert zeros == {0}
 
 

@@ -45,9 +45,13 @@ def save(torch: ModuleType, module: Any, path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["weights", "whole module", "TorchScript", "old", "checkpoint"])
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".PT"])
 def test_the_lines_work(
-    torch: ModuleType, module: Any, tmp_path: Path, kind: str, suffix: str,
+    torch: ModuleType,
+    module: Any,
+    tmp_path: Path,
+    kind: str,
+    suffix: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     path = tmp_path / f"mine{suffix}"
     save(torch, module, path, kind)
     lines = lines_for(path)

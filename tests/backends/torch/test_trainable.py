@@ -39,9 +39,7 @@ def exported(torch: ModuleType, recognise: Any, tmp_path: Path) -> Load:
 
 def kinds(module: Any) -> list[str]:
     """The layers of a module that have no layers in them."""
-    return sorted(
-        type(part).__name__ for part in module.modules() if not list(part.children())
-    )  # fmt: skip
+    return sorted(type(part).__name__ for part in module.modules() if not list(part.children()))
 
 
 def layers_of(torch: ModuleType, kind: str) -> tuple[Any, list[np.ndarray]]:
@@ -50,20 +48,49 @@ def layers_of(torch: ModuleType, kind: str) -> tuple[Any, list[np.ndarray]]:
     rows = RNG.normal(size=(6, 4, 12)).astype(np.float32)
     volumes = RNG.normal(size=(6, 2, 6, 6, 6)).astype(np.float32)
     made: dict[str, tuple[list[Any], np.ndarray]] = {
-        "1d": ([nn.Conv1d(4, 6, 3, 2, 1, groups=2), nn.BatchNorm1d(6), nn.Dropout1d(0.2),
-                nn.ConvTranspose1d(6, 4, 3, 2, 1, 1)], rows),
-        "2d": ([nn.Conv2d(1, 6, 3, padding="same", bias=False), nn.BatchNorm2d(6, momentum=None),
-                nn.PReLU(6), nn.Dropout2d(0.2), nn.Conv2d(6, 4, (3, 1), (2, 1), dilation=(1, 2)),
-                nn.ConvTranspose2d(4, 8, 2, 2, groups=2), nn.GroupNorm(2, 8),
-                nn.BatchNorm2d(8, affine=False)], IMAGES),
-        "3d": ([nn.Conv3d(2, 4, 3), nn.BatchNorm3d(4), nn.Dropout3d(0.2),
-                nn.ConvTranspose3d(4, 2, 2)], volumes),
-        "dense": ([nn.Linear(12, 8), nn.LayerNorm(8), nn.GELU(), nn.Dropout(0.2),
-                   nn.Linear(8, 5, bias=False), nn.LayerNorm((4, 5), elementwise_affine=False),
-                   nn.AlphaDropout(0.1)], rows),
-        "words": ([nn.Embedding(20, 8, padding_idx=0), nn.Linear(8, 3)],
-                  RNG.integers(0, 20, (6, 7))),
-    }  # fmt: skip
+        "1d": (
+            [
+                nn.Conv1d(4, 6, 3, 2, 1, groups=2),
+                nn.BatchNorm1d(6),
+                nn.Dropout1d(0.2),
+                nn.ConvTranspose1d(6, 4, 3, 2, 1, 1),
+            ],
+            rows,
+        ),
+        "2d": (
+            [
+                nn.Conv2d(1, 6, 3, padding="same", bias=False),
+                nn.BatchNorm2d(6, momentum=None),
+                nn.PReLU(6),
+                nn.Dropout2d(0.2),
+                nn.Conv2d(6, 4, (3, 1), (2, 1), dilation=(1, 2)),
+                nn.ConvTranspose2d(4, 8, 2, 2, groups=2),
+                nn.GroupNorm(2, 8),
+                nn.BatchNorm2d(8, affine=False),
+            ],
+            IMAGES,
+        ),
+        "3d": (
+            [nn.Conv3d(2, 4, 3), nn.BatchNorm3d(4), nn.Dropout3d(0.2), nn.ConvTranspose3d(4, 2, 2)],
+            volumes,
+        ),
+        "dense": (
+            [
+                nn.Linear(12, 8),
+                nn.LayerNorm(8),
+                nn.GELU(),
+                nn.Dropout(0.2),
+                nn.Linear(8, 5, bias=False),
+                nn.LayerNorm((4, 5), elementwise_affine=False),
+                nn.AlphaDropout(0.1),
+            ],
+            rows,
+        ),
+        "words": (
+            [nn.Embedding(20, 8, padding_idx=0), nn.Linear(8, 3)],
+            RNG.integers(0, 20, (6, 7)),
+        ),
+    }
     layers, array = made[kind]
     module = nn.Sequential(*layers)
     for part in module:

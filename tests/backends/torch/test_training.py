@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -33,9 +33,15 @@ STILL = QAT(epochs=1, lr=1e-30)
 
 
 def fitted(
-    module: Any, y: Any, *, x: Any = X, inputs: Any = ROWS, step: Any = STILL,
-    fitting: Any = fit, **settings: Any,
-) -> dict[str, Any]:  # fmt: skip
+    module: Any,
+    y: Any,
+    *,
+    x: Any = X,
+    inputs: Any = ROWS,
+    step: Any = STILL,
+    fitting: Any = fit,
+    **settings: Any,
+) -> dict[str, Any]:
     given = CaseData(EdgeData(train=(x, y)), training=EdgeTraining(**settings)).training(inputs)
     facts: dict[str, Any] = fitting(module, given, step, "the model")
     return facts
@@ -217,8 +223,12 @@ def test_digits_are_learnt(networks: Any, digits: EdgeData, optimizer: str) -> N
     assert len(facts["losses"]) == 3
     assert facts["losses"][2] < facts["losses"][0] < 2.4
     assert {name: facts[name] for name in ("optimizer", "lr", "epochs", "batch_size", "seed")} == {
-        "optimizer": optimizer, "lr": 1e-2, "epochs": 3, "batch_size": 64, "seed": 0,
-    }  # fmt: skip
+        "optimizer": optimizer,
+        "lr": 1e-2,
+        "epochs": 3,
+        "batch_size": 64,
+        "seed": 0,
+    }
     assert facts["device"]
     assert facts["threads"] >= 1
 
@@ -245,6 +255,16 @@ def test_nothing_is_left_of_a_training_but_its_weights(
     assert module.norm_one.num_batches_tracked > 0
 
 
+@pytest.fixture
+def two_threads(torch: ModuleType) -> Iterator[None]:
+    """Sums of floats may come out otherwise each time where threads share them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_a_training_can_be_repeated(torch: ModuleType, networks: Any, digits: EdgeData) -> None:
     def weights(seed: int, before: int) -> list[Any]:
         torch.manual_seed(before)  # what has been drawn before changes nothing
@@ -329,12 +349,12 @@ save_program(module, (TensorInfo("x", (-1, 1, 8, 8), "float32"),), Path(sys.argv
 
 
 def test_a_file_has_the_same_bytes_in_another_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    another_process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = (tmp_path / name / "model.pt2" for name in ("here", "there"))
     for path in (here, there):
         path.parent.mkdir()
-    subprocess.run([sys.executable, "-c", SAVE, str(there)], check=True)
+    another_process(SAVE, there)
     monkeypatch.setattr(sys, "argv", ["save", str(here)])
     exec(SAVE, {})
     assert here.read_bytes() == there.read_bytes()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -17,9 +15,15 @@ X = np.ones((2, 4), np.float32)
 @pytest.fixture(scope="session")
 def make(torch: ModuleType) -> Callable[..., Any]:
     def build(
-        drop: float = 0.5, momentum: float = 0.1, noise: float = 0.25, *, frozen: bool = False,
-        tied: bool = False, scaled: bool = False, own: bool = False,
-    ) -> Any:  # fmt: skip
+        drop: float = 0.5,
+        momentum: float = 0.1,
+        noise: float = 0.25,
+        *,
+        frozen: bool = False,
+        tied: bool = False,
+        scaled: bool = False,
+        own: bool = False,
+    ) -> Any:
         class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
             def __init__(self) -> None:
                 super().__init__()
@@ -61,9 +65,14 @@ def identity(recognise: Any) -> Callable[[Any], str]:
 
 
 CHANGES: list[dict[str, Any]] = [
-    {"drop": 0.4}, {"momentum": 0.2}, {"noise": 0.5}, {"frozen": True}, {"tied": True},
-    {"scaled": True}, {"own": True},
-]  # fmt: skip
+    {"drop": 0.4},
+    {"momentum": 0.2},
+    {"noise": 0.5},
+    {"frozen": True},
+    {"tied": True},
+    {"scaled": True},
+    {"own": True},
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
@@ -142,12 +151,10 @@ print(READER.recognise(module, surroundings(data)).load().training_identity())
 """
 
 
-def test_two_processes_give_the_same() -> None:
-    printed = {
-        subprocess.run(
-            [sys.executable, "-c", CODE], capture_output=True, text=True, check=True,
-            env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-        ).stdout
-        for seed in ("1", "2")
-    }  # fmt: skip
-    assert len(printed) == 1
+def test_two_processes_give_the_same(
+    another_process: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(CODE, {})
+    printed = capsys.readouterr().out.strip()
+    assert len(printed) == 64
+    assert printed == another_process(CODE)

@@ -30,7 +30,7 @@ from pytest_edgegate.planner import make_plan
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.reference import Reference
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.boards import find_target, known_targets
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.cache import Cache
@@ -110,7 +110,7 @@ class Gate:
         self.folder = folder
         settings = Settings(
             targets=("host",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            report_json=None, model=None, data=None, budgets=(), reference_check=False,
+            model=None, data=None, budgets=(), reference_check=False,
             explain=False, root=folder, runtime_timeout=timeout,
         )  # fmt: skip
         self.settings = settings
@@ -151,7 +151,8 @@ def finished(form: str) -> Taken:
 def _judged(gate: Gate, path: Path, data: EdgeData, target: str) -> str:
     wanted = gate.session.target(target)
     artifact = gate.session.adopt(path, wanted)
-    verdicts = gate.session.judge(artifact, Subject(path, data), wanted, _BUDGETS, contract=True)
+    case = gate.session.case(Given(path, data), wanted)
+    verdicts = gate.session.judge(case, artifact, _BUDGETS, contract=True)
     for each in verdicts:
         _look(each)
     return ", ".join(f"{each.budget.metric} {each.outcome}" for each in verdicts)
@@ -179,10 +180,10 @@ def under_test(data: str) -> Taken:
     def take(gate: Gate, path: Path) -> str:
         model = gate.session.recogniser.model(path)
         known = (model.name, model.node, model.files, model.digest(), model.note)
-        subject = Subject(path, getattr(gate, data))
+        case = gate.session.case(Given(path, getattr(gate, data)), gate.session.target("host"))
         try:
             with gate.most.of_frameworks():
-                accuracy = Reference(gate.session, subject).accuracy
+                accuracy = Reference(gate.session, case).accuracy
         except Enough:
             return f"{known[1]}; as far as its framework"
         if not 0 <= accuracy <= 1:
@@ -202,7 +203,8 @@ def arrays(gate: Gate, path: Path) -> str:
     healthy = SEEDS / "tflite" / _HEALTHY
     target = gate.session.target("host")
     artifact = gate.session.adopt(healthy, target)
-    verdicts = gate.session.judge(artifact, Subject(healthy, data), target, _BUDGETS)
+    case = gate.session.case(Given(healthy, data), target)
+    verdicts = gate.session.judge(case, artifact, _BUDGETS)
     for each in verdicts:
         each.as_dict()
     return ", ".join(f"{each.budget.metric} {each.outcome}" for each in verdicts)

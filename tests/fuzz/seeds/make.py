@@ -18,7 +18,7 @@ from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 
 HERE = Path(__file__).parent
@@ -240,7 +240,7 @@ def make_finished(scratch: Path) -> None:
     """What the gate itself makes of the seeds above."""
     settings = Settings(
         targets=("host",), policy="point", allowed=frozenset(), cache=scratch / "cache",
-        report_json=None, model=None, data=None, budgets=(), reference_check=False,
+        model=None, data=None, budgets=(), reference_check=False,
         explain=False, root=scratch,
     )  # fmt: skip
     session = EdgeSession(settings, Registry())
@@ -259,11 +259,12 @@ def make_finished(scratch: Path) -> None:
         fresh(form)
     for form, path, data, name, recipe in jobs:
         target: Target = session.target(name)
-        subject = Subject(path, data)
+        subject = Given(path, data)
+        case = session.case(subject, target)
         made = (
-            session.compress(subject, recipe, target)
+            session.compress(case, recipe)
             if recipe
-            else session.float_export(subject, target, {"tflite": "litert"}.get(form, form))
+            else session.float_export(case, {"tflite": "litert"}.get(form, form))
         )
         title = "int8" if recipe else "float"
         folder = HERE / form / title if len(made.files) > 1 else HERE / form

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_edgegate import targets
 from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
+from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.testing.fakes import FAKE_BOARD
 
+CORAL, NANO = built_in()["coral"], built_in()["jetson-nano"]
 VALUES = [
     PTQ(50, method="entropy"),
     QAT(epochs=3, lr=2e-5),
@@ -23,8 +24,8 @@ VALUES = [
     Cast(),
     Distill(2.0, alpha=1 / 3),
     FAKE_BOARD,
-    targets.coral,
-    targets.jetson_nano,
+    CORAL,
+    NANO,
     TensorInfo("x", (-1, 2), "int8", scales=(0.1, 0.2), zero_points=(3, -4)),
 ]
 
@@ -37,9 +38,9 @@ def test_a_value_comes_back_as_it_was(value: Any) -> None:
 
 
 def test_fields_are_of_their_kinds() -> None:
-    again = from_plain(Target, json.loads(json.dumps(as_plain(targets.coral))))
+    again = from_plain(Target, json.loads(json.dumps(as_plain(CORAL))))
     rules = {type(each) for each in again.operators.values()}
-    assert rules == {type(next(iter(targets.coral.operators.values())))}
+    assert rules == {type(next(iter(CORAL.operators.values())))}
     assert type(again.formats) is tuple
     with pytest.raises(TypeError):
         again.runtimes["x"] = ()  # type: ignore[index]

@@ -35,7 +35,7 @@ class CountingTeacher:
 
 def samples(
     train: Any = (X, Y), inputs: Any = INPUT, layout: Layout | None = None, teacher: Any = None,
-    version: str | None = None, tell: Any = lambda what, done, total: None, **settings: Any,
+    version: str | None = None, progress: Any = lambda what, done, total: None, **settings: Any,
 ) -> TrainingSamples:  # fmt: skip
     split = Dataset(EdgeData(train=train, version=version)).split("train")
     assert split is not None
@@ -45,7 +45,7 @@ def samples(
         inputs,
         layout or Layout(),
         teacher=teacher,
-        tell=tell,
+        progress=progress,
     )
 
 
@@ -213,7 +213,7 @@ def test_a_teacher_that_gives_no_numbers_is_told() -> None:
 
 def test_the_loop_goes_over_all_epochs_and_tells() -> None:
     told: list[tuple[str, float, float | None]] = []
-    made = samples(batch_size=20, tell=lambda *what: told.append(what))
+    made = samples(batch_size=20, progress=lambda *what: told.append(what))
     losses: Iterator[float] = iter([4.0, 2.0, 1.0, 0.5, 0.5, 0.5])
     means = train(made, Prune(epochs=2), lambda batch: next(losses), "net")
     assert means == (pytest.approx((4 * 20 + 2 * 20 + 1 * 10) / 50), pytest.approx(0.5))
@@ -223,7 +223,7 @@ def test_the_loop_goes_over_all_epochs_and_tells() -> None:
 
 def test_a_stream_tells_its_epoch() -> None:
     told: list[Any] = []
-    made = samples([(X, Y)], version="1", tell=lambda *what: told.append(what))
+    made = samples([(X, Y)], version="1", progress=lambda *what: told.append(what))
     train(made, QAT(epochs=2), lambda batch: 1.0, "net")
     assert told == [("steps of QAT on net, epoch 1", 1, None),
                     ("steps of QAT on net, epoch 2", 1, None)]  # fmt: skip

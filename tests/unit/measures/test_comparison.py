@@ -23,6 +23,9 @@ from pytest_edgegate.measures.comparison import (
     misplaced,
     sqnr_db,
 )
+from pytest_edgegate.measures.comparison import (
+    decibels as of_outputs,
+)
 from pytest_edgegate.measures.evidence import Evidence
 
 Array = npt.NDArray[Any]
@@ -119,9 +122,7 @@ def test_the_worst_output_counts() -> None:
     noisy = b + rows(3, scale=0.1)
     found = compared(Answers(a=a, b=b), Answers(a=a, b=noisy))
     assert value(sqnr_db, found) == pytest.approx(decibels(b, noisy))
-    told = measured(sqnr_db, found)
-    assert isinstance(told, Measurement)
-    assert told.details[0].startswith(f"by output: a {IDENTICAL_DB:.1f}, b ")
+    assert of_outputs(found)[0] == IDENTICAL_DB
 
 
 def test_ends_of_the_scale() -> None:
@@ -146,9 +147,6 @@ def test_outputs_that_changed_places_are_told_by_their_values() -> None:
         "output b: holds what the model under test calls a",
         "output a: holds what the model under test calls b",
     )
-    told = measured(sqnr_db, swapped)
-    assert isinstance(told, Measurement)
-    assert "holds what the model under test calls" in told.cause
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.05, 0.5])

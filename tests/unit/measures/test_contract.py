@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_edgegate import targets
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import (
     ExecutedOperator,
@@ -18,10 +17,13 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.target import OperatorRule, Target
-from pytest_edgegate.measures.contract import LIMITS, contract, offences
+from pytest_edgegate.diagnosis import contract as diagnosis
+from pytest_edgegate.measures.contract import contract, in_file
+from pytest_edgegate.measures.operator_limits import LIMITS
+from pytest_edgegate.targets.folder import built_in
 
-CORAL: Target = targets.__getattr__("coral")
-HOST: Target = targets.__getattr__("host")
+CORAL: Target = built_in()["coral"]
+HOST: Target = built_in()["host"]
 
 
 def tensor(
@@ -53,7 +55,7 @@ def model(*operators: OperatorInfo, io: str = "uint8", shape: tuple[int, ...] = 
 def found(
     described: ModelDescription, target: Target = CORAL, expected: str | None = "int8"
 ) -> list[str]:
-    return list(offences(described, target, expected))
+    return list(map(str, in_file(described, target, expected)))
 
 
 def test_a_model_that_fits() -> None:
@@ -216,12 +218,28 @@ class Context:
         return self.misplaced
 
 
-def judged(described: ModelDescription, **more: Any) -> Measurement:
-    dtype = more.pop("dtype", "int8")
-    artifact = Artifact(Path("m"), "litert", dtype, (), 0, "", (), "coral", cached=False)
-    measured = contract(cast("Any", Context(described, artifact, **more)))
+@dataclass(frozen=True)
+class Judged:
+    """The figure, and what a red verdict on it says."""
+
+    value: float
+    nonfinite: str
+    details: tuple[str, ...]
+    cause: str
+    remedy: str
+
+
+def judged(described: ModelDescription, **more: Any) -> Judged:
+    dtype, made = more.pop("dtype", "int8"), more.pop("made", False)
+    provenance = {"model": "m"} if made else {}
+    artifact = Artifact(
+        Path("m"), "litert", dtype, (), 0, "", (), "coral", cached=False, provenance=provenance
+    )
+    context = cast("Any", Context(described, artifact, **more))
+    measured = contract(context, context)
     assert isinstance(measured, Measurement)
-    return measured
+    why = diagnosis.contract(measured, context, context)
+    return Judged(measured.value, measured.nonfinite, why.details, why.cause, why.remedy)
 
 
 def test_offenders_are_counted_and_explained() -> None:
@@ -234,6 +252,10 @@ def test_offenders_are_counted_and_explained() -> None:
     island = judged(model(operator("ADD", (FLOAT,))))
     assert island.cause == "part of the model was not quantised"
     assert "representative dataset" in island.remedy
+    assert (
+        "representative dataset" not in judged(model(operator("ADD", (FLOAT,))), made=True).remedy
+    )
+    assert "edge_ptq" not in judged(model(io="float32"), made=True).remedy
     foreign = judged(model(operator("LEAKY_RELU")))
     assert "--edge-list-targets" in foreign.remedy
 

@@ -21,6 +21,7 @@ from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.latency import unreachable
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.measures.latency_rounds import Rounds
+from pytest_edgegate.measures.providers import Providers
 from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing import fakes
 from pytest_edgegate.testing.fakes import FakeClock, fake_call
@@ -78,7 +79,7 @@ class Context:
 
     def __init__(self, metric: str, limit: float, ratio: float = 1.0, **content: Any) -> None:
         self.clock = FakeClock()
-        self.asked = {metric: Budget(metric, limit)}
+        self.limits = {metric: limit}
         slower = {"seconds": ratio * content.setdefault("seconds", 1e-3)}
         contents = [content | slower, content][: 2 if metric == "latency_ratio" else 1]
         self._sides = [Side(lambda each=each: Opened(each, self.clock), ()) for each in contents]  # type: ignore[misc]
@@ -87,22 +88,18 @@ class Context:
     def stopwatch(self, metric: str) -> HostStopwatch:
         return HostStopwatch("host:fake", self._sides, 1, self.clock)
 
-    def estimated(self, metric: str) -> None:
-        return None
-
     def times(self) -> Any:
-        limits = {name: float(each.limit) for name, each in self.asked.items()}
-        return time_until_decided(
-            self.stopwatch(next(iter(limits))), limits, self.patience, self.tell
-        )
+        watch = self.stopwatch(next(iter(self.limits)))
+        return time_until_decided(watch, self.limits, self.patience, self.progress)
 
-    def tell(self, what: str, done: float, total: float | None) -> None:
+    def progress(self, what: str, done: float, total: float | None) -> None:
         self.told.append((what, done, total))
 
 
 def found(context: Context) -> Measurement:
-    (metric,) = context.asked
-    finding = measure(metric, cast("Any", context))
+    (metric,) = context.limits
+    asked = cast("Any", context)
+    finding = measure(metric, Providers(asked, asked, asked))
     assert isinstance(finding, Measurement)
     return finding
 
@@ -112,7 +109,7 @@ def verdicts(runs: int, metric: str, limit: float, **content: Any) -> Counter[st
     counted: Counter[str] = Counter()
     for _ in range(runs):
         context = Context(metric, limit, **content)
-        verdict = judge(found(context), context.asked[metric], Rules(), "board")
+        verdict = judge(found(context), Budget(metric, limit), Rules(), "board")
         counted[str(verdict.outcome) if verdict.proven else "undecided"] += 1
     return counted
 
@@ -130,26 +127,27 @@ NOISES = (0.01, 0.05, 0.15)
 
 
 def test_at_the_boundary_hardly_any_verdict_is_decided() -> None:
-    """All noises together."""
+    """All noises together, on each side at most 1 of 90: where 5 % are decided, that has a chance
+    of 0.06."""
     counted = total(
-        verdicts(50, "latency_ratio", LIMIT, ratio=LIMIT, noise=noise, **WILD) for noise in NOISES
+        verdicts(30, "latency_ratio", LIMIT, ratio=LIMIT, noise=noise, **WILD) for noise in NOISES
     )
-    assert counted["fail"] <= 0.02 * counted.total(), counted
-    assert counted["pass"] <= 0.02 * counted.total(), counted
+    assert max(counted["fail"], counted["pass"]) <= 1, counted
 
 
 def test_just_within_is_hardly_ever_red() -> None:
+    """None of 75: where 4 % are red, that has a chance of 0.05."""
     counted = total(
-        verdicts(40, "latency_ratio", LIMIT, ratio=1.04, noise=noise, **WILD) for noise in NOISES
+        verdicts(25, "latency_ratio", LIMIT, ratio=1.04, noise=noise, **WILD) for noise in NOISES
     )
-    assert counted["fail"] <= 0.01 * counted.total(), counted
+    assert counted["fail"] == 0, counted
 
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_a_tenth_over_is_seen(noise: float) -> None:
-    runs = 100
-    counted = verdicts(runs, "latency_ratio", LIMIT, ratio=1.155, noise=noise, **WILD)
-    assert counted["fail"] >= 0.99 * runs, counted
+    """All of 60: where 5 % are missed, that has a chance of 0.05."""
+    counted = verdicts(60, "latency_ratio", LIMIT, ratio=1.155, noise=noise, **WILD)
+    assert counted == {"fail": 60}
 
 
 def test_what_is_clear_is_decided_in_a_second() -> None:
@@ -165,14 +163,14 @@ def test_what_is_clear_is_decided_in_a_second() -> None:
 def test_at_the_true_quantile_hardly_any_tail_is_decided(
     monkeypatch: pytest.MonkeyPatch, metric: str
 ) -> None:
-    """Of the typical opening: each side errs in at most 1 %, as the limits say."""
+    """Of the typical opening: each side errs in at most 1 %, as the limits say. At most 2 of 150:
+    where 5 % are decided, that has a chance of 0.02."""
     monkeypatch.setattr(Context, "patience", 5.0)
     counted = total(
-        verdicts(70, metric, lognormal(metric, noise), noise=noise, shift=shift)
+        verdicts(50, metric, lognormal(metric, noise), noise=noise, shift=shift)
         for noise, shift in ((0.01, 0.005), (0.05, 0.01), (0.15, 0.0))
     )
-    assert counted["fail"] <= 0.02 * counted.total(), counted
-    assert counted["pass"] <= 0.02 * counted.total(), counted
+    assert max(counted["fail"], counted["pass"]) <= 2, counted
 
 
 def test_a_tail_is_not_taken_for_the_median_where_rounds_are_short() -> None:
@@ -207,6 +205,7 @@ def test_what_to_know_of_the_times_is_noted() -> None:
     assert int(str(finding.conditions["repeat"])) > 1
     assert finding.conditions.keys() == {
         "threads", "governor", "load", "load_after", "clock_tick", "repeat", "unsettled_rounds",
+        "median_s",
     }  # fmt: skip
 
 
@@ -221,7 +220,7 @@ def test_a_clock_that_stands_still_leaves_limits_that_are_numbers() -> None:
 def test_all_percentiles_share_their_timings() -> None:
     limits = {"latency_p50": 2e-3, "latency_p99": 9e-3}
     context = Context("latency_p50", 2e-3, noise=0.1)
-    context.asked = {name: Budget(name, limit) for name, limit in limits.items()}
+    context.limits = dict(limits)
     times = context.times()
     assert times.decided
     assert times.count >= 725, "p99 needs as many, and p50 alone some nine"
@@ -279,10 +278,3 @@ def test_a_hosts_latency_is_never_given_for_a_devices() -> None:
     assert "--edge-allow-unmeasured=board:latency_p95" in refused.remedy
     own = target_from_table("board", bare | {"latency": {"remedy": "measure {metric} on it"}})
     assert unreachable("latency_p95", own).remedy == "measure latency_p95 on it"
-
-
-def test_a_vendors_figure_needs_no_clock() -> None:
-    context = Context("latency_p95", 1.0)
-    told = Measurement("latency_p95", 0.5, "vendor:tool")
-    context.estimated = lambda metric: told  # type: ignore[assignment, return-value]
-    assert found(context) is told

@@ -1,4 +1,4 @@
-"""Verdicts to print."""
+"""Records of verdicts to print."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.recipe import PTQ
+from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.core.verdict import Outcome, Verdict
 
 ARTIFACT = Artifact(
     Path("made/m.tflite"), "litert", "int8", (), 0, "", (PTQ(),), "coral", cached=False
 )
 
-Make = Callable[..., Verdict]
+_FIGURE = Measurement.__dataclass_fields__.keys() - Verdict.__dataclass_fields__.keys()
+
+Make = Callable[..., VerdictRecord]
 
 
 @pytest.fixture
@@ -27,14 +30,18 @@ def make() -> Make:
 
     def verdict(
         metric: str, value: float | None, limit: float, outcome: str = "pass", **more: Any
-    ) -> Verdict:
-        own = {key: more.pop(key) for key in list(more) if key in Measurement.__dataclass_fields__
-               and key not in Verdict.__dataclass_fields__}  # fmt: skip
+    ) -> VerdictRecord:
+        own = {key: more.pop(key) for key in _FIGURE & more.keys()}
         measured = None if value is None else Measurement(metric, value, "file", **own)
         given: dict[str, Any] = {
-            "reason": f"{metric} {value} against {limit}", "remedy": "do this", "proven": True,
-            "artifact": ARTIFACT, "target": "coral", "test": "test_a.py::test_a[coral]",
-        }  # fmt: skip
-        return Verdict(Budget(metric, limit), Outcome(outcome), measured=measured, **(given | more))
+            "reason": f"{metric} {value} against {limit}",
+            "remedy": "do this",
+            "proven": True,
+            "artifact": ARTIFACT,
+            "target": "coral",
+            "test": "test_a.py::test_a[coral]",
+        }
+        budget = Budget(metric, limit)
+        return Verdict(budget, Outcome(outcome), measured=measured, **given | more).record
 
     return verdict

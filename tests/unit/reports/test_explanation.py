@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_edgegate import targets
 from pytest_edgegate.core.budget import BUDGETS, Budget
 from pytest_edgegate.core.plan import Leg, Move, Plan
 from pytest_edgegate.core.recipe import PTQ
+from pytest_edgegate.core.target import LatencySource
 from pytest_edgegate.measures.catalogue import measure_of
 from pytest_edgegate.reports.explanation import explain_budgets, explain_plan
+from pytest_edgegate.targets.folder import built_in
 
-CORAL = targets.__getattr__("coral")
+CORAL = built_in()["coral"]
 MOVE = Move(("keras", "float32"), PTQ, ("litert", "int8"))
 
 
@@ -52,7 +53,7 @@ def test_every_budget_says_how_it_is_measured_or_that_it_is_not(metric: str) -> 
 
 
 def test_parity_with_nothing_to_compare_with() -> None:
-    openvino = targets.__getattr__("openvino_cpu")
+    openvino = built_in()["openvino-cpu"]
     [line] = explain_budgets((Budget("parity_agreement", 0.99),), openvino, "openvino", "point")
     assert line.endswith("openvino alone runs openvino, nothing to compare with: red")
 
@@ -61,10 +62,10 @@ def test_parity_with_nothing_to_compare_with() -> None:
     "metric", [name for name, kind in BUDGETS.items() if kind.rule == "latency" and kind.measure]
 )
 def test_a_latency_is_timed_where_the_target_is_here(metric: str) -> None:
-    onnx = targets.__getattr__("onnx_cpu")
+    onnx = built_in()["onnx-cpu"]
     [line] = explain_budgets((Budget(metric, 1),), onnx, "onnx", "point")
     assert "in onnxruntime" in line
-    board = replace(CORAL, latency_source="device:board://1")
+    board = replace(CORAL, latency_source=LatencySource("board://1"))
     [line] = explain_budgets((Budget(metric, 1),), board, "litert", "point")
     assert ("not measured here: red" in line) is (metric == "latency_ratio")
 
@@ -80,3 +81,10 @@ def test_a_drop_that_may_be_decided_early_says_so(
     asked = [Budget("accuracy_drop", 0.01), *([Budget(beside, 1)] if beside else [])]
     line, *_ = explain_budgets(asked, CORAL, "litert", policy)
     assert ("top-1 and topN on arrays may end early" in line) is early
+
+
+@pytest.mark.parametrize("metric", ["memory", "size", "latency_p95"])
+def test_a_budget_that_a_tool_tells_names_the_tool(metric: str) -> None:
+    chip = replace(CORAL, tools={metric: "{vela}"})
+    [line] = explain_budgets((Budget(metric, 1),), chip, "litert", "point")
+    assert line.endswith(": the tool {vela} tells it")

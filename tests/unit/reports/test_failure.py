@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.failure import explain, worst_first
 
-Make = Callable[..., Verdict]
+Make = Callable[..., VerdictRecord]
 
 
 def test_the_worst_comes_first(make: Make) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from pytest_edgegate.core.errors import StorageError
 from pytest_edgegate.core.ports import Reporter
-from pytest_edgegate.core.verdict import Verdict
-from pytest_edgegate.reports.json import REPORTER
+from pytest_edgegate.core.record import RunRecord, VerdictRecord
+from pytest_edgegate.reports.json import JsonReporter
 
-Make = Callable[..., Verdict]
+Make = Callable[..., VerdictRecord]
+REPORTER = JsonReporter()
 
 
 def only(folder: Path) -> list[str]:
@@ -24,10 +25,14 @@ def only(folder: Path) -> list[str]:
 
 def test_what_is_written(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "reports" / "edge.json"
-    verdicts = [make("size", 5, 9).as_dict(), make("macs", None, 1, "not_measured").as_dict()]
-    REPORTER.write(path, verdicts, {"python": "3.11"})
+    verdicts = make("size", 5, 9), make("macs", None, 1, "not_measured")
+    run = RunRecord({"python": "3.11"}, verdicts)
+    REPORTER.write(path, run)
     content = json.loads(path.read_text("utf-8"))
-    assert content == {"schema": 1, "environment": {"python": "3.11"}, "verdicts": verdicts}
+    assert list(content) == ["schema", "environment", "verdicts"]
+    assert (content["schema"], content["environment"]) == (1, {"python": "3.11"})
+    assert content["verdicts"] == [each.to_json() for each in verdicts]
+    assert RunRecord.from_json(content) == run
     assert only(path.parent) == ["edge.json"]
     assert isinstance(REPORTER, Reporter)
 
@@ -35,14 +40,14 @@ def test_what_is_written(tmp_path: Path, make: Make) -> None:
 def test_it_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "edge.json"
     path.write_text("old")
-    REPORTER.write(path, [], {})
+    REPORTER.write(path, RunRecord({}))
     assert json.loads(path.read_text())["verdicts"] == []
 
 
 def test_nan_in_a_verdict_is_null(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "edge.json"
     nan = make("parity_abs", float("nan"), 1, "fail", low=float("-inf"), nonfinite="NaN")
-    REPORTER.write(path, [nan.as_dict()], {})
+    REPORTER.write(path, RunRecord({}, (nan,)))
     text = path.read_text()
     assert "NaN," not in text
     assert "Infinity" not in text
@@ -53,7 +58,7 @@ def test_nothing_is_written_rather_than_nan(tmp_path: Path) -> None:
     path = tmp_path / "edge.json"
     path.write_text("old")
     with pytest.raises(ValueError, match="JSON compliant"):
-        REPORTER.write(path, [{"value": float("nan")}], {})
+        REPORTER.write(path, RunRecord({"value": float("nan")}))
     assert path.read_text() == "old"
     assert only(tmp_path) == ["edge.json"]
 
@@ -68,7 +73,7 @@ def test_a_write_that_fails_leaves_the_old_report(
     path.write_text("old")
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(StorageError) as raised:
-        REPORTER.write(path, [], {})
+        REPORTER.write(path, RunRecord({}))
     assert f"the report {path} can't be written" in raised.value.message
     assert "--edge-report-json=FILE" in raised.value.remedy
     assert path.read_text() == "old"
@@ -81,4 +86,4 @@ def test_a_path_that_can_not_be_written(tmp_path: Path, where: str) -> None:
     (tmp_path / "folder" / "below").write_text("a file")
     (tmp_path / "file").write_text("a file")
     with pytest.raises(StorageError, match="can't be written"):
-        REPORTER.write(tmp_path / where, [], {})
+        REPORTER.write(tmp_path / where, RunRecord({}))

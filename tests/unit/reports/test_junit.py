@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.junit import properties
 
-Make = Callable[..., Verdict]
+Make = Callable[..., VerdictRecord]
 
 
 def test_one_short_text_for_each_verdict(make: Make) -> None:

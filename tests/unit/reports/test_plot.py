@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import StorageError
-from pytest_edgegate.reports.plot import REPORTER, Panel, Point, draw, panels_of
+from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.record import (
+    ArtifactRecord,
+    BudgetRecord,
+    MeasuredRecord,
+    RunRecord,
+    VerdictRecord,
+)
+from pytest_edgegate.reports.drawing import drawn
+from pytest_edgegate.reports.panels import Panel, Point, panels_of
+from pytest_edgegate.reports.plot import PlotReporter
+
+REPORTER = PlotReporter()
 
 
 def verdict(
-    metric: str, value: float | None, limit: float, recipe: str = "PTQ(samples=200)",
-    size: int = 50_000, target: str = "coral", outcome: str = "pass", allowed: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    return {
-        "target": target, "outcome": outcome, "allowed": allowed,
-        "artifact": {"sha256": recipe + target, "size_bytes": size, "recipe": [recipe],
-                     "format": "litert"},
-        "budget": {"metric": metric, "limit": limit},
-        "measured": None if value is None else {"value": value, "low": value - 0.004,
-                                                "high": value + 0.006},
-    }  # fmt: skip
+    metric: str,
+    value: float | None,
+    limit: float,
+    recipe: str = "PTQ(samples=200)",
+    size: int = 50_000,
+    target: str = "coral",
+    outcome: str = "pass",
+    allowed: bool = False,
+) -> VerdictRecord:
+    measured = None
+    if value is not None:
+        measured = MeasuredRecord(value, "file", value - 0.004, value + 0.006)
+    return VerdictRecord(
+        test="test_it",
+        target=target,
+        artifact=ArtifactRecord("litert", recipe + target, size, (recipe,), cached=False),
+        budget=BudgetRecord(metric, limit, Budget(metric, limit).kind.unit),
+        measured=measured,
+        outcome=Outcome(outcome),
+        allowed=allowed,
+        proven=True,
+        reason="",
+        remedy="",
+    )
 
 
 VERDICTS = [
@@ -34,6 +59,7 @@ VERDICTS = [
     verdict("accuracy_drop", None, 0.01, "Cast('float16')", outcome="not_measured"),
     verdict("accuracy_drop", -0.001, 0.02, target="host"),
 ]
+RUN = RunRecord({}, tuple(VERDICTS))
 
 
 def test_a_panel_a_target_and_a_point_an_artifact() -> None:
@@ -62,14 +88,14 @@ def test_an_artifact_is_red_by_any_of_its_budgets() -> None:
 )
 def test_the_picture_has_the_format_of_its_name(tmp_path: Path, ending: str, magic: bytes) -> None:
     path = tmp_path / "new folder" / f"report.{ending}"
-    REPORTER.write(path, VERDICTS, {})
+    REPORTER.write(path, RUN)
     assert path.read_bytes().startswith(magic)
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def test_recipes_and_budgets_are_in_the_picture(tmp_path: Path) -> None:
     path = tmp_path / "report.svg"
-    REPORTER.write(path, VERDICTS, {})
+    REPORTER.write(path, RUN)
     texts = " ".join(ElementTree.parse(path).getroot().itertext())
     for each in (
         "PTQ(samples=200)",
@@ -84,23 +110,22 @@ def test_recipes_and_budgets_are_in_the_picture(tmp_path: Path) -> None:
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     one, other = tmp_path / "a.svg", tmp_path / "b.svg"
     for path in (one, other):
-        REPORTER.write(path, VERDICTS, {})
+        REPORTER.write(path, RUN)
     assert one.read_bytes() == other.read_bytes()
 
 
 def test_nothing_measured_is_a_picture_too(tmp_path: Path) -> None:
     path = tmp_path / "report.svg"
-    REPORTER.write(path, [], {})
+    REPORTER.write(path, RunRecord({}))
     assert "nothing was measured" in path.read_text()
 
 
-def test_wide_sizes_are_drawn_on_a_logarithmic_axis(tmp_path: Path) -> None:
+def test_wide_sizes_are_drawn_on_a_logarithmic_axis() -> None:
     points = (Point("small", 1_000, -1.0), Point("large", 900_000, 0.0))
-    draw(tmp_path / "report.svg", [Panel("coral", points)])
-    assert "small" in (tmp_path / "report.svg").read_text()
+    assert b"small" in drawn([Panel("coral", points)], "svg")
 
 
 def test_a_picture_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="--edge-report-plot"):
-        REPORTER.write(tmp_path / "file" / "report.svg", VERDICTS, {})
+        REPORTER.write(tmp_path / "file" / "report.svg", RUN)

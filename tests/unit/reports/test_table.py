@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import HEADINGS, row, table
 
-Make = Callable[..., Verdict]
+Make = Callable[..., VerdictRecord]
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pytest_edgegate.core.verdict import Verdict
-from pytest_edgegate.reports.table import row
-from pytest_edgegate.reports.terminal import MANY, is_red, summary
+from pytest_edgegate.core.record import VerdictRecord
+from pytest_edgegate.reports.terminal import MANY, summary
 
-Make = Callable[..., Verdict]
+Make = Callable[..., VerdictRecord]
 
 
-def summed(*verdicts: Verdict, verbose: bool = False) -> tuple[str, str]:
-    title, lines = summary(
-        [(each.as_dict(), row(each), each.note) for each in verdicts], verbose=verbose
-    )
+def summed(*verdicts: VerdictRecord, verbose: bool = False) -> tuple[str, str]:
+    title, lines = summary(verdicts, verbose=verbose)
     return title, "\n".join(lines)
 
 
@@ -72,9 +69,9 @@ def test_of_many_verdicts_the_red_ones_are_shown(make: Make) -> None:
 
 def test_what_is_red(make: Make) -> None:
     for outcome in ("fail", "inconclusive", "not_measured"):
-        assert is_red(make("size", 1, 2, outcome).as_dict())
-    assert not is_red(make("size", 1, 2).as_dict())
-    assert not is_red(make("size", 1, 2, "not_measured", allowed=True).as_dict())
+        assert make("size", 1, 2, outcome).red
+    assert not make("size", 1, 2).red
+    assert not make("size", 1, 2, "not_measured", allowed=True).red
 
 
 def test_nothing_was_gated() -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.testing.fakes import fake_data, fake_model, pytest_edgegate_register
 
 Starter = Callable[..., EdgeSession]
-Maker = Callable[..., Subject]
+Maker = Callable[..., Given]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def start(tmp_path: Path) -> Starter:
         pytest_edgegate_register(registry)
         given: dict[str, Any] = {
             "targets": ("fake-board",), "policy": "point", "allowed": frozenset(),
-            "cache": tmp_path / "cache", "report_json": None, "model": None, "data": None,
+            "cache": tmp_path / "cache", "model": None, "data": None,
             "budgets": (), "reference_check": True, "explain": False, "root": tmp_path,
         }  # fmt: skip
         return EdgeSession(Settings(**(given | changes)), registry)
@@ -39,8 +39,8 @@ def start(tmp_path: Path) -> Starter:
 def subject(tmp_path: Path) -> Maker:
     """A subject of a fake model, with fake data unless others are given."""
 
-    def make(data: Any = None, metric: Any = "top1", **what: Any) -> Subject:
+    def make(data: Any = None, metric: Any = "top1", **what: Any) -> Given:
         path = fake_model(tmp_path / "m.fake", **what)
-        return Subject(path, fake_data() if data is None else data, metric)
+        return Given(path, fake_data() if data is None else data, metric)
 
     return make

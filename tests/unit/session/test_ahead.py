@@ -11,12 +11,12 @@ from pytest_edgegate import QAT, Prune
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.testing.fake_training import FakeTraining
 from pytest_edgegate.testing.fakes import FORMAT
 
 Starter = Callable[..., EdgeSession]
-Maker = Callable[..., Subject]
+Maker = Callable[..., Given]
 
 
 class Pruning(FakeTraining):
@@ -60,7 +60,7 @@ def test_a_later_refusal_comes_before_the_training(start: Starter, subject: Make
     pruning, quantising = Pruning(), Quantising(refuses=True)
     session = session_with(start, pruning, quantising)
     with pytest.raises(UnsupportedError, match="without an int8 form"):
-        session.compress(subject(), (Prune(), QAT()), session.target("fake-board"))
+        session.compress(session.case(subject(), session.target("fake-board")), (Prune(), QAT()))
     assert (pruning.trained, quantising.checked) == (0, 1)
 
 
@@ -68,12 +68,12 @@ def test_what_is_built_is_not_looked_at_again(start: Starter, subject: Maker) ->
     pruning, quantising, given = Pruning(), Quantising(refuses=False), subject()
     for _ in range(2):
         session = session_with(start, pruning, quantising)
-        session.compress(given, (Prune(), QAT()), session.target("fake-board"))
+        session.compress(session.case(given, session.target("fake-board")), (Prune(), QAT()))
     assert (pruning.trained, quantising.checked) == (1, 1)
 
 
 def test_a_first_step_is_left_to_itself(start: Starter, subject: Maker) -> None:
     quantising = Quantising(refuses=True)
     session = session_with(start, Pruning(), quantising)
-    session.compress(subject(), (QAT(),), session.target("fake-board"))
+    session.compress(session.case(subject(), session.target("fake-board")), (QAT(),))
     assert quantising.checked == 0

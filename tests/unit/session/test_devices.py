@@ -1,25 +1,24 @@
-"""Latency beside this host: a device behind a URL, a vendor's tool, and neither."""
+"""Latency beside this host: a device behind a URL, and none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.measurement import Finding, Measurement
+from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
-from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.target import LatencySource
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.testing.fakes import FAKE_BOARD
 
 Starter = Callable[..., EdgeSession]
-Maker = Callable[..., Subject]
+Maker = Callable[..., Given]
 URL = "mock-board://10.0.0.7"
 
 
@@ -56,29 +55,18 @@ class MockBoard:
         return MockStopwatch()
 
 
-class MockVendorTool:
-    """Stands for a vendor's profiler."""
-
-    metrics = ("latency_p50",)
-
-    def estimate(self, path: Path, metric: str, target: Target) -> Finding:
-        return Measurement(metric, 0.004, f"vendor:mock-tool on {target.name}")
-
-
 @pytest.fixture
 def judged(start: Starter, subject: Maker) -> Callable[..., dict[str, Verdict]]:
-    def judge(source: str, board: MockBoard | None = None, **limits: float) -> dict[str, Verdict]:
+    def judge(url: str, board: MockBoard | None = None, **limits: float) -> dict[str, Verdict]:
         session = start()
-        session.registry.add("target", "a-board", replace(
-            FAKE_BOARD, name="a-board", latency_source=source
-        ))  # fmt: skip
+        named = replace(FAKE_BOARD, name="a-board", latency_source=LatencySource(url))
+        session.registry.add("target", "a-board", named)
         if board is not None:
             session.registry.add("device", "mock-board", board)
-            session.registry.add("estimator", "mock-tool", MockVendorTool())
         target, given = session.target("a-board"), subject()
         asked = tuple(Budget(name, limit) for name, limit in limits.items())
-        artifact = session.compress(given, None, target)
-        found = session.judge(artifact, given, target, asked, contract=True)
+        artifact = session.compress(session.case(given, target), None)
+        found = session.judge(session.case(given, target), artifact, asked, contract=True)
         return {each.budget.metric: each for each in found}
 
     return judge
@@ -91,7 +79,7 @@ def measured(verdict: Verdict) -> Measurement:
 
 def test_a_device_times_what_its_target_names(judged: Any) -> None:
     board = MockBoard()
-    verdicts = judged(f"device:{URL}", board, latency_p50=0.003, latency_first=0.008)
+    verdicts = judged(URL, board, latency_p50=0.003, latency_first=0.008)
     assert (verdicts["latency_p50"].outcome, verdicts["latency_p50"].proven) == (Outcome.PASS, True)
     assert verdicts["latency_first"].outcome is Outcome.FAIL
     for each in verdicts.values():
@@ -107,27 +95,15 @@ def test_a_device_times_what_its_target_names(judged: Any) -> None:
 
 def test_a_ratio_is_a_matter_of_hosts(judged: Any) -> None:
     board = MockBoard()
-    verdict = judged(f"device:{URL}", board, latency_ratio=1.05)["latency_ratio"]
+    verdict = judged(URL, board, latency_ratio=1.05)["latency_ratio"]
     assert verdict.outcome is Outcome.NOT_MEASURED
     assert board.jobs == []
 
 
-def test_a_vendors_tool_tells_what_it_knows(judged: Any) -> None:
-    verdicts = judged("vendor:mock-tool", MockBoard(), latency_p50=0.003, latency_p95=0.003)
-    known, unknown = verdicts["latency_p50"], verdicts["latency_p95"]
-    assert (known.outcome, known.proven) == (Outcome.FAIL, True)
-    assert judged("vendor:mock-tool", MockBoard(), latency_p50=0.004)["latency_p50"].proven
-    assert measured(known).source == "vendor:mock-tool on a-board"
-    assert unknown.outcome is Outcome.NOT_MEASURED
-    assert "does not tell latency_p95" in unknown.reason
-    assert "latency_p50" in unknown.remedy
-
-
-@pytest.mark.parametrize("source", [f"device:{URL}", "vendor:mock-tool"])
-def test_what_is_not_installed_is_named(judged: Any, source: str) -> None:
-    verdict = judged(source, latency_p50=0.003)["latency_p50"]
+def test_a_device_that_nothing_reaches_is_named(judged: Any) -> None:
+    verdict = judged(URL, latency_p50=0.003)["latency_p50"]
     assert verdict.outcome is Outcome.NOT_MEASURED
-    assert repr(source.partition(":")[2]) in verdict.reason
+    assert repr(URL) in verdict.reason
     assert "latency.source" in verdict.remedy
 
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, InferenceError
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.foreign_files import ForeignInspector, ForeignModel, reading
-from pytest_edgegate.session.subject import Recogniser
+from pytest_edgegate.session.recognition import Recogniser
 from pytest_edgegate.testing import fakes
 
 PARTS: dict[str, Callable[[Any], object]] = {

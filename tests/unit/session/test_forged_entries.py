@@ -20,14 +20,14 @@ import pytest
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.measures.evidence import check_figures
+from pytest_edgegate.session.kept_evidence import read as read_evidence
 from pytest_edgegate.session.kept_leg import KeptLeg
-from pytest_edgegate.session.observing import _read
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.storage.cache import Entry
 
 Starter = Callable[..., EdgeSession]
-Maker = Callable[..., Subject]
+Maker = Callable[..., Given]
 Manifest = dict[str, Any]
 
 BUDGETS = ("accuracy_drop", "parity_agreement", "parity_within_lsb", "export_error", "sqnr_db")
@@ -44,7 +44,7 @@ MEANT = {
 
 
 @pytest.fixture
-def warm(start: Starter, subject: Maker, tmp_path: Path) -> Iterator[Subject]:
+def warm(start: Starter, subject: Maker, tmp_path: Path) -> Iterator[Given]:
     """A subject whose every entry is in the cache."""
     given = subject(ptq_wrong=[3])
     judged(start(), given)
@@ -52,11 +52,11 @@ def warm(start: Starter, subject: Maker, tmp_path: Path) -> Iterator[Subject]:
     shutil.rmtree(tmp_path / "cache")
 
 
-def judged(session: EdgeSession, subject: Subject) -> dict[str, Any]:
+def judged(session: EdgeSession, subject: Given) -> dict[str, Any]:
     board = session.target("fake-board")
-    artifact = session.compress(subject, None, board)
+    artifact = session.compress(session.case(subject, board), None)
     budgets = tuple(Budget(name, 0.5) for name in BUDGETS)
-    found = session.judge(artifact, subject, board, budgets, contract=True)
+    found = session.judge(session.case(subject, board), artifact, budgets, contract=True)
     session.close()
     for each in found:
         json.dumps(each.as_dict(), allow_nan=False)
@@ -82,7 +82,7 @@ def forge(cache: Path, change: Callable[[Path, Manifest], None]) -> int:
     return changed
 
 
-def retold(start: Starter, subject: Subject) -> tuple[dict[str, Any], int]:
+def retold(start: Starter, subject: Given) -> tuple[dict[str, Any], int]:
     """What a new run says, and how many entries it called damaged."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", EdgeGateWarning)
@@ -97,7 +97,7 @@ def forged(info: dict[str, Any], name: str, kind: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["missing", *ODD])
 def test_info_of_another_shape_is_a_miss(
-    start: Starter, warm: Subject, tmp_path: Path, kind: str
+    start: Starter, warm: Given, tmp_path: Path, kind: str
 ) -> None:
     """Of every entry one part, another for each kind."""
     expected = judged(start(), warm)
@@ -113,12 +113,12 @@ def test_info_of_another_shape_is_a_miss(
     assert retold(start, warm) == (expected, changed)
 
 
-def test_each_part_of_info_is_checked(warm: Subject, tmp_path: Path) -> None:
+def test_each_part_of_info_is_checked(warm: Given, tmp_path: Path) -> None:
     fits = partial(check_figures, figures={})
     refused = 0
     for path in sorted((tmp_path / "cache").rglob("entry.json")):
         manifest = json.loads(path.read_text())
-        read = KeptLeg.read if "main" in manifest["info"] else partial(_read, fits=fits)
+        read = KeptLeg.read if "main" in manifest["info"] else partial(read_evidence, fits=fits)
         entry = Entry(path.parent, manifest["info"], frozenset(manifest["files"]), True)
         read(entry)
         for name, kind in product(entry.info, ["missing", *ODD]):
@@ -152,7 +152,7 @@ ARRAYS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("kind", [*ARRAYS, "none", "no archive", "a pickle"])
 def test_arrays_of_another_shape_are_a_miss(
-    start: Starter, warm: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    start: Starter, warm: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     expected = judged(start(), warm)

@@ -26,11 +26,12 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import framework, lent_data
 from pytest_edgegate.session.framework import Frameworks
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Later, Subject
+from pytest_edgegate.session.specimen import Specimen
+from pytest_edgegate.session.subject import Given, Later
 from pytest_edgegate.testing.fakes import FakeRuntime, fake_data, fake_model, fake_samples
 
 Starter = Callable[..., EdgeSession]
-Maker = Callable[..., Subject]
+Maker = Callable[..., Given]
 
 STUB = """
 import errno
@@ -167,8 +168,8 @@ def session(start: Starter, installed: Callable[[EdgeSession], None]) -> Iterato
     made.close()
 
 
-def built(session: EdgeSession, subject: Subject, recipe: Recipe | None = None) -> Artifact:
-    return session.compress(subject, recipe, session.target("fake-board"))
+def built(session: EdgeSession, subject: Given, recipe: Recipe | None = None) -> Artifact:
+    return session.compress(session.case(subject, session.target("fake-board")), recipe)
 
 
 def facts(artifact: Artifact, step: str = "PTQ(samples=200)") -> Any:
@@ -190,14 +191,9 @@ def test_legs_are_made_in_one_other_process(session: EdgeSession, subject: Maker
 
 @pytest.mark.parametrize("size", [1, 3 * 8, 1 << 20])
 def test_what_is_made_is_what_is_made_here(
-    session: EdgeSession,
-    start: Starter,
-    subject: Maker,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    stub: Any,
-    size: int,
-) -> None:
+    session: EdgeSession, start: Starter, subject: Maker, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, stub: Any, size: int,
+) -> None:  # fmt: skip
     """Samples in blocks of any size, step, target: all arrives as it was."""
     monkeypatch.setattr(lent_data, "_BLOCK_BYTES", size)
     recipe = (Prune(0.25, epochs=2), PTQ(7, per_channel=False))
@@ -219,7 +215,7 @@ def test_a_teacher_is_asked_while_its_student_learns(
 ) -> None:
     """Both in the one process: its question for a batch waits for its own answer."""
     student = fake_model(tmp_path / "student.fake", bytes=2000)
-    given = Subject(fake_model(tmp_path / "m.fake"), fake_data(), student=Later(lambda: student))
+    given = Given(fake_model(tmp_path / "m.fake"), fake_data(), student=Later(lambda: student))
     recipe = (Distill(epochs=2, alpha=0.5), PTQ())
     there = built(session, given, recipe)
     assert facts(there, "Distill(temperature=4.0, alpha=0.5, epochs=2)")["pid"] != os.getpid()
@@ -233,14 +229,14 @@ def test_a_teacher_is_asked_while_its_student_learns(
 def test_a_crash_is_the_error_of_one_leg(
     session: EdgeSession, tmp_path: Path, how: str, told: str
 ) -> None:
-    bad = Subject(fake_model(tmp_path / "bad.fake", convert=how), fake_data())
+    bad = Given(fake_model(tmp_path / "bad.fake", convert=how), fake_data())
     with pytest.raises(CompressionError) as raised:
         built(session, bad)
     assert raised.value.message == (
         f"PTQ(samples=200) on bad ended the process that ran it ({told})"
     )
     assert "another version" in raised.value.remedy
-    good = Subject(fake_model(tmp_path / "good.fake"), fake_data())
+    good = Given(fake_model(tmp_path / "good.fake"), fake_data())
     assert facts(built(session, good))["pid"] != os.getpid()
 
 
@@ -251,14 +247,14 @@ def test_a_hang_is_the_error_of_one_leg(
     worker = session._frameworks._worker
     monkeypatch.setattr(worker, "_timeout", 0.5)
     monkeypatch.setattr(framework, "_LONGEST", 1.0)
-    bad = Subject(fake_model(tmp_path / "bad.fake", convert="hang"), fake_data())
+    bad = Given(fake_model(tmp_path / "bad.fake", convert="hang"), fake_data())
     with pytest.raises(CompressionError, match=r"did not answer within 1.5 s") as raised:
         built(session, bad)
     assert "edge_runtime_timeout" in raised.value.remedy
 
 
 def test_what_a_tool_raises_is_an_error_of_ours(session: EdgeSession, tmp_path: Path) -> None:
-    bad = Subject(fake_model(tmp_path / "bad.fake", convert="raise"), fake_data())
+    bad = Given(fake_model(tmp_path / "bad.fake", convert="raise"), fake_data())
     with pytest.raises(CompressionError) as raised:
         built(session, bad)
     assert raised.value.message == ("PTQ(samples=200) on bad failed: ValueError: from the depths")
@@ -266,20 +262,20 @@ def test_what_a_tool_raises_is_an_error_of_ours(session: EdgeSession, tmp_path: 
 
 
 def test_a_refusal_arrives_as_it_is(session: EdgeSession, tmp_path: Path) -> None:
-    bad = Subject(fake_model(tmp_path / "bad.fake", convert="refuse"), fake_data())
+    bad = Given(fake_model(tmp_path / "bad.fake", convert="refuse"), fake_data())
     with pytest.raises(UnsupportedError) as raised:
         built(session, bad)
     assert (raised.value.message, raised.value.remedy) == ("no such layer", "write another")
 
 
 def test_a_full_disk_is_told_as_one(session: EdgeSession, tmp_path: Path) -> None:
-    bad = Subject(fake_model(tmp_path / "bad.fake", convert="disk"), fake_data())
+    bad = Given(fake_model(tmp_path / "bad.fake", convert="disk"), fake_data())
     with pytest.raises(StorageError, match="No space left on device"):
         built(session, bad)
 
 
 def test_a_warning_of_ours_is_one(session: EdgeSession, tmp_path: Path) -> None:
-    given = Subject(fake_model(tmp_path / "m.fake", convert="warn"), fake_data())
+    given = Given(fake_model(tmp_path / "m.fake", convert="warn"), fake_data())
     with pytest.warns(EdgeGateWarning, match="a look, please"):
         built(session, given)
 
@@ -289,7 +285,7 @@ def test_what_a_training_would_refuse_is_told_before(session: EdgeSession, tmp_p
 
     bad = fake_model(tmp_path / "m.fake", check="refuse", train="abort")
     with pytest.raises(UnsupportedError, match="no such layer"):
-        built(session, Subject(bad, fake_data()), (Prune(0.5), QAT()))
+        built(session, Given(bad, fake_data()), (Prune(0.5), QAT()))
 
 
 class OwnError(Exception):
@@ -335,10 +331,11 @@ def test_a_reader_may_ask_for_a_sample(session: EdgeSession, subject: Maker) -> 
     assert facts(built(session, subject(example=True)))["pid"] != os.getpid()
 
 
-def accuracy(session: EdgeSession, subject: Subject) -> float:
+def accuracy(session: EdgeSession, subject: Given) -> float:
     target = session.target("fake-board")
-    artifact = session.compress(subject, None, target)
-    (verdict,) = session.judge(artifact, subject, target, (Budget("accuracy_drop", 0.5),))
+    case = session.case(subject, target)
+    artifact = session.compress(case, None)
+    (verdict,) = session.judge(case, artifact, (Budget("accuracy_drop", 0.5),))
     assert verdict.measured is not None
     return float(verdict.measured.value)
 
@@ -366,12 +363,10 @@ def test_a_runner_of_a_process_that_has_ended_says_so(
     session: EdgeSession, subject: Maker, tmp_path: Path
 ) -> None:
     given = subject()
-    model = session.recogniser.subject(given)
-    from pytest_edgegate.session.observing import Seen
-
-    with session.observer.open(Seen(model, model.digest(), "fake")) as runner:
+    model = session.case(given, session.target("fake-host")).subject.model
+    with session.observer.opener.open(Specimen.of_model(model)) as runner:
         with pytest.raises(CompressionError):
-            built(session, Subject(fake_model(tmp_path / "b.fake", convert="abort"), fake_data()))
+            built(session, Given(fake_model(tmp_path / "b.fake", convert="abort"), fake_data()))
         built(session, given)  # in another process
         with pytest.raises(InferenceError, match="has ended meanwhile"):
             runner.infer((np.zeros((1, 2), np.float32),))
@@ -387,7 +382,7 @@ def test_a_runner_of_a_process_that_has_ended_says_so(
 def test_functions_stay_where_they_are(
     session: EdgeSession, tmp_path: Path, training: EdgeTraining
 ) -> None:
-    given = Subject(fake_model(tmp_path / "m.fake"), fake_data(), training=training)
+    given = Given(fake_model(tmp_path / "m.fake"), fake_data(), training=training)
     artifact = built(session, given, (Prune(0.5, epochs=1), PTQ()))
     assert facts(artifact, "Prune(amount=0.5, epochs=1)")["pid"] == os.getpid()
     assert facts(artifact)["pid"] != os.getpid(), "PTQ has no use for them"
@@ -402,11 +397,10 @@ def test_augmented_batches_are_made_here(
         pids.add(os.getpid())
         return x
 
-    given = Subject(
-        fake_model(tmp_path / "m.fake"),
-        fake_data(),
+    given = Given(
+        fake_model(tmp_path / "m.fake"), fake_data(),
         training=EdgeTraining(augment=augment, version="1"),
-    )
+    )  # fmt: skip
     artifact = built(session, given, (Prune(0.5, epochs=1), PTQ()))
     assert pids == {os.getpid()}
     assert facts(artifact, "Prune(amount=0.5, epochs=1)")["pid"] != os.getpid()

@@ -35,7 +35,7 @@ def test_what_never_runs_is_refused(
     start: Any, subject: Any, monkeypatch: pytest.MonkeyPatch,
     change: Callable[[FakeRunner], None], said: str,
 ) -> None:  # fmt: skip
-    given, opening = subject(), FakeRuntime.open
+    session, given, opening = start(), subject(), FakeRuntime.open
 
     def opened(self: FakeRuntime, model: Path | SourceModel) -> Runner:
         runner = opening(self, model)
@@ -45,4 +45,4 @@ def test_what_never_runs_is_refused(
 
     monkeypatch.setattr(FakeRuntime, "open", opened)
     with pytest.raises(InferenceError, match=said):
-        _ = Reference(start(), given).accuracy
+        _ = Reference(session, session.case(given, session.target("fake-board"))).accuracy

@@ -15,11 +15,11 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning, UnsupportedError
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Missing, Subject
+from pytest_edgegate.session.subject import Given, Missing
 from pytest_edgegate.testing.fakes import FakeRuntime, FakeTransform, fake_model, fake_samples
 
 Starter = Callable[..., EdgeSession]
-Maker = Callable[..., Subject]
+Maker = Callable[..., Given]
 
 
 class Counting(FakeTransform):
@@ -46,12 +46,12 @@ class Watching(FakeRuntime):
 
 
 def judged(
-    session: EdgeSession, subject: Subject, target: str = "fake-board", **budgets: float
+    session: EdgeSession, subject: Given, target: str = "fake-board", **budgets: float
 ) -> dict[str, Verdict]:
     board = session.target(target)
-    artifact = session.compress(subject, None, board)
+    artifact = session.compress(session.case(subject, board), None)
     asked = tuple(Budget(name, limit) for name, limit in budgets.items())
-    found = session.judge(artifact, subject, board, asked, contract=True)
+    found = session.judge(session.case(subject, board), artifact, asked, contract=True)
     return {each.budget.metric: each for each in found}
 
 
@@ -62,28 +62,28 @@ def test_an_artifact_is_built_once_for_its_content(start: Starter, subject: Make
         session = start()
         session.registry.add("transform", "fake", transform)
         board = session.target("fake-board")
-        artifact = session.compress(given, (PTQ(),), board)
+        artifact = session.compress(session.case(given, board), (PTQ(),))
         assert artifact.cached is (run == 1)
         assert (artifact.format, artifact.dtype, artifact.target) == (
             "edgegate-fake", "int8", "fake-board",
         )  # fmt: skip
         assert artifact.size_bytes == artifact.path.stat().st_size
     assert transform.made == 1
-    session.compress(given, (PTQ(10),), board)
-    session.compress(given, (PTQ(per_channel=False),), board)
-    session.compress(subject(wrong=[1]), (PTQ(),), board)
+    session.compress(session.case(given, board), (PTQ(10),))
+    session.compress(session.case(given, board), (PTQ(per_channel=False),))
+    session.compress(session.case(subject(wrong=[1]), board), (PTQ(),))
     other = EdgeData(calibration=fake_samples(20, start=500)[0], evaluation=fake_samples(200))
-    session.compress(subject(other, wrong=[1]), (PTQ(),), board)
+    session.compress(session.case(subject(other, wrong=[1]), board), (PTQ(),))
     assert transform.made == 5
 
 
 def test_what_only_evaluates_does_not_build_anew(start: Starter, subject: Maker) -> None:
     session = start()
     board = session.target("fake-board")
-    session.compress(subject(), (PTQ(),), board)
+    session.compress(session.case(subject(), board), (PTQ(),))
     calibration = fake_samples(20, start=10_000)[0]
     more = EdgeData(calibration=calibration, evaluation=fake_samples(300))
-    assert start().compress(subject(more), (PTQ(),), board).cached
+    assert start().compress(start().case(subject(more), board), (PTQ(),)).cached
 
 
 def test_predictions_come_from_the_cache(start: Starter, subject: Maker) -> None:
@@ -101,9 +101,9 @@ def test_a_recipe_is_completed_and_that_is_said(start: Starter, subject: Maker) 
     session = start()
     board = session.target("fake-board")
     given = subject()
-    artifact = session.compress(given, (), board)
+    artifact = session.compress(session.case(given, board), ())
     assert artifact.recipe == (PTQ(),)
-    [verdict] = session.judge(artifact, given, board, (), contract=True)
+    [verdict] = session.judge(session.case(given, board), artifact, (), contract=True)
     assert "completed with PTQ(samples=200)" in verdict.as_dict()["reason"] + verdict.note
     assert "no budgets" in verdict.note
 
@@ -149,14 +149,14 @@ def test_what_is_allowed_to_stay_unmeasured(start: Starter, subject: Maker) -> N
 def test_a_finished_file_is_gated_as_it_is(start: Starter, subject: Maker) -> None:
     given = subject(dtype="int8")
     session = start()
-    artifact = session.compress(given, None, session.target("fake-board"))
+    artifact = session.compress(session.case(given, session.target("fake-board")), None)
     assert artifact.path == given.model
     assert artifact.recipe == ()
     found = judged(session, given, accuracy_drop=0.5, accuracy_min=0.9)
     assert found["accuracy_drop"].outcome is Outcome.NOT_MEASURED
     assert found["accuracy_min"].outcome is Outcome.PASS
     with pytest.raises(UnsupportedError, match="a finished int8 file"):
-        session.compress(given, (PTQ(),), session.target("fake-board"))
+        session.compress(session.case(given, session.target("fake-board")), (PTQ(),))
 
 
 def test_a_file_of_another_format_is_an_error(start: Starter, subject: Maker) -> None:
@@ -172,22 +172,22 @@ def test_no_model_no_drop_but_a_floor(start: Starter, tmp_path: Path, subject: M
     path = fake_model(tmp_path / "theirs.fake", dtype="int8")
     session = start()
     board = session.target("fake-board")
-    alone = Subject(Missing("edge_model"), subject().data)
+    alone = Given(Missing("edge_model"), subject().data)
     artifact = session.adopt(path, board)
-    [floor] = session.judge(artifact, alone, board, (Budget("accuracy_min", 0.9),))
+    [floor] = session.judge(session.case(alone, board), artifact, (Budget("accuracy_min", 0.9),))
     assert floor.outcome is Outcome.PASS
-    [ratio] = session.judge(artifact, alone, board, (Budget("compression", 1),))
+    [ratio] = session.judge(session.case(alone, board), artifact, (Budget("compression", 1),))
     assert ratio.outcome is Outcome.NOT_MEASURED
     with pytest.raises(ConfigurationError, match="there is no fixture edge_model"):
-        session.judge(artifact, alone, board, (Budget("accuracy_drop", 0.1),))
+        session.judge(session.case(alone, board), artifact, (Budget("accuracy_drop", 0.1),))
 
 
 def test_no_data_where_it_is_needed(start: Starter, tmp_path: Path) -> None:
     session = start()
-    bare = Subject(fake_model(tmp_path / "m.fake"))
+    bare = Given(fake_model(tmp_path / "m.fake"))
     with pytest.raises(ConfigurationError, match="there is no fixture edge_data"):
-        session.compress(bare, (PTQ(),), session.target("fake-board"))
-    assert session.compress(bare, (), session.target("fake-host")).recipe == ()
+        session.compress(session.case(bare, session.target("fake-board")), (PTQ(),))
+    assert session.compress(session.case(bare, session.target("fake-host")), ()).recipe == ()
 
 
 def test_calibration_samples_that_are_evaluation_samples_too(
@@ -197,7 +197,7 @@ def test_calibration_samples_that_are_evaluation_samples_too(
     given = subject(EdgeData(calibration=x[:20], evaluation=(x, y)))
     session = start()
     with pytest.warns(EdgeGateWarning, match="20 calibration samples are evaluation samples too"):
-        session.compress(given, (PTQ(),), session.target("fake-board"))
+        session.compress(session.case(given, session.target("fake-board")), (PTQ(),))
 
 
 def test_calibration_samples_with_nan(start: Starter, subject: Maker) -> None:
@@ -207,7 +207,7 @@ def test_calibration_samples_with_nan(start: Starter, subject: Maker) -> None:
     given = subject(EdgeData(calibration=spoilt, evaluation=(x, y)))
     session = start()
     with pytest.raises(ConfigurationError, match="1 of 20 calibration samples hold NaN or Inf"):
-        session.compress(given, (PTQ(),), session.target("fake-board"))
+        session.compress(session.case(given, session.target("fake-board")), (PTQ(),))
 
 
 @pytest.mark.parametrize("count", [99, 100])
@@ -273,9 +273,9 @@ def test_data_that_does_not_fit(start: Starter, subject: Maker) -> None:
     ):
         session, given = start(), subject(streamed(evaluation))
         board = session.target("fake-board")
-        artifact = session.compress(given, None, board)
+        artifact = session.compress(session.case(given, board), None)
         with pytest.raises(ConfigurationError) as raised:
-            session.judge(artifact, given, board, (Budget("accuracy_min", 0.5),))
+            session.judge(session.case(given, board), artifact, (Budget("accuracy_min", 0.5),))
         assert said in raised.value.message
 
 
@@ -290,30 +290,32 @@ def test_half_of_a_metric_is_no_budget(
     start: Starter, subject: Maker, metric: Any, limit: float, refused: bool
 ) -> None:
     budgets = (Budget("accuracy_drop", limit, str(limit)),)
-    given = subject(metric=metric)
+    session = start()
+    case = session.case(subject(metric=metric), session.target("fake-board"))
     if not refused:
-        start().check_budgets(budgets, given)
+        case.check(budgets)
         return
     with pytest.raises(ConfigurationError) as raised:
-        start().check_budgets(budgets, given)
+        case.check(budgets)
     assert raised.value.remedy == f"did you mean {limit / 100:g}?"
 
 
 def test_a_plan_knows_whether_it_is_cached(start: Starter, subject: Maker) -> None:
     session, given = start(), subject()
     board = session.target("fake-board")
-    plan = session.plan(given, None, board)
-    assert not session.is_cached(given, plan, board)
+    plan = session.plan(session.case(given, board), None)
+    assert not session.is_cached(session.case(given, board), plan)
     assert not (session.settings.cache).exists()
-    session.compress(given, None, board)
-    assert session.is_cached(given, plan, board)
+    session.compress(session.case(given, board), None)
+    assert session.is_cached(session.case(given, board), plan)
 
 
 def test_parity_that_no_budget_asks_for_is_shown(start: Starter, subject: Maker) -> None:
     session, given = start(), subject(other_wrong=list(range(40)))
     board = session.target("fake-board")
-    artifact = session.compress(given, None, board)
-    [verdict] = session.judge(artifact, given, board, (), contract=True, show_parity=True)
+    case = session.case(given, board)
+    artifact = session.compress(case, None)
+    [verdict] = session.judge(case, artifact, (), contract=True, show_parity=True)
     assert verdict.outcome is Outcome.PASS
     assert "agreement 0.800, below the usual 0.99 on 200 samples" in verdict.note
 

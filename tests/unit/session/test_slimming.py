@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from pytest_edgegate import PTQ, QAT, Distill, Prune
+from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import Recipe
+from pytest_edgegate.diagnosis.slimming import Slimming, around_pruning
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.slimming import Slimming, around_pruning
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 
 Starter = Callable[..., EdgeSession]
-Maker = Callable[..., Subject]
+Maker = Callable[..., Given]
 
 
 @pytest.mark.parametrize(
@@ -43,25 +44,39 @@ def test_what_it_took_off_is_told() -> None:
 
 
 @pytest.mark.parametrize("target", ["fake-board", "fake-host"])
-def test_latencies_are_told_by_the_run_that_made_it_on_hosts(
+def test_it_is_told_of_what_is_red_with_latencies_on_hosts(
     start: Starter, subject: Maker, target: str
 ) -> None:
-    given = subject()
-    for run in range(2):
-        session = start()
-        board = session.target(target)
-        artifact = session.compress(given, (Prune(0.5, epochs=1), PTQ()), board)
-        (verdict,) = session.judge(artifact, given, board, (), contract=True)
-        assert "Prune(amount=0.5, epochs=1): parameters 20 -> 20" in verdict.note
-        assert "float file 4,000 B -> 2,000 B" in verdict.note
-        timed = run == 0 and target == "fake-host"
-        assert ("latency" in verdict.note) is timed, verdict.note
-        session.close()
-
-
-def test_without_pruning_there_is_no_note(start: Starter, subject: Maker) -> None:
     session = start()
-    board = session.target("fake-board")
-    artifact = session.compress(subject(), (PTQ(),), board)
-    (verdict,) = session.judge(artifact, subject(), board, (), contract=True)
-    assert "float file" not in verdict.note
+    case = session.case(subject(), session.target(target))
+    artifact = session.compress(case, (Prune(0.5, epochs=1), PTQ()))
+    budgets = (Budget("size", 1), Budget("parameters", 1))
+    green, red, also_red = session.judge(case, artifact, budgets, contract=True)
+    (line,) = red.details
+    assert line.startswith("Prune(amount=0.5, epochs=1): parameters 20 -> 20")
+    assert "float file 4,000 B -> 2,000 B" in line
+    assert ("latency" in line) is (target == "fake-host")
+    assert (green.details, also_red.details) == ((), ())
+
+
+def test_a_green_run_exports_nothing_in_float(
+    start: Starter, subject: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = start()
+    case = session.case(subject(), session.target("fake-board"))
+    artifact = session.compress(case, (Prune(0.5, epochs=1), PTQ()))
+
+    def refused(*given: object) -> None:
+        raise AssertionError("a green verdict asked for a float export")
+
+    monkeypatch.setattr(EdgeSession, "float_export", refused)
+    (verdict,) = session.judge(case, artifact, (), contract=True)
+    assert not verdict.red
+
+
+def test_without_pruning_there_is_no_line(start: Starter, subject: Maker) -> None:
+    session = start()
+    case = session.case(subject(), session.target("fake-board"))
+    artifact = session.compress(case, (PTQ(),))
+    (verdict,) = session.judge(case, artifact, (Budget("size", 1),))
+    assert (verdict.red, verdict.details) == (True, ())

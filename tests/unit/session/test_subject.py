@@ -10,7 +10,7 @@ import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Missing, Subject
+from pytest_edgegate.session.subject import Given, Missing, Subject
 from pytest_edgegate.testing.fakes import fake_data, fake_model
 
 Starter = Callable[..., EdgeSession]
@@ -29,10 +29,15 @@ def test_a_missing_fixture_shows_lines_that_can_be_pasted(start: Starter, fixtur
     ast.parse(lines)
 
 
-def test_nothing_given_is_missing() -> None:
-    assert not Subject().has_model
-    assert not Subject().has_data
-    assert Subject("m.fake", fake_data()).has_model
+def test_nothing_given_is_missing(start: Starter) -> None:
+    recogniser = start().recogniser
+    nothing = Subject(Given(), recogniser)
+    assert not nothing.has_model
+    assert not nothing.has_data
+    assert not nothing.has_evaluation
+    both = Subject(Given("m.fake", fake_data()), recogniser)
+    assert both.has_model
+    assert both.has_evaluation
 
 
 def test_a_path_is_found_from_the_root_and_from_where_pytest_was_started(

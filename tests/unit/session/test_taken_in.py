@@ -15,8 +15,9 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
 from pytest_edgegate.core.recipe import PTQ
 from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.subject import Given
 from pytest_edgegate.session.taken_in import ready
 from pytest_edgegate.testing import fakes
 from pytest_edgegate.testing.fakes import fake_data, fake_model
@@ -91,23 +92,21 @@ def judge_file(session: EdgeSession, path: Path) -> dict[str, Verdict]:
     """A finished file, by hand."""
     board = session.target("fake-board")
     artifact = session.adopt(path, board)
-    subject = Subject(data=fake_data())
-    return _judged(session, artifact, subject)
+    subject = Given(data=fake_data())
+    return _judged(session, artifact, session.case(subject, board))
 
 
 def judge_model(session: EdgeSession, path: Path) -> dict[str, Verdict]:
     """A model under test, what PTQ makes of it, and its drop from it."""
-    subject = Subject(path, fake_data())
-    artifact = session.compress(subject, (PTQ(),), session.target("fake-board"))
-    session.recogniser.subject(subject)
-    return _judged(session, artifact, subject)
+    subject = Given(path, fake_data())
+    case = session.case(subject, session.target("fake-board"))
+    return _judged(session, session.compress(case, (PTQ(),)), case)
 
 
-def _judged(session: EdgeSession, artifact: Any, subject: Subject) -> dict[str, Verdict]:
-    names = ["accuracy_min", *(["accuracy_drop"] if subject.has_model else [])]
-    board = session.target("fake-board")
+def _judged(session: EdgeSession, artifact: Any, case: Case) -> dict[str, Verdict]:
+    names = ["accuracy_min", *(["accuracy_drop"] if case.subject.has_model else [])]
     budgets = tuple(Budget(name, 0.1) for name in names)
-    found = session.judge(artifact, subject, board, budgets, contract=True)
+    found = session.judge(case, artifact, budgets, contract=True)
     return {each.budget.metric: each for each in found}
 
 
@@ -177,11 +176,12 @@ def test_a_model_that_turns_into_one_of_another_kind(start: Starter, tmp_path: P
 
 def test_a_test_has_one_model_from_its_begin_to_its_end(start: Starter, tmp_path: Path) -> None:
     session, path = start(), write(tmp_path / "m.fake", FEW, "float32")
-    subject, other = Subject(path, fake_data()), Subject(path, fake_data())
-    before = session.recogniser.subject(subject).digest()
+    given, board = Given(path, fake_data()), session.target("fake-board")
+    one, other = session.case(given, board), session.case(given, board)
+    before = one.subject.model.digest()
     write(path, MANY, "float32")
-    assert session.recogniser.subject(subject).digest() == before
-    assert session.recogniser.subject(other).digest() != before
+    assert one.subject.model.digest() == before
+    assert other.subject.model.digest() != before
 
 
 def test_a_warm_run_copies_nothing(start: Starter, tmp_path: Path) -> None:
@@ -296,8 +296,8 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_the_cache_holds_is_not_copied(start: Starter, tmp_path: Path) -> None:
     session = start()
-    subject = Subject(write(tmp_path / "m.fake", FEW, "float32"), fake_data())
-    artifact = session.compress(subject, (PTQ(),), session.target("fake-board"))
+    subject = Given(write(tmp_path / "m.fake", FEW, "float32"), fake_data())
+    artifact = session.compress(session.case(subject, session.target("fake-board")), (PTQ(),))
     assert artifact.copy is None
     assert artifact.main == artifact.path
 

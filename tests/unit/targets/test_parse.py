@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pytest_edgegate import targets
+from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.target import OperatorRule, Target
+from pytest_edgegate.core.target import LatencySource, OperatorRule, Target
 from pytest_edgegate.measures.contract import LIMITS as CHECKS
-from pytest_edgegate.targets.parse import LIMITS, target_from_table
+from pytest_edgegate.targets.folder import built_in
+from pytest_edgegate.targets.operators import LIMITS
+from pytest_edgegate.targets.parse import target_from_table
 
 BARE: dict[str, Any] = {
     "formats": ["litert"], "dtypes": ["int8"], "runtimes": {"litert": ["litert-xnnpack"]},
 }  # fmt: skip
-
-
-BUILT_IN = sorted(
-    each.name.removesuffix(".toml")
-    for each in resources.files(targets).iterdir()
-    if each.name.endswith(".toml")
-)
 
 
 def made(base: Target | None = None, **table: Any) -> Target:
@@ -52,16 +47,18 @@ def test_everything_that_a_target_can_say() -> None:
         **{**BARE, "dtypes": ["float32", "float16"]},
         title="T", machine="any", io_dtypes=["float32"], default_io="float32", extra="coral",
         complete_with_ptq=False, static_shape=False, per_channel_dense=False, memory_bytes=8_000,
-        latency={"source": "host:litert", "remedy": "go"}, sources={"dtypes": "a page"},
+        latency={"source": "device:board://1", "remedy": "go"}, tools={"memory": "vela"},
+        sources={"dtypes": "a page"},
         operators={"ADD": {"since": 13, "limits": ["no_fused_activation"], "note": "n"}, "SUB": {}},
     )  # fmt: skip
     assert (found.memory_bytes, found.latency_source, found.latency_remedy) == (
-        8_000, "host:litert", "go",
+        8_000, LatencySource("board://1"), "go",
     )  # fmt: skip
     assert found.operators == {
         "ADD": OperatorRule("13", ("no_fused_activation",), "n"), "SUB": OperatorRule(),
     }  # fmt: skip
     assert found.sources == {"dtypes": "a page"}
+    assert found.tools == {"memory": "vela"}
     assert found.is_host("x86_64")
 
 
@@ -101,7 +98,18 @@ def test_a_misspelt_key_is_offered_the_nearest() -> None:
         ("default_io", "byte", "default_io = 'byte' is not a dtype"),
         ("sources", "a page", "sources is not a table"),
         ("latency", "6 ms", "latency is not a table"),
-        ("latency", {"remedie": "x"}, "unknown key latency.remedie"),
+        ("latency", {"remedie": "x"}, "unknown key 'latency.remedie', did you mean 'remedy'?"),
+        ("latency", {"source": "hots"}, "latency.source = 'hots' is no source of a latency"),
+        ("latency", {"source": "host:litert"}, "is no source of a latency"),
+        ("latency", {"source": "device:"}, "is no source of a latency"),
+        ("latency", {"source": "vendor:"}, "is no source of a latency"),
+        ("latency", {"source": 5}, "latency.source = 5 is not a str"),
+        ("tools", "vela", "tools is not a table"),
+        ("tools", {"memory": 5}, "tools.memory = 5 is not a str"),
+        ("tools", {"memory": ""}, "tools.memory names nothing"),
+        ("tools", {"memroy": "vela"}, "no budget 'memroy', did you mean 'memory'?"),
+        ("tools", {"latency_ratio": "vela"}, "compares two files on this host"),
+        ("tools", {"latency_regression": "vela"}, "compares two files on this host"),
         ("runtimes", ["litert"], "runtimes is not a table"),
         ("operators", {"ADD": {"limits": ["no_fused"]}}, "the unknown limit 'no_fused', did you"),
     ],
@@ -134,16 +142,8 @@ def test_every_limit_has_its_check() -> None:
     assert sorted(CHECKS) == sorted(LIMITS)
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
-def test_the_built_in_targets_can_be_read(name: str) -> None:
-    found: Target = getattr(targets, name.replace("-", "_"))
-    assert (found.name, found.origin) == (name, f"{name}.toml")
-    assert found.sources
-    assert set(found.runtimes) == set(found.formats)
-
-
 def test_what_the_built_in_targets_ask() -> None:
-    coral, host = targets.__getattr__("coral"), targets.__getattr__("host")
+    coral, host = built_in()["coral"], built_in()["host"]
     assert (coral.dtypes, coral.io_dtypes, coral.default_io) == (
         ("int8",), ("uint8", "int8"), "uint8",
     )  # fmt: skip
@@ -161,7 +161,7 @@ def test_what_the_built_in_targets_ask() -> None:
 
 
 def test_a_jetson_is_given_what_tensorrt_takes() -> None:
-    nano, orin = targets.__getattr__("jetson_nano"), targets.__getattr__("jetson_orin_nano")
+    nano, orin = built_in()["jetson-nano"], built_in()["jetson-orin-nano"]
     assert nano.formats == orin.formats == ("onnx",)
     assert nano.activations == orin.activations == "int8"
     assert not nano.is_host("aarch64")
@@ -177,11 +177,53 @@ def test_what_a_preferred_format_may_be() -> None:
     assert "activations = 'int4' is not a dtype" in refusal(activations="int4").message
 
 
-def test_there_is_no_such_target() -> None:
-    with pytest.raises(AttributeError, match=r"no target file corral\.toml"):
-        _ = targets.corral
-
-
 @pytest.mark.parametrize("size", [0, -5, 1 << 63, int("9" * 4_000)])
 def test_a_memory_of_no_size(size: int) -> None:
     assert "memory_bytes is no size of a memory" in refusal(memory_bytes=size).message
+
+
+LATENCIES = {"latency_p50", "latency_p95", "latency_p99", "latency_first"}
+
+
+def test_a_vendors_tool_for_all_latencies_in_one_word() -> None:
+    found = made(**BARE, latency={"source": "vendor:profiler"}, tools={"latency_p99": "other"})
+    assert found.latency_source == LatencySource()
+    assert found.tools == dict.fromkeys(LATENCIES, "profiler") | {"latency_p99": "other"}
+
+
+def test_tools_are_those_of_the_base_but_where_others_are_named() -> None:
+    base = made(**BARE, tools={"memory": "vela", "flash": "vela"})
+    assert made(base, tools={"flash": "sizes"}).tools == {"memory": "vela", "flash": "sizes"}
+    assert made(base).tools == base.tools
+
+
+@pytest.mark.parametrize("source", ["host", "device:board://1"])
+def test_who_says_what_times_it_wants_no_tool_of_the_base_for_it(source: str) -> None:
+    base = made(**BARE, latency={"source": "vendor:profiler"}, tools={"memory": "vela"})
+    assert made(base, latency={"source": source}).tools == {"memory": "vela"}
+    assert made(base, latency={"remedy": "go"}).tools == base.tools
+
+
+@pytest.mark.parametrize(
+    ("source", "machine", "single", "ratio"),
+    [
+        (LatencySource(), "any", "host", "host"),
+        (LatencySource(), "x86_64", "host", "host"),
+        (LatencySource(), "aarch64", None, None),
+        (LatencySource("board://1"), "aarch64", "board://1", None),
+        (LatencySource("board://1"), "any", "board://1", "board://1"),
+    ],
+)
+def test_what_times_a_latency(
+    source: LatencySource, machine: str, single: str | None, ratio: str | None
+) -> None:
+    target = replace(made(**BARE), machine=machine, latency_source=source)
+    for metric, url in (("latency_p95", single), ("latency_ratio", ratio)):
+        found = target.timed_by(BUDGETS[metric], "x86_64")
+        assert (found and found.url) == url
+
+
+def test_the_scheme_of_a_device() -> None:
+    assert [each.scheme for each in (LatencySource(), LatencySource("board://1:2"))] == [
+        "host", "board",
+    ]  # fmt: skip

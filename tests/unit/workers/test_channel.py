@@ -14,7 +14,7 @@ import pytest
 
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.workers.channel import Channel, LateError, LostError
-from pytest_edgegate.workers.telling import told_in
+from pytest_edgegate.workers.sent_errors import error_in
 from pytest_edgegate.workers.wire import (
     ANY_ARRAYS,
     Expected,
@@ -115,10 +115,10 @@ def test_an_error_of_an_answer_is_one(pair: Pair) -> None:
     pair.run(serving(answer))
     channel = Channel(*pair.here)
     refused = channel.call(Message({}, (), "refuse"))
-    told = told_in(refused)
+    told = error_in(refused)
     assert told is not None
     assert (told.kind, told.message, told.remedy) == ("UnsupportedError", "no", "write another")
-    other = told_in(channel.call(Message({}, (), "fail")))
+    other = error_in(channel.call(Message({}, (), "fail")))
     assert other is not None
     assert (other.kind, other.message) == ("", "ValueError: out of range")
 

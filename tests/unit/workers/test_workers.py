@@ -372,11 +372,11 @@ def test_a_wait_for_another_measurement_is_told(entry: str, model: Path, tempora
     other.acquire()
     told: list[tuple[str, float, float | None]] = []
 
-    def tell(what: str, done: float, total: float | None) -> None:
+    def progress(what: str, done: float, total: float | None) -> None:
         told.append((what, done, total))
         other.release()
 
-    with HOST.open(job(entry, model, tell=tell)) as watch:
+    with HOST.open(job(entry, model, progress=progress)) as watch:
         assert watch.round(0.0).first > 0
     (what, waited, total), *_ = told
     assert what == "waiting for another latency measurement on this machine, seconds"

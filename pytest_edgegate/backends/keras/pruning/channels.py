@@ -64,7 +64,7 @@ class Ledger:
         self._ties.append((one, other))
 
     def keep(self, channels: Channels, why: str) -> None:
-        """None of them may go. What is said last is the reason that is told."""
+        """None of them may go. What is said last is the reason that is given."""
         self._kept.append((channels, why))
 
     def bonds(self) -> Bonds:

@@ -61,9 +61,17 @@ def _at_inputs(call: Call) -> int:
 
 _COUNTS: Mapping[str, Callable[[Call], int]] = {
     **dict.fromkeys(
-        ("Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D",
-         "SeparableConv1D", "SeparableConv2D"),
+        (
+            "Dense",
+            "Conv1D",
+            "Conv2D",
+            "Conv3D",
+            "DepthwiseConv1D",
+            "DepthwiseConv2D",
+            "SeparableConv1D",
+            "SeparableConv2D",
+        ),
         _at_outputs,
     ),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _at_inputs),
-}  # fmt: skip
+}

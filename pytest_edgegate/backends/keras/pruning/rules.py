@@ -17,12 +17,39 @@ from pytest_edgegate.backends.keras.pruning.cuts import (
     described,
 )
 
-_ELEMENTWISE = frozenset({
-    "linear", "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish",
-    "sigmoid", "hard_sigmoid", "hard_silu", "log_sigmoid", "sparse_sigmoid", "tanh", "hard_tanh",
-    "tanh_shrink", "softplus", "softsign", "squareplus", "sparse_plus", "exponential",
-    "hard_shrink", "soft_shrink", "threshold", "ReLU", "LeakyReLU", "ELU",
-})  # fmt: skip
+_ELEMENTWISE = frozenset(
+    {
+        "linear",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "celu",
+        "selu",
+        "gelu",
+        "silu",
+        "mish",
+        "sigmoid",
+        "hard_sigmoid",
+        "hard_silu",
+        "log_sigmoid",
+        "sparse_sigmoid",
+        "tanh",
+        "hard_tanh",
+        "tanh_shrink",
+        "softplus",
+        "softsign",
+        "squareplus",
+        "sparse_plus",
+        "exponential",
+        "hard_shrink",
+        "soft_shrink",
+        "threshold",
+        "ReLU",
+        "LeakyReLU",
+        "ELU",
+    }
+)
 
 
 def _mixing(layer: Any) -> str | None:
@@ -177,12 +204,27 @@ def _dimensions(*names: str) -> list[str]:
 
 _RULES: Mapping[Rule, list[str]] = {
     _same: [
-        "ReLU", "LeakyReLU", "ELU", "Identity", "ActivityRegularization", "RepeatVector",
-        "GaussianDropout", "GaussianNoise", "Resizing", "CenterCrop",
+        "ReLU",
+        "LeakyReLU",
+        "ELU",
+        "Identity",
+        "ActivityRegularization",
+        "RepeatVector",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Resizing",
+        "CenterCrop",
         *_dimensions(
-            "SpatialDropout", "MaxPooling", "AveragePooling", "GlobalMaxPooling",
-            "GlobalAveragePooling", "AdaptiveMaxPooling", "AdaptiveAveragePooling",
-            "ZeroPadding", "Cropping", "UpSampling",
+            "SpatialDropout",
+            "MaxPooling",
+            "AveragePooling",
+            "GlobalMaxPooling",
+            "GlobalAveragePooling",
+            "AdaptiveMaxPooling",
+            "AdaptiveAveragePooling",
+            "ZeroPadding",
+            "Cropping",
+            "UpSampling",
         ),
     ],
     _activation: ["Activation"],
@@ -200,22 +242,53 @@ _RULES: Mapping[Rule, list[str]] = {
     _reshaped: ["Flatten", "Reshape"],
     _concatenate: ["Concatenate"],
     _merge: ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"],
-}  # fmt: skip
+}
 _LAYERS = {name: rule for rule, names in _RULES.items() for name in names}
 _OPERATIONS: Mapping[str, Rule] = dict.fromkeys(
     (
-        "Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", "Negative",
-        "Absolute", "Square", "Sqrt", "Exp", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Gelu",
-        "Silu", "Sigmoid", "HardSigmoid", "HardSilu", "Tanh", "Softplus", "Softsign",
+        "Add",
+        "Subtract",
+        "Multiply",
+        "Divide",
+        "TrueDivide",
+        "Maximum",
+        "Minimum",
+        "Negative",
+        "Absolute",
+        "Square",
+        "Sqrt",
+        "Exp",
+        "Relu",
+        "Relu6",
+        "LeakyRelu",
+        "Elu",
+        "Selu",
+        "Gelu",
+        "Silu",
+        "Sigmoid",
+        "HardSigmoid",
+        "HardSilu",
+        "Tanh",
+        "Softplus",
+        "Softsign",
     ),
     _merge,
-)  # fmt: skip
+)
 """Of ``keras.ops``: numbers beside the tensors are broadcast, as in ``x + 3.0``."""
-_MIXING = frozenset({
-    "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization",
-    "Masking", "Dot", "Attention", "AdditiveAttention", "MultiHeadAttention",
-    "GroupedQueryAttention",
-})  # fmt: skip
+_MIXING = frozenset(
+    {
+        "LayerNormalization",
+        "GroupNormalization",
+        "RMSNormalization",
+        "UnitNormalization",
+        "Masking",
+        "Dot",
+        "Attention",
+        "AdditiveAttention",
+        "MultiHeadAttention",
+        "GroupedQueryAttention",
+    }
+)
 
 
 def rule_of(layer: Any) -> Rule:

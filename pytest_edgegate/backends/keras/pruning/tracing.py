@@ -40,7 +40,7 @@ class Trace:
 
     ledger: Ledger = field(default_factory=Ledger)
     layers: dict[int, Found] = field(default_factory=dict)
-    """By ``id``: Keras's layers are told apart by identity."""
+    """By ``id``: Keras's layers differ by identity."""
     inputs: dict[int, list[Channels]] = field(default_factory=dict)
     """Of the models inside the model, by their ``id``."""
 
@@ -175,7 +175,7 @@ def _check_call(call: Call) -> None:
 
 
 def _fits(cut: Cut, layer: Any) -> bool:
-    """Whether the cut tells of every weight, and in its size."""
+    """Whether the cut names every weight, and in its size."""
     return all(
         weight.name in cut.weights
         and all(

@@ -13,19 +13,35 @@ from typing import Any
 
 from pytest_edgegate.backends.keras.vetting.lists import Names
 
-_DATA = frozenset({
-    "__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__tuple__", "__ellipsis__",
-    "__slice__", "TensorShape",
-})  # fmt: skip
-"""How values that JSON lacks are written: nothing is called for them, where they tell no module."""
+_DATA = frozenset(
+    {
+        "__keras_tensor__",
+        "__tensor__",
+        "__numpy__",
+        "__bytes__",
+        "__tuple__",
+        "__ellipsis__",
+        "__slice__",
+        "TensorShape",
+    }
+)
+"""How values that JSON lacks are written: nothing is called for them, where they name no module."""
 _OPERATIONS = ("TFOpLambda", "SlicingOpLambda")
 """Layers of tf-keras that call the symbol of TensorFlow that their ``function`` names."""
 _OPERATION_KEYS = frozenset({"name", "trainable", "dtype", "function"})
 _WORDS = ("activation", "_initializer", "_regularizer", "_constraint")
 """How the keys end whose text is looked up as a name."""
-_FILES = frozenset({
-    "vocabulary", "vocabulary_file", "idf_weights", "filepath", "file_path", "filename", "path",
-})  # fmt: skip
+_FILES = frozenset(
+    {
+        "vocabulary",
+        "vocabulary_file",
+        "idf_weights",
+        "filepath",
+        "file_path",
+        "filename",
+        "path",
+    }
+)
 """Keys whose text would be opened as a file; lists of words are data."""
 _TEXTS = "_TYPE"
 """The key under which tf-keras says that a text beside it is JSON again, with objects in it."""
@@ -42,7 +58,7 @@ def faults(config: Any, names: Names) -> Iterator[str]:
 
 
 def of_saved(config: Any) -> Any:
-    """A saved configuration without what a loader leaves out that is told not to compile."""
+    """A saved configuration without what a loader leaves out that is asked not to compile."""
     if isinstance(config, Mapping):
         return {key: value for key, value in config.items() if key != "compile_config"}
     return config

@@ -25,11 +25,26 @@ _RUN_ON_LOAD = {"_create_resource", "_initialize"}
 _INITIAL = ("saved_model_main_op", "legacy_init_op", "__saved_model_init_op")
 """Collections, and a signature, of what TensorFlow 1 runs after loading."""
 _MOST_CALLS_DEEP = 200
-COUNTS = frozenset({
-    "N", "num_split", "num_params", "num_params_weights", "num_params_biases", "top_paths",
-    "Nsparse", "Ndense", "num_sparse", "RAGGED_RANK", "PARAMS_RAGGED_RANK", "OUTPUT_RAGGED_RANK",
-    "output_ragged_rank", "num", "num_row_partition_tensors", "num_partitions",
-})  # fmt: skip
+COUNTS = frozenset(
+    {
+        "N",
+        "num_split",
+        "num_params",
+        "num_params_weights",
+        "num_params_biases",
+        "top_paths",
+        "Nsparse",
+        "Ndense",
+        "num_sparse",
+        "RAGGED_RANK",
+        "PARAMS_RAGGED_RANK",
+        "OUTPUT_RAGGED_RANK",
+        "output_ragged_rank",
+        "num",
+        "num_row_partition_tensors",
+        "num_partitions",
+    }
+)
 """Attributes that say how many inputs or outputs an operator has: all that the listed ones have."""
 _MOST_TENSORS = 100_000
 """TensorFlow makes a place for each before it looks how many there are."""
@@ -114,10 +129,16 @@ def _meta_graph(data: bytes, start: int, end: int) -> MetaGraph:
     filename, saving, restoring = (_tensors(data, start, end, number) for number in (1, 2, 3))
     objects = _object_names(data, start, end) | _gradients(data, start, end)
     return MetaGraph(
-        main, functions, filename, saving, restoring,
-        named=_nodes_named(data, start, end), initial=_nodes_named(data, start, end, _INITIAL),
-        objects=objects, initializers=_initializers(data, start, end),
-    )  # fmt: skip
+        main,
+        functions,
+        filename,
+        saving,
+        restoring,
+        named=_nodes_named(data, start, end),
+        initial=_nodes_named(data, start, end, _INITIAL),
+        objects=objects,
+        initializers=_initializers(data, start, end),
+    )
 
 
 def _nodes_named(
@@ -225,7 +246,7 @@ def _tensors(data: bytes, start: int, end: int, number: int) -> str:
     """The node of a tensor or an operation that the saver_def names."""
     found = set(texts(data, start, end, _SAVER, number))
     if len(found) > 1:
-        raise WireError("its saver is told twice")
+        raise WireError("its saver is given twice")
     return found.pop().split(":")[0] if found else ""
 
 

@@ -20,9 +20,9 @@ class Names:
     functions: frozenset[str]
     """Activations, losses, with their module or without."""
     bare: frozenset[str]
-    """Classes of files that tell no module."""
+    """Classes of files that name no module."""
     words: frozenset[str]
-    """What may stand where an activation, an initializer or the like is told by a word."""
+    """What may stand where an activation, an initializer or the like is given by a word."""
     symbols: frozenset[str]
     """TensorFlow's names of what a ``TFOpLambda`` may call."""
 

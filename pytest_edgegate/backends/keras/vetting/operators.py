@@ -34,12 +34,18 @@ _OPERATOR = re.compile("_*[A-Z][A-Za-z0-9>]*")
 """The names of all operators of TensorFlow. It calls a function in the place of an operator whose
 name it bears; those that TensorFlow writes have names like ``__inference_call_12``."""
 _FUNCTIONS = {
-    "PartitionedCall": {"f"}, "StatefulPartitionedCall": {"f"}, "SymbolicGradient": {"f"},
-    "MapDefun": {"f"}, "For": {"body"}, "While": {"cond", "body"},
-    "StatelessWhile": {"cond", "body"}, "If": {"then_branch", "else_branch"},
-    "StatelessIf": {"then_branch", "else_branch"}, "Case": {"branches"},
+    "PartitionedCall": {"f"},
+    "StatefulPartitionedCall": {"f"},
+    "SymbolicGradient": {"f"},
+    "MapDefun": {"f"},
+    "For": {"body"},
+    "While": {"cond", "body"},
+    "StatelessWhile": {"cond", "body"},
+    "If": {"then_branch", "else_branch"},
+    "StatelessIf": {"then_branch", "else_branch"},
+    "Case": {"branches"},
     "StatelessCase": {"branches"},
-}  # fmt: skip
+}
 """Which attributes of an operator are functions. TensorFlow takes others, for its optimisers."""
 
 

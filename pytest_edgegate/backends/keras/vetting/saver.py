@@ -1,6 +1,6 @@
 """What saves and restores a SavedModel's variables: the one place where its graphs touch files.
 
-TensorFlow writes it itself, in two forms: two functions that the main graph calls (TF2), or nodes
+TensorFlow writes it itself, in two formats: two functions that the main graph calls (TF2), or nodes
 of the main graph (TF1). It passes where the saver_def names it, where the name of every file comes
 from the argument that TensorFlow fills in, and where nothing else takes part.
 """
@@ -32,7 +32,7 @@ class Saver:
 
 
 def saver_of(graph: MetaGraph, allowed: frozenset[str]) -> Saver:
-    """The saver of a graph, or none where it is not in a form that TensorFlow writes."""
+    """The saver of a graph, or none where it is not as TensorFlow writes it."""
     filename = graph.main.nodes.get(graph.filename)
     if filename is None or filename.kind not in _FILLED:
         return Saver()
@@ -78,7 +78,7 @@ def _part(
 def _is_plain(
     body: Body, part: frozenset[str], filename: str, allowed: frozenset[str], reads_only: bool
 ) -> bool:
-    """Whether a part of a body is of the form: files are named by the argument alone."""
+    """Whether a part of a body names files by the argument alone, as TensorFlow writes it."""
     read, written = (_Names(body, filename, exactly=exactly) for exactly in (True, False))
     for name in part:
         node = body.nodes.get(name)
@@ -94,13 +94,13 @@ def _is_plain(
             sources = list(node.sources)
             wanted = _NAMED_BY[node.kind]
             names = read if node.kind == _READS else written
-            if len(sources) <= max(wanted) or not all(names.told(sources[at]) for at in wanted):
+            if len(sources) <= max(wanted) or not all(names.follows(sources[at]) for at in wanted):
                 return False
     return True
 
 
 class _Names:
-    """Which texts of a body are the name of a file that its argument tells.
+    """Which texts of a body are the name of a file that follows from its argument.
 
     ``..`` behind it would lead out of the folder: what is read is named by the argument *exactly*,
     and what is written has constants behind it.
@@ -110,22 +110,22 @@ class _Names:
         self._body, self._exactly = body, exactly
         self._known = {filename: True}
 
-    def told(self, name: str, depth: int = 0) -> bool:
+    def follows(self, name: str, depth: int = 0) -> bool:
         """Whether a node gives such a name."""
         if name not in self._known:
             self._known[name] = False  # where it comes to itself
-            self._known[name] = depth <= _MOST_STEPS and self._is_told(name, depth)
+            self._known[name] = depth <= _MOST_STEPS and self._node_follows(name, depth)
         return self._known[name]
 
-    def _is_told(self, name: str, depth: int) -> bool:
+    def _node_follows(self, name: str, depth: int) -> bool:
         node = self._body.nodes.get(name)
         if node is None:
             return False
         given = zip(node.sources, node.inputs, strict=True)
         sources = [each for each, raw in given if raw[:1] != "^"]
         if node.kind in ("Identity", "Pack", "IdentityN"):
-            return bool(sources) and all(self.told(each, depth + 1) for each in sources)
-        if self._exactly or not sources or not self.told(sources[0], depth + 1):
+            return bool(sources) and all(self.follows(each, depth + 1) for each in sources)
+        if self._exactly or not sources or not self.follows(sources[0], depth + 1):
             return False
         if node.kind == "StringJoin":
             return all(_is_constant(self._body, each) for each in sources[1:])

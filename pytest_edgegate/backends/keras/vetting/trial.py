@@ -74,12 +74,12 @@ class Trial:
     def _read(self, said: bytes) -> Found:
         if not said.endswith(b"\n"):
             raise self._unreadable(_spelled(self._reader.code(), self._seconds))
-        told = json.loads(said)
-        if told["error"] == _MISSING:
+        answer = json.loads(said)
+        if answer["error"] == _MISSING:
             raise BackendUnavailableError("h5py", "a Keras model", "keras")
-        if told["error"]:
-            raise self._unreadable(told["error"])
-        return Found(told["config"], tuple(told["reaching"]))
+        if answer["error"]:
+            raise self._unreadable(answer["error"])
+        return Found(answer["config"], tuple(answer["reaching"]))
 
     def _unreadable(self, reason: str) -> ConfigurationError:
         return ConfigurationError(
@@ -153,22 +153,22 @@ def main() -> None:
         asked = json.loads(line)
         if hasattr(signal, "alarm"):  # ends this process in the middle of native code, too
             signal.alarm(asked["seconds"])
-        go.write(json.dumps(_told(Path(asked["path"]))) + "\n")
+        go.write(json.dumps(_answer(Path(asked["path"]))) + "\n")
         go.flush()
         if hasattr(signal, "alarm"):
             signal.alarm(0)
     os._exit(0)  # what closing a damaged file does is no matter
 
 
-def _told(path: Path) -> dict[str, Any]:
-    told: dict[str, Any] = {"config": None, "reaching": [], "error": ""}
+def _answer(path: Path) -> dict[str, Any]:
+    answer: dict[str, Any] = {"config": None, "reaching": [], "error": ""}
     try:
-        told["config"], told["reaching"] = _looked(path)
+        answer["config"], answer["reaching"] = _looked(path)
     except ImportError:
-        told["error"] = _MISSING
+        answer["error"] = _MISSING
     except Exception as error:  # noqa: BLE001 - whatever h5py raises is told on the other side
-        told["error"] = reason_of(error)
-    return told
+        answer["error"] = reason_of(error)
+    return answer
 
 
 def _looked(path: Path) -> tuple[str | None, list[str]]:

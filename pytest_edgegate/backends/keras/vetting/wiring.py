@@ -68,7 +68,7 @@ def _resolved(
 def _has_a_call_of_its_own(layer: Mapping[str, Any]) -> bool:
     """Whether tf-keras counts the first call of a model in another one as its second.
 
-    Every model that was built on an input has one that no configuration tells.
+    Every model that was built on an input has one that no configuration shows.
     """
     if layer.get("class_name") in _FUNCTIONAL:
         return True
@@ -79,8 +79,8 @@ def _has_a_call_of_its_own(layer: Mapping[str, Any]) -> bool:
     first = inner[0] if isinstance(inner, list) and inner else None
     if not isinstance(first, Mapping):
         return True
-    told = first.get("config")
-    shaped = isinstance(told, Mapping) and "batch_input_shape" in told
+    config = first.get("config")
+    shaped = isinstance(config, Mapping) and "batch_input_shape" in config
     return shaped or first.get("class_name") == "InputLayer"
 
 
@@ -99,7 +99,7 @@ def _nodes(layer: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _taken(node: Any) -> Iterator[Call]:
-    """The calls that a node takes tensors of, in the forms of both Keras."""
+    """The calls that a node takes tensors of, in the formats of both Keras."""
     if isinstance(node, Mapping):
         config = node.get("config")
         if node.get("class_name") == "__keras_tensor__" and isinstance(config, Mapping):

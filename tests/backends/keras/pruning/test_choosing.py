@@ -21,18 +21,35 @@ Array = npt.NDArray[Any]
 
 @pytest.mark.parametrize(
     ("amount", "count", "left"),
-    [(0.3, 10, 7), (0.3, 16, 12), (0.3, 3, 3), (0.29, 100, 71), (0.7, 10, 3), (0.99, 10, 1),
-     (0.5, 1, 1), (0.1, 10, 9), (1e-9, 1000, 1000), (0, 8, 8)],
-)  # fmt: skip
+    [
+        (0.3, 10, 7),
+        (0.3, 16, 12),
+        (0.3, 3, 3),
+        (0.29, 100, 71),
+        (0.7, 10, 3),
+        (0.99, 10, 1),
+        (0.5, 1, 1),
+        (0.1, 10, 9),
+        (1e-9, 1000, 1000),
+        (0, 8, 8),
+    ],
+)
 def test_the_share_is_exact_and_never_more(amount: float, count: int, left: int) -> None:
     assert Cutback(amount).remaining(count) == left
 
 
 @pytest.mark.parametrize(
     ("amount", "count", "multiple", "left"),
-    [(0.3, 20, 8, 16), (0.5, 16, 8, 8), (0.3, 16, 8, 16), (0.3, 12, 8, 12), (0.9, 64, 8, 8),
-     (0.3, 4, 8, 4), (0.5, 24, 4, 12)],
-)  # fmt: skip
+    [
+        (0.3, 20, 8, 16),
+        (0.5, 16, 8, 8),
+        (0.3, 16, 8, 16),
+        (0.3, 12, 8, 12),
+        (0.9, 64, 8, 8),
+        (0.3, 4, 8, 4),
+        (0.5, 24, 4, 12),
+    ],
+)
 def test_a_multiple_stays_or_all_do(amount: float, count: int, multiple: int, left: int) -> None:
     assert Cutback(amount, round_to=multiple).remaining(count) == left
 
@@ -120,10 +137,14 @@ def test_what_is_made_by_other_layers_is_judged_apart(keras: Any) -> None:
 
 def test_a_layer_with_no_multiple_to_come_down_to_is_told(keras: Any) -> None:
     layers = keras.layers
-    model = keras.Sequential([
-        keras.Input((4,)), layers.Dense(12, name="a"), layers.Dense(20, name="b"),
-        layers.Dense(2, name="head"),
-    ])  # fmt: skip
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(12, name="a"),
+            layers.Dense(20, name="b"),
+            layers.Dense(2, name="head"),
+        ]
+    )
     pruned = prune(model, Cutback(0.3, round_to=8))
     assert pruned.filters == {"b": (20, 16)}
     assert pruned.kept == {

@@ -13,23 +13,28 @@ LAYERS: dict[str, tuple[tuple[int, ...], Any, int]] = {
     "Conv2D": ((8, 8, 2), lambda of: of.Conv2D(5, 3, strides=2, padding="same"), 4 * 4 * 9 * 2 * 5),
     "Conv2D, groups": ((6, 6, 4), lambda of: of.Conv2D(6, 3, groups=2), 4 * 4 * 9 * 2 * 6),
     "Conv2D, channels first": (
-        (2, 8, 6), lambda of: of.Conv2D(5, 3, data_format="channels_first"), 6 * 4 * 9 * 2 * 5,
+        (2, 8, 6),
+        lambda of: of.Conv2D(5, 3, data_format="channels_first"),
+        6 * 4 * 9 * 2 * 5,
     ),
     "Conv1D": ((10, 2), lambda of: of.Conv1D(5, 3), 8 * 3 * 2 * 5),
     "Conv3D": ((4, 4, 4, 2), lambda of: of.Conv3D(5, 2), 27 * 8 * 2 * 5),
     "Conv2DTranspose": ((4, 4, 2), lambda of: of.Conv2DTranspose(5, 3, strides=2), 16 * 9 * 2 * 5),
     "DepthwiseConv2D": (
-        (6, 6, 3), lambda of: of.DepthwiseConv2D(3, depth_multiplier=2), 4 * 4 * 9 * 3 * 2,
+        (6, 6, 3),
+        lambda of: of.DepthwiseConv2D(3, depth_multiplier=2),
+        4 * 4 * 9 * 3 * 2,
     ),
     "SeparableConv2D": (
-        (6, 6, 3), lambda of: of.SeparableConv2D(5, 3, depth_multiplier=2),
+        (6, 6, 3),
+        lambda of: of.SeparableConv2D(5, 3, depth_multiplier=2),
         4 * 4 * (9 * 3 * 2 + 6 * 5),
     ),
     "Dense": ((7,), lambda of: of.Dense(5), 35),
     "Dense at positions": ((4, 3, 7), lambda of: of.Dense(5), 12 * 35),
     "BatchNormalization": ((7,), lambda of: of.BatchNormalization(), 0),
     "free sizes": ((None, None, 2), lambda of: of.Conv2D(5, 3), 9 * 2 * 5),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -41,13 +41,22 @@ def classified(keras: Any, image: Any, x: Any, *, flat: bool = False) -> Any:
 
 @network()
 def _sequential(keras: Any, layers: Any) -> Any:
-    return keras.Sequential([
-        keras.Input((8, 8, 2)), layers.Rescaling(2.0), layers.Conv2D(10, 3, name="a"),
-        layers.BatchNormalization(), layers.LeakyReLU(0.1), layers.MaxPooling2D(),
-        layers.Conv2D(10, 2, activation="gelu", use_bias=False, name="b"), layers.Dropout(0.5),
-        layers.Flatten(), layers.BatchNormalization(), layers.Dense(10, "relu", name="c"),
-        layers.Dense(3, name="head"),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 2)),
+            layers.Rescaling(2.0),
+            layers.Conv2D(10, 3, name="a"),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(0.1),
+            layers.MaxPooling2D(),
+            layers.Conv2D(10, 2, activation="gelu", use_bias=False, name="b"),
+            layers.Dropout(0.5),
+            layers.Flatten(),
+            layers.BatchNormalization(),
+            layers.Dense(10, "relu", name="c"),
+            layers.Dense(3, name="head"),
+        ]
+    )
 
 
 @network()
@@ -265,10 +274,15 @@ def _a_model_inside(keras: Any, layers: Any) -> Any:
 
 @network()
 def _a_model_inside_twice(keras: Any, layers: Any) -> Any:
-    tower = keras.Sequential([
-        keras.Input((6, 6, 1)), layers.Conv2D(10, 3, activation="relu", name="a"),
-        layers.Conv2D(10, 3, name="b"), layers.GlobalAveragePooling2D(),
-    ], name="tower")  # fmt: skip
+    tower = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(10, 3, activation="relu", name="a"),
+            layers.Conv2D(10, 3, name="b"),
+            layers.GlobalAveragePooling2D(),
+        ],
+        name="tower",
+    )
     left, right = keras.Input((6, 6, 1), name="left"), keras.Input((6, 6, 1), name="right")
     x = layers.Subtract()([tower(left), tower(right)])
     return keras.Model([left, right], layers.Dense(3, name="head")(x))
@@ -356,9 +370,9 @@ def _a_model_inside_called_by_names(keras: Any, layers: Any) -> Any:
     difference = layers.Subtract()([layers.Dense(10, name="z")(zeta), alpha])
     inner = keras.Model([zeta, alpha], difference, name="inner")
     given = keras.Input((4,))
-    x = inner({
-        "zeta": layers.Dense(10, name="p")(given), "alpha": layers.Dense(10, name="q")(given)
-    })  # fmt: skip
+    x = inner(
+        {"zeta": layers.Dense(10, name="p")(given), "alpha": layers.Dense(10, name="q")(given)}
+    )
     return keras.Model(given, layers.Dense(3, name="head")(layers.Dense(10, name="c")(x)))
 
 

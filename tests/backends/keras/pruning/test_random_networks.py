@@ -89,16 +89,22 @@ class Builder:
 
 
 @settings(
-    deadline=None, max_examples=12, derandomize=True,
+    deadline=None,
+    max_examples=12,
+    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+)
 @given(
     STEPS, st.booleans(), st.sampled_from([0.2, 0.4, 0.7]), st.sampled_from(["l1", "l2", "random"])
 )
 def test_removed_is_masked(
-    keras: Any, check: Callable[..., Any], steps: list[tuple[str, int, int, int]], flat: bool,
-    amount: float, importance: str,
-) -> None:  # fmt: skip
+    keras: Any,
+    check: Callable[..., Any],
+    steps: list[tuple[str, int, int, int]],
+    flat: bool,
+    amount: float,
+    importance: str,
+) -> None:
     builder = Builder(keras)
     for kind, one, other, width in steps:
         if max(each.shape[-1] for each in builder.pool) < 40:

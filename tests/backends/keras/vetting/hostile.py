@@ -54,9 +54,12 @@ def functional(*layers: dict[str, Any], module: str | None = None) -> dict[str, 
     """The configuration of a model of these layers, in a row."""
     named = [_input(module), *layers]
     config = {
-        "name": "model", "trainable": True, "layers": named,
-        "input_layers": [["in", 0, 0]], "output_layers": [[named[-1]["name"], 0, 0]],
-    }  # fmt: skip
+        "name": "model",
+        "trainable": True,
+        "layers": named,
+        "input_layers": [["in", 0, 0]],
+        "output_layers": [[named[-1]["name"], 0, 0]],
+    }
     made = {"class_name": "Functional", "config": config}
     if module == "keras":
         made |= {"module": "keras.src.models.functional", "registered_name": "Functional"}
@@ -70,9 +73,12 @@ def layer(
 ) -> dict[str, Any]:
     """A layer of an old configuration that takes the input, or what *node* says."""
     return {
-        "class_name": kind, "config": {"name": "evil", **config}, "name": "evil",
-        "inbound_nodes": [node or ["in", 0, 0, {}]], **more,
-    }  # fmt: skip
+        "class_name": kind,
+        "config": {"name": "evil", **config},
+        "name": "evil",
+        "inbound_nodes": [node or ["in", 0, 0, {}]],
+        **more,
+    }
 
 
 def writing(canary: Path) -> list[Any]:
@@ -114,21 +120,24 @@ def _write(canary: Path) -> Callable[[Any], Any]:
 
 
 def h5_operation(folder: Path, canary: Path) -> Path:
-    return h5(folder, functional(
-        layer("TFOpLambda", {"function": "io.write_file"}, writing(canary))
-    ))  # fmt: skip
+    return h5(
+        folder, functional(layer("TFOpLambda", {"function": "io.write_file"}, writing(canary)))
+    )
 
 
 def h5_slicing(folder: Path, canary: Path) -> Path:
-    return h5(folder, functional(
-        layer("SlicingOpLambda", {"function": "io.write_file"}, writing(canary))
-    ))  # fmt: skip
+    return h5(
+        folder, functional(layer("SlicingOpLambda", {"function": "io.write_file"}, writing(canary)))
+    )
 
 
 def h5_operation_of_another_symbol(folder: Path, canary: Path) -> Path:
-    return h5(folder, functional(
-        layer("TFOpLambda", {"function": "io.gfile.makedirs"}, [*writing(canary)[:3], {}])
-    ))  # fmt: skip
+    return h5(
+        folder,
+        functional(
+            layer("TFOpLambda", {"function": "io.gfile.makedirs"}, [*writing(canary)[:3], {}])
+        ),
+    )
 
 
 def h5_class_method(folder: Path, canary: Path) -> Path:
@@ -168,10 +177,12 @@ def h5_wrapper_of_a_cell(folder: Path, canary: Path) -> Path:
     code = compile(f"lambda x, y: (open({str(canary)!r}, 'w').close(), y)[1]", "x", "eval")
     inner = next(each for each in code.co_consts if hasattr(each, "co_code"))
     wrapped = {
-        "name": "wrapped", "cell": {"class_name": "SimpleRNNCell", "config": {"units": 3}},
+        "name": "wrapped",
+        "cell": {"class_name": "SimpleRNNCell", "config": {"units": 3}},
         "residual_fn": [base64.b64encode(marshal.dumps(inner)).decode("ascii"), None, None],
-        "residual_fn_type": "lambda", "residual_fn_module": None,
-    }  # fmt: skip
+        "residual_fn_type": "lambda",
+        "residual_fn_module": None,
+    }
     cell = {"class_name": "ResidualWrapper", "config": wrapped}
     made = functional(layer("RNN", {"cell": cell}))
     made["config"]["layers"][0]["config"]["batch_input_shape"] = [None, 4, 3]
@@ -210,10 +221,13 @@ def keras_pickle_layer(folder: Path, canary: Path) -> Path:
     """A layer whose configuration holds a pickle."""
     module = base64.b64encode(pickle.dumps(_Evil(canary))).decode("ascii")
     inner = {
-        "module": "keras.layers", "class_name": "TorchModuleWrapper", "registered_name": None,
-        "config": {"name": "evil", "module": module}, "name": "evil",
+        "module": "keras.layers",
+        "class_name": "TorchModuleWrapper",
+        "registered_name": None,
+        "config": {"name": "evil", "module": module},
+        "name": "evil",
         "inbound_nodes": [{"args": [_tensor()], "kwargs": {}}],
-    }  # fmt: skip
+    }
     return archive(folder, functional(inner, module="keras"))
 
 
@@ -224,9 +238,12 @@ def _tensor() -> dict[str, Any]:
 
 def old_keras_operation(folder: Path, canary: Path) -> Path:
     inner = layer(
-        "TFOpLambda", {"function": "io.write_file"}, writing(canary),
-        module="tf_keras.src.layers.core.tf_op_layer", registered_name="TFOpLambda",
-    )  # fmt: skip
+        "TFOpLambda",
+        {"function": "io.write_file"},
+        writing(canary),
+        module="tf_keras.src.layers.core.tf_op_layer",
+        registered_name="TFOpLambda",
+    )
     return archive(folder, functional(inner, module="tf_keras"), version="2.21.0")
 
 
@@ -241,18 +258,26 @@ def old_keras_module(folder: Path, canary: Path) -> Path:
 def old_keras_data_of_a_module(folder: Path, canary: Path) -> Path:
     """What another Keras takes for data, tf-keras looks up in the module that it names."""
     function = {
-        "class_name": "__tuple__", "module": "tensorflow.python.framework.graph_io",
-        "registered_name": "write_graph", "config": {"x": 1},
-    }  # fmt: skip
+        "class_name": "__tuple__",
+        "module": "tensorflow.python.framework.graph_io",
+        "registered_name": "write_graph",
+        "config": {"x": 1},
+    }
     lambda_layer = {
-        "class_name": "__tuple__", "module": "tf_keras.src.layers.core.lambda_layer",
+        "class_name": "__tuple__",
+        "module": "tf_keras.src.layers.core.lambda_layer",
         "registered_name": "Lambda",
         "config": {
-            "name": "lambda", "function": function, "function_type": "function", "module": None,
-            "dtype": "string", "output_shape": None, "output_shape_type": "raw",
+            "name": "lambda",
+            "function": function,
+            "function_type": "function",
+            "module": None,
+            "dtype": "string",
+            "output_shape": None,
+            "output_shape_type": "raw",
             "arguments": {"logdir": str(canary), "name": "graph"},
         },
-    }  # fmt: skip
+    }
     keras = _tf_keras()
     words = keras.Input((1,), dtype="string")
     text = keras.layers.TextVectorization(vocabulary=["a"], output_sequence_length=4)(words)
@@ -418,9 +443,11 @@ def saver_under_the_name_of_an_operator(folder: Path, canary: Path) -> Path:
             node.attr["f"].func.name = "Softsign"
     saving.signature.name = "Softsign"
     initial, assigned = next(
-        (each, node) for each in functions for node in each.node_def
+        (each, node)
+        for each in functions
+        for node in each.node_def
         if node.op == "AssignVariableOp" and "restore" not in each.signature.name
-    )  # fmt: skip
+    )
     evil = initial.node_def.add(name="evil", op="Softsign")
     for at, argument in enumerate(saving.signature.input_arg):
         if argument.type == tf.resource.as_datatype_enum:

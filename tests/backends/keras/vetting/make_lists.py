@@ -24,21 +24,65 @@ from typing import Any
 LISTS = Path(__file__).parents[4] / "pytest_edgegate" / "backends" / "keras" / "vetting"
 
 # Layers that run code of the file's choice, or open files that it names.
-REFUSED_LAYERS = frozenset({
-    "Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFOpLambda",
-    "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer",
-    "DenseFeatures", "SequenceFeatures", "LinearModel", "WideDeepModel", "Layer", "Operation",
-    "Wrapper", "AbstractRNNCell", "PreprocessingLayer", "PreprocessingStage",
-    "FunctionalPreprocessingStage", "HashedCrossing", "Function",
-    "AWQConfig", "GPTQConfig", "QuantizationConfig", "MeanMetricWrapper", "LossFunctionWrapper",
-    "SumOverBatchSizeMetricWrapper", "DeviceWrapper", "ResidualWrapper", "DropoutWrapper",
-    "ReloadedLayer", "ModuleWrapper",
-})  # fmt: skip
+REFUSED_LAYERS = frozenset(
+    {
+        "Lambda",
+        "TFSMLayer",
+        "TorchModuleWrapper",
+        "JaxLayer",
+        "FlaxLayer",
+        "TFOpLambda",
+        "SlicingOpLambda",
+        "ClassMethod",
+        "InstanceMethod",
+        "InstanceProperty",
+        "TensorFlowOpLayer",
+        "DenseFeatures",
+        "SequenceFeatures",
+        "LinearModel",
+        "WideDeepModel",
+        "Layer",
+        "Operation",
+        "Wrapper",
+        "AbstractRNNCell",
+        "PreprocessingLayer",
+        "PreprocessingStage",
+        "FunctionalPreprocessingStage",
+        "HashedCrossing",
+        "Function",
+        "AWQConfig",
+        "GPTQConfig",
+        "QuantizationConfig",
+        "MeanMetricWrapper",
+        "LossFunctionWrapper",
+        "SumOverBatchSizeMetricWrapper",
+        "DeviceWrapper",
+        "ResidualWrapper",
+        "DropoutWrapper",
+        "ReloadedLayer",
+        "ModuleWrapper",
+    }
+)
 # Operations that take functions.
-REFUSED_OPERATIONS = frozenset({
-    "Map", "Scan", "AssociativeScan", "WhileLoop", "ForiLoop", "Cond", "VectorizedMap", "Switch",
-    "CustomGradient", "Vectorize", "ApplyAlongAxis", "Operation", "Function", "JVP", "Jvp",
-})  # fmt: skip
+REFUSED_OPERATIONS = frozenset(
+    {
+        "Map",
+        "Scan",
+        "AssociativeScan",
+        "WhileLoop",
+        "ForiLoop",
+        "Cond",
+        "VectorizedMap",
+        "Switch",
+        "CustomGradient",
+        "Vectorize",
+        "ApplyAlongAxis",
+        "Operation",
+        "Function",
+        "JVP",
+        "Jvp",
+    }
+)
 
 # What the source of no listed class has; the bases of all layers and models load only when asked.
 _REACHING = re.compile(
@@ -47,17 +91,48 @@ _REACHING = re.compile(
 )
 _READS_WORDS = frozenset({"IndexLookup"})
 """Opens its vocabulary where that is the path of a file, which no configuration may tell."""
-_BASES = frozenset({
-    "Layer", "Model", "Functional", "Sequential", "Trainer", "Operation", "KerasSaveable",
-})  # fmt: skip
+_BASES = frozenset(
+    {
+        "Layer",
+        "Model",
+        "Functional",
+        "Sequential",
+        "Trainer",
+        "Operation",
+        "KerasSaveable",
+    }
+)
 
 # Stateless operators without text, resources or functions do arithmetic, but for these.
 _DOUBTFUL = (
-    "Dataset", "Reader", "TPU", "Tpu", "Xla", "Collective", "Debug", "Summary", "Queue", "Send",
-    "Recv", "Ref", "Iterator", "Host", "Infeed", "Prelinearize", "DTensor", "Mesh", "Deadline",
-    "BoostedTrees", "Sdca", "CompressElement", "Deserialize", "Serialize", "CopyOp",
-    "RelayoutLike", "Snapshot",
-)  # fmt: skip
+    "Dataset",
+    "Reader",
+    "TPU",
+    "Tpu",
+    "Xla",
+    "Collective",
+    "Debug",
+    "Summary",
+    "Queue",
+    "Send",
+    "Recv",
+    "Ref",
+    "Iterator",
+    "Host",
+    "Infeed",
+    "Prelinearize",
+    "DTensor",
+    "Mesh",
+    "Deadline",
+    "BoostedTrees",
+    "Sdca",
+    "CompressElement",
+    "Deserialize",
+    "Serialize",
+    "CopyOp",
+    "RelayoutLike",
+    "Snapshot",
+)
 REVIEWED = {
     # How values, functions and variables of the graph itself are reached.
     "reviewed": """
@@ -308,18 +383,21 @@ def tf_keras_lists() -> dict[str, list[str]]:
     internal = {
         f"{module.__name__.replace('tf_keras', 'keras', 1)}.{name}"
         for package in (
-            "tf_keras.src.layers", "tf_keras.src.applications", "tf_keras.src.engine.base_layer",
+            "tf_keras.src.layers",
+            "tf_keras.src.applications",
+            "tf_keras.src.engine.base_layer",
             "tf_keras.src.engine.input_layer",
         )
         for module in _modules(package)
         for name, kind in _classes(module, tf_keras.layers.Layer)
         if _is_harmless(name, kind)
-    }  # fmt: skip
+    }
     serialization.populate_deserializable_objects()
     known = {
-        name for name, kind in serialization.LOCAL.ALL_OBJECTS.items()
+        name
+        for name, kind in serialization.LOCAL.ALL_OBJECTS.items()
         if inspect.isclass(kind) and _is_harmless(name, kind)
-    }  # fmt: skip
+    }
     registered = {
         tf_keras.utils.get_registered_name(kind)
         for module in _modules("tf_keras.src.applications")
@@ -345,10 +423,13 @@ def operator_lists() -> dict[str, list[str]]:
     known.ParseFromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList()))
     every = {each.name for each in known.op}
     plain = [
-        each.name for each in known.op
-        if not each.name.startswith("_") and hasattr(tf.raw_ops, each.name)
-        and not any(part in each.name for part in _DOUBTFUL) and not _reaches_out(each)
-    ]  # fmt: skip
+        each.name
+        for each in known.op
+        if not each.name.startswith("_")
+        and hasattr(tf.raw_ops, each.name)
+        and not any(part in each.name for part in _DOUBTFUL)
+        and not _reaches_out(each)
+    ]
     made = {"plain": sorted(plain)}
     for part, names in REVIEWED.items():
         made[part] = sorted(each for each in set(names.split()) if each in every)
@@ -373,21 +454,45 @@ def _reaches_out(op: Any) -> bool:
 
 def _exported(package: ModuleType, prefix: str) -> Iterator[str]:
     """Layers, and the objects that layers are configured with, by their public names."""
-    for part in ("layers", "initializers", "regularizers", "constraints", "dtype_policies",
-                 "quantizers", "mixed_precision", "random", "layers.experimental",
-                 "layers.experimental.preprocessing", "optimizers", "optimizers.schedules",
-                 "losses", "metrics"):  # fmt: skip
+    for part in (
+        "layers",
+        "initializers",
+        "regularizers",
+        "constraints",
+        "dtype_policies",
+        "quantizers",
+        "mixed_precision",
+        "random",
+        "layers.experimental",
+        "layers.experimental.preprocessing",
+        "optimizers",
+        "optimizers.schedules",
+        "losses",
+        "metrics",
+    ):
         module = _attribute(package, part)
         for name, kind in vars(module).items() if module is not None else ():
             if inspect.isclass(kind) and _is_harmless(name, kind):
                 yield f"{prefix}.{part}.{name}"
-    for name in ("DTypePolicy", "FloatDTypePolicy", "Model", "Sequential", "Functional",
-                 "Initializer", "Quantizer"):  # fmt: skip
+    for name in (
+        "DTypePolicy",
+        "FloatDTypePolicy",
+        "Model",
+        "Sequential",
+        "Functional",
+        "Initializer",
+        "Quantizer",
+    ):
         yield f"{prefix}.{name}"
     for part in (
-        "models", "src.models.functional", "src.models.sequential", "src.models.model",
-        "src.engine.functional", "src.engine.sequential", "src.engine.training",
-    ):  # fmt: skip
+        "models",
+        "src.models.functional",
+        "src.models.sequential",
+        "src.models.model",
+        "src.engine.functional",
+        "src.engine.sequential",
+        "src.engine.training",
+    ):
         yield from (f"{prefix}.{part}.{name}" for name in ("Model", "Sequential", "Functional"))
 
 
@@ -472,9 +577,11 @@ def document(what: str, lists: dict[str, list[str]], packages: Iterable[str]) ->
     made = HEADER.format(what=what, versions=versions)
     for part, names in lists.items():
         wrapped = textwrap.wrap(
-            ", ".join(f'"{each}"' for each in names), 96, break_long_words=False,
+            ", ".join(f'"{each}"' for each in names),
+            96,
+            break_long_words=False,
             break_on_hyphens=False,
-        )  # fmt: skip
+        )
         made += f"\n{part} = [\n" + "".join(f"  {line}\n" for line in wrapped) + "]\n"
     return made
 

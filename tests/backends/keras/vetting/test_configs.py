@@ -44,19 +44,36 @@ MODERN = {"module": "keras.layers", "registered_name": None}
     "config",
     [
         {"activation": "relu"},
-        {"activation": {"module": "builtins", "class_name": "function", "config": "relu",
-                        "registered_name": "function"}},
+        {
+            "activation": {
+                "module": "builtins",
+                "class_name": "function",
+                "config": "relu",
+                "registered_name": "function",
+            }
+        },
         {"kernel_initializer": "glorot_uniform"},
         {"kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}}},
-        {"kernel_regularizer": {"module": "keras.regularizers", "class_name": "L2",
-                                "config": {"l2": 0.1}, "registered_name": None}},
-        {"kernel_initializer": {"module": "tensorflow.python.ops.init_ops_v2",
-                                "class_name": "Constant", "config": {"value": 1.0},
-                                "registered_name": "Constant"}},
+        {
+            "kernel_regularizer": {
+                "module": "keras.regularizers",
+                "class_name": "L2",
+                "config": {"l2": 0.1},
+                "registered_name": None,
+            }
+        },
+        {
+            "kernel_initializer": {
+                "module": "tensorflow.python.ops.init_ops_v2",
+                "class_name": "Constant",
+                "config": {"value": 1.0},
+                "registered_name": "Constant",
+            }
+        },
         {"axis": {"class_name": "__tuple__", "items": [1, 2]}},
         {"vocabulary": ["a", "b"]},
     ],
-)  # fmt: skip
+)
 def test_what_keras_itself_writes_passes(config: Any) -> None:
     assert found(dense(**config)) == []
 
@@ -67,38 +84,66 @@ def test_what_keras_itself_writes_passes(config: Any) -> None:
         ({"activation": "serialize"}, "activation serialize"),
         ({"recurrent_activation": "eval"}, "recurrent_activation eval"),
         ({"kernel_initializer": "deserialize"}, "kernel_initializer deserialize"),
-        ({"activation": {"class_name": "function", "module": "builtins", "config": "exec"}},
-         "the function exec"),
-        ({"activation": {"class_name": "function", "module": "os", "config": "system"}},
-         "the function os.system"),
-        ({"activation": {"class_name": "function", "module": "keras.utils", "config": "get_file"}},
-         "the function keras.utils.get_file"),
+        (
+            {"activation": {"class_name": "function", "module": "builtins", "config": "exec"}},
+            "the function exec",
+        ),
+        (
+            {"activation": {"class_name": "function", "module": "os", "config": "system"}},
+            "the function os.system",
+        ),
+        (
+            {
+                "activation": {
+                    "class_name": "function",
+                    "module": "keras.utils",
+                    "config": "get_file",
+                }
+            },
+            "the function keras.utils.get_file",
+        ),
         ({"activation": {"class_name": "function", "config": ["relu"]}}, "the function ['relu']"),
         ({"activation": {"class_name": "__lambda__", "config": {"value": "x"}}}, "__lambda__"),
         ({"x": {"class_name": "Popen", "module": "subprocess", "config": {}}}, "subprocess.Popen"),
         ({"x": [{"y": {"class_name": "Lambda", "config": {}}}]}, "Lambda"),
         ({"x": {"class_name": 3}}, "a class by no name (3)"),
         ({"x": {"class_name": "Dense", "module": 3}}, "a class by no name (Dense)"),
-        ({"x": {"class_name": "TFSMLayer", "module": "keras.layers", "config": {}}},
-         "keras.layers.TFSMLayer"),
-        ({"x": {"class_name": "Dense", "module": "keras.layers", "registered_name": "Evil>Dense"}},
-         "Dense registered as Evil>Dense"),
+        (
+            {"x": {"class_name": "TFSMLayer", "module": "keras.layers", "config": {}}},
+            "keras.layers.TFSMLayer",
+        ),
+        (
+            {
+                "x": {
+                    "class_name": "Dense",
+                    "module": "keras.layers",
+                    "registered_name": "Evil>Dense",
+                }
+            },
+            "Dense registered as Evil>Dense",
+        ),
         ({"x": {"class_name": "TypeSpec", "type_spec": "x"}}, "TypeSpec"),
         ({"x": {"class_name": "CompositeTensor", "spec": "x"}}, "CompositeTensor"),
         ({"x": {"class_name": "__tuple__", "module": "os", "items": []}}, "__tuple__ of os"),
-        ({"x": {"class_name": "TensorShape", "registered_name": "X", "items": []}},
-         "TensorShape of X"),
-        ({"x": {"class_name": "__keras_tensor__", "module": "os", "config": {}}},
-         "__keras_tensor__ of os"),
-        ({"filepath": {"class_name": "__bytes__", "value": "x"}},
-         "a file (filepath: {'class_name': '__bytes__', 'value': 'x'})"),
+        (
+            {"x": {"class_name": "TensorShape", "registered_name": "X", "items": []}},
+            "TensorShape of X",
+        ),
+        (
+            {"x": {"class_name": "__keras_tensor__", "module": "os", "config": {}}},
+            "__keras_tensor__ of os",
+        ),
+        (
+            {"filepath": {"class_name": "__bytes__", "value": "x"}},
+            "a file (filepath: {'class_name': '__bytes__', 'value': 'x'})",
+        ),
         ({"residual_fn": ["x"]}, "code (residual_fn)"),
         ({"residual_fn_type": "lambda"}, "code (residual_fn_type)"),
         ({"x": [{"_TYPE": "COMPOSITE"}, "{}"]}, "objects in a text (COMPOSITE)"),
         ({"vocabulary": "/etc/passwd"}, "a file (vocabulary: /etc/passwd)"),
         ({"filepath": "/etc/passwd"}, "a file (filepath: /etc/passwd)"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_on_the_list_is_named(config: Any, named: str) -> None:
     assert found(dense(**config)) == [named]
     assert named in found(dense(**config), loader="keras")
@@ -106,10 +151,26 @@ def test_what_is_not_on_the_list_is_named(config: Any, named: str) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["Lambda", "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty",
-     "TensorFlowOpLayer", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
-     "DenseFeatures", "Own", "ResidualWrapper", "DropoutWrapper", "ReloadedLayer", "ModuleWrapper"],
-)  # fmt: skip
+    [
+        "Lambda",
+        "TFOpLambda",
+        "SlicingOpLambda",
+        "ClassMethod",
+        "InstanceMethod",
+        "InstanceProperty",
+        "TensorFlowOpLayer",
+        "TFSMLayer",
+        "TorchModuleWrapper",
+        "JaxLayer",
+        "FlaxLayer",
+        "DenseFeatures",
+        "Own",
+        "ResidualWrapper",
+        "DropoutWrapper",
+        "ReloadedLayer",
+        "ModuleWrapper",
+    ],
+)
 def test_layers_that_run_code_are_refused_by_both(kind: str) -> None:
     for loader in ("keras", "tf_keras"):
         [one] = found(layer(kind, {}), loader=loader)
@@ -129,10 +190,26 @@ def test_arithmetic_of_old_files_passes_by_its_symbol(symbol: str) -> None:
 
 @pytest.mark.parametrize(
     "symbol",
-    ["io.write_file", "io.read_file", "load_op_library", "load_library", "py_function",
-     "numpy_function", "saved_model.load", "map_fn", "vectorized_map", "keras.models.load_model",
-     "io.gfile.copy", "print", "io.decode_proto", "function", None, ["math.add"], {}],
-)  # fmt: skip
+    [
+        "io.write_file",
+        "io.read_file",
+        "load_op_library",
+        "load_library",
+        "py_function",
+        "numpy_function",
+        "saved_model.load",
+        "map_fn",
+        "vectorized_map",
+        "keras.models.load_model",
+        "io.gfile.copy",
+        "print",
+        "io.decode_proto",
+        "function",
+        None,
+        ["math.add"],
+        {},
+    ],
+)
 def test_other_symbols_are_refused(symbol: Any) -> None:
     for kind in ("TFOpLambda", "SlicingOpLambda"):
         [named] = found(layer(kind, {"function": symbol}))
@@ -227,9 +304,13 @@ def _declared(file: Any) -> None:
 
 def _inflated(file: Any) -> None:
     zeros = file.create_dataset(
-        "model_weights/evil/kernel", (500_000_000,), "u1", chunks=(50_000_000,), compression="gzip",
+        "model_weights/evil/kernel",
+        (500_000_000,),
+        "u1",
+        chunks=(50_000_000,),
+        compression="gzip",
         compression_opts=9,
-    )  # fmt: skip
+    )
     zeros[:50_000_000] = 0
 
 
@@ -268,7 +349,7 @@ def test_texts_that_come_to_more_than_the_file_has_are_refused(tmp_path: Path) -
         (_declared, "datasets of 4000000000000 bytes"),
         (_inflated, "datasets of 500000000 bytes"),
     ],
-)  # fmt: skip
+)
 def test_an_hdf5_file_that_reaches_out_is_refused(tmp_path: Path, change: Any, named: str) -> None:
     path = weights(tmp_path, change)
     with pytest.raises(UnsupportedError) as raised:
@@ -321,10 +402,11 @@ def test_what_ends_the_reader_is_an_error_of_ours_and_the_next_file_is_read(
     with monkeypatch.context() as patched:
         patched.setattr(trial, "_reader", cache(trial._Reader))
         patched.setattr(
-            trial, "_MAIN",
+            trial,
+            "_MAIN",
             f"import pytest_edgegate.backends.keras.vetting.trial as t\nexec({fault!r}, vars(t))\n"
             "t.main()",
-        )  # fmt: skip
+        )
         for _ in range(2):
             with pytest.raises(ConfigurationError) as raised:
                 vet_hdf5(path)

@@ -54,9 +54,12 @@ def calling(name: str, kind: str, attribute: str, function: str) -> bytes:
 
 
 def saved_model(
-    nodes: tuple[bytes, ...] = (), functions: tuple[bytes, ...] = (), saver: tuple[str, ...] = (),
-    signature: str = "", objects: str = "",
-) -> bytes:  # fmt: skip
+    nodes: tuple[bytes, ...] = (),
+    functions: tuple[bytes, ...] = (),
+    saver: tuple[str, ...] = (),
+    signature: str = "",
+    objects: str = "",
+) -> bytes:
     library = b"".join(field(1, each) for each in functions)
     graph = b"".join(field(1, each) for each in nodes) + field(2, library)
     meta = field(2, graph)
@@ -86,13 +89,35 @@ def test_arithmetic_passes() -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc",
-        "Abort", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2", "DebugIdentity",
-        "ShardedFilename", "SaveV2", "RestoreV2", "Save", "MergeV2Checkpoints", "PrintV2",
-        "TextLineReaderV2", "TFRecordDataset", "ImmutableConst", "XlaCallModule", "Send",
-        "RemoteCall", "CompilationResult", "WriteGraphSummary", "AudioSummary", "Unheard", "",
+        "ReadFile",
+        "WriteFile",
+        "MatchingFiles",
+        "PyFunc",
+        "PyFuncStateless",
+        "EagerPyFunc",
+        "Abort",
+        "InitializeTableFromTextFile",
+        "InitializeTableFromTextFileV2",
+        "DebugIdentity",
+        "ShardedFilename",
+        "SaveV2",
+        "RestoreV2",
+        "Save",
+        "MergeV2Checkpoints",
+        "PrintV2",
+        "TextLineReaderV2",
+        "TFRecordDataset",
+        "ImmutableConst",
+        "XlaCallModule",
+        "Send",
+        "RemoteCall",
+        "CompilationResult",
+        "WriteGraphSummary",
+        "AudioSummary",
+        "Unheard",
+        "",
     ],
-)  # fmt: skip
+)
 def test_an_operator_that_is_not_on_the_list_is_named(kind: str) -> None:
     assert found(saved_model((node("evil", kind),))) == [kind]
     unused = function("unused", node("evil", kind))
@@ -144,36 +169,43 @@ def test_a_function_that_comes_to_itself_is_refused(circle: tuple[str, ...]) -> 
 ARGUMENT = ("saver_filename", "Placeholder")
 SAVING = function(
     "save",
-    node("part", "Const"), node("name", "StringJoin", "file_prefix", "part:output:0"),
+    node("part", "Const"),
+    node("name", "StringJoin", "file_prefix", "part:output:0"),
     node("shard", "ShardedFilename", "name:output:0", "part", "part"),
     node("saved", "SaveV2", "shard:filename:0", "part", "part", "x"),
     node("all", "Pack", "shard:filename:0", "^saved"),
     node("merge", "MergeV2Checkpoints", "all:output:0", "file_prefix"),
     node("out", "Identity", "file_prefix", "^merge"),
     arguments=("file_prefix", "x"),
-)  # fmt: skip
+)
 RESTORING = function(
     "restore",
-    node("names", "Const"), node("read", "RestoreV2", "file_prefix", "names", "names"),
+    node("names", "Const"),
+    node("read", "RestoreV2", "file_prefix", "names", "names"),
     node("put", "AssignVariableOp", "v", "read:tensors:0"),
     node("out", "Identity", "file_prefix", "^put"),
     arguments=("file_prefix", "v"),
-)  # fmt: skip
+)
 SAVER = ("saver_filename:0", "saver:0", "restorer")
 MAIN = (
-    node(*ARGUMENT), node("w", "VarHandleOp"),
+    node(*ARGUMENT),
+    node("w", "VarHandleOp"),
     node("saver", "StatefulPartitionedCall", "saver_filename", "w", calls="save"),
     node("restorer", "StatefulPartitionedCall", "saver_filename", "w", calls="restore"),
-)  # fmt: skip
+)
 
 
 OF_TF1 = (
-    node("filename", "PlaceholderWithDefault"), node("v", "VariableV2"), node("c", "Const"),
+    node("filename", "PlaceholderWithDefault"),
+    node("v", "VariableV2"),
+    node("c", "Const"),
     node("save", "SaveV2", "filename", "c", "c", "v"),
     node("done", "Identity", "filename", "^save"),
-    node("read", "RestoreV2", "filename", "c", "c"), node("put", "Assign", "v", "read"),
-    node("all", "NoOp", "^put"), node("y", "Identity", "v"),
-)  # fmt: skip
+    node("read", "RestoreV2", "filename", "c", "c"),
+    node("put", "Assign", "v", "read"),
+    node("all", "NoOp", "^put"),
+    node("y", "Identity", "v"),
+)
 SAVER_OF_TF1 = ("filename:0", "done:0", "all")
 
 
@@ -214,23 +246,34 @@ def test_a_restorer_that_reads_elsewhere_is_refused() -> None:
 def test_a_restorer_that_leaves_its_folder_is_refused() -> None:
     """The names of checkpoints may be joined where they are written, not where they are read."""
     elsewhere = function(
-        "restore", node("up", "Const"), node("name", "StringJoin", "file_prefix", "up"),
-        node("read", "RestoreV2", "name", "up", "up"), node("put", "AssignVariableOp", "v", "read"),
-        node("out", "Identity", "file_prefix", "^put"), arguments=("file_prefix", "v"),
-    )  # fmt: skip
+        "restore",
+        node("up", "Const"),
+        node("name", "StringJoin", "file_prefix", "up"),
+        node("read", "RestoreV2", "name", "up", "up"),
+        node("put", "AssignVariableOp", "v", "read"),
+        node("out", "Identity", "file_prefix", "^put"),
+        arguments=("file_prefix", "v"),
+    )
     assert "RestoreV2 in restore" in found(saved_model(MAIN, (SAVING, elsewhere), SAVER))
-    joined = (*OF_TF1[:5], node("name", "StringJoin", "filename", "c"),
-              node("read", "RestoreV2", "name", "c", "c"), *OF_TF1[6:])  # fmt: skip
+    joined = (
+        *OF_TF1[:5],
+        node("name", "StringJoin", "filename", "c"),
+        node("read", "RestoreV2", "name", "c", "c"),
+        *OF_TF1[6:],
+    )
     assert "RestoreV2" in found(saved_model(joined, (), SAVER_OF_TF1))
 
 
 def test_a_saver_whose_files_are_named_by_what_is_no_constant_is_refused() -> None:
     argument = node("part", "AsString", "x")
     changed = function(
-        "save", argument, node("name", "StringJoin", "file_prefix", "part"),
+        "save",
+        argument,
+        node("name", "StringJoin", "file_prefix", "part"),
         node("saved", "SaveV2", "name", "x", "x", "x"),
-        node("out", "Identity", "file_prefix", "^saved"), arguments=("file_prefix", "x"),
-    )  # fmt: skip
+        node("out", "Identity", "file_prefix", "^saved"),
+        arguments=("file_prefix", "x"),
+    )
     assert "SaveV2 in save" in found(saved_model(MAIN, (changed, RESTORING), SAVER))
 
 
@@ -243,11 +286,13 @@ def test_a_saver_is_called_by_nothing_but_a_call(kind: str) -> None:
 @pytest.mark.parametrize("attribute", ["api_implements", "api_preferred_device"])
 def test_a_saver_that_an_optimiser_may_put_elsewhere_is_refused(attribute: str) -> None:
     swapped = function(
-        "restore", node("names", "Const"),
+        "restore",
+        node("names", "Const"),
         node("read", "RestoreV2", "file_prefix", "names", "names"),
-        node("out", "Identity", "file_prefix", "^read"), arguments=("file_prefix", "v"),
+        node("out", "Identity", "file_prefix", "^read"),
+        arguments=("file_prefix", "v"),
         attributes=(attribute,),
-    )  # fmt: skip
+    )
     assert "RestoreV2 in restore" in found(saved_model(MAIN, (SAVING, swapped), SAVER))
 
 
@@ -286,10 +331,15 @@ def test_nothing_waits_for_a_saver_in_the_main_graph(evil: str) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"\x0b", b"\x12\xff", b"\x12\x05abc", b"\xff" * 12, number(2 << 3) + b"\x01",
-        field(2, field(2, field(1, b"\xff\xff"))), field(2, field(2, field(1, field(1, b"\xff")))),
+        b"\x0b",
+        b"\x12\xff",
+        b"\x12\x05abc",
+        b"\xff" * 12,
+        number(2 << 3) + b"\x01",
+        field(2, field(2, field(1, b"\xff\xff"))),
+        field(2, field(2, field(1, field(1, b"\xff")))),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_protocol_buffer_is_an_error_of_ours(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(content)
     with pytest.raises((ConfigurationError, UnsupportedError)):
@@ -345,9 +395,12 @@ def test_names_that_come_from_many_names_are_followed_once() -> None:
     packs = [node("p0", "Pack", *["file_prefix"] * 10)]
     packs += [node(f"p{at}", "Pack", *[f"p{at - 1}:output:0"] * 10) for at in range(1, 19)]
     saving = function(
-        "save", *packs, node("saved", "SaveV2", "p18:output:0", "c", "c", "x"), node("c", "Const"),
+        "save",
+        *packs,
+        node("saved", "SaveV2", "p18:output:0", "c", "c", "x"),
+        node("c", "Const"),
         arguments=("file_prefix", "x"),
-    )  # fmt: skip
+    )
     assert found(saved_model(MAIN, (saving, RESTORING), SAVER)) == []
 
 
@@ -374,10 +427,11 @@ def test_functions_that_unfold_without_measure_are_refused() -> None:
 
 
 LOOP = (
-    function("body_1", node("m", "MatMul")), function("cond_1", node("m", "Less")),
+    function("body_1", node("m", "MatMul")),
+    function("cond_1", node("m", "Less")),
     function("fills_1", node("loop", "fills_2")),
     function("fills_2", node("loop", "StatelessWhile")),
-)  # fmt: skip
+)
 
 
 def resource_with(child: str, at: int) -> bytes:
@@ -403,9 +457,11 @@ def test_a_child_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize("at", [4, 5])
 def test_a_loop_of_the_first_operation_of_tensorflow_1_is_refused(at: int) -> None:
     nodes = (
-        node("enter", "Enter"), node("next", "NextIteration", "again"),
-        node("again", "Merge", "enter", "next"), node("init", "NoOp", "^again"),
-    )  # fmt: skip
+        node("enter", "Enter"),
+        node("next", "NextIteration", "again"),
+        node("again", "Merge", "enter", "next"),
+        node("init", "NoOp", "^again"),
+    )
     (graph,) = _content(saved_model(nodes))
     assert found(field(2, graph)) == []
     key = {4: "saved_model_main_op", 5: "__saved_model_init_op"}[at]
@@ -416,9 +472,14 @@ def test_a_loop_of_the_first_operation_of_tensorflow_1_is_refused(at: int) -> No
 # Arguments
 
 
-@pytest.mark.parametrize("argument", [
-    field(1, "x") + field(1, "file_prefix"), b"", field(1, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "argument",
+    [
+        field(1, "x") + field(1, "file_prefix"),
+        b"",
+        field(1, ""),
+    ],
+)
 def test_an_argument_has_one_name(argument: bytes) -> None:
     """A parser keeps the last of several: the one that names the file is then another."""
     told = field(1, field(1, "f") + field(2, argument) + field(2, field(1, "y")))
@@ -452,6 +513,9 @@ def test_every_count_of_a_listed_operator_is_known() -> None:
     listed = allowed.plain | allowed.reviewed | allowed.saver
     made = (op_def_registry.get(name) for name in listed)
     assert {
-        each.number_attr for op in made if op is not None
-        for each in (*op.input_arg, *op.output_arg) if each.number_attr
-    } <= COUNTS  # fmt: skip
+        each.number_attr
+        for op in made
+        if op is not None
+        for each in (*op.input_arg, *op.output_arg)
+        if each.number_attr
+    } <= COUNTS

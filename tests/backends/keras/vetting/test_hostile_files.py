@@ -41,9 +41,7 @@ def has_written(canary: Path) -> bool:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", MAKERS)
-def test_it_is_refused_and_would_have_written(
-    kind: str, model_folder: Path, canary: Path
-) -> None:  # fmt: skip
+def test_it_is_refused_and_would_have_written(kind: str, model_folder: Path, canary: Path) -> None:
     path = MAKERS[kind](model_folder, canary)
     assert not has_written(canary), "the maker has run it"
     found = READER.recognise(path, surroundings())

@@ -78,7 +78,7 @@ def new(name: str, at: int = 0) -> dict[str, Any]:
         ({"layers": [3, None, {}, {"name": "a", "inbound_nodes": 3}]}, ""),
         ({"layers": [{"name": ["a"], "inbound_nodes": [[["['a']", 0, 0]]]}]}, "['a']"),
     ],
-)  # fmt: skip
+)
 def test_a_layer_that_waits_for_ever_is_named(config: Any, name: str) -> None:
     for loader in LOADERS:
         assert stuck(config, loader) == name
@@ -98,13 +98,17 @@ def nested(at: int, kind: str = "Functional", first: str = "InputLayer", **told:
 @pytest.mark.parametrize(
     ("config", "keras", "tf_keras"),
     [
-        (nested(0), "", "b"), (nested(1), "", ""), (nested(2), "b", "b"),
-        (nested(0, "Sequential"), "", "b"), (nested(1, "Sequential"), "b", ""),
-        (nested(0, "Sequential", "Dense"), "", ""), (nested(1, "Sequential", "Dense"), "b", "b"),
+        (nested(0), "", "b"),
+        (nested(1), "", ""),
+        (nested(2), "b", "b"),
+        (nested(0, "Sequential"), "", "b"),
+        (nested(1, "Sequential"), "b", ""),
+        (nested(0, "Sequential", "Dense"), "", ""),
+        (nested(1, "Sequential", "Dense"), "b", "b"),
         (nested(1, "Sequential", "Dense", batch_input_shape=[None, 4]), "b", ""),
         (old(("a", [[["in", 5, 0, {}]]])), "a", ""),
     ],
-)  # fmt: skip
+)
 def test_each_keras_counts_calls_in_its_own_way(config: Any, keras: str, tf_keras: str) -> None:
     assert stuck(config, "keras") == keras
     assert stuck(config, "tf_keras") == tf_keras

@@ -1,0 +1,28 @@
+"""The error for a model file that can't be read as what it is, in the words of every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.reading.foreign import foreign
+
+
+def damaged(path: Path, reason: str) -> InferenceError:
+    """The error for a file that *reason* speaks against."""
+    return InferenceError(
+        f"{path.name} can't be opened: {reason}",
+        "make the file again: it is damaged, cut short or of another format",
+    )
+
+
+@contextmanager
+def refused_if_inconsistent(
+    path: Path, reason: str = "its graph is inconsistent"
+) -> Iterator[None]:
+    """Around what follows the parts of a parsed file to each other. Raises InferenceError."""
+    fault = damaged(path, reason)
+    with foreign(fault.message, fault.remedy, InferenceError):
+        yield

@@ -1,0 +1,41 @@
+"""What notes and errors say of the layers that a pruning leaves as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.recipe import Prune
+
+_NAMED = 5
+"""Layers that a note or an error names; the facts have all."""
+
+
+@dataclass(frozen=True)
+class KeptLayers:
+    """Why layers of the model *name* lost no filter in *step*: by the path of each."""
+
+    step: Prune
+    name: str
+    reasons: Mapping[str, str]
+
+    def refused(self, nothing: str) -> UnsupportedError:
+        """The error where no layer lost any; *nothing* says so of a model without such layers."""
+        found = [f"{path}: {why}" for path, why in self.reasons.items()]
+        return UnsupportedError(
+            f"{self.step} finds no filter to remove in {self.name} "
+            f"({'; '.join(found[:_NAMED]) or nothing})",
+            "leave Prune out of the recipe, or give a larger amount where layers are too small",
+        )
+
+    def notes(self, outputs: str) -> tuple[str, ...]:
+        """Names the layers; that those with the reason *outputs* can't goes without saying."""
+        found = [f"{path}: {why}" for path, why in self.reasons.items() if why != outputs]
+        if not found:
+            return ()
+        more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        return (
+            f"{self.step} took no filter of these layers of {self.name}: "
+            f"{'; '.join(found[:_NAMED])}{more}",
+        )

@@ -1,0 +1,57 @@
+"""Packages that backends run: their imports, and what they raise as errors of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError
+
+_LONGEST = 300
+"""Characters of a tool's own words: some quote a whole graph."""
+
+
+@contextmanager
+def needed(package: str, purpose: str, extra: str) -> Iterator[None]:
+    """Around the import of a package. Raises BackendUnavailableError where it is not installed.
+
+    *purpose* is what needs it ("an .onnx file"), *extra* the extra of ours that installs it.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise BackendUnavailableError(package, purpose, extra) from error
+
+
+@contextmanager
+def tool_errors(error_for: Callable[[Exception], EdgeGateError]) -> Iterator[None]:
+    """Turns whatever a tool raises into the error that *error_for* makes of it; ours pass.
+
+    The original is the cause, which ``--tb=long`` shows.
+    """
+    try:
+        yield
+    except EdgeGateError:
+        raise
+    except Exception as error:  # converters and frameworks raise many kinds of their own
+        raise error_for(error) from error
+
+
+def first_line(error: Exception) -> str:
+    """The kind of an error and the first line of what it says."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return _of_kind(error, lines[0][:_LONGEST] if lines else "")
+
+
+def all_lines(error: Exception) -> str:
+    """The kind of an error and all that it says, in one line."""
+    return _of_kind(error, one_line(error))
+
+
+def _of_kind(error: Exception, words: str) -> str:
+    return f"{type(error).__name__}: {words or '(no message)'}"
+
+
+def one_line(text: object, longest: int = _LONGEST) -> str:
+    """What an exception or a tool says, in one line of at most *longest* characters."""
+    return " ".join(str(text).split())[:longest]

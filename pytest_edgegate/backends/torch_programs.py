@@ -1,0 +1,51 @@
+"""Loaded torch programs, for the backends that make files of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.ports import LoadedModel, Runner, TransformData
+from pytest_edgegate.data.agreement import agreement, samples_of
+from pytest_edgegate.data.splits import Array
+
+_OTHER_FLOATS = frozenset({"torch.float16", "torch.bfloat16", "torch.float64"})
+
+
+def torch_outputs(loaded: LoadedModel, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """The outputs of a program for some samples, (n, ...) float32 for each output."""
+    import torch
+
+    with torch.no_grad():
+        made = loaded.function(*(torch.tensor(each) for each in inputs))
+    return tuple(each.detach().float().numpy() for each in made)
+
+
+def agreement_with_file(
+    loaded: LoadedModel,
+    data: TransformData,
+    opened: Runner,
+    steps: Sequence[float | None],
+    what: str,
+) -> dict[str, Any]:
+    """How far an opened file lies from the program that it was made of, on some samples.
+
+    *steps* are the scales of its outputs, *what* names it. Raises CompressionError where it
+    computes something else.
+    """
+    inputs = samples_of(data, loaded.inputs)
+    with opened as runner:
+        made = runner.infer(inputs)
+    return agreement(made, torch_outputs(loaded, inputs), steps, what)
+
+
+def refuse_other_floats(name: str, loaded: LoadedModel) -> None:
+    """Refuses a program with weights in another float format. Raises UnsupportedError."""
+    dtypes = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
+    other = sorted(dtypes & _OTHER_FLOATS)
+    if other:
+        raise UnsupportedError(
+            f"{name} has {other[0]} weights, and recipes start from float32",
+            "return model.float() from edge_model; Cast('float16') makes the file small again",
+        )

@@ -1,0 +1,29 @@
+"""Values as JSON has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_edgegate.core.errors import presentable
+
+
+def plain_number(value: float | None) -> float | int | None:
+    """The number in a type of JSON's own. JSON has no NaN or Inf: such a number is null."""
+    if value is None or not math.isfinite(value):
+        return None
+    return int(value) if isinstance(value, int) else float(value)
+
+
+def plain(value: object) -> Any:
+    """The value in types of JSON's own: tuples become lists, NaN and Inf null, the rest strings."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return plain_number(value)
+    if isinstance(value, Mapping):
+        return {presentable(str(key)): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return presentable(str(value))

@@ -1,0 +1,49 @@
+"""The ports that backends fill. A backend is reached through an entry point, never imported."""
+
+from pytest_edgegate.core.ports.models import (
+    Example,
+    HasGraph,
+    LoadedModel,
+    ModelReader,
+    SourceModel,
+    Surroundings,
+)
+from pytest_edgegate.core.ports.reporters import Reporter
+from pytest_edgegate.core.ports.runtimes import Inspector, Runner, Runtime
+from pytest_edgegate.core.ports.timing import Device, Round, Stopwatch, Timed, TimingJob
+from pytest_edgegate.core.ports.transforms import (
+    ChecksAhead,
+    ChildProcess,
+    ExternalProgram,
+    Produced,
+    TakesGraphs,
+    TrainingData,
+    Transform,
+    TransformData,
+)
+
+__all__ = [
+    "ChecksAhead",
+    "ChildProcess",
+    "Device",
+    "Example",
+    "ExternalProgram",
+    "HasGraph",
+    "Inspector",
+    "LoadedModel",
+    "ModelReader",
+    "Produced",
+    "Reporter",
+    "Round",
+    "Runner",
+    "Runtime",
+    "SourceModel",
+    "Stopwatch",
+    "Surroundings",
+    "TakesGraphs",
+    "Timed",
+    "TimingJob",
+    "TrainingData",
+    "Transform",
+    "TransformData",
+]

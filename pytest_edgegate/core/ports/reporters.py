@@ -1,0 +1,25 @@
+"""What writes the verdicts of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pytest_edgegate.core.record import RunRecord
+
+    Array = NDArray[np.generic]
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Writes the record of a run to a file."""
+
+    def write(self, path: Path, run: RunRecord) -> None:
+        """Called once, when the run has ended, in the controlling process only.
+
+        What it raises costs no other report: the run shows it and does not exit with 0.
+        """

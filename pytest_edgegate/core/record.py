@@ -1,0 +1,243 @@
+"""Records: all that a report shows of a run, in JSON values, with a round trip to JSON.
+
+``from_json(x.to_json()) == x`` holds for each of them. Keys that are unknown are skipped, so that
+a report of schema 1 with more in it can be read; keys that schema 1 has gained (``path``,
+``details``, ``cause`` and those that are written only where they say something) may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pytest_edgegate.core.budget import BUDGETS, CONTRACT, BudgetKind, Direction, kind_of
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.json_object import JsonObject
+from pytest_edgegate.core.outcome import Outcome
+
+SCHEMA = 1
+_DIRECTIONS = ("at most", "at least")
+
+
+@dataclass(frozen=True)
+class ArtifactRecord:
+    """The file that was judged. ``path`` and ``compiled`` are paths on the machine of the run."""
+
+    format: str
+    sha256: str
+    size_bytes: int
+    recipe: tuple[str, ...]
+    """Its steps, each as a user types it; none for a file that others made."""
+    cached: bool
+    compiled: str | None = None
+    path: str = ""
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    """What is worth keeping of how it was made, by the name of the step."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": self.format,
+            "sha256": self.sha256,
+            "size_bytes": self.size_bytes,
+            "recipe": list(self.recipe),
+            "cached": self.cached,
+            "compiled": self.compiled,
+            "path": self.path,
+            **_where_given(steps=dict(self.steps)),
+        }
+
+    @classmethod
+    def from_json(cls, given: JsonObject) -> ArtifactRecord:
+        return cls(
+            format=given.text("format"),
+            sha256=given.text("sha256"),
+            size_bytes=given.count("size_bytes"),
+            recipe=given.texts("recipe"),
+            cached=given.flag("cached"),
+            compiled=given.optional_text("compiled"),
+            path=given.text("path", ""),
+            steps=given.mapping("steps", {}),
+        )
+
+
+@dataclass(frozen=True)
+class BudgetRecord:
+    """The limit, in the unit of its metric."""
+
+    metric: str
+    limit: float | int
+    unit: str
+
+    @property
+    def kind(self) -> BudgetKind:
+        """Its row."""
+        return kind_of(self.metric)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"metric": self.metric, "limit": self.limit, "unit": self.unit}
+
+    @classmethod
+    def from_json(cls, given: JsonObject) -> BudgetRecord:
+        metric = given.choice("metric", (CONTRACT.name, *BUDGETS))
+        return cls(metric, given.number("limit"), given.text("unit"))
+
+
+@dataclass(frozen=True)
+class MeasuredRecord:
+    """The figure, in the unit of the budget. ``value`` is None where it is NaN or Inf."""
+
+    value: float | int | None
+    source: str
+    low: float | int | None = None
+    high: float | int | None = None
+    level: float | None = None
+    n: int | None = None
+    n_total: int | None = None
+    decided_early: bool = False
+    cached: bool = False
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """What a time depends on: threads, governor, load."""
+    method: str = ""
+    """The name of the interval."""
+    direction: Direction | None = None
+    """The side of the limit that is good, where it is not the one of the budget's row."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "level": self.level,
+            "n": self.n,
+            "n_total": self.n_total,
+            "decided_early": self.decided_early,
+            "source": self.source,
+            "cached": self.cached,
+            **_where_given(
+                conditions=dict(self.conditions), method=self.method, direction=self.direction
+            ),
+        }
+
+    @classmethod
+    def from_json(cls, given: JsonObject) -> MeasuredRecord:
+        direction = given.choice("direction", _DIRECTIONS, "")
+        return cls(
+            value=given.optional_number("value"),
+            source=given.text("source"),
+            low=given.optional_number("low"),
+            high=given.optional_number("high"),
+            level=given.optional_number("level"),
+            n=given.optional_count("n"),
+            n_total=given.optional_count("n_total"),
+            decided_early=given.flag("decided_early"),
+            cached=given.flag("cached"),
+            conditions=given.mapping("conditions", {}),
+            method=given.text("method", ""),
+            direction=cast("Direction", direction) if direction else None,
+        )
+
+
+@dataclass(frozen=True)
+class VerdictRecord:
+    """One budget, judged. The key ``reason`` of the JSON has the reason and then the note."""
+
+    test: str
+    target: str
+    artifact: ArtifactRecord | None
+    budget: BudgetRecord
+    measured: MeasuredRecord | None
+    outcome: Outcome
+    allowed: bool
+    proven: bool
+    reason: str
+    remedy: str
+    details: tuple[str, ...] = ()
+    cause: str = ""
+    note: str = ""
+
+    @property
+    def red(self) -> bool:
+        return self.outcome is not Outcome.PASS and not self.allowed
+
+    @property
+    def full_reason(self) -> str:
+        """The reason with the note."""
+        return "; ".join(filter(None, (self.reason, self.note)))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "test": self.test,
+            "target": self.target,
+            "artifact": None if self.artifact is None else self.artifact.to_json(),
+            "budget": self.budget.to_json(),
+            "measured": None if self.measured is None else self.measured.to_json(),
+            "outcome": str(self.outcome),
+            "allowed": self.allowed,
+            "proven": self.proven,
+            "reason": self.full_reason,
+            "remedy": self.remedy,
+            "details": list(self.details),
+            "cause": self.cause,
+            **_where_given(note=self.note),
+        }
+
+    @classmethod
+    def from_json(cls, value: object, place: str = "verdict") -> VerdictRecord:
+        """Raises ConfigurationError, with the *place* in the document, for another shape."""
+        given = JsonObject(value, place)
+        artifact, measured = given.optional_inner("artifact"), given.optional_inner("measured")
+        note = given.text("note", "")
+        return cls(
+            test=given.text("test"),
+            target=given.text("target"),
+            artifact=None if artifact is None else ArtifactRecord.from_json(artifact),
+            budget=BudgetRecord.from_json(given.inner("budget")),
+            measured=None if measured is None else MeasuredRecord.from_json(measured),
+            outcome=Outcome(given.choice("outcome", [str(each) for each in Outcome])),
+            allowed=given.flag("allowed"),
+            proven=given.flag("proven"),
+            reason=given.text_before(note, "reason").removesuffix("; " if note else ""),
+            remedy=given.text("remedy"),
+            details=given.texts("details", ()),
+            cause=given.text("cause", ""),
+            note=note,
+        )
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A whole run: every verdict, and the machine and packages that it was reached with."""
+
+    environment: Mapping[str, Any]
+    verdicts: tuple[VerdictRecord, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "environment": dict(self.environment),
+            "verdicts": [each.to_json() for each in self.verdicts],
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> RunRecord:
+        """Of what ``json.load`` gives. Raises ConfigurationError for another schema or shape."""
+        given = JsonObject(value, "the report")
+        schema = given.count("schema")
+        if schema != SCHEMA:
+            raise ConfigurationError(
+                f"the report is of schema {schema}, and this version reads schema {SCHEMA}",
+                "read it with the version of pytest-edgegate that wrote it",
+            )
+        return cls(
+            environment=given.mapping("environment"),
+            verdicts=tuple(
+                VerdictRecord.from_json(each, f"verdicts[{at}]")
+                for at, each in enumerate(given.items("verdicts"))
+            ),
+        )
+
+
+def _where_given(**optional: Any) -> dict[str, Any]:
+    """Keys that are written only where they say something."""
+    return {key: value for key, value in optional.items() if value}

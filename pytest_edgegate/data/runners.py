@@ -1,0 +1,120 @@
+"""What runners of all formats have in common: closing, quantising, samples in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.data.feeding import dequantised, quantised
+from pytest_edgegate.data.splits import Array
+
+
+class OpenedModel:
+    """A ``Runner`` that is closed by ``close``. A subclass sets ``inputs`` and ``outputs``."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+    def close(self) -> None:
+        """Lets go of what was opened."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class FloatRunner(OpenedModel):
+    """A ``Runner`` of a model in float, where real and raw values are the same."""
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        """As ``Runner.infer``."""
+        raise NotImplementedError
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self.infer(batch)
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        return partial(self.infer, sample)
+
+
+class QuantisingRunner(OpenedModel):
+    """A ``Runner`` of a file whose inputs and outputs may be integers with a scale."""
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        """As ``Runner.infer_raw``."""
+        raise NotImplementedError
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        given = zip(batch, self.inputs, strict=True)
+        raw = self.infer_raw(tuple(quantised(array, each) for array, each in given))
+        made = zip(raw, self.outputs, strict=True)
+        return tuple(dequantised(array, each) for array, each in made)
+
+    def repeated(self, sample: tuple[Array, ...], count: int) -> tuple[Array, ...]:
+        """A *sample* in real values as a batch of *count*, in the dtypes of the file."""
+        pairs = zip(sample, self.inputs, strict=True)
+        return tuple(np.repeat(quantised(array, each), count, axis=0) for array, each in pairs)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Samples that a model takes at once: (length, ...) for each input.
+
+    The first *count* of them are samples of the batch, the others repeat the last of these.
+    """
+
+    arrays: tuple[Array, ...]
+    count: int
+
+    @classmethod
+    def of(cls, batch: Sequence[Array], start: int, size: int, least: int = 0) -> Block:
+        """Up to *size* samples from *start* on, filled up to a length of at *least* so many."""
+        arrays = tuple(array[start : start + size] for array in batch)
+        count = len(arrays[0])
+        missing = least - count
+        if missing > 0:
+            arrays = tuple(
+                np.concatenate([each, np.repeat(each[-1:], missing, axis=0)]) for each in arrays
+            )
+        return cls(arrays, count)
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+
+def joined(parts: Iterable[Sequence[Array]]) -> tuple[Array, ...]:
+    """The outputs of blocks, one after another, as those of the whole batch."""
+    columns = zip(*parts, strict=True)
+    return tuple(each[0] if len(each) == 1 else np.concatenate(each) for each in columns)
+
+
+def check_per_sample(
+    path: Path, outputs: Sequence[TensorInfo], made: Iterable[Array], count: int, remedy: str
+) -> None:
+    """Raises InferenceError for an output that does not have one result for each of *count*."""
+    for each, array in zip(outputs, made, strict=True):
+        if not array.ndim or len(array) != count:
+            raise not_per_sample(path, each.name, array.shape, remedy)
+
+
+def not_per_sample(path: Path, name: str, shape: tuple[int, ...], remedy: str) -> InferenceError:
+    """The error for the output *name* of a file that has another first dimension than samples."""
+    return InferenceError(
+        f"{path.name}: the output {name!r} has shape {shape}, not one result for each sample",
+        remedy,
+    )

@@ -1,0 +1,115 @@
+"""Why accuracy was lost: classes, samples that flipped, their ranges, and the recipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.measurement import Measurement, NotMeasured
+from pytest_edgegate.core.recipe import TrainingStep
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.diagnosis.confusion import by_confusion
+from pytest_edgegate.diagnosis.ranges import by_ranges
+from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.metrics import Scoring, TopN
+from pytest_edgegate.measures.providers import File, Passes
+
+
+def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
+    """Of an accuracy that is lower than the reference's, on the samples that decided it."""
+    paired = passes.paired()
+    if isinstance(paired, NotMeasured):
+        return Diagnosis()
+    return _by_making(
+        file.artifact, _of_pair(passes.scoring, paired.reference, paired.artifact, file)
+    )
+
+
+def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
+    """The same, of all samples."""
+    reference = passes.reference()
+    if isinstance(reference, NotMeasured):
+        return Diagnosis()
+    found = _of_pair(passes.scoring, reference, passes.predictions(), file)
+    return _by_making(file.artifact, found)
+
+
+def floor(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
+    """Of an accuracy that is too low by itself."""
+    artifact = passes.predictions()
+    found = replace(by_ranges(artifact, file), details=_own_errors(passes.scoring, artifact))
+    return _by_making(file.artifact, found)
+
+
+def _of_pair(scoring: Scoring, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
+    found = by_ranges(artifact, file)
+    if not isinstance(scoring, TopN):
+        return found
+    flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
+    if not len(flipped):
+        return found
+    details = (
+        f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
+        _first_flips(reference, artifact, flipped),
+    )
+    return replace(found if found.cause else by_confusion(reference, artifact), details=details)
+
+
+def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
+    """What trains is trained again rather than calibrated again, and a given file made again."""
+    if found.remedy:
+        return found
+    if not artifact.made:
+        return replace(
+            found,
+            remedy="look at the samples above, and at how the file was made: calibrate it there on "
+            "more samples, and on ones that are like them, or let edge_ptq make it",
+        )
+    learning = [each for each in artifact.recipe if isinstance(each, TrainingStep)]
+    return replace(found, remedy=_train_on(learning)) if learning else found
+
+
+def _train_on(learning: list[TrainingStep]) -> str:
+    step = learning[-1]
+    remedy = (
+        f"train longer, or with another learning rate than {step.lr:g}: "
+        f"{step.for_twice_the_epochs()} in place of {step}"
+    )
+    return f"{remedy}; or prune less" if any(each.removes_filters for each in learning) else remedy
+
+
+def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:
+    """The classes and the first samples that the artifact gets wrong."""
+    if not isinstance(scoring, TopN):
+        return ()
+    wrong = np.flatnonzero(~scoring.correct(artifact))
+    if not len(wrong):
+        return ()
+    labels, answers = artifact.arrays["label"], artifact.arrays["predicted"]
+    parts = [f"#{at} (label {labels[at]}: {answers[at]})" for at in wrong[:5]]
+    return (
+        f"classes with most errors: {_by_class(labels, wrong)}",
+        f"first of {len(wrong)} samples that are wrong: {', '.join(parts)}",
+    )
+
+
+def _by_class(labels: Array, chosen: Array) -> str:
+    classes, lost = np.unique(labels[chosen], return_counts=True)
+    worst = np.argsort(-lost, kind="stable")[:3]
+    return ", ".join(
+        f"class {classes[at]}: {lost[at]} of {np.count_nonzero(labels == classes[at])}"
+        for at in worst
+    )
+
+
+def _first_flips(reference: Evidence, artifact: Evidence, flipped: Array) -> str:
+    labels = reference.arrays["label"]
+    answers = (reference.arrays["predicted"], artifact.arrays["predicted"])
+    parts = [
+        f"#{artifact.number(at)} (label {labels[at]}: {answers[0][at]} -> {answers[1][at]})"
+        for at in flipped[:5]
+    ]
+    return f"first of {len(flipped)} samples that flipped: {', '.join(parts)}"

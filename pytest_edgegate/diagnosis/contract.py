@@ -1,0 +1,83 @@
+"""Why a file is not what its target takes, by the kinds of its offences."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.measures.contract import Kind, Offence, offences
+from pytest_edgegate.measures.providers import File, Passes
+
+_DTYPES = {Kind.INPUT_DTYPE, Kind.OUTPUT_DTYPE}
+_IN_FLOAT = {Kind.UNQUANTISED, Kind.WIDE_WEIGHTS, Kind.RUNS_IN_FLOAT}
+
+_CAUSES: tuple[tuple[Set[Kind], str], ...] = (
+    ({Kind.MISPLACED}, "outputs of one shape changed places when the file was made"),
+    (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
+    (
+        {Kind.RUNS_IN_FLOAT},
+        "the runtime found no integer kernel for how those layers are quantised",
+    ),
+    ({Kind.UNQUANTISED}, "part of the model was not quantised"),
+    ({Kind.FELL_BACK}, "the provider that was asked for does not run those operators"),
+)
+"""The first whose kinds are among the offences holds."""
+
+
+def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
+    """Each offence in a line, their probable cause, and what to do about it."""
+    found = offences(file, passes)
+    kinds = {each.kind for each in found}
+    cause = next((text for of, text in _CAUSES if of & kinds), "")
+    return Diagnosis(tuple(map(str, found)), cause, "" if not found else _remedy(found, file))
+
+
+def _remedy(found: tuple[Offence, ...], file: File) -> str:
+    kinds = {each.kind for each in found}
+    described, target = file.description(), file.target
+    if Kind.FELL_BACK in kinds:
+        return "keep those operators out of the model, or list the runtime that it ran on instead"
+    if Kind.MISPLACED in kinds:
+        return "export the outputs in the order and under the names that the model has"
+    if Kind.RUNS_IN_FLOAT in kinds and not described.mixed:
+        return (
+            "the file is integer: replace those layers by ones that the runtime has integer "
+            "kernels for, or list another runtime first in the target"
+        )
+    if _IN_FLOAT & kinds and described.mixed:
+        return (
+            "quantise what those layers take, multiply by and give (uint8 activations on x86, "
+            "int8 weights); where the format has no integer form of a layer, replace it, write "
+            f"Cast('float16'), or list it in float_operators of a target from {target.name}"
+        )
+    if any(each.kind is Kind.OUTPUT_DTYPE and each.dtype == "int64" for each in found):
+        return "end the model in its scores, and take the class of the highest one on the CPU"
+    if _DTYPES & kinds:
+        return _for_dtypes(file)
+    if _IN_FLOAT & kinds:
+        return _for_float(file)
+    return "replace those layers by ones that the target maps (--edge-list-targets names them)"
+
+
+def _for_dtypes(file: File) -> str:
+    """A file of others is converted otherwise; what this gate has made so, it would make again."""
+    wanted = file.target.default_io
+    if file.artifact.made:
+        return f"give the model inputs and outputs that the converter can make {wanted}"
+    return (
+        f"convert with converter.inference_input_type = converter.inference_output_type = "
+        f"tf.{wanted}, or let edge_ptq make the file"
+    )
+
+
+def _for_float(file: File) -> str:
+    if file.artifact.made:
+        return (
+            "replace those layers by ones that the converter quantises, or list them in "
+            f"float_operators of a target from {file.target.name}"
+        )
+    return (
+        "convert with a representative dataset and supported_ops = "
+        "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8], or let edge_ptq make the file"
+    )

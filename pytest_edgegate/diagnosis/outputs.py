@@ -1,0 +1,69 @@
+"""Outputs that differ: where they are farthest apart, and whether some have changed places."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.measurement import Measurement, NotMeasured
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.measures.comparison import decibels, misplaced
+from pytest_edgegate.measures.providers import Passes
+
+
+def of_export(measured: Measurement, passes: Passes) -> Diagnosis:
+    """Of the float export against the model under test."""
+    found = passes.export_compared()
+    if isinstance(found, NotMeasured):
+        return Diagnosis()
+    worst = int(found.arrays["absolute"].argmax())
+    return Diagnosis((f"farthest apart: sample #{worst}",), "; ".join(misplaced(found)))
+
+
+def of_artifact(measured: Measurement, passes: Passes) -> Diagnosis:
+    """Of the artifact against the model under test."""
+    found = passes.compared()
+    if isinstance(found, NotMeasured):
+        return Diagnosis()
+    ratios = decibels(found)
+    each = ", ".join(f"{name} {it:.1f}" for name, it in zip(found.outputs, ratios, strict=True))
+    details = (f"by output: {each}",) if len(ratios) > 1 else ()
+    return Diagnosis(details, "; ".join(misplaced(found)))
+
+
+def agreement(measured: Measurement, passes: Passes) -> Diagnosis:
+    """The samples that runtimes answer otherwise."""
+    found = passes.parity()
+    if isinstance(found, NotMeasured):
+        return Diagnosis()
+    return Diagnosis((f"samples that differ: {_listed(found.arrays['agreement'])}",))
+
+
+def within_a_step(measured: Measurement, passes: Passes) -> Diagnosis:
+    """The sample of which the fewest values are within one step."""
+    return _farthest(passes, "within", lowest=True)
+
+
+def in_steps(measured: Measurement, passes: Passes) -> Diagnosis:
+    """The sample that is most steps apart."""
+    return _farthest(passes, "steps")
+
+
+def in_values(measured: Measurement, passes: Passes) -> Diagnosis:
+    """The sample whose real values are farthest apart."""
+    return _farthest(passes, "absolute")
+
+
+def _farthest(passes: Passes, key: str, *, lowest: bool = False) -> Diagnosis:
+    found = passes.parity()
+    if isinstance(found, NotMeasured):
+        return Diagnosis()
+    values = found.arrays[key]
+    worst = int(values.argmin() if lowest else values.argmax())
+    return Diagnosis((f"farthest apart: sample #{worst}",))
+
+
+def _listed(agreement: Array) -> str:
+    differing = np.flatnonzero(agreement < 1)
+    shown = ", ".join(f"#{index}" for index in differing[:5])
+    return f"{shown} and {len(differing) - 5} more" if len(differing) > 5 else shown

@@ -1,0 +1,83 @@
+"""What pruning took off: a model before and after it, both in float and in one format."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, replace
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.ports import Stopwatch
+from pytest_edgegate.core.recipe import Recipe, Step
+from pytest_edgegate.measures.providers import Clock, File
+from pytest_edgegate.spelling import spell_bytes, spell_time
+
+TIMED = 0.5
+"""Seconds that both are timed for; it is shown and decides nothing."""
+
+
+@dataclass(frozen=True)
+class Slimming:
+    """Pairs of (before, after). ``macs`` is None where a file does not show them."""
+
+    step: Step
+    parameters: tuple[int, int]
+    macs: tuple[int, int] | None
+    bytes: tuple[int, int]
+    seconds: tuple[float, float] | None = None
+    source: str = ""
+
+    def __str__(self) -> str:
+        parts = [f"parameters {self.parameters[0]:,} -> {self.parameters[1]:,}"]
+        if self.macs is not None:
+            parts.append(f"MACs {self.macs[0]:,} -> {self.macs[1]:,}")
+        parts.append(f"float file {spell_bytes(self.bytes[0])} -> {spell_bytes(self.bytes[1])}")
+        if self.seconds is not None:
+            before, after = map(spell_time, self.seconds)
+            parts.append(f"latency {before} -> {after} ({self.source})")
+        return f"{self.step}: {', '.join(parts)}"
+
+
+def by_pruning(file: File, clock: Clock) -> str:
+    """One line about the step that prunes; nothing where none does."""
+    cut = around_pruning(file.artifact.recipe)
+    if cut is None:
+        return ""
+    try:
+        before, after = (file.float_export(steps) for steps in cut)
+    except EdgeGateError as error:  # of the two float files, not of the artifact
+        return f"what pruning took off is not measured: {error.message}"
+    if isinstance(before, NotMeasured) or isinstance(after, NotMeasured):
+        return ""  # the verdicts that need a float export have said why there is none
+    return str(_compared(before, after, file, clock))
+
+
+def around_pruning(recipe: Recipe) -> tuple[Recipe, Recipe] | None:
+    """The steps before pruning, and those up to it; None for a recipe that does not prune."""
+    for at, step in enumerate(recipe):
+        if step.removes_filters:
+            return recipe[:at], recipe[: at + 1]
+    return None
+
+
+def _compared(before: Artifact, after: Artifact, file: File, clock: Clock) -> Slimming:
+    files = [file.described(each) for each in (before, after)]
+    known = not any(each.uncounted for each in files)
+    found = Slimming(
+        after.recipe[-1],
+        (files[0].parameters, files[1].parameters),
+        (files[0].macs, files[1].macs) if known else None,
+        (before.size_bytes, after.size_bytes),
+    )
+    opened = clock.between(before, after)
+    if opened is None:
+        return found
+    with opened as watch:
+        return replace(found, seconds=timed(watch), source=watch.source)
+
+
+def timed(watch: Stopwatch) -> tuple[float, float]:
+    """(before, after): medians of interleaved inferences, where the artifact is what is after."""
+    taken = watch.round(TIMED)
+    return statistics.median(taken.reference), statistics.median(taken.artifact)

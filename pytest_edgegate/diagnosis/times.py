@@ -1,0 +1,24 @@
+"""Times: what a single inference takes."""
+
+from __future__ import annotations
+
+from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.spelling import spell_time
+
+
+def percentile(measured: Measurement) -> Diagnosis:
+    """The median beside a tail."""
+    return _of("the median here is {}", measured)
+
+
+def ratio(measured: Measurement) -> Diagnosis:
+    """What the artifact takes by itself."""
+    return _of("one inference takes {} here", measured)
+
+
+def _of(words: str, measured: Measurement) -> Diagnosis:
+    median = measured.conditions.get("median_s")
+    if not isinstance(median, float):
+        return Diagnosis()  # nothing was timed: a tool has computed it
+    return Diagnosis((words.format(spell_time(median)),))

@@ -1,0 +1,33 @@
+"""The option of a report: where its file goes, on the command line or as an ini key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_edgegate.settings.options import GROUP, writable
+
+if TYPE_CHECKING:
+    import pytest
+
+
+@dataclass(frozen=True)
+class ReportOption:
+    """A lasting option that takes a file, with an ini key of the same name with underscores."""
+
+    flag: str
+    """As it is typed: ``--edge-report-json``."""
+    help: str
+
+    @property
+    def ini_key(self) -> str:
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    def add_to(self, parser: pytest.Parser) -> None:
+        parser.getgroup(GROUP).addoption(self.flag, metavar="FILE", help=self.help)
+        parser.addini(self.ini_key, self.help)
+
+    def path(self, config: pytest.Config) -> Path | None:
+        """The file that is asked for. Raises ConfigurationError for a path that can't be one."""
+        return writable(config, self.ini_key)

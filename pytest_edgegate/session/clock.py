@@ -1,0 +1,89 @@
+"""``measures.providers.Clock``: an artifact where it is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.ports import Stopwatch
+from pytest_edgegate.core.progress import Progress
+from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
+from pytest_edgegate.session.file import CaseFile
+from pytest_edgegate.session.specimen import Specimen
+from pytest_edgegate.session.timing import Timing
+
+
+class CaseClock:
+    """*asked* are the budgets that are judged together, by metric."""
+
+    def __init__(
+        self, file: CaseFile, timing: Timing, asked: Mapping[str, Budget], floor: float
+    ) -> None:
+        self._file = file
+        self._timing = timing
+        self.limits = {
+            name: float(each.limit) for name, each in asked.items() if each.kind.rule == "latency"
+        }
+        self.floor = floor
+
+    @property
+    def patience(self) -> float:
+        return self._timing.patience
+
+    @property
+    def progress(self) -> Progress:
+        return self._timing.progress
+
+    def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
+        fault = self._timing.fault(metric)
+        if fault is not None:
+            return fault
+        if metric != "latency_ratio":
+            return self._timing.open(self._file.specimen, None)
+        export = self._file.float_export()
+        if isinstance(export, NotMeasured):
+            return replace(export, metric=metric)
+        if export.digest == self._file.specimen.digest:
+            return _itself(self._file.artifact)
+        return self._timing.open(self._file.specimen, self._of_export(export))
+
+    def between(self, before: Artifact, after: Artifact) -> Stopwatch | None:
+        """Two float exports against each other; None where nothing here times them."""
+        if self._timing.fault("latency_ratio") is not None:
+            return None
+        return self._timing.open(self._of_export(after), self._of_export(before))
+
+    def _of_export(self, export: Artifact) -> Specimen:
+        return replace(
+            self._file.specimen,
+            model=export.main,
+            digest=export.digest,
+            layout=export.layout,
+            made=True,
+        )
+
+    def times(self) -> Times | NotMeasured:
+        return self._times
+
+    @cached_property
+    def _times(self) -> Times | NotMeasured:
+        limits = {name: limit for name, limit in self.limits.items() if name in QUANTILES}
+        opened = self.stopwatch(next(iter(limits)))
+        if isinstance(opened, NotMeasured):
+            return opened
+        with opened as watch:
+            return time_until_decided(watch, limits, self.patience, self.progress)
+
+
+def _itself(artifact: Artifact) -> NotMeasured:
+    return NotMeasured(
+        "latency_ratio",
+        f"{artifact.path.name} is the float export of the model under test itself: a ratio to "
+        "itself says nothing",
+        "gate latency_p50 or latency_p95, or give the float model as edge_model and gate this "
+        "file with edge_gate.check",
+    )

@@ -1,0 +1,99 @@
+"""``measures.providers.File``: what is in an artifact, and what a runtime makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
+from pytest_edgegate.core.environment import processor
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.ports import Inspector, Runner
+from pytest_edgegate.core.recipe import Recipe
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.feeding import noise, quantised
+from pytest_edgegate.data.laid_out import transposed
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
+from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.opening import Opener
+from pytest_edgegate.session.specimen import Specimen
+
+Export = Callable[[Case, str, Recipe], Artifact]
+"""Makes the model under test in float: of a case, in a format, after steps that keep it so."""
+
+
+class CaseFile:
+    """An artifact of a case. It is opened once for each thing that is asked of its runtime."""
+
+    def __init__(
+        self, case: Case, artifact: Artifact, inspector: Inspector, opener: Opener, export: Export
+    ) -> None:
+        self._case = case
+        self.artifact = artifact
+        self._inspector = inspector
+        self._opener = opener
+        self._export = export
+
+    @property
+    def target(self) -> Target:
+        return self._case.target
+
+    def description(self) -> ModelDescription:
+        return self._description
+
+    @cached_property
+    def _description(self) -> ModelDescription:
+        return self._inspector.describe(self.artifact.main)
+
+    def described(self, export: Artifact) -> ModelDescription:
+        return self._inspector.describe(export.main)
+
+    @cached_property
+    def specimen(self) -> Specimen:
+        """The artifact in the runtime that measures accuracy."""
+        runtime = self.target.runtimes[self.artifact.format][0]
+        return Specimen.of_artifact(
+            self.artifact, runtime, self._case.subject, lambda: self._description.inputs
+        )
+
+    def probe(self) -> str:
+        return self._probe
+
+    @cached_property
+    def _probe(self) -> str:
+        with self._opener.open(self.specimen) as runner:
+            bad = bool(nonfinite_samples(runner.infer(self._one_sample(runner))).any())
+        return "one inference gives NaN or Inf" if bad else ""
+
+    def executed(self) -> tuple[ExecutedOperator, ...] | None:
+        return self._executed
+
+    @cached_property
+    def _executed(self) -> tuple[ExecutedOperator, ...] | None:
+        if not self.target.is_host(processor().machine):
+            return None  # this host's kernels are not the device's
+        with self._opener.open(self.specimen) as runner:
+            raw = tuple(map(quantised, self._one_sample(runner), runner.inputs))
+        return self._opener.executed(self.specimen, transposed(raw, self.specimen.layout.inputs))
+
+    def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
+        """A real sample where there is one, else noise."""
+        subject = self._case.subject
+        if subject.has_evaluation:
+            return next(fed_batches(runner, subject.dataset.evaluation, 1))[1]
+        return tuple(map(noise, runner.inputs))
+
+    def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
+        if not self._case.subject.has_model:
+            return NotMeasured(
+                "compression",
+                "there is no edge_model to export in float",
+                "define the fixture edge_model: the model that this file was made from",
+            )
+        try:
+            return self._export(self._case, self.artifact.format, steps)
+        except UnsupportedError as error:
+            return NotMeasured("compression", error.message, error.remedy)

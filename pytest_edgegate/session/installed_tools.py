@@ -1,0 +1,53 @@
+"""The tools that targets name: installed here, of a version, reading a format, or why not."""
+
+from __future__ import annotations
+
+from pytest_edgegate.core.errors import BackendUnavailableError, nearest
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Absent, Tool
+from pytest_edgegate.registry import Registry
+
+
+class InstalledTools:
+    """Finds tools by their names; the version of each is asked for once a run."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._versions: dict[str, str | None] = {}
+
+    def find(self, name: str, form: str, target: Target) -> Tool | Absent:
+        """The tool, where it is installed and reads files of the format *form*."""
+        found = self._registered(name, target)
+        if isinstance(found, Absent):
+            return found
+        if form not in found.formats:
+            reads = " and ".join(found.formats)
+            return Absent(
+                f"{name} reads {reads} files, not {form}",
+                f"name a tool for {form} files in tools of the target {target.name}",
+            )
+        if self.version(name, found) is None:
+            reason = f"{name}, which tells it of {target.title}, is not installed"
+            return Absent(reason, found.remedy)
+        return found
+
+    def version(self, name: str, tool: Tool) -> str | None:
+        """Of the tool's program or package; None where it is not installed."""
+        if name not in self._versions:
+            self._versions[name] = tool.version()
+        return self._versions[name]
+
+    def _registered(self, name: str, target: Target) -> Tool | Absent:
+        known = self._registry.names("tool")
+        if name not in known:
+            return Absent(
+                f"{target.name} names the tool {name!r}{nearest(name, known)}, and nothing "
+                "installed brings it",
+                "install the package that brings it, or name another one in tools (or "
+                "latency.source) of the target",
+            )
+        try:
+            found: Tool = self._registry.get("tool", name)
+        except BackendUnavailableError as error:
+            return Absent(error.message, error.remedy)
+        return found

@@ -1,0 +1,136 @@
+"""One artifact of a case: each budget measured, judged, and diagnosed where it is red."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import CONTRACT, Budget
+from pytest_edgegate.core.measurement import Finding
+from pytest_edgegate.core.ports import Inspector
+from pytest_edgegate.core.progress import Progress
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.diagnosis.catalogue import diagnose
+from pytest_edgegate.diagnosis.slimming import by_pruning
+from pytest_edgegate.judge import judge
+from pytest_edgegate.measures.catalogue import measure
+from pytest_edgegate.measures.providers import Providers
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session import notes
+from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.clock import CaseClock
+from pytest_edgegate.session.file import CaseFile, Export
+from pytest_edgegate.session.observing import Observer
+from pytest_edgegate.session.passes import CasePasses, PassRules
+from pytest_edgegate.session.timing import Timing
+from pytest_edgegate.session.tooling import Tooling
+from pytest_edgegate.settings.options import Settings
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What a session judges with."""
+
+    settings: Settings
+    registry: Registry
+    observer: Observer
+    tooling: Tooling
+    export: Export
+    progress: Progress
+
+    def verdicts(
+        self,
+        case: Case,
+        artifact: Artifact,
+        budgets: tuple[Budget, ...],
+        inspector: Inspector,
+        *,
+        contract: bool,
+        show_parity: bool,
+    ) -> list[Verdict]:
+        """On all budgets, none of them skipped."""
+        providers = self._providers(case, artifact, budgets, inspector)
+        asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
+        found = [self._verdict(each, case, providers) for each in asked]
+        if contract:
+            found[0] = _noted(
+                found[0], *self._contract_notes(case, providers, budgets, show_parity)
+            )
+        if found:
+            found[0] = _noted(found[0], artifact.provenance.get("plan", ""))
+        return _with_pruning(found, providers)
+
+    def _verdict(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
+        finding = self._finding(budget.metric, providers)
+        verdict = replace(
+            judge(finding, budget, self.settings.rules, case.target.name),
+            artifact=providers.file.artifact,
+            target=case.target.name,
+            test=case.test,
+        )
+        return self._diagnosed(verdict, providers) if verdict.red else verdict
+
+    def _diagnosed(self, verdict: Verdict, providers: Providers) -> Verdict:
+        """A figure that is not finite keeps the remedy for overflow."""
+        file, metric = providers.file, verdict.budget.metric
+        found = self.tooling.diagnosis(metric, file.artifact, file.target)
+        if found is None:
+            found = diagnose(verdict, providers)
+        finite = verdict.measured is None or not verdict.measured.nonfinite
+        remedy = found.remedy if finite and found.remedy else verdict.remedy
+        return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
+
+    def _finding(self, metric: str, providers: Providers) -> Finding:
+        """What a tool of the target says, or else what is measured here."""
+        file = providers.file
+        found = self.tooling.finding(metric, file.artifact, file.target)
+        return measure(metric, providers) if found is None else found
+
+    def _contract_notes(
+        self, case: Case, providers: Providers, budgets: tuple[Budget, ...], show_parity: bool
+    ) -> tuple[str, ...]:
+        file, passes = providers.file, providers.passes
+        shown = show_parity and case.subject.has_evaluation
+        return (
+            "" if budgets else "no budgets",
+            notes.of_execution(file),
+            notes.of_parity(file, passes) if shown else "",
+        )
+
+    def _providers(
+        self,
+        case: Case,
+        artifact: Artifact,
+        budgets: tuple[Budget, ...],
+        inspector: Inspector,
+    ) -> Providers:
+        settings = self.settings
+        asked = {each.metric: each for each in budgets}
+        rules = PassRules(settings.policy, settings.reference_check)
+        file = CaseFile(case, artifact, inspector, self.observer.opener, self.export)
+        timing = Timing(
+            self.registry,
+            case.target,
+            inspector,
+            settings.runtime_timeout,
+            settings.latency_time,
+            self.progress,
+        )
+        return Providers(
+            CasePasses(case, file, self.observer, rules, asked),
+            file,
+            CaseClock(file, timing, asked, settings.latency_floor),
+        )
+
+
+def _with_pruning(verdicts: list[Verdict], providers: Providers) -> list[Verdict]:
+    """What pruning took off is told once, with the first red verdict."""
+    at = next((at for at, each in enumerate(verdicts) if each.red and each.measured), None)
+    line = "" if at is None else by_pruning(providers.file, providers.clock)
+    if at is not None and line:
+        verdicts[at] = replace(verdicts[at], details=(*verdicts[at].details, line))
+    return verdicts
+
+
+def _noted(verdict: Verdict, *more: str) -> Verdict:
+    return replace(verdict, note="; ".join(filter(None, (verdict.note, *more))))

@@ -1,0 +1,61 @@
+"""What the cache keeps of a tool's answer, read back and checked: others may have written it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.budget import BUDGETS
+from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
+from pytest_edgegate.storage.cache import Entry
+
+_Kinds = Mapping[str, type | tuple[type, ...]]
+_FIGURE: _Kinds = {"value": (int, float), "source": str, "details": list, "remark": str}
+_ABSENT: _Kinds = {"reason": str, "remedy": str}
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """A tool's answer about one file."""
+
+    files: tuple[Path, ...]
+    figures: Mapping[str, FigureOrAbsent]
+    cached: bool
+
+    @classmethod
+    def read(cls, entry: Entry) -> KeptAnswer:
+        """Raises ValueError, KeyError, TypeError or AttributeError for what no tool has left."""
+        files, figures = entry.info["files"], entry.info["figures"]
+        if not isinstance(files, list) or not figures.keys() <= BUDGETS.keys():
+            raise ValueError("it is of no tool")
+        return cls(
+            files=tuple(entry.file(name) for name in files),
+            figures={metric: _figure(figure) for metric, figure in figures.items()},
+            cached=entry.cached,
+        )
+
+
+def kept(compiled: Compiled, folder: Path) -> dict[str, Any]:
+    """What is kept beside the files that *compiled* has in *folder*."""
+    return {
+        "files": [each.relative_to(folder).as_posix() for each in compiled.files],
+        "figures": {metric: asdict(figure) for metric, figure in compiled.figures.items()},
+    }
+
+
+def _figure(found: Mapping[str, Any]) -> FigureOrAbsent:
+    if "reason" in found:
+        _check(found, _ABSENT)
+        return Absent(**found)
+    _check(found, _FIGURE)
+    if not all(isinstance(each, str) for each in found["details"]):
+        raise ValueError("its details are no texts")
+    return Figure(**{**found, "details": tuple(found["details"])})
+
+
+def _check(found: Mapping[str, Any], kinds: _Kinds) -> None:
+    fits = found.keys() == kinds.keys()
+    if not fits or not all(isinstance(found[name], kind) for name, kind in kinds.items()):
+        raise ValueError("a figure of it is of another shape")

@@ -1,0 +1,101 @@
+"""What the cache keeps of passes, read back and checked: others may have written it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.measures.evidence import Evidence, Paired
+from pytest_edgegate.storage.cache import Entry
+
+_ARRAYS = "evidence.npz"
+_POSITIONS = "positions.npy"
+_KINDS = {
+    "n": int,
+    "fingerprint": str,
+    "source": str,
+    "nonfinite": int,
+    "first_nonfinite": int,
+    "outputs": list,
+    "input_range": list,
+}
+"""What the cache has of a pass beside its arrays."""
+
+Fits = Callable[[Evidence], None]
+"""Raises ValueError for evidence out of the cache that is of another kind."""
+
+
+def write(folder: Path, evidence: Evidence, prefix: str = "") -> dict[str, Any]:
+    """Writes the arrays; returns what else there is to know."""
+    np.savez(folder / f"{prefix}{_ARRAYS}", **evidence.arrays)  # type: ignore[arg-type]
+    return {
+        "n": evidence.n,
+        "fingerprint": evidence.fingerprint,
+        "source": evidence.source,
+        "nonfinite": evidence.nonfinite,
+        "first_nonfinite": evidence.first_nonfinite,
+        "outputs": list(evidence.outputs),
+        "input_range": list(evidence.input_range),
+    }
+
+
+def read(entry: Entry, fits: Fits) -> Evidence:
+    """Raises ValueError, KeyError, TypeError or what numpy does for what no pass has left."""
+    return _evidence(entry, "", entry.info, fits)
+
+
+def write_paired(folder: Path, paired: Paired) -> dict[str, Any]:
+    """A pass that ended early: both sides, and what they have proven of the whole set."""
+    np.save(folder / _POSITIONS, cast("Array", paired.artifact.positions))
+    return {
+        "reference": write(folder, paired.reference, "reference-"),
+        "artifact": write(folder, paired.artifact, "artifact-"),
+        "within": paired.within,
+        "total": paired.total,
+    }
+
+
+def read_paired(entry: Entry, fits: Fits) -> Paired:
+    """Raises ValueError, KeyError, TypeError or what numpy does for what no pass has left."""
+    info = entry.info
+    within, total = info["within"], info["total"]
+    positions: Array = np.load(entry.file(_POSITIONS), allow_pickle=False)
+    reference, artifact = (
+        _evidence(entry, f"{side}-", info[side], fits) for side in ("reference", "artifact")
+    )
+    if within not in (None, True, False) or type(total) is not int:
+        raise ValueError("what it tells of the whole set is of another shape")
+    if positions.dtype.kind != "i" or not positions.shape == (reference.n,) == (artifact.n,):
+        raise ValueError("its samples are not those of its figures")
+    if not 0 <= positions.min() <= positions.max() < total:
+        raise ValueError("its samples are none of the set's")
+    reference, artifact = (replace(each, positions=positions) for each in (reference, artifact))
+    return Paired(reference, artifact, within, total)
+
+
+def _evidence(entry: Entry, prefix: str, info: Mapping[str, Any], fits: Fits) -> Evidence:
+    with np.load(entry.file(f"{prefix}{_ARRAYS}"), allow_pickle=False) as opened:
+        arrays: dict[str, Array] = {name: opened[name] for name in opened.files}
+    _check_kinds(info)
+    named = {
+        **info,
+        "outputs": tuple(info["outputs"]),
+        "input_range": tuple(info["input_range"]),
+    }
+    evidence = Evidence(arrays, **named, cached=entry.cached)
+    fits(evidence)
+    return evidence
+
+
+def _check_kinds(info: Mapping[str, Any]) -> None:
+    kinds = {name: type(value) for name, value in info.items()}
+    if kinds != _KINDS or not all(isinstance(each, str) for each in info["outputs"]):
+        raise ValueError("what it tells of the pass is of another shape")
+    found = info["input_range"]
+    if len(found) not in (0, 2) or not all(type(each) is float for each in found):
+        raise ValueError("the range of its inputs is none")

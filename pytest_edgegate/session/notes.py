@@ -1,0 +1,52 @@
+"""What a verdict on the contract says beside its outcome, red or green."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.parity import SHOWN
+from pytest_edgegate.measures.providers import File, Passes
+
+USUAL_AGREEMENT = 0.99
+"""What runtimes that round alike reach; a share below it is pointed out."""
+
+
+def of_execution(file: File) -> str:
+    """How many operators the file has, and how many the runtime makes of them."""
+    executed = file.executed()
+    if executed is None:
+        return ""
+    kinds = Counter(each.kind for each in executed)
+    shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4))
+    devices = ", ".join(sorted({each.device for each in executed}))
+    runtime = _runtimes(file)[0]
+    return (
+        f"{runtime} runs the file's {len(file.description().operators)} operators as "
+        f"{len(executed)} on {devices}: {shown}{' ...' if len(kinds) > 4 else ''}"
+    )
+
+
+def of_parity(file: File, passes: Passes) -> str:
+    """The agreement of some samples, where no budget asks for it."""
+    try:
+        found = passes.parity(SHOWN)
+    except InferenceError as error:
+        return f"parity, not gated: {error.message}"
+    if isinstance(found, NotMeasured) or np.isnan(found.arrays["agreement"]).any():
+        return ""
+    share = float(found.arrays["agreement"].mean())
+    below = "" if share >= USUAL_AGREEMENT else f", below the usual {USUAL_AGREEMENT}"
+    return (
+        f"parity, not gated: agreement {share:.3f}{below} on {found.n} samples "
+        f"({', '.join(_runtimes(file))})"
+    )
+
+
+def _runtimes(file: File) -> tuple[str, ...]:
+    target: Target = file.target
+    return target.runtimes[file.artifact.format]

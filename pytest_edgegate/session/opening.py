@@ -1,0 +1,142 @@
+"""Specimens opened in their runtimes: here, or in a worker where their bytes are of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.description import ExecutedOperator
+from pytest_edgegate.core.environment import processor, versions
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
+from pytest_edgegate.data.feeding import noise
+from pytest_edgegate.data.laid_out import LaidOutRunner
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.framework import Frameworks
+from pytest_edgegate.session.sources import source_of
+from pytest_edgegate.session.specimen import Specimen
+from pytest_edgegate.session.taken_in import reading
+from pytest_edgegate.storage.cache import Cache, Entry, key_of
+from pytest_edgegate.workers.process import Workers
+from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
+
+_RAN = {"ran": True}
+_VERSION = 3
+"""Raised whenever a file that has run before has to be tried again."""
+
+Array = tuple[Any, ...]
+
+
+class Opener:
+    """Opens specimens, and knows what decides their outputs."""
+
+    def __init__(
+        self, registry: Registry, cache: Cache, workers: Workers, frameworks: Frameworks
+    ) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._workers = workers
+        self._frameworks = frameworks
+        self._tried: set[str] = set()
+
+    def open(self, specimen: Specimen) -> Runner:
+        """The specimen, taking samples as the model under test does."""
+        runner = self._opened(specimen)
+        fault = _never_runs(specimen, runner)
+        if fault is not None:
+            runner.__exit__(None, None, None)
+            raise fault
+        return LaidOutRunner(runner, specimen.layout) if specimen.layout else runner
+
+    def executed(self, specimen: Specimen, sample: Array) -> tuple[ExecutedOperator, ...] | None:
+        """What the runtime makes of a file; *sample* in the dtypes and axes of the file."""
+        runtime, entry = self._runtime(specimen.runtime), self._entry(specimen)
+        path = _path(specimen.opened)
+        if path is None:
+            return None
+        if entry is None or specimen.made:
+            return runtime.executed(path, sample)
+        return executed_remotely(self._workers, entry, path, specimen.title, sample)
+
+    def identity(self, specimen: Specimen) -> dict[str, object]:
+        """All that decides the outputs: the model, the runtime's version and what it runs on."""
+        chip, runtime = processor(), self._runtime(specimen.runtime)
+        return {
+            "model": specimen.digest,
+            "layout": specimen.layout.as_lists(),
+            "name": specimen.runtime,
+            "packages": versions(*runtime.packages),
+            "options": dict(runtime.options),
+            "machine": chip.machine,
+            "isa": chip.isa,
+        }
+
+    def _opened(self, specimen: Specimen) -> Runner:
+        """A file that others made stays in a worker: what is wrong with it may end a process."""
+        runtime, entry = self._runtime(specimen.runtime), self._entry(specimen)
+        model = specimen.opened
+        path = _path(model)
+        if path is None:
+            return runtime.open(model)
+        if entry is None:
+            there = self._registry.entry("runtime", specimen.runtime)
+            source = None if isinstance(model, Path) else source_of(model)
+            if there is not None and source is not None:
+                return self._frameworks.open(there, source, specimen.title)
+            with reading(path):
+                return runtime.open(model)
+        if not specimen.made:
+            return RemoteRunner(self._workers, entry, path, specimen.title)
+        self._try_once(specimen, entry, path)
+        return runtime.open(path)
+
+    def _entry(self, specimen: Specimen) -> str | None:
+        """Where a worker finds the runtime; None for one that only this process can run."""
+        entry = self._registry.entry("runtime", specimen.runtime)
+        opens = entry is not None and self._runtime(specimen.runtime).opens_files
+        return entry if opens else None
+
+    def _try_once(self, specimen: Specimen, entry: str, path: Path) -> None:
+        """A file of our own runs here, once it has run in a worker without ending that."""
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            with RemoteRunner(self._workers, entry, path, specimen.title) as runner:
+                runner.infer(tuple(map(noise, runner.inputs)))
+            return _RAN
+
+        key = key_of(kind="trial", version=_VERSION, model=self.identity(specimen))
+        if key not in self._tried:
+            self._cache.fetch(key, work, _ran)
+            self._tried.add(key)
+
+    def _runtime(self, name: str) -> Runtime:
+        runtime: Runtime = self._registry.get("runtime", name)
+        return runtime
+
+
+def _never_runs(specimen: Specimen, runner: Runner) -> InferenceError | None:
+    """What no sample can be given to, or nothing comes out of."""
+    if not runner.outputs:
+        return InferenceError(
+            f"{specimen.title} has no outputs",
+            "make the file again, with the outputs of its model",
+        )
+    for each in runner.inputs:
+        if 0 in each.shape:
+            return InferenceError(
+                f"{specimen.title} takes the input {each.name} in shape {each.shape}, which no "
+                "sample has",
+                "make the file again, with a batch of 1 or a free one",
+            )
+    return None
+
+
+def _path(model: Path | SourceModel) -> Path | None:
+    return model if isinstance(model, Path) else model.path
+
+
+def _ran(entry: Entry) -> bool:
+    if entry.info != _RAN:
+        raise ValueError("it is of no trial")
+    return True

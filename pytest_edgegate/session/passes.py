@@ -1,0 +1,203 @@
+"""``measures.providers.Passes``: one artifact and its reference over a case's samples."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import cast
+
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    EdgeGateWarning,
+    UnknownNameError,
+    UnsupportedError,
+)
+from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.rules import may_end_early
+from pytest_edgegate.data.splits import ArraySplit, Split
+from pytest_edgegate.measures.accuracy import reference_fault
+from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
+from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
+from pytest_edgegate.measures.metrics import Scoring, TopN
+from pytest_edgegate.measures.parity import SHOWN
+from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.file import CaseFile
+from pytest_edgegate.session.observing import Observer
+from pytest_edgegate.session.specimen import Specimen
+
+_FEW = 100
+"""Below this many samples a reference that is not proven better than chance is only a warning."""
+
+
+@dataclass(frozen=True)
+class PassRules:
+    """What the user has set about passes."""
+
+    policy: str = "point"
+    reference_check: bool = True
+
+
+class CasePasses:
+    """*asked* are the budgets that are judged together, by metric."""
+
+    def __init__(
+        self,
+        case: Case,
+        file: CaseFile,
+        observer: Observer,
+        rules: PassRules,
+        asked: Mapping[str, Budget],
+    ) -> None:
+        self._case = case
+        self._file = file
+        self._observer = observer
+        self._rules = rules
+        self._asked = asked
+
+    @property
+    def scoring(self) -> Scoring:
+        return self._case.subject.scoring
+
+    @property
+    def samples(self) -> int | None:
+        return self._split.size
+
+    @property
+    def _split(self) -> Split:
+        return self._case.subject.dataset.evaluation
+
+    def reference(self) -> Evidence | NotMeasured:
+        return self._reference
+
+    @cached_property
+    def _reference(self) -> Evidence | NotMeasured:
+        model = self._model
+        if isinstance(model, NotMeasured):
+            return model
+        found = self._observer.predictions(model, self._split, self.scoring)
+        same_samples(found, self.predictions(), "evaluation")
+        self._check_reference(found)
+        return found
+
+    @cached_property
+    def _model(self) -> Specimen | NotMeasured:
+        """The model under test; what is compared with itself is not measured."""
+        model = self._case.subject.model
+        if model.path is None or model.digest() != self._file.specimen.digest:
+            return Specimen.of_model(model)
+        return NotMeasured(
+            "accuracy_drop",
+            f"{model.path.name} is the model under test and the artifact in one: a drop from "
+            "itself says nothing",
+            "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model "
+            "as edge_model and gate this file with edge_gate.check",
+        )
+
+    def predictions(self) -> Evidence:
+        return self._predictions
+
+    @cached_property
+    def _predictions(self) -> Evidence:
+        return self._observer.predictions(self._file.specimen, self._split, self.scoring)
+
+    def paired(self) -> Paired | NotMeasured:
+        return self._paired
+
+    @cached_property
+    def _paired(self) -> Paired | NotMeasured:
+        if not self._may_end_early:
+            reference = self.reference()
+            if isinstance(reference, NotMeasured):
+                return reference
+            return Paired(reference, self.predictions())
+        model = self._model
+        if isinstance(model, NotMeasured):
+            return model
+        found = self._observer.paired(
+            model,
+            self._file.specimen,
+            cast("ArraySplit", self._split),
+            cast("TopN", self.scoring),
+            Fraction(str(self._asked["accuracy_drop"].limit)),
+            self._is_trusted,
+        )
+        if found.total is None:
+            self._check_reference(found.reference)
+        return found
+
+    @property
+    def _may_end_early(self) -> bool:
+        """Only the drop of a 0/1 metric is asked of arrays, and of this very set."""
+        metrics = {*self._asked, *(each.metric for each in self._case.budgets)}
+        return (
+            may_end_early(self._rules.policy, metrics)
+            and isinstance(self._split, ArraySplit)
+            and isinstance(self.scoring, TopN)
+        )
+
+    def _is_trusted(self, found: Evidence) -> bool:
+        return not self._rules.reference_check or reference_fault(self.scoring, found) is None
+
+    def compared(self) -> Evidence | NotMeasured:
+        return self._against_reference(self._file.specimen, COMPARED)
+
+    def export_compared(self) -> Evidence | NotMeasured:
+        export = self._file.float_export()
+        if isinstance(export, NotMeasured):
+            return export
+        runtime, layout = self._file.specimen.runtime, export.layout
+        return self._against_reference(
+            Specimen(export.main, export.digest, runtime, layout, made=True), COMPARED
+        )
+
+    def misplaced_outputs(self) -> tuple[str, ...]:
+        several = len(self._file.description().outputs) > 1
+        subject = self._case.subject
+        if not several or not subject.has_model or not subject.has_evaluation:
+            return ()
+        try:
+            found = self._against_reference(self._file.specimen, SHOWN)
+        except (OutputsDifferError, BackendUnavailableError, UnsupportedError):
+            return ()  # a file may end in other outputs than its model, or be gated without it
+        return () if isinstance(found, NotMeasured) else misplaced(found)
+
+    def _against_reference(self, specimen: Specimen, limit: int) -> Evidence | NotMeasured:
+        if not self._case.subject.has_model:
+            return NotMeasured(
+                "comparison",
+                "there is no edge_model to compare with",
+                "define the fixture edge_model: the float model that this file was made from",
+            )
+        model = self._model
+        if isinstance(model, NotMeasured):
+            return model
+        return self._observer.compared(model, specimen, self._split, limit)
+
+    def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
+        form, target = self._file.artifact.format, self._case.target
+        runtimes = target.runtimes[form]
+        if len(runtimes) < 2:
+            return NotMeasured(
+                "parity",
+                f"{target.name} lists one runtime for {form}",
+                "list another one to compare with in the target's runtimes",
+            )
+        try:
+            return self._observer.parity(self._file.specimen, runtimes, self._split, limit)
+        except (BackendUnavailableError, UnknownNameError) as error:
+            return NotMeasured("parity", error.message, error.remedy)
+
+    def _check_reference(self, found: Evidence) -> None:
+        if not self._rules.reference_check or found.nonfinite:
+            return
+        fault = reference_fault(self.scoring, found)
+        if fault is None:
+            return
+        if found.n >= _FEW:
+            raise ConfigurationError(*fault)
+        warnings.warn(f"{fault[0]}; {fault[1]}", EdgeGateWarning, stacklevel=2)

@@ -1,0 +1,78 @@
+"""An artifact, or the model under test, as it is opened for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
+from pytest_edgegate.core.ports import Example, SourceModel
+from pytest_edgegate.data.laid_out import layout_by_samples
+from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.session.taken_in import ready
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A model in a runtime, with the digest that it is known by and a sample that it takes."""
+
+    model: Path | SourceModel
+    digest: str
+    runtime: str
+    layout: Layout = AS_THE_MODEL
+    made: bool = False
+    """Whether this gate made the file, so that its bytes are known to be what was written."""
+    example: Example | None = field(default=None, compare=False)
+    """One sample of the user's data, where there is some."""
+
+    @classmethod
+    def of_model(cls, model: SourceModel) -> Specimen:
+        """The model under test in its own runtime. Raises UnsupportedError where it has none."""
+        if not model.runtime:
+            raise UnsupportedError(
+                f"nothing here runs {model.name} as it is",
+                "install the extra of its format, or give another edge_model",
+            )
+        return cls(model, model.digest(), model.runtime)
+
+    @classmethod
+    def of_artifact(
+        cls,
+        artifact: Artifact,
+        runtime: str,
+        subject: Subject,
+        inputs: Callable[[], tuple[TensorInfo, ...]],
+    ) -> Specimen:
+        """*inputs* are those of the file: where nothing says how its axes lie, the samples do."""
+        example = subject.dataset.example() if subject.has_evaluation else None
+        layout = artifact.layout
+        if not artifact.made and example is not None:
+            layout = layout_by_samples(example, inputs())
+        return cls(artifact.main, artifact.digest, runtime, layout, artifact.made, example)
+
+    def in_runtime(self, runtime: str) -> Specimen:
+        return replace(self, runtime=runtime)
+
+    @property
+    def title(self) -> str:
+        """For messages: which model, in which runtime."""
+        path = self.path
+        return f"{self.name if path is None else path.name} in {self.runtime}"
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def path(self) -> Path | None:
+        """The file as the user knows it; None for a live object."""
+        return self.model if isinstance(self.model, Path) else self.model.path
+
+    @property
+    def opened(self) -> Path | SourceModel:
+        """What a runtime is given: never a file that somebody else may be writing to."""
+        return self.model if isinstance(self.model, Path) else ready(self.model)

@@ -1,0 +1,183 @@
+"""What the tools of a target tell of an artifact, each asked once for its content, ever."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    CompressionError,
+    EdgeGateWarning,
+    InferenceError,
+    UnsupportedError,
+)
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.progress import Progress, silent
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Absent, Compiled, Figure, Tool, check_compiled
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.foreign_files import converting
+from pytest_edgegate.session.installed_tools import InstalledTools
+from pytest_edgegate.session.kept_answer import KeptAnswer, kept
+from pytest_edgegate.storage.cache import Cache, key_of
+
+_VERSION = 1
+"""Raised whenever the same answer would be kept in another form."""
+_FAILURES = (BackendUnavailableError, CompressionError, InferenceError, UnsupportedError)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A tool that is installed, and the file that it is asked about."""
+
+    name: str
+    tool: Tool
+    version: str | None
+    artifact: Artifact
+    target: Target
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} on {self.artifact.path.name}"
+
+    @property
+    def key(self) -> str:
+        return key_of(
+            kind="tool",
+            version=_VERSION,
+            artifact=self.artifact.digest,
+            tool=self.name,
+            tool_version=self.version,
+            options=dict(self.tool.options(self.target)),
+        )
+
+    def ask(self, out: Path) -> Compiled:
+        """Raises CompressionError or another error of ours."""
+        with converting(self.title):
+            answer = self.tool.compile(self.artifact.main, self.target, out)
+            check_compiled(self.name, self.tool, answer, out)
+        return answer
+
+
+class Tooling:
+    """Asks the tools that targets name, through the cache."""
+
+    def __init__(self, registry: Registry, cache: Cache, progress: Progress = silent) -> None:
+        self._installed = InstalledTools(registry)
+        self._cache = cache
+        self._progress = progress
+        self._answers: dict[str, KeptAnswer | Absent] = {}
+        self._warned: set[Absent] = set()
+
+    def finding(self, metric: str, artifact: Artifact, target: Target) -> Finding | None:
+        """What the tool that *target* names for *metric* tells; None where it names none.
+
+        A tool that is not installed, fails, or has no such figure of this file: not measured.
+        """
+        name = target.tools.get(metric)
+        if name is None:
+            return None
+        question = self._question(name, artifact, target)
+        if isinstance(question, Absent):
+            return _not_measured(metric, question)
+        if metric not in question.tool.metrics:
+            return _not_measured(metric, _of_other_metrics(question, metric))
+        return _finding(metric, self._answer(question), question)
+
+    def diagnosis(self, metric: str, artifact: Artifact, target: Target) -> Diagnosis | None:
+        """What the tool that *target* names for *metric* explains it by; None without a tool."""
+        if metric not in target.tools:
+            return None
+        question = self._question(target.tools[metric], artifact, target)
+        answer = question if isinstance(question, Absent) else self._answer(question)
+        figure = answer.figures.get(metric) if isinstance(answer, KeptAnswer) else None
+        return Diagnosis(figure.details if isinstance(figure, Figure) else ())
+
+    def compiled(self, artifact: Artifact, target: Target) -> Artifact:
+        """The artifact with the file that the target's device is given, where a tool compiles it.
+
+        The first of the target's tools that makes a file is the one that counts. A tool that is
+        not installed is told where its figures are asked for, one that fails is warned of.
+        """
+        for name in dict.fromkeys(target.tools.values()):
+            question = self._question(name, artifact, target)
+            files = () if isinstance(question, Absent) else self._files(question)
+            if files:
+                return replace(artifact, compiled=files[0])
+        return artifact
+
+    def _question(self, name: str, artifact: Artifact, target: Target) -> _Question | Absent:
+        tool = self._installed.find(name, artifact.format, target)
+        if isinstance(tool, Absent):
+            return tool
+        return _Question(name, tool, self._installed.version(name, tool), artifact, target)
+
+    def _files(self, question: _Question) -> tuple[Path, ...]:
+        answer = self._answer(question)
+        if isinstance(answer, KeptAnswer):
+            return answer.files
+        if answer not in self._warned:
+            self._warned.add(answer)
+            warnings.warn(f"{answer.reason}; {answer.remedy}", EdgeGateWarning, stacklevel=2)
+        return ()
+
+    def _answer(self, question: _Question) -> KeptAnswer | Absent:
+        """What the tool says; an Absent where it failed, which only this run remembers."""
+        key = question.key
+        if key not in self._answers:
+            try:
+                self._answers[key] = self._through_cache(key, question)
+            except _FAILURES as error:
+                self._answers[key] = Absent(error.message, error.remedy)
+        return self._answers[key]
+
+    def _through_cache(self, key: str, question: _Question) -> KeptAnswer:
+        def work(folder: Path) -> Mapping[str, Any]:
+            self._progress(question.title, 0, None)
+            return kept(question.ask(folder), folder)
+
+        return self._cache.fetch(key, work, KeptAnswer.read)
+
+
+def _finding(metric: str, answer: KeptAnswer | Absent, question: _Question) -> Finding:
+    if isinstance(answer, Absent):
+        return _not_measured(metric, answer)
+    figure = answer.figures.get(metric) or _left_out(question, metric)
+    if isinstance(figure, Absent):
+        return _not_measured(metric, figure)
+    return _measurement(metric, figure, cached=answer.cached)
+
+
+def _measurement(metric: str, figure: Figure, *, cached: bool) -> Measurement:
+    return Measurement(
+        metric,
+        figure.value,
+        figure.source,
+        cached=cached,
+        remark=figure.remark,
+    )
+
+
+def _not_measured(metric: str, absent: Absent) -> NotMeasured:
+    return NotMeasured(metric, absent.reason, absent.remedy)
+
+
+def _of_other_metrics(question: _Question, metric: str) -> Absent:
+    return Absent(
+        f"{question.name} does not tell {metric} of {question.target.title}",
+        f"gate one of {', '.join(question.tool.metrics)} instead",
+    )
+
+
+def _left_out(question: _Question, metric: str) -> Absent:
+    allow = f"--edge-allow-unmeasured={question.target.name}:{metric}"
+    return Absent(
+        f"{question.name} tells no {metric} of this file",
+        f"take the budget out, or run with {allow}",
+    )

@@ -1,0 +1,75 @@
+"""Where a target's figures are from: its tools, and what times its files."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from pytest_edgegate.core.budget import BUDGETS
+from pytest_edgegate.core.errors import nearest
+from pytest_edgegate.core.target import LatencySource, Target
+from pytest_edgegate.targets.values import Table
+
+TIMED = tuple(
+    each.name for each in BUDGETS.values() if each.rule == "latency" and not each.on_host_only
+)
+"""The latencies that a tool may tell: those of one file."""
+_LATENCY_KEYS = ("source", "remedy")
+_SOURCES = (
+    'write source = "host", "device:URL" or "vendor:NAME", the last for [tools] of all latencies'
+)
+
+
+def figures_from(table: Table, base: Target | None) -> dict[str, Any]:
+    """The fields of a target that its tables ``latency`` and ``tools`` give.
+
+    Raises ConfigurationError.
+    """
+    latency = table.table("latency")
+    latency.check_keys(_LATENCY_KEYS, "latency")
+    found: dict[str, Any] = {}
+    tools = {} if base is None else dict(base.tools)
+    if "remedy" in latency:
+        found["latency_remedy"] = latency.text("remedy")
+    if "source" in latency:
+        found["latency_source"], vendor = _source(latency)
+        tools = {metric: name for metric, name in tools.items() if metric not in TIMED} | vendor
+    tools |= _tools(table.table("tools"))
+    return found | {"tools": MappingProxyType(tools)}
+
+
+def _source(latency: Table) -> tuple[LatencySource, dict[str, str]]:
+    """What times files, and the tool of each latency."""
+    text = latency.text("source")
+    kind, _, rest = text.partition(":")
+    if text == "host":
+        return LatencySource(), {}
+    if kind == "device" and rest:
+        return LatencySource(rest), {}
+    if kind == "vendor" and rest:
+        return LatencySource(), dict.fromkeys(TIMED, rest)
+    raise latency.wrong(f"latency.source = {text!r} is no source of a latency", _SOURCES)
+
+
+def _tools(tools: Table) -> dict[str, str]:
+    """The tool of each metric."""
+    found = tools.texts()
+    for metric, name in found.items():
+        _check_metric(tools, metric)
+        if not name:
+            raise tools.wrong(f"tools.{metric} names nothing", "write the name of a tool")
+    return found
+
+
+def _check_metric(tools: Table, metric: str) -> None:
+    if metric not in BUDGETS:
+        known = sorted(BUDGETS)
+        raise tools.wrong(
+            f"tools.{metric}: there is no budget {metric!r}{nearest(metric, known)}",
+            f"budgets are {', '.join(known)}",
+        )
+    if BUDGETS[metric].on_host_only:
+        raise tools.wrong(
+            f"tools.{metric}: {metric} compares two files on this host, and a tool is given one",
+            f"take it out; the latencies that a tool may tell are {', '.join(TIMED)}",
+        )

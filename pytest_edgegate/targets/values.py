@@ -1,0 +1,103 @@
+"""Values of a target's table, each with the error that names its key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_edgegate.core.errors import ConfigurationError, nearest
+
+_MOST_BYTES = 1 << 63
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a target, and how an error names it.
+
+    Its methods raise ConfigurationError for a value that can't be meant.
+    """
+
+    where: str
+    """What an error begins with: ``target 'camera' (pyproject.toml)``."""
+    values: Mapping[str, Any]
+    inside: str = ""
+    """What an error says before a key: ``latency.``."""
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+    def check_keys(self, known: Collection[str], owner: str) -> None:
+        """Refuses every key that is not *known* of the *owner*."""
+        listed = sorted(known)
+        for key in self.values:
+            if key not in listed:
+                raise self.wrong(
+                    f"unknown key {self.inside + key!r}{nearest(key, listed)}",
+                    f"the keys of {owner} are {', '.join(listed)}",
+                )
+
+    def table(self, key: str) -> Table:
+        """The table below *key*, an empty one where there is none."""
+        value = self.values.get(key, {})
+        if not isinstance(value, Mapping):
+            raise self.wrong(
+                f"{self.inside}{key} is not a table", f"write it as [... .{self.inside}{key}]"
+            )
+        return Table(self.where, value, f"{self.inside}{key}.")
+
+    def text(self, key: str) -> str:
+        return str(self._typed(key, str))
+
+    def dtype(self, key: str, known: Collection[str]) -> str:
+        """The name of a dtype, one of the *known*."""
+        value = self.text(key)
+        if value not in known:
+            raise self.wrong(
+                f"{key} = {value!r} is not a dtype of it", f"dtypes are {', '.join(known)}"
+            )
+        return value
+
+    def texts(self) -> dict[str, str]:
+        """The whole table, where each value is a text."""
+        return {key: self.text(key) for key in self.values}
+
+    def flag(self, key: str) -> bool:
+        return bool(self._typed(key, bool))
+
+    def size(self, key: str) -> int:
+        """A number of bytes, above 0."""
+        value = self._typed(key, int)
+        if isinstance(value, bool):
+            raise self._of_another_type(key, int)
+        if not 0 < value < _MOST_BYTES:
+            raise self.wrong(f"{key} is no size of a memory", f"give {key} a number of bytes")
+        return int(value)
+
+    def names(self, key: str, *, may_be_empty: bool = False) -> tuple[str, ...]:
+        """A list of texts."""
+        said, value = f"{self.inside}{key}", self.values[key]
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise self.wrong(
+                f"{said} = {value!r} is not a list of names", f'write {said} = ["..."]'
+            )
+        if not value and not may_be_empty:
+            raise self.wrong(f"{said} names nothing", f'write {said} = ["..."]')
+        return tuple(value)
+
+    def wrong(self, fault: str, remedy: str) -> ConfigurationError:
+        """The error for what the table says."""
+        return ConfigurationError(f"{self.where}: {fault}", remedy)
+
+    def _typed(self, key: str, kind: type) -> Any:
+        value = self.values[key]
+        if not isinstance(value, kind):
+            raise self._of_another_type(key, kind)
+        return value
+
+    def _of_another_type(self, key: str, kind: type) -> ConfigurationError:
+        said = f"{self.inside}{key}"
+        return self.wrong(
+            f"{said} = {self.values[key]!r} is not a {kind.__name__}",
+            f"give {said} a value of type {kind.__name__}",
+        )

@@ -1,0 +1,66 @@
+"""A tool for fake files, as a vendor's compiler is one for real ones.
+
+What it knows stands in the fake file: ``fake_model(path, figures={"memory": 43_000})`` gives
+figures by metric, in their own units; a text in the place of a number is the reason why there is
+none. A file with ``refused`` is not compiled, and no figure is known of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_edgegate.core.errors import CompressionError
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
+from pytest_edgegate.testing.fakes import FORMAT, read_fake
+
+NAME = "fake-tool"
+_MEND = "make the fake without it"
+
+
+@dataclass
+class FakeTool:
+    """Compiles a fake file into a copy of it; ``runs`` counts how often it was asked."""
+
+    metrics: tuple[str, ...] = ("memory", "flash", "mapped_ops", "latency_p50", "latency_p95")
+    formats: tuple[str, ...] = (FORMAT,)
+    remedy: str = "pip install fake-tool"
+    installed: str | None = "1.0"
+    """Its version; None stands for a tool that is not installed."""
+    compiles: bool = True
+    """Whether it makes a file: some tools only tell figures."""
+    runs: list[Path] = field(default_factory=list)
+
+    def version(self) -> str | None:
+        return self.installed
+
+    def options(self, target: Target) -> Mapping[str, object]:
+        return {"machine": target.machine}
+
+    def compile(self, path: Path, target: Target, out: Path) -> Compiled:
+        """Raises CompressionError for a fake with ``broken``, as a program that is ended."""
+        self.runs.append(path)
+        content = read_fake(path)
+        if "broken" in content:
+            raise CompressionError(f"{NAME} was ended: {content['broken']}", _MEND)
+        if "refused" in content:
+            refusal = Absent(f"{NAME} refuses the file: {content['refused']}", _MEND)
+            return Compiled((), dict.fromkeys(self.metrics, refusal))
+        figures = {metric: _figure(figure) for metric, figure in content.get("figures", {}).items()}
+        return Compiled(_compiled(path, out) if self.compiles else (), figures)
+
+
+def _compiled(path: Path, out: Path) -> tuple[Path, ...]:
+    made = out / f"{path.stem}-compiled{path.suffix}"
+    made.write_bytes(path.read_bytes())
+    return (made,)
+
+
+def _figure(figure: float | str) -> FigureOrAbsent:
+    if isinstance(figure, str):
+        return Absent(figure, _MEND)
+    return Figure(
+        figure, f"vendor:{NAME}", details=("the first layer takes most",), remark="a guess"
+    )

@@ -1,0 +1,91 @@
+"""Records: written as JSON and read back, they are what they were."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget
+from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.record import (
+    ArtifactRecord,
+    BudgetRecord,
+    MeasuredRecord,
+    RunRecord,
+    VerdictRecord,
+)
+from pytest_edgegate.core.verdict import Verdict
+
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+COUNTS = st.none() | st.integers()
+FIGURES = st.none() | NUMBERS
+TEXTS = st.text() | st.sampled_from(["; ", "a; b", "note"])
+LISTS = st.lists(TEXTS, max_size=3).map(tuple)
+VALUES = st.recursive(
+    FIGURES | st.booleans() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(st.text(), VALUES, max_size=3)
+DIRECTIONS = st.sampled_from([None, "at most", "at least"])
+
+ARTIFACTS = st.builds(
+    ArtifactRecord,
+    recipe=LISTS,
+    steps=OBJECTS,
+    compiled=st.none() | st.text(),
+    size_bytes=st.integers(),
+)
+LIMITS = st.builds(BudgetRecord, metric=st.sampled_from([CONTRACT.name, *BUDGETS]), limit=NUMBERS)
+MEASURED = st.builds(
+    MeasuredRecord,
+    value=FIGURES,
+    low=FIGURES,
+    high=FIGURES,
+    level=FIGURES,
+    n=COUNTS,
+    n_total=COUNTS,
+    conditions=OBJECTS,
+    direction=DIRECTIONS,
+)
+VERDICTS = st.builds(
+    VerdictRecord,
+    artifact=st.none() | ARTIFACTS,
+    budget=LIMITS,
+    measured=st.none() | MEASURED,
+    outcome=st.sampled_from(Outcome),
+    reason=TEXTS,
+    details=LISTS,
+    cause=TEXTS,
+    note=TEXTS,
+)
+RUNS = st.builds(RunRecord, environment=OBJECTS, verdicts=st.lists(VERDICTS, max_size=3).map(tuple))
+
+
+@settings(deadline=None, max_examples=150)
+@given(RUNS)
+def test_a_run_is_the_same_after_a_round_trip_through_json(run: RunRecord) -> None:
+    text = json.dumps(run.to_json(), allow_nan=False)
+    found = RunRecord.from_json(json.loads(text))
+    assert found == run
+    assert json.dumps(found.to_json(), allow_nan=False) == text
+
+
+@settings(deadline=None)
+@given(st.floats(), st.floats(), st.floats(), st.sampled_from(Outcome), st.booleans())
+def test_the_record_of_any_verdict_is_json(
+    value: float, low: float, high: float, outcome: Outcome, allowed: bool
+) -> None:
+    figure = Measurement("parity_abs", value, "file", low=low, high=high)
+    verdict = Verdict(Budget("parity_abs", 1), outcome, "why", measured=figure, allowed=allowed)
+    record = verdict.record
+    assert VerdictRecord.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == (
+        record
+    )
+    assert record.red is verdict.red
+    assert record.measured is not None
+    assert record.measured.value == (value if math.isfinite(value) else None)

@@ -1,0 +1,393 @@
+"""What tools tell of an artifact: figures, reasons, the file that they compile, each kept."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import BUDGETS, Budget
+from pytest_edgegate.core.errors import EdgeGateWarning, StorageError
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Compiled, Figure
+from pytest_edgegate.core.verdict import Outcome, Verdict
+from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.subject import Given
+from pytest_edgegate.testing.fake_tool import FakeTool
+from pytest_edgegate.testing.fakes import FAKE_CHIP, FORMAT
+
+Starter = Callable[..., EdgeSession]
+Maker = Callable[..., Given]
+TOLD = {"memory": 43_000, "latency_p95": 0.004}
+
+
+class Run:
+    """One session that has the tool, and an artifact for a target that names it."""
+
+    def __init__(
+        self, start: Starter, subject: Given, tool: object, target: Target = FAKE_CHIP
+    ) -> None:
+        self.session, self.subject, self.target = start(), subject, target
+        self.session.registry.add("tool", "fake-tool", tool)
+
+    def artifact(self) -> Artifact:
+        return self.session.compress(self.session.case(self.subject, self.target), None)
+
+    def finding(self, metric: str) -> Finding | None:
+        return self.session.tooling.finding(metric, self.artifact(), self.target)
+
+    def measured(self, metric: str) -> Measurement:
+        found = self.finding(metric)
+        assert isinstance(found, Measurement)
+        return found
+
+    def reason(self, metric: str = "memory") -> tuple[str, str]:
+        found = self.finding(metric)
+        assert isinstance(found, NotMeasured)
+        assert found.metric == metric
+        return found.reason, found.remedy
+
+    def verdict(self, metric: str, limit: float) -> Verdict:
+        asked = (Budget(metric, limit),)
+        case = self.session.case(self.subject, self.target)
+        [found] = self.session.judge(case, self.artifact(), asked)
+        return found
+
+
+@pytest.fixture
+def run(start: Starter, subject: Maker) -> Callable[..., Run]:
+    """Each call is another run of pytest on the same cache."""
+
+    def make(tool: object = None, target: Target = FAKE_CHIP, **what: Any) -> Run:
+        made = subject(**({"figures": TOLD} | what))
+        return Run(start, made, FakeTool() if tool is None else tool, target)
+
+    return make
+
+
+def test_what_no_tool_is_named_for_is_left_to_the_measures(run: Any) -> None:
+    assert run().finding("size") is None
+    assert run().finding("contract") is None
+
+
+def test_a_figure_with_its_source(run: Any) -> None:
+    assert run().finding("memory") == Measurement(
+        "memory",
+        43_000,
+        "vendor:fake-tool",
+        remark="a guess",
+    )
+
+
+def test_a_tool_is_asked_once_for_all_of_its_figures(run: Any) -> None:
+    tool = FakeTool()
+    one = run(tool)
+    assert [one.measured(metric).value for metric in TOLD] == [43_000, 0.004]
+    assert len(tool.runs) == 1
+    assert not one.measured("memory").cached
+
+
+def test_a_second_run_starts_no_program(run: Any) -> None:
+    compiled = run().artifact().compiled
+    tool = FakeTool()
+    later = run(tool)
+    assert later.measured("memory") == replace(run().measured("memory"), cached=True)
+    assert later.measured("memory").cached
+    assert later.artifact().compiled == compiled
+    assert tool.runs == []
+
+
+@pytest.mark.parametrize("change", ["version", "options", "file", "name"])
+def test_another_version_option_file_or_name_is_asked_anew(run: Any, change: str) -> None:
+    run().artifact()
+    tool = FakeTool(installed="2.0") if change == "version" else FakeTool()
+    target = replace(FAKE_CHIP, machine="another") if change == "options" else FAKE_CHIP
+    what = {"bytes": 8_000} if change == "file" else {}
+    if change == "name":
+        target = replace(FAKE_CHIP, tools={"memory": "other"})
+    later = run(tool, target, **what)
+    later.session.registry.add("tool", "other", tool)
+    later.artifact()
+    assert len(tool.runs) == 1
+
+
+def test_a_reason_is_kept_as_a_figure_is(run: Any) -> None:
+    told = {"memory": "the file has an operator that it does not know"}
+    expected = (told["memory"], "make the fake without it")
+    assert run(figures=told).reason() == expected
+    tool = FakeTool()
+    assert run(tool, figures=told).reason() == expected
+    assert tool.runs == []
+
+
+def test_a_figure_that_is_left_out(run: Any) -> None:
+    reason, remedy = run(figures={}).reason()
+    assert reason == "fake-tool tells no memory of this file"
+    assert remedy.endswith("--edge-allow-unmeasured=fake-chip:memory")
+
+
+def test_a_tool_that_is_not_installed(run: Any) -> None:
+    tool = FakeTool(installed=None)
+    missing = run(tool)
+    assert missing.reason() == (
+        "fake-tool, which tells it of a chip that a tool knows, is not installed",
+        "pip install fake-tool",
+    )
+    assert missing.artifact().compiled is None
+    assert tool.runs == []
+
+
+def test_a_tool_that_nothing_brings(run: Any) -> None:
+    target = replace(FAKE_CHIP, tools={"memory": "fake-tol"})
+    reason, remedy = run(target=target).reason()
+    assert "fake-chip names the tool 'fake-tol', did you mean 'fake-tool'?" in reason
+    assert "install the package that brings it" in remedy
+    assert run(target=target).artifact().compiled is None
+
+
+def test_a_tool_whose_package_can_not_be_imported(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.metadata import EntryPoint
+
+    target = replace(FAKE_CHIP, tools={"memory": "broken"})
+    broken = run(target=target)
+    registry = broken.session.registry
+    registry.names("tool")
+    entry = EntryPoint("broken", "no_such_package.tool:TOOL", "pytest_edgegate.tools")
+    monkeypatch.setitem(registry._entries, "tool", {"broken": entry})
+    assert "the tool broken needs the package no_such_package" in broken.reason()[0]
+
+
+def test_a_format_that_it_does_not_read(run: Any) -> None:
+    reason, remedy = run(FakeTool(formats=("onnx",))).reason()
+    assert reason == f"fake-tool reads onnx files, not {FORMAT}"
+    assert remedy.endswith("in tools of the target fake-chip")
+
+
+def test_a_metric_that_it_does_not_tell(run: Any) -> None:
+    reason, remedy = run(FakeTool(metrics=("flash", "latency_p95")), figures={}).reason()
+    assert reason == "fake-tool does not tell memory of a chip that a tool knows"
+    assert remedy == "gate one of flash, latency_p95 instead"
+
+
+def test_a_failure_is_not_measured_and_not_kept(run: Any) -> None:
+    with pytest.warns(EdgeGateWarning, match="fake-tool was ended: a time limit"):
+        reason = run(broken="a time limit").reason()
+    assert reason == ("fake-tool was ended: a time limit", "make the fake without it")
+    tool = FakeTool()
+    failing = run(tool, broken="a time limit")
+    with pytest.warns(EdgeGateWarning):
+        failing.artifact()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        failing.artifact()
+    assert len(tool.runs) == 1, "one session asks once"
+
+
+class Raising(FakeTool):
+    def compile(self, path: Path, target: Target, out: Path) -> Compiled:
+        raise KeyError("tensor 7")
+
+
+@pytest.mark.filterwarnings("ignore::pytest_edgegate.core.errors.EdgeGateWarning")
+def test_what_a_tool_raises_of_its_own_is_not_measured(run: Any) -> None:
+    reason, remedy = run(Raising()).reason()
+    assert reason == "fake-tool on m.fake failed: KeyError: 'tensor 7'"
+    assert remedy
+
+
+class Full(FakeTool):
+    def compile(self, path: Path, target: Target, out: Path) -> Compiled:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_is_the_caches_error(run: Any) -> None:
+    with pytest.raises(StorageError, match="No space left"):
+        run(Full()).artifact()
+
+
+class Answering(FakeTool):
+    """Gives an answer that no tool may give."""
+
+    def __init__(self, figures: Mapping[str, Figure], file: str = "") -> None:
+        super().__init__()
+        self.figures, self.file = figures, file
+
+    def compile(self, path: Path, target: Target, out: Path) -> Compiled:
+        return Compiled((out / self.file,) if self.file else (), self.figures)
+
+
+MEMORY, EMULATED = Figure(1, "vendor:x"), Figure(0.1, "emulator:x")
+
+
+@pytest.mark.filterwarnings("ignore::pytest_edgegate.core.errors.EdgeGateWarning")
+@pytest.mark.parametrize(
+    ("tool", "said"),
+    [
+        (Answering({"size": MEMORY}), "tells size, which is not among its metrics"),
+        (Answering({"latency_p95": EMULATED}), "whose times are not the device's"),
+        (Answering({}, "never-written"), "names never-written, which it has not written"),
+        (Answering({}, "../entry"), "names entry, which it has not written"),
+    ],
+)
+def test_an_answer_that_no_tool_may_give(run: Any, tool: FakeTool, said: str) -> None:
+    reason, remedy = run(tool).reason()
+    assert reason.startswith("the tool fake-tool ")
+    assert said in reason
+    assert remedy == "mend the tool fake-tool"
+
+
+@pytest.mark.parametrize(
+    ("value", "source"),
+    [
+        (float("nan"), "vendor:x"),
+        (float("inf"), "vendor:x"),
+        (True, "vendor:x"),
+        (1, "host:x"),
+        (1, "vendor:"),
+        (1, "vendor"),
+    ],
+)
+def test_what_is_no_figure(value: float, source: str) -> None:
+    with pytest.raises(ValueError, match="is no "):
+        Figure(value, source)
+
+
+def test_the_compiled_file_lies_in_the_cache_and_in_the_report(run: Any, tmp_path: Path) -> None:
+    one = run()
+    artifact = one.artifact()
+    assert artifact.compiled is not None
+    assert artifact.compiled.name == "m-compiled.fake"
+    assert tmp_path / "cache" in artifact.compiled.parents
+    assert artifact.compiled.read_bytes() == artifact.path.read_bytes()
+    report = one.verdict("size", 10_000).as_dict()
+    assert report["artifact"]["compiled"] == str(artifact.compiled)
+
+
+def test_a_given_file_is_compiled_too(run: Any, tmp_path: Path) -> None:
+    one = run()
+    given = one.session.adopt(one.artifact().path, FAKE_CHIP)
+    assert given.compiled is not None
+    assert given.path.parent != given.compiled.parent
+
+
+def test_a_refused_file_and_a_tool_that_only_tells_have_none(run: Any) -> None:
+    refused = run(refused="an operator")
+    assert refused.artifact().compiled is None
+    assert refused.reason()[0] == "fake-tool refuses the file: an operator"
+    only = run(FakeTool(installed="3", compiles=False))
+    assert only.artifact().compiled is None
+    assert only.measured("memory").value == 43_000
+
+
+def test_the_first_tool_that_makes_a_file_counts(run: Any) -> None:
+    target = replace(FAKE_CHIP, tools={"flash": "telling", "memory": "fake-tool"})
+    one = run(target=target)
+    one.session.registry.add("tool", "telling", FakeTool(compiles=False))
+    assert one.artifact().compiled is not None
+
+
+def test_a_target_without_tools_compiles_nothing(run: Any) -> None:
+    assert run(target=replace(FAKE_CHIP, tools={})).artifact().compiled is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "outcome"),
+    [
+        ("memory", 43_000, Outcome.PASS),
+        ("memory", 42_999, Outcome.FAIL),
+        ("latency_p95", 0.004, Outcome.PASS),
+        ("latency_p95", 0.003, Outcome.FAIL),
+    ],
+)
+def test_a_figure_is_judged_as_it_is(run: Any, metric: str, limit: float, outcome: Outcome) -> None:
+    found = run().verdict(metric, limit)
+    assert (found.outcome, found.proven) == (outcome, True)
+    assert found.measured is not None
+    assert found.measured.source == "vendor:fake-tool"
+    assert "a guess" in found.note
+    assert bool(found.details) is (outcome is Outcome.FAIL)
+
+
+def test_a_tool_stands_in_the_place_of_the_measure_of_a_row(run: Any) -> None:
+    target = replace(FAKE_CHIP, tools={"size": "sizer"})
+    one = run(target=target, figures={"size": 7})
+    one.session.registry.add("tool", "sizer", FakeTool(metrics=("size",)))
+    found = one.verdict("size", 10)
+    assert found.measured is not None
+    assert (found.measured.value, found.outcome) == (7, Outcome.PASS)
+
+
+ODD = [None, 5, "x", [], [1], {"memory": 5}, {"memory": {"value": "many"}}, {"size_": {}}]
+
+
+def forge(cache: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes what the tools have left, and gives it the digest that belongs to it."""
+    import hashlib
+
+    for path in cache.rglob("entry.json"):
+        manifest = json.loads(path.read_text())
+        if "figures" in manifest["info"]:
+            change(manifest["info"])
+            kept = {name: manifest[name] for name in ("key", "info", "files")}
+            digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+            path.write_text(json.dumps({**manifest, "digest": digest}))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("part", ["files", "figures"])
+def test_an_entry_of_another_shape_is_told_and_asked_anew(
+    run: Any, tmp_path: Path, part: str, odd: object
+) -> None:
+    if part == "files" and odd == []:
+        return  # a tool may have left that
+    run().artifact()
+    forge(tmp_path / "cache", lambda info: info.update({part: odd}))
+    tool = FakeTool()
+    with pytest.warns(EdgeGateWarning, match="is damaged"):
+        found = run(tool).measured("memory")
+    assert found.value == 43_000
+    assert len(tool.runs) == 1
+
+
+FIGURE = {"value": 1, "source": "vendor:x", "details": ["a"], "remark": ""}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"value": float("nan")}, {"value": True}, {"value": None}, {"source": "host:x"},
+        {"source": 1}, {"details": [1]}, {"details": "a"}, {"remark": 1}, {"more": 1},
+        {"reason": "r"}, {"reason": "r", "remedy": 1},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_each_part_of_a_kept_figure_is_checked(
+    run: Any, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    run().artifact()
+    forged = {"memory": changed if "reason" in changed else {**FIGURE, **changed}}
+    forge(tmp_path / "cache", lambda info: info.update(figures=forged))
+    with pytest.warns(EdgeGateWarning, match="is damaged"):
+        assert run().measured("memory").value == 43_000
+
+
+def test_a_compiled_file_that_was_changed_is_made_anew(run: Any) -> None:
+    compiled = run().artifact().compiled
+    before = compiled.read_bytes()
+    compiled.write_bytes(b"anything")
+    with pytest.warns(EdgeGateWarning, match="is damaged"):
+        assert run().artifact().compiled == compiled
+    assert compiled.read_bytes() == before
+
+
+def test_every_metric_of_the_fake_is_a_budget() -> None:
+    assert set(FakeTool().metrics) <= set(BUDGETS)

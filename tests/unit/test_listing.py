@@ -1,0 +1,41 @@
+"""What --edge-list-targets prints of a target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_edgegate.core.target import OperatorRule
+from pytest_edgegate.listing import lines_of
+from pytest_edgegate.targets.folder import built_in
+
+HOST = built_in()["host"]
+
+
+def test_what_no_file_shows_of_an_operator_is_told() -> None:
+    rules = {
+        "SUB": OperatorRule(),
+        "PAD": OperatorRule(limits=("no_batch_padding",)),
+        "MEAN": OperatorRule(note="channels in fours", source="a page"),
+        "ADD": OperatorRule(since="13", note="no scalars"),
+        "SUM": OperatorRule(since="14"),
+    }
+    told = lines_of(replace(HOST, operators=rules))
+    first = told.index("  operators: ADD, MEAN, PAD, SUB, SUM")
+    assert told[first + 1 : first + 4] == [
+        "  ADD: since version 13 of the runtime; no scalars",
+        "  MEAN: channels in fours; source: a page",
+        "  SUM: since version 14 of the runtime",
+    ]
+    assert told[first + 4].startswith("  source of ")
+
+
+def test_a_target_without_rules_tells_none() -> None:
+    assert not any("operators" in line for line in lines_of(HOST))
+
+
+def test_the_tools_of_a_target_are_told() -> None:
+    told = lines_of(
+        replace(HOST, tools={"memory": "vela", "flash": "sizes", "latency_p95": "vela"})
+    )
+    assert "  memory and latency_p95 are told by vela" in told
+    assert "  flash is told by sizes" in told
