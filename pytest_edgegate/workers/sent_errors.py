@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_edgegate.core import errors
+from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.reading.foreign import reason_of
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.wire import Message
 
 _LONGEST = 50_000
@@ -103,7 +103,19 @@ class Marked:
     def __init__(self) -> None:
         self._raised: list[Exception] = []
 
-    def add(self, error: Exception) -> None:
+    def noting(self, answer: Callable[[Message], Message]) -> Callable[[Message], Message]:
+        """The same, with what it raises noted."""
+
+        def noted(asked: Message) -> Message:
+            try:
+                return answer(asked)
+            except Exception as error:
+                self._add(error)
+                raise
+
+        return noted
+
+    def _add(self, error: Exception) -> None:
         with suppress(AttributeError):  # some have no place for it
             setattr(error, _MARK, len(self._raised))
             self._raised.append(error)

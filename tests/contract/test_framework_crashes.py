@@ -87,9 +87,10 @@ def test_a_conversion_that_crashes_is_told(ran: Any, name: str, letter: str) -> 
     seen = of(ran, name)
     assert seen["letters"] == letter
     ran.assert_fault(
-        ran_text(seen), "Cast(dtype='float16') on m ended the process that ran it (SIGABRT)",
+        ran_text(seen),
+        "Cast(dtype='float16') on m ended the process that ran it (SIGABRT)",
         "another version",
-    )  # fmt: skip
+    )
 
 
 def ran_text(seen: Any) -> str:

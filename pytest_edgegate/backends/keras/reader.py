@@ -123,6 +123,14 @@ class LiveModel:
     def load(self) -> LoadedModel:
         return self._loaded
 
+    graph_reader = "pytest_edgegate.backends.keras.traced:READER"
+
+    def write_graph(self, folder: Path) -> None:
+        from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
+        from pytest_edgegate.backends.tf_graphs import write_graph
+
+        write_graph(import_tensorflow(), self.load(), self.name, folder)
+
     @cached_property
     def _loaded(self) -> LoadedModel:
         from pytest_edgegate.backends.keras.identity import training_identity

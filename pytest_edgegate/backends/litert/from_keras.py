@@ -15,6 +15,7 @@ from pytest_edgegate.backends.litert.inputs_outputs import signed_tensors
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.stateful_models import refuse_stateful
+from pytest_edgegate.backends.tf_graphs import freeze
 from pytest_edgegate.backends.tools import needed, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
@@ -44,6 +45,7 @@ class KerasToLiteRT(TransformDefaults):
     """
 
     version = 3
+    takes_graphs = True
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     moves = tuple(
         Move((source, "float32"), step, ("litert", dtype))
@@ -66,7 +68,7 @@ class KerasToLiteRT(TransformDefaults):
         with held_native_output() as printed:
             tf = _tensorflow()
             with tool_errors(lambda error: _conversion_error(model, error, printed.errors())):
-                frozen = _frozen(tf, loaded)
+                frozen = freeze(tf, loaded)
                 if isinstance(step, PTQ):
                     _refuse_loops(model.name, frozen, target)
                 converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
@@ -91,22 +93,6 @@ def _tensorflow() -> Any:
     with needed("tensorflow", "making a .tflite file of a Keras model", "keras"):
         import tensorflow
     return tensorflow
-
-
-def _frozen(tf: Any, loaded: LoadedModel) -> Any:
-    for each in loaded.inputs:
-        if -1 in each.shape[1:]:
-            raise UnsupportedError(
-                f"the input {each.name!r} has the dynamic shape {each.shape}: a .tflite file for a "
-                "board has fixed shapes",
-                "give the model an Input with every size fixed but the batch",
-            )
-    specs = [tf.TensorSpec((1, *each.shape[1:]), each.dtype, each.name) for each in loaded.inputs]
-    concrete = tf.function(loaded.function).get_concrete_function(*specs)
-    # Variables of Keras 3 do not survive the converter's calibration, constants do
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    return convert_variables_to_constants_v2(concrete)
 
 
 def _refuse_loops(name: str, frozen: Any, target: Target) -> None:

@@ -2,6 +2,7 @@
 
 from pytest_edgegate.core.ports.models import (
     Example,
+    HasGraph,
     LoadedModel,
     ModelReader,
     SourceModel,
@@ -15,6 +16,7 @@ from pytest_edgegate.core.ports.transforms import (
     ChildProcess,
     ExternalProgram,
     Produced,
+    TakesGraphs,
     TrainingData,
     Transform,
     TransformData,
@@ -26,6 +28,7 @@ __all__ = [
     "Device",
     "Example",
     "ExternalProgram",
+    "HasGraph",
     "Inspector",
     "LoadedModel",
     "ModelReader",
@@ -37,6 +40,7 @@ __all__ = [
     "SourceModel",
     "Stopwatch",
     "Surroundings",
+    "TakesGraphs",
     "Timed",
     "TimingJob",
     "TrainingData",

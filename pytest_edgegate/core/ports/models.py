@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_edgegate.core.description import TensorInfo
 
@@ -106,4 +106,19 @@ class ModelReader(Protocol):
         """The model, if *candidate* (an object or an existing ``Path``) is of this reader's kind.
 
         Imports no framework. Raises an ``EdgeGateError`` for what is of its kind but unusable.
+        """
+
+
+@runtime_checkable
+class HasGraph(Protocol):
+    """A live model whose graph can be written down, so that another process converts it."""
+
+    @property
+    def graph_reader(self) -> str:
+        """``module:attribute`` of the reader of what is written."""
+
+    def write_graph(self, folder: Path) -> None:
+        """Writes the graph, traced for one sample, its weights in it, into an empty *folder*.
+
+        Raises whatever tracing or writing does.
         """

@@ -155,3 +155,12 @@ class ChecksAhead(Protocol):
     ) -> None:
         """Raises what ``apply`` would raise for the model's structure, the settings, the labels
         and the packages, without training. *model* is what the plan starts from."""
+
+
+@runtime_checkable
+class TakesGraphs(Protocol):
+    """A transform that makes the same bytes of a written graph as of the live model itself."""
+
+    @property
+    def takes_graphs(self) -> bool:
+        """Always true."""

@@ -38,7 +38,8 @@ from pytest_edgegate.storage.cache import Cache, key_of
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.session.building.teaching import TeacherModel
-    from pytest_edgegate.session.frameworks.process import Frameworks, Work
+    from pytest_edgegate.session.frameworks.process import Frameworks
+    from pytest_edgegate.session.frameworks.tasks import Work
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,13 @@ class Builder:
         if order.teacher is None:
             return Layout()
         from pytest_edgegate.data.laid_out import layout_by_samples
-        from pytest_edgegate.session.frameworks.process import can_be_sent
+        from pytest_edgegate.session.frameworks.sources import source_of
 
-        source, example = ready(order.source), wanted(order.dataset).example()
-        if can_be_sent(source):
-            return layout_by_samples(example, self._frameworks().inputs(source))
-        return layout_by_samples(example, source.load().inputs)
+        model, example = ready(order.source), wanted(order.dataset).example()
+        found = source_of(model)
+        if found is not None:
+            return layout_by_samples(example, self._frameworks().inputs(found, model.name))
+        return layout_by_samples(example, model.load().inputs)
 
     def is_cached(self, order: Order) -> bool:
         """Whether the plan's artifact is in the cache; nothing is built."""
@@ -181,12 +183,13 @@ class Builder:
     ) -> Work | None:
         """The leg for the process of the frameworks; None for what has no form in which it gets
         there, and is done here: live objects, functions, what a conftest.py has registered."""
-        from pytest_edgegate.session.frameworks.process import Work, can_be_sent, can_be_told
+        from pytest_edgegate.session.frameworks.tasks import Work, can_be_sent
 
         entry = self._registry.entry("transform", leg.transform)
-        if entry is None or not can_be_sent(source) or not can_be_told(leg.step, data):
+        if entry is None or not can_be_sent(leg.step, data):
             return None
-        return Work(entry, source, leg.step, order.target, data, what)
+        found = self._frameworks().source(source, self._transform(leg))
+        return None if found is None else Work(entry, found, leg.step, order.target, data, what)
 
     def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:
         programs = self._transform(leg).programs

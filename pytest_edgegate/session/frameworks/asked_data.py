@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.ports import ChildProcess, Example, TrainingData
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.wire import Message
 

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
 from pytest_edgegate.core.ports import (
     ModelReader,
@@ -27,7 +28,6 @@ from pytest_edgegate.data.splits import Array
 from pytest_edgegate.reading.copies import changed
 from pytest_edgegate.session.frameworks.asked_data import Ask, AskedData, asked_sample
 from pytest_edgegate.session.intake.foreign_files import ForeignModel, reading
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.serve import imported
 from pytest_edgegate.workers.wire import packed

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
+from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.ports import Surroundings, TrainingData
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.session.leg_data import LegData
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.wire import Message
 
 _BLOCK_BYTES, _BLOCK_SAMPLES = 8 << 20, 256

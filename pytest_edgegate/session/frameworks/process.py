@@ -3,83 +3,35 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeGuard
+from typing import Any
 
+from pytest_edgegate.core.by_value import from_plain
 from pytest_edgegate.core.description import TensorInfo
-from pytest_edgegate.core.errors import CompressionError, EdgeGateWarning, InferenceError
+from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
 from pytest_edgegate.core.layout import Layout
-from pytest_edgegate.core.ports import Produced, SourceModel
-from pytest_edgegate.core.recipe import STEPS, Step
-from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.splits import Array
+from pytest_edgegate.core.ports import Produced, SourceModel, TakesGraphs, Transform
 from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
-from pytest_edgegate.session.intake.foreign_files import ForeignModel
-from pytest_edgegate.session.leg_data import LegData
+from pytest_edgegate.session.frameworks.runner import FrameworkRunner
+from pytest_edgegate.session.frameworks.sources import Graphs, Source, source_of
+from pytest_edgegate.session.frameworks.tasks import Task, Work
 from pytest_edgegate.storage.cache import FULL_DISK
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 from pytest_edgegate.workers.channel import Answer
 from pytest_edgegate.workers.launcher import SUPERVISED
 from pytest_edgegate.workers.process import Worker
-from pytest_edgegate.workers.remote import outputs_expected
 from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error_in, ours
-from pytest_edgegate.workers.wire import NO_ARRAYS, PACKED, Expected, Message, unpacked
+from pytest_edgegate.workers.wire import PACKED, Message, unpacked
 
 _DESK = "pytest_edgegate.session.frameworks.desk:Desk"
 _LONGEST = 600.0
 """Seconds beyond the timeout of a runtime: importing a framework, tracing, converting."""
-_PATIENCE = 20
-"""A batch may take so many times as long as the slowest one before, a sample for a sample."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """A leg of a plan, for the process of the frameworks."""
-
-    transform: str
-    """``module:attribute``"""
-    source: ForeignModel
-    step: Step | None
-    target: Target
-    data: LegData
-    what: str
-    """The leg in words, for errors."""
-
-    def fields(self, timeout: float) -> dict[str, Any]:
-        step = None if self.step is None else [type(self.step).__name__, as_plain(self.step)]
-        programs = {name: str(path) for name, path in self.data.programs.items()}
-        return {
-            "transform": self.transform,
-            "source": _plain_source(self.source),
-            "step": step,
-            "target": as_plain(self.target),
-            "programs": programs,
-            "what": self.what,
-            "timeout": timeout,
-        }
-
-
-def can_be_sent(model: SourceModel) -> TypeGuard[ForeignModel]:
-    """Whether another process finds the model: a file, and a reader that can be imported.
-
-    A file whose code the user trusts may need what a conftest.py has told its framework.
-    """
-    if not isinstance(model, ForeignModel) or model.around is None:
-        return False
-    return model.reader is not None and not model.around.allow_code
-
-
-def can_be_told(step: Step | None, data: LegData) -> bool:
-    """Whether all that a step goes by has a form in which it crosses: functions have none."""
-    settings, known = data.settings, step is None or type(step) in STEPS
-    own = (settings.loss, settings.optimizer, settings.distill_loss)
-    trains = step is not None and step.trains
-    return known and not (trains and any(not isinstance(each, str | None) for each in own))
+_MORE = "the tool's own traceback is at --tb=long"
+_CRASHED = (
+    "the native code of the framework has a fault with this model: try another version of it, or "
+    "another recipe; if it only is slow, ini edge_runtime_timeout = 600 s"
+)
 
 
 class Frameworks:
@@ -88,52 +40,59 @@ class Frameworks:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._worker: Worker | None = None
+        self._graphs = Graphs()
+
+    def source(self, model: SourceModel, transform: Transform) -> Source | None:
+        """The model for the process: a file, or a live model's graph where the *transform* takes
+        one; None for what is converted here."""
+        found = source_of(model)
+        if found is None and isinstance(transform, TakesGraphs):
+            return self._graphs.source(model)
+        return found
 
     def apply(self, work: Work, out: Path) -> Produced:
         """``Transform.apply``. Raises CompressionError where the process has ended, too."""
-        fields = work.fields(self._timeout) | {"out": str(out)}
-        answer = self._do("apply", fields, work, PACKED)
+        task = work.task("apply", {"timeout": self._timeout, "out": str(out)}, PACKED)
+        answer = self.run(task, LentData(work.data, work.source.around).answer)
         for each in answer.fields["result"]["warned"]:
             warnings.warn(each, EdgeGateWarning, stacklevel=2)
         return _produced(unpacked(answer.arrays[0]))
 
     def check(self, work: Work) -> None:
         """``ChecksAhead.check``, with its errors."""
-        self._do("check", work.fields(self._timeout), work)
+        lent = LentData(work.data, work.source.around)
+        self.run(work.task("check", {"timeout": self._timeout}), lent.answer)
 
-    def inputs(self, model: ForeignModel) -> tuple[TensorInfo, ...]:
+    def inputs(self, source: Source, what: str) -> tuple[TensorInfo, ...]:
         """What the model takes; it is loaded for that."""
-        answer = self.run("inputs", {"source": _plain_source(model)}, model, model.name)
-        return _tensors(answer.fields["result"]["inputs"])
+        told = self.run(Task("inputs", source, what)).fields["result"]["inputs"]
+        return tuple(from_plain(TensorInfo, each) for each in told)
 
-    def open(self, runtime: str, model: ForeignModel, what: str) -> FrameworkRunner:
+    def open(self, runtime: str, source: Source, what: str) -> FrameworkRunner:
         """The model in its own framework; *runtime* is ``module:attribute``."""
-        return FrameworkRunner(self, runtime, model, what)
+        return FrameworkRunner(self, runtime, source, what)
 
-    def run(
-        self,
-        task: str,
-        given: Mapping[str, Any],
-        model: ForeignModel,
-        what: str,
-        arrays: tuple[Array, ...] = (),
-        longer: float = 0.0,
-        expected: Expected = NO_ARRAYS,
-    ) -> Message:
-        """Has something done with a model. Raises InferenceError."""
-        around = model.around
-        assert around is not None  # can_be_sent() has looked
+    def run(self, task: Task, answer: Answer | None = None) -> Message:
+        """Has something done; *answer* is what is said to questions that come back.
+
+        Raises what it has run into, what *answer* has raised meanwhile, or the task's error where
+        the process has ended.
+        """
+        marked = Marked()
+        said = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
         worker = self._started()
-        question = Message({"task": task, "given": given}, arrays, "work")
-        answer, sent = _asked(
-            lambda noted: worker.ask(question, what, _LONGEST + longer, expected, noted),
-            lambda asked: sample_of(around),
-        )
-        if sent is not None:
-            raise ours(sent) or _caused(
-                sent, InferenceError(f"{what} failed: {sent.reason}", _MORE)
+        try:
+            found = worker.ask(
+                task.question, task.what, _LONGEST + task.longer, task.expected, said
             )
-        return answer
+        except InferenceError as error:
+            if task.error is InferenceError:
+                raise
+            raise task.error(error.message, _CRASHED) from error
+        sent = error_in(found)
+        if sent is not None:
+            raise marked.find(sent) or _error(task, sent)
+        return found
 
     @property
     def alive(self) -> bool:
@@ -144,118 +103,12 @@ class Frameworks:
             self._worker.close()
             self._worker = None
 
-    def _do(
-        self, task: str, fields: Mapping[str, Any], work: Work, expected: Expected = NO_ARRAYS
-    ) -> Message:
-        around = work.source.around
-        assert around is not None  # can_be_sent() has looked
-        worker = self._started()
-        question = Message({"task": task, "given": fields}, (), "work")
-
-        def ask(noted: Answer) -> Message:
-            try:
-                return worker.ask(question, work.what, _LONGEST, expected, noted)
-            except InferenceError as error:
-                raise CompressionError(error.message, _CRASHED) from error
-
-        answer, sent = _asked(ask, LentData(work.data, around).answer)
-        if sent is not None:
-            raise _error(work.what, sent)
-        return answer
-
     def _started(self) -> Worker:
         if self._worker is None or not self._worker.alive:
             self.close()
             self._worker = Worker(self._timeout, SUPERVISED)
             self._worker.call("hire", "the process of the frameworks", entry=_DESK, asks=True)
         return self._worker
-
-
-_MORE = "the framework's own traceback is at --tb=long"
-_CRASHED = (
-    "the native code of the framework has a fault with this model: try another version of it, or "
-    "another recipe; if it only is slow, ini edge_runtime_timeout = 600 s"
-)
-
-
-def _asked(ask: Callable[[Answer], Message], answer: Answer) -> tuple[Message, SentError | None]:
-    """The answer, and the error that it tells; what this side raised meanwhile is raised itself."""
-    marked = Marked()
-
-    def noted(asked: Message) -> Message:
-        try:
-            return answer(asked)
-        except Exception as error:
-            marked.add(error)
-            raise
-
-    found = ask(noted)
-    sent = error_in(found)
-    own = None if sent is None else marked.find(sent)
-    if own is not None:
-        raise own
-    return found, sent
-
-
-class FrameworkRunner:
-    """A file of a framework, opened in its process: a runner like any other."""
-
-    def __init__(
-        self, frameworks: Frameworks, runtime: str, model: ForeignModel, what: str
-    ) -> None:
-        self._frameworks = frameworks
-        self._model = model
-        self._what = what
-        self._seconds = 0.0
-        given = {"runtime": runtime, "source": _plain_source(model)}
-        opened = frameworks.run("open", given, model, what).fields["result"]
-        self._held = opened["held"]
-        self.inputs = _tensors(opened["inputs"])
-        self.outputs = _tensors(opened["outputs"])
-
-    def __enter__(self) -> FrameworkRunner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._frameworks.alive:
-            self._frameworks.run("close", {"held": self._held}, self._model, self._what)
-
-    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        return self._run("infer", batch)
-
-    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        return self._run("infer_raw", batch)
-
-    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        return lambda: self.infer(sample)
-
-    def _run(self, task: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        """The whole batch at once: results may depend on where it is cut."""
-        count, start = len(batch[0]), time.monotonic()
-        answer = self._frameworks.run(
-            task,
-            {"held": self._held},
-            self._model,
-            self._what,
-            batch,
-            _PATIENCE * self._seconds * count,
-            outputs_expected(self.outputs, count),
-        )
-        self._seconds = max(self._seconds, (time.monotonic() - start) / max(count, 1))
-        return answer.arrays
-
-
-def _plain_source(model: ForeignModel) -> dict[str, Any]:
-    return {"reader": model.reader, "path": str(model.path), "digest": model.digest()}
-
-
-def _tensors(sent: list[Any]) -> tuple[TensorInfo, ...]:
-    return tuple(from_plain(TensorInfo, each) for each in sent)
 
 
 def _produced(sent: Mapping[str, Any]) -> Produced:
@@ -268,19 +121,12 @@ def _produced(sent: Mapping[str, Any]) -> Produced:
     )
 
 
-def _error(what: str, sent: SentError) -> Exception:
-    """What was raised over there, as ``building`` would have it of a transform that runs here."""
+def _error(task: Task, sent: SentError) -> Exception:
+    """What was raised over there, as the session would have it of what it does itself."""
     if sent.number is not None and sent.number in FULL_DISK:
         return OSError(sent.number, os.strerror(sent.number))
     error = ours(sent)
-    if error is not None:
-        return error
-    return _caused(sent, CompressionError(f"{what} failed: {sent.reason}", _TOOLS))
-
-
-_TOOLS = "the tool's own traceback is at --tb=long"
-
-
-def _caused(sent: SentError, error: CompressionError | InferenceError) -> Exception:
-    caused(error, sent)
+    if error is None:
+        error = task.error(f"{task.what} failed: {sent.reason}", _MORE)
+        caused(error, sent)
     return error

@@ -13,7 +13,8 @@ from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.frameworks.process import Frameworks, can_be_sent
+from pytest_edgegate.session.frameworks.process import Frameworks
+from pytest_edgegate.session.frameworks.sources import source_of
 from pytest_edgegate.session.intake.taken_in import reading
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
@@ -80,8 +81,9 @@ class Opener:
             return runtime.open(model)
         if entry is None:
             there = self._registry.entry("runtime", specimen.runtime)
-            if there is not None and not isinstance(model, Path) and can_be_sent(model):
-                return self._frameworks.open(there, model, specimen.title)
+            source = None if isinstance(model, Path) else source_of(model)
+            if there is not None and source is not None:
+                return self._frameworks.open(there, source, specimen.title)
             with reading(path):
                 return runtime.open(model)
         if not specimen.made:

@@ -25,6 +25,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.frameworks import lent_data
 from pytest_edgegate.session.frameworks import process as framework
+from pytest_edgegate.session.frameworks.process import Frameworks
 from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.run import EdgeSession
@@ -199,7 +200,7 @@ def test_what_is_made_is_what_is_made_here(
     recipe = (Prune(0.25, epochs=2), PTQ(7, per_channel=False))
     there = built(session, subject(), recipe)
     with monkeypatch.context() as patched:
-        patched.setattr(framework, "can_be_sent", lambda model: False)
+        patched.setattr(Frameworks, "source", lambda *given: None)
         alone = start(cache=tmp_path / "other")
         alone.registry.add("transform", "fake", stub.TRANSFORM)
         here = built(alone, subject(), recipe)
@@ -220,7 +221,7 @@ def test_a_teacher_is_asked_while_its_student_learns(
     there = built(session, given, recipe)
     assert facts(there, "Distill(temperature=4.0, alpha=0.5, epochs=2)")["pid"] != os.getpid()
     with monkeypatch.context() as patched:
-        patched.setattr(framework, "can_be_sent", lambda model: False)
+        patched.setattr(Frameworks, "source", lambda *given: None)
         here = built(start(cache=tmp_path / "other"), given, recipe)
     assert here.main.read_bytes() == there.main.read_bytes()
 
@@ -241,17 +242,16 @@ def test_a_crash_is_the_error_of_one_leg(
 
 
 def test_a_hang_is_the_error_of_one_leg(
-    start: Starter, installed: Callable[[EdgeSession], None], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    session = start(runtime_timeout=5.0)
-    installed(session)
-    monkeypatch.setattr(framework, "_LONGEST", 0.5)
+    session: EdgeSession, subject: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built(session, subject())  # the process has started
+    worker = session._frameworks._worker
+    monkeypatch.setattr(worker, "_timeout", 0.5)
+    monkeypatch.setattr(framework, "_LONGEST", 1.0)
     bad = Given(fake_model(tmp_path / "bad.fake", convert="hang"), fake_data())
-    with pytest.raises(CompressionError, match=r"did not answer within 5.5 s") as raised:
+    with pytest.raises(CompressionError, match=r"did not answer within 1.5 s") as raised:
         built(session, bad)
     assert "edge_runtime_timeout" in raised.value.remedy
-    session.close()
 
 
 def test_what_a_tool_raises_is_an_error_of_ours(session: EdgeSession, tmp_path: Path) -> None:

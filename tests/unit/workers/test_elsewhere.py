@@ -67,10 +67,13 @@ class Elsewhere:
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", MAIN], cwd=folder, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            [sys.executable, "-P", "-c", MAIN],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(folder)},
-        )  # fmt: skip
+        )
         self.reader = cast(BinaryIO, self.process.stdout)
         self.writer = cast(BinaryIO, self.process.stdin)
 

@@ -24,10 +24,16 @@ from pytest_edgegate.workers.wire import (
 )
 
 ARRAYS = [
-    np.arange(6, dtype=np.float32).reshape(2, 3), np.array([7]), np.empty((0, 4), np.int8),
-    np.array([True, False]), np.array([1 + 2j]), np.arange(8, dtype=">i2")[::2],
-    np.array(["né", "b"]), np.array([b"\0x"]), np.asfortranarray(np.ones((2, 2), np.float16)),
-]  # fmt: skip
+    np.arange(6, dtype=np.float32).reshape(2, 3),
+    np.array([7]),
+    np.empty((0, 4), np.int8),
+    np.array([True, False]),
+    np.array([1 + 2j]),
+    np.arange(8, dtype=">i2")[::2],
+    np.array(["né", "b"]),
+    np.array([b"\0x"]),
+    np.asfortranarray(np.ones((2, 2), np.float16)),
+]
 
 
 def written(message: Message) -> io.BytesIO:
@@ -76,10 +82,18 @@ def test_what_is_not_on_the_list_is_not_sent(dtype: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "told"), [("|O", "dtype"), ("O8", "dtype"), ("|V4", "dtype"), ("<f16", "dtype"),
-                        ("<f4,<f4", "dtype"), ([["a", "<f4"]], "dtype"), ("|S0", "dtype"),
-                        (4, "dtype")],
-)  # fmt: skip
+    ("dtype", "told"),
+    [
+        ("|O", "dtype"),
+        ("O8", "dtype"),
+        ("|V4", "dtype"),
+        ("<f16", "dtype"),
+        ("<f4,<f4", "dtype"),
+        ([["a", "<f4"]], "dtype"),
+        ("|S0", "dtype"),
+        (4, "dtype"),
+    ],
+)
 def test_a_dtype_that_is_not_on_the_list_is_not_read(dtype: Any, told: str) -> None:
     with pytest.raises(WireError, match=told):
         receive(array(dtype, [1], bytes(64)))
@@ -92,9 +106,17 @@ def test_a_shape_that_is_none_is_not_read(shape: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [b"\xff", b"{", b"[]", b"null", b'{"fields": {}}', b"[" * 100_000,
-               b'{"command": 1, "fields": {}, "arrays": []}'],
-)  # fmt: skip
+    "header",
+    [
+        b"\xff",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"fields": {}}',
+        b"[" * 100_000,
+        b'{"command": 1, "fields": {}, "arrays": []}',
+    ],
+)
 def test_a_header_that_is_none_is_an_error(header: bytes) -> None:
     with pytest.raises(ValueError, match=r".") as raised:
         receive(raw(header))

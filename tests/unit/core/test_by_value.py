@@ -8,20 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.testing.fakes import FAKE_BOARD
-from pytest_edgegate.workers.by_value import as_plain, from_plain
 
 CORAL, NANO = built_in()["coral"], built_in()["jetson-nano"]
 VALUES = [
-    PTQ(50, method="entropy"), QAT(epochs=3, lr=2e-5), Prune(0.1, importance="l2"), Cast(),
-    Distill(2.0, alpha=1 / 3), FAKE_BOARD, CORAL, NANO,
+    PTQ(50, method="entropy"),
+    QAT(epochs=3, lr=2e-5),
+    Prune(0.1, importance="l2"),
+    Cast(),
+    Distill(2.0, alpha=1 / 3),
+    FAKE_BOARD,
+    CORAL,
+    NANO,
     TensorInfo("x", (-1, 2), "int8", scales=(0.1, 0.2), zero_points=(3, -4)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda each: type(each).__name__)

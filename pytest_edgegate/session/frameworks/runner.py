@@ -1,0 +1,75 @@
+"""A file of a framework that runs in the process of the frameworks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+
+from pytest_edgegate.core.by_value import from_plain
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.session.frameworks.sources import Source
+from pytest_edgegate.session.frameworks.tasks import Task
+from pytest_edgegate.workers.remote import outputs_expected
+from pytest_edgegate.workers.wire import Message
+
+_PATIENCE = 20
+"""A batch may take so many times as long as the slowest one before, a sample for a sample."""
+
+
+class Process(Protocol):
+    """What a runner needs of the process of the frameworks."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    def run(self, task: Task) -> Message: ...
+
+
+class FrameworkRunner:
+    """A file of a framework, opened in its process: a runner like any other."""
+
+    def __init__(self, process: Process, runtime: str, source: Source, what: str) -> None:
+        self._process = process
+        self._source = source
+        self._what = what
+        self._seconds = 0.0
+        opened = process.run(Task("open", source, what, {"runtime": runtime})).fields["result"]
+        self._held = {"held": opened["held"]}
+        self.inputs, self.outputs = (
+            tuple(from_plain(TensorInfo, each) for each in opened[side])
+            for side in ("inputs", "outputs")
+        )
+
+    def __enter__(self) -> FrameworkRunner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process.alive:
+            self._process.run(Task("close", self._source, self._what, self._held))
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self._run("infer", batch)
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self._run("infer_raw", batch)
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        return lambda: self.infer(sample)
+
+    def _run(self, name: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The whole batch at once: results may depend on where it is cut."""
+        count, start = len(batch[0]), time.monotonic()
+        expected = outputs_expected(self.outputs, count)
+        longer = _PATIENCE * self._seconds * count
+        task = Task(name, self._source, self._what, self._held, batch, expected, longer)
+        arrays = self._process.run(task).arrays
+        self._seconds = max(self._seconds, (time.monotonic() - start) / max(count, 1))
+        return arrays

@@ -1,0 +1,101 @@
+"""The graph of a live model, written down: what is converted of it has the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_edgegate import PTQ, Cast, EdgeData
+from pytest_edgegate.backends.keras.reader import READER
+from pytest_edgegate.backends.keras.traced import READER as TRACED
+from pytest_edgegate.backends.litert.from_keras import TRANSFORM
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.ports import HasGraph, SourceModel, TakesGraphs
+from pytest_edgegate.core.recipe import Step
+from pytest_edgegate.targets.folder import built_in
+from pytest_edgegate.testing.contract import CaseData, surroundings
+
+
+@pytest.fixture(scope="module")
+def keras() -> Any:
+    return pytest.importorskip("keras")
+
+
+def several(keras: Any) -> Any:
+    """Two inputs and two outputs, whose names are not in the order of the alphabet."""
+    keras.utils.set_random_seed(0)
+    image, numbers = keras.Input((4, 4, 1), name="z"), keras.Input((3,), name="a")
+    x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, activation="relu")(image))
+    one = keras.layers.Dense(5, name="two")(keras.layers.Concatenate()([x, numbers]))
+    return keras.Model([image, numbers], [one, keras.layers.Dense(2, name="one")(x)], name="net")
+
+
+def data() -> EdgeData:
+    random = np.random.default_rng(0)
+    return EdgeData(
+        calibration={
+            "z": random.random((20, 4, 4, 1), np.float32),
+            "a": random.random((20, 3), np.float32),
+        }
+    )
+
+
+def live(model: Any) -> SourceModel:
+    found = READER.recognise(model, surroundings())
+    assert found is not None
+    return found
+
+
+def traced(model: SourceModel, folder: Path) -> SourceModel:
+    folder.mkdir()
+    assert isinstance(model, HasGraph)
+    model.write_graph(folder)
+    found = TRACED.recognise(folder, surroundings())
+    assert found is not None
+    return found
+
+
+def converted(model: SourceModel, step: Step | None, out: Path) -> bytes:
+    out.mkdir()
+    made = TRANSFORM.apply(model, step, built_in()["coral"], CaseData(data()), out)
+    assert made.main.name == "net.tflite"
+    return made.main.read_bytes()
+
+
+@pytest.mark.parametrize("step", [None, PTQ(20), Cast()], ids=str)
+def test_a_file_has_the_same_bytes(keras: Any, step: Step | None, tmp_path: Path) -> None:
+    model = live(several(keras))
+    graph = traced(model, tmp_path / "graph")
+    assert (graph.name, graph.node) == (model.name, model.node)
+    assert isinstance(TRANSFORM, TakesGraphs)
+    here, there = (
+        converted(each, step, tmp_path / name) for each, name in ((model, "here"), (graph, "there"))
+    )
+    assert here == there
+
+
+def test_inputs_and_outputs_are_the_models(keras: Any, tmp_path: Path) -> None:
+    model = live(several(keras))
+    one, other = model.load(), traced(model, tmp_path / "graph").load()
+    assert (other.inputs, other.outputs, other.notes) == (one.inputs, one.outputs, one.notes)
+
+
+def test_loops_are_refused_of_the_graph_too(keras: Any, tmp_path: Path) -> None:
+    image = keras.Input((4, 2))
+    model = live(keras.Model(image, keras.layers.LSTM(2, name="memory")(image), name="net"))
+    told = []
+    for each, name in ((model, "here"), (traced(model, tmp_path / "graph"), "there")):
+        with pytest.raises(UnsupportedError, match="loops") as raised:
+            converted(each, PTQ(), tmp_path / name)
+        told.append(str(raised.value))
+    assert told[0] == told[1]
+
+
+def test_a_graph_of_free_sizes_is_not_written(keras: Any, tmp_path: Path) -> None:
+    image = keras.Input((None, None, 1))
+    model = live(keras.Model(image, keras.layers.Conv2D(2, 3)(image)))
+    with pytest.raises(UnsupportedError, match="dynamic shape"):
+        traced(model, tmp_path / "graph")
