@@ -17,6 +17,11 @@ from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.providers import File, Passes
 
+_NOT_CALIBRATED = (
+    "nothing was calibrated, so look at the samples above and at the export: gate export_error, "
+    "which compares the outputs"
+)
+
 
 def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     """Of an accuracy that is lower than the reference's, on the samples that decided it."""
@@ -69,7 +74,11 @@ def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
             "more samples, and on ones that are like them, or let edge_ptq make it",
         )
     learning = [each for each in artifact.recipe if isinstance(each, TrainingStep)]
-    return replace(found, remedy=_train_on(learning)) if learning else found
+    if learning:
+        return replace(found, remedy=_train_on(learning))
+    if not any(each.calibration_samples for each in artifact.recipe):
+        return replace(found, remedy=_NOT_CALIBRATED)
+    return found
 
 
 def _train_on(learning: list[TrainingStep]) -> str:

@@ -57,6 +57,8 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
+    if kinds == {Kind.DYNAMIC_SHAPE}:
+        return _for_shapes(file)
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 
@@ -69,6 +71,12 @@ def _for_dtypes(file: File) -> str:
         f"convert with converter.inference_input_type = converter.inference_output_type = "
         f"tf.{wanted}, or let edge_ptq make the file"
     )
+
+
+def _for_shapes(file: File) -> str:
+    if file.artifact.made:
+        return "give the model inputs of fixed shapes, with a batch of 1"
+    return "export the file again with fixed shapes and a batch of 1, or let edge_ptq make it"
 
 
 def _for_float(file: File) -> str:

@@ -23,7 +23,6 @@ from pytest_edgegate.core.errors import (
     InferenceError,
     UnsupportedError,
 )
-from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.measures.metrics import Metric
@@ -95,10 +94,8 @@ def judged(
     return {each.budget.metric: each for each in verdicts}
 
 
-def contract_of(verdicts: dict[str, Verdict]) -> Measurement:
-    measured = verdicts["contract"].measured
-    assert measured is not None
-    return measured
+def contract_of(verdicts: dict[str, Verdict]) -> Verdict:
+    return verdicts["contract"]
 
 
 DROP, SQNR = Budget("accuracy_drop", 0.02), Budget("sqnr_db", 15)

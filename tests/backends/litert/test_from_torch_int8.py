@@ -20,7 +20,7 @@ from pytest_edgegate.core.layout import CHANNELS_LAST
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.laid_out import LaidOutRunner
-from pytest_edgegate.measures.contract import offences
+from pytest_edgegate.measures.contract import in_file
 from pytest_edgegate.planner import make_plan
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData
@@ -52,7 +52,7 @@ def test_every_operator_is_an_integer_one(converted: Convert, coral: Target, nam
     described = INSPECTOR.describe(converted(name).main)
     assert described.fully_quantized
     anywhere = replace(coral, operators={})  # what the Edge TPU maps is not the point
-    assert list(offences(described, anywhere, "int8")) == []
+    assert list(in_file(described, anywhere, "int8")) == []
     for each in (*described.inputs, *described.outputs):
         assert each.dtype == "uint8"
         assert each.shape[0] == 1

@@ -17,7 +17,7 @@ from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError, UnsupportedError
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import execution_faults, offences
+from pytest_edgegate.measures.contract import in_file, when_executed
 
 from .conftest import IMAGE, SMALL, small_arrays
 
@@ -39,9 +39,8 @@ def faults(path: Path, target: Target, sample: np.ndarray) -> tuple[list[str], l
     executed = OPTIMISED.executed(path, (sample,))
     assert executed
     described = INSPECTOR.describe(path)
-    return list(offences(described, target, "int8")), list(
-        execution_faults(executed, "int8", target)
-    )
+    by_file, by_run = in_file(described, target, "int8"), when_executed(executed, "int8", target)
+    return list(map(str, by_file)), list(map(str, by_run))
 
 
 @pytest.mark.parametrize("method", ["minmax", "entropy", "percentile"])
@@ -79,7 +78,7 @@ def test_symmetric_int8_for_tensorrt(
         for tensor in operator.inputs:
             if operator.accumulates and tensor is not None and tensor.dtype == "int8":
                 assert set(tensor.zero_points) == {0}
-    assert list(offences(INSPECTOR.describe(path), jetson, "int8")) == []
+    assert list(in_file(INSPECTOR.describe(path), jetson, "int8")) == []
     assert not any(
         tensor is not None and tensor.dtype == "uint8"
         for operator in INSPECTOR.describe(path).operators

@@ -18,7 +18,7 @@ from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import execution_faults, offences
+from pytest_edgegate.measures.contract import in_file, when_executed
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData
 
@@ -53,10 +53,10 @@ def test_nothing_that_accumulates_runs_in_float(
     path = converted(name).main
     described = INSPECTOR.describe(path)
     assert described.fully_quantized
-    assert list(offences(described, cpu, "int8")) == []
+    assert list(in_file(described, cpu, "int8")) == []
     executed = OPTIMISED.executed(path, (trained(name).images[:2],))
     assert executed is not None
-    assert list(execution_faults(executed, "int8", cpu)) == []
+    assert list(when_executed(executed, "int8", cpu)) == []
     ran = Counter(each.kind for each in executed)
     written = Counter(each.kind for each in described.operators)
     assert ran["QLinearConv"] == written["Conv"]
@@ -77,7 +77,7 @@ def test_openvino_runs_it_in_integers(trained: Any, converted: Convert, name: st
     )
     images, path = trained(name).images, converted(name).main
     executed = openvino.executed(path, (images[:1],))
-    assert list(execution_faults(executed, "int8", target)) == []
+    assert list(when_executed(executed, "int8", target)) == []
     assert any(each.kind == "Convolution" for each in executed)
     program = trained(name).outputs()
     with openvino.open(path) as runner:

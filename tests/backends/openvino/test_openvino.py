@@ -31,7 +31,7 @@ from pytest_edgegate.core.errors import (
 )
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import offences
+from pytest_edgegate.measures.contract import in_file
 from pytest_edgegate.testing.contract import surroundings
 
 Array = npt.NDArray[Any]
@@ -151,10 +151,10 @@ def test_counts_are_those_by_hand(
 def test_what_is_left_in_float_is_named_in_the_file_and_as_it_runs(
     floats: Produced, quantised: Produced, samples: Array, board: Target
 ) -> None:
-    named = list(offences(INSPECTOR.describe(floats.main), board, "int8"))
+    named = list(map(str, in_file(INSPECTOR.describe(floats.main), board, "int8")))
     assert len(named) == 4
     assert all("runs in float" in each for each in named)
-    assert list(offences(INSPECTOR.describe(quantised.main), board, "int8")) == []
+    assert list(in_file(INSPECTOR.describe(quantised.main), board, "int8")) == []
     for produced, count in ((floats, 4), (quantised, 0)):
         executed = RUNTIME.executed(produced.main, (samples[:1],))
         assert executed is not None
@@ -175,7 +175,7 @@ def test_one_convolution_that_was_left_in_float(
         ignored = nncf.IgnoredScope(types=["GroupConvolution"])
         made = nncf.quantize(read, nncf.Dataset(list(samples[:, None])), ignored_scope=ignored)
         openvino.save_model(made, str(tmp_path / "fallback.xml"))
-    [named] = offences(INSPECTOR.describe(tmp_path / "fallback.xml"), board, "int8")
+    [named] = map(str, in_file(INSPECTOR.describe(tmp_path / "fallback.xml"), board, "int8"))
     assert named.startswith("GroupConvolution")
     executed = RUNTIME.executed(tmp_path / "fallback.xml", (samples[:1],))
     assert executed is not None

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pytest_edgegate import PTQ, QAT, Prune
+from pytest_edgegate import PTQ, QAT, Cast, Prune
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
@@ -113,6 +113,11 @@ def test_the_artifacts_own_errors() -> None:
     ("recipe", "remedy"),
     [
         ((PTQ(),), ""),
+        (
+            (Cast("float16"),),
+            "nothing was calibrated, so look at the samples above and at the export: gate "
+            "export_error, which compares the outputs",
+        ),
         (
             (QAT(epochs=2),),
             "train longer, or with another learning rate than 1e-05: QAT(epochs=4) in place of "

@@ -260,6 +260,13 @@ def test_offenders_are_counted_and_explained() -> None:
     assert "--edge-list-targets" in foreign.remedy
 
 
+@pytest.mark.parametrize(
+    ("made", "remedy"), [(False, "let edge_ptq make it"), (True, "give the model inputs of fixed")]
+)
+def test_shapes_are_fixed_where_the_file_is_made(made: bool, remedy: str) -> None:
+    assert remedy in judged(model(shape=(-1, 4)), made=made).remedy
+
+
 def test_an_inference_that_gives_nan() -> None:
     assert judged(model(), broken="one inference gives NaN or Inf").nonfinite
 
