@@ -1,4 +1,4 @@
-"""The process in which files of frameworks are loaded, run and converted: the session's side."""
+"""The process that loads, runs and converts framework files: the session's side."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from pytest_edgegate.workers.wire import NO_ARRAYS, PACKED, Expected, Message, u
 
 _DESK = "pytest_edgegate.session.framework_desk:Desk"
 _LONGEST = 600.0
-"""Seconds beyond the timeout of a runtime: importing a framework, tracing, converting."""
+"""Seconds added to the timeout of a runtime, for importing, tracing and converting."""
 _PATIENCE = 20
-"""A batch may take so many times as long as the slowest one before, a sample for a sample."""
+"""A batch may take this many times as long per sample as the slowest one before."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A leg of a plan, for the process of the frameworks."""
+    """A leg of a plan as a job for the frameworks' process."""
 
     transform: str
     """``module:attribute``"""
@@ -48,7 +48,7 @@ class Work:
     target: Target
     data: LegData
     what: str
-    """The leg in words, for errors."""
+    """The description of the leg in error messages."""
 
     def fields(self, timeout: float) -> dict[str, Any]:
         step = None if self.step is None else [type(self.step).__name__, as_plain(self.step)]
@@ -65,9 +65,9 @@ class Work:
 
 
 def can_be_sent(model: SourceModel) -> TypeGuard[ForeignModel]:
-    """Whether another process finds the model: a file, and a reader that can be imported.
+    """Whether another process can load the model: a file with an importable reader.
 
-    A file whose code the user trusts may need what a conftest.py has told its framework.
+    A file with trusted code is excluded, as it may depend on registrations in a conftest.py.
     """
     if not isinstance(model, ForeignModel) or model.around is None:
         return False
@@ -75,7 +75,7 @@ def can_be_sent(model: SourceModel) -> TypeGuard[ForeignModel]:
 
 
 def can_be_told(step: Step | None, data: LegData) -> bool:
-    """Whether all that a step goes by has a form in which it crosses: functions have none."""
+    """Whether everything that a step depends on can be sent; functions can't."""
     settings, known = data.settings, step is None or type(step) in STEPS
     own = (settings.loss, settings.optimizer, settings.distill_loss)
     trains = step is not None and step.trains
@@ -83,14 +83,14 @@ def can_be_told(step: Step | None, data: LegData) -> bool:
 
 
 class Frameworks:
-    """One process for the whole session, started when it is first needed."""
+    """One process for the whole session, started on first use."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._worker: Worker | None = None
 
     def apply(self, work: Work, out: Path) -> Produced:
-        """``Transform.apply``. Raises CompressionError where the process has ended, too."""
+        """``Transform.apply``. Also raises CompressionError if the process has ended."""
         fields = work.fields(self._timeout) | {"out": str(out)}
         answer = self._do("apply", fields, work, PACKED)
         for each in answer.fields["result"]["warned"]:
@@ -98,16 +98,16 @@ class Frameworks:
         return _produced(unpacked(answer.arrays[0]))
 
     def check(self, work: Work) -> None:
-        """``ChecksAhead.check``, with its errors."""
+        """``ChecksAhead.check``, with the same errors."""
         self._do("check", work.fields(self._timeout), work)
 
     def inputs(self, model: ForeignModel) -> tuple[TensorInfo, ...]:
-        """What the model takes; it is loaded for that."""
+        """The inputs of the model, which is loaded for that."""
         answer = self.run("inputs", {"source": _plain_source(model)}, model, model.name)
         return _tensors(answer.fields["result"]["inputs"])
 
     def open(self, runtime: str, model: ForeignModel, what: str) -> FrameworkRunner:
-        """The model in its own framework; *runtime* is ``module:attribute``."""
+        """Opens the model in its own framework; *runtime* is ``module:attribute``."""
         return FrameworkRunner(self, runtime, model, what)
 
     def run(
@@ -120,7 +120,7 @@ class Frameworks:
         longer: float = 0.0,
         expected: Expected = NO_ARRAYS,
     ) -> Message:
-        """Has something done with a model. Raises InferenceError."""
+        """Runs a command on a model. Raises InferenceError."""
         around = model.around
         assert around is not None  # can_be_sent() has looked
         worker = self._started()
@@ -179,7 +179,7 @@ _CRASHED = (
 
 
 def _asked(ask: Callable[[Answer], Message], answer: Answer) -> tuple[Message, SentError | None]:
-    """The answer, and the error that it tells; what this side raised meanwhile is raised itself."""
+    """The answer and the error in it; an error raised on this side meanwhile is raised itself."""
     marked = Marked()
 
     def noted(asked: Message) -> Message:
@@ -198,7 +198,7 @@ def _asked(ask: Callable[[Answer], Message], answer: Answer) -> tuple[Message, S
 
 
 class FrameworkRunner:
-    """A file of a framework, opened in its process: a runner like any other."""
+    """A ``Runner`` for a framework file that is open in the frameworks' process."""
 
     def __init__(
         self, frameworks: Frameworks, runtime: str, model: ForeignModel, what: str
@@ -235,7 +235,7 @@ class FrameworkRunner:
         return lambda: self.infer(sample)
 
     def _run(self, task: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        """The whole batch at once: results may depend on where it is cut."""
+        """Runs the whole batch at once, because results may depend on how it is split."""
         count, start = len(batch[0]), time.monotonic()
         answer = self._frameworks.run(
             task,
@@ -269,7 +269,7 @@ def _produced(sent: Mapping[str, Any]) -> Produced:
 
 
 def _error(what: str, sent: SentError) -> Exception:
-    """What was raised over there, as ``building`` would have it of a transform that runs here."""
+    """The remote exception as the error that a local transform would cause."""
     if sent.number is not None and sent.number in FULL_DISK:
         return OSError(sent.number, os.strerror(sent.number))
     error = ours(sent)

@@ -150,7 +150,7 @@ def test_a_tool_that_is_not_installed_is_red_with_the_line_that_installs_it(
     ran = play(files, f"--edge-target={CHIP}")
     text = ran.text("test_over", CHIP)
     assert ran.letter("test_over", CHIP) == "F"
-    assert "fake-tool, which tells it of a chip that a tool knows, is not installed" in text
+    assert "fake-tool, which reports it for a chip that a tool knows, is not installed" in text
     assert text.splitlines()[-1].strip() == "next: pip install fake-tool"
     assert ran.verdicts("test_over", CHIP)["memory"]["outcome"] == "not_measured"
 

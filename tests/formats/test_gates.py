@@ -148,8 +148,8 @@ def test_swapped_names_are_red(
     assert found["contract"].red
     told = contract_of(found)
     assert told.details == (
-        "output scores: holds what the model under test calls boxes",
-        "output boxes: holds what the model under test calls scores",
+        "output scores: holds the values of output boxes of the model under test",
+        "output boxes: holds the values of output scores of the model under test",
     )
     assert "changed places" in told.cause
 

@@ -71,7 +71,7 @@ def test_outputs_that_changed_places_are_the_cause() -> None:
     }
     for function in (outputs.of_export, outputs.of_artifact):
         cause = of(function, evidence(("a", "b"), **sums)).cause
-        assert "output b: holds what the model under test calls a" in cause
+        assert "output b: holds the values of output a of the model under test" in cause
 
 
 def test_what_was_not_compared_explains_nothing() -> None:

@@ -314,7 +314,9 @@ def test_a_silent_fall_back_is_an_offence_whatever_the_dtype() -> None:
 
 
 def test_outputs_that_changed_places() -> None:
-    told = judged(model(), misplaced=("output a: holds what the model under test calls b",))
+    told = judged(
+        model(), misplaced=("output a: holds the values of output b of the model under test",)
+    )
     assert told.value == 1
     assert "changed places" in told.cause
     assert "export the outputs in the order" in told.remedy

@@ -249,7 +249,7 @@ def streamed(evaluation: object, **more: Any) -> EdgeData:
 
 
 def test_a_stream_whose_order_changes_between_passes(start: Starter, subject: Maker) -> None:
-    with pytest.raises(ConfigurationError, match="another order, on its second pass"):
+    with pytest.raises(ConfigurationError, match="a different order, on its second pass"):
         judged(start(), subject(streamed(Shuffled(), version="1")), accuracy_drop=0.01)
 
 

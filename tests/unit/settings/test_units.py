@@ -181,7 +181,7 @@ def test_lines_of_an_ini(line: str, made: Budget) -> None:
 def test_a_line_that_is_no_budget(line: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         budgets_from_lines([line], "ini edge_budgets")
-    assert f"ini edge_budgets: the line {line.strip()!r} is no budget" in str(raised.value)
+    assert f"ini edge_budgets: the line {line.strip()!r} is not a budget" in str(raised.value)
     assert str(raised.value).endswith("write accuracy_drop = 0.01")
 
 

@@ -122,7 +122,7 @@ def other_info(path: Path) -> None:
 )
 def test_damage_is_told_and_mended(cache: Cache, name: str, damage: Callable[[Path], None]) -> None:
     damage(cache.fetch(KEY, write, itself).folder / name)
-    with pytest.warns(EdgeGateWarning, match=r"is damaged \(.*\); it is made anew"):
+    with pytest.warns(EdgeGateWarning, match=r"is damaged \(.*\); it is built again"):
         rebuilt = cache.fetch(KEY, write, itself)
     assert not rebuilt.cached
     assert rebuilt.file("model.bin").read_bytes() == b"weights"
@@ -273,7 +273,7 @@ def test_a_link_that_is_replaced_leaves_its_target(cache: Cache, tmp_path: Path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "photo.jpg").write_text("dear")
     entry.symlink_to(tmp_path / "mine")
-    with pytest.warns(EdgeGateWarning, match="it is no folder"):
+    with pytest.warns(EdgeGateWarning, match="it is not a folder"):
         cache.fetch(KEY, write, itself)
     assert (tmp_path / "mine" / "photo.jpg").read_text() == "dear"
 
@@ -316,7 +316,7 @@ def test_a_builder_can_not_leave_links(cache: Cache) -> None:
         (folder / "model.bin").symlink_to("/etc/hostname")
         return {}
 
-    with pytest.raises(StorageError, match=r"can't be kept: model\.bin is no regular file"):
+    with pytest.raises(StorageError, match=r"can't be kept: model\.bin is not a regular file"):
         cache.fetch(KEY, link, itself)
     assert cache.find(KEY, itself) is None
 
