@@ -14,7 +14,7 @@ from pytest_edgegate.data.splits import Array
 
 Kind = Literal["classes", "binary", "values", "own"]
 
-_OWN = "name the loss: edge_training returns EdgeTraining(loss='mse'), or a function of your own"
+_OWN = "name the loss: edge_training returns EdgeTraining(loss='mse'), or your own function"
 _LEAST = 1e-7
 """Lower bound for probabilities: int8 outputs can be 0, which has no logarithm."""
 

@@ -148,7 +148,7 @@ class StreamSplit:
             )
         if not version:
             raise ConfigurationError(
-                f"edge_data.{name} is a stream, whose content has no digest of its own",
+                f"edge_data.{name} is a stream, whose content can't be digested",
                 'name its content: EdgeData(..., version="digits-2024-05"), changed with the data',
             )
         self.name = name

@@ -27,10 +27,10 @@ from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.external_programs import Programs
 from pytest_edgegate.session.foreign_files import converting
 from pytest_edgegate.session.kept_leg import KeptLeg
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
-from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.recognition import Recogniser
 from pytest_edgegate.session.taken_in import TakenIn, ready
 from pytest_edgegate.storage.cache import Cache, key_of

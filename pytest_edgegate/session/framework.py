@@ -30,7 +30,7 @@ from pytest_edgegate.workers.remote import outputs_expected
 from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error_in, ours
 from pytest_edgegate.workers.wire import NO_ARRAYS, PACKED, Expected, Message, unpacked
 
-_DESK = "pytest_edgegate.session.framework_desk:Desk"
+_SERVER = "pytest_edgegate.session.framework_server:FrameworkServer"
 _LONGEST = 600.0
 """Seconds added to the timeout of a runtime, for importing, tracing and converting."""
 _PATIENCE = 20
@@ -167,7 +167,7 @@ class Frameworks:
         if self._worker is None or not self._worker.alive:
             self.close()
             self._worker = Worker(self._timeout, SUPERVISED)
-            self._worker.call("hire", "the process of the frameworks", entry=_DESK, asks=True)
+            self._worker.call("hire", "the process of the frameworks", entry=_SERVER, asks=True)
         return self._worker
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.data.laid_out import FedSamples
     from pytest_edgegate.data.splits import Split
-    from pytest_edgegate.data.training import TrainingSamples
+    from pytest_edgegate.data.training_loop import TrainingSamples
     from pytest_edgegate.session.teaching import TeacherModel
 
 Hire = Callable[[str], AbstractContextManager[ChildProcess]]
@@ -62,7 +62,7 @@ class LegData:
 
     def training(self, inputs: Sequence[TensorInfo]) -> TrainingSamples:
         from pytest_edgegate.data.laid_out import layout_by_samples
-        from pytest_edgegate.data.training import TrainingSamples
+        from pytest_edgegate.data.training_loop import TrainingSamples
 
         dataset = wanted(self.dataset)
         if self.teacher is not None and self.layout == AS_THE_MODEL:

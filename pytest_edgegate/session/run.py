@@ -18,9 +18,9 @@ from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building import Builder, Order, adopted
 from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.external_programs import Programs
 from pytest_edgegate.session.foreign_files import ForeignInspector
 from pytest_edgegate.session.leg_data import train_split
-from pytest_edgegate.session.programs import Programs
 from pytest_edgegate.session.recognition import Recogniser
 from pytest_edgegate.session.subject import Given, Subject
 from pytest_edgegate.session.tooling import Tooling

@@ -13,7 +13,7 @@ from pytest_edgegate.session.specimen import Specimen
 
 
 class TeacherModel:
-    """``data.training.Teacher``, opened on first use."""
+    """``data.training_loop.Teacher``, opened on first use."""
 
     def __init__(self, model: SourceModel, opener: Opener) -> None:
         self._specimen = Specimen.of_model(model)

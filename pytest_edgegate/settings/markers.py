@@ -95,7 +95,7 @@ def check_fixtures(markers: Markers, fixtures: Collection[str]) -> None:
         )
     if markers.recipes and requested and requested != ["edge_artifact"]:
         raise ConfigurationError(
-            f"edge_recipe with {requested[0]}, which has a recipe of its own",
+            f"edge_recipe with {requested[0]}, which has its own recipe",
             "request edge_artifact, or take edge_recipe out",
         )
 

@@ -23,7 +23,7 @@ def doubt(folder: Path) -> EdgeGateWarning | None:
         return None
     return EdgeGateWarning(
         f"the cache {folder} {reason}, and who can write to a cache decides verdicts: choose a "
-        "folder of your own, --edge-cache=FOLDER (ini: edge_cache), or change whose it is"
+        "folder of your own, --edge-cache=FOLDER (ini: edge_cache), or change its owner"
     )
 
 

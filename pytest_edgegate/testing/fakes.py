@@ -1,8 +1,8 @@
-"""A backend on a format of its own, for tests of the pytest surface: no framework, no training.
+"""A fake backend with its own format, for tests of the pytest integration without frameworks.
 
-A fake model is a JSON file that says what it answers. A sample is ``(number, label)``, float32 of
-shape (n, 2); the model answers the label, except on the numbers that the file lists as wrong, so
-that a test can write down any outcome. Put this into a conftest.py::
+A fake model is a JSON file that defines its answers. A sample is ``(number, label)``, float32 of
+shape (n, 2); the model answers the label, except for the numbers that the file lists as wrong, so
+that a test can define any outcome. Put this into a conftest.py::
 
     pytest_plugins = ["pytest_edgegate.testing.fakes"]
 
@@ -57,7 +57,7 @@ def fake_samples(count: int, start: int = 0) -> tuple[Array, Array]:
 
 
 def fake_data(count: int = 200) -> EdgeData:
-    """Evaluation samples 0 to count, twenty others to calibrate on, and a hundred to train on."""
+    """Evaluation samples 0 to count, twenty others for calibration, and a hundred for training."""
     return EdgeData(
         train=fake_samples(100, start=20_000),
         calibration=fake_samples(20, start=10_000)[0],
@@ -70,14 +70,14 @@ def fake_model(path: Path, **what: Any) -> Path:
 
     ``wrong``: numbers of samples that it answers wrongly; ``ptq_wrong``: the same after PTQ;
     ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
-    ``io``: the dtype of inputs and outputs after PTQ; ``islands``: operators left in float by PTQ;
-    ``bytes``: the size of the float file, of which PTQ leaves a quarter; ``dtype``: "int8" for a
-    file that is finished already; ``seconds``: what an inference takes on the fake clock, and
-    ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm; ``outliers``: the
-    share of inferences that take five times as long; ``drift``: how much slower all is after 20 s;
-    ``shift``: the standard deviation of the logarithm of what all times of one opening share;
-    ``warm_up``: how many inferences after opening take ten times as long; ``figures``: what
-    ``fake-tool`` knows of it, see ``testing.fake_tool``.
+    ``io``: the dtype of inputs and outputs after PTQ; ``float_fallback``: operators that PTQ
+    leaves in float; ``bytes``: the size of the float file, of which PTQ leaves a quarter;
+    ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
+    clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
+    ``outliers``: the share of inferences that take five times as long; ``drift``: the slow-down
+    after 20 s; ``shift``: the standard deviation of the logarithm of the factor that the times
+    of one opening share; ``warm_up``: the number of inferences after opening that take ten
+    times as long; ``figures``: the answers of ``fake-tool``, see ``testing.fake_tool``.
     """
     content = {"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}
     path.write_text(_padded(content, content["bytes"]))
@@ -123,11 +123,11 @@ class FakeClock:
 
 
 CLOCK = FakeClock()
-"""What fake models run on, and what the fake targets are timed by."""
+"""The clock of fake models, by which the fake targets are timed."""
 
 
 class FakeReader:
-    """Tells a fake file by its content."""
+    """Recognises a fake file by its content."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():
@@ -138,7 +138,7 @@ class FakeReader:
 
 
 class FakeTransform:
-    """PTQ and float export, by rewriting the JSON; ``built`` counts what it made."""
+    """PTQ and float export, by rewriting the JSON; ``built`` counts its files."""
 
     version = 1
     packages = ("numpy",)
@@ -175,7 +175,7 @@ class FakeTransform:
 
 
 class FakeRuntime:
-    """Answers what the file says; ``key`` names the list of wrong answers that it heeds."""
+    """Answers as the file defines; ``key`` names the list of wrong answers that it uses."""
 
     formats = (FORMAT,)
     packages = ("numpy",)
@@ -197,7 +197,7 @@ class FakeRuntime:
 
 
 class FakeRunner:
-    """A fake model, opened."""
+    """An opened fake model."""
 
     def __init__(self, content: Mapping[str, Any], key: str) -> None:
         self._wrong = np.array([*content.get("wrong", []), *(content.get(key, []) if key else [])])
@@ -226,7 +226,7 @@ class FakeRunner:
         return (scores,)
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        """A call that lets the fake clock go on by what the file says, and computes nothing."""
+        """A call that advances the fake clock as the file defines, and computes nothing."""
         return fake_call(self._content, CLOCK)
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -241,7 +241,7 @@ _draws = np.random.default_rng(1)
 
 
 def fake_call(content: Mapping[str, Any], clock: FakeClock) -> Callable[[], object]:
-    """An inference on a fake clock, as *content* says; its ``shift`` is drawn at this opening."""
+    """An inference on a fake clock by *content*; its ``shift`` is drawn once per call of this."""
     drift = content.get("drift", 0.0) / 20
     seconds = content.get("seconds", 1e-3) * np.exp(_draws.normal(0, content.get("shift", 0.0)))
 
@@ -263,7 +263,7 @@ def fake_call(content: Mapping[str, Any], clock: FakeClock) -> Callable[[], obje
 
 
 class FakeInspector:
-    """Describes a fake file: one operator, and the islands that it lists."""
+    """Describes a fake file: one operator, and those of its float fallback."""
 
     formats = (FORMAT,)
 
@@ -272,20 +272,20 @@ class FakeInspector:
 
 
 def describe(content: Mapping[str, Any]) -> ModelDescription:
-    """What an inspector says of a fake file of this content."""
+    """The description of a fake file with this content."""
     quantised = content["dtype"] == "int8"
     io = content.get("io", "uint8") if quantised else "float32"
     zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
     x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
     y = TensorInfo("y", (1, CLASSES), io, scales=(1 / 255,) if zero else (), zero_points=zero)
     inside = TensorInfo("inside", (1, 2), "int8" if quantised else "float32")
-    islands = [
+    fallback = [
         OperatorInfo(at + 1, kind, (TensorInfo("f", (1, 2), "float32"),), (y,))
-        for at, kind in enumerate(content.get("islands", []))
+        for at, kind in enumerate(content.get("float_fallback", []))
     ]
-    operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *islands)
+    operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *fallback)
     return ModelDescription(
-        (x,), (y,), operators, parameters=20, macs=20, fully_quantized=quantised and not islands
+        (x,), (y,), operators, parameters=20, macs=20, fully_quantized=quantised and not fallback
     )
 
 
@@ -296,17 +296,17 @@ def read_fake(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InferenceError(f"{path.name} can't be opened: {error}", "make it again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InferenceError(f"{path.name} is no fake model", "make it with fake_model(path)")
+        raise InferenceError(f"{path.name} is not a fake model", "make it with fake_model(path)")
     return content
 
 
 def write_fake(path: Path, content: Mapping[str, Any], size: int) -> None:
-    """Writes a fake file of as many bytes."""
+    """Writes a fake file of *size* bytes."""
     path.write_text(_padded(content, size))
 
 
 def _padded(content: Mapping[str, Any], size: int) -> str:
-    """The JSON with a last key that fills it up: what is cut short can't be read."""
+    """The JSON with a last key as padding, so that a truncated file can't be read."""
     bare = json.dumps({**content, "padding": ""})
     return json.dumps({**content, "padding": "x" * (size - len(bare))})
 

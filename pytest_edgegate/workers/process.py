@@ -20,9 +20,9 @@ from pytest_edgegate.workers.channel import (
     LostError,
     no_questions,
 )
-from pytest_edgegate.workers.files import send_files
 from pytest_edgegate.workers.launcher import THIS_HOST, Launcher
 from pytest_edgegate.workers.sent_errors import SentError, caused, error_in, ours
+from pytest_edgegate.workers.sent_files import send_files
 from pytest_edgegate.workers.wire import (
     ANY_ARRAYS,
     NO_ARRAYS,

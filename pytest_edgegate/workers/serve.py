@@ -16,8 +16,8 @@ import numpy as np
 from pytest_edgegate.core.ports import Runner, Runtime
 from pytest_edgegate.tidy.scratch import SCRATCH
 from pytest_edgegate.workers.channel import Channel
-from pytest_edgegate.workers.files import ReceivedFiles
 from pytest_edgegate.workers.sent_errors import as_raised, error_in
+from pytest_edgegate.workers.sent_files import ReceivedFiles
 from pytest_edgegate.workers.stopwatch import HostStopwatch, TimedModel
 from pytest_edgegate.workers.wire import ANY_ARRAYS, Message, packed
 
@@ -30,14 +30,14 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
     with os.fdopen(come, "rb") as incoming, os.fdopen(go, "wb") as outgoing:
         channel = Channel(incoming, outgoing, questions=ANY_ARRAYS)
-        channel.serve(_Desk(channel).answer)
+        channel.serve(_Server(channel).answer)
         with suppress(BrokenPipeError):
             outgoing.flush()
         SCRATCH.remove()
         os._exit(0)  # a crash of native libraries while unloading is irrelevant
 
 
-class _Desk:
+class _Server:
     """The open objects: a model to run, a stopwatch, or an object of a backend."""
 
     def __init__(self, channel: Channel) -> None:

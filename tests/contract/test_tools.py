@@ -189,5 +189,5 @@ def test_a_target_of_the_users_own_names_its_tools(play: Any) -> None:
 
 def test_the_plan_names_the_tool(play: Any) -> None:
     ran = play(FILES, f"--edge-target={CHIP}", "--edge-explain")
-    assert "memory <= 43.0 kB: the tool fake-tool tells it" in ran.output
-    assert "latency_p95 <= 4 ms: the tool fake-tool tells it" in ran.output
+    assert "memory <= 43.0 kB: reported by the tool fake-tool" in ran.output
+    assert "latency_p95 <= 4 ms: reported by the tool fake-tool" in ran.output

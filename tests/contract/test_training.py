@@ -413,7 +413,7 @@ def test_a_killed_training_is_told_and_starts_again(training_project: Path) -> N
     running.communicate()
     after = run_again(training_project)
     assert after.returncode == 0, after.stdout
-    assert "an earlier run was ended while it made an entry" in after.stdout
+    assert "an earlier run was interrupted while it built a cache entry" in after.stdout
     report = json.loads((training_project / "report.json").read_text())
     assert report["verdicts"][0]["artifact"]["cached"] is False
     assert not list((training_project / ".edgegate_cache" / "scratch").glob("*"))

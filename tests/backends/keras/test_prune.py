@@ -200,7 +200,7 @@ def test_a_layer_that_is_not_covered_is_told(apply: Apply, keras: Any, few: Edge
     produced = apply(model, few, Prune(0.3, epochs=1))
     why = "norm (LayerNormalization) mixes channels"
     assert produced.notes == (
-        f"Prune(amount=0.3, epochs=1) took no filter of these layers of net: conv: {why}",
+        f"Prune(amount=0.3, epochs=1) removed no filter from these layers of net: conv: {why}",
     )
     assert produced.facts["kept"] == {"conv": why, "scores": "makes an output of the model"}
 

@@ -168,7 +168,7 @@ def test_what_is_no_split(given: Any, said: str) -> None:
 
 def test_a_stream_has_to_name_its_content() -> None:
     message = refusal([(X, Y)], None)
-    assert "is a stream, whose content has no digest of its own" in message
+    assert "is a stream, whose content can't be digested" in message
     with pytest.raises(ConfigurationError) as raised:
         split([(X, Y)], "")
     assert 'EdgeData(..., version="digits-2024-05")' in raised.value.remedy

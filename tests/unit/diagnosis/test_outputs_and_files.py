@@ -48,7 +48,7 @@ def test_samples_on_which_runtimes_differ_are_listed() -> None:
     ],
 )
 def test_the_sample_that_is_farthest_apart(function: Any, key: str, values: list[float]) -> None:
-    assert of(function, evidence(**{key: values})).details == ("farthest apart: sample #2",)
+    assert of(function, evidence(**{key: values})).details == ("largest difference: sample #2",)
 
 
 def test_signal_to_noise_is_shown_of_each_of_several_outputs() -> None:

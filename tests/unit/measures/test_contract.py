@@ -181,7 +181,7 @@ def test_what_was_left_in_float_is_named(given: OperatorInfo, said: str) -> None
         operator("GATHER", (tensor(), tensor(dtype="int32"))),
     ],
 )
-def test_what_is_no_float_island(given: OperatorInfo) -> None:
+def test_what_is_no_float_fallback(given: OperatorInfo) -> None:
     assert found(model(given), HOST) == []
 
 
@@ -249,9 +249,9 @@ def test_offenders_are_counted_and_explained() -> None:
     assert (ends.value, len(ends.details)) == (2, 2)
     assert "left in another dtype" in ends.cause
     assert "inference_output_type = tf.uint8" in ends.remedy
-    island = judged(model(operator("ADD", (FLOAT,))))
-    assert island.cause == "part of the model was not quantised"
-    assert "representative dataset" in island.remedy
+    fallback = judged(model(operator("ADD", (FLOAT,))))
+    assert fallback.cause == "part of the model was not quantised"
+    assert "representative dataset" in fallback.remedy
     assert (
         "representative dataset" not in judged(model(operator("ADD", (FLOAT,))), made=True).remedy
     )

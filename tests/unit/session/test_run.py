@@ -123,7 +123,7 @@ def test_all_budgets_are_judged_in_their_order(start: Starter, subject: Maker) -
     assert all(each.target == "fake-board" and each.artifact for each in found.values())
 
 
-@pytest.mark.parametrize("what", [{"islands": ["ADD"]}, {"io": "int8"}])
+@pytest.mark.parametrize("what", [{"float_fallback": ["ADD"]}, {"io": "int8"}])
 def test_the_contract_fails_whatever_the_accuracy(
     start: Starter, subject: Maker, what: dict[str, Any]
 ) -> None:

@@ -385,7 +385,7 @@ def test_what_is_in_the_way_of_a_build_is_removed(cache: Cache) -> None:
     (cache.folder / "scratch").mkdir(parents=True)
     (cache.folder / "scratch" / KEY).symlink_to("nowhere")
     (cache.folder / ".gitignore").symlink_to(cache.folder / "other")
-    with pytest.warns(EdgeGateWarning, match="an earlier run was ended"):
+    with pytest.warns(EdgeGateWarning, match="an earlier run was interrupted"):
         assert not cache.fetch(KEY, write, itself).cached
     assert cache.fetch(KEY, never, itself).cached
     assert not (cache.folder / "other").exists()
@@ -481,7 +481,9 @@ def test_what_a_killed_build_leaves_does_no_harm(cache: Cache) -> None:
     assert subprocess.run(command, check=False).returncode == 9
     assert any(name.endswith("half.bin") for name in files_of(cache))
     assert cache.find(KEY, itself) is None
-    with pytest.warns(EdgeGateWarning, match="an earlier run was ended while it made an entry"):
+    with pytest.warns(
+        EdgeGateWarning, match="an earlier run was interrupted while it built a cache entry"
+    ):
         entry = cache.fetch(KEY, write, itself)
     assert not entry.cached
     assert not any(name.endswith("half.bin") for name in files_of(cache))

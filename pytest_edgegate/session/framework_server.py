@@ -40,7 +40,7 @@ _KEPT = 4
 """The number of models that stay loaded, as many as the session remembers."""
 
 
-class Desk:
+class FrameworkServer:
     """Holds loaded models and open runners, and answers the session's commands."""
 
     def __init__(self, ask: Ask) -> None:
