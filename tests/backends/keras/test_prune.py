@@ -231,7 +231,7 @@ def test_a_model_with_a_call_of_its_own_is_refused(apply: Apply, keras: Any) -> 
 
     plain = _with(keras)
     model = Doubled(plain.inputs, plain.outputs, name="doubled")
-    with pytest.raises(UnsupportedError, match="doubled computes in a call of its own"):
+    with pytest.raises(UnsupportedError, match="doubled has its own call"):
         apply(model, EdgeData(train=Unread(), version="1"))
 
 
