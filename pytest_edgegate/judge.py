@@ -32,7 +32,7 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             proven=True,
             measured=finding,
         )
-    if budget.kind.rule == "latency" and not _is_told(finding):
+    if budget.kind.rule == "latency" and not _is_from_a_tool(finding):
         return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
     proof = _proof(finding, budget) if budget.kind.rule == "interval" else held
@@ -50,7 +50,7 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
     )
 
 
-def _is_told(finding: Measurement) -> bool:
+def _is_from_a_tool(finding: Measurement) -> bool:
     """Whether a tool reported the figure: nothing was timed, so it has no noise."""
     return finding.source.partition(":")[0] in SOURCES and finding.low is None
 
