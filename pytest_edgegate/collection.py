@@ -1,4 +1,4 @@
-"""Which tests are the gate's, and for which targets each of them runs."""
+"""Selects the tests of the gate, and the targets that each of them runs for."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _DESELECTED = pytest.StashKey[bool]()
 
 
 def add_target_fixture(collector: pytest.Collector, thing: Any) -> None:
-    """Makes a test that only carries an edge marker depend on ``edge_target``.
+    """Makes a test with an edge marker but no edge fixture depend on ``edge_target``.
 
-    The closure of a test's fixtures is made right after this, so it has to be told before. Where
-    the marker is on a class or a module, so is the dependency: its functions may be shared.
+    pytest computes the closure of a test's fixtures right after this hook, so the dependency has to
+    exist before. For a marker on a class or a module, the dependency is added there, because its
+    functions may be shared.
     """
     if inspect.isclass(thing):
         refuse_unittest(collector, thing)
@@ -36,7 +37,7 @@ def _uses_target(marks: list[pytest.Mark]) -> bool:
 
 
 def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
-    """An edge marker on a TestCase would gate nothing: pytest can't parametrise its methods."""
+    """Raises for an edge marker on a TestCase, whose methods pytest can't parametrise."""
     unittest = sys.modules.get("unittest")
     if unittest is None or not issubclass(thing, unittest.TestCase):
         return
@@ -49,7 +50,7 @@ def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
 
 
 def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str]) -> None:
-    """One run of the test for each of its targets. Raises CollectError for a wrong marker."""
+    """Parametrises the test by its targets. Raises CollectError for an invalid marker."""
     from pytest_edgegate.settings.markers import check_fixtures, read_markers
 
     try:
@@ -66,7 +67,7 @@ def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str])
 def deselect(
     config: pytest.Config, items: list[pytest.Item], settings: Settings, known: list[str]
 ) -> None:
-    """Takes out tests that are only for other targets, and, to explain, all that are not edge."""
+    """Deselects tests for other targets only, and all but edge tests with --edge-explain."""
     from pytest_edgegate.settings.markers import read_markers
 
     kept: list[pytest.Item] = []

@@ -1,4 +1,4 @@
-"""The ``edge_*`` fixtures: thin, their work is remembered in the session and the cache."""
+"""The ``edge_*`` fixtures: thin, because the session and the cache remember their work."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def edge_data() -> Any:
 
 @pytest.fixture(scope="session")
 def edge_metric() -> Any:
-    """What accuracy means: top-1 unless you define your own."""
+    """The metric for accuracy: top-1 unless you define your own."""
     return "top1"
 
 
@@ -76,7 +76,7 @@ def _edge_gate(
     edge_metric: Any,
     edge_training: Any,
 ) -> ItemGate:
-    """The gate of this test, about what the user's fixtures give."""
+    """The gate of this test, for the values of the user's fixtures."""
     from pytest_edgegate.gating import start_gate
     from pytest_edgegate.session.given import Given, Later
 
@@ -87,7 +87,7 @@ def _edge_gate(
 
 @pytest.fixture
 def edge_reference(_edge_gate: ItemGate) -> Reference:
-    """The model under test as it is, in float."""
+    """The model under test itself, in float."""
     from pytest_edgegate.session.reference import Reference
 
     return Reference(_edge_gate.session, _edge_gate.case)
@@ -95,7 +95,7 @@ def edge_reference(_edge_gate: ItemGate) -> Reference:
 
 @pytest.fixture
 def edge_compress(_edge_gate: ItemGate) -> Callable[..., Artifact]:
-    """``edge_compress(*steps)``: an artifact of any recipe."""
+    """``edge_compress(*steps)``: builds an artifact by any recipe."""
     from pytest_edgegate.core.recipe import as_recipe
 
     def compress(*steps: Step) -> Artifact:

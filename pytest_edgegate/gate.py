@@ -1,4 +1,4 @@
-"""The assertion helpers, and the judging of markers: the only place that fails a test."""
+"""The assertion helpers and the judging of markers: the only place that fails a test."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _STOPPED = "What follows this call in the test, and its markers, is not judged."
 
 @dataclass
 class ItemGate:
-    """What one test has asked for, made and judged so far, on one target."""
+    """The requests, artifacts and verdicts of one test on one target so far."""
 
     session: EdgeSession
     case: Case
     announce: Callable[[Verdict], None] = lambda verdict: None
-    """Takes each verdict right after it was reached."""
+    """Called with each verdict as soon as it is reached."""
     requested: dict[str, Artifact] = field(default_factory=dict)
-    """By the name of the fixture that gave it."""
+    """Artifacts by the name of the fixture that returned them."""
     given: list[Artifact] = field(default_factory=list)
-    """What edge_gate was called with."""
+    """The artifacts and files that edge_gate was called with."""
     verdicts: list[Verdict] = field(default_factory=list)
     plans: list[tuple[str, Plan, bool]] = field(default_factory=list)
-    """For --edge-explain: (fixture, plan, whether it is cached)."""
+    """For --edge-explain: (fixture, plan, whether the artifact is cached)."""
     _reported: int = 0
 
     def request(self, fixture: str, recipe: Recipe | None) -> Artifact:
-        """The artifact for a fixture; the budgets of the markers will be judged on it."""
+        """The artifact for a fixture; the markers' budgets will be judged on it."""
         self.case.check(self.case.budgets)
         self.requested[fixture] = self.make(fixture, recipe)
         return self.requested[fixture]
@@ -60,7 +60,7 @@ class ItemGate:
         *,
         always_contract: bool = False,
     ) -> list[Verdict]:
-        """Judges the budgets of one helper call, then raises once."""
+        """Judges the budgets of one helper call, then raises at most once."""
         self.case.check(budgets)
         if not isinstance(artifact, Artifact):
             artifact = self.session.adopt(artifact, self.case.target)
@@ -71,13 +71,13 @@ class ItemGate:
         return verdicts
 
     def take_unreported(self) -> list[Verdict]:
-        """The verdicts that were reached since this was asked last."""
+        """The verdicts since the previous call."""
         fresh = self.verdicts[self._reported :]
         self._reported = len(self.verdicts)
         return fresh
 
     def after_body(self) -> None:
-        """Judges what the markers ask, on the artifact that the test requested."""
+        """Judges the markers' budgets on the artifact that the test requested."""
         budgets, artifacts = self.case.budgets, self._to_judge()
         if budgets and not artifacts:
             raise nothing_gated()
@@ -124,7 +124,7 @@ class ItemGate:
 
 
 def nothing_gated() -> ConfigurationError:
-    """Of a test that has budgets and nothing that they could be judged on."""
+    """The error for a test with budgets but without an artifact to judge."""
     return ConfigurationError(
         "nothing was gated: the test has a budget and no artifact",
         "request an artifact fixture (edge_ptq, edge_artifact), or call edge_gate",
@@ -132,7 +132,7 @@ def nothing_gated() -> ConfigurationError:
 
 
 GATE_KEY = pytest.StashKey[ItemGate]()
-"""Where a test keeps its ItemGate."""
+"""The key of a test's ItemGate in its stash."""
 
 
 class EdgeGate:
@@ -209,7 +209,7 @@ class EdgeGate:
         )
 
     def check(self, artifact: Artifact | str | Path, **budgets: Any) -> list[Verdict]:
-        """The file against the target's contract, and any budgets by their full names."""
+        """Checks the file against the target's contract, and any budgets by their full names."""
         parsed = budgets_from(budgets, "edge_gate.check")
         return self._gate.by_hand(artifact, parsed, always_contract=True)
 
@@ -228,7 +228,7 @@ def _raise_if_red(verdicts: list[Verdict], closing: str = "") -> None:
 
 
 def _planned(plan: Plan, session: EdgeSession) -> Artifact:
-    """Stands for an artifact that --edge-explain does not build."""
+    """A placeholder for an artifact that --edge-explain does not build."""
     path = session.cache.folder / f"not-built.{plan.format}"
     return Artifact(
         path, plan.format, plan.dtype, (path,), 0, "", plan.recipe, plan.target, cached=False

@@ -1,4 +1,4 @@
-"""A test of pytest's and its gate: made when it is first needed, judged after the body."""
+"""Connects a pytest item with its gate: created on first use, judged after the test body."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from pytest_edgegate.state import session_of
 
 
 def markers_of(item: pytest.Item) -> Markers:
-    """The markers of a test; mistakes in them were told when it was collected."""
+    """The markers of a test; mistakes in them were reported during collection."""
     return read_markers(item, session_of(item.config).known_targets())
 
 
 def start_gate(item: pytest.Item, given: Given) -> ItemGate:
-    """The gate of a test, made with what its fixtures gave. It has to be parametrised by target."""
+    """Creates the gate of a test from the values of its fixtures.
+
+    The test has to be parametrised by target.
+    """
     session = session_of(item.config)
     name = target_name(item)
     if name is None:
@@ -32,7 +35,7 @@ def start_gate(item: pytest.Item, given: Given) -> ItemGate:
 
 
 def keep_gate(item: pytest.Item, case: Case) -> ItemGate:
-    """The gate of a case, kept with its test: what it has judged is found there."""
+    """Creates the gate of a case and stores it with the test, for its verdicts."""
 
     def announce(verdict: Verdict) -> None:
         item.ihook.pytest_edgegate_verdict(item=item, verdict=verdict)
@@ -43,7 +46,7 @@ def keep_gate(item: pytest.Item, case: Case) -> ItemGate:
 
 
 def forget(item: pytest.Item) -> None:
-    """Drops what an earlier run of the same test judged, or a rerun would be green unjudged."""
+    """Drops the verdicts of an earlier run of the same test, so that a rerun is judged again."""
     if GATE_KEY in item.stash:
         del item.stash[GATE_KEY]
 
@@ -63,7 +66,7 @@ def judge_item(item: pytest.Item) -> None:
                 "an edge marker on something that can't be run for each target gates nothing",
                 "use a function or a plain class",
             )
-        return  # a test that the user marked "edge" and that is none of ours
+        return  # a test with a mark "edge" of the user's own
     if session_of(item.config).settings.explain:
         return
     if GATE_KEY in item.stash:

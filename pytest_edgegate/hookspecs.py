@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 @pytest.hookspec(historic=True)
 def pytest_edgegate_register(registry: Registry, config: pytest.Config) -> None:
-    """Adds targets, runtimes, transforms or reports of your own. Called once, at the start.
+    """Registers your own targets, runtimes, transforms or reports. Called once, at the start.
 
-    ``registry.add(kind, name, thing)`` takes what a backend has; ``registry.reporter(name,
-    reporter, path)`` takes what writes a report, and the file that it is asked to write: the value
-    of an option of your plugin's, None where the option is not given. The plugin adds that option
-    in ``pytest_addoption``. An implementation names only the arguments that it needs.
+    ``registry.add(kind, name, thing)`` registers a part of a backend; ``registry.reporter(name,
+    reporter, path)`` registers a reporter and the file that it writes: the value of an option that
+    your plugin adds in ``pytest_addoption``, or None if the option is not given. An implementation
+    declares only the arguments that it needs.
     """
 
 
 @pytest.hookspec
 def pytest_edgegate_verdict(item: pytest.Item, verdict: Verdict) -> None:
-    """Called for every verdict, in the process that reached it, right after it was reached."""
+    """Called for every verdict as soon as it is reached, in the process that reached it."""
 
 
 @pytest.hookspec
 def pytest_edgegate_report(verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Called once at the end, in the controlling process only, with every verdict of the run.
 
-    Each is in the form of the JSON report, schema 1.
+    Each is formatted as in the JSON report, schema 1.
     """

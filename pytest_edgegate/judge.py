@@ -1,4 +1,4 @@
-"""Verdicts as pure functions of measurements and budgets. The table is in docs/verdicts.md."""
+"""Judges measurements against budgets, as pure functions, by the table of docs/verdicts.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_edgegate.spelling import spell_pair, spell_time
 
 
 def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdict:
-    """The verdict on one budget, after the table of docs/verdicts.md."""
+    """The verdict on one budget, by the table of docs/verdicts.md."""
     if isinstance(finding, NotMeasured):
         return Verdict(
             budget,
@@ -32,7 +32,7 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             proven=True,
             measured=finding,
         )
-    if budget.kind.rule == "latency" and not _is_told(finding):
+    if budget.kind.rule == "latency" and not _is_from_a_tool(finding):
         return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
     proof = _proof(finding, budget) if budget.kind.rule == "interval" else held
@@ -50,17 +50,17 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
     )
 
 
-def _is_told(finding: Measurement) -> bool:
-    """A figure that a tool computed: nothing was timed, so there is no noise in it."""
+def _is_from_a_tool(finding: Measurement) -> bool:
+    """Whether a tool reported the figure: nothing was timed, so it has no noise."""
     return finding.source.partition(":")[0] in SOURCES and finding.low is None
 
 
 NARROW = 0.1
-"""An interval that straddles its limit decides nothing once it is wider than this share of it."""
+"""An interval that contains the limit and is wider than this share of it decides nothing."""
 
 
 def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str) -> Verdict:
-    """Times: the interval decides, and a machine too noisy to decide is no verdict."""
+    """Judges a time by its interval; a machine too noisy to decide makes it inconclusive."""
     proof = _proof(finding, budget)
     within = finding.excess is not None and finding.excess <= finding.floor
     small = proof is False and within
@@ -125,14 +125,14 @@ def direction_of(finding: Measurement, budget: Budget) -> Direction:
 
 
 def _passes(held: bool, proof: bool | None, policy: str) -> bool:
-    """``proof`` is what the interval proves: within (True), over (False) or neither (None)."""
+    """``proof``: the interval is within the budget (True), over it (False) or neither (None)."""
     if proof is not None:
         return proof
     return {"point": held, "lenient": True, "strict": False}[policy]
 
 
 def _holds(finding: Measurement, budget: Budget) -> bool:
-    """The exact comparison: counts as a fraction, limits as the decimal that was written."""
+    """The exact comparison: counts as fractions, limits as the decimals that were written."""
     # repr is the shortest decimal that reads back as this float: 0.99 is then no less than 0.99
     value = Fraction(repr(float(finding.value))) if finding.exact is None else finding.exact
     limit = Fraction(str(budget.limit))

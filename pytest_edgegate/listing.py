@@ -1,4 +1,4 @@
-"""What --edge-list-targets prints."""
+"""The listing of --edge-list-targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def list_targets(session: EdgeSession) -> int:
 
 
 def lines_of(target: Target) -> list[str]:
-    """What is told of one target, and an empty line."""
+    """The lines about one target, with an empty line at the end."""
     io = " or ".join(target.io_dtypes) or "any dtype"
     lines = [
         f"{target.name}: {target.title}",
@@ -39,7 +39,7 @@ def lines_of(target: Target) -> list[str]:
 def _tools(target: Target) -> Iterator[str]:
     for name in dict.fromkeys(target.tools.values()):
         metrics = [metric for metric, tool in target.tools.items() if tool == name]
-        yield f"  {' and '.join(metrics)} {'are' if metrics[1:] else 'is'} told by {name}"
+        yield f"  {' and '.join(metrics)} {'are' if metrics[1:] else 'is'} reported by {name}"
 
 
 def _operators(target: Target) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _operators(target: Target) -> Iterator[str]:
 
 
 def _asked(rule: OperatorRule) -> str:
-    """What is asked of an operator that no file shows."""
+    """The requirements on an operator that cannot be checked in a file."""
     since = f"since version {rule.since} of the runtime" if rule.since else ""
     source = f"source: {rule.source}" if rule.source else ""
     return "; ".join(filter(None, (since, rule.note, source)))

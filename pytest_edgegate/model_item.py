@@ -1,4 +1,4 @@
-"""``--edge-model`` with ``--edge-data``: a gate with no test file, one item a target."""
+"""``--edge-model`` with ``--edge-data``: a gate without a test file, one item per target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_BUDGETS = (Budget("accuracy_drop", 0.01, "0.01"),)
 
 
 class ModelCollector(pytest.Collector):
-    """Stands where a test file would stand."""
+    """The parent of the items, in place of a test file."""
 
     def collect(self) -> list[pytest.Item]:
         return []
@@ -35,7 +35,7 @@ class ModelItem(pytest.Item):
     def runtest(self) -> None:
         from pytest_edgegate.data.npz import read_npz
 
-        assert self._settings.model is not None  # or this item would not have been made
+        assert self._settings.model is not None  # model_items() has checked
         assert self._settings.data is not None
         session = session_of(self.config)
         case = session.case(
@@ -51,7 +51,7 @@ class ModelItem(pytest.Item):
 
 
 def model_items(session: pytest.Session, settings: Settings) -> list[pytest.Item]:
-    """The items of --edge-model, none without it."""
+    """The items of --edge-model; an empty list without it."""
     if settings.model is None or settings.data is None:
         return []
     parent = ModelCollector.from_parent(session, name="edgegate", nodeid="edgegate")

@@ -1,4 +1,4 @@
-"""The shortest chain of moves that does a recipe and ends in what a target takes."""
+"""Finds the shortest chain of moves that performs a recipe and ends in the target's dtype."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Node = tuple[str, str]
 
 
 def make_plan(model: SourceModel, recipe: Recipe, target: Target, transforms: Transforms) -> Plan:
-    """The plan for a recipe, completed with PTQ where the target's dtype asks for it.
+    """The plan for a recipe, completed with PTQ if the target's dtype requires it.
 
-    Raises UnsupportedError, before any work, with what would work.
+    Raises UnsupportedError, before any work, with the alternatives.
     """
     legs = _preferred(model.node, recipe, target, transforms)
     notes = []
@@ -39,7 +39,7 @@ def make_plan(model: SourceModel, recipe: Recipe, target: Target, transforms: Tr
 
 
 def float_target(target: Target, form: str) -> Target:
-    """The target as it would be if it took floats: what a float export is made for."""
+    """A variant of the target that accepts floats, for a float export."""
     return replace(
         target,
         formats=(form,),
@@ -60,7 +60,7 @@ def _quantises(recipe: Recipe) -> bool:
 def _preferred(
     start: Node, recipe: Recipe, target: Target, transforms: Transforms, *, refused: bool = False
 ) -> tuple[Leg, ...] | None:
-    """The chain to the format that the target prefers for this model, else to any it takes."""
+    """The chain to the target's preferred format for this model, or else to any of its formats."""
     form = target.preferred.get(start[0])
     if form is not None:
         narrowed = replace(target, formats=(form,))
@@ -73,7 +73,7 @@ def _preferred(
 def _search(
     start: Node, recipe: Recipe, target: Target, transforms: Transforms, *, refused: bool = False
 ) -> tuple[Leg, ...] | None:
-    """Breadth first over (format, dtype, steps done); with *refused* over refused legs, too."""
+    """Breadth-first search over (format, dtype, steps done); *refused* also allows refused legs."""
     queue: deque[tuple[Node, int, tuple[Leg, ...]]] = deque([(start, 0, ())])
     seen = {(start, 0)}
     while queue:
@@ -141,7 +141,7 @@ def _impossible(
 
 
 def _frozen(model: SourceModel, recipe: Recipe, transforms: Transforms) -> UnsupportedError | None:
-    """The reason where a step trains and the model's format has nothing left to train."""
+    """The error for a training step on a format whose weights are frozen."""
     learning = [step for step in recipe if step.trains]
     trained = sorted(
         {
@@ -164,7 +164,7 @@ def _frozen(model: SourceModel, recipe: Recipe, transforms: Transforms) -> Unsup
 
 
 def _leads_to(node: Node, recipe: Recipe, target: Target, transforms: Transforms) -> bool:
-    """Whether a model on this node becomes what the target takes, by this recipe or by PTQ."""
+    """Whether this recipe, or PTQ, leads from this node to a format and dtype of the target."""
     return any(
         _search(node, each, target, transforms) is not None for each in (recipe, (), (PTQ(),))
     )
@@ -176,7 +176,7 @@ def _step_kinds(transforms: Transforms) -> list[type]:
 
 
 def _search_any(node: Node, kind: type, transforms: Transforms) -> bool:
-    """Whether any backend does this kind of step on this format."""
+    """Whether any backend supports this kind of step on this format."""
     return any(
         move.step is kind and move.source == node
         for each in transforms.values()

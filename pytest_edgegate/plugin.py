@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from pytest_edgegate.core.errors import BudgetExceeded, ConfigurationError, EdgeGateError
-from pytest_edgegate.fixtures import (  # noqa: F401 - registered with pytest by being here
+from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures that it finds here
     _edge_gate,
     edge_artifact,
     edge_compress,
@@ -30,7 +30,7 @@ from pytest_edgegate.settings.options import MARKERS, add_options
 from pytest_edgegate.state import STATE_KEY, RunState, state_of
 
 _REPORTS = {"json": json_report, "plot": plot_report}
-"""Plugins of their own, as reporters of other packages are."""
+"""Separate plugins, like third-party reporters."""
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -116,7 +116,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """With --edge-explain no body runs."""
+    """With --edge-explain no test body runs."""
     return True if state_of(pyfuncitem.config).settings.explain else None
 
 
@@ -157,5 +157,5 @@ def pytest_runtest_makereport(
 
         attach(item, report)
         if call.when == "teardown":
-            forget(item)  # pytest keeps its items to the end, and copies of models need space
+            forget(item)  # pytest keeps its items to the end, and copies of models take up space
     return report

@@ -1,4 +1,4 @@
-"""A bar beside the name of the test that is running, for work that takes long."""
+"""A progress bar beside the name of the running test, for long work."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 import pytest
 
 PATIENCE = 2.0
-"""Seconds before a bar is drawn: what is over sooner needs none."""
+"""Seconds before a bar is drawn: shorter work needs none."""
 INTERVAL = 0.2
 _SAVE, _RESTORE, _ERASE = "\033[s", "\033[u", "\033[K"
 _WIDTH = 20
 
 
 class ProgressLine:
-    """Draws on the terminal itself, and only on one: what pytest captures stays as it is."""
+    """Draws on the terminal itself, and only on a terminal: captured output is unaffected."""
 
     def __init__(self, config: pytest.Config, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
@@ -39,7 +39,7 @@ class ProgressLine:
             self._write(f"{_SAVE} {bar(what, done, total, now - self._began)[: room - 2]}")
 
     def clear(self) -> None:
-        """The work is over: the line is as it was."""
+        """Restores the line once the work is over."""
         self._running = False
         if self._visible:
             self._visible = False
@@ -58,7 +58,7 @@ class ProgressLine:
 
     @staticmethod
     def _print(reporter: pytest.TerminalReporter, text: str) -> None:
-        """Past the writer's own count of columns: the cursor goes back to where it was."""
+        """Bypasses the writer's column count: the cursor returns to where it was."""
         file = reporter._tw._file
         file.write(f"{text}{_RESTORE}" if text.startswith(_SAVE) else text)
         file.flush()

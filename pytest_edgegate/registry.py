@@ -1,4 +1,4 @@
-"""Names -> entry points -> objects. Listing loads nothing; an object is loaded on first use."""
+"""Maps names to objects through entry points. Listing loads nothing; objects load on first use."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ Load = Callable[[], Any]
 
 
 class WantedReport(NamedTuple):
-    """A file that a reporter writes when the run ends."""
+    """A report file to write when the run ends."""
 
     reporter: Reporter
     path: Path
 
 
 class Registry:
-    """All that backends, packages and a conftest.py bring.
+    """Everything that backends, packages and a conftest.py contribute.
 
-    A conftest.py or a plugin adds to it in ``pytest_edgegate_register(registry, config)``::
+    A conftest.py or a plugin contributes in ``pytest_edgegate_register(registry, config)``::
 
         registry.add("runtime", "my-runtime", MyRuntime())
         registry.reporter("csv", CsvReporter(), config.getoption("--verdicts-csv"))
 
-    Targets are files too: those of this package are found by listing its folder, and an entry
-    point that names a package and no attribute (``boards = "my_package.boards"``) brings every
-    target file in the folder of that package, under the names of the files.
+    Targets may also be files: those of this package are found by listing its folder, and an entry
+    point that names a package without an attribute (``boards = "my_package.boards"``) contributes
+    every target file in the folder of that package, named after the files.
     """
 
     def __init__(self) -> None:
@@ -59,16 +59,16 @@ class Registry:
         self._loaded: dict[tuple[str, str], Any] = {}
 
     def add(self, kind: str, name: str, thing: object) -> None:
-        """Registers *thing*; it hides an installed one of the same kind and name."""
+        """Registers *thing*, which takes precedence over an installed one of that kind and name."""
         if kind not in KINDS:
             raise UnknownNameError("kind of extension", kind, KINDS)
         self._own[kind][name] = thing
 
     def reporter(self, name: str, reporter: Reporter, path: str | PathLike[str] | None) -> None:
-        """Has *reporter* write the verdicts to *path* when the run ends; None: it is not asked to.
+        """Has *reporter* write the verdicts to *path* when the run ends; None disables it.
 
         A relative path starts at the folder where pytest was started. Raises ConfigurationError
-        where the name is taken, or where *reporter* can't write.
+        if the name is taken or *reporter* has no method ``write``.
         """
         if name in self._reporters:
             raise ConfigurationError(
@@ -84,15 +84,15 @@ class Registry:
 
     @property
     def wanted_reports(self) -> dict[str, WantedReport]:
-        """What is to be written when the run ends, by name, sorted."""
+        """The reports to write when the run ends, by name, sorted."""
         return {name: asked for name, asked in sorted(self._reporters.items()) if asked}
 
     def names(self, kind: str) -> list[str]:
-        """The names of one kind, sorted, nothing loaded but the packages that are folders."""
+        """The names of one kind, sorted; loads nothing but packages of target files."""
         return sorted({*self._own[kind], *self._found(kind)})
 
     def get(self, kind: str, name: str) -> Any:
-        """The object; loads its module the first time."""
+        """The object; its module is loaded on first use."""
         if name in self._own[kind]:
             return self._own[kind][name]
         if (kind, name) not in self._loaded:
@@ -112,19 +112,19 @@ class Registry:
         return {name: self.get(kind, name) for name in self.names(kind)}
 
     def entry(self, kind: str, name: str) -> str | None:
-        """``module:attribute`` of an installed one; None for what a conftest.py has registered."""
+        """``module:attribute`` of an installed object; None for one registered by a conftest.py."""
         installed = self._installed(kind).get(name)
         return None if name in self._own[kind] or installed is None else str(installed.value)
 
     def _found(self, kind: str) -> Mapping[str, Load]:
-        """How each thing that is installed is loaded."""
+        """A loader for each installed object."""
         if kind == "target":
             return self._targets
         return {name: entry.load for name, entry in self._installed(kind).items()}
 
     @cached_property
     def _targets(self) -> Mapping[str, Load]:
-        """Files in folders beside entry points; a built-in name is nobody else's."""
+        """Loaders of target files and entry points; a built-in name can't be overridden."""
         from pytest_edgegate.targets.folder import TargetFolder, built_in
 
         found: dict[str, Load] = {}

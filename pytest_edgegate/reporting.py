@@ -1,4 +1,4 @@
-"""From a test's gate to pytest's report, and from the reports to the terminal and to files."""
+"""Moves verdicts from a test's gate to pytest's reports, and from there to terminal and files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MORE = "its traceback is at --tb=long"
 
 
 def clean_text(error: BaseException, config: pytest.Config) -> str:
-    """The message alone; with --tb=long a fault shows what the framework said, too."""
+    """The message alone; with --tb=long also the framework's own error."""
     if not isinstance(error, EdgeGateError) or config.option.tbstyle != "long":
         return str(error)
     original = error.__cause__ or error
@@ -31,7 +31,7 @@ def clean_text(error: BaseException, config: pytest.Config) -> str:
 
 
 def clean_collection(report: pytest.CollectReport) -> None:
-    """A mistake of ours that a test file made while it was imported, as its text alone."""
+    """Reduces an edgegate error from the import of a test file to its message."""
     call: pytest.CallInfo[object] | None = getattr(report, "call", None)
     raised = None if call is None or call.excinfo is None else call.excinfo.value
     fault = raised if isinstance(raised, EdgeGateError) else getattr(raised, "__cause__", None)
@@ -40,7 +40,7 @@ def clean_collection(report: pytest.CollectReport) -> None:
 
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Puts records on the report as JSON values, which xdist carries to the controller."""
+    """Attaches records to the report as JSON values, which xdist sends to the controller."""
     from pytest_edgegate.reports.junit import properties
 
     gate = item.stash.get(GATE_KEY, None)
@@ -52,11 +52,11 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     # a helper may have been called in a fixture
     fresh = [each.record for each in gate.take_unreported()]
     report.edge_verdicts = [each.to_json() for each in fresh]  # type: ignore[attr-defined]
-    item.user_properties += properties(fresh)  # JUnit reads them off the teardown report
+    item.user_properties += properties(fresh)  # JUnit reads them from the teardown report
 
 
 def attached(report: pytest.TestReport) -> list[VerdictRecord]:
-    """The records that a report carries."""
+    """The records attached to a report."""
     return [VerdictRecord.from_json(each) for each in getattr(report, "edge_verdicts", [])]
 
 
@@ -85,9 +85,9 @@ def print_summary(
 def write_reports(
     config: pytest.Config, registry: Registry, verdicts: Sequence[VerdictRecord]
 ) -> list[str]:
-    """The hook pytest_edgegate_report, and the files that were asked for.
+    """Calls the hook pytest_edgegate_report and writes the requested files.
 
-    Returns what is wrong with those that could not be written: it costs no other one.
+    Returns the errors of files that could not be written; the others are written regardless.
     """
     config.hook.pytest_edgegate_report(verdicts=[each.to_json() for each in verdicts])
     wanted = registry.wanted_reports.values()
@@ -105,7 +105,7 @@ def write_reports(
 
 
 def _uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
-    """For a report that goes to the standard output, where pytest has put a file of its own."""
+    """Suspends pytest's capture, for a report that goes to standard output."""
     config.get_terminal_writer().flush()
     capture = config.pluginmanager.getplugin("capturemanager")
     return nullcontext() if capture is None else capture.global_and_fixture_disabled()

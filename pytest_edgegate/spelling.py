@@ -1,4 +1,4 @@
-"""How figures are spelt in messages, tables and explanations: one way everywhere."""
+"""Spells figures uniformly in messages, tables and explanations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_edgegate.core.budget import kind_of
 
 
 def spell_value(metric: str, value: float) -> str:
-    """A figure in its metric's unit, as a person would write it."""
+    """A figure with its metric's unit, as a person would write it."""
     kind = kind_of(metric)
     unit = kind.unit
     if unit == "bytes":
@@ -32,7 +32,7 @@ def spell_time(seconds: float) -> str:
 
 
 def _plain(value: float) -> str:
-    """Four decimals without the zeros at their end; small values with four digits."""
+    """Four decimals without trailing zeros; small values with four significant digits."""
     if abs(value) < 1e-3 and value:
         return f"{value:.4g}"
     text = f"{value:.4f}".rstrip("0")
@@ -49,14 +49,14 @@ def spell_bytes(value: float) -> str:
 
 
 def spell_interval(metric: str, low: float | None, high: float | None) -> str:
-    """``[low, high]``, or nothing."""
+    """``[low, high]``, or an empty string."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"[{spell_value(metric, low)}, {spell_value(metric, high)}]"
 
 
 def spell_pair(metric: str, value: float, limit: float) -> tuple[str, str]:
-    """A figure and its limit; where they differ and round alike, with all their digits."""
+    """A figure and its limit, with all digits if they differ but would round alike."""
     if not math.isfinite(value):
         return "NaN or Inf", spell_value(metric, limit)
     texts = spell_value(metric, value), spell_value(metric, limit)
@@ -66,5 +66,5 @@ def spell_pair(metric: str, value: float, limit: float) -> tuple[str, str]:
 
 
 def _bare(value: float) -> float | int:
-    """A plain number, an integer where it is whole: numpy's own repr names its type."""
+    """A Python number, an integer if whole: numpy's own repr includes its type."""
     return int(value) if float(value).is_integer() else float(value)

@@ -1,4 +1,4 @@
-"""What the plugin keeps of a run in one process."""
+"""The plugin's state of a run in one process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RunState:
-    """Settings and registry from the start; the session when the first edge test needs it."""
+    """Settings and registry from the start; the session once an edge test needs it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -44,7 +44,7 @@ class RunState:
         return self._session
 
     def pytest_runtest_makereport(self) -> None:
-        """Work that told how far it was is over when a phase of a test is."""
+        """Clears the progress line at the end of each phase of a test."""
         if self._progress is not None:
             self._progress.clear()
 
@@ -53,7 +53,7 @@ class RunState:
             self._session.close()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Gathers what the reports carry, also from xdist's workers."""
+        """Collects the records attached to reports, including those of xdist workers."""
         if hasattr(report, "edge_verdicts"):
             from pytest_edgegate.reporting import attached
 
@@ -63,7 +63,7 @@ class RunState:
             self.plans.append((report.nodeid, plan))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Only the controller writes reports. One that can't be written loses nothing else."""
+        """Writes the reports, in the controller only; a failed one does not affect the others."""
         if hasattr(self._config, "workerinput"):
             return
         if self._asked_to_report():
@@ -87,7 +87,7 @@ class RunState:
                 terminalreporter.line(fault)
 
     def _look_at_cache(self) -> None:
-        """Once a run, however many workers share the cache: only the controller tells."""
+        """Warns about the cache once per run: only the controller checks it."""
         if self._warned_of_cache or hasattr(self._config, "workerinput"):
             return
         from pytest_edgegate.storage.ownership import doubt
@@ -109,10 +109,10 @@ STATE_KEY = pytest.StashKey[RunState]()
 
 
 def state_of(config: pytest.Config) -> RunState:
-    """The state of this process; made when pytest was configured."""
+    """The state of this process, created when pytest was configured."""
     return config.stash[STATE_KEY]
 
 
 def session_of(config: pytest.Config) -> EdgeSession:
-    """The session of this process, made by the first edge test."""
+    """The session of this process, created for the first edge test."""
     return state_of(config).edge_session

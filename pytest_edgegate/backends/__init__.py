@@ -1,1 +1,1 @@
-"""One folder a format. Reached only through entry points."""
+"""One folder per format, reached only through entry points."""

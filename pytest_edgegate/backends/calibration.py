@@ -1,4 +1,4 @@
-"""What calibration methods a tool has."""
+"""Calibration methods of tools."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pytest_edgegate.core.recipe import PTQ, Step
 
 
 def minmax_only(step: Step | None, tool: str) -> tuple[str, str] | None:
-    """(reason, remedy) where a step calibrates by another method than minmax; else None."""
+    """(reason, remedy) if a step calibrates by another method than minmax, else None."""
     if isinstance(step, PTQ) and step.method != "minmax":
         return (
             f"{tool} calibrates by minmax only, not by {step.method!r}",

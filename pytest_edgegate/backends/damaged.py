@@ -1,4 +1,4 @@
-"""The error for a model file that can't be read as what it is, in the words of every format."""
+"""The error for an unreadable model file, uniform for every format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_edgegate.reading.foreign import foreign
 
 
 def damaged(path: Path, reason: str) -> InferenceError:
-    """The error for a file that *reason* speaks against."""
+    """The error for a file that is invalid for *reason*."""
     return InferenceError(
         f"{path.name} can't be opened: {reason}",
         "make the file again: it is damaged, cut short or of another format",
@@ -22,7 +22,7 @@ def damaged(path: Path, reason: str) -> InferenceError:
 def refused_if_inconsistent(
     path: Path, reason: str = "its graph is inconsistent"
 ) -> Iterator[None]:
-    """Around what follows the parts of a parsed file to each other. Raises InferenceError."""
+    """Around code that follows references inside a parsed file. Raises InferenceError."""
     fault = damaged(path, reason)
     with foreign(fault.message, fault.remedy, InferenceError):
         yield

@@ -1,4 +1,4 @@
-"""What frameworks print and warn of: kept out of the terminal, at hand for an error."""
+"""Keeps the output and the warnings of frameworks off the terminal, available for errors."""
 
 from __future__ import annotations
 
@@ -37,10 +37,9 @@ class NativeOutput:
 def held_native_output() -> Iterator[NativeOutput]:
     """Redirects the process's stdout and stderr, as native code sees them, into a file.
 
-    Temporary files of the frameworks go into the scratch folder of the session.
-
-    Warnings and log lines of the frameworks are dropped: they are
-    about the frameworks' own insides, and a run with ``-W error`` must not fail on them.
+    Temporary files of the frameworks go into the scratch folder of the session. Their warnings and
+    log lines are dropped: they are about internals, and a run with ``-W error`` must not fail on
+    them.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What notes and errors say of the layers that a pruning leaves as they are."""
+"""Notes and errors about layers that pruning leaves unchanged."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.recipe import Prune
 
 _NAMED = 5
-"""Layers that a note or an error names; the facts have all."""
+"""The number of layers that a note or an error names; the facts list all."""
 
 
 @dataclass(frozen=True)
 class KeptLayers:
-    """Why layers of the model *name* lost no filter in *step*: by the path of each."""
+    """The reasons why layers of the model *name* lost no filter in *step*, by their path."""
 
     step: Prune
     name: str
     reasons: Mapping[str, str]
 
     def refused(self, nothing: str) -> UnsupportedError:
-        """The error where no layer lost any; *nothing* says so of a model without such layers."""
+        """The error if no layer lost a filter; *nothing* describes a model without such layers."""
         found = [f"{path}: {why}" for path, why in self.reasons.items()]
         return UnsupportedError(
             f"{self.step} finds no filter to remove in {self.name} "
@@ -30,12 +30,12 @@ class KeptLayers:
         )
 
     def notes(self, outputs: str) -> tuple[str, ...]:
-        """Names the layers; that those with the reason *outputs* can't goes without saying."""
+        """Names the layers, except those with the expected reason *outputs*."""
         found = [f"{path}: {why}" for path, why in self.reasons.items() if why != outputs]
         if not found:
             return ()
         more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         return (
-            f"{self.step} took no filter of these layers of {self.name}: "
+            f"{self.step} removed no filter from these layers of {self.name}: "
             f"{'; '.join(found[:_NAMED])}{more}",
         )

@@ -1,4 +1,4 @@
-"""The runtimes of models under test: they run what a framework has loaded, and open no files."""
+"""Runtimes of models under test, which run models loaded by a framework and open no files."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class ReferenceRuntime(RuntimeDefaults):
     def open(self, model: Path | SourceModel) -> Runner:
         if isinstance(model, Path):
             raise InferenceError(
-                f"{model.name} is no compressed artifact", "give the model as edge_model"
+                f"{model.name} is not a compressed artifact", "give the model as edge_model"
             )
         return self._runner(model.load())

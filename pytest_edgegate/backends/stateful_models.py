@@ -1,4 +1,4 @@
-"""Keras models that keep something from one call to the next."""
+"""Keras models that keep state between calls."""
 
 from __future__ import annotations
 

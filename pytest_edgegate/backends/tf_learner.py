@@ -1,4 +1,4 @@
-"""One step of a training in TensorFlow, traced once, whichever Keras the model is of."""
+"""One traced training step in TensorFlow, for Keras 3 and tf-keras."""
 
 from __future__ import annotations
 

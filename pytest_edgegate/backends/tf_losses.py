@@ -1,4 +1,4 @@
-"""Losses that TensorFlow trains by, over tensors, whichever Keras the model is of."""
+"""Losses over TensorFlow tensors, for Keras 3 and tf-keras."""
 
 from __future__ import annotations
 

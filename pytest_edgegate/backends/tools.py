@@ -1,4 +1,4 @@
-"""Packages that backends run: their imports, and what they raise as errors of ours."""
+"""Imports of packages that backends use, and conversion of their exceptions to edgegate errors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError
 
 _LONGEST = 300
-"""Characters of a tool's own words: some quote a whole graph."""
+"""Characters kept of a tool's message: some quote a whole graph."""
 
 
 @contextmanager
 def needed(package: str, purpose: str, extra: str) -> Iterator[None]:
-    """Around the import of a package. Raises BackendUnavailableError where it is not installed.
+    """Around the import of a package. Raises BackendUnavailableError if it is not installed.
 
-    *purpose* is what needs it ("an .onnx file"), *extra* the extra of ours that installs it.
+    *purpose* is what needs it ("an .onnx file"), *extra* the extra of this package to install.
     """
     try:
         yield
@@ -25,7 +25,7 @@ def needed(package: str, purpose: str, extra: str) -> Iterator[None]:
 
 @contextmanager
 def tool_errors(error_for: Callable[[Exception], EdgeGateError]) -> Iterator[None]:
-    """Turns whatever a tool raises into the error that *error_for* makes of it; ours pass.
+    """Converts any exception of a tool by *error_for*; edgegate errors pass.
 
     The original is the cause, which ``--tb=long`` shows.
     """
@@ -33,7 +33,7 @@ def tool_errors(error_for: Callable[[Exception], EdgeGateError]) -> Iterator[Non
         yield
     except EdgeGateError:
         raise
-    except Exception as error:  # converters and frameworks raise many kinds of their own
+    except Exception as error:  # converters and frameworks raise many types
         raise error_for(error) from error
 
 
@@ -53,5 +53,5 @@ def _of_kind(error: Exception, words: str) -> str:
 
 
 def one_line(text: object, longest: int = _LONGEST) -> str:
-    """What an exception or a tool says, in one line of at most *longest* characters."""
+    """A message of an exception or a tool as one line of at most *longest* characters."""
     return " ".join(str(text).split())[:longest]

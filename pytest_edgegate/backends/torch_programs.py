@@ -29,7 +29,7 @@ def agreement_with_file(
     steps: Sequence[float | None],
     what: str,
 ) -> dict[str, Any]:
-    """How far an opened file lies from the program that it was made of, on some samples.
+    """The difference between an opened file and the program that it was made from, on samples.
 
     *steps* are the scales of its outputs, *what* names it. Raises CompressionError where it
     computes something else.

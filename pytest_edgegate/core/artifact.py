@@ -14,7 +14,7 @@ from pytest_edgegate.core.recipe import Recipe
 
 
 class Copied(Protocol):
-    """Private copies of files that others may write to; gone with the last that holds them."""
+    """Private copies of files that may change; they are deleted with their last holder."""
 
     @property
     def files(self) -> tuple[Path, ...]: ...
@@ -25,14 +25,14 @@ class Artifact:
     """A compressed model on disk, as it would ship.
 
     ``path`` is the file that a runtime opens, ``files`` every file that ships with it (``path``
-    included), ``size_bytes`` their sum, ``sha256`` the digest of ``path``. Whoever reads what is in
-    them reads ``content``, which nobody changes.
+    included), ``size_bytes`` their total size, ``sha256`` the digest of ``path``. Readers of the
+    bytes use ``content``, which never changes.
     """
 
     path: Path
     format: str
     dtype: str | None
-    """The dtype that the recipe promises ("int8"), or None for a file that others made."""
+    """The dtype that the recipe promises ("int8"), or None for a third-party file."""
     files: tuple[Path, ...]
     size_bytes: int
     sha256: str
@@ -42,30 +42,30 @@ class Artifact:
     compiled: Path | None = None
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     copy: Copied | None = field(default=None, repr=False, compare=False)
-    """Of files that others made; None for those that the cache holds."""
+    """The copies of third-party files; None for files in the cache."""
 
     @property
     def content(self) -> tuple[Path, ...]:
-        """The files that have the bytes that were digested, in the order of ``files``."""
+        """The files with the digested bytes, in the order of ``files``."""
         return self.files if self.copy is None else self.copy.files
 
     @property
     def main(self) -> Path:
-        """The one of them that a runtime opens."""
+        """The file among ``content`` that a runtime opens."""
         return self.path if self.copy is None else self.content[0]
 
     @property
     def digest(self) -> str:
-        """Of every file: what an artifact is known by where ``path`` alone does not decide it."""
+        """The digest over all files, which identifies an artifact of several files."""
         return self.sha256 if len(self.files) < 2 else files_digest(self.content)
 
     @property
     def made(self) -> bool:
-        """Whether this gate made it, so that it is known how; False for a file of others."""
+        """Whether this gate built the artifact; False for a third-party file."""
         return bool(self.provenance)
 
     @property
     def layout(self) -> Layout:
-        """How its axes lie, beside those of the model that it was made from."""
+        """Its axes relative to those of the model that it was made from."""
         lists = self.provenance.get("layout")
         return Layout() if lists is None else Layout.from_lists(lists)

@@ -1,4 +1,4 @@
-"""Budgets: what may be asked of an artifact. All that is known of one is its row here."""
+"""Budgets: the limits that can be set on an artifact. Each kind is one row of the table here."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Unit = Literal[
 _RAISE_IT = "make the artifact better in this respect, or raise the budget knowingly"
 _FEWER_FILTERS = "give the model fewer filters, or raise the budget knowingly"
 _CALIBRATE = (
-    "look at the samples above; calibrate on more samples, and on ones that are like them: "
+    "look at the samples above; calibrate on more samples, including ones like them: "
     "edge_recipe(PTQ(500))"
 )
 _ROUNDING = (
-    "the runtimes round differently: run the deployed one on the samples above, and gate accuracy "
-    "in that one"
+    "the runtimes round differently: run the samples above in the deployed runtime, and gate "
+    "accuracy there"
 )
 _PROFILE = (
     "profile the operators of the file: a layer in float, or one without a fast kernel, takes the "
@@ -32,34 +32,34 @@ _TIMED = "single inferences in {runtime}, until it is decided"
 
 @dataclass(frozen=True)
 class BudgetKind:
-    """One budget, wherever it is read, planned, measured, judged or told."""
+    """A kind of budget: everything needed to parse, plan, measure, judge and report it."""
 
     name: str
     unit: Unit
     direction: Direction
     rule: Rule
     measure: str = ""
-    """``module:function`` in ``pytest_edgegate.measures``; nothing where nothing measures it."""
+    """``module:function`` in ``pytest_edgegate.measures``; empty if nothing measures it."""
     diagnosis: str = ""
-    """``module:function`` in ``pytest_edgegate.diagnosis``: what explains a red verdict."""
+    """``module:function`` in ``pytest_edgegate.diagnosis`` that explains a red verdict."""
     explanation: str = ""
-    """How it is measured, for --edge-explain, with {runtime}, {runtimes}, {form} and {policy}."""
+    """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {form}, {policy}."""
     remedy: str = _RAISE_IT
-    """What to do about a figure over the budget, where its measurement does not know better."""
+    """The remedy for a figure over the budget, unless the measurement has a better one."""
     signed: bool = False
-    """Whether a limit below 0 can be meant."""
+    """Whether a limit below 0 makes sense."""
     most: float | None = None
-    """The largest limit that can be meant."""
+    """The largest limit that makes sense."""
     doubtful_from: float | None = None
-    """A limit that can't be meant where the metric lies between 0 and 1: percent for points."""
+    """A limit that suggests percent instead of points, for a metric between 0 and 1."""
     every_sample: bool = False
-    """Whether the whole evaluation set is needed: no pass may end early then."""
+    """Whether the whole evaluation set is needed, so that no pass may stop early."""
     in_every_runtime: bool = False
     """Whether all runtimes of the target are compared."""
     on_host_only: bool = False
-    """Of a latency: whether it compares two files, of which a device or a tool has only one."""
+    """For a latency: whether it compares two files, which a device or a tool cannot do."""
     is_factor: bool = False
-    """Spelled as ``3.96x``."""
+    """Whether it is spelt as ``3.96x``."""
 
 
 CONTRACT = BudgetKind(
@@ -71,7 +71,7 @@ CONTRACT = BudgetKind(
     diagnosis="contract:contract",
     remedy="let edge_ptq make the file",
 )
-"""What every artifact has to be, budget or not: the target's dtypes, I/O and operators."""
+"""The contract that every artifact has to satisfy: the target's dtypes, I/O and operators."""
 
 _ROWS = (
     BudgetKind(
@@ -280,11 +280,11 @@ _ROWS = (
 )
 
 BUDGETS: dict[str, BudgetKind] = {each.name: each for each in _ROWS}
-"""Every budget that a marker accepts, also those that nothing can measure yet."""
+"""Every budget that a marker accepts, including those that cannot be measured yet."""
 
 
 def kind_of(metric: str) -> BudgetKind:
-    """The row of a budget, or of the contract."""
+    """The kind of a budget by its name; also the contract's."""
     return CONTRACT if metric == CONTRACT.name else BUDGETS[metric]
 
 

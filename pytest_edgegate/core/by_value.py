@@ -1,4 +1,4 @@
-"""Frozen dataclasses by value: their fields as JSON, and back by the types of the fields."""
+"""Conversion of frozen dataclasses to JSON values, and back by the types of their fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def as_plain(value: Any) -> Any:
-    """JSON values of a dataclass, a mapping, a sequence, or a number of Python's or numpy's."""
+    """The JSON values of a dataclass, a mapping, a sequence, or a Python or numpy number."""
     if is_dataclass(value):
         return {each.name: as_plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
@@ -24,7 +24,7 @@ def as_plain(value: Any) -> Any:
 
 
 def from_plain(kind: type[T], plain: Any) -> T:
-    """What ``as_plain`` was given, of the dataclass *kind*."""
+    """The inverse of ``as_plain``, for the dataclass *kind*."""
     made: T = _read(kind, plain)
     return made
 

@@ -1,4 +1,4 @@
-"""The data under test, as the user gives it."""
+"""The evaluation, calibration and training data, as the user gives them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EdgeData:
     A two-element tuple is always ``(x, y)``: two inputs without labels are ``((a, b), None)``.
 
     ``train``: for recipes that train. ``calibration``: for PTQ; when it is left out, samples of
-    ``train`` are used. ``evaluation``: what accuracy and parity are measured on.
+    ``train`` are used. ``evaluation``: for accuracy and parity.
     ``version`` names the content of streams (it stands for their digest); arrays need none.
     """
 

@@ -1,6 +1,6 @@
-"""What most backends answer to the ports, so that a class says only what is its own.
+"""Default implementations of the ports, so that a backend defines only what differs.
 
-Nothing asks for these classes: an object that satisfies a protocol of ``core/ports.py`` is as good.
+Deriving from them is optional: any object that satisfies a protocol of ``core/ports`` works.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class TransformDefaults:
-    """A ``Transform`` that takes every step of its moves and gives the same bytes for any target.
+    """A ``Transform`` that accepts every step of its moves, independent of the target.
 
-    A subclass has ``moves``, ``packages`` and ``apply``, and a ``version`` of its own.
+    A subclass defines ``moves``, ``packages``, ``apply`` and ``version``.
     """
 
     version: int = 1
@@ -41,9 +41,9 @@ class TransformDefaults:
 
 @dataclass(frozen=True)
 class FileModel:
-    """A ``SourceModel`` in one file, known by its bytes. A subclass has ``node`` and ``load``.
+    """A ``SourceModel`` identified by the bytes of its file. A subclass defines ``node``, ``load``.
 
-    One of several files gives them all in ``files``, ``path`` first.
+    A model of several files lists them all in ``files``, ``path`` first.
     """
 
     path: Path
@@ -67,9 +67,9 @@ class FileModel:
 
 
 class RuntimeDefaults:
-    """A ``Runtime`` without options that does not tell which operators it ran.
+    """A ``Runtime`` without options that does not report the operators it ran.
 
-    A subclass has ``formats``, ``packages``, ``opens_files`` and ``open``.
+    A subclass defines ``formats``, ``packages``, ``opens_files`` and ``open``.
     """
 
     options: Mapping[str, object] = MappingProxyType({})
@@ -81,13 +81,13 @@ class RuntimeDefaults:
 
 
 class FileRuntime(RuntimeDefaults):
-    """A ``Runtime`` of files. A subclass has ``formats``, ``packages`` and ``open_file``."""
+    """A ``Runtime`` of files. A subclass defines ``formats``, ``packages`` and ``open_file``."""
 
     opens_files = True
     title: str
-    """What users call it."""
+    """The name shown to users."""
     takes: str
-    """The kind of file that it wants: "an .onnx file"."""
+    """The kind of file that it opens: "an .onnx file"."""
 
     def open(self, model: Path | SourceModel) -> Runner:
         path = model if isinstance(model, Path) else model.path

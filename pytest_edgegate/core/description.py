@@ -1,4 +1,4 @@
-"""What is written in a model file: tensors, operators, counts."""
+"""The content of a model file: tensors, operators, counts."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class OperatorInfo:
     outputs: tuple[TensorInfo, ...]
     options: tuple[tuple[str, object], ...] = ()
     border: bool = False
-    """Whether it only changes the number format, so that one side of it may be float."""
+    """Whether it only converts between dtypes, so that its input or output may be float."""
     accumulates: bool = False
-    """Whether it multiplies and accumulates: what an int8 artifact is made for."""
+    """Whether it multiplies and accumulates, the work that int8 speeds up."""
     weights_at: int | None = None
-    """The position among ``inputs`` of what it multiplies by, where that is a weight."""
+    """The position of the weight among ``inputs``, if it multiplies by one."""
 
     @property
     def name(self) -> str:
-        """The kind, and the tensor that it makes: what a user finds in a model viewer."""
+        """The kind and the output tensor, as a model viewer shows them."""
         made = self.outputs[0].name if self.outputs else "no output"
         return f"{self.kind} #{self.index} ({made})"
 
@@ -49,21 +49,21 @@ class OperatorInfo:
 
 @dataclass(frozen=True)
 class ExecutedOperator:
-    """An operator as a runtime runs it: fused, replaced, and given to a provider."""
+    """An operator as a runtime runs it: after fusion, replacement and assignment to a device."""
 
     kind: str
     name: str
     device: str
     """The execution provider or device that ran it."""
     falls_back: bool = False
-    """Whether it ran on another device than the one that was asked for."""
+    """Whether it ran on another device than requested."""
     runs_in_float: bool = False
     """Whether it multiplies and accumulates in float."""
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What an inspector read in a file. ``uncounted`` names operators whose MACs are not known."""
+    """The content of a file. ``uncounted`` names the operators whose MACs are not known."""
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
@@ -72,7 +72,7 @@ class ModelDescription:
     macs: int
     uncounted: tuple[str, ...] = ()
     mixed: bool = False
-    """True for a format whose runtimes run floats and integers side by side, so that an int8 file
-    may keep in float what does not multiply and accumulate."""
+    """True for a format whose runtimes mix float and integer operators, so that an int8 file may
+    keep operators in float that do not multiply and accumulate."""
     fully_quantized: bool = False
-    """True where no operator computes in float and every weight is an integer."""
+    """True if no operator computes in float and every weight is an integer."""

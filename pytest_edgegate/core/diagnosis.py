@@ -1,4 +1,4 @@
-"""What a red verdict says beyond its figure."""
+"""The explanation of a red verdict."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """``details`` are lines to show: classes that lost most, samples that flipped, offenders."""
+    """``details`` are lines to show: the worst classes, flipped samples, offending operators."""
 
     details: tuple[str, ...] = ()
     cause: str = ""
     """The probable cause."""
     remedy: str = ""
-    """What to do about that cause; nothing where the budget's own remedy fits as well."""
+    """The remedy for that cause; empty if the budget's own remedy applies."""

@@ -1,4 +1,4 @@
-"""Files by their content."""
+"""Digests of files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def file_digest(path: Path) -> str:
 
 
 def files_digest(files: Sequence[Path]) -> str:
-    """Of one file its own digest; of several that of all digests in their order."""
+    """The digest of a single file, or for several the digest over their digests in order."""
     if len(files) == 1:
         return file_digest(files[0])
     import hashlib

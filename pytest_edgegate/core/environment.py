@@ -1,4 +1,4 @@
-"""The machine and the packages that a figure was measured with."""
+"""The machine and the packages of a measurement."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ISA_FLAGS = (
     "sve",
     "sve2",
 )
-"""Instruction sets that change which kernels a runtime picks, and so its rounding and speed."""
+"""Instruction sets on which runtimes choose their kernels, and so their rounding and speed."""
 
 
 @dataclass(frozen=True)
 class Processor:
-    """This machine's processor: its name, its machine type, the instruction sets that matter."""
+    """This machine's processor: its name, its machine type and the relevant instruction sets."""
 
     name: str
     machine: str
@@ -49,7 +49,7 @@ def processor() -> Processor:
 
 
 def usable_cores() -> int:
-    """Cores that this process may keep busy: its share, where pytest-xdist runs several."""
+    """The cores available to this process: its share, if pytest-xdist runs several workers."""
     import os
 
     try:
@@ -72,7 +72,7 @@ def _read_cpuinfo(text: str, name: str) -> tuple[str, set[str]]:
 
 @functools.cache
 def version(package: str) -> str | None:
-    """The installed version of a distribution, without importing it; None if it is missing."""
+    """The installed version of a distribution, without importing it; None if not installed."""
     from importlib import metadata
 
     try:
@@ -82,7 +82,7 @@ def version(package: str) -> str | None:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """The versions of those packages that are installed."""
+    """The versions of the given packages, as far as they are installed."""
     found = {package: version(package) for package in packages}
     return {package: text for package, text in found.items() if text is not None}
 
@@ -92,7 +92,7 @@ def python_version() -> str:
 
 
 def governor() -> str:
-    """The frequency governor of the first core ("performance"), or that the system hides it."""
+    """The frequency governor of the first core ("performance"), or a text if it is hidden."""
     path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     try:
         return path.read_text().strip()
@@ -101,7 +101,7 @@ def governor() -> str:
 
 
 def load() -> float | None:
-    """How many processes wanted a core in the last minute, on average; None where unknown."""
+    """The load average of the last minute; None if unknown."""
     import os
 
     try:

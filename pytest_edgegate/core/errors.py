@@ -1,4 +1,4 @@
-"""Every error that a user can see. Each says what is wrong and, last, what to do about it."""
+"""Every error that a user can see. Each states the fault and ends with the remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class EdgeGateError(Exception):
-    """A fault: the gate could not do its work. Not a finding about the model.
+    """The gate could not do its work. This is not a finding about the model.
 
     ``str(error)`` starts with ``edgegate error:`` and ends with the remedy.
     """
@@ -25,11 +25,11 @@ class EdgeGateError(Exception):
 
 
 class ConfigurationError(EdgeGateError):
-    """What the user wrote (options, markers, fixtures, data) can't be used as it is."""
+    """An option, marker, fixture or data set of the user is invalid."""
 
 
 class UnknownNameError(ConfigurationError):
-    """A name that nothing is registered under; the nearest known one is offered."""
+    """A name that is not registered; the message suggests the closest known name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         choices = sorted(known)
@@ -40,11 +40,11 @@ class UnknownNameError(ConfigurationError):
 
 
 class UnknownAttributeError(UnknownNameError, AttributeError):
-    """A public name that the package does not have."""
+    """An attribute that the package does not have."""
 
 
 class BackendUnavailableError(EdgeGateError):
-    """A package that this work needs is not installed."""
+    """A required package is not installed."""
 
     def __init__(self, package: str, purpose: str, extra: str) -> None:
         super().__init__(
@@ -54,19 +54,19 @@ class BackendUnavailableError(EdgeGateError):
 
 
 class UnsupportedError(EdgeGateError):
-    """No installed backend can do this; refused before any work, with what would work."""
+    """No installed backend supports this; refused before any work, with the alternatives."""
 
 
 class CompressionError(EdgeGateError):
-    """A converter or a training failed while it made an artifact."""
+    """A conversion or a training failed."""
 
 
 class InferenceError(EdgeGateError):
-    """A runtime could not open or run a model file."""
+    """A runtime failed to open or run a model file."""
 
 
 class UnreadableFileError(ConfigurationError, InferenceError):
-    """A model or data file that the system does not let be read, or that is no regular file."""
+    """A model or data file that cannot be read, or is not a regular file."""
 
 
 class StorageError(EdgeGateError):
@@ -74,11 +74,11 @@ class StorageError(EdgeGateError):
 
 
 class EdgeGateWarning(UserWarning):
-    """Something that does not decide a verdict but deserves a look."""
+    """A condition that does not affect a verdict but deserves attention."""
 
 
 class BudgetExceeded(AssertionError):  # noqa: N818 - a finding, named as pytest users read it
-    """One or more budgets are not held. ``verdicts`` has all verdicts of the call, worst first."""
+    """One or more budgets are exceeded. ``verdicts`` has all verdicts of the call, worst first."""
 
     def __init__(self, text: str, verdicts: Sequence[Verdict] = ()) -> None:
         super().__init__(text)
@@ -86,12 +86,12 @@ class BudgetExceeded(AssertionError):  # noqa: N818 - a finding, named as pytest
 
 
 def presentable(text: str) -> str:
-    """The text with what no terminal, file or pipe takes escaped: bytes of a path that are none."""
+    """The text with lone surrogates escaped: undecodable bytes of a path can't be printed."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """``, did you mean 'x'?`` for the known name closest to *name*, or nothing."""
+    """``, did you mean 'x'?`` with the known name closest to *name*, or an empty string."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=1, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""One object of a JSON document, whose keys are read with their types."""
+"""Typed access to the keys of one object in a JSON document."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pytest_edgegate.core.errors import ConfigurationError
 
 _Value = TypeVar("_Value")
 _LONGEST = 60
-"""Characters of a wrong value that an error shows."""
+"""The number of characters of an invalid value that an error shows."""
 _REQUIRED: Any = object()
 
 
 class JsonObject:
-    """Gives the values of its keys. What is missing or of another type is named by its place.
+    """Returns the values of keys; an error names the place of a missing or mistyped value.
 
-    Every method raises ``ConfigurationError``; a *default* stands for a key that may be missing.
+    Every method raises ``ConfigurationError``; a *default* makes the key optional.
     """
 
     def __init__(self, value: object, place: str) -> None:
@@ -30,7 +30,7 @@ class JsonObject:
         return self._take(key, "a string", _is_text, default)
 
     def text_before(self, end: str, key: str) -> str:
-        """What stands before *end*, which the string has to end in."""
+        """The string without its required suffix *end*."""
         text = self.text(key)
         if not text.endswith(end):
             raise _misshapen(f"{self._place}.{key}", text, f"a string that ends in {end!r}")

@@ -1,4 +1,4 @@
-"""Values as JSON has them."""
+"""Conversion to JSON values."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pytest_edgegate.core.errors import presentable
 
 
 def plain_number(value: float | None) -> float | int | None:
-    """The number in a type of JSON's own. JSON has no NaN or Inf: such a number is null."""
+    """The number as a JSON number. JSON has no NaN or Inf: such a number becomes null."""
     if value is None or not math.isfinite(value):
         return None
     return int(value) if isinstance(value, int) else float(value)
 
 
 def plain(value: object) -> Any:
-    """The value in types of JSON's own: tuples become lists, NaN and Inf null, the rest strings."""
+    """The value in JSON types: tuples become lists, NaN and Inf null, other objects strings."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):

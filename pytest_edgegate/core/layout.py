@@ -1,4 +1,4 @@
-"""Where a conversion has put the axes of the model's inputs and outputs."""
+"""The order of axes in a converted file, relative to the model's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CHANNELS_FIRST = (0, 3, 1, 2)
 
 @dataclass(frozen=True)
 class Layout:
-    """For each input and output of a file, the axes of the model's tensor that it has.
+    """For each input and output of a file, the order of the model's axes in it.
 
-    ``file = numpy.transpose(model, axes)``; None where nothing moved. A framework that keeps the
-    channels first becomes a file that keeps them last; the user's data stays as the model takes it.
+    ``file = numpy.transpose(model, axes)``; None where the order is the same. A channels-first
+    model can become a channels-last file; the user's data keeps the model's layout.
     """
 
     inputs: tuple[Axes, ...] = ()
@@ -26,7 +26,7 @@ class Layout:
         return any(axes is not None for axes in (*self.inputs, *self.outputs))
 
     def then(self, later: Layout) -> Layout:
-        """The layout of a file that was made with *later* from a file of this layout."""
+        """The layout after a further conversion with the layout *later*."""
         return Layout(_chained(self.inputs, later.inputs), _chained(self.outputs, later.outputs))
 
     def as_lists(self) -> dict[str, list[list[int] | None]]:
@@ -38,7 +38,7 @@ class Layout:
 
     @classmethod
     def from_lists(cls, lists: dict[str, list[list[int] | None]]) -> Layout:
-        """Raises ValueError, KeyError or TypeError for lists that are no axes."""
+        """Raises ValueError, KeyError or TypeError for lists that are not permutations of axes."""
 
         def read(side: str) -> tuple[Axes, ...]:
             return tuple(None if axes is None else _checked(axes) for axes in lists[side])
@@ -50,13 +50,13 @@ AS_THE_MODEL = Layout()
 
 
 def inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    """The axes that put a transposed tensor back."""
+    """The inverse permutation of axes."""
     return tuple(sorted(range(len(axes)), key=lambda at: axes[at]))
 
 
 def _checked(axes: Sequence[int]) -> tuple[int, ...]:
     if sorted(axes) != list(range(len(axes))):
-        raise ValueError(f"the axes of a layout are each named once, and not {axes}")
+        raise ValueError(f"{axes} is not a permutation of axes")
     return tuple(axes)
 
 

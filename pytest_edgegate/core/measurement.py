@@ -1,4 +1,4 @@
-"""What a measurement found, or why there is none."""
+"""The result of a measurement, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Measurement:
     """One figure about one artifact, in the metric's own unit.
 
     ``low`` and ``high`` are the ends of a two-sided interval of the given ``level``; they,
-    ``level`` and ``n`` are None where they mean nothing (a size has no interval).
+    ``level`` and ``n`` are None where they do not apply (a size has no interval).
     """
 
     metric: str
@@ -29,36 +29,36 @@ class Measurement:
     decided_early: bool = False
     cached: bool = False
     exact: Fraction | None = None
-    """The value as an exact ratio, where counts gave it; comparisons then need no rounding."""
+    """The exact value as a ratio of counts, if it is one; comparisons then need no rounding."""
     method: str = ""
     """The name of the interval, for messages ("Tango's paired score interval")."""
     provable: bool = True
-    """False where the interval can't prove anything (a bootstrap of identical scores)."""
+    """False if the interval can't prove anything (a bootstrap of identical scores)."""
     spread: float | None = None
-    """Variance of one sample's contribution, from which the samples needed are reckoned."""
+    """Variance of one sample's contribution, for the estimate of the samples needed."""
     direction: Direction | None = None
     """Overrides the metric's direction (accuracy_min is a ceiling where lower is better)."""
     nonfinite: str = ""
-    """Where NaN or Inf was met; not empty means that the verdict is fail."""
+    """Where NaN or Inf occurred; if not empty, the verdict is fail."""
     proof: bool | None = None
-    """What a sequential test has proven of the whole set: within its budget (True) or over."""
+    """The result of a sequential test about the whole set: within budget (True) or over."""
     excess: float | None = None
-    """Seconds by which a time that is compared is over what its limit allows."""
+    """Seconds by which a compared time exceeds what its limit allows."""
     floor: float = 0.0
-    """Seconds of excess that are no regression."""
+    """Seconds of excess that are ignored."""
     conditions: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    """What a time depends on: threads, governor, load."""
+    """Conditions that affect a time: threads, governor, load."""
     undecided: str = ""
-    """What kept a time from being decided, for the note of a verdict that is not proven."""
+    """The reason why a time is undecided, for the note of an unproven verdict."""
     undecided_remedy: str = ""
-    """What to do about that."""
+    """The remedy for an undecided time."""
     remark: str = ""
-    """What to know of how it was measured, whatever the verdict; in its note."""
+    """A remark about how it was measured, for the note of any verdict."""
 
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """Nothing could measure this metric here: red, unless the user allows it."""
+    """The metric could not be measured here: red, unless the user allows it."""
 
     metric: str
     reason: str

@@ -1,4 +1,4 @@
-"""How a verdict ends."""
+"""The outcomes of a verdict."""
 
 from __future__ import annotations
 

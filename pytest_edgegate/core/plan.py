@@ -1,4 +1,4 @@
-"""Moves and plans: how a model gets from what it is to what a target takes."""
+"""Moves and plans: the conversions from a model to an artifact that a target takes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pytest_edgegate.core.recipe import Recipe, Step
 
 @dataclass(frozen=True)
 class Move:
-    """One thing that a backend can do: take a format and a dtype, do a step, give another.
+    """One conversion that a backend offers: from a format and dtype, by a step, to another.
 
-    ``step`` is the class of the recipe step that the move does, or None for a plain export.
+    ``step`` is the class of the recipe step that the move performs, or None for a plain export.
     """
 
     source: tuple[str, str]
@@ -21,7 +21,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Leg:
-    """A move of a plan with the transform that makes it and the very step that it does."""
+    """A move of a plan, with the transform and the recipe step that it performs."""
 
     transform: str
     move: Move
@@ -38,4 +38,4 @@ class Plan:
     format: str
     dtype: str
     note: str = ""
-    """Said in the report: why the recipe was completed, what else is worth knowing."""
+    """Notes for the report: why the recipe was completed, and the like."""

@@ -1,12 +1,12 @@
-"""How long work tells how far it is."""
+"""Progress of long work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, float, float | None], None]
-"""(what is going on, how much of it is done, of how much in all where that is known)."""
+"""Called with (what is being done, amount done, total amount or None if unknown)."""
 
 
 def silent(what: str, done: float, total: float | None) -> None:
-    """Tells nobody."""
+    """Ignores progress."""

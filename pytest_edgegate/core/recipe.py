@@ -1,4 +1,4 @@
-"""Recipe steps: frozen values that say how a model is compressed, framework or not."""
+"""Recipe steps: frozen values that describe a compression independently of the framework."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Step:
 
     stage: ClassVar[int] = 0
     changes_dtype: ClassVar[bool] = False
-    """Whether other numbers come out than went in: such a step is a recipe's last."""
+    """Whether the step changes the number format: such a step is the last of a recipe."""
     trains: ClassVar[bool] = False
-    """Whether the step learns from the train split."""
+    """Whether the step trains on the train split."""
     has_teacher: ClassVar[bool] = False
-    """Whether it goes on with the student, which learns from the model under test."""
+    """Whether the recipe continues with the student, which learns from the model under test."""
     removes_filters: ClassVar[bool] = False
 
     @property
     def calibration_samples(self) -> int | None:
-        """How many calibration samples it takes at most; None for a step that takes none."""
+        """The largest number of calibration samples used; None for a step without calibration."""
         return None
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Step:
             )
 
     def __str__(self) -> str:
-        """The step as a user would type it: its first field, and what differs from the default."""
+        """The step as a user would type it: its first field and all non-default fields."""
         shown = [
             f"{field.name}={getattr(self, field.name)!r}"
             for index, field in enumerate(fields(self))
@@ -49,14 +49,14 @@ class Step:
 
 
 class TrainingStep(Step):
-    """A step that learns from the train split for some epochs."""
+    """A step that trains on the train split for some epochs."""
 
     trains: ClassVar[bool] = True
     epochs: int
     lr: float
 
     def for_twice_the_epochs(self) -> Self:
-        """What to try where it has not learnt enough."""
+        """The step with twice the epochs, to propose where the training was too short."""
         step: Any = self  # no dataclass of its own: its fields would come before those of steps
         made: Self = replace(step, epochs=2 * self.epochs)
         return made
@@ -66,7 +66,7 @@ class TrainingStep(Step):
 class PTQ(Step):
     """Post-training quantisation to full int8.
 
-    ``samples``: how many calibration samples are used. ``method``: how ranges are chosen.
+    ``samples``: the number of calibration samples. ``method``: how ranges are chosen.
     ``per_channel``: one scale for each output channel of convolution weights.
     """
 
@@ -110,10 +110,10 @@ class QAT(TrainingStep):
 class Prune(TrainingStep):
     """Structured pruning: ``amount`` of the filters of every prunable layer is removed.
 
-    The filters with the least ``importance`` (the l1 or l2 norm of their weights, or random) go,
-    with all that read or follow them; layers that are added to each other lose the same ones. What
-    stays is fine-tuned for ``epochs``. ``round_to``: how many filters stay is a multiple of this
-    (8 suits many kernels).
+    The filters with the least ``importance`` (the l1 or l2 norm of their weights, or random) are
+    removed together with all weights that depend on them; layers that are added to each other lose
+    the same filters. The rest is fine-tuned for ``epochs``. ``round_to``: the number of remaining
+    filters is a multiple of this (8 suits many kernels).
     """
 
     stage: ClassVar[int] = 2
@@ -170,7 +170,7 @@ class Distill(TrainingStep):
 
 @dataclass(frozen=True)
 class Cast(Step):
-    """A change of number format with no calibration, to ``float16``."""
+    """A change of the number format without calibration, to ``float16``."""
 
     stage: ClassVar[int] = 4
     changes_dtype: ClassVar[bool] = True
@@ -191,7 +191,7 @@ STEPS: tuple[type[Step], ...] = (PTQ, QAT, Prune, Distill, Cast)
 
 
 def as_recipe(steps: tuple[object, ...]) -> Recipe:
-    """The steps as a recipe; refuses what is no step and an order that makes no sense."""
+    """The steps as a recipe; refuses objects that are not steps and an invalid order."""
     for step in steps:
         if isinstance(step, type) and issubclass(step, Step):
             raise ConfigurationError(
@@ -219,7 +219,7 @@ def as_recipe(steps: tuple[object, ...]) -> Recipe:
 
 
 def distils(recipe: Recipe) -> bool:
-    """Whether the recipe goes on with the student instead of the model under test."""
+    """Whether the recipe continues with the student instead of the model under test."""
     return any(step.has_teacher for step in recipe)
 
 

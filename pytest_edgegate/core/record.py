@@ -1,8 +1,8 @@
-"""Records: all that a report shows of a run, in JSON values, with a round trip to JSON.
+"""Records: the content of a report as JSON values, with a round trip to JSON.
 
-``from_json(x.to_json()) == x`` holds for each of them. Keys that are unknown are skipped, so that
-a report of schema 1 with more in it can be read; keys that schema 1 has gained (``path``,
-``details``, ``cause`` and those that are written only where they say something) may be missing.
+``from_json(x.to_json()) == x`` holds for each of them. Unknown keys are skipped, so that a later
+report of schema 1 can be read; keys that schema 1 has gained (``path``, ``details``, ``cause`` and
+optional ones) may be missing.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class ArtifactRecord:
     sha256: str
     size_bytes: int
     recipe: tuple[str, ...]
-    """Its steps, each as a user types it; none for a file that others made."""
+    """Its steps, each as a user types it; empty for a third-party file."""
     cached: bool
     compiled: str | None = None
     path: str = ""
     steps: Mapping[str, Any] = field(default_factory=dict)
-    """What is worth keeping of how it was made, by the name of the step."""
+    """Facts about how it was made, by the name of the step."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -85,7 +85,7 @@ class BudgetRecord:
 
 @dataclass(frozen=True)
 class MeasuredRecord:
-    """The figure, in the unit of the budget. ``value`` is None where it is NaN or Inf."""
+    """The figure, in the unit of the budget. ``value`` is None if it is NaN or Inf."""
 
     value: float | int | None
     source: str
@@ -97,11 +97,11 @@ class MeasuredRecord:
     decided_early: bool = False
     cached: bool = False
     conditions: Mapping[str, Any] = field(default_factory=dict)
-    """What a time depends on: threads, governor, load."""
+    """Conditions that affect a time: threads, governor, load."""
     method: str = ""
     """The name of the interval."""
     direction: Direction | None = None
-    """The side of the limit that is good, where it is not the one of the budget's row."""
+    """Whether higher is better, if that differs from the kind of the budget."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -140,7 +140,7 @@ class MeasuredRecord:
 
 @dataclass(frozen=True)
 class VerdictRecord:
-    """One budget, judged. The key ``reason`` of the JSON has the reason and then the note."""
+    """One judged budget. The JSON key ``reason`` holds the reason followed by the note."""
 
     test: str
     target: str
@@ -184,7 +184,7 @@ class VerdictRecord:
 
     @classmethod
     def from_json(cls, value: object, place: str = "verdict") -> VerdictRecord:
-        """Raises ConfigurationError, with the *place* in the document, for another shape."""
+        """Raises ConfigurationError, with the *place* in the document, for an invalid value."""
         given = JsonObject(value, place)
         artifact, measured = given.optional_inner("artifact"), given.optional_inner("measured")
         note = given.text("note", "")
@@ -207,7 +207,7 @@ class VerdictRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A whole run: every verdict, and the machine and packages that it was reached with."""
+    """A whole run: every verdict, the machine and the packages."""
 
     environment: Mapping[str, Any]
     verdicts: tuple[VerdictRecord, ...] = ()
@@ -221,7 +221,7 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, value: object) -> RunRecord:
-        """Of what ``json.load`` gives. Raises ConfigurationError for another schema or shape."""
+        """From the result of ``json.load``. Raises ConfigurationError for an invalid document."""
         given = JsonObject(value, "the report")
         schema = given.count("schema")
         if schema != SCHEMA:
@@ -239,5 +239,5 @@ class RunRecord:
 
 
 def _where_given(**optional: Any) -> dict[str, Any]:
-    """Keys that are written only where they say something."""
+    """The optional keys that have a value."""
     return {key: value for key, value in optional.items() if value}

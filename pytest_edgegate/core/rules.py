@@ -1,4 +1,4 @@
-"""How a run judges."""
+"""The rules by which a run judges."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pytest_edgegate.core.budget import BUDGETS
 
 @dataclass(frozen=True)
 class Rules:
-    """How strictly a run judges, and what it lets go unmeasured."""
+    """The policy of a run, and the metrics that may stay unmeasured."""
 
     policy: str = "point"
     allowed: frozenset[tuple[str | None, str]] = frozenset()
-    """(target or None for all, metric)."""
+    """(target or None for all targets, metric)."""
 
     def allows(self, target: str, metric: str) -> bool:
         return (target, metric) in self.allowed or (None, metric) in self.allowed
 
 
 def may_end_early(policy: str, metrics: Iterable[str]) -> bool:
-    """Whether a drop in accuracy may be decided before all samples are seen, by what is asked.
+    """Whether these budgets allow an accuracy drop to be decided before all samples are seen.
 
-    Other policies judge the population, not the set; other budgets need every sample. (What the
-    data and its metric allow comes on top.)
+    Other policies judge the population instead of the set, and some budgets need every sample.
+    The data and its metric are checked elsewhere.
     """
     return policy == "point" and not any(BUDGETS[each].every_sample for each in metrics)

@@ -1,4 +1,4 @@
-"""Targets: what a board, or this host, takes. Data, read from one file a target."""
+"""Targets: the requirements of a board or of this host, read from one file per target."""
 
 from __future__ import annotations
 
@@ -11,80 +11,80 @@ from pytest_edgegate.core.budget import BudgetKind
 
 @dataclass(frozen=True)
 class OperatorRule:
-    """What a target asks of one operator. ``limits`` name the checks of ``measures.contract``."""
+    """A target's requirements for one operator. ``limits`` name checks of ``measures.contract``."""
 
     since: str = ""
-    """The version of the target's own runtime that brought the operator."""
+    """The version of the target's runtime that introduced the operator."""
     limits: tuple[str, ...] = ()
     note: str = ""
-    """What the target asks that a file can't show; told where the targets are listed."""
+    """A requirement that cannot be checked in a file; shown where the targets are listed."""
     source: str = ""
 
 
 @dataclass(frozen=True)
 class LatencySource:
-    """What times files for a target: the device behind a URL, or this host."""
+    """The device that times files for a target: one behind a URL, or this host."""
 
     device: str = ""
-    """The device's URL; nothing for this host, which then has to be such a machine."""
+    """The device's URL; empty for this host, which then has to match the target."""
 
     @property
     def url(self) -> str:
-        """What a device is opened with: ``host`` for this one."""
+        """The URL for opening the device: ``host`` for this host."""
         return self.device or "host"
 
     @property
     def scheme(self) -> str:
-        """The name that the device is registered under."""
+        """The name under which the device is registered."""
         return self.url.partition(":")[0]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A device class that artifacts are made for and judged against."""
+    """A class of devices for which artifacts are made and judged."""
 
     name: str
     title: str
     machine: str
     """``any``, ``x86_64``, ``aarch64``, or an accelerator's name."""
     formats: tuple[str, ...]
-    """The formats that the target runs; the first that a plan reaches is made."""
+    """The formats that the target runs; the first reachable one is built."""
     dtypes: tuple[str, ...]
     io_dtypes: tuple[str, ...]
-    """The dtypes that the target accepts at its inputs and outputs; empty: any."""
+    """The dtypes accepted for inputs and outputs; empty: any."""
     default_io: str
     complete_with_ptq: bool
     static_shape: bool
     per_channel_dense: bool
-    """Whether weights of fully connected layers may have a scale for each channel."""
+    """Whether weights of fully connected layers may have one scale per channel."""
     runtimes: Mapping[str, tuple[str, ...]]
-    """For each format, the runtimes that parity compares; the first one measures accuracy."""
+    """The runtimes that parity compares, by format; the first one measures accuracy."""
     preferred: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """By the format of a model under test: which of several formats it becomes."""
+    """The preferred format of the artifact, by the format of the model under test."""
     extra: str = "all"
-    """The extra of this package that installs what the target needs."""
+    """The extra of this package that installs the target's dependencies."""
     memory_bytes: int | None = None
     activations: str = "uint8"
-    """The dtype of quantised activations in formats that leave the choice (ONNX)."""
+    """The dtype of quantised activations in formats that allow a choice (ONNX)."""
     float_operators: tuple[str, ...] = ()
-    """Operators that an int8 artifact may keep in float, though they multiply and accumulate."""
+    """Multiply-accumulate operators that an int8 artifact may keep in float."""
     cautions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """By dtype: what to tell who makes an artifact of it."""
+    """Notes by dtype, shown when an artifact of that dtype is built."""
     latency_source: LatencySource = field(default_factory=LatencySource)
     latency_remedy: str = ""
     tools: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """By metric: the name of the tool that tells it, in the place of any measurement."""
+    """The name of the tool that reports a metric instead of a measurement, by metric."""
     operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     origin: str = ""
     """The file that the target was read from."""
 
     def is_host(self, machine: str) -> bool:
-        """Whether a latency that is measured on this machine speaks for the target."""
+        """Whether a latency measured on this machine is valid for the target."""
         return self.machine in ("any", machine)
 
     def timed_by(self, kind: BudgetKind, machine: str) -> LatencySource | None:
-        """What times a latency of that *kind* from this machine; None where nothing does."""
+        """The source for a latency of that *kind* from this machine; None if there is none."""
         on_host = self.is_host(machine)
         reached = on_host or (bool(self.latency_source.device) and not kind.on_host_only)
         return self.latency_source if reached else None

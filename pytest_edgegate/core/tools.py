@@ -1,4 +1,4 @@
-"""The port for what a vendor's program knows of a file: figures, and the file that it compiles."""
+"""The port for tools: vendor programs that report figures of a file, or compile it."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
 
 SOURCES = ("vendor", "emulator", "predicted")
-"""What may tell a figure: a vendor's program, other instructions that run here, our own rules."""
+"""Sources of figures: a vendor's program, an emulator, or rules of this project."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a file, in its metric's own unit (bytes, seconds, a ratio from 0 to 1).
+    """One figure of a file, in its metric's unit (bytes, seconds, a ratio from 0 to 1).
 
-    Raises ValueError for a value that is not finite, and for a source of another kind.
+    Raises ValueError for a value that is not finite and for an invalid source.
     """
 
     value: float
     source: str
     """``vendor:NAME``, ``emulator:NAME`` or ``predicted:NAME``."""
     details: tuple[str, ...] = ()
-    """Lines that explain it; shown where it is over its budget."""
+    """Lines that explain the figure; shown if it is over its budget."""
     remark: str = ""
-    """What to know of it whatever the verdict."""
+    """A remark for the note of any verdict."""
 
     def __post_init__(self) -> None:
         if isinstance(self.value, bool) or not math.isfinite(self.value):
-            raise ValueError(f"{self.value!r} is no figure")
+            raise ValueError(f"{self.value!r} is no finite number")
         kind, _, name = self.source.partition(":")
         if kind not in SOURCES or not name:
             raise ValueError(f"{self.source!r} is no source: write {', '.join(SOURCES)}, and :NAME")
@@ -41,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Absent:
-    """Why there is no figure of a file: a finding of the tool, which is kept like a figure."""
+    """The reason why a tool has no figure of a file; cached like a figure."""
 
     reason: str
     remedy: str
@@ -52,21 +52,21 @@ FigureOrAbsent = Figure | Absent
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a tool made of a file, and what it told of it."""
+    """The files that a tool compiled, and the figures that it reported."""
 
     files: tuple[Path, ...]
-    """The file that the device is given, then what ships with it; none of a tool that only tells
-    figures, or where it refuses the file."""
+    """The file for the device, then the files that ship with it; empty for a tool that only
+    reports figures, and for a refused file."""
     figures: Mapping[str, FigureOrAbsent]
-    """By metric. What is left out is absent without a reason of its own."""
+    """The figures by metric. A missing metric is absent without a specific reason."""
 
 
 class Tool(Protocol):
-    """What a vendor's program, an emulator or a set of rules knows of a file."""
+    """A vendor's program, an emulator or a set of rules that reports figures of a file."""
 
     @property
     def metrics(self) -> Sequence[str]:
-        """The budgets that it can tell."""
+        """The budgets that it can report figures for."""
 
     @property
     def formats(self) -> Sequence[str]:
@@ -74,29 +74,29 @@ class Tool(Protocol):
 
     @property
     def remedy(self) -> str:
-        """The line that installs it."""
+        """The command that installs it."""
 
     def version(self) -> str | None:
-        """Of the program or package, for the cache key, without a run of it where that is
-        possible; None where it is not installed."""
+        """The version of the program or package for the cache key, if possible without running
+        it; None if it is not installed."""
 
     def options(self, target: Target) -> Mapping[str, object]:
-        """What of the target changes its answer, as JSON values; in the cache key."""
+        """The properties of the target that affect its answer, as JSON values for the cache key."""
 
     def compile(self, path: Path, target: Target, out: Path) -> Compiled:
-        """Reads the file at *path*, which others may have made, and writes into the folder *out*.
+        """Analyses the file at *path*, which may be a third-party file, and writes into *out*.
 
-        A program that such a file may crash or hang is run in a process of its own, with a time
-        limit. Raises ``CompressionError`` where it fails for a reason that is not the file's: that
-        is not kept, and the next run asks it again.
+        A program that such a file may crash or hang has to run in a separate process with a time
+        limit. Raises ``CompressionError`` for a failure that is not due to the file: it is not
+        cached, and the next run tries again.
         """
 
 
 def check_compiled(name: str, tool: Tool, compiled: Compiled, out: Path) -> None:
-    """Refuses an answer that the tool *name* may not give. Raises CompressionError."""
+    """Raises CompressionError for an invalid answer of the tool *name*."""
     fault = _fault(tool, compiled, out)
     if fault:
-        raise CompressionError(f"the tool {name} {fault}", f"mend the tool {name}")
+        raise CompressionError(f"the tool {name} {fault}", f"fix the tool {name}")
 
 
 def _fault(tool: Tool, compiled: Compiled, out: Path) -> str:
@@ -105,8 +105,8 @@ def _fault(tool: Tool, compiled: Compiled, out: Path) -> str:
             return f"names {file.name}, which it has not written into its folder"
     for metric, figure in compiled.figures.items():
         if metric not in tool.metrics:
-            return f"tells {metric}, which is not among its metrics"
+            return f"reports {metric}, which is not among its metrics"
         emulated = isinstance(figure, Figure) and figure.source.startswith("emulator:")
         if emulated and kind_of(metric).rule == "latency":
-            return f"tells {metric} of an emulator, whose times are not the device's"
+            return f"reports {metric} from an emulator, whose times are not the device's"
     return ""

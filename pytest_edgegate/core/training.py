@@ -1,4 +1,4 @@
-"""How recipes train: what a user may say about it, and the batches that a training goes over."""
+"""Training: the user's settings, and the batches of a training."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class EdgeTraining:
     ``numpy.random.Generator``.
     ``batch_size``: samples a step, of arrays; a stream brings its own batches.
     ``seed``: of the order, of the augmentation and of what the framework draws.
-    ``version`` names what functions of your own do: they have no content that a cache could know
-    them by, so it has to be given with them, and changed with them.
+    ``version`` identifies your own functions in the cache, which cannot see their content: it has
+    to be given with them, and changed with them.
     """
 
     _: KW_ONLY
@@ -69,9 +69,9 @@ class EdgeTraining:
                 )
         if self._own and not self.version:
             raise ConfigurationError(
-                f"EdgeTraining({self._own[0]}=...) is your own function, which a cache can't know "
-                "by its content",
-                'name what it does: EdgeTraining(..., version="1"), changed with the function',
+                f"EdgeTraining({self._own[0]}=...) is your own function, whose content the cache "
+                "can't identify",
+                'add a version: EdgeTraining(..., version="1"), changed with the function',
             )
 
     @property
@@ -87,7 +87,7 @@ class EdgeTraining:
         ]
 
     def identity(self) -> dict[str, object]:
-        """All that changes what is trained, for cache keys."""
+        """Everything that affects a training, for cache keys."""
 
         def known(value: Any) -> object:
             return value if value is None or isinstance(value, str) else "own"
@@ -105,11 +105,11 @@ class EdgeTraining:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Samples of one step, in the order, the dtypes and the axes of the inputs that are trained.
+    """Samples of one step, in the order, dtypes and axes of the trained model's inputs.
 
     ``inputs``: an array of shape (n, ...) for each. ``labels``: as the user gave them, or None.
-    ``teacher``: the teacher's first output for the same samples, of shape (n, ...), as it gives
-    it; None where nothing is distilled.
+    ``teacher``: the teacher's first output for the same samples, of shape (n, ...), unchanged;
+    None without distillation.
     """
 
     inputs: tuple[Array, ...]

@@ -1,4 +1,4 @@
-"""Verdicts: what a measurement means against its budget."""
+"""Verdicts: measurements judged against their budgets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Outcome", "Verdict"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One budget, judged. ``proven`` says that the interval, not only the point, decided."""
+    """One judged budget. ``proven``: the interval decided, not only the point estimate."""
 
     budget: Budget
     outcome: Outcome
@@ -38,7 +38,7 @@ class Verdict:
     note: str = ""
     details: tuple[str, ...] = ()
     cause: str = ""
-    """The probable cause, where the verdict is red."""
+    """The probable cause, if the verdict is red."""
 
     @property
     def red(self) -> bool:
@@ -46,7 +46,7 @@ class Verdict:
 
     @property
     def record(self) -> VerdictRecord:
-        """What reports show of it."""
+        """The verdict as a record for reports."""
         budget = self.budget
         return VerdictRecord(
             test=self.test,
@@ -65,7 +65,7 @@ class Verdict:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict in the form of the JSON report, schema 1."""
+        """The verdict as in the JSON report, schema 1."""
         return self.record.to_json()
 
 

@@ -1,1 +1,1 @@
-"""What the user gives as data, as batches of numpy arrays."""
+"""The user's data as batches of numpy arrays."""

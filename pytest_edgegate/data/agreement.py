@@ -1,4 +1,4 @@
-"""Whether a converted int8 file computes what the int8 program computes that it was made of."""
+"""Checks that a converted int8 file computes the same as the int8 program it was made from."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pytest_edgegate.data.splits import Array
 
 SAMPLES = 64
 LARGEST = 16.0
-"""Steps of an output that kernels may lie apart by, each rounding some values the other way."""
+"""The largest difference in output steps that different rounding of kernels can explain."""
 MEAN = 2.0
 """The same as the mean over all values. Measured: 0.7 of 52 convolutions on noise; 4.3 where a
 converter lost one ReLU6 of three layers."""
 STRAY = 0.5
-"""Of the spread of an output over samples: that of rows in another order is the root of 2."""
+"""A share of an output's spread over samples; for permuted rows it would be the root of 2."""
 SAME_BEST = 0.9
 TIE = 2.0
-"""Steps that the best two classes may lie apart by and change places: one rounding of each, or as
-much as outputs of this file lie apart on average."""
+"""Steps between the best two classes within which they may swap: one rounding of each, or the
+average difference of this file's outputs."""
 
 
 def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array, ...]:
-    """Up to 64 samples that the model has learnt from, or is calibrated on: (n, ...) each.
+    """Up to 64 training or calibration samples: an array of shape (n, ...) for each input.
 
-    Raises ConfigurationError where there are neither.
+    Raises ConfigurationError if there are neither.
     """
     try:
         return tuple(each[:SAMPLES] for each in data.training(inputs).example().inputs)
@@ -48,14 +48,14 @@ def agreement(
     mean_allowed: float = MEAN,
     classes: int | None = None,
 ) -> dict[str, Any]:
-    """How far the outputs of the file, *made*, lie from those of the *program*.
+    """The differences between the outputs of the file, *made*, and those of the *program*.
 
     Both for the same samples: (n, ...) each. ``|made - program| / step`` over all values, *steps*
-    being the scales of the outputs; of one without a scale, a 255th of its range. Beside that, the
-    root of the mean square may not go beyond half of what an output differs by from sample to
-    sample, so that outputs that are mostly zero do not agree by their zeros; and where outputs
-    have scores of classes, on the axis *classes*, the best must be the same. *what* names the file.
-    Raises CompressionError where they disagree, or where there is nothing to compare.
+    being the scales of the outputs, or a 255th of the range of an output without a scale. In
+    addition, the root mean square may not exceed half of the variation of an output between
+    samples, so that mostly zero outputs do not agree by their zeros; and if outputs are class
+    scores, on the axis *classes*, the best class must be the same. *what* names the file.
+    Raises CompressionError if they disagree, or if there is nothing to compare.
     """
     outputs = [
         _Output(one.astype(np.float64), other.astype(np.float64), step, classes)
@@ -72,8 +72,8 @@ def agreement(
     if strays or not near or top < SAME_BEST:
         best = "" if classes is None else f", and {top:.0%} have the same best class"
         raise _refused(
-            f"{what} does not compute what the trained int8 program computes: its outputs lie up "
-            f"to {largest:.3g} output steps apart on {len(made[0])} samples, {mean:.3g} on "
+            f"{what} does not compute what the trained int8 program computes: its outputs differ "
+            f"by up to {largest:.3g} output steps on {len(made[0])} samples, {mean:.3g} on "
             f"average{best}"
         )
     found = {"samples": len(made[0]), "largest_steps": round(largest, 4)}
@@ -92,14 +92,14 @@ class _Output:
         self.apart = np.abs(made - program) / self._step
 
     def follows(self, steps: float) -> bool:
-        """Whether the file goes with the program from sample to sample, but for some steps."""
+        """Whether the file varies with the program between samples, up to some steps."""
         error = np.sqrt(np.mean(self.apart**2))
         spread = np.sqrt(np.mean((self._program - self._program.mean(0)) ** 2)) / self._step
         return bool(error <= STRAY * spread + steps)
 
     @property
     def same_best(self) -> float:
-        """The share of positions whose best class is the program's best, or as good as that."""
+        """The share of positions whose best class is the program's best, or ties with it."""
         if self._classes is None:
             return 1.0
         best = self._made.argmax(self._classes, keepdims=True)
@@ -110,7 +110,7 @@ class _Output:
 
 
 def _step_of(program: Array) -> float:
-    """A 255th of the output's range, which holds zero as every quantised range does."""
+    """A 255th of the output's range, extended to zero like every quantised range."""
     width = np.maximum(program.max(), 0) - np.minimum(program.min(), 0)
     return float(np.maximum(width / 255, np.finfo(np.float32).tiny))
 
@@ -118,6 +118,6 @@ def _step_of(program: Array) -> float:
 def _refused(text: str) -> CompressionError:
     return CompressionError(
         text,
-        "quantise the model after training, by PTQ(), or write the layers that its format has no "
-        "integer form of with others",
+        "quantise the model after training, by PTQ(), or replace the layers that its format has no "
+        "integer operator for",
     )

@@ -1,4 +1,4 @@
-"""The three splits of an EdgeData, made when they are first needed."""
+"""The three splits of an EdgeData, created on first use."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pytest_edgegate.core.ports import Example
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, make_split
 
 SEED = 0
-"""Of the shuffle that draws calibration samples from a train split."""
+"""The seed of the draw of calibration samples from a train split."""
 
 
 class Dataset:
-    """What the user gave as ``edge_data``, split by split."""
+    """The user's ``edge_data``, split by split."""
 
     def __init__(self, given: Any) -> None:
         if not isinstance(given, EdgeData):
@@ -30,7 +30,7 @@ class Dataset:
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split | None:
-        """The split, or None where the user gave none."""
+        """The split, or None if the user gave none."""
         given = getattr(self._given, name)
         if given is None:
             return None
@@ -39,12 +39,12 @@ class Dataset:
         return self._splits[name]
 
     def check(self) -> None:
-        """Looks at every split that was given. Raises ConfigurationError for what is no such."""
+        """Validates every given split. Raises ConfigurationError."""
         for name in ("train", "calibration", "evaluation"):
             self.split(name)
 
     def example(self) -> Example:
-        """The first sample of the first split there is."""
+        """The first sample of the first available split."""
         for name in ("evaluation", "calibration", "train"):
             split = self.split(name)
             if split is not None:
@@ -66,7 +66,7 @@ class Dataset:
         return found
 
     def calibration(self, count: int) -> CalibrationSamples:
-        """The first *count* calibration samples, or a seeded draw from train without them."""
+        """The first *count* calibration samples, or else a seeded draw from the train split."""
         own = self.split("calibration")
         source = own or self.split("train")
         if source is None:
@@ -78,7 +78,7 @@ class Dataset:
 
 
 class CalibrationSamples:
-    """Samples that a converter chooses its ranges by: each input as an array of shape (1, ...)."""
+    """Samples for calibration, each input as an array of shape (1, ...)."""
 
     def __init__(self, split: Split, count: int, *, shuffled: bool) -> None:
         self._split = split
@@ -94,14 +94,14 @@ class CalibrationSamples:
         return self._split.names
 
     def digest(self) -> str:
-        """Of the samples that are used, no others."""
+        """Digest of the samples that are used."""
         if self._shuffled or not self._split.indexable:
             text = f"{self._split.digest()} {self._count} {SEED if self._shuffled else ''}"
             return hashlib.sha256(text.encode()).hexdigest()
         return self._split.digest(self._count)
 
     def arrays(self) -> tuple[Array, ...]:
-        """All of them, stacked: shape (count or fewer, ...) for each input."""
+        """All samples, stacked: an array of shape (n, ...) for each input, n at most the count."""
         if isinstance(self._split, ArraySplit):
             if not self._shuffled:
                 return tuple(array[: self._count] for array in self._split.inputs)
@@ -123,7 +123,7 @@ class CalibrationSamples:
 
 
 def finite_or_error(samples: CalibrationSamples) -> None:
-    """Refuses calibration samples that hold NaN or Inf."""
+    """Rejects calibration samples with NaN or Inf."""
     for array in samples.arrays():
         if array.dtype.kind == "f":
             bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
@@ -131,12 +131,12 @@ def finite_or_error(samples: CalibrationSamples) -> None:
                 raise ConfigurationError(
                     f"{int(bad.sum())} of {len(array)} calibration samples hold NaN or Inf "
                     f"(the first is number {int(bad.argmax())})",
-                    "mend or drop them: one such sample ruins every range",
+                    "fix or drop them: one such sample ruins every range",
                 )
 
 
 def shared_samples(samples: CalibrationSamples, evaluation: Split) -> int:
-    """How many calibration samples are evaluation samples too (0 for streams: not looked at)."""
+    """The number of calibration samples that are also evaluation samples (0 for streams)."""
     if not isinstance(evaluation, ArraySplit):
         return 0
     seen = _row_hashes(evaluation.inputs)

@@ -1,4 +1,4 @@
-"""Fitting a batch of the user's data to the inputs of an opened model."""
+"""Fits batches of the user's data to the inputs of an opened model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def arrange(
 ) -> tuple[Array, ...]:
     """The arrays in the order of the model's inputs, each checked against its shape and dtype.
 
-    Arrays have shape (n, ...). With *names* they are matched by name, else by position.
+    Arrays have shape (n, ...). They are matched by name if *names* are given, else by position.
     Raises ConfigurationError before anything runs.
     """
     if len(arrays) != len(inputs):
@@ -51,7 +51,7 @@ def _by_name(
 
 
 def bare_name(name: str) -> str:
-    """A tensor's name without what converters put around it (``serving_default_x:0`` -> ``x``)."""
+    """A tensor's name without converters' affixes (``serving_default_x:0`` -> ``x``)."""
     return name.split(":", maxsplit=1)[0].removeprefix("serving_default_")
 
 
@@ -75,7 +75,7 @@ def _check_values(array: Array, tensor: TensorInfo, where: str) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ConfigurationError(
             f"edge_data.{where} holds NaN or Inf for the input {tensor.name!r}",
-            "mend or drop those samples",
+            "fix or drop those samples",
         )
     if tensor.dtype.startswith(("int", "uint")) and not tensor.scales:
         limits = np.iinfo(tensor.dtype)
@@ -113,7 +113,7 @@ def noise(tensor: TensorInfo) -> Array:
 
 
 def real_range(tensor: TensorInfo) -> tuple[float, float]:
-    """The real values that a per-tensor quantised tensor can hold."""
+    """The range of real values of a per-tensor quantised tensor."""
     limits = np.iinfo(tensor.dtype)
     scale, zero = tensor.scales[0], tensor.zero_points[0]
     return (limits.min - zero) * scale, (limits.max - zero) * scale

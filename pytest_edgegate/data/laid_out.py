@@ -1,4 +1,4 @@
-"""The user's data, which is as the model takes it, for a file whose axes lie otherwise."""
+"""Transposes data between the model's layout and that of a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_edgegate.data.splits import Array
 
 
 class LaidOutRunner:
-    """A runner that looks as if its file had the axes of the model."""
+    """A runner that presents a file in the layout of the model."""
 
     def __init__(self, runner: Runner, layout: Layout) -> None:
         self._runner = runner
@@ -68,7 +68,7 @@ class FedSamples:
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         """One tuple a sample: an array of shape (1, ...) for each input.
 
-        Raises ConfigurationError where the samples do not fit the inputs.
+        Raises ConfigurationError if the samples do not fit the inputs.
         """
         for sample in self._samples:
             arrays = arrange(sample, self._samples.names, self._as_model, "calibration")
@@ -81,9 +81,9 @@ class FedSamples:
 
 
 def layout_by_samples(example: Example, inputs: Sequence[TensorInfo]) -> Layout:
-    """The layout of a model that was made apart from the data: what its samples ask for.
+    """The layout of a model relative to the data, derived from a sample.
 
-    The channels of images are moved where they fit the input in no other way.
+    The channels of images are moved only if they fit the input in no other way.
     """
     given = dict(zip(example.names or (), example.arrays, strict=False))
     names = [bare_name(each.name) for each in inputs]
@@ -110,7 +110,7 @@ def _fits(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 
 def transposed(arrays: tuple[Array, ...], axes: tuple[Axes, ...]) -> tuple[Array, ...]:
-    """The model's arrays in the axes of the file."""
+    """The model's arrays, transposed to the axes of the file."""
     if len(arrays) != len(axes):
         return arrays
     return tuple(
@@ -120,7 +120,7 @@ def transposed(arrays: tuple[Array, ...], axes: tuple[Axes, ...]) -> tuple[Array
 
 
 def as_model(tensors: tuple[TensorInfo, ...], axes: tuple[Axes, ...]) -> tuple[TensorInfo, ...]:
-    """The tensors of a file with the axes that the model gives them."""
+    """The tensors of a file, transposed to the axes of the model."""
     if len(tensors) != len(axes):
         return tensors
     return tuple(

@@ -1,7 +1,7 @@
-"""The header of an .npy array, looked at before numpy evaluates it.
+"""Checks the header of an .npy array before numpy evaluates it.
 
-numpy's own refusals end in the advice to load the file unsafely, and some of what it accepts has no
-bytes and any number of samples.
+numpy's own errors advise loading the file unsafely, and it accepts arrays of zero bytes with any
+number of samples.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from typing import IO, Any
 import numpy as np
 
 _LONGEST = 10_000
-"""Bytes of a header: those of plain arrays have some hundred."""
+"""The largest header in bytes: headers of plain arrays have about a hundred."""
 _LENGTHS = {1: "<H", 2: "<I", 3: "<I"}
-"""How the length of the header is written, by the version of the format."""
+"""The struct format of the header's length, by the version of the format."""
 _KEYS = {"descr", "fortran_order", "shape"}
 _NUMBERS_AND_TEXT = "biufcSU"
 
 
 def vetted(stream: IO[bytes], size: int) -> None:
-    """Raises ValueError unless the *size* bytes of *stream* are a plain array, no more, no less."""
+    """Raises ValueError unless the *size* bytes of *stream* are exactly one plain array."""
     start = stream.read(8)
     length_format = _LENGTHS.get(start[6]) if len(start) == 8 else None
     if start[:6] != np.lib.format.MAGIC_PREFIX or length_format is None:
-        raise ValueError("it is no .npy array")
+        raise ValueError("it is not an .npy array")
     length_bytes = stream.read(struct.calcsize(length_format))
     if len(length_bytes) < struct.calcsize(length_format):
-        raise ValueError("it is no .npy array")
+        raise ValueError("it is not an .npy array")
     (length,) = struct.unpack(length_format, length_bytes)
     if length > _LONGEST:
         raise ValueError(f"its header has {length} bytes")
     dtype, shape = _described(stream.read(length).decode("utf-8" if start[6] == 3 else "latin-1"))
     begins = len(start) + len(length_bytes) + length
     if begins + math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"it has {size - begins} bytes, and its shape and dtype ask for others")
+        raise ValueError(f"its {size - begins} bytes do not match its shape and dtype")
 
 
 def _described(header: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
     try:
         fields = ast.literal_eval(header.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError("its header is none of numpy's") from error
+        raise ValueError("its header is malformed") from error
     if not isinstance(fields, dict) or set(fields) != _KEYS:
-        raise ValueError("its header is none of numpy's")
+        raise ValueError("its header is malformed")
     return _dtype(fields["descr"]), _shape(fields["shape"])
 
 
@@ -66,4 +66,4 @@ def _dtype(written: object) -> np.dtype[Any]:
 def _shape(written: object) -> tuple[int, ...]:
     if isinstance(written, tuple) and all(type(each) is int and each >= 0 for each in written):
         return written
-    raise ValueError("it has a shape that is none")
+    raise ValueError("its shape is invalid")

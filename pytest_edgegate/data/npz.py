@@ -18,7 +18,7 @@ from pytest_edgegate.reading.regular import open_regular
 KEYS = ("x", "y", "x_calibration", "x_train", "y_train")
 CALIBRATION_SHARE = 0.2
 _LIMITS = Limits(member_bytes=1 << 62, whole_bytes=1 << 62, inflation=1_100)
-"""A constant array deflates as far as deflate goes: what is unpacked is held against the memory."""
+"""Constant arrays reach deflate's highest ratio, so the unpacked size is checked against memory."""
 
 
 def read_npz(path: Path) -> EdgeData:
@@ -59,7 +59,7 @@ def _read(path: Path) -> dict[str, Array]:
         members = {name: f"{name}.npy" for name in KEYS if f"{name}.npy" in archive.names}
         bare = [name for name in KEYS if name in archive.names]
         if bare:
-            raise _unread(path, f"its member {bare[0]!r} is no .npy array")
+            raise _unread(path, f"its member {bare[0]!r} is not an .npy array")
         needed, memory = sum(map(archive.size, members.values())), physical_memory()
         if needed > memory:
             raise _unread(path, f"it unpacks to {needed} bytes, and this machine has {memory}")
@@ -67,7 +67,7 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _array(archive: Archive, member: str) -> Array:
-    """One member. Raises ValueError for what is no plain array."""
+    """One member. Raises ValueError unless it is a plain array."""
     try:
         with archive.open(member) as stream:
             vetted(stream, archive.size(member))

@@ -1,4 +1,4 @@
-"""Which loss labels and outputs ask for, and both in the one form that losses are computed in."""
+"""Chooses the loss by labels and outputs, and converts both to the layout that losses expect."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pytest_edgegate.data.splits import Array
 
 Kind = Literal["classes", "binary", "values", "own"]
 
-_OWN = "name the loss: edge_training returns EdgeTraining(loss='mse'), or a function of your own"
+_OWN = "name the loss: edge_training returns EdgeTraining(loss='mse'), or your own function"
 _LEAST = 1e-7
-"""A probability below this counts as this: int8 outputs have zeros, which have no logarithm."""
+"""Lower bound for probabilities: int8 outputs can be 0, which has no logarithm."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a training minimises.
+    """The objective that a training minimises.
 
     ``classes``: the cross-entropy of scores with the classes on *axis*; ``binary``: of one score;
     ``values``: the mean squared (or, with *absolute*, absolute) error; ``own``: the user's loss.
@@ -36,7 +36,7 @@ class Objective:
     loss: Callable[..., Any] | None = None
 
     def targets(self, labels: Array, output_shape: tuple[int, ...]) -> Array:
-        """Labels as a framework's loss takes them; *output_shape* is that of the whole batch.
+        """Labels as targets for a framework's loss; *output_shape* is that of the whole batch.
 
         ``classes``: int64 indices in the shape of the outputs without the class axis, or float32
         rows of shares; else float32 in the shape of the outputs. Raises ConfigurationError.
@@ -64,11 +64,11 @@ def choose_objective(
     *,
     channels_first: bool = False,
 ) -> Objective:
-    """The objective by the model's *outputs* for some samples, their *labels* and the user's word.
+    """The objective, by the model's *outputs* for some samples, their *labels* and the settings.
 
     *channels_first*: the framework has the classes after the samples, (n, classes, h, w), where
     shapes leave that open.
-    Raises ConfigurationError where the three don't fit.
+    Raises ConfigurationError if the three don't fit.
     """
     named = settings.loss
     if named is not None and not isinstance(named, str):
@@ -80,8 +80,8 @@ def choose_objective(
         )
     if len(outputs) != 1:
         raise ConfigurationError(
-            f"the model has {len(outputs)} outputs, and no loss is told by the labels of one",
-            "give a loss of all of them: edge_training returns EdgeTraining(loss=my_loss, "
+            f"the model has {len(outputs)} outputs, so the labels do not determine a loss",
+            "give a loss over all of them: edge_training returns EdgeTraining(loss=my_loss, "
             'version="1")',
         )
     (output,) = outputs
@@ -100,8 +100,8 @@ def choose_objective(
 def as_logits(output: Array, *, axis: int = -1, probabilities: bool | None = None) -> Array:
     """A classifier's output as logits of shape (n, ..., classes): the classes last, float32.
 
-    The logarithm of what is a probability already; one score becomes those of two classes.
-    *probabilities*: whether they are, where that is known of more samples than these.
+    Probabilities are converted by their logarithm; a single score becomes the scores of two
+    classes. *probabilities*: whether they are, if that is known from more samples than these.
     """
     moved = np.moveaxis(output, axis, -1) if output.ndim > 1 else output[:, None]
     values: Array = moved.astype(np.float32)
@@ -117,13 +117,13 @@ def as_logits(output: Array, *, axis: int = -1, probabilities: bool | None = Non
 
 
 def ends_in_probabilities(output: Array, *, axis: int = -1) -> bool:
-    """Whether a classifier's *output* for some samples is that of a softmax, or of a sigmoid."""
+    """Whether a classifier's *output* for some samples comes from a softmax or a sigmoid."""
     single = output.ndim == 1 or output.shape[axis] == 1
     return _in_unit(output) if single else _sums_to_one(output, axis)
 
 
 def check_teacher(teacher: Array, student: Array) -> None:
-    """Refuses a student with other classes than its teacher. Raises ConfigurationError."""
+    """Raises ConfigurationError if student and teacher differ in their classes."""
     if teacher.shape[1:] != student.shape[1:]:
         raise ConfigurationError(
             f"the student gives {_classes(student)} and its teacher {_classes(teacher)} (outputs "
@@ -167,13 +167,13 @@ def _is_single(output: Array) -> bool:
 
 
 def _fits_classes(output: Array, labels: Array) -> bool:
-    """Whether labels are indices of what the output has scores of."""
+    """Whether labels are valid class indices for the scores in the output."""
     shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
     return shape in ((len(output), *output.shape[1:-1]), (len(output), *output.shape[2:]))
 
 
 def _axes(channels_first: bool) -> tuple[int, int]:
-    """Where classes may lie, as the framework has it first."""
+    """The possible class axes, the framework's own convention first."""
     return (1, -1) if channels_first else (-1, 1)
 
 

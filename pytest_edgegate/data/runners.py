@@ -1,4 +1,4 @@
-"""What runners of all formats have in common: closing, quantising, samples in blocks."""
+"""Common parts of runners of all formats: closing, quantising, splitting into blocks."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pytest_edgegate.data.splits import Array
 
 
 class OpenedModel:
-    """A ``Runner`` that is closed by ``close``. A subclass sets ``inputs`` and ``outputs``."""
+    """Base of runners with a method ``close``. A subclass sets ``inputs`` and ``outputs``."""
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 
     def close(self) -> None:
-        """Lets go of what was opened."""
+        """Releases the opened model."""
 
     def __enter__(self) -> Self:
         return self
@@ -39,7 +39,7 @@ class OpenedModel:
 
 
 class FloatRunner(OpenedModel):
-    """A ``Runner`` of a model in float, where real and raw values are the same."""
+    """A ``Runner`` of a float model, for which real and raw values are the same."""
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         """As ``Runner.infer``."""
@@ -53,7 +53,7 @@ class FloatRunner(OpenedModel):
 
 
 class QuantisingRunner(OpenedModel):
-    """A ``Runner`` of a file whose inputs and outputs may be integers with a scale."""
+    """A ``Runner`` of a file whose inputs and outputs may be quantised."""
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         """As ``Runner.infer_raw``."""
@@ -73,9 +73,9 @@ class QuantisingRunner(OpenedModel):
 
 @dataclass(frozen=True)
 class Block:
-    """Samples that a model takes at once: (length, ...) for each input.
+    """Samples for one call of a model: an array of shape (length, ...) for each input.
 
-    The first *count* of them are samples of the batch, the others repeat the last of these.
+    The first *count* of them are samples of the batch, the others repeat the last one.
     """
 
     arrays: tuple[Array, ...]
@@ -83,7 +83,7 @@ class Block:
 
     @classmethod
     def of(cls, batch: Sequence[Array], start: int, size: int, least: int = 0) -> Block:
-        """Up to *size* samples from *start* on, filled up to a length of at *least* so many."""
+        """Up to *size* samples from *start* on, padded to a length of at *least* this."""
         arrays = tuple(array[start : start + size] for array in batch)
         count = len(arrays[0])
         missing = least - count
@@ -98,7 +98,7 @@ class Block:
 
 
 def joined(parts: Iterable[Sequence[Array]]) -> tuple[Array, ...]:
-    """The outputs of blocks, one after another, as those of the whole batch."""
+    """Concatenates the outputs of blocks to those of the whole batch."""
     columns = zip(*parts, strict=True)
     return tuple(each[0] if len(each) == 1 else np.concatenate(each) for each in columns)
 
@@ -106,14 +106,14 @@ def joined(parts: Iterable[Sequence[Array]]) -> tuple[Array, ...]:
 def check_per_sample(
     path: Path, outputs: Sequence[TensorInfo], made: Iterable[Array], count: int, remedy: str
 ) -> None:
-    """Raises InferenceError for an output that does not have one result for each of *count*."""
+    """Raises InferenceError for an output that does not have *count* results."""
     for each, array in zip(outputs, made, strict=True):
         if not array.ndim or len(array) != count:
             raise not_per_sample(path, each.name, array.shape, remedy)
 
 
 def not_per_sample(path: Path, name: str, shape: tuple[int, ...], remedy: str) -> InferenceError:
-    """The error for the output *name* of a file that has another first dimension than samples."""
+    """The error for an output *name* whose first dimension is not that of the samples."""
     return InferenceError(
         f"{path.name}: the output {name!r} has shape {shape}, not one result for each sample",
         remedy,

@@ -1,6 +1,6 @@
 """One split of the data: arrays or a stream, read batch by batch, with a digest.
 
-Inputs of a stream are never held whole: one batch at a time is.
+The inputs of a stream are never held as a whole, only one batch at a time.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ FORMS = (
 
 
 _BATCH_BYTES, _BATCH_SAMPLES = 32_000_000, 512
-"""Of inputs at a time: enough to spread what a batch costs and to keep all cores busy, little
-enough to forget and for a bar to move."""
+"""Bytes of inputs per batch: enough to amortise the cost of a batch and to keep all cores busy,
+but small compared with memory, and short enough for a progress bar."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some samples: one array of shape (n, ...) for each input, and labels where there are any."""
+    """Some samples: one array of shape (n, ...) for each input, and labels if there are any."""
 
     inputs: tuple[Array, ...]
     labels: Array | None
@@ -40,30 +40,30 @@ class Batch:
         return len(self.inputs[0])
 
     def first(self, count: int) -> Batch:
-        """At most *count* of its samples."""
+        """Its first *count* samples at most."""
         labels = None if self.labels is None else self.labels[:count]
         return Batch(tuple(array[:count] for array in self.inputs), labels)
 
 
 class Split(Protocol):
-    """Samples that can be read again and again in one order."""
+    """Samples that can be read repeatedly in the same order."""
 
     name: str
     indexable: bool
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        """The inputs' names, where the data is a dict."""
+        """The names of the inputs, if the data is a dict."""
 
     @property
     def size(self) -> int | None:
-        """How many samples, where that is known without a pass."""
+        """The number of samples, if known without a pass."""
 
     def batches(self, size: int | None = None) -> Iterator[Batch]:
-        """Every sample, in order; None: as many at a time as pay. A stream has its own sizes."""
+        """Every sample in order; *size* None chooses the batch size. A stream has its own sizes."""
 
     def digest(self, first: int | None = None) -> str:
-        """Of the content (of the *first* samples), or of the version of a stream."""
+        """Digest of the content (of the *first* samples), or of a stream's version."""
 
 
 class ArraySplit:
@@ -118,7 +118,7 @@ class ArraySplit:
             yield Batch(tuple(array[part] for array in self._inputs), labels)
 
     def take(self, numbers: Array) -> Batch:
-        """The samples of these numbers, in this order."""
+        """The samples at these positions, in this order."""
         labels = None if self._labels is None else self._labels[numbers]
         return Batch(tuple(array[numbers] for array in self._inputs), labels)
 
@@ -135,7 +135,7 @@ class ArraySplit:
 
 
 class StreamSplit:
-    """A split that is iterated: a list of batches, a DataLoader, a tf.data.Dataset."""
+    """A split read by iteration: a list of batches, a DataLoader, a tf.data.Dataset."""
 
     indexable = False
     size = None
@@ -148,7 +148,7 @@ class StreamSplit:
             )
         if not version:
             raise ConfigurationError(
-                f"edge_data.{name} is a stream, whose content has no digest of its own",
+                f"edge_data.{name} is a stream, whose content can't be digested",
                 'name its content: EdgeData(..., version="digits-2024-05"), changed with the data',
             )
         self.name = name
@@ -187,10 +187,10 @@ class StreamSplit:
 
 
 class Fingerprint:
-    """Tells whether two passes over a split gave the same samples in the same order.
+    """Detects whether two passes over a split gave the same samples in the same order.
 
-    It covers every label and the first sample of each batch: cheap enough for every pass, and no
-    shuffle keeps them.
+    It covers every label and the first sample of each batch, which is cheap enough for every pass
+    and changes with any shuffle.
     """
 
     def __init__(self) -> None:
@@ -208,16 +208,16 @@ class Fingerprint:
 
 
 def make_split(name: str, given: Any, version: str | None) -> Split:
-    """The split *name* of an EdgeData. Raises ConfigurationError for what is no such thing."""
+    """The split *name* of an EdgeData. Raises ConfigurationError for an invalid value."""
     if isinstance(given, np.ndarray | np.generic | Mapping) or _is_pair(given) or _is_tensor(given):
         return ArraySplit(name, *_parts(name, given))
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | tuple):
         return StreamSplit(name, given, version)
-    raise ConfigurationError(f"edge_data.{name} is {_kind(given)}, which is no split", FORMS)
+    raise ConfigurationError(f"edge_data.{name} is {_kind(given)}, which is not a split", FORMS)
 
 
 def _unwrapped(element: Any) -> Any:
-    """The x of a batch without labels, which a DataLoader gives as ``[x]``."""
+    """The x of a batch without labels, which a DataLoader yields as ``[x]``."""
     if isinstance(element, tuple | list) and len(element) == 1:
         return element[0]
     return element
@@ -242,7 +242,7 @@ def _parts(name: str, given: Any) -> tuple[tuple[Array, ...], Array | None, tupl
 
 
 def _array(name: str, value: Any) -> Array:
-    """A numpy array of an array or a tensor, without importing the tensor's framework."""
+    """Converts an array or tensor to numpy, without importing the tensor's framework."""
     if isinstance(value, np.ndarray):
         return value
     for method in ("detach", "cpu", "numpy"):  # torch wants all three, others only the last

@@ -1,1 +1,1 @@
-"""Red verdict -> diagnosis. Asked after judging; a green run computes nothing of this."""
+"""From red verdicts to diagnoses, after judging; a green run computes none of this."""

@@ -1,4 +1,4 @@
-"""Why accuracy was lost: classes, samples that flipped, their ranges, and the recipe."""
+"""Explains lost accuracy: by classes, flipped samples, their ranges, and the recipe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_CALIBRATED = (
 
 
 def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
-    """Of an accuracy that is lower than the reference's, on the samples that decided it."""
+    """Explains an accuracy drop, on the samples that decided it."""
     paired = passes.paired()
     if isinstance(paired, NotMeasured):
         return Diagnosis()
@@ -34,7 +34,7 @@ def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
 
 
 def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
-    """The same, of all samples."""
+    """The same, on all samples."""
     reference = passes.reference()
     if isinstance(reference, NotMeasured):
         return Diagnosis()
@@ -43,7 +43,7 @@ def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosi
 
 
 def floor(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
-    """Of an accuracy that is too low by itself."""
+    """Explains an accuracy below its own limit."""
     artifact = passes.predictions()
     found = replace(by_ranges(artifact, file), details=_own_errors(passes.scoring, artifact))
     return _by_making(file.artifact, found)
@@ -64,14 +64,14 @@ def _of_pair(scoring: Scoring, reference: Evidence, artifact: Evidence, file: Fi
 
 
 def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
-    """What trains is trained again rather than calibrated again, and a given file made again."""
+    """Adapts the remedy: a training recipe needs more training, a given file a rebuild."""
     if found.remedy:
         return found
     if not artifact.made:
         return replace(
             found,
             remedy="look at the samples above, and at how the file was made: calibrate it there on "
-            "more samples, and on ones that are like them, or let edge_ptq make it",
+            "more samples, including ones like them, or let edge_ptq make it",
         )
     learning = [each for each in artifact.recipe if isinstance(each, TrainingStep)]
     if learning:
@@ -91,7 +91,7 @@ def _train_on(learning: list[TrainingStep]) -> str:
 
 
 def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:
-    """The classes and the first samples that the artifact gets wrong."""
+    """The classes and the first samples that the artifact classifies wrongly."""
     if not isinstance(scoring, TopN):
         return ()
     wrong = np.flatnonzero(~scoring.correct(artifact))

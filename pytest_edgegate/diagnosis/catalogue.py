@@ -1,4 +1,4 @@
-"""Which function explains a red verdict, as the budget's row says."""
+"""Looks up the function that explains a red verdict, as named in the table of budgets."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pytest_edgegate.measures.providers import Providers
 
 
 def diagnose(verdict: Verdict, providers: Providers) -> Diagnosis:
-    """What is known of why it is red; nothing where nothing was measured.
+    """The explanation of a red verdict; empty if nothing was measured.
 
-    NaN and Inf explain themselves, but a file that gives them may break the contract as well.
+    NaN and Inf explain themselves, but such a file may also violate the contract.
     """
     measured, kind = verdict.measured, verdict.budget.kind
     module, _, name = kind.diagnosis.partition(":")

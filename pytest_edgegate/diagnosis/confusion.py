@@ -1,4 +1,4 @@
-"""Two shapes of damage that the predictions alone give away."""
+"""Two kinds of damage that are recognisable by the predictions alone."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pytest_edgegate.measures.evidence import Evidence
 
 
 def by_confusion(reference: Evidence, artifact: Evidence) -> Diagnosis:
-    """Whether the answers have collapsed into one class, or the classes have changed places."""
+    """Detects answers that have collapsed into one class, and permuted classes."""
     before, after = reference.arrays["predicted"], artifact.arrays["predicted"]
     counts = np.bincount(after)
     if counts.max() > 0.8 * len(after) and np.bincount(before).max() < 0.6 * len(before):
         return Diagnosis(
             cause=f"the outputs have collapsed: the artifact answers class {counts.argmax()} on "
             f"{counts.max()} of {len(after)} samples",
-            remedy="look for a broken scale or a saturated layer, and at what it was calibrated on",
+            remedy="look for a broken scale or a saturated layer; check the calibration samples",
         )
     pairs = [
         (int(each), int(np.bincount(after[before == each]).argmax())) for each in np.unique(before)
@@ -28,6 +28,6 @@ def by_confusion(reference: Evidence, artifact: Evidence) -> Diagnosis:
         shown = ", ".join(f"{each} -> {image}" for each, image in moved[:4])
         return Diagnosis(
             cause=f"the classes look permuted: {shown}",
-            remedy="compare the order of the outputs with the one that the labels have",
+            remedy="compare the order of the outputs with that of the labels",
         )
     return Diagnosis()

@@ -1,4 +1,4 @@
-"""Why a file is not what its target takes, by the kinds of its offences."""
+"""Explains violations of the target's contract by the kinds of offences."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _CAUSES: tuple[tuple[Set[Kind], str], ...] = (
     ({Kind.UNQUANTISED}, "part of the model was not quantised"),
     ({Kind.FELL_BACK}, "the provider that was asked for does not run those operators"),
 )
-"""The first whose kinds are among the offences holds."""
+"""Causes by kinds of offences; the first match applies."""
 
 
 def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
-    """Each offence in a line, their probable cause, and what to do about it."""
+    """The offences, one per line, with their probable cause and the remedy."""
     found = offences(file, passes)
     kinds = {each.kind for each in found}
     cause = next((text for of, text in _CAUSES if of & kinds), "")
@@ -63,7 +63,7 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
 
 
 def _for_dtypes(file: File) -> str:
-    """A file of others is converted otherwise; what this gate has made so, it would make again."""
+    """The remedy for a third-party file is another conversion; for an artifact, another model."""
     wanted = file.target.default_io
     if file.artifact.made:
         return f"give the model inputs and outputs that the converter can make {wanted}"

@@ -1,4 +1,4 @@
-"""Bytes: which files they are in, and what quantisation can't shrink."""
+"""Explains sizes: by file, and by the parts that quantisation can't shrink."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.measures.providers import File
 
 SMALL = 50_000
-"""Bytes of a float export below which the graph outweighs the weights."""
+"""The size of a float export in bytes below which the graph outweighs the weights."""
 
 
 def size(measured: Measurement, file: File) -> Diagnosis:
-    """The files, where several ship."""
+    """The sizes of the files, if several ship."""
     if len(file.artifact.files) < 2:
         return Diagnosis()
     content = file.artifact.content

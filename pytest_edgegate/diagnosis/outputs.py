@@ -1,4 +1,4 @@
-"""Outputs that differ: where they are farthest apart, and whether some have changed places."""
+"""Explains output differences: the sample with the largest one, and swapped outputs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pytest_edgegate.measures.providers import Passes
 
 
 def of_export(measured: Measurement, passes: Passes) -> Diagnosis:
-    """Of the float export against the model under test."""
+    """Differences between the float export and the model under test."""
     found = passes.export_compared()
     if isinstance(found, NotMeasured):
         return Diagnosis()
     worst = int(found.arrays["absolute"].argmax())
-    return Diagnosis((f"farthest apart: sample #{worst}",), "; ".join(misplaced(found)))
+    return Diagnosis((f"largest difference: sample #{worst}",), "; ".join(misplaced(found)))
 
 
 def of_artifact(measured: Measurement, passes: Passes) -> Diagnosis:
-    """Of the artifact against the model under test."""
+    """Differences between the artifact and the model under test."""
     found = passes.compared()
     if isinstance(found, NotMeasured):
         return Diagnosis()
@@ -32,7 +32,7 @@ def of_artifact(measured: Measurement, passes: Passes) -> Diagnosis:
 
 
 def agreement(measured: Measurement, passes: Passes) -> Diagnosis:
-    """The samples that runtimes answer otherwise."""
+    """The samples on which runtimes disagree."""
     found = passes.parity()
     if isinstance(found, NotMeasured):
         return Diagnosis()
@@ -40,17 +40,17 @@ def agreement(measured: Measurement, passes: Passes) -> Diagnosis:
 
 
 def within_a_step(measured: Measurement, passes: Passes) -> Diagnosis:
-    """The sample of which the fewest values are within one step."""
+    """The sample with the fewest values within one step."""
     return _farthest(passes, "within", lowest=True)
 
 
 def in_steps(measured: Measurement, passes: Passes) -> Diagnosis:
-    """The sample that is most steps apart."""
+    """The sample with the largest difference in steps."""
     return _farthest(passes, "steps")
 
 
 def in_values(measured: Measurement, passes: Passes) -> Diagnosis:
-    """The sample whose real values are farthest apart."""
+    """The sample with the largest difference in real values."""
     return _farthest(passes, "absolute")
 
 
@@ -60,7 +60,7 @@ def _farthest(passes: Passes, key: str, *, lowest: bool = False) -> Diagnosis:
         return Diagnosis()
     values = found.arrays[key]
     worst = int(values.argmin() if lowest else values.argmax())
-    return Diagnosis((f"farthest apart: sample #{worst}",))
+    return Diagnosis((f"largest difference: sample #{worst}",))
 
 
 def _listed(agreement: Array) -> str:

@@ -1,4 +1,4 @@
-"""Samples of another range than those that the artifact was calibrated on."""
+"""Detects evaluation samples in another range than the calibration samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Range = tuple[float, float]
 
 
 def by_ranges(evaluated: Evidence, file: File) -> Diagnosis:
-    """What sets the evaluation samples apart from what the artifact was made for, or nothing."""
+    """The difference between the ranges of evaluation and calibration samples, if there is one."""
     if len(evaluated.input_range) != 2:
         return Diagnosis()
     low, high = evaluated.input_range
@@ -30,7 +30,7 @@ def _made_for(file: File) -> tuple[str, Range] | None:
     given = file.artifact.provenance.get("calibration_range")
     if given is not None:
         return "the calibration samples go from", (given[0], given[1])
-    # a file of unknown making: its input shows what it was calibrated for
+    # a file of unknown origin: its input shows its calibrated range
     tensors = file.description().inputs
     if len(tensors) != 1 or tensors[0].dtype not in ("int8", "uint8") or not tensors[0].scales:
         return None

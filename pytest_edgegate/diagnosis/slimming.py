@@ -1,4 +1,4 @@
-"""What pruning took off: a model before and after it, both in float and in one format."""
+"""The effect of pruning: a model before and after it, both in float in the same format."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pytest_edgegate.measures.providers import Clock, File
 from pytest_edgegate.spelling import spell_bytes, spell_time
 
 TIMED = 0.5
-"""Seconds that both are timed for; it is shown and decides nothing."""
+"""The time for timing both, in seconds; the result is shown but decides nothing."""
 
 
 @dataclass(frozen=True)
 class Slimming:
-    """Pairs of (before, after). ``macs`` is None where a file does not show them."""
+    """Pairs of (before, after). ``macs`` is None if a file does not show them."""
 
     step: Step
     parameters: tuple[int, int]
@@ -40,21 +40,21 @@ class Slimming:
 
 
 def by_pruning(file: File, clock: Clock) -> str:
-    """One line about the step that prunes; nothing where none does."""
+    """One line about the effect of pruning; empty without a pruning step."""
     cut = around_pruning(file.artifact.recipe)
     if cut is None:
         return ""
     try:
         before, after = (file.float_export(steps) for steps in cut)
-    except EdgeGateError as error:  # of the two float files, not of the artifact
-        return f"what pruning took off is not measured: {error.message}"
+    except EdgeGateError as error:  # about the two float files, not the artifact
+        return f"the effect of pruning is not measured: {error.message}"
     if isinstance(before, NotMeasured) or isinstance(after, NotMeasured):
-        return ""  # the verdicts that need a float export have said why there is none
+        return ""  # the verdicts that need a float export report the reason
     return str(_compared(before, after, file, clock))
 
 
 def around_pruning(recipe: Recipe) -> tuple[Recipe, Recipe] | None:
-    """The steps before pruning, and those up to it; None for a recipe that does not prune."""
+    """The steps before pruning, and those up to and including it; None without pruning."""
     for at, step in enumerate(recipe):
         if step.removes_filters:
             return recipe[:at], recipe[: at + 1]
@@ -78,6 +78,6 @@ def _compared(before: Artifact, after: Artifact, file: File, clock: Clock) -> Sl
 
 
 def timed(watch: Stopwatch) -> tuple[float, float]:
-    """(before, after): medians of interleaved inferences, where the artifact is what is after."""
+    """(before, after): medians of interleaved inferences; the pruned file is the artifact."""
     taken = watch.round(TIMED)
     return statistics.median(taken.reference), statistics.median(taken.artifact)

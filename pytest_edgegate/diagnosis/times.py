@@ -1,4 +1,4 @@
-"""Times: what a single inference takes."""
+"""Explains times by single inferences."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pytest_edgegate.spelling import spell_time
 
 
 def percentile(measured: Measurement) -> Diagnosis:
-    """The median beside a tail."""
+    """The median, to compare a tail with."""
     return _of("the median here is {}", measured)
 
 
 def ratio(measured: Measurement) -> Diagnosis:
-    """What the artifact takes by itself."""
+    """The time of the artifact itself."""
     return _of("one inference takes {} here", measured)
 
 
 def _of(words: str, measured: Measurement) -> Diagnosis:
     median = measured.conditions.get("median_s")
     if not isinstance(median, float):
-        return Diagnosis()  # nothing was timed: a tool has computed it
+        return Diagnosis()  # nothing was timed: a tool reported it
     return Diagnosis((words.format(spell_time(median)),))

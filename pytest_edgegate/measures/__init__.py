@@ -1,1 +1,1 @@
-"""Artifact -> Measurement. Every figure has one function here, and none of them judges."""
+"""From an artifact to a measurement: one function for each figure; judging happens elsewhere."""

@@ -40,7 +40,7 @@ def accuracy_drop(passes: Passes) -> Finding:
 
 
 EARLY_LEVEL = 0.99
-"""Of an early decision: it is that of the whole set with this chance at least."""
+"""Confidence that an early decision equals the decision on the whole set."""
 
 
 def accuracy_drop_relative(passes: Passes) -> Finding:
@@ -58,7 +58,7 @@ def accuracy_drop_relative(passes: Passes) -> Finding:
     if size == 0:
         return NotMeasured(
             "accuracy_drop_relative",
-            f"the reference's {passes.scoring.name} is 0, and nothing is relative to 0",
+            f"the reference's {passes.scoring.name} is 0, so a relative drop is undefined",
             "gate accuracy_drop instead",
         )
     exact = drop.exact / own.exact if drop.exact is not None and own.exact else None
@@ -82,9 +82,9 @@ def accuracy_min(passes: Passes) -> Finding:
 
 
 def reference_fault(scoring: Scoring, reference: Evidence) -> tuple[str, str] | None:
-    """(fault, remedy) where the reference is not proven better than always the commonest class.
+    """(fault, remedy) if the reference is not proven better than always answering one class.
 
-    The bound is the one-sided 95 % Clopper-Pearson one.
+    That class is the most frequent one; the bound is the one-sided 95 % Clopper-Pearson bound.
     """
     if not isinstance(scoring, TopN):
         return None
@@ -97,7 +97,7 @@ def reference_fault(scoring: Scoring, reference: Evidence) -> tuple[str, str] | 
     return (
         f"the model under test has top-1 {top.value:.3f} on {reference.n} evaluation samples, "
         f"which is not proven better than always answering class {commonest} ({share:.3f})",
-        "check its preprocessing and the labels (a reference that is wrong makes every drop "
+        "check its preprocessing and the labels (a wrong reference makes every drop "
         "small); edge_reference_check = false turns this check off",
     )
 

@@ -1,4 +1,4 @@
-"""Which function measures a budget, as the budget's row says."""
+"""Looks up the function that measures a budget, as named in the table of budgets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Measure = Callable[..., Finding]
 
 
 def measure_of(metric: str) -> Measure | None:
-    """The function; None for a budget that nothing measures yet."""
+    """The function, or None for a budget that cannot be measured yet."""
     module, _, name = kind_of(metric).measure.partition(":")
     if not module:
         return None
@@ -24,7 +24,7 @@ def measure_of(metric: str) -> Measure | None:
 
 
 def measure(metric: str, providers: Providers) -> Finding:
-    """The figure, or that nothing measures this budget here."""
+    """The figure, or not measured where nothing installed can measure this budget."""
     found = measure_of(metric)
     if found is not None:
         return found(**asked_by(found, providers))
@@ -37,7 +37,7 @@ def measure(metric: str, providers: Providers) -> Finding:
 
 
 def asked_by(function: Callable[..., object], providers: Providers) -> dict[str, Any]:
-    """The providers that a function asks, by the names of its parameters."""
+    """The providers that a function needs, by the names of its parameters."""
     return {
         name: getattr(providers, name)
         for name in signature(function).parameters

@@ -1,6 +1,6 @@
-"""Two models on the same samples, output by output: error, SQNR, outputs that changed places.
+"""Compares two models on the same samples, output by output: error, SQNR, swapped outputs.
 
-Outputs are matched by their names where both have the same ones, else by their order.
+Outputs are matched by name if both models use the same names, otherwise by position.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from pytest_edgegate.measures.evidence import (
 from pytest_edgegate.measures.providers import Passes
 
 COMPARED = 1_000
-"""How many samples are compared at most; the verdict's n says how many were."""
+"""The largest number of samples to compare; the verdict's n is the actual number."""
 IDENTICAL_DB = 200.0
-"""What stands for no noise at all: beyond the 150 dB that float32 can resolve."""
+"""The value reported for no noise at all: beyond the 150 dB that float32 can resolve."""
 _MANY = 12
 
 
 class OutputsDifferError(ConfigurationError):
-    """The outputs of two models are not as many, or not of the same shapes."""
+    """Two models differ in the number or the shapes of their outputs."""
 
 
 def check_compared(evidence: Evidence) -> None:
-    """Raises ValueError for what ``compare_models`` has not left."""
+    """Raises ValueError for evidence that ``compare_models`` cannot have produced."""
     sums = [(f"signal_{at}", f"noise_{at}_{at}") for at in range(len(evidence.outputs))]
     if not sums:
-        raise ValueError("it is of no output")
+        raise ValueError("it names no outputs")
     check_figures(evidence, dict.fromkeys(("absolute", *chain(*sums)), Figure()))
 
 
@@ -53,7 +53,7 @@ def compare_models(
     limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
 ) -> Evidence:
-    """Per-sample sums over each output, for the *reference*'s outputs in their order.
+    """Per-sample sums over each output, in the order of the *reference*'s outputs.
 
     ``absolute``: largest difference; ``signal_i``: Σ x²; ``noise_i_j``: Σ (x_i - y_j)², for i = j
     and for every other output of the same shape. All in real values.
@@ -68,7 +68,7 @@ def compare_models(
 
 
 def _matched(reference: Runner, other: Runner) -> list[int]:
-    """For each output of the reference the position of its counterpart."""
+    """For each output of the reference, the position of its counterpart."""
     wanted = [bare_name(each.name) for each in reference.outputs]
     given = [bare_name(each.name) for each in other.outputs]
     if len(wanted) != len(given):
@@ -87,7 +87,7 @@ def _sums(own: Sequence[Array], theirs: Sequence[Array]) -> dict[str, Array]:
     flat = [each.reshape(count, -1).astype(np.float64) for each in own]
     other = [each.reshape(count, -1).astype(np.float64) for each in theirs]
     found: dict[str, Array] = {"absolute": np.zeros(count)}
-    with np.errstate(invalid="ignore", over="ignore"):  # Inf - Inf is NaN, and told as such
+    with np.errstate(invalid="ignore", over="ignore"):  # Inf - Inf is NaN, which is reported
         for at, x in enumerate(flat):
             if x.shape != other[at].shape:
                 raise OutputsDifferError(
@@ -104,7 +104,7 @@ def _sums(own: Sequence[Array], theirs: Sequence[Array]) -> dict[str, Array]:
 
 
 def export_error(passes: Passes) -> Finding:
-    """The largest absolute difference of any output of the float export from the model's own."""
+    """The largest absolute difference between the outputs of the float export and the model."""
     found = finite_or_finding(passes.export_compared(), "export_error")
     if not isinstance(found, Evidence):
         return found
@@ -140,10 +140,10 @@ def sqnr_db(passes: Passes) -> Finding:
 
 
 def misplaced(found: Evidence) -> tuple[str, ...]:
-    """Outputs of one shape that hold what the model calls another one.
+    """Outputs of equal shape that hold the values of another output of the model.
 
-    Told by their values: the assignment with the least noise is another than the one by name or
-    order, and leaves less than a quarter of its noise.
+    They are recognised by their values: the assignment with the least noise differs from the one
+    by name or position, and has less than a quarter of its noise.
     """
     count = len(found.outputs)
     if count < 2 or found.nonfinite:
@@ -163,14 +163,14 @@ def misplaced(found: Evidence) -> tuple[str, ...]:
         return ()
     names = found.outputs
     return tuple(
-        f"output {names[to]}: holds what the model under test calls {names[at]}"
+        f"output {names[to]}: holds the values of output {names[at]} of the model under test"
         for at, to in zip(rows, best, strict=True)
         if at != to
     )
 
 
 def decibels(found: Evidence) -> list[float]:
-    """Signal to noise of each output, in its order."""
+    """Signal-to-noise ratio of each output, in their order."""
     return [_decibels(found, at) for at in range(len(found.outputs))]
 
 

@@ -1,4 +1,4 @@
-"""What an artifact has to be, whatever its accuracy: the target's dtypes, I/O and operators."""
+"""The target's contract, independent of accuracy: its dtypes, inputs, outputs and operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WEIGHTS = ("int8", "uint8", "int4", "int2")
 
 
 class Kind(StrEnum):
-    """What an offence is, for those who look for its cause."""
+    """The category of an offence, from which a diagnosis derives the cause."""
 
     INPUT_DTYPE = "input dtype"
     OUTPUT_DTYPE = "output dtype"
@@ -40,7 +40,7 @@ class Offence:
     kind: Kind
     text: str
     dtype: str = ""
-    """The dtype that offends, where it is one that does."""
+    """The offending dtype, if the offence is about a dtype."""
 
     def __str__(self) -> str:
         return self.text
@@ -53,7 +53,7 @@ def contract(file: File, passes: Passes) -> Finding:
 
 
 def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
-    """All of them: of the file, of the order of its outputs, of what its runtime makes of it."""
+    """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
     target, expected = file.target, expected_dtype(file.artifact, file.target)
     found = [*in_file(file.description(), target, expected)]
     found += (Offence(Kind.MISPLACED, each) for each in passes.misplaced_outputs())
@@ -63,12 +63,12 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
 
 
 def expected_dtype(artifact: Artifact, target: Target) -> str | None:
-    """What its recipe promises, or else the only dtype that the target takes."""
+    """The dtype that the recipe promises, otherwise the only dtype that the target takes."""
     return artifact.dtype or (target.dtypes[0] if len(target.dtypes) == 1 else None)
 
 
 def in_file(described: ModelDescription, target: Target, expected: str | None) -> Iterator[Offence]:
-    """What the file itself shows."""
+    """Offences that are visible in the file itself."""
     yield from _io(described, target)
     if target.static_shape:
         for tensor in (*described.inputs, *described.outputs):
@@ -91,7 +91,7 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
 def when_executed(
     executed: tuple[ExecutedOperator, ...] | None, expected: str | None, target: Target
 ) -> Iterator[Offence]:
-    """What the runtime runs elsewhere, or otherwise, than the artifact is meant to be run."""
+    """Operators that the runtime runs on another device or in another dtype than intended."""
     for each in executed or ():
         if each.falls_back:
             yield Offence(
@@ -105,7 +105,7 @@ def when_executed(
 
 
 def _may_be_float(operator: ExecutedOperator, target: Target) -> bool:
-    """Whether the target lists it, by its kind or by the kind that its name begins with."""
+    """Whether the target lists the operator, by its kind or by the prefix of its name."""
     return any(
         operator.kind == each or operator.name.startswith(each) for each in target.float_operators
     )
@@ -148,7 +148,7 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
     rule = target.operators.get(operator.kind)
     if rule is None:
         if operator.border and _touches_io(operator):
-            return  # the input or output beside it is named already
+            return  # the adjacent input or output is reported already
         yield Offence(
             Kind.UNMAPPED,
             f"{operator.name}: not an operator of {target.name}; it would run on the CPU",

@@ -1,4 +1,4 @@
-"""What a pass over the evaluation data leaves: a few figures for each sample, never the outputs."""
+"""Evidence: the per-sample results of a pass over the evaluation data, without the outputs."""
 
 from __future__ import annotations
 
@@ -17,72 +17,72 @@ from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split
 
 @dataclass(frozen=True)
 class Figure:
-    """What an array of evidence is, so that one out of a cache can be told from any other."""
+    """The dtype, shape and range of an array of evidence, to validate one read from a cache."""
 
     kinds: str = "f"
-    """Of its dtype, as numpy names them."""
+    """The kinds of its dtype, as numpy names them."""
     least: float | None = None
-    """No value is below it."""
+    """The smallest value allowed."""
     shape: tuple[int, ...] | None = ()
-    """Of a sample's part; None is any."""
+    """The shape of one sample's entry; None allows any."""
 
 
 ANY = Figure("biufcmMSU", shape=None)
-"""All that numpy writes without a pickle."""
+"""Every kind that numpy writes without a pickle."""
 Figures = Mapping[str, Figure]
-"""The arrays that a kind of evidence has at least, by name."""
+"""The arrays that a kind of evidence must contain, by name."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Named arrays whose first dimension is the sample, in the order of the split."""
+    """Per-sample results: named arrays whose first axis is the sample, in the split's order."""
 
     arrays: dict[str, Array]
     n: int
     fingerprint: str
-    """Of the samples and their order."""
+    """Digest of the samples and their order."""
     source: str
     nonfinite: int = 0
     """How many samples gave NaN or Inf."""
     first_nonfinite: int = -1
     outputs: tuple[str, ...] = ()
-    """The names of the outputs, where the figures are of each."""
+    """The names of the outputs, if the arrays hold results for each of them."""
     input_range: tuple[float, ...] = ()
-    """The smallest and the largest value that the inputs had; nothing where they are no numbers."""
+    """The smallest and the largest input value; empty if the inputs are not numeric."""
     positions: Array | None = None
-    """Which samples of the split, where these are some of them in another order."""
+    """Positions in the split, if these are only some of its samples or in another order."""
     cached: bool = field(default=False, compare=False)
 
     def number(self, at: int) -> int:
-        """The number of a sample in its split."""
+        """The index of a sample in its split."""
         return at if self.positions is None else int(self.positions[at])
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Reference and artifact on the same samples: all of them, or some that have decided."""
+    """Results of reference and artifact on the same samples: all, or enough to decide early."""
 
     reference: Evidence
     artifact: Evidence
     within: bool | None = None
-    """What the samples have proven of the whole set; None where it was seen in full."""
+    """What the samples have proven about the whole set; None if the whole set was seen."""
     total: int | None = None
-    """How many samples the whole set has, where only some were seen."""
+    """The size of the whole set, if only a part of it was seen."""
 
 
 def check_figures(evidence: Evidence, figures: Figures) -> None:
-    """Raises ValueError where no pass that gives *figures* has left such evidence."""
+    """Raises ValueError for evidence that a pass with these *figures* cannot have produced."""
     if missing := sorted(figures.keys() - evidence.arrays.keys()):
         raise ValueError(f"it has no {', '.join(missing)}")
     for name, array in evidence.arrays.items():
         figure = figures.get(name, ANY)
         fits = array.shape[:1] == (evidence.n,) and array.dtype.kind in figure.kinds
         if not fits or figure.shape not in (None, array.shape[1:]):
-            raise ValueError(f"{name[:80]!r} is of another kind or size")
+            raise ValueError(f"{name[:80]!r} has an unexpected dtype or shape")
         if figure.least is not None and array.min(initial=figure.least) < figure.least:
-            raise ValueError(f"{name[:80]!r} has values that are none")
+            raise ValueError(f"{name[:80]!r} has values outside its range")
     if not 0 <= evidence.nonfinite <= evidence.n or evidence.n < 1:
-        raise ValueError("its counts can't be meant")
+        raise ValueError("its counts are inconsistent")
 
 
 class Collector:
@@ -115,11 +115,11 @@ class Collector:
     def drawn(
         self, source: str, split: Split, positions: Array | None, order: Array | None
     ) -> Evidence:
-        """Evidence of samples that were drawn: some, or all, put back in the split's order."""
+        """Evidence of samples in random order: a part of them, or all, in the split's order."""
         made = self.evidence(source)
         if order is None:
             first = made.first_nonfinite
-            assert positions is not None  # the two exclude each other
+            assert positions is not None  # an earlier argument rules this out
             number = first if first < 0 else int(positions[first])
             return replace(made, positions=positions, first_nonfinite=number)
         back = np.argsort(order)
@@ -157,7 +157,7 @@ def _range(array: Array) -> tuple[float, float]:
 
 
 def fingerprint_of(split: Split) -> str:
-    """What a pass over the split would have as its fingerprint; nothing is run."""
+    """The fingerprint that a pass over the split would have; no model is run."""
     fingerprint = Fingerprint()
     for batch in split.batches():
         fingerprint.add(batch)
@@ -165,7 +165,7 @@ def fingerprint_of(split: Split) -> str:
 
 
 SamplesDone = Callable[[float, float | None], None]
-"""Takes (how many samples are done, of how many)."""
+"""Called with (samples done, samples in total)."""
 
 
 def fed_batches(
@@ -189,7 +189,7 @@ def fed_batches(
 
 
 def nonfinite_samples(outputs: tuple[Array, ...]) -> Array:
-    """Which samples have NaN or Inf in any output: bool of shape (n,)."""
+    """Marks the samples with NaN or Inf in any output: bool of shape (n,)."""
     bad = np.zeros(len(outputs[0]), bool)
     for output in outputs:
         if output.dtype.kind == "f" and not np.isfinite(output).all():
@@ -198,7 +198,7 @@ def nonfinite_samples(outputs: tuple[Array, ...]) -> Array:
 
 
 def finite_or_finding(found: Evidence | NotMeasured, metric: str) -> Evidence | Finding:
-    """The evidence, or what *metric* has to say instead: not measured, or NaN and Inf."""
+    """The evidence, or the finding for *metric* if there is none: not measured, or NaN and Inf."""
     if isinstance(found, NotMeasured):
         return NotMeasured(metric, found.reason, found.remedy)
     if found.nonfinite:
@@ -219,7 +219,7 @@ def same_samples(one: Evidence, other: Evidence, name: str) -> None:
     """Refuses to pair two passes that did not see the same samples in the same order."""
     if one.fingerprint != other.fingerprint or one.n != other.n:
         raise ConfigurationError(
-            f"edge_data.{name} gave other samples, or another order, on its second pass "
+            f"edge_data.{name} gave different samples, or a different order, on its second pass "
             f"({one.n} and {other.n} samples)",
             "switch shuffling off for evaluation; a stream has to give the same order each time "
             "(and another version= when its content changes)",

@@ -1,4 +1,4 @@
-"""Whether labels fit outputs, and both in the one form that the metrics count in."""
+"""Checks that labels fit outputs, and brings both into the layout that metrics expect."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ def class_scores(output: Array) -> Array:
         finite = single[np.isfinite(single)]
         if finite.size and (finite.min() < 0 or finite.max() > 1):
             raise ConfigurationError(
-                f"the model has one output of {finite.min():.4g} to {finite.max():.4g}, which is "
-                "no probability and no row of class scores",
-                "name what it is: edge_metric returns 'mse', 'mae', 'auc' or Metric(my_function)",
+                f"the model has one output from {finite.min():.4g} to {finite.max():.4g}, which is "
+                "neither a probability nor a row of class scores",
+                "choose a metric for such outputs: edge_metric returns 'mse', 'mae', 'auc' or "
+                "Metric(my_function)",
             )
         return np.concatenate([1 - single, single], axis=1)
     if output.ndim != 2:
         raise ConfigurationError(
-            f"top-N reads class scores of shape (n, classes), and the output has {output.shape}",
-            "name another metric: edge_metric returns 'miou' or Metric(my_function)",
+            f"top-N needs class scores of shape (n, classes); the output has {output.shape}",
+            "choose another metric: edge_metric returns 'miou' or Metric(my_function)",
         )
     return output
 
@@ -42,23 +43,23 @@ def class_indices(labels: Array, scores: Array) -> Array:
         )
     if labels.dtype.kind == "f" and (labels != np.rint(labels)).any():
         raise ConfigurationError(
-            "labels are fractions, and top-N reads class indices",
-            "give whole numbers, or name another metric: edge_metric returns 'mse'",
+            "the labels are fractions, but top-N needs class indices",
+            "give whole numbers, or choose another metric: edge_metric returns 'mse'",
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise ConfigurationError(
             f"labels go from {labels.min()} to {labels.max()}, but the model has {classes} classes "
             f"(0 to {classes - 1})",
-            "check the labels, or whether this is the model that they belong to",
+            "check the labels, and that they belong to this model",
         )
     return labels.astype(np.int64)
 
 
 def classes_last(output: Array, labels: Array | None) -> Array:
-    """Dense scores with the classes on the last axis, also where the model has them first.
+    """Dense scores with the classes on the last axis, wherever the model has them.
 
-    An output of shape (n, classes, ...) is told by labels of shape (n, ...), which fit it in no
-    other way; anything else is given back as it is.
+    An output of shape (n, classes, ...) is recognised by labels of shape (n, ...), which fit no
+    other layout; anything else is returned unchanged.
     """
     if labels is None or output.ndim < 3:
         return output
@@ -77,21 +78,21 @@ def positive_scores(output: Array) -> Array:
     if output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1):
         return output.reshape(-1)
     raise ConfigurationError(
-        f"auc reads one score, or two class scores, a sample; the output has shape {output.shape}",
-        "give a Metric of your own for several classes: edge_metric returns Metric(my_function)",
+        f"auc needs one score or two class scores per sample; the output has shape {output.shape}",
+        "write your own metric for several classes: edge_metric returns Metric(my_function)",
     )
 
 
 def same_shape(labels: Array, output: Array) -> Array:
-    """Labels in the shape of the output, where they differ only by dimensions of size 1."""
+    """Labels in the shape of the output, if the two differ only by dimensions of size 1."""
     if _without_ones(labels) != _without_ones(output):
         raise ConfigurationError(
             f"labels of shape {labels.shape} do not fit outputs of shape {output.shape}",
-            "give a label for every value that the model gives",
+            "give one label for every output value",
         )
     return labels.reshape(output.shape)
 
 
 def _without_ones(array: Array) -> tuple[int, ...]:
-    """The shape, samples first, less the dimensions of size 1."""
+    """The shape without the dimensions of size 1, the sample dimension kept."""
     return (len(array), *(size for size in array.shape[1:] if size != 1))

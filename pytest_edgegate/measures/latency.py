@@ -1,7 +1,7 @@
-"""Latency: sequential decisions over timings. A host's figure is never a device's.
+"""Latency: sequential decisions over timings. A host latency never stands for a device.
 
-Every limit is valid at any time (``stats.quantiles.always_valid``), so that a measurement may end
-as soon as its interval has decided.
+Every bound is valid at any time (``stats.quantiles.always_valid``), so a measurement may stop as
+soon as its interval decides.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid
 
 MOST_STARTS = 200
-"""No more fresh processes are started for the first inference, however quick they are."""
+"""The largest number of fresh processes started to time the first inference."""
 
 
 def latency_p50(clock: Clock) -> Finding:
@@ -33,22 +33,22 @@ def latency_p50(clock: Clock) -> Finding:
 
 
 def latency_p95(clock: Clock) -> Finding:
-    """What 95 % of single inferences stay within, in seconds."""
+    """The 95th percentile of single inferences, in seconds."""
     return _percentile("latency_p95", clock)
 
 
 def latency_p99(clock: Clock) -> Finding:
-    """What 99 % of single inferences stay within, in seconds."""
+    """The 99th percentile of single inferences, in seconds."""
     return _percentile("latency_p99", clock)
 
 
 def latency_first(clock: Clock) -> Finding:
-    """The first inference after opening, in seconds."""
+    """The first inference after the file was opened, in seconds."""
     return _first(clock)
 
 
 def unreachable(metric: str, target: Target) -> NotMeasured:
-    """No device of the target is here, and this host does not stand for it."""
+    """The finding where no device of the target is attached and this host cannot stand for it."""
     allow = f"--edge-allow-unmeasured={target.name}:{metric}"
     return NotMeasured(
         metric,
@@ -59,7 +59,7 @@ def unreachable(metric: str, target: Target) -> NotMeasured:
 
 
 def _percentile(metric: str, clock: Clock) -> Finding:
-    """From the timings that all percentiles share."""
+    """A percentile of the timings that all percentiles share."""
     timed = clock.times()
     if isinstance(timed, NotMeasured):
         return NotMeasured(metric, timed.reason, timed.remedy)
@@ -67,7 +67,7 @@ def _percentile(metric: str, clock: Clock) -> Finding:
 
 
 def _first(clock: Clock) -> Finding:
-    """Median of the first inference after opening, each in a fresh process, until it is decided."""
+    """Median of first inferences, each in a fresh process, repeated until it is decided."""
     starts = _Starts(clock.limits["latency_first"], clock.patience)
     while starts.go_on:
         opened = clock.stopwatch("latency_first")
@@ -84,7 +84,7 @@ def _first(clock: Clock) -> Finding:
 
 
 class _Starts:
-    """First inferences, one a fresh process, and the limits of their median."""
+    """First inferences, one per fresh process, and the bounds of their median."""
 
     def __init__(self, limit: float, patience: float) -> None:
         self._limit = limit
@@ -141,7 +141,7 @@ class _Starts:
         )
 
     def _undecided(self) -> tuple[str, str]:
-        """(why, what to do)."""
+        """(reason, remedy)."""
         low, high = spell_time(self._times[0]), spell_time(self._times[-1])
         text = f"{self.count} fresh processes took from {low} to {high}"
         least = least_rounds(ALPHA)
@@ -149,4 +149,4 @@ class _Starts:
             each = spell_time(self.elapsed / self.count)
             text += f", and it takes {least} at least, of {each} each here"
             return text, give_time(1.5 * max(self.elapsed * least / self.count, self._patience))
-        return text, f"stop what else runs on this machine, or {give_time(3 * self._patience)}"
+        return text, f"stop other work on this machine, or {give_time(3 * self._patience)}"

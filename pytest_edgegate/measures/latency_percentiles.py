@@ -1,4 +1,4 @@
-"""Percentiles of single inferences, whose times are shifted alike within one opening."""
+"""Percentiles of single inferences, whose times share a common shift within one opening."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pytest_edgegate.stats.quantiles import always_valid, least_runs
 
 QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 _FEWEST = 10
-"""A round of fewer times says nothing about its tail: their median is too much like each of them.
+"""A round of fewer times cannot describe its tail: its median depends too much on each of them.
 
 Divided by the median of n normal times, these spread by 0.2 / n too little (the median has 1.57
 times the variance of the mean, and the mean of n is the part of each time that it shares with
@@ -34,24 +34,24 @@ their median). Where times spread by 15 %, a p95 by rounds of 13 is 0.4 % too lo
 p99 by rounds of 66 is 0.1 %: ``_a_round`` asks for as many.
 """
 _AGAIN = 1.1
-"""The residuals are sorted anew when there are as many times more of them: sorting all of them
-after every round would take longer than they do."""
+"""The residuals are sorted again when their number has grown by this factor: sorting after every
+round would take longer than the timings."""
 
 
 class Times:
-    """Times of single inferences by their rounds, and the limits that they are held against.
+    """Times of single inferences by round, and the limits that they are compared with.
 
-    A time is taken for what its opening makes of a residual, ``x = s_opening * e``: where memory
-    happens to lie shifts all times of one opening together, and the times of one opening alone
-    prove nothing about the next. So two limits are kept, each valid at any time: of the median
+    A time is modelled as a residual scaled by its opening, ``x = s_opening * e``: the memory
+    layout shifts all times of one opening together, and the times of one opening alone
+    prove nothing about the next. So two bounds are kept, each valid at any time: of the median
     over rounds of a round's median, one observation a round, and of the quantile of the residuals,
     each time over its round's median. Their product limits the quantile in a typical opening. Each
-    is wrong with at most half of the error, so that both hold with the rest. The median has no
-    second one: half of the residuals are below 1.
+    is wrong with at most half of the error, so that both hold with the rest. The median needs no
+    second bound: half of the residuals are below 1.
     """
 
     def __init__(self, limits: Mapping[str, float], rounds: Rounds) -> None:
-        """*limits* by metric, in seconds."""
+        """*limits*: by metric, in seconds."""
         self._limits = limits
         self._rounds = rounds
         self._medians: list[float] = []  # in order
@@ -73,7 +73,7 @@ class Times:
         )
 
     def add(self, made: Round) -> None:
-        """The times of a round; the next one is made as long as the limits need it to be."""
+        """Adds a round, and makes the next one as long as the limits require."""
         times = np.maximum(np.asarray(made.artifact, np.float64), LEAST)
         median = float(np.median(times))
         insort(self._medians, median)
@@ -86,7 +86,7 @@ class Times:
         self._rounds.shortest = max([SHORTEST, *(count * median * 1.1 for count in wanted)])
 
     def ends(self, metric: str) -> tuple[float, float]:
-        """The limits of the quantile, in seconds; infinite where there is none yet."""
+        """The bounds of the quantile, in seconds; infinite while there are none."""
         q = QUANTILES[metric]
         low, high = self._typical(ALPHA if q == 0.5 else ALPHA / 2)
         if q == 0.5:
@@ -94,7 +94,7 @@ class Times:
         least, most = -math.inf, math.inf
         if len(self._ordered):
             least, most = always_valid(len(self._ordered), q, ALPHA / 2).limits(self._ordered)
-        return low * max(least, 1.0), high * most  # what is above the median is not below it
+        return low * max(least, 1.0), high * most  # a quantile above the median is never below it
 
     def _typical(self, alpha: float) -> tuple[float, float]:
         return always_valid(len(self._medians), 0.5, alpha).limits(self._medians)
@@ -126,7 +126,7 @@ class Times:
         return float(np.median(self._medians)) * residual
 
     def _undecided(self, metric: str) -> tuple[str, str]:
-        """(why, what to write in the ini file)."""
+        """(reason, remedy)."""
         rounds, text = self._rounds, f"{self.count} runs do not decide it"
         over = sum(each > self._limits[metric] for each in self._all)
         share, needed = self._share(QUANTILES[metric])
@@ -140,19 +140,19 @@ class Times:
         )
 
     def _share(self, q: float) -> tuple[float, str]:
-        """(how much there is of the least that can decide it, what that takes)."""
+        """(share of the smallest sample that can decide it, what that sample takes)."""
         alpha = ALPHA if q == 0.5 else ALPHA / 2
         rounds = least_rounds(alpha)
         share, needed = len(self._medians) / rounds, self._rounds.pace(rounds)
         runs = least_runs(q, alpha) if q > 0.5 else None
         if runs is not None and len(self._residuals) / runs < share:
             share = len(self._residuals) / runs
-            needed = f"it takes {runs} runs without one over the limit, {_a_round(q)} in a round"
+            needed = f"it takes {runs} runs with none over the limit, {_a_round(q)} per round"
         return share, needed
 
 
 def _a_round(q: float) -> int:
-    """How many times a round needs for both limits of a tail to be there after as many rounds."""
+    """The times per round needed for both bounds of a tail to exist after as many rounds."""
     if q == 0.5:
         return 1
     runs = least_runs(q, ALPHA / 2)
@@ -163,7 +163,7 @@ def _a_round(q: float) -> int:
 def time_until_decided(
     watch: Stopwatch, limits: Mapping[str, float], patience: float, progress: Progress
 ) -> Times:
-    """Times single inferences until every limit is decided, or for *patience* seconds."""
+    """Times single inferences until every limit is decided or *patience* seconds are over."""
     rounds = Rounds(watch, patience)
     times = Times(limits, rounds)
     for each in rounds:

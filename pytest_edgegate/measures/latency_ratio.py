@@ -1,4 +1,4 @@
-"""Two files against each other: the median over rounds of the log ratio of their times."""
+"""Compares the latency of two files: the median over rounds of the log ratio of their times."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pytest_edgegate.stats.quantiles import always_valid
 
 
 def latency_ratio(clock: Clock) -> Finding:
-    """The artifact's time over that of its float export, in ABBA blocks of one process."""
+    """The artifact's time divided by its float export's, in ABBA blocks within one process."""
     opened = clock.stopwatch("latency_ratio")
     if isinstance(opened, NotMeasured):
         return opened
@@ -44,7 +44,7 @@ def latency_ratio(clock: Clock) -> Finding:
 
 
 class Compared:
-    """Log ratios of rounds: the median of its blocks stands for each."""
+    """Log ratios by round; each is the median over the round's blocks."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
@@ -102,7 +102,7 @@ class Compared:
         return float(np.median(np.concatenate(self._times)))
 
     def _undecided(self, rounds: Rounds) -> tuple[str, str]:
-        """(why, what to write in the ini file)."""
+        """(reason, remedy)."""
         text = f"{self.count} rounds of {self.blocks} ABBA blocks do not decide it"
         least = least_rounds(ALPHA)
         if self.count < least:
@@ -116,7 +116,7 @@ class Compared:
 
 
 def _in_blocks(times: Sequence[float]) -> Seconds:
-    """Two times a row."""
+    """Pairs of times, shape (blocks, 2)."""
     return np.maximum(np.asarray(times, np.float64).reshape(-1, 2), LEAST)
 
 

@@ -1,4 +1,4 @@
-"""Rounds of timings until a measurement is decided or its time is over, and what they tell."""
+"""Rounds of timings until a measurement is decided or out of time, and remarks about them."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import least_runs
 
 ALPHA = 0.01
-"""Each limit is wrong with at most this chance."""
+"""The error probability of each bound."""
 LEVEL = 1 - 2 * ALPHA
 SHORTEST, LONGEST = 0.03, 0.5
-"""Seconds of timing in a round; between them, as long as opening the files takes."""
+"""Shortest and longest timing per round, in seconds; in between, as long as opening takes."""
 LEAST = 1e-12
-"""Seconds that an inference takes at least, also where the clock has not moved."""
+"""The shortest time assumed for an inference, in seconds, if the clock has not moved."""
 _MARGIN = 1.5
-"""A time that is proposed is as many times longer than what the rounds so far suggest."""
+"""Safety factor on the time that the rounds so far suggest."""
 _LONGER = 3
-"""And where they suggest nothing, as many times as what was given."""
+"""Factor on the given time if the rounds suggest nothing."""
 
 Seconds = NDArray[np.float64]
 
 
 class Rounds:
-    """Iterates over the rounds of *watch* until *patience* seconds are over, at least one."""
+    """Iterates over rounds of *watch* until *patience* seconds are over; yields at least one."""
 
     def __init__(self, watch: Stopwatch, patience: float) -> None:
         self.watch = watch
         self.patience = patience
         self.shortest = SHORTEST
-        """Seconds that the next round has to last; may be raised and lowered meanwhile."""
+        """The duration of the next round in seconds; may be changed between rounds."""
         self.count = 0
         self._start = watch.now()
         self._openings: list[float] = []
@@ -62,7 +62,7 @@ class Rounds:
 
     @property
     def conditions(self) -> dict[str, object]:
-        """Those of the stopwatch, and what has come of them."""
+        """The stopwatch's conditions, with the figures of the finished rounds."""
         more = {"repeat": self._repeat, "unsettled_rounds": self._unsettled}
         return conditions_after(self.watch.source, {**self.watch.conditions, **more})
 
@@ -74,7 +74,7 @@ class Rounds:
         return f"load average {known['load']} before and {known.get('load_after', 'unknown')} after"
 
     def remark(self, *, tail: bool = False) -> str:
-        """What to know of the times whatever they prove; *tail*: of a percentile of them."""
+        """Remarks that hold whatever the times prove; *tail*: for a percentile in the tail."""
         remarks = []
         if self._unsettled:
             remarks.append(
@@ -83,13 +83,13 @@ class Rounds:
             )
         if tail and self._repeat > 1:
             remarks.append(
-                f"each time is the mean of up to {self._repeat} inferences, which are short "
-                "against the clock's steps: single ones spread more"
+                f"each time is the mean of up to {self._repeat} inferences, because the clock's "
+                "steps are too coarse for one: single inferences vary more"
             )
         return "; ".join(remarks)
 
     def pace(self, least: int) -> str:
-        """What *least* rounds take here."""
+        """The time that *least* rounds take here, in words."""
         opening, whole = float(np.median(self._openings)), self.elapsed / self.count
         return (
             f"it takes {least} rounds at least, of {spell_time(whole)} each here, of which opening "
@@ -97,28 +97,28 @@ class Rounds:
         )
 
     def longer(self, share: float | None = None) -> str:
-        """What to do where time ran out after that *share* of what it takes; None: unknown."""
+        """The remedy where time ran out after *share* of the work; None: the share is unknown."""
         if share is None:
-            return f"stop what else runs on this machine, or {give_time(self.patience * _LONGER)}"
+            return f"stop other work on this machine, or {give_time(self.patience * _LONGER)}"
         wanted = self.elapsed / share if share else self.patience * _LONGER
         return give_time(max(wanted, self.patience) * _MARGIN)
 
 
 def conditions_after(source: str, conditions: Mapping[str, object]) -> dict[str, object]:
-    """*conditions* with the load at the end, where it was this host that has timed."""
+    """*conditions* with the final load, if the timing was done on this host."""
     after = {"load_after": load()} if source.startswith("host:") else {}
     return {**conditions, **after}
 
 
 def give_time(seconds: float) -> str:
-    """A remedy: at least so many seconds, in two digits."""
+    """A remedy that proposes at least *seconds*, rounded up to two digits."""
     scale = 10 ** max(math.floor(math.log10(max(seconds, 1))) - 1, 0)
     time = math.ceil(seconds / scale) * scale
     return f"give the measurement longer: edge_latency_time = {time} s"
 
 
 def least_rounds(alpha: float) -> int:
-    """How many rounds a limit of their median takes."""
+    """The smallest number of rounds for which the median has a bound."""
     least = least_runs(0.5, alpha)
     assert least is not None  # nine and eleven are
     return least

@@ -1,4 +1,4 @@
-"""Limits that targets set to single operators: what is wrong with one, or nothing."""
+"""Limits that targets set on single operators: each check returns the fault, or nothing."""
 
 from __future__ import annotations
 
@@ -67,4 +67,4 @@ LIMITS: dict[str, Callable[[OperatorInfo], str]] = {
     "softmax_size": _softmax,
     "unit_strides": _strides,
 }
-"""Each limit of a target's operator rules: what is wrong with an operator, or nothing."""
+"""The checks by the name of the limit: each returns the fault of an operator, or nothing."""

@@ -1,4 +1,4 @@
-"""Parity: the same bytes in every runtime that the target lists, sample by sample."""
+"""Parity: compares the same file in every runtime that the target lists, sample by sample."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pytest_edgegate.stats.intervals import clopper_pearson
 
 LEVEL = 0.9
 SHOWN = 200
-"""How many samples the agreement is shown of when no budget asks for it."""
+"""The number of samples for the agreement shown without a parity budget."""
 
 FIGURES: Figures = {
     "agreement": Figure(),
@@ -38,7 +38,7 @@ FIGURES: Figures = {
     "absolute": Figure(),
     "elements": Figure("i", 1),
 }
-"""What ``compare`` leaves of each sample."""
+"""The per-sample results of ``compare``."""
 
 
 def compare(
@@ -48,12 +48,12 @@ def compare(
     limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
 ) -> Evidence:
-    """Per-sample differences of every runner from the first one.
+    """Per-sample differences between every runner and the first one.
 
     ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
     ``steps`` and ``within``: largest difference in output steps and share within one step (-1 and
     NaN where an output is float); ``absolute``: largest difference in real values; ``elements``:
-    how many values a sample's outputs have.
+    the number of output values per sample.
     """
     collector = Collector()
     first, *others = runners
@@ -95,7 +95,7 @@ def _compare(
             largest = np.maximum(largest, apart.max(axis=1))
             shares.append(apart <= 1)
         else:
-            with np.errstate(invalid="ignore"):  # Inf - Inf is NaN, and told as such
+            with np.errstate(invalid="ignore"):  # Inf - Inf is NaN, which is reported
                 apart = np.abs(a.astype(np.float64) - b.astype(np.float64)).reshape(count, -1)
             absolute = np.maximum(absolute, apart.max(axis=1))
     if positions:
@@ -123,7 +123,7 @@ def parity_agreement(passes: Passes) -> Finding:
     if np.isnan(agreement).any():
         return NotMeasured(
             "parity_agreement",
-            "no output has class scores to agree on",
+            "no output has class scores to compare",
             "gate parity_lsb or parity_abs instead",
         )
     differing = np.flatnonzero(agreement < 1)
@@ -155,7 +155,7 @@ def parity_lsb(passes: Passes) -> Finding:
 
 
 def parity_within_lsb(passes: Passes) -> Finding:
-    """Share of output elements at most one step apart."""
+    """Share of output elements that differ by at most one step."""
     return _exact(passes, "parity_within_lsb", "within")
 
 
@@ -172,7 +172,7 @@ def _exact(passes: Passes, metric: str, key: str) -> Finding:
     if key != "absolute" and (found.arrays["steps"] < 0).any():
         return NotMeasured(
             metric,
-            "an output is float, and a float has no steps",
+            "an output is float, so it has no quantisation steps",
             "gate parity_abs instead, or make the outputs int8 or uint8",
         )
     value = float(values.mean() if key == "within" else values.max())
@@ -188,5 +188,5 @@ def _exact(passes: Passes, metric: str, key: str) -> Finding:
 
 
 def _counted(shares: Array, elements: Array) -> Fraction:
-    """A mean of shares as the ratio of the counts that they are of."""
+    """A mean of shares as the exact ratio of the underlying counts."""
     return Fraction(int(np.rint(shares * elements).sum()), int(elements.sum()))

@@ -1,6 +1,6 @@
-"""What measures ask: passes over the samples, the file, the clock. The session provides them.
+"""The providers that measures use: passes, file and clock. The session implements them.
 
-A measure names the providers that it asks by its parameters: ``def size(file: File)``.
+A measure declares the providers that it needs by its parameters: ``def size(file: File)``.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ class Passes(Protocol):
 
     @property
     def samples(self) -> int | None:
-        """How many evaluation samples there are, where that is known without a pass."""
+        """The number of evaluation samples, if that is known without a pass."""
 
     def reference(self) -> Evidence | NotMeasured:
-        """The model under test."""
+        """Results of the model under test."""
 
     def predictions(self) -> Evidence:
         """The artifact."""
 
     def paired(self) -> Paired | NotMeasured:
-        """Both on the same samples; on some of them, where these decide the drop."""
+        """Results of both on the same samples; on a part of them if that decides the drop."""
 
     def compared(self) -> Evidence | NotMeasured:
-        """The artifact against the model under test, output by output, in real values."""
+        """Differences between artifact and model under test, output by output, in real values."""
 
     def export_compared(self) -> Evidence | NotMeasured:
-        """The float export in the artifact's format against the model under test."""
+        """Differences between the float export in the artifact's format and the model."""
 
     def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
-        """The artifact in every runtime of the target, on the same bytes."""
+        """Differences between the target's runtimes on the same file."""
 
     def misplaced_outputs(self) -> tuple[str, ...]:
-        """Outputs that hold what the model calls another one, known by their values."""
+        """Swapped outputs, recognised by their values."""
 
 
 class File(Protocol):
-    """The artifact as it lies on the disk, and what a runtime makes of it."""
+    """The artifact on disk, and how a runtime executes it."""
 
     @property
     def artifact(self) -> Artifact: ...
@@ -65,16 +65,16 @@ class File(Protocol):
     def target(self) -> Target: ...
 
     def description(self) -> ModelDescription:
-        """What is in it."""
+        """The content of the artifact."""
 
     def described(self, export: Artifact) -> ModelDescription:
-        """What is in a float export."""
+        """The content of a float export."""
 
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
-        """What the runtime that measures accuracy really runs; None where it does not say."""
+        """Operators as the runtime that measures accuracy runs them; None if it hides them."""
 
     def probe(self) -> str:
-        """Runs it once; what is wrong with its outputs, or nothing."""
+        """Runs one inference and returns the fault in its outputs, or nothing."""
 
     def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
         """The model under test in float, in the artifact's format, after *steps*."""
@@ -85,33 +85,33 @@ class Clock(Protocol):
 
     @property
     def limits(self) -> Mapping[str, float]:
-        """Of the latencies that are judged together, by metric: what the timing ends by."""
+        """The limits of the latencies that are judged together, by metric: they end the timing."""
 
     @property
     def patience(self) -> float:
-        """Seconds that a latency may be measured for."""
+        """The longest time that a latency may be measured for, in seconds."""
 
     @property
     def floor(self) -> float:
-        """Slow-downs below as many seconds are ignored."""
+        """Slow-downs below this are ignored; in seconds."""
 
     @property
     def progress(self) -> Progress:
-        """Takes how far a long measurement is."""
+        """Receives the progress of a long measurement."""
 
     def stopwatch(self, metric: str) -> Stopwatch | NotMeasured:
-        """The artifact about to be timed in a fresh process; with its float export for a ratio."""
+        """A stopwatch in a fresh process for the artifact; for a ratio, also its float export."""
 
     def between(self, before: Artifact, after: Artifact) -> Stopwatch | None:
-        """Two float exports about to be timed; None where nothing here times them."""
+        """A stopwatch for two float exports; None if nothing here can time them."""
 
     def times(self) -> Times | NotMeasured:
-        """Single inferences, timed until every percentile that is asked is decided."""
+        """Times of single inferences, taken until every requested percentile is decided."""
 
 
 @dataclass(frozen=True)
 class Providers:
-    """All three, for one artifact."""
+    """The three providers of one artifact."""
 
     passes: Passes
     file: File

@@ -1,4 +1,4 @@
-"""Bytes, parameters and multiply-accumulates: what is read off the file."""
+"""Bytes, parameters and multiply-accumulates, as read from the file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def macs(file: File) -> Finding:
         names = ", ".join(described.uncounted[:3])
         return NotMeasured(
             "macs",
-            f"the file does not show how often these multiply: {names}",
+            f"the multiply-accumulates of these operators are not known: {names}",
             "gate parameters or size instead",
         )
     return Measurement("macs", described.macs, "file")

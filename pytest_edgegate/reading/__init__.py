@@ -1,1 +1,1 @@
-"""Files that others made: opened if they are regular, bounded, parsed, with errors of ours."""
+"""Safe reading of third-party files: regular files only, bounded sizes, uniform errors."""

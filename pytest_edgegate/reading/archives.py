@@ -1,8 +1,8 @@
-"""Zip archives that others made: the one reader for every format that is one.
+"""Safe reading of third-party zip archives, for every format based on zip.
 
-The directory of an archive is checked as a whole when it is opened: what is doubtful there (two
-members of one name, names that leave the archive, encryption, members that inflate to absurd
-sizes) is refused before a byte of a member is read.
+The directory of an archive is checked as a whole when it is opened: anything suspicious (duplicate
+names, names outside the archive, encryption, members that inflate to absurd sizes) is refused
+before any member is read.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _LONGEST = 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may hold. Sizes are in bytes, of what comes out of it."""
+    """Limits on an archive's content; sizes are of the unpacked bytes."""
 
     members: int = 65_535
     member_bytes: int = 64_000_000_000
     whole_bytes: int = 64_000_000_000
     inflation: int = 200
-    """How many times its size in the archive a member may inflate to, beyond ``free_bytes``:
-    deflate gives up to 1,032 for nothing but zeros."""
+    """The largest compression ratio of a member beyond ``free_bytes``: deflate reaches 1,032 on
+    zeros."""
     free_bytes: int = 256_000_000
 
 
@@ -55,29 +55,29 @@ class Archive:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the members, in the order of the archive."""
+        """The names of the members, in the order of the archive."""
         return tuple(each.filename for each in self.members)
 
     def size(self, name: str) -> int:
-        """Bytes of a member when it is unpacked."""
+        """The unpacked size of a member in bytes."""
         return self._zipped.getinfo(name).file_size
 
     def read(self, name: str, most: int | None = None) -> bytes:
-        """A whole member. Raises BadZipFile where it has more than *most* bytes."""
+        """The content of a member. Raises BadZipFile if it has more than *most* bytes."""
         if most is not None and self.size(name) > most:
             raise zipfile.BadZipFile(f"{name} has {self.size(name)} bytes, which is too many")
         return self._zipped.read(name)
 
     def open(self, name: str) -> IO[bytes]:
-        """A member as a stream, to be read from its start."""
+        """A member as a sequential stream."""
         return self._zipped.open(name)
 
     def seekable(self, name: str) -> BinaryIO:
-        """A member to be read here and there: where it lies, if it is not compressed."""
+        """A member as a seekable stream: in place if it is not compressed."""
         member = self._zipped.getinfo(name)
         if member.compress_type != zipfile.ZIP_STORED:
             return io.BytesIO(self._zipped.read(name))
-        with self._zipped.open(name):  # which checks the header that stands before the content
+        with self._zipped.open(name):  # checks the local header of the member
             raw = cast("BinaryIO", self._zipped.fp)
             raw.seek(member.header_offset)
             lengths = struct.unpack("<26x2H", raw.read(30))
@@ -86,7 +86,7 @@ class Archive:
 
 
 class _Window(io.RawIOBase):
-    """A part of an opened file as a file."""
+    """A section of an opened file as a file object."""
 
     def __init__(self, raw: BinaryIO, start: int, size: int) -> None:
         self._raw, self._start, self._size, self._at = raw, start, size, 0
@@ -119,8 +119,8 @@ def opened(
 ) -> Iterator[Archive]:
     """The archive at *path*.
 
-    Raises ``damaged(reason)`` for whatever zipfile and its decompressors raise, here or while it is
-    read from, and for a directory that no honest program writes.
+    Raises ``damaged(reason)`` for any exception of zipfile and its decompressors, here or while
+    reading members, and for a suspicious directory.
     """
     try:
         with open_regular(path) as raw, zipfile.ZipFile(raw) as zipped:

@@ -1,4 +1,4 @@
-"""Files that others made, taken in: copies that nobody else writes to."""
+"""Private copies of third-party files, which nobody else writes to."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pytest_edgegate.reading.regular import open_regular
 
 _BLOCK = 1 << 20
 _MOST_AT_ONCE = 1 << 30
-"""Bytes for one call of copy_file_range: an interrupt waits for its end."""
+"""Bytes per call of copy_file_range, which delays an interrupt until it returns."""
 
 
 class PrivateCopy:
-    """The files of a model, or a whole folder, under their own names in a folder of ours.
+    """A copy of a model's files, or of a whole folder, under their own names.
 
-    The copy goes with the last that holds it.
+    The copy is deleted with its last holder.
     """
 
     def __init__(
         self, path: Path, files: Sequence[Path], new_folder: Callable[[str], Path]
     ) -> None:
-        """Raises ConfigurationError for what can't be read, or was written to meanwhile.
+        """Raises ConfigurationError for a file that can't be read, or was changed meanwhile.
 
-        Raises StorageError where the copy can't be written.
+        Raises StorageError if the copy can't be written.
         """
         self.originals = tuple(files)
         before = signature(path, files)
@@ -45,7 +45,7 @@ class PrivateCopy:
             raise changed(path)
 
     def is_same(self) -> bool:
-        """Whether the originals still have these bytes."""
+        """Whether the originals still have the same bytes."""
         from pytest_edgegate.core.digests import file_digest
 
         with suppress(OSError):
@@ -54,7 +54,7 @@ class PrivateCopy:
 
 
 def changed(path: Path) -> ConfigurationError:
-    """The error for what is not any more what it was."""
+    """The error for a file that changed during the run."""
     return ConfigurationError(
         f"{path.name} changed while it was being gated",
         f"run again when nothing writes to {path}",
@@ -74,7 +74,7 @@ def signature(path: Path, files: Sequence[Path]) -> Hashable:
 
 
 def _plain(name: str) -> str:
-    """The name of a folder that was given as ``..`` is no name for a copy."""
+    """A usable name for the copy of a folder that was given as ``..``."""
     return name if name not in ("", ".", "..") else "model"
 
 
@@ -99,9 +99,9 @@ def _copied(file: Path, base: Path, into: Path) -> Path:
 
 
 def _copy_bytes(source: BinaryIO, made: BinaryIO) -> None:
-    """The system copies what it can: some file systems share the bytes instead."""
+    """Copies by the system if possible, as some file systems can share the bytes."""
     if hasattr(os, "copy_file_range"):
-        with suppress(OSError):  # between some file systems: then as usual
+        with suppress(OSError):  # unsupported between some file systems
             while os.copy_file_range(source.fileno(), made.fileno(), _MOST_AT_ONCE):
                 pass
-    shutil.copyfileobj(source, made, _BLOCK)  # goes on where the system has stopped
+    shutil.copyfileobj(source, made, _BLOCK)  # continues where the system stopped

@@ -1,4 +1,4 @@
-"""JSON that others wrote, no deeper than the code that walks it can go."""
+"""Parses third-party JSON with a bounded depth, as its consumers are recursive."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 DEEPEST = 200
-"""Nested objects and lists; models inside models inside models come to some forty."""
+"""The deepest nesting of objects and lists; triply nested models need about forty levels."""
 
 
 def parse_json(content: bytes | str) -> Any:
-    """The document. Raises ValueError for what is none, or is nested more than DEEPEST deep."""
+    """The document. Raises ValueError for invalid JSON, or nesting deeper than DEEPEST."""
     try:
         document = json.loads(content)
     except RecursionError as error:

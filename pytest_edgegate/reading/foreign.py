@@ -1,4 +1,4 @@
-"""The one place where what foreign bytes raise becomes an error of ours."""
+"""Converts exceptions caused by third-party bytes into edgegate errors, in one place."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from contextlib import contextmanager
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
 
 _LONGEST = 300
-"""Characters of a library's own words: some quote the whole file."""
+"""Characters kept of a library's message: some quote the whole file."""
 
 
 @contextmanager
 def foreign(
     what: str, remedy: str, error: type[EdgeGateError] = ConfigurationError
 ) -> Iterator[None]:
-    """Turns whatever a reader of foreign bytes raises into an *error*: "<what>: <why>".
+    """Converts any exception of a reader of third-party bytes into an *error*: "<what>: <why>".
 
-    Errors of ours, interrupts and exits pass. The original is the cause, which ``--tb=long`` shows.
+    Edgegate errors, interrupts and exits pass. The original exception is the cause, which
+    ``--tb=long`` shows.
     """
     try:
         yield
     except EdgeGateError:
         raise
-    except Exception as raised:  # no list of them is whole: a fuzzer finds the next one
+    except Exception as raised:  # any type is possible, as fuzzing shows
         raise error(f"{what}: {reason_of(raised)}", remedy) from raised
 
 
 def reason_of(raised: BaseException) -> str:
-    """What an exception says, in one line that a terminal can show."""
+    """An exception's message as one printable line."""
     if isinstance(raised, MemoryError):
         return "there is not enough memory for it"
     if isinstance(raised, RecursionError):

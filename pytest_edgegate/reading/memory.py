@@ -1,4 +1,4 @@
-"""How much of a file that others made this machine can hold."""
+"""The memory of this machine, which bounds the content of third-party files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _UNKNOWN = 64_000_000_000
 
 
 def physical_memory() -> int:
-    """Bytes of memory that this machine has; a large machine's where it does not tell."""
+    """The physical memory in bytes; if unknown, that of a large machine."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""Regular files only: a pipe blocks for ever, a device gives bytes for ever."""
+"""Opens regular files only: a pipe may block for ever, a device may be endless."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _KINDS = (
 
 
 _MOST_FILES = 10_000
-"""In the folder of a model: a SavedModel has some ten."""
+"""The largest number of files in the folder of a model: a SavedModel has about ten."""
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is such a file or folder. Raises UnreadableFileError where none may look.
+    """Whether the file or folder exists. Raises UnreadableFileError without permission.
 
-    And for a name that is no text, which a report could not have, nor a worker send.
+    Also raises it for a name that is not valid text, which can't be sent or reported.
     """
     try:
         found = path.exists()
@@ -39,7 +39,7 @@ def is_there(path: Path) -> bool:
 
 
 def where_started() -> Path | None:
-    """The working folder; None where it was deleted."""
+    """The working folder; None if it was deleted."""
     try:
         return Path.cwd()
     except OSError:
@@ -47,7 +47,7 @@ def where_started() -> Path | None:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All files and folders below one. Raises UnreadableFileError where they are absurdly many."""
+    """All files and folders below *folder*. Raises UnreadableFileError for absurdly many."""
     found = list(islice(folder.rglob("*"), _MOST_FILES + 1))
     if len(found) > _MOST_FILES:
         raise unreadable(folder, f"more than {_MOST_FILES} files are in it, which no model has")
@@ -55,9 +55,9 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def files_of_model(folder: Path) -> tuple[Path, ...]:
-    """All files below the folder of a model, in order.
+    """All files below the folder of a model, sorted.
 
-    Raises UnreadableFileError for a link that leads out of it: who sends a model would read there.
+    Raises UnreadableFileError for a link to the outside, which could expose other files.
     """
     root = folder.resolve()
     found = []
@@ -74,9 +74,9 @@ def files_of_model(folder: Path) -> tuple[Path, ...]:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """The file, open for reading in binary. Raises UnreadableFileError for what is none."""
+    """The file, opened in binary mode. Raises UnreadableFileError if it is not a regular file."""
     try:
-        # without blocking: opening a pipe would wait for its other end
+        # without blocking: opening a pipe would wait for a writer
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
         raise unreadable(path, reason_of(error)) from error
@@ -89,7 +89,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def regular_size(path: Path) -> int:
-    """Bytes of a regular file that can be opened. Raises UnreadableFileError."""
+    """The size of a readable regular file in bytes. Raises UnreadableFileError."""
     with open_regular(path) as opened:
         return os.fstat(opened.fileno()).st_size
 
@@ -103,13 +103,13 @@ def read_bytes(path: Path, most: int) -> bytes:
                 path, f"its {size} bytes are more than the {most} that such a file has"
             )
         try:
-            return opened.read(size)  # a number larger than that is allocated first
+            return opened.read(size)  # a larger size would be allocated in advance
         except (OSError, MemoryError) as error:
             raise unreadable(path, reason_of(error)) from error
 
 
 def unreadable(path: Path, reason: str) -> UnreadableFileError:
-    """The error for a file that can't be read at all."""
+    """The error for a file that can't be read."""
     return UnreadableFileError(
         f"{path.name[:100]} can't be read: {reason}",
         f"check the path and its permissions: {str(path)[:500]}",

@@ -1,1 +1,1 @@
-"""What a person, a CI server or another tool reads of the verdicts."""
+"""Reports of verdicts for people, CI servers and other tools."""

@@ -1,4 +1,4 @@
-"""The picture of a run, drawn by matplotlib."""
+"""Draws the picture of a run with matplotlib."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pytest_edgegate.spelling import spell_bytes
 
 _GOOD, _BAD, _LIMIT = "#1a7f37", "#cf222e", "#57606a"
 _LETTER, _LINE, _POINTS_A_PIXEL = 4.6, 9.0, 0.72
-"""Of a label, in points: the width of a letter, the height of a line; matplotlib's own 100 dpi."""
+"""Sizes of labels in points (width of a letter, height of a line) and matplotlib's 100 dpi."""
 _WIDE = 6
 """Sizes that differ by more than this factor are drawn on a logarithmic axis."""
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
 def drawn(panels: Sequence[Panel], form: str) -> bytes:
-    """The picture in a format of matplotlib's, "svg"; the same panels give the same bytes.
+    """The picture in one of matplotlib's formats ("svg"); the same panels give the same bytes.
 
     Raises BackendUnavailableError without matplotlib.
     """
@@ -29,7 +29,7 @@ def drawn(panels: Sequence[Panel], form: str) -> bytes:
     except ImportError as error:
         raise BackendUnavailableError("matplotlib", "a picture of the run", "report") from error
     wanted = list(panels) or [Panel("nothing was measured", ())]
-    # Text stays text, and identifiers in an SVG are no random ones
+    # Text stays text, and identifiers in an SVG are not random
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "edgegate"}):
         figure = Figure(figsize=(7.5, 4.6 * len(wanted)), layout="constrained")
         places = figure.subplots(len(wanted), squeeze=False)[:, 0]
@@ -90,7 +90,7 @@ def _draw_point(axes: Any, point: Point) -> None:
 
 
 def _label(axes: Any, points: Sequence[Point]) -> None:
-    """Names beside the points, each moved up until it covers no other."""
+    """Draws names beside the points, each moved up until it covers no other."""
     taken: list[tuple[float, float, float]] = []
     for point in sorted(points, key=lambda each: each.points):
         place = point.size, point.points

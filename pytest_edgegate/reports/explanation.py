@@ -1,4 +1,4 @@
-"""What --edge-explain prints: the plan of each gate, nothing built."""
+"""The output of --edge-explain: the plan of each gate; nothing is built."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EARLY = "; top-1 and topN on arrays may end early;"
 
 
 def explain_plan(source: str, plan: Plan, cached: bool) -> list[str]:
-    """Lines about how an artifact is made."""
+    """Lines about how an artifact is built."""
     state = "in the cache" if cached else "to be built"
     path = " -> ".join(f"{leg.transform}: {leg.step or 'export'}" for leg in plan.legs)
     lines = [f"{source}: {spell(plan.recipe)} -> {plan.format} {plan.dtype}, {state}"]
@@ -55,11 +55,11 @@ def _limit(budget: Budget) -> str:
 def _how(kind: BudgetKind, target: Target, form: str) -> str:
     """How a budget is measured, or why it is not."""
     if kind.name in target.tools:
-        return "the tool {tool} tells it"
+        return "reported by the tool {tool}"
     if not kind.measure:
         return _NOTHING
     if kind.rule == "latency" and target.timed_by(kind, processor().machine) is None:
         return "not measured here: red"
     if kind.in_every_runtime and len(target.runtimes.get(form, ())) < 2:
-        return "{runtime} alone runs {form}, nothing to compare with: red"
+        return "only {runtime} runs {form}, so there is nothing to compare: red"
     return kind.explanation

@@ -1,4 +1,4 @@
-"""The text of a red test: what broke, by how much, why it probably broke, what to type next."""
+"""The text of a red test: what broke, by how much, the probable cause, the next step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_edgegate.spelling import spell_interval
 
 _ORDER = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.NOT_MEASURED, Outcome.PASS)
 _SHOWN = 10
-"""Lines of details."""
+"""The number of details shown."""
 
 
 class Judged(Protocol):

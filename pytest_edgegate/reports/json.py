@@ -18,7 +18,7 @@ OPTION = ReportOption("--edge-report-json", "write the verdicts as JSON")
 
 
 class JsonReporter:
-    """Writes the whole report or nothing: a reader never sees half a file."""
+    """Writes the report atomically: a reader never sees a partial file."""
 
     def write(self, path: Path, run: RunRecord) -> None:
         from pytest_edgegate.reports.writing import write_report

@@ -1,4 +1,4 @@
-"""Short properties for JUnit XML: one for each verdict."""
+"""Properties for JUnit XML, one per verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The option of a report: where its file goes, on the command line or as an ini key."""
+"""The option for a report's path, on the command line or as an ini key."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReportOption:
-    """A lasting option that takes a file, with an ini key of the same name with underscores."""
+    """An option for a file, with an ini key of the same name with underscores."""
 
     flag: str
-    """As it is typed: ``--edge-report-json``."""
+    """The option as typed: ``--edge-report-json``."""
     help: str
 
     @property
@@ -29,5 +29,5 @@ class ReportOption:
         parser.addini(self.ini_key, self.help)
 
     def path(self, config: pytest.Config) -> Path | None:
-        """The file that is asked for. Raises ConfigurationError for a path that can't be one."""
+        """The requested file. Raises ConfigurationError for an invalid path."""
         return writable(config, self.ini_key)

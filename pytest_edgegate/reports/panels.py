@@ -1,4 +1,4 @@
-"""What is in the picture of a run: a panel a target, a point an artifact."""
+"""The content of the picture of a run: one panel per target, one point per artifact."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pytest_edgegate.core.record import ArtifactRecord, MeasuredRecord, VerdictR
 
 @dataclass(frozen=True)
 class Point:
-    """An artifact: its size in bytes and its accuracy beside the model under test, in points.
+    """An artifact: its size in bytes and its accuracy relative to the model under test, in points.
 
-    ``low`` and ``high`` are the ends of the interval, where there is one.
+    ``low`` and ``high`` are the ends of the interval, if there is one.
     """
 
     label: str
@@ -25,7 +25,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Panel:
-    """The artifacts of one target, and the budgets that they were judged by."""
+    """The artifacts of one target, and their budgets."""
 
     title: str
     points: tuple[Point, ...]
@@ -36,7 +36,7 @@ class Panel:
 
 
 def panels_of(verdicts: Iterable[VerdictRecord]) -> list[Panel]:
-    """One panel a target, of the artifacts whose drop in accuracy was measured."""
+    """One panel per target, with the artifacts whose accuracy drop was measured."""
     by_target: dict[str, list[tuple[ArtifactRecord, VerdictRecord]]] = {}
     for verdict in verdicts:
         if verdict.artifact is not None:
@@ -57,7 +57,7 @@ def _panel(target: str, judged: Sequence[tuple[ArtifactRecord, VerdictRecord]]) 
 
 
 def _point(artifact: ArtifactRecord, drop: MeasuredRecord, *, red: bool) -> Point | None:
-    """The ends of an accuracy are those of the drop, the other way round."""
+    """The point of an artifact; the interval of the accuracy is that of the drop, negated."""
     if drop.value is None:
         return None
     label = ", ".join(artifact.recipe) or artifact.format
@@ -66,7 +66,7 @@ def _point(artifact: ArtifactRecord, drop: MeasuredRecord, *, red: bool) -> Poin
 
 
 def _below(drop: float | None) -> float | None:
-    """A drop in points of 1 as percentage points beside the model under test."""
+    """A drop (0.01 = one point) as percentage points relative to the model under test."""
     return None if drop is None else -100 * drop
 
 

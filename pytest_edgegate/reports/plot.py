@@ -1,4 +1,4 @@
-"""A picture of a run: size against accuracy, a point an artifact, the budgets drawn in."""
+"""A picture of a run: size against accuracy, one point per artifact, budgets as lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTION = ReportOption("--edge-report-plot", "draw size against accuracy (.svg, .
 
 
 class PlotReporter:
-    """Writes the picture in the format that the file's name ends in."""
+    """Writes the picture in the format of the file's extension."""
 
     def write(self, path: Path, run: RunRecord) -> None:
         from pytest_edgegate.reports.drawing import drawn
@@ -42,13 +42,13 @@ def pytest_edgegate_register(registry: Registry, config: pytest.Config) -> None:
 
 
 def _check_that_it_can_be_drawn(path: Path) -> None:
-    """Raises ConfigurationError, before any work, where nothing could draw it."""
+    """Raises ConfigurationError, before any work, if the picture can't be drawn."""
     from importlib.util import find_spec
 
     if path.suffix not in PICTURES:
         raise ConfigurationError(
             f"{OPTION.flag}: {path.name} does not end in {', '.join(PICTURES)}",
-            f"name the format by the file's ending: {OPTION.flag}=report.svg",
+            f"choose the format by the file's extension: {OPTION.flag}=report.svg",
         )
     if find_spec("matplotlib") is None:
         raise ConfigurationError(

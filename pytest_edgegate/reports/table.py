@@ -29,7 +29,7 @@ def row(verdict: VerdictRecord) -> list[str]:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> list[str]:
-    """Lines of columns as wide as their widest cell; a column with nothing in it is left out."""
+    """Lines of aligned columns; an empty column is left out."""
     cells = [list(headings), *(list(each) for each in rows)]
     kept = [at for at in range(len(headings)) if any(line[at] for line in cells[1:])]
     widths = {at: max(len(line[at]) for line in cells) for at in kept}
@@ -39,7 +39,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: str = 
 
 
 def _artifact(verdict: VerdictRecord) -> str:
-    """The recipe as a user types it, or the name of a file that others made."""
+    """The recipe as a user types it, or the name of a third-party file."""
     artifact = verdict.artifact
     if artifact is None:
         return ""
@@ -47,7 +47,7 @@ def _artifact(verdict: VerdictRecord) -> str:
 
 
 def _figures(verdict: VerdictRecord) -> tuple[str, str]:
-    """(measured, limit), with the sign of the limit."""
+    """(measured, limit), the limit with its comparison sign."""
     budget, measured = verdict.budget, verdict.measured
     if measured is None:
         value, limit = "-", spell_value(budget.metric, budget.limit)

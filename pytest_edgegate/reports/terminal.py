@@ -10,7 +10,7 @@ from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import HEADINGS, row, table
 
 MANY = 60
-"""Above this many verdicts only those that are not plain passes are shown, unless -v is given."""
+"""Above this many verdicts, plain passes are hidden unless -v is given."""
 
 
 def summary(verdicts: Sequence[VerdictRecord], *, verbose: bool) -> tuple[str, list[str]]:
@@ -29,7 +29,7 @@ def summary(verdicts: Sequence[VerdictRecord], *, verbose: bool) -> tuple[str, l
 
 
 def _grouped(verdicts: Sequence[VerdictRecord], shown: Sequence[VerdictRecord]) -> list[str]:
-    """One table, its rows below the names of their tests, and below them the notes."""
+    """One table with rows grouped by test, followed by the notes."""
     heading, *rows = table(HEADINGS, map(row, shown), "  ")
     by_verdict = {id(verdict): line for verdict, line in zip(shown, rows, strict=True)}
     lines = [heading] if rows else []
@@ -48,7 +48,7 @@ def _is_dull(verdict: VerdictRecord, count: int) -> bool:
 
 
 def _note(verdict: VerdictRecord) -> str:
-    """What is allowed is always listed with its reason; of the others what is worth a note."""
+    """The reason of an allowed verdict; for others the note, if any."""
     note = "" if verdict.red else verdict.note
     text = verdict.full_reason if verdict.allowed else note
     metric = verdict.budget.metric

@@ -1,8 +1,8 @@
-"""Reports on their way to disk: whole or not at all, and to what the path names.
+"""Writes reports atomically, to a file, a link's target, a device or a pipe.
 
-A regular file is replaced by one that was written beside it, so that a reader never sees half a
-report. A link is followed. What is no file (a device, a pipe, the run's own standard output) is
-written into, and never replaced.
+A regular file is replaced by a file written beside it, so that a reader never sees a partial
+report. A link is followed. Anything else (a device, a pipe, the run's own standard output) is
+written to, and never replaced.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 from pytest_edgegate.core.errors import StorageError
 
 PATIENCE = 30.0
-"""Seconds that the reader of a pipe may leave it full."""
+"""Seconds to wait for the reader of a full pipe."""
 _MOST_LINKS = 40
 _CHUNK = 4096
-"""Bytes that a pipe takes without blocking, once it takes any."""
+"""Bytes that a ready pipe accepts without blocking."""
 _REFUSED = (
     (stat.S_ISDIR, "it is a folder"),
     (stat.S_ISSOCK, "it is a socket"),
@@ -31,7 +31,7 @@ _REFUSED = (
 
 
 def write_report(path: Path, content: bytes, option: str) -> None:
-    """Raises StorageError, which names *option* as the one that gives another path."""
+    """Writes a report. Raises StorageError, which names *option* to choose another path."""
     try:
         _write(path, content)
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
@@ -61,10 +61,10 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _followed(path: Path) -> Path | int:
-    """What a path leads to, link by link; a number is a descriptor of this process.
+    """The target of a path, link by link; a number is a descriptor of this process.
 
-    /dev/stdout is a link to such a descriptor, behind which there may be a regular file: it has
-    to go on where that is being written.
+    /dev/stdout is a link to such a descriptor, which may refer to a regular file: the report has
+    to continue at its current position.
     """
     own = {f"/proc/{os.getpid()}/fd", "/dev/fd"}
     for _ in range(_MOST_LINKS):
@@ -78,30 +78,30 @@ def _followed(path: Path) -> Path | int:
 
 
 def _replace(target: Path, content: bytes, before: os.stat_result | None) -> None:
-    """By one rename. Mode and owner stay what they were; other names of the file keep its past."""
+    """Replaces a file by one rename, keeping mode and owner; hard links keep the old content."""
     scratch = target.with_name(f".edgegate-{secrets.token_hex(4)}")
     try:
-        mode = 0o666 if before is None else 0o600  # not shown to more than before, ever
+        mode = 0o666 if before is None else 0o600  # never readable by more users than before
         with open(scratch, "xb", opener=partial(os.open, mode=mode)) as opened:
             opened.write(content)
         if before is not None:
             _keep_owner(scratch, before)
         os.replace(scratch, target)
     except BaseException:
-        with suppress(OSError):  # its folder may be what is wrong
+        with suppress(OSError):  # the folder itself may be the problem
             scratch.unlink()
         raise
 
 
 def _keep_owner(scratch: Path, before: os.stat_result) -> None:
     if hasattr(os, "chown"):
-        with suppress(PermissionError):  # only root may give a file away
+        with suppress(PermissionError):  # only root may change the owner
             os.chown(scratch, before.st_uid, before.st_gid)
     scratch.chmod(stat.S_IMODE(before.st_mode) & 0o777)
 
 
 def _opened(target: Path) -> int:
-    """Without waiting: a pipe that nobody reads would block for ever."""
+    """Opens without waiting: a pipe without a reader would block for ever."""
     flags = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
     try:
         return os.open(target, flags)

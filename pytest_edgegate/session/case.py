@@ -1,4 +1,4 @@
-"""One test on one target, with all that it gates: what every step of a run is handed."""
+"""A case: one test on one target, the argument of every step of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Case:
     test: str = ""
 
     def check(self, budgets: tuple[Budget, ...]) -> None:
-        """Refuses limits that can't be meant, before any work. Raises ConfigurationError."""
+        """Rejects implausible limits before any work. Raises ConfigurationError."""
         for each in budgets:
             doubtful = each.kind.doubtful_from
             if doubtful is None or each.limit < doubtful or not self.subject.is_scored_from_0_to_1:

@@ -27,7 +27,7 @@ def edge_student():
 
 
 class Missing:
-    """Stands for a fixture that the user has not defined; an error where it is needed."""
+    """A placeholder for a fixture that the user has not defined; an error once it is needed."""
 
     def __init__(self, fixture: str) -> None:
         self.fixture = fixture
@@ -44,7 +44,7 @@ class Missing:
 
 
 class Later:
-    """What is made when it is first needed: a student may take a framework to build."""
+    """A value that is created on first use: building a student may import a framework."""
 
     def __init__(self, make: Callable[[], object]) -> None:
         self._make = make
@@ -56,7 +56,7 @@ class Later:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What the fixtures of a test returned."""
+    """The values of a test's fixtures."""
 
     model: object = Missing("edge_model")
     data: object = Missing("edge_data")

@@ -1,4 +1,4 @@
-"""One artifact of a case: each budget measured, judged, and diagnosed where it is red."""
+"""Measures and judges the budgets of an artifact, and diagnoses the red ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pytest_edgegate.settings.options import Settings
 
 @dataclass(frozen=True)
 class Judging:
-    """What a session judges with."""
+    """The session's judge of artifacts."""
 
     settings: Settings
     registry: Registry
@@ -48,7 +48,7 @@ class Judging:
         contract: bool,
         show_parity: bool,
     ) -> list[Verdict]:
-        """On all budgets, none of them skipped."""
+        """The verdicts on all budgets."""
         providers = self._providers(case, artifact, budgets, inspector)
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         found = [self._verdict(each, case, providers) for each in asked]
@@ -71,7 +71,7 @@ class Judging:
         return self._diagnosed(verdict, providers) if verdict.red else verdict
 
     def _diagnosed(self, verdict: Verdict, providers: Providers) -> Verdict:
-        """A figure that is not finite keeps the remedy for overflow."""
+        """Adds the diagnosis; a figure that is not finite keeps the remedy for overflow."""
         file, metric = providers.file, verdict.budget.metric
         found = self.tooling.diagnosis(metric, file.artifact, file.target)
         if found is None:
@@ -81,7 +81,7 @@ class Judging:
         return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
 
     def _finding(self, metric: str, providers: Providers) -> Finding:
-        """What a tool of the target says, or else what is measured here."""
+        """The figure from a tool of the target, or else a measurement."""
         file = providers.file
         found = self.tooling.finding(metric, file.artifact, file.target)
         return measure(metric, providers) if found is None else found
@@ -124,7 +124,7 @@ class Judging:
 
 
 def _with_pruning(verdicts: list[Verdict], providers: Providers) -> list[Verdict]:
-    """What pruning took off is told once, with the first red verdict."""
+    """Adds the effect of pruning to the first red verdict."""
     at = next((at for at, each in enumerate(verdicts) if each.red and each.measured), None)
     line = "" if at is None else by_pruning(providers.file, providers.clock)
     if at is not None and line:

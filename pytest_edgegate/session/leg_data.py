@@ -1,4 +1,4 @@
-"""The data as a transform asks for it, with what was noticed about it on the way."""
+"""The data as transforms request it, with warnings about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.data.laid_out import FedSamples
     from pytest_edgegate.data.splits import Split
-    from pytest_edgegate.data.training import Teacher, TrainingSamples
+    from pytest_edgegate.data.training_loop import Teacher, TrainingSamples
 
 Hire = Callable[[str], AbstractContextManager[ChildProcess]]
 
@@ -31,11 +31,12 @@ class LegData:
     dataset: Dataset | None
     settings: EdgeTraining = field(default_factory=EdgeTraining)
     layout: Layout = AS_THE_MODEL
-    """Of the leg's source beside the user's data; of a student it is told by the samples."""
+    """The layout of the leg's source relative to the user's data; a student's is derived from
+    the samples."""
     teacher: Teacher | None = None
-    """Where the leg distils."""
+    """The teacher, if the leg distils."""
     programs: Mapping[str, Path] = field(default_factory=dict)
-    """Those that the transform has listed, by name."""
+    """The programs that the transform lists, by name."""
     hire: Hire | None = None
     progress: Progress = silent
     notes: list[str] = field(default_factory=list)
@@ -54,13 +55,13 @@ class LegData:
         if shared:
             self.notes.append(
                 f"{shared} calibration samples are evaluation samples too: the accuracy is "
-                "measured on what the ranges were chosen by; draw them from the train data"
+                "measured on samples that chose the ranges; draw them from the train data"
             )
         return FedSamples(samples, inputs, self.layout)
 
     def training(self, inputs: Sequence[TensorInfo]) -> TrainingSamples:
         from pytest_edgegate.data.laid_out import layout_by_samples
-        from pytest_edgegate.data.training import TrainingSamples
+        from pytest_edgegate.data.training_loop import TrainingSamples
 
         dataset = wanted(self.dataset)
         if self.teacher is not None and self.layout == AS_THE_MODEL:
@@ -83,7 +84,7 @@ class LegData:
 
 
 def wanted(dataset: Dataset | None) -> Dataset:
-    """Raises ConfigurationError where there is none."""
+    """Raises ConfigurationError if there is none."""
     if dataset is None:
         raise ConfigurationError(
             "this recipe needs samples, and there is no edge_data", "define the fixture edge_data"
@@ -92,7 +93,7 @@ def wanted(dataset: Dataset | None) -> Dataset:
 
 
 def train_split(dataset: Dataset) -> Split:
-    """Raises ConfigurationError where there is none."""
+    """Raises ConfigurationError if there is none."""
     found = dataset.split("train")
     if found is None:
         raise ConfigurationError(

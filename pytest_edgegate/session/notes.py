@@ -1,4 +1,4 @@
-"""What a verdict on the contract says beside its outcome, red or green."""
+"""Notes of a verdict on the contract, red or green."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.providers import File, Passes
 
 USUAL_AGREEMENT = 0.99
-"""What runtimes that round alike reach; a share below it is pointed out."""
+"""The agreement of runtimes that round alike; a lower share is pointed out."""
 
 
 def of_execution(file: File) -> str:
-    """How many operators the file has, and how many the runtime makes of them."""
+    """The number of operators in the file, and as the runtime executes them."""
     executed = file.executed()
     if executed is None:
         return ""
@@ -32,7 +32,7 @@ def of_execution(file: File) -> str:
 
 
 def of_parity(file: File, passes: Passes) -> str:
-    """The agreement of some samples, where no budget asks for it."""
+    """The agreement on some samples, if no budget is about parity."""
     try:
         found = passes.parity(SHOWN)
     except InferenceError as error:

@@ -1,4 +1,4 @@
-"""The fixture ``edge_reference``: the model under test as it is."""
+"""The value of the fixture ``edge_reference``: the model under test itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_edgegate.session.run import EdgeSession
 
 
 class Reference:
-    """``name``, ``format`` and ``digest`` of the model under test, and its metric when asked."""
+    """``name``, ``format`` and ``digest`` of the model under test, and its metric on demand."""
 
     def __init__(self, session: EdgeSession, case: Case) -> None:
         self._session = session

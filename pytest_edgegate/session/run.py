@@ -1,4 +1,4 @@
-"""The session: what one process knows and has done, behind the fixtures and the gate."""
+"""The session: the state and the operations of one process, behind the fixtures and the gate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building.builder import Builder, Order, adopted
-from pytest_edgegate.session.building.programs import Programs
+from pytest_edgegate.session.building.external_programs import Programs
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.intake.foreign_files import ForeignInspector
@@ -41,7 +41,7 @@ class EdgeSession:
     """One run in one process."""
 
     def __init__(self, settings: Settings, registry: Registry, progress: Progress = silent) -> None:
-        """*progress* takes how far long work is."""
+        """*progress* receives the progress of long work."""
         SCRATCH.join()
         # also when a session is dropped without being closed
         self._leave = weakref.finalize(self, SCRATCH.leave)
@@ -100,7 +100,7 @@ class EdgeSession:
         return self._workers.hire(entry, what)
 
     def close(self) -> None:
-        """Ends the processes that the session has started, and removes what it has on the disk."""
+        """Ends the processes of the session, and removes its temporary files."""
         for started in ("_workers", "_frameworks"):
             if started in self.__dict__:
                 self.__dict__[started].close()
@@ -117,7 +117,7 @@ class EdgeSession:
     def case(
         self, given: Given, target: Target, budgets: tuple[Budget, ...] = (), test: str = ""
     ) -> Case:
-        """What a test gates on a target. Nothing of it is looked at before it is needed."""
+        """The case of a test on a target. Its parts are evaluated lazily."""
         return Case(Subject(given, self.recogniser), target, budgets, test)
 
     def inspector(self, form: str) -> Inspector:
@@ -130,7 +130,7 @@ class EdgeSession:
         )
 
     def plan(self, case: Case, recipe: Recipe | None) -> Plan:
-        """The chain of moves for a recipe; None is the default: PTQ, or a finished file as it is.
+        """The plan for a recipe; None is the default: PTQ, or a finished file unchanged.
 
         Raises UnsupportedError before any work.
         """
@@ -142,7 +142,7 @@ class EdgeSession:
         return make_plan(source, recipe, case.target, self.registry.all("transform"))
 
     def compress(self, case: Case, recipe: Recipe | None) -> Artifact:
-        """The artifact of a recipe, built or from the cache."""
+        """The artifact of a recipe, from the cache if possible."""
         made = self._made(case, self.plan(case, recipe))
         return self.tooling.compiled(made, case.target)
 
@@ -155,11 +155,11 @@ class EdgeSession:
         return self._builder.build(order)
 
     def is_cached(self, case: Case, plan: Plan) -> bool:
-        """Whether a plan's artifact lies in the cache. Builds nothing."""
+        """Whether a plan's artifact is in the cache. Builds nothing."""
         return bool(plan.legs) and self._builder.is_cached(self._order(case, plan))
 
     def _order(self, case: Case, plan: Plan) -> Order:
-        """What a plan is built of. Raises ConfigurationError where its data is missing."""
+        """The order for a plan. Raises ConfigurationError if its data is missing."""
         subject = case.subject
         steps = [leg.step for leg in plan.legs if leg.step is not None]
         trains = any(step.trains for step in steps)
@@ -178,11 +178,11 @@ class EdgeSession:
         )
 
     def adopt(self, path: object, target: Target) -> Artifact:
-        """A file of the user's own making, as an artifact."""
+        """A file that the user built, as an artifact."""
         return self.tooling.compiled(adopted(self.recogniser.model(path), target), target)
 
     def float_export(self, case: Case, form: str, steps: Recipe = ()) -> Artifact:
-        """The model under test in float, in the given format; after *steps* that keep it so."""
+        """The model under test in float, in the given format, after the float *steps*."""
         from dataclasses import replace
 
         from pytest_edgegate.planner import float_target
@@ -199,9 +199,9 @@ class EdgeSession:
         contract: bool = False,
         show_parity: bool = False,
     ) -> list[Verdict]:
-        """The verdicts on all budgets, none of them skipped; ``contract`` judges the file too.
+        """The verdicts on all budgets; *contract* also judges the target's contract.
 
-        A pass over the samples that other budgets of the case need in full is not ended early.
+        A pass that other budgets of the case need in full does not end early.
         """
         inspector = self.inspector(artifact.format)
         return self._judging.verdicts(

@@ -1,4 +1,4 @@
-"""What a test gates, resolved once: the model under test, its data, its scoring."""
+"""The subject of a test: the values of its fixtures, each resolved once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Subject:
-    """The model under test with its data and its scoring; each is recognised when first needed.
+    """The model under test with its data and its scoring, each recognised on first use.
 
-    A file is what it was when the test first asked for it: an artifact and what it is compared
-    with are of one model, also where the file is written to in between.
+    A file is fixed at its first use: an artifact and its reference come from one model even if the
+    file is written to in between.
     """
 
     def __init__(self, given: Given, recogniser: Recogniser) -> None:
@@ -48,16 +48,16 @@ class Subject:
 
     @cached_property
     def student(self) -> SourceModel:
-        """The model that is distilled into. Raises ConfigurationError, InferenceError."""
+        """The student of a distillation. Raises ConfigurationError, InferenceError."""
         return self._recogniser.student(self._given.student.value, self._given.data)
 
     def source(self, recipe: Recipe) -> SourceModel:
-        """What a recipe starts from: the student, where the model under test is its teacher."""
+        """The model that a recipe starts from: the student for a distillation."""
         return self.student if distils(recipe) else self.model
 
     @cached_property
     def dataset(self) -> Dataset:
-        """Raises ConfigurationError, with the lines to paste where there is none."""
+        """The data. Raises ConfigurationError, with the lines to paste, if there is none."""
         return self._recogniser.dataset(self._given.data)
 
     @cached_property
@@ -67,7 +67,7 @@ class Subject:
 
     @property
     def is_scored_from_0_to_1(self) -> bool:
-        """Whether the metric lies between 0 and 1; told without looking at the data."""
+        """Whether the metric lies between 0 and 1, determined without reading the data."""
         return self._scoring(indexable=True).bounded
 
     @property
@@ -81,7 +81,7 @@ class Subject:
 
     @property
     def training(self) -> EdgeTraining:
-        """What the user says about training. Raises ConfigurationError."""
+        """The user's training settings. Raises ConfigurationError."""
         given = self._given.training
         if not isinstance(given, EdgeTraining):
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Targets of the user's own, from ``[tool.edgegate.targets.NAME]`` in pyproject.toml."""
+"""User-defined targets from ``[tool.edgegate.targets.NAME]`` in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.targets.parse import target_from_table
 
 _MOST_BYTES = 10_000_000
-"""Of a pyproject.toml, which people write."""
+"""The largest size of a pyproject.toml in bytes."""
 
 
 def known_targets(root: Path, registry: Registry) -> list[str]:
-    """The names of every target: built in, installed, registered and the user's own."""
+    """The names of all targets: built in, installed, registered and user-defined."""
     return sorted({*registry.names("target"), *_tables(root)})
 
 
@@ -62,7 +62,7 @@ def _tables(root: Path) -> Mapping[str, Mapping[str, Any]]:
         return {}
     import tomllib
 
-    with foreign(f"{path} can't be read", "mend the file: targets of your own are in it"):
+    with foreign(f"{path} can't be read", "fix the file: your own targets are in it"):
         tables: Any = tomllib.loads(read_bytes(path, _MOST_BYTES).decode("utf-8"))
     for key in ("tool", "edgegate", "targets"):
         tables = tables.get(key, {}) if isinstance(tables, Mapping) else None

@@ -17,7 +17,7 @@ ARTIFACT_FIXTURES = ("edge_artifact", "edge_ptq", "edge_qat", "edge_pruned", "ed
 
 @dataclass(frozen=True)
 class Line:
-    """One marker: the targets it names (none: all) and the node it is on (0: the nearest)."""
+    """One marker: the targets it names (empty: all) and the distance of its node (0: nearest)."""
 
     names: tuple[str, ...]
     level: int
@@ -30,12 +30,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Markers:
-    """What the markers of one test ask, over its function, class and module."""
+    """The combined markers of one test: of its function, class and module."""
 
     budgets: tuple[Line, ...]
     recipes: tuple[Line, ...]
     only: tuple[tuple[str, ...], ...]
-    """The names of each ``edge_targets``; a target has to be in all of them."""
+    """The names in each ``edge_targets`` marker; a target has to be in all of them."""
 
     def budgets_for(self, target: str) -> tuple[Budget, ...]:
         """The nearest marker wins for each budget; on one node, one that names the target does."""
@@ -86,7 +86,7 @@ def read_markers(node: pytest.Item, known: Collection[str]) -> Markers:
 
 
 def check_fixtures(markers: Markers, fixtures: Collection[str]) -> None:
-    """Refuses markers that do not say which artifact they are about."""
+    """Rejects markers that leave open which artifact they are about."""
     requested = [name for name in ARTIFACT_FIXTURES if name in fixtures]
     if markers.budgets and len(requested) > 1:
         raise ConfigurationError(
@@ -95,7 +95,7 @@ def check_fixtures(markers: Markers, fixtures: Collection[str]) -> None:
         )
     if markers.recipes and requested and requested != ["edge_artifact"]:
         raise ConfigurationError(
-            f"edge_recipe with {requested[0]}, which has a recipe of its own",
+            f"edge_recipe with {requested[0]}, which has its own recipe",
             "request edge_artifact, or take edge_recipe out",
         )
 

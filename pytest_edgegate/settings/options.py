@@ -22,21 +22,21 @@ GROUP = "edgegate"
 """The options of the plugin in pytest's help."""
 DEFAULT_TARGET = "host"
 PROGRAMS = ("onnx2tf",)
-"""Converters that run outside this environment; each may be named by an ini key."""
+"""External converters; each may be located by an ini key."""
 TIMES = {
     "edge_latency_time": ("20 s", "how long a latency may be measured before it is undecided"),
-    "edge_latency_floor": ("20 us", "a slow-down that is smaller is none"),
+    "edge_latency_floor": ("20 us", "slow-downs below this are ignored"),
     "edge_early_after": ("10 s", "an evaluation whose rest would take longer may end early"),
     "edge_runtime_timeout": ("120 s", "how long a runtime may take over one call in its process"),
 }
-"""Ini keys that are times: the default, and what it is."""
+"""Ini keys for times: the default and the help text."""
 _MAY_BE_ZERO = ("edge_latency_floor", "edge_early_after")
 POLICIES = ("point", "lenient", "strict")
 MARKERS = {
     "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
     "for the named targets only if any are named",
-    "edge_recipe": "edge_recipe(*steps): how edge_artifact is compressed; a first text names the "
-    "target that it holds for",
+    "edge_recipe": "edge_recipe(*steps): how edge_artifact is compressed; a target's name as the "
+    "first argument limits it to that target",
     "edge_targets": "edge_targets(*names): the targets that the test is for",
     "edge": "edge: carried by every test that edgegate touches",
 }
@@ -51,7 +51,7 @@ def add_options(parser: pytest.Parser) -> None:
         (
             "--edge-allow-unmeasured",
             "[TARGET:]METRIC,...",
-            "budgets that are not red when nothing could measure them",
+            "budgets that stay green when they could not be measured",
         ),
         ("--edge-cache", "FOLDER", "where artifacts are kept (default: .edgegate_cache)"),
         ("--edge-model", "FILE", "with --edge-data: gate this model with no test file"),
@@ -80,7 +80,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that options and ini keys say, checked."""
+    """The validated values of all options and ini keys."""
 
     targets: tuple[str, ...]
     policy: str
@@ -94,7 +94,7 @@ class Settings:
     root: Path
     allow_code: bool = False
     programs: Mapping[str, str] = field(default_factory=dict)
-    """Where ini keys say that external programs are."""
+    """The locations of external programs from ini keys."""
     latency_time: float = 20.0
     """Seconds."""
     latency_floor: float = 20e-6
@@ -106,7 +106,7 @@ class Settings:
 
     @classmethod
     def from_config(cls, config: pytest.Config, registry: Registry) -> Settings:
-        """Raises ConfigurationError for what can't be meant."""
+        """Raises ConfigurationError for an invalid value."""
         policy = _text(config, "edge_policy") or "point"
         if policy not in POLICIES:
             raise UnknownNameError("policy", policy, POLICIES)
@@ -116,7 +116,7 @@ class Settings:
             if target is not None:
                 _known_target(target, config, registry)
         model, data = _file(config, "edge_model"), _file(config, "edge_data")
-        if model is not None:  # its items have no collector of their own that could tell a mistake
+        if model is not None:  # its items have no collector that could report a mistake
             for name in targets:
                 _known_target(name, config, registry)
         if config.getoption("edge_model") and data is None:
@@ -147,7 +147,7 @@ class Settings:
 
 
 def _text(config: pytest.Config, name: str) -> str:
-    """The option, or the ini key where the option is not given."""
+    """The option, or the ini key if the option is not given."""
     option: Any = config.getoption(name)
     return str(option if option is not None else config.getini(name)).strip()
 
@@ -155,7 +155,7 @@ def _text(config: pytest.Config, name: str) -> str:
 def _time(config: pytest.Config, name: str) -> float:
     text = str(config.getini(name))
     default = TIMES[name][0]
-    if text == default:  # or every start would import the parser
+    if text == default:  # spares the import of the parser at every start
         number, unit = default.split()
         return float(number) * {"s": 1.0, "us": 1e-6}[unit]
     from pytest_edgegate.settings.units import seconds_from
@@ -184,7 +184,7 @@ def _budgets(config: pytest.Config) -> tuple[Budget, ...]:
 def _targets(config: pytest.Config, registry: Registry) -> tuple[str, ...]:
     names = [each.strip() for each in _text(config, "edge_target").split(",")]
     unique = tuple(dict.fromkeys(filter(None, names))) or (DEFAULT_TARGET,)
-    if unique != (DEFAULT_TARGET,):  # or the entry points would be read at every start
+    if unique != (DEFAULT_TARGET,):  # spares reading entry points at every start
         for name in unique:
             _known_target(name, config, registry)
     return unique
@@ -207,7 +207,7 @@ def _path(config: pytest.Config, name: str) -> Path | None:
 
 
 def _file(config: pytest.Config, name: str) -> Path | None:
-    """A file that can be read, or for a model a folder too."""
+    """A readable file, or for a model also a folder."""
     path = _path(config, name)
     if path is not None:
         with _said_of(name):
@@ -219,7 +219,7 @@ def _file(config: pytest.Config, name: str) -> Path | None:
 
 
 def writable(config: pytest.Config, name: str) -> Path | None:
-    """A path that can be looked at: one that is too long could not be written at the end either."""
+    """A path for a report, checked early: too long a path could not be written at the end."""
     path = _path(config, name)
     if path is not None:
         with _said_of(name):
@@ -229,7 +229,7 @@ def writable(config: pytest.Config, name: str) -> Path | None:
 
 @contextmanager
 def _said_of(name: str) -> Iterator[None]:
-    """What is wrong with a path is told of its option."""
+    """Prefixes errors about a path with its option."""
     try:
         yield
     except ConfigurationError as error:

@@ -12,7 +12,7 @@ from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, ne
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*?)?\s*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-"""A comma as the report prints it: "1,234.5 kB" can be pasted as a budget."""
+"""Numbers with commas as reports print them, so that "1,234.5 kB" can be pasted as a budget."""
 _BYTES = {
     "": 1,
     "B": 1,
@@ -33,10 +33,10 @@ _SECONDS = {
 _COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 _LARGEST = 10**30
 _LONGEST_NUMBER = 100
-"""Characters; and 1e1000000000 has few, but takes for ever to be read."""
+"""The longest number in characters, and the largest exponent: 1e1000000000 takes for ever."""
 _EXPONENT = re.compile(r"[eE][+-]?0*(\d+)")
 LONGEST_WAIT = 31_536_000
-"""Seconds, a year: beyond any use, and well below what timers of the system take."""
+"""A year in seconds: beyond any use, and well below the limits of system timers."""
 
 
 def budgets_from(written: Mapping[str, Any], where: str) -> tuple[Budget, ...]:
@@ -67,7 +67,7 @@ def budgets_from_lines(lines: Iterable[str], where: str) -> tuple[Budget, ...]:
         name, equals, value = line.partition("=")
         if not equals or not value.strip():
             raise ConfigurationError(
-                f"{where}: the line {line.strip()!r} is no budget", "write accuracy_drop = 0.01"
+                f"{where}: the line {line.strip()!r} is not a budget", "write accuracy_drop = 0.01"
             )
         text = value.strip().strip("\"'")
         found.append(budget(name.strip(), _number_or_text(text), where))
@@ -86,7 +86,7 @@ def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
 
 
 def seconds_from(text: str, where: str, *, zero: bool = True) -> float:
-    """A time with its unit, which may be none if *zero* says so. Raises ConfigurationError."""
+    """A time with its unit; *zero* allows 0. Raises ConfigurationError."""
     try:
         seconds = _seconds(text)
     except _UnreadableError as error:
@@ -101,14 +101,14 @@ def seconds_from(text: str, where: str, *, zero: bool = True) -> float:
         )
     if seconds > LONGEST_WAIT:
         raise ConfigurationError(
-            f"{where}: {text!r} is longer than anything is waited for",
+            f"{where}: {text!r} is longer than the longest timeout",
             f"write at most {LONGEST_WAIT} s, which is a year",
         )
     return seconds
 
 
 class _UnreadableError(Exception):
-    """(what is wrong, an example of what is right)."""
+    """(fault, an example of a valid value)."""
 
 
 def _split(value: Any, example: str) -> tuple[Fraction, str]:
@@ -131,7 +131,7 @@ def _split(value: Any, example: str) -> tuple[Fraction, str]:
 
 
 def _shown(value: Any) -> str:
-    """As it was written, if that can be shown: repr() refuses integers of 4,301 digits."""
+    """The value as written, if possible: repr() refuses integers of 4,301 digits."""
     try:
         shown = repr(value)
     except ValueError:

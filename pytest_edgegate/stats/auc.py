@@ -31,7 +31,7 @@ def delong(
 ) -> tuple[float, Interval]:
     """AUC and its interval, cut off at [0, 1]; arguments and errors as for :func:`auc`.
 
-    A class of one sample tells nothing of its spread, so the interval is then [0, 1]. Scores that
+    A class of one sample has no estimate of its spread, so the interval is then [0, 1]. Scores that
     separate the classes perfectly have no spread either, and give the zero width [1, 1].
 
     Source: E. DeLong et al., Biometrics 44:837-845, 1988, by the midranks of X. Sun, W. Xu, IEEE
@@ -64,7 +64,7 @@ def delong_paired(
 
 
 def _components(scores: NDArray[Any], positives: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
-    """For each positive the share of negatives below it, and for each negative of positives above.
+    """For each positive the share of negatives below, for each negative the positives above.
 
     A tie counts one half; these are DeLong's structural components V10 and V01.
     """
@@ -83,7 +83,7 @@ def _checked(
     if scores.ndim != 1 or scores.shape != positives.shape:
         raise ValueError(
             f"scores have shape {scores.shape} and positives {positives.shape}; give one of each "
-            "a sample, shape (n,)"
+            "per sample, shape (n,)"
         )
     if scores.dtype.kind == "f" and np.isnan(scores).any():
         raise ValueError(f"{int(np.isnan(scores).sum())} scores are NaN, and NaN has no rank")

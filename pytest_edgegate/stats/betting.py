@@ -1,4 +1,4 @@
-"""Which side of a budget the mean of a finite set is on, decided early by betting against both."""
+"""Decides early on which side of a budget the mean of a finite set is, by betting on both."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BettingTest:
     With S the sum so far, the remainder has mean ``m_t = (N m - S_{t-1}) / (N - t + 1)`` where the
     whole set is exactly at budget m. Two capitals start at 1: ``Π (1 + λ_t (m_t - D_t))`` for
     within, ``Π (1 + λ_t (D_t - m_t))`` for over. The first at 1 / alpha decides (Ville's
-    inequality), unless what remains cannot change the answer any more, which is told in integers.
+    inequality), unless the remainder cannot change the answer any more, which integers decide.
     λ_t is aGRAPA: the bet that nearly maximises the growth of the log capital if the rest is like
     the past, from 0 to half of what keeps the capital positive.
 
@@ -60,17 +60,17 @@ class BettingTest:
 
     @property
     def decision(self) -> bool | None:
-        """True: within the budget. False: over it. None: not known yet."""
+        """True: within the budget. False: over it. None: undecided."""
         return self._decision
 
     @property
     def used(self) -> int:
-        """How many values it took to decide, or how many were seen where it is not decided."""
+        """The number of values used for the decision, or seen so far if undecided."""
         return self._used
 
     @property
     def seen(self) -> int:
-        """How many values were added, those after the decision included."""
+        """The number of values added, including those after the decision."""
         return self._seen
 
     def add(self, values: NDArray[np.int8]) -> bool | None:
@@ -110,16 +110,16 @@ class BettingTest:
         self._used += min(crossed + 1, len(values))
 
     def _settled(self, sums: NDArray[np.int64]) -> tuple[int, bool]:
-        """Where no remainder changes the answer any more, len(sums) for nowhere, and the answer."""
+        """The index from which no remainder changes the answer, else len(sums); and the answer."""
         left = self._total - self._seen - np.arange(1, len(sums) + 1)
         within = sums + left <= self._largest_within
         at = _first(np.asarray(within | (sums - left > self._largest_within)))
         return at, bool(within[at : at + 1].any())
 
     def _crossed(self, values: NDArray[np.int8], sums: NDArray[np.int64]) -> tuple[int, bool]:
-        """Where a capital first suffices, len(values) for nowhere, and whether it is for within.
+        """The index at which a capital suffices, else len(values); and whether it means within.
 
-        Takes the values over into the running sums and capitals.
+        Adds the values to the running sums and capitals.
         """
         nonzeros = self._nonzero + np.cumsum(values != 0, dtype=np.int64)
         growth = self._growth(values, sums - values, nonzeros - (values != 0))

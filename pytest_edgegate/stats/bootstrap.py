@@ -14,7 +14,7 @@ FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 
 CHUNK = 2**20
-"""Draws held at once: 16 MiB of indices and values, however large the set is."""
+"""Draws held in memory at a time: 16 MiB of indices and values, for any size of the set."""
 
 
 def paired_bootstrap(
@@ -32,7 +32,7 @@ def paired_bootstrap(
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1:
-        raise ValueError(f"differences have shape {values.shape}; give one a sample, shape (n,)")
+        raise ValueError(f"differences have shape {values.shape}; give one per sample, shape (n,)")
     _check(len(values), level, resamples)
     if not np.isfinite(values).all():
         return Interval(float("nan"), float("nan"), level)
@@ -63,7 +63,7 @@ def set_bootstrap(
     if 2 * len(kept) < resamples:
         raise ValueError(
             f"the figure is NaN on {resamples - len(kept)} of {resamples} resamples of {n} "
-            "samples; give more samples, or a figure that every class need not be drawn for"
+            "samples; give more samples, or a figure that does not need every class"
         )
     return _percentiles(kept, level)
 

@@ -1,4 +1,4 @@
-"""How far two outputs are apart, and how an output orders its classes."""
+"""The difference of two outputs, and the order of classes in an output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def top1(scores: NDArray[Any]) -> IntArray:
 
 
 def rank_of(scores: NDArray[Any], labels: NDArray[Any]) -> IntArray:
-    """How many classes come before each sample's label: int64, of the shape of *labels*.
+    """The number of classes ranked before each sample's label: int64, in the shape of *labels*.
 
     *scores* has shape (..., classes), *labels* is integer, of shape (...). The order is that of
     :func:`top1`, ties and NaN included, so a rank is 0 exactly where top1 equals the label.

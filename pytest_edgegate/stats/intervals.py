@@ -1,4 +1,4 @@
-"""Intervals of shares: of one share, and of the difference of two on the same samples."""
+"""Confidence intervals of a share, and of the difference of two shares on the same samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import sqrt
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Ends of a two-sided interval, in the unit of the figure.
+    """A two-sided interval, in the unit of the figure.
 
     Each end alone is a bound of the one-sided level ``(1 + level) / 2``.
     """
@@ -19,7 +19,7 @@ class Interval:
 
 
 def check_level(level: float) -> None:
-    """Raises ValueError where *level* is no confidence level between 0 and 1."""
+    """Raises ValueError unless *level* is between 0 and 1."""
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; give a share between 0 and 1, such as 0.9")
 

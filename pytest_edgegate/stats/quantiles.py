@@ -1,4 +1,4 @@
-"""Limits of a quantile by order statistics that hold at a look after every timing."""
+"""Bounds of a quantile by order statistics, valid when checked after every timing."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_RUNS = 10_000_000
-"""Beyond this no number of runs is worth naming."""
+"""The largest number of runs to report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Which of n sorted values (1 is the smallest) bound a quantile; None: none of them does."""
+    """The ranks of the sorted values (1 is the smallest) that bound a quantile; None: no bound."""
 
     low: int | None
     high: int | None
 
     def limits(self, ordered: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
-        """The values of these ranks; infinite where there is none. *ordered*: shape (n,)."""
+        """The values at these ranks; infinite without a bound. *ordered*: shape (n,)."""
         low = -math.inf if self.low is None else float(ordered[self.low - 1])
         high = math.inf if self.high is None else float(ordered[self.high - 1])
         return low, high
@@ -51,7 +51,7 @@ def always_valid(n: int, q: float, alpha: float) -> Ranks:
 
 
 def log_capital(successes: int, n: int, share: float) -> float:
-    """Log of what a bet on "the chance of a success is above *share*" has made of a capital of 1.
+    """Log of the capital that betting on "the chance of a success is above *share*" made of 1.
 
     The bet spreads its capital evenly over all chances p in (share, 1]: it has ``∫ (p / s)^k
     ((1 - p) / (1 - s))^(n - k) dp / (1 - s)``, k being *successes* and s *share*. While the chance
@@ -74,7 +74,7 @@ def log_capital(successes: int, n: int, share: float) -> float:
 
 @functools.cache
 def least_runs(q: float, alpha: float) -> int | None:
-    """How many values, none over a limit, prove by ``always_valid`` that the quantile is within."""
+    """The number of values, none over a limit, that prove by ``always_valid`` a quantile within."""
     wanted = -math.log(alpha)
     if log_capital(MOST_RUNS, MOST_RUNS, q) < wanted:
         return None
@@ -82,7 +82,7 @@ def least_runs(q: float, alpha: float) -> int | None:
 
 
 def _ranks(n: int, few: Callable[[int], bool], many: Callable[[int], bool]) -> Ranks:
-    """From which counts of values at or below a limit are too few, or many enough, for it."""
+    """The ranks at which counts of values stop being too few, and become many enough."""
     fewest_left = _first(n, lambda count: not few(count))  # counts below it are too few
     low = fewest_left if fewest_left else None
     high = _first(n, many)

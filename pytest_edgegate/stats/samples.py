@@ -1,4 +1,4 @@
-"""How many samples a verdict would have needed."""
+"""Estimates the number of samples that a verdict would have needed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def samples_to_prove(
 
     Source: R. Connor, Biometrics 43:207-211, 1987, without its terms in δ².
 
-    Raises ValueError for a share or a distance that is not positive and finite (nothing discordant
-    says nothing, and at the budget no number is enough), or alpha or power outside (0, 1).
+    Raises ValueError for a share or a distance that is not positive and finite (without discordant
+    samples there is no estimate, and at the budget no number is enough), or alpha or power outside
+    (0, 1).
     """
     if not (isfinite(discordant_share) and discordant_share > 0):
         raise ValueError(f"discordant_share is {discordant_share}; give a positive number")

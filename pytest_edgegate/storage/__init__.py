@@ -1,1 +1,1 @@
-"""What is kept between runs: the content-addressed cache."""
+"""Persistence between runs: the content-addressed cache."""

@@ -4,8 +4,8 @@ An entry is a folder of files with a manifest that holds the digest of each; a f
 its key by one rename, so a killed run leaves nothing that looks finished. A lock for each key makes
 parallel workers build once. Nothing is ever unpickled.
 
-What lies in a cache may have been damaged, or written by others: an entry that is not whole, or
-that its reader can't use, is told and made anew.
+A cache may be damaged or tampered with: an entry that is incomplete, or that its reader rejects,
+is reported and rebuilt.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pytest_edgegate.reading.foreign import reason_of
 from pytest_edgegate.reading.regular import open_regular, read_bytes
 
 LAYOUT = 2
-"""Of the folders on disk; part of every key."""
+"""The version of the layout on disk; part of every key."""
 _MANIFEST = "entry.json"
 _LONGEST_MANIFEST = 16_000_000
 FULL_DISK = frozenset(
@@ -40,55 +40,55 @@ _Content = TypeVar("_Content")
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished entry. ``info`` is what its builder wanted kept beside the files."""
+    """A finished entry. ``info`` holds JSON values that the builder stored beside the files."""
 
     folder: Path
     info: Mapping[str, Any]
     names: frozenset[str]
-    """Of its files, relative to the folder."""
+    """The names of its files, relative to the folder."""
     cached: bool
 
     def file(self, name: str) -> Path:
-        """One of its files: ``info`` may name others. Raises KeyError."""
+        """The path of one of its files. Raises KeyError for any other name."""
         if name not in self.names:
             raise KeyError(f"it has no file {name!r}")
         return self.folder / name
 
 
 Read = Callable[[Entry], _Content]
-"""Makes of an entry what its caller needs. Whatever it raises says that the entry is damaged."""
+"""Reads the content of an entry. Any exception means that the entry is damaged."""
 
 
 class Cache:
-    """The cache below one folder; made on the first write."""
+    """The cache in one folder, which is created on the first write."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._warned: set[str] = set()
 
     def find(self, key: str, read: Read[_Content]) -> _Content | None:
-        """What *read* makes of the entry; None where there is none or it is damaged (and told).
+        """The entry as *read* returns it; None if it is missing, or damaged (with a warning).
 
-        Raises StorageError where the cache can't be looked into.
+        Raises StorageError if the cache can't be accessed.
         """
         folder = self._entry_folder(key)
         if not self._exists(folder):
             return None
         try:
             return read(_whole(folder, key))
-        except Exception as error:  # noqa: BLE001 - its bytes may be anybody's: any kind is damage
+        except Exception as error:  # noqa: BLE001 - arbitrary bytes can raise anything
             self._tell_damage(key, error)
             return None
 
     def fetch(
         self, key: str, build: Callable[[Path], Mapping[str, Any]], read: Read[_Content]
     ) -> _Content:
-        """What *read* makes of the entry under *key*.
+        """The entry under *key* as *read* returns it, built first if necessary.
 
-        Where there is none, *build* writes its files into a folder and returns its info. What was
-        just built is read in the same way, so that a fault of a reader is not taken for damage.
+        *build* writes the files into a folder and returns the info. A new entry is read in the same
+        way, so that a bug in a reader is not mistaken for damage.
 
-        Raises StorageError where the cache can't be written, before *build* runs.
+        Raises StorageError if the cache can't be written, before *build* runs.
         """
         found = self.find(key, read)
         if found is not None:
@@ -117,10 +117,10 @@ class Cache:
     def _scratch(self, key: str) -> Iterator[Path]:
         scratch = self.folder / "scratch" / key
         with self._writing():
-            if os.path.lexists(scratch):  # the lock is ours, so nobody is at it any more
+            if os.path.lexists(scratch):  # we hold the lock, so nobody is writing it any more
                 warnings.warn(
-                    "an earlier run was ended while it made an entry of the cache: nothing of it "
-                    "was kept, and it is made anew",
+                    "an earlier run was interrupted while it built a cache entry: nothing of it "
+                    "was kept, and the entry is built again",
                     EdgeGateWarning,
                     stacklevel=2,
                 )
@@ -129,7 +129,7 @@ class Cache:
         try:
             yield scratch
         finally:
-            _remove(scratch)  # gone already where it became the entry
+            _remove(scratch)  # no longer there if it became the entry
 
     @contextmanager
     def _lock(self, key: str) -> Iterator[None]:
@@ -156,7 +156,7 @@ class Cache:
 
     @contextmanager
     def _building(self, scratch: Path) -> Iterator[None]:
-        """Tells the cache's own faults from those of the builder, which writes where it is told."""
+        """Distinguishes errors of the cache from those of the builder, which writes into it."""
         try:
             yield
         except Exception as error:
@@ -167,7 +167,7 @@ class Cache:
             raise
 
     def _exists(self, folder: Path) -> bool:
-        """Whether anything has the name of the entry: what it is comes later."""
+        """Whether anything exists under the entry's name, valid or not."""
         try:
             folder.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -190,21 +190,21 @@ class Cache:
             return
         self._warned.add(key)
         warnings.warn(
-            f"the cache entry {self._entry_folder(key)} is damaged ({_fault(error)}); it is made "
-            "anew",
+            f"the cache entry {self._entry_folder(key)} is damaged ({_fault(error)}); it is "
+            "built again",
             EdgeGateWarning,
             stacklevel=2,
         )
 
 
 def key_of(**parts: object) -> str:
-    """The key of an entry: a digest of all that can change its bytes."""
+    """The key of an entry: a digest of everything that affects its bytes."""
     text = json.dumps({"layout": LAYOUT, **parts}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class _DamageError(Exception):
-    """What is wrong with an entry."""
+    """The reason why an entry is damaged."""
 
 
 def _fault(error: Exception) -> str:
@@ -214,9 +214,9 @@ def _fault(error: Exception) -> str:
 
 
 def _whole(folder: Path, key: str) -> Entry:
-    """An entry whose every byte is what was written. Raises for any other.
+    """The entry, if every byte is as it was written. Raises otherwise.
 
-    No name out of the manifest is ever opened: only files that lie in the folder are.
+    Names from the manifest are never opened, only files found in the folder.
     """
     names = set(_names_of_files(folder))
     if _MANIFEST not in names:
@@ -244,7 +244,7 @@ def _digest(path: Path) -> str:
 
 
 def _built(scratch: Path) -> dict[str, str]:
-    """The digests of what a builder has left."""
+    """The digests of the files that a builder wrote."""
     try:
         return {name: _digest(scratch / name) for name in _names_of_files(scratch)}
     except _DamageError as error:
@@ -255,9 +255,9 @@ def _built(scratch: Path) -> dict[str, str]:
 
 
 def _names_of_files(folder: Path) -> Iterator[str]:
-    """Relative names, without following a link: an entry is all in its own folder."""
+    """Relative names of regular files; links are not followed."""
     if not stat.S_ISDIR(folder.lstat().st_mode):
-        raise _DamageError("it is no folder")
+        raise _DamageError("it is not a folder")
     left = [""]
     while left:
         inside = left.pop()
@@ -269,11 +269,11 @@ def _names_of_files(folder: Path) -> Iterator[str]:
                 elif each.is_file(follow_symlinks=False):
                     yield name
                 else:
-                    raise _DamageError(f"{_shown(name)} is no regular file")
+                    raise _DamageError(f"{_shown(name)} is not a regular file")
 
 
 def _put_in_place(scratch: Path, folder: Path) -> None:
-    """By one rename, where nothing has that name or something that find() has told."""
+    """Publishes an entry by one rename; removes a damaged one that find() has reported."""
     damaged = folder.with_name(f"{folder.name}.damaged")
     if os.path.lexists(folder):
         _remove(damaged)
@@ -283,7 +283,7 @@ def _put_in_place(scratch: Path, folder: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Whatever has that name; no link is followed. What can't be removed stays."""
+    """Removes a file, link or folder, without following links and as far as permitted."""
     with suppress(OSError, RecursionError):
         if stat.S_ISDIR(path.lstat().st_mode):
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Who can write to a cache decides verdicts: whether that are others than the user who runs."""
+"""Checks whether other users can write to the cache, and so influence verdicts."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from pytest_edgegate.core.errors import EdgeGateWarning
 
 
 def doubt(folder: Path) -> EdgeGateWarning | None:
-    """The warning for a cache folder that belongs to another user or that everyone can write to.
+    """The warning for a cache folder that is owned by another user or world-writable.
 
-    One that a group can write to is common (umask 002) and no finding. The folders above it are
-    not looked at.
+    Group-writable folders are common (umask 002) and accepted. Parent folders are not checked.
     """
     try:
         found = folder.stat()
-    except (OSError, ValueError):  # there is none, or what uses it will say why it can't be
+    except (OSError, ValueError):  # missing, or its use will raise the error
         return None
     reason = _reason(found)
     if not reason:
         return None
     return EdgeGateWarning(
         f"the cache {folder} {reason}, and who can write to a cache decides verdicts: choose a "
-        "folder of your own, --edge-cache=FOLDER (ini: edge_cache), or change whose it is"
+        "folder of your own, --edge-cache=FOLDER (ini: edge_cache), or change its owner"
     )
 
 

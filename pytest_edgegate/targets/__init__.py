@@ -1,1 +1,1 @@
-"""Targets as data: one TOML file a board in this folder, found by listing it."""
+"""Targets as data: one TOML file per board in this folder, which is listed to find them."""

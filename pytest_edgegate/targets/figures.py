@@ -1,4 +1,4 @@
-"""Where a target's figures are from: its tools, and what times its files."""
+"""The sources of a target's figures: its tools, and the device that times its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_edgegate.targets.values import Table
 TIMED = tuple(
     each.name for each in BUDGETS.values() if each.rule == "latency" and not each.on_host_only
 )
-"""The latencies that a tool may tell: those of one file."""
+"""The latencies that a tool may report: those of a single file."""
 _LATENCY_KEYS = ("source", "remedy")
 _SOURCES = (
     'write source = "host", "device:URL" or "vendor:NAME", the last for [tools] of all latencies'
@@ -21,7 +21,7 @@ _SOURCES = (
 
 
 def figures_from(table: Table, base: Target | None) -> dict[str, Any]:
-    """The fields of a target that its tables ``latency`` and ``tools`` give.
+    """The fields of a target from its tables ``latency`` and ``tools``.
 
     Raises ConfigurationError.
     """
@@ -39,7 +39,7 @@ def figures_from(table: Table, base: Target | None) -> dict[str, Any]:
 
 
 def _source(latency: Table) -> tuple[LatencySource, dict[str, str]]:
-    """What times files, and the tool of each latency."""
+    """The source of latencies, and the tool for each of them."""
     text = latency.text("source")
     kind, _, rest = text.partition(":")
     if text == "host":
@@ -48,7 +48,7 @@ def _source(latency: Table) -> tuple[LatencySource, dict[str, str]]:
         return LatencySource(rest), {}
     if kind == "vendor" and rest:
         return LatencySource(), dict.fromkeys(TIMED, rest)
-    raise latency.wrong(f"latency.source = {text!r} is no source of a latency", _SOURCES)
+    raise latency.wrong(f"latency.source = {text!r} is not a source of a latency", _SOURCES)
 
 
 def _tools(tools: Table) -> dict[str, str]:
@@ -70,6 +70,6 @@ def _check_metric(tools: Table, metric: str) -> None:
         )
     if BUDGETS[metric].on_host_only:
         raise tools.wrong(
-            f"tools.{metric}: {metric} compares two files on this host, and a tool is given one",
-            f"take it out; the latencies that a tool may tell are {', '.join(TIMED)}",
+            f"tools.{metric}: {metric} compares two files on this host, but a tool gets one file",
+            f"take it out; the latencies that a tool may report are {', '.join(TIMED)}",
         )

@@ -18,15 +18,15 @@ _ENDING = ".toml"
 
 
 class TargetFolder(Mapping[str, Target]):
-    """The targets in the folder of a package, by the names of their files.
+    """The targets in the folder of a package, named after their files.
 
-    Listing opens no file. Taking one raises ConfigurationError for a file that holds no target.
+    Listing opens no file. Access raises ConfigurationError for an invalid file.
     """
 
     def __init__(self, package: str) -> None:
-        """*package*: its files may lie in a zip archive.
+        """*package* may be in a zip archive.
 
-        Raises ConfigurationError where it can't be imported, or is no folder.
+        Raises ConfigurationError if it can't be imported, or is not a folder.
         """
         with foreign(f"the targets in {package} can't be listed", "install that package again"):
             files = _files_of(package)
@@ -53,7 +53,7 @@ def _files_of(package: str) -> list[Traversable]:
 
 @cache
 def built_in() -> TargetFolder:
-    """The targets that this package brings."""
+    """The targets of this package."""
     return TargetFolder(__package__)
 
 
@@ -62,6 +62,6 @@ def _read(name: str, file: Traversable) -> Target:
 
     from pytest_edgegate.targets.parse import target_from_table
 
-    with foreign(f"the target file {file.name} can't be read", "mend the file"):
+    with foreign(f"the target file {file.name} can't be read", "fix the file"):
         table = tomllib.loads(file.read_text("utf-8"))
     return target_from_table(name, table, origin=file.name)

@@ -1,4 +1,4 @@
-"""The operators that a target takes, and what it asks of each."""
+"""The operators that a target supports, with its rules for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMITS = (
     "softmax_size",
     "unit_strides",
 )
-"""The limits on an operator that can be checked on a file."""
+"""The limits on operators that can be checked in a file."""
 
 _KEYS = ("since", "limits", "note", "source")
 

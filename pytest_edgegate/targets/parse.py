@@ -1,4 +1,4 @@
-"""A table of a target file, or of a user's pyproject.toml, as a Target."""
+"""Parses a table of a target file, or of a user's pyproject.toml, into a Target."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEYS = {*_STRINGS, *_LISTS, *_FLAGS, *_ONE_DTYPE, *_TEXTS, *_TABLES, "memory_by
 def target_from_table(
     name: str, table: Mapping[str, Any], *, base: Target | None = None, origin: str = ""
 ) -> Target:
-    """The target that *table* describes; what it leaves out is taken from *base*.
+    """The target that *table* describes; missing keys are taken from *base*.
 
     Raises ConfigurationError for an unknown key, a value of the wrong type or a missing key.
     """
@@ -44,7 +44,7 @@ def target_from_table(
 
 
 def _plain(table: Table) -> dict[str, Any]:
-    """What needs no more than its type."""
+    """The fields that need only a type check."""
     found: dict[str, Any] = {key: table.text(key) for key in _STRINGS if key in table}
     found |= {key: table.flag(key) for key in _FLAGS if key in table}
     found |= {key: table.dtype(key, of) for key, of in _ONE_DTYPE.items() if key in table}
@@ -90,7 +90,7 @@ def _from_scratch(table: Table, values: dict[str, Any]) -> Target:
 
 
 def _check(table: Table, target: Target) -> None:
-    """Refuses what does not go together."""
+    """Rejects inconsistent fields."""
     if set(target.runtimes) != set(target.formats):
         raise table.wrong(
             f"runtimes are given for {', '.join(target.runtimes)}, formats are "
@@ -100,6 +100,6 @@ def _check(table: Table, target: Target) -> None:
     strange = [form for form in target.preferred.values() if form not in target.formats]
     if strange:
         raise table.wrong(
-            f"preferred names {strange[0]}, which is none of its formats",
+            f"preferred names {strange[0]}, which is not one of its formats",
             f"its formats are {', '.join(target.formats)}",
         )

@@ -1,4 +1,4 @@
-"""Values of a target's table, each with the error that names its key."""
+"""Typed access to the values of a target's table, with errors that name the key."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _MOST_BYTES = 1 << 63
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a target, and how an error names it.
+    """One table of a target, with its name in errors.
 
-    Its methods raise ConfigurationError for a value that can't be meant.
+    Its methods raise ConfigurationError for an invalid value.
     """
 
     where: str
-    """What an error begins with: ``target 'camera' (pyproject.toml)``."""
+    """The start of an error: ``target 'camera' (pyproject.toml)``."""
     values: Mapping[str, Any]
     inside: str = ""
-    """What an error says before a key: ``latency.``."""
+    """The prefix of keys in an error: ``latency.``."""
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
     def check_keys(self, known: Collection[str], owner: str) -> None:
-        """Refuses every key that is not *known* of the *owner*."""
+        """Rejects every key that is not among the *known* keys of *owner*."""
         listed = sorted(known)
         for key in self.values:
             if key not in listed:
@@ -38,7 +38,7 @@ class Table:
                 )
 
     def table(self, key: str) -> Table:
-        """The table below *key*, an empty one where there is none."""
+        """The table under *key*, or an empty one."""
         value = self.values.get(key, {})
         if not isinstance(value, Mapping):
             raise self.wrong(
@@ -59,7 +59,7 @@ class Table:
         return value
 
     def texts(self) -> dict[str, str]:
-        """The whole table, where each value is a text."""
+        """The whole table, whose values have to be texts."""
         return {key: self.text(key) for key in self.values}
 
     def flag(self, key: str) -> bool:
@@ -71,7 +71,7 @@ class Table:
         if isinstance(value, bool):
             raise self._of_another_type(key, int)
         if not 0 < value < _MOST_BYTES:
-            raise self.wrong(f"{key} is no size of a memory", f"give {key} a number of bytes")
+            raise self.wrong(f"{key} is not a size of a memory", f"give {key} a number of bytes")
         return int(value)
 
     def names(self, key: str, *, may_be_empty: bool = False) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ class Table:
         return tuple(value)
 
     def wrong(self, fault: str, remedy: str) -> ConfigurationError:
-        """The error for what the table says."""
+        """The error for a value of the table."""
         return ConfigurationError(f"{self.where}: {fault}", remedy)
 
     def _typed(self, key: str, kind: type) -> Any:

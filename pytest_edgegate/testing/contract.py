@@ -1,4 +1,4 @@
-"""The suite that every backend passes: subclass it and give it a case.
+"""The test suite for backends: subclass it and define a case.
 
 ::
 
@@ -36,30 +36,30 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.data.dataset import Dataset
 from pytest_edgegate.data.laid_out import FedSamples, LaidOutRunner
-from pytest_edgegate.data.training import Teacher, TrainingSamples
+from pytest_edgegate.data.training_loop import Teacher, TrainingSamples
 from pytest_edgegate.reading.copies import PrivateCopy
 from pytest_edgegate.workers.process import Hired, Workers
 
 
 @dataclass(frozen=True)
 class BackendCase:
-    """A backend with something to chew on."""
+    """A backend with the inputs for its tests."""
 
     reader: ModelReader
     model: object
-    """What ``reader`` recognises: an object or a Path."""
+    """A model that ``reader`` recognises: an object or a Path."""
     transform: Transform
     step: Step | None
     target: Target
     data: EdgeData
     """With calibration and evaluation samples."""
     runtimes: Sequence[Runtime]
-    """What opens the files that ``transform`` makes."""
+    """The runtime for the files that ``transform`` writes."""
     inspector: Inspector
 
 
 class BackendContract:
-    """What the gate relies on, whoever wrote the backend."""
+    """The guarantees that the gate relies on."""
 
     @pytest.fixture
     def case(self) -> BackendCase:
@@ -97,7 +97,7 @@ class BackendContract:
         assert all(file.is_file() for file in model.files)
 
     def test_a_copy_of_its_files_is_the_same_model(self, case: BackendCase, tmp_path: Path) -> None:
-        """What runs of files that others made is a private copy of them."""
+        """The gate runs private copies of third-party files."""
         model = self._model(case)
         if model.path is None:
             return  # a live object
@@ -219,7 +219,7 @@ class BackendContract:
 
 
 class CaseData:
-    """``TransformData`` of an EdgeData, for a transform that is run by itself."""
+    """``TransformData`` of an EdgeData, for running a transform without a session."""
 
     def __init__(
         self,
@@ -264,7 +264,7 @@ def new_folder(path: Path) -> Path:
 
 
 def surroundings(data: EdgeData | None = None, *, allow_code: bool = False) -> Surroundings:
-    """What a reader may know, for one that is asked by itself."""
+    """The context for a reader, for running it without a session."""
     return Surroundings(Dataset(data or EdgeData()).example, allow_code)
 
 

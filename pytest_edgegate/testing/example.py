@@ -1,4 +1,4 @@
-"""Files in, pytest run, outcome out: a harness for tests of what is built on the gate."""
+"""A harness that runs pytest on a folder of files, for tests of code that builds on the gate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of pytest gave: its exit status, what it printed, the folder it ran in."""
+    """The outcome of a run of pytest: its exit status, its output, its folder."""
 
     status: int
     output: str
@@ -21,7 +21,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Example:
-    """Files of a small project, immutable; each run starts from a folder of its own::
+    """The files of a small project, immutable; each run uses a fresh folder::
 
     Example({"test_a.py": "def test_a(): ..."}).run_pytest(tmp_path, "--edge-target=coral")
     """
@@ -43,7 +43,7 @@ class Example:
     def run_pytest(
         self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None
     ) -> Outcome:
-        """Runs pytest on the files in a process of its own."""
+        """Runs pytest on the files in a separate process."""
         self.write(folder)
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],

@@ -23,14 +23,14 @@ def fake_model(path: Path, **what: Any) -> Path:
 
     ``wrong``: numbers of samples that it answers wrongly; ``ptq_wrong``: the same after PTQ;
     ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
-    ``io``: the dtype of inputs and outputs after PTQ; ``islands``: operators left in float by PTQ;
-    ``bytes``: the size of the float file, of which PTQ leaves a quarter; ``dtype``: "int8" for a
-    file that is finished already; ``seconds``: what an inference takes on the fake clock, and
-    ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm; ``outliers``: the
-    share of inferences that take five times as long; ``drift``: how much slower all is after 20 s;
-    ``shift``: the standard deviation of the logarithm of what all times of one opening share;
-    ``warm_up``: how many inferences after opening take ten times as long; ``figures``: what
-    ``fake-tool`` knows of it, see ``testing.fake_tool``.
+    ``io``: the dtype of inputs and outputs after PTQ; ``float_fallback``: operators that PTQ
+    leaves in float; ``bytes``: the size of the float file, of which PTQ leaves a quarter;
+    ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
+    clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
+    ``outliers``: the share of inferences that take five times as long; ``drift``: the slow-down
+    after 20 s; ``shift``: the standard deviation of the logarithm of the factor that the times
+    of one opening share; ``warm_up``: the number of inferences after opening that take ten
+    times as long; ``figures``: the answers of ``fake-tool``, see ``testing.fake_tool``.
     """
     content = {"format": FORMAT, "dtype": "float32", "bytes": 4000, **what}
     path.write_text(_padded(content, content["bytes"]))
@@ -38,20 +38,20 @@ def fake_model(path: Path, **what: Any) -> Path:
 
 
 def describe(content: Mapping[str, Any]) -> ModelDescription:
-    """What an inspector says of a fake file of this content."""
+    """The description of a fake file with this content."""
     quantised = content["dtype"] == "int8"
     io = content.get("io", "uint8") if quantised else "float32"
     zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
     x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
     y = TensorInfo("y", (1, CLASSES), io, scales=(1 / 255,) if zero else (), zero_points=zero)
     inside = TensorInfo("inside", (1, 2), "int8" if quantised else "float32")
-    islands = [
+    fallback = [
         OperatorInfo(at + 1, kind, (TensorInfo("f", (1, 2), "float32"),), (y,))
-        for at, kind in enumerate(content.get("islands", []))
+        for at, kind in enumerate(content.get("float_fallback", []))
     ]
-    operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *islands)
+    operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *fallback)
     return ModelDescription(
-        (x,), (y,), operators, parameters=20, macs=20, fully_quantized=quantised and not islands
+        (x,), (y,), operators, parameters=20, macs=20, fully_quantized=quantised and not fallback
     )
 
 
@@ -62,16 +62,16 @@ def read_fake(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InferenceError(f"{path.name} can't be opened: {error}", "make it again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InferenceError(f"{path.name} is no fake model", "make it with fake_model(path)")
+        raise InferenceError(f"{path.name} is not a fake model", "make it with fake_model(path)")
     return content
 
 
 def write_fake(path: Path, content: Mapping[str, Any], size: int) -> None:
-    """Writes a fake file of as many bytes."""
+    """Writes a fake file of *size* bytes."""
     path.write_text(_padded(content, size))
 
 
 def _padded(content: Mapping[str, Any], size: int) -> str:
-    """The JSON with a last key that fills it up: what is cut short can't be read."""
+    """The JSON with a last key as padding, so that a truncated file can't be read."""
     bare = json.dumps({**content, "padding": ""})
     return json.dumps({**content, "padding": "x" * (size - len(bare))})

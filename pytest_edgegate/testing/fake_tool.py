@@ -1,8 +1,8 @@
-"""A tool for fake files, as a vendor's compiler is one for real ones.
+"""A fake of a vendor's compiler, for fake files.
 
-What it knows stands in the fake file: ``fake_model(path, figures={"memory": 43_000})`` gives
-figures by metric, in their own units; a text in the place of a number is the reason why there is
-none. A file with ``refused`` is not compiled, and no figure is known of it.
+Its answers are defined in the fake file: ``fake_model(path, figures={"memory": 43_000})`` defines
+figures by metric, in their units; a text in place of a number is the reason why there is none. A
+file with ``refused`` is not compiled, and has no figures.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _MEND = "make the fake without it"
 
 @dataclass
 class FakeTool:
-    """Compiles a fake file into a copy of it; ``runs`` counts how often it was asked."""
+    """Compiles a fake file into a copy of it; ``runs`` counts its runs."""
 
     metrics: tuple[str, ...] = ("memory", "flash", "mapped_ops", "latency_p50", "latency_p95")
     formats: tuple[str, ...] = (FORMAT,)
     remedy: str = "pip install fake-tool"
     installed: str | None = "1.0"
-    """Its version; None stands for a tool that is not installed."""
+    """Its version; None simulates a tool that is not installed."""
     compiles: bool = True
-    """Whether it makes a file: some tools only tell figures."""
+    """Whether it writes a file: some tools only report figures."""
     runs: list[Path] = field(default_factory=list)
 
     def version(self) -> str | None:
@@ -40,7 +40,7 @@ class FakeTool:
         return {"machine": target.machine}
 
     def compile(self, path: Path, target: Target, out: Path) -> Compiled:
-        """Raises CompressionError for a fake with ``broken``, as a program that is ended."""
+        """Raises CompressionError for a fake with ``broken``, like a killed program."""
         self.runs.append(path)
         content = read_fake(path)
         if "broken" in content:

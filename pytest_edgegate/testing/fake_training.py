@@ -1,4 +1,4 @@
-"""Recipes that train, on the fake format: the real loop over the real data, with a made-up loss."""
+"""Training recipes for the fake format: the real loop over the real data, with a fake loss."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pytest_edgegate.core.recipe import QAT, Distill, Prune, Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.objectives import check_teacher, choose_objective
-from pytest_edgegate.data.training import train
+from pytest_edgegate.data.training_loop import train
 from pytest_edgegate.testing.fake_files import CLASSES, FORMAT, describe, read_fake, write_fake
 
 _TRAINS = (QAT, Prune, Distill)
 
 
 class FakeTraining:
-    """Writes what it was taught into the file: ``taught`` lists steps, samples seen and losses.
+    """Records its training in the file: ``taught`` lists steps, samples seen and losses.
 
     ``diverges`` in the model's content: the number of the step, from 1, whose loss is NaN;
-    ``classes``: how many a student has. Pruning takes its share of the bytes.
+    ``classes``: the number of a student's classes. Pruning removes its share of the bytes.
     """
 
     version = 1
@@ -40,7 +40,7 @@ class FakeTraining:
         return None
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        return {}  # what is trained does not know its target
+        return {}  # training is independent of the target
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
@@ -75,7 +75,7 @@ def _taught(
     example = samples.example()
     scores = np.zeros((len(example), int(content.get("classes", CLASSES))), np.float32)
     if isinstance(step, Distill):
-        assert example.teacher is not None  # whoever distils has a teacher
+        assert example.teacher is not None  # a distillation has a teacher
         check_teacher(example.teacher, scores)
     needs_labels = not isinstance(step, Distill) or step.alpha < 1
     objective = (

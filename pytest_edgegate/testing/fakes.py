@@ -1,8 +1,8 @@
-"""A backend on a format of its own, for tests of the pytest surface: no framework, no training.
+"""A fake backend with its own format, for tests of the pytest integration without frameworks.
 
-A fake model is a JSON file that says what it answers. A sample is ``(number, label)``, float32 of
-shape (n, 2); the model answers the label, except on the numbers that the file lists as wrong, so
-that a test can write down any outcome. Put this into a conftest.py::
+A fake model is a JSON file that defines its answers. A sample is ``(number, label)``, float32 of
+shape (n, 2); the model answers the label, except for the numbers that the file lists as wrong, so
+that a test can define any outcome. Put this into a conftest.py::
 
     pytest_plugins = ["pytest_edgegate.testing.fakes"]
 
@@ -59,7 +59,7 @@ def fake_samples(count: int, start: int = 0) -> tuple[Array, Array]:
 
 
 def fake_data(count: int = 200) -> EdgeData:
-    """Evaluation samples 0 to count, twenty others to calibrate on, and a hundred to train on."""
+    """Evaluation samples 0 to count, twenty others for calibration, and a hundred for training."""
     return EdgeData(
         train=fake_samples(100, start=20_000),
         calibration=fake_samples(20, start=10_000)[0],
@@ -106,11 +106,11 @@ class FakeClock:
 
 
 CLOCK = FakeClock()
-"""What fake models run on, and what the fake targets are timed by."""
+"""The clock of fake models, by which the fake targets are timed."""
 
 
 class FakeReader:
-    """Tells a fake file by its content."""
+    """Recognises a fake file by its content."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():
@@ -121,7 +121,7 @@ class FakeReader:
 
 
 class FakeTransform:
-    """PTQ and float export, by rewriting the JSON; ``built`` counts what it made."""
+    """PTQ and float export, by rewriting the JSON; ``built`` counts its files."""
 
     version = 1
     packages = ("numpy",)
@@ -158,7 +158,7 @@ class FakeTransform:
 
 
 class FakeRuntime:
-    """Answers what the file says; ``key`` names the list of wrong answers that it heeds."""
+    """Answers as the file defines; ``key`` names the list of wrong answers that it uses."""
 
     formats = (FORMAT,)
     packages = ("numpy",)
@@ -180,7 +180,7 @@ class FakeRuntime:
 
 
 class FakeRunner:
-    """A fake model, opened."""
+    """An opened fake model."""
 
     def __init__(self, content: Mapping[str, Any], key: str) -> None:
         self._wrong = np.array([*content.get("wrong", []), *(content.get(key, []) if key else [])])
@@ -209,7 +209,7 @@ class FakeRunner:
         return (scores,)
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        """A call that lets the fake clock go on by what the file says, and computes nothing."""
+        """A call that advances the fake clock as the file defines, and computes nothing."""
         return fake_call(self._content, CLOCK)
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -224,7 +224,7 @@ _draws = np.random.default_rng(1)
 
 
 def fake_call(content: Mapping[str, Any], clock: FakeClock) -> Callable[[], object]:
-    """An inference on a fake clock, as *content* says; its ``shift`` is drawn at this opening."""
+    """An inference on a fake clock by *content*; its ``shift`` is drawn once per call of this."""
     drift = content.get("drift", 0.0) / 20
     seconds = content.get("seconds", 1e-3) * np.exp(_draws.normal(0, content.get("shift", 0.0)))
 
@@ -246,7 +246,7 @@ def fake_call(content: Mapping[str, Any], clock: FakeClock) -> Callable[[], obje
 
 
 class FakeInspector:
-    """Describes a fake file: one operator, and the islands that it lists."""
+    """Describes a fake file: one operator, and those of its float fallback."""
 
     formats = (FORMAT,)
 

@@ -1,4 +1,4 @@
-"""The suite that every tool passes: subclass it and give it a case.
+"""The test suite for tools: subclass it and define a case.
 
 ::
 
@@ -26,16 +26,16 @@ from pytest_edgegate.core.tools import Absent, Compiled, Tool, check_compiled
 
 @dataclass(frozen=True)
 class ToolCase:
-    """A tool that is installed, with a file that it can read."""
+    """An installed tool, with a file that it can read."""
 
     tool: Tool
     path: Path
-    """Of one of its formats, with every file beside it that belongs to it."""
+    """The path of a file in one of its formats, beside all files that belong to it."""
     target: Target
 
 
 class ToolContract:
-    """What the gate relies on, whoever wrote the tool."""
+    """The guarantees that the gate relies on."""
 
     @pytest.fixture
     def case(self) -> ToolCase:
@@ -43,7 +43,7 @@ class ToolContract:
 
     @pytest.fixture
     def out(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """The folder that the tool may write into, empty as the cache makes it."""
+        """The empty folder that the tool may write into, as from the cache."""
         return tmp_path_factory.mktemp("out")
 
     @pytest.fixture
@@ -108,7 +108,7 @@ class ToolContract:
 
 
 def _copied(path: Path, folder: Path) -> Path:
-    """The file in another folder, with what lies beside it."""
+    """A copy of the file in another folder, with the files beside it."""
     shutil.copytree(path.parent, folder, dirs_exist_ok=True)
     return folder / path.name
 

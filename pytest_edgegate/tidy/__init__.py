@@ -1,1 +1,1 @@
-"""What a session leaves behind: nothing. Its folder for scratch, and the programs that it runs."""
+"""Cleanup: the session's temporary folder and its processes leave nothing behind."""

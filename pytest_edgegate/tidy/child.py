@@ -1,4 +1,4 @@
-"""A Python of this package in a process of its own: how it is started, and how it ends."""
+"""Starts Python child processes of this package, and describes how they end."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _CONFINED = "from pytest_edgegate.tidy.confined import confine; confine({parent})\n"
 _ENDING = 10
-"""Seconds that a process gets to end, and to end what it has started."""
+"""Seconds for a process to exit and to end its own processes."""
 _LONGEST_WORD = 200
-"""Characters of what a process has said last."""
+"""Characters kept of the last line that a process printed."""
 
 
 class Child:
-    """A process with pipes to its stdin and from its stdout; what it prints on stderr is kept.
+    """A process with pipes to its stdin and from its stdout; its stderr is kept.
 
-    It ends with this object, and with the session, however that ends. A fork of the session has it
-    only by name: there it is neither alive nor ended.
+    It ends with this object, and with the session, however that ends. In a fork of the session the
+    object has no effect on the process.
     """
 
     def __init__(
@@ -70,25 +70,25 @@ class Child:
         return self._process.wait()
 
     def ending(self) -> str:
-        """How the process has ended: ``SIGSEGV``, ``exit status 3``."""
+        """How the process ended: ``SIGSEGV``, ``exit status 3``."""
         return spell_end(self.wait())
 
     def last_words(self) -> str:
-        """The last line that the process printed on stderr, or nothing."""
+        """The last line that the process printed on stderr, or an empty string."""
         self._printed.seek(0)
         lines = self._printed.read().decode("utf-8", "replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
         return said[-1][:_LONGEST_WORD] if said else ""
 
     def close(self) -> None:
-        """Ends the process and closes the pipes; what it holds is gone."""
+        """Ends the process and closes the pipes."""
         self._end()
 
 
 def start_python(code: str) -> Child:
-    """A new Python that runs *code*, in which this package and what the tests import are found.
+    """Starts a Python that runs *code* with this session's import path.
 
-    Raises OSError where the system has no room for one more.
+    Raises OSError if the system can't start another process.
     """
     with printed_file() as printed:
         process = in_lasting_thread(_start, code, printed)
@@ -97,7 +97,7 @@ def start_python(code: str) -> Child:
 
 @contextmanager
 def printed_file() -> Iterator[IO[bytes]]:
-    """A file for what a process prints; closed here only where the process does not come to be."""
+    """A file for the output of a process; closed here only if the process does not start."""
     printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
     try:
         yield printed
@@ -107,10 +107,10 @@ def printed_file() -> Iterator[IO[bytes]]:
 
 
 def in_lasting_thread(start: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """What *start* gives, called in the thread that starts every process.
+    """The result of *start*, called in the thread that starts every process.
 
-    Linux ends a process with the thread that has started it, not with that one's process: what is
-    started in a short-lived thread would not outlive it.
+    Linux ends a process with the thread that started it, not with that thread's process: a child of
+    a short-lived thread would end with it.
     """
     return _starter().submit(start, *given, **named).result()
 
@@ -132,14 +132,14 @@ def _start(code: str, printed: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def environment() -> dict[str, str]:
-    """Of a process of ours. What it leaves in the folder for temporary files goes with the
-    session: it is killed, so that it removes nothing itself."""
+    """The environment of a child process. Its temporary files are removed with the session,
+    because a killed process cannot remove them."""
     found = os.pathsep.join(filter(None, sys.path))
     return {**os.environ, "PYTHONPATH": found, **SCRATCH.environment()}
 
 
 def spell_end(code: int) -> str:
-    """An exit status as subprocess has it, in words."""
+    """The description of an exit status of subprocess."""
     if code >= 0:
         return f"exit status {code}"
     try:
@@ -168,17 +168,17 @@ def _end(
         process.wait()
     for stream in streams:
         if stream is not None:
-            with suppress(OSError):  # what was left to be written has no reader
+            with suppress(OSError):  # unwritten data has no reader any more
                 stream.close()
 
 
 _living: weakref.WeakSet[Child] = weakref.WeakSet()
 _of_parents: list[Child] = []
-"""Held in a fork, since to drop one asks whether it has ended."""
+"""Children kept alive in a fork, because dropping one would poll the process."""
 
 
 def _after_fork() -> None:
-    """A fork has no other threads, and shares the pipes of what its parent has started."""
+    """Resets the state in a fork, which has no other threads and shares its parent's pipes."""
     _of_parents.extend(_living)
     _starter.cache_clear()
 

@@ -1,4 +1,4 @@
-"""What a process that was started by ``tidy.child`` asks of the system before it does any work."""
+"""Restrictions that a process started by ``tidy.child`` sets up before any work."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ _PARENT_DIES = 1
 
 
 def confine(parent: int) -> None:
-    """Has this process end with *parent*, and yield memory to it.
+    """Makes this process end with *parent*, and yield memory to it.
 
-    "With its parent" is with the thread that has started this process: see
-    ``child.in_lasting_thread``.
+    The parent is the thread that started this process: see ``child.in_lasting_thread``.
     """
     if not sys.platform.startswith("linux"):
         return
     import ctypes
 
     ctypes.CDLL(None).prctl(_PARENT_DIES, signal.SIGKILL)
-    if os.getppid() != parent:  # it was gone before it could be asked for
+    if os.getppid() != parent:  # the parent ended before the request
         os._exit(0)
     yield_memory()
 
 
 def yield_memory() -> None:
-    """Has this process end before others where memory ends, and not take more than there is."""
+    """Makes this process the first to be killed if memory runs out, and limits its memory."""
     if not sys.platform.startswith("linux"):
         return
     with suppress(OSError):
@@ -38,7 +37,7 @@ def yield_memory() -> None:
 
 
 def _limit_memory() -> None:
-    """A file of absurd shapes gets an error from malloc, instead of all memory of the machine."""
+    """Limits memory, so that absurd shapes fail in malloc instead of exhausting the machine."""
     import resource
 
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

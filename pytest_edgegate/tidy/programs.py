@@ -1,4 +1,4 @@
-"""Programs outside this environment: whatever ends the session ends them, with all they started."""
+"""Runs external programs, which end with the session together with all their processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO
 from pytest_edgegate.tidy.supervised import SUPERVISE
 
 _ENDING = 10
-"""Seconds that a supervisor gets to end what it has started."""
+"""Seconds for a supervisor to end its processes."""
 
 
 def run(
@@ -24,10 +24,10 @@ def run(
     printed: IO[bytes],
     time_limit: float,
 ) -> int:
-    """Runs a program in *folder* with this *environment* only; gives its exit status.
+    """Runs a program in *folder* with this *environment* only; returns its exit status.
 
-    What it prints goes into *printed*. When this returns or raises, and when this process ends in
-    any way (``kill -9`` too), the program has ended, and so have the processes that it started.
+    Its output goes into *printed*. The program and all processes that it started have ended when
+    this returns or raises, and end with this process, even by ``kill -9``.
 
     Raises subprocess.TimeoutExpired after *time_limit* seconds.
     """
@@ -42,11 +42,11 @@ def run(
         stdin=subprocess.PIPE,
         stdout=printed,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C is for this process, which then ends the program
+        start_new_session=True,  # Ctrl-C is handled here, which ends the program
     )
     assert supervisor.stdin is not None  # it is a pipe
     try:
-        with suppress(BrokenPipeError):  # it has ended already, and has printed why
+        with suppress(BrokenPipeError):  # it has ended and printed the reason
             supervisor.stdin.write(json.dumps(order).encode() + b"\n")
             supervisor.stdin.flush()
         return supervisor.wait(time_limit)

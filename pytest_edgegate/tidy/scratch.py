@@ -1,8 +1,8 @@
-"""One folder for all that a session has on the disk beside its cache; it goes with the session.
+"""A temporary folder for everything that a session stores on disk outside the cache.
 
-It lies below the folder for temporary files, in a folder of this user's own. The cache is no place
-for it: that may be read-only, shared by machines, or on a network's disk where a lock says little
-about a process of this machine.
+It is removed with the session. It lies below the system's temporary folder, in a folder owned by
+the user. The cache is not suitable: it may be read-only, shared between machines, or on a network
+file system with unreliable locks.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 _LOCK = "lock"
 _TRIES = 100
 _NEW = "new-"
-"""Begins the name of a folder whose lock is not taken yet: nobody may take it for a dead one's."""
+"""The prefix of a folder whose lock is not taken yet, so that it is not considered abandoned."""
 _LONG_AGO = 3600.0
 """Seconds."""
 
 
 class Scratch:
-    """The folder, made when it is first needed and removed with the last session that uses it.
+    """The folder, created on first use and removed with the last session that uses it.
 
-    Its owner holds a lock on a file in it, which the system releases however the owner ends. A
-    folder whose lock can be taken has no owner any more: the next session removes it.
+    Its owner locks a file in it; the system releases the lock however the owner ends. A folder
+    whose lock is free is abandoned, and the next session removes it.
     """
 
     def __init__(self) -> None:
@@ -46,29 +46,29 @@ class Scratch:
         self._folder: Path | None = None
         self._lock: BaseFileLock | None = None
         self._led = 0
-        """How many times over temporary files are led here just now."""
+        """The nesting depth of redirections of temporary files."""
         self._outside = ""
-        """Where they went before."""
+        """The temporary folder before the redirection."""
         self._late = False
         self._process = 0
         self._making = threading.Lock()
 
     def join(self) -> None:
-        """A session begins: what killed sessions of this user have left is removed."""
+        """Registers a session, and removes the folders of this user's killed sessions."""
         self._sessions += 1
-        with suppress(OSError, StorageError):  # told when the folder is needed
+        with suppress(OSError, StorageError):  # reported once the folder is needed
             sweep(_base(self._outside if self._led else ""))
 
     def leave(self) -> None:
-        """A session has ended; the last one takes the folder with it."""
+        """Unregisters a session; the last one removes the folder."""
         self._sessions -= 1
         if self._sessions <= 0 and self._led:
-            self._late = True  # somebody still writes there: it goes when that is done
+            self._late = True  # still in use: removed afterwards
         elif self._sessions <= 0:
             self.remove()
 
     def folder(self) -> Path:
-        """The folder, which only this user can enter. Raises StorageError."""
+        """The folder, accessible to this user only. Raises StorageError."""
         with self._making:
             if self._folder is None or not self._folder.is_dir():
                 self._make()
@@ -81,17 +81,17 @@ class Scratch:
             return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
 
     def environment(self) -> Mapping[str, str]:
-        """What makes another process put its temporary files there."""
+        """The variables that redirect another process's temporary files to the folder."""
         folder = str(self._temporary())
         return dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
 
     @contextmanager
     def temporary_files(self) -> Iterator[None]:
-        """Everything that Python code here makes by ``tempfile`` meanwhile goes there.
+        """Redirects files that Python code creates by ``tempfile`` to the folder.
 
-        TensorFlow writes the code that it traces into files which it removes when the interpreter
-        ends, and so never where that is killed. It is for these moments only: the temporary files
-        of the user's own tests are none of ours.
+        TensorFlow writes traced code into files that it removes at interpreter exit, so never if
+        the process is killed. Use this for short periods: temporary files of the user's tests
+        have to stay where they are.
         """
         if not self._led:
             self._outside = _temporary_folder()
@@ -109,22 +109,22 @@ class Scratch:
 
     @contextmanager
     def temporary_environment(self) -> Iterator[None]:
-        """As ``temporary_files``, for native code that asks the environment; for imports only."""
-        _temporary_folder()  # which tempfile remembers: it would take the one that is led to
+        """As ``temporary_files``, but for native code that reads the environment; imports only."""
+        _temporary_folder()  # tempfile caches it, before the redirection
         with environment_with(self.environment()):
             yield
 
     def remove(self) -> None:
-        """Removes the folder; it is made anew where it is needed again."""
+        """Removes the folder; it is created again on demand."""
         with self._making:
             folder, lock = self._folder, self._lock
             self._folder = self._lock = None
         if folder is None or self._process != os.getpid():
-            return  # a forked process shares the folder, and does not end it
+            return  # a forked process shares the folder and must not remove it
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             lock.release(force=True)
-        shutil.rmtree(folder, ignore_errors=True)  # where a file can't go while it is open
+        shutil.rmtree(folder, ignore_errors=True)  # which can't delete open files
         _remove_empty(folder.parent)
 
     def _temporary(self) -> Path:
@@ -134,18 +134,18 @@ class Scratch:
             return made
 
     def _make(self) -> None:
-        if self._lock is not None:  # somebody else has removed the folder
+        if self._lock is not None:  # the folder was removed by somebody else
             self._lock.release(force=True)
             self._lock = None
         base_folder = _base(self._outside if self._led else "")
         for _ in range(_TRIES):
             with _as_storage_error(base_folder) as base:
                 _own(base)
-                with suppress(FileNotFoundError):  # a session that ends has removed it as empty
+                with suppress(FileNotFoundError):  # an ending session has removed the empty folder
                     folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=base))
                     lock = _taken(folder)
                     if lock is not None:
-                        with suppress(PermissionError):  # of Windows, where it keeps its name
+                        with suppress(PermissionError):  # on Windows, where the name stays in use
                             folder = folder.rename(folder.with_name(folder.name[len(_NEW) :]))
                         self._folder, self._lock, self._process = folder, lock, os.getpid()
                         return
@@ -156,7 +156,7 @@ class Scratch:
 
 
 def sweep(base: Path) -> None:
-    """Removes the folders in *base* that nobody holds any more."""
+    """Removes abandoned folders in *base*."""
     if not base.is_dir() or not _is_ours(os.lstat(base)):
         return
     for entry in os.scandir(base):
@@ -166,13 +166,13 @@ def sweep(base: Path) -> None:
         if lock is not None:
             shutil.rmtree(entry.path, ignore_errors=True)
             lock.release(force=True)
-            if os.name == "nt":  # where a file can't go while it is open
+            if os.name == "nt":  # which can't delete open files
                 shutil.rmtree(entry.path, ignore_errors=True)
     _remove_empty(base)
 
 
 def _is_being_made(entry: os.DirEntry[str]) -> bool:
-    """Whether its owner may be about to take the lock. One that was killed then is old some day."""
+    """Whether its owner may be about to take the lock, unless it is old."""
     if not entry.name.startswith(_NEW):
         return False
     with suppress(OSError):
@@ -181,12 +181,12 @@ def _is_being_made(entry: os.DirEntry[str]) -> bool:
 
 
 def _taken(folder: Path) -> BaseFileLock | None:
-    """The lock of a folder; None where it is held, or where the folder has gone meanwhile."""
+    """The lock of a folder; None if it is held, or if the folder has been removed meanwhile."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / _LOCK, thread_local=False)
     try:
-        # without flock, of which it would warn, a killed owner holds its folder for ever
+        # without flock, which would cause a warning, a killed owner would lock its folder for ever
         with warnings.catch_warnings(action="ignore"):
             lock.acquire(timeout=0)
     except (Timeout, FileNotFoundError):
@@ -198,7 +198,7 @@ def _taken(folder: Path) -> BaseFileLock | None:
 
 
 def _base(temporary: str = "") -> Path:
-    """Of this user, by number: the user of a container may have no name."""
+    """The folder of this user, by user id: a container's user may have no name."""
     user = os.getuid() if hasattr(os, "getuid") else "user"
     return Path(temporary or _temporary_folder()) / f"edgegate-{user}"
 
@@ -214,13 +214,13 @@ def _temporary_folder() -> str:
 
 
 def _own(base: Path) -> None:
-    """Makes it where it is missing. One that is another's is refused, or what is in it could be
-    changed under us."""
+    """Creates *base* if missing. A folder of another user is refused, as that user could change
+    its content."""
     with suppress(FileExistsError):
         base.mkdir(mode=0o700)
     try:
         seen = os.lstat(base)
-    except FileNotFoundError:  # a session that ends has removed it as empty
+    except FileNotFoundError:  # an ending session has removed the empty folder
         return
     if not _is_ours(seen):
         raise StorageError(
@@ -236,7 +236,7 @@ def _is_ours(seen: os.stat_result) -> bool:
 
 
 def _remove_empty(base: Path) -> None:
-    with suppress(OSError):  # other sessions have theirs in it
+    with suppress(OSError):  # other sessions still use it
         base.rmdir()
 
 
@@ -252,6 +252,6 @@ def _as_storage_error(folder: Path) -> Iterator[Path]:
 
 
 SCRATCH = Scratch()
-"""Of this process: what needs it lies too far apart for one to be handed around."""
+"""The instance of this process: its users are too distant to pass one around."""
 
 atexit.register(SCRATCH.remove)

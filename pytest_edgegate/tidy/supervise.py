@@ -1,9 +1,9 @@
-"""Runs a program, and ends all of it when its own parent is gone. Started as a script of its own.
+"""Runs a program, and ends it with all its processes when the parent is gone. A script.
 
-What is to be run comes as one line of JSON on stdin, which then stays open for as long as the
-program is wanted: the system closes it however the parent ends. A program that is talked to gets
-the pair of pipes whose numbers the order has. It imports nothing of the package, so that it starts
-in a few milliseconds.
+The order comes as one line of JSON on stdin, which stays open for as long as the program should
+run: the system closes it however the parent ends. A program with a protocol gets the two pipes
+whose descriptors are in the order. The script imports nothing of the package, so that it starts in
+a few milliseconds.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _PARENT_DIES, _ADOPT_ORPHANS = 1, 36
 """PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of <sys/prctl.h>."""
 _LINUX = sys.platform.startswith("linux")
 _ROUNDS, _PAUSE = 200, 0.01
-"""How often what is left of a program is looked for, and the seconds between."""
-_ending = threading.RLock()  # a signal may come while its own thread holds it
+"""The number of checks for remaining processes, and the seconds between them."""
+_ending = threading.RLock()  # a signal may arrive while its own thread holds it
 
 
 def main() -> None:
@@ -43,12 +43,12 @@ def main() -> None:
             preexec_fn=_end_with_parent if _LINUX else None,  # noqa: PLW1509 - no threads yet
         )
         for each in order.get("pipes", ()):
-            os.close(each)  # who talks to the program has to see that it has ended
+            os.close(each)  # so that the peer of the program sees its end
     except OSError as error:
         print(f"{order['command'][0]} can't be started: {error.strerror or error}", flush=True)
         os._exit(127)
     signal.signal(signal.SIGTERM, lambda *_: _stop(program))
-    # beside stdin, whose other end may live on in a process that the parent has forked
+    # in addition to stdin, whose other end may survive in a fork of the parent
     _ask_linux(_PARENT_DIES, signal.SIGTERM)
     threading.Thread(target=_wait_for_parent, args=(program,), daemon=True).start()
     if os.getppid() != order["parent"]:
@@ -70,12 +70,12 @@ def _stop(program: subprocess.Popen[bytes]) -> None:
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:
-    """Ends the program and all that it has started, also what has left its group."""
+    """Ends the program and all processes that it started, including those that left its group."""
     with _ending:
         if not hasattr(os, "killpg"):
             program.kill()
             return
-        with suppress(OSError):  # all of the group has ended by itself
+        with suppress(OSError):  # the whole group has already ended
             os.killpg(program.pid, signal.SIGKILL)
         for _ in range(_ROUNDS):
             left = _descendants() if _LINUX else []
@@ -88,7 +88,7 @@ def _end(program: subprocess.Popen[bytes]) -> None:
 
 
 def _reaped() -> bool:
-    """Whether no child is left. One that looks dead may have threads that still give up memory."""
+    """Whether no child is left. A zombie may have threads that still release memory."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -98,7 +98,7 @@ def _reaped() -> bool:
 
 
 def _descendants() -> list[int]:
-    """The living processes below this one, which adopts the orphans among them."""
+    """The living descendants of this process, which adopts orphans."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

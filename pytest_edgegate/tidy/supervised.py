@@ -1,4 +1,4 @@
-"""A Python of this package that may start processes itself: all of them end with it."""
+"""A Python child process that may start processes itself: all of them end with it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from pytest_edgegate.tidy.child import (
 SUPERVISE = Path(__file__).with_name("supervise.py")
 _YIELDING = "from pytest_edgegate.tidy.confined import yield_memory; yield_memory()\n"
 _SIGNALLED = 128
-"""An exit status above it is that of a signal: a supervisor has no other way to tell."""
+"""The supervisor reports a signal as an exit status above this."""
 
 
 class Supervised(Child):
-    """A process below a supervisor, which ends it and all that it has started.
+    """A process below a supervisor, which ends it and all processes that it started.
 
-    Ctrl-C in a terminal is for the session, which then ends it.
+    Ctrl-C in a terminal is handled by the session, which then ends it.
     """
 
     @staticmethod
     def _ends(process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None  # it is a pipe
-        with suppress(OSError, ValueError):  # it has ended, or is being ended
+        with suppress(OSError, ValueError):  # it has ended, or is ending
             process.stdin.close()
 
     def ending(self) -> str:
@@ -43,7 +43,7 @@ class Supervised(Child):
 
 
 def start_supervised(code: str) -> Child:
-    """As ``child.start_python``, below a supervisor where the system lets a program have one."""
+    """As ``child.start_python``, below a supervisor if the system supports it."""
     if os.name == "nt":
         return start_python(code)
     with printed_file() as printed:
@@ -82,6 +82,6 @@ def _order(process: subprocess.Popen[bytes], code: str, pipes: tuple[int, int]) 
         "pipes": pipes,
     }
     assert process.stdin is not None  # it is a pipe
-    with suppress(BrokenPipeError):  # it has ended already, and has printed why
+    with suppress(BrokenPipeError):  # it has ended and printed the reason
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()

@@ -1,4 +1,4 @@
-"""Environment variables that native code and foreign packages read."""
+"""Environment variables for native code and third-party packages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def environment_with(variables: Mapping[str, str]) -> Iterator[None]:
-    """The environment with *variables* in it, and afterwards as it was.
+    """Sets *variables* in the environment temporarily.
 
-    For imports and other short calls only: a variable that changes while native threads read it can
-    end a process.
+    For imports and other short calls only: changing a variable while native threads read it can
+    crash a process.
     """
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

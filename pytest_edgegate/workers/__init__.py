@@ -1,1 +1,1 @@
-"""Processes of their own for native code: what crashes or hangs there ends no session."""
+"""Worker processes for native code, whose crashes and hangs do not end the session."""

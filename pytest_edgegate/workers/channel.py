@@ -1,7 +1,7 @@
 """The protocol of a worker over any pair of pipes: questions, answers, and time limits.
 
-Both sides are alike. While one waits for an answer it answers the questions that the other has to
-get there, so that calls nest as those of functions do, and no message is ever out of order.
+The protocol is symmetric. While a side waits for an answer, it answers the other side's questions,
+so that calls nest like function calls, and no message is ever out of order.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from pytest_edgegate.workers.wire import (
 
 _SAME_VERSION = "use the same version of pytest-edgegate on both sides"
 Answer = Callable[[Message], Message]
-"""What a side has to say to a question of the other."""
+"""Answers a question of the other side."""
 
 
 class LateError(Exception):
-    """The other side was silent for longer than it may be. ``seconds`` is how long that is."""
+    """The other side did not answer within its limit of ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no answer within {seconds:g} s")
@@ -37,22 +37,23 @@ class LateError(Exception):
 
 
 class LostError(Exception):
-    """The other side has gone: its pipe is closed."""
+    """The other side has closed its pipe."""
 
 
 def no_questions(question: Message) -> Message:
-    """For a side that is never asked anything."""
+    """The answer function of a side that expects no questions."""
     raise InferenceError(
-        f"a worker asks for {question.command[:40]!r}, which nobody has asked it to do",
+        f"a worker sent the unexpected question {question.command[:40]!r}",
         _SAME_VERSION,
     )
 
 
 class Channel:
-    """One end. *give_up* ends the other side, so that its pipe is closed: it is called from
-    another thread when a time limit has passed, and where the order of messages is lost.
+    """One end of a channel.
 
-    *questions* is what a question of the other side may bring.
+    *give_up* ends the other side, so that its pipe is closed: it is called from another thread
+    after a time limit, and when the order of messages is lost. *questions* limits the arrays in a
+    question of the other side.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Channel:
         self._give_up = give_up
         self._questions = questions
         self.usable = True
-        """Whether the next message is what it should be."""
+        """Whether messages are still in order."""
 
     def call(
         self,
@@ -76,10 +77,10 @@ class Channel:
         expected: Expected = NO_ARRAYS,
         answer: Answer = no_questions,
     ) -> Message:
-        """The answer to a question; *answer* is what is said to those that come before it.
+        """The answer to a question; *answer* handles questions that arrive before it.
 
-        *limit*: seconds that the other side may be silent. Raises LateError, LostError, WireError,
-        MemoryError, and whatever *answer* raises that is no Exception.
+        *limit*: the timeout of the other side in seconds. Raises LateError, LostError, WireError,
+        MemoryError, and any exception of *answer* that is not an Exception.
         """
         with self._in_order():
             received = self._exchange(question, limit, expected)
@@ -88,7 +89,7 @@ class Channel:
             return received
 
     def serve(self, answer: Answer) -> None:
-        """Answers question by question, until the other side has gone or breaks the rules."""
+        """Answers questions until the other side closes the channel or breaks the protocol."""
         try:
             while True:
                 question = receive(self._reader, NO_ARRAYS, self._questions)
@@ -119,7 +120,7 @@ class Channel:
             raise LostError from error
 
     def _say(self, message: Message) -> None:
-        """An answer that can't be sent is an error for who waits for it."""
+        """Sends a message; an answer that can't be sent becomes an error for the receiver."""
         try:
             send(self._writer, message)
         except UnsendableError as error:
@@ -129,12 +130,12 @@ class Channel:
 
     @contextmanager
     def _in_order(self) -> Iterator[None]:
-        """What breaks in between (also a signal's exception, or an interrupt) leaves messages in
-        the pipe, which the next call would take for its own."""
+        """Gives up the channel if an exchange is interrupted (also by a signal), because messages
+        left in the pipe would be mistaken for the next answer."""
         try:
             yield
         except (LateError, LostError):
-            raise  # it has ended, and says how
+            raise  # it has ended, and the caller reports how
         except BaseException:
             self.usable = False
             self._give_up()
@@ -143,7 +144,7 @@ class Channel:
 
 @contextmanager
 def _called_off(end: Callable[[], None], limit: float | None) -> Iterator[None]:
-    """Calls *end* unless the block is left within *limit* seconds."""
+    """Calls *end* unless the block finishes within *limit* seconds."""
     if limit is None:
         yield
         return
@@ -157,8 +158,8 @@ def _called_off(end: Callable[[], None], limit: float | None) -> Iterator[None]:
 
 
 def answered(question: Message, answer: Answer) -> Message:
-    """The answer to a question; what goes wrong is one, too."""
+    """The answer to a question, which may be an error."""
     try:
         return answer(question)
-    except Exception as error:  # noqa: BLE001 - what a runtime of others raises is told
+    except Exception as error:  # noqa: BLE001 - a runtime may raise anything; it is sent
         return refusal(error)

@@ -1,4 +1,4 @@
-"""This host as a device: files are timed in a fresh process that does nothing else."""
+"""This host as a device: files are timed in a fresh, dedicated process."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.workers.process import Worker
-from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, Side
+from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, TimedModel
 from pytest_edgegate.workers.wire import Expected
 
 LOCK = f"edgegate-latency-{os.getuid() if hasattr(os, 'getuid') else 'user'}.lock"
-"""One measurement of this user at a time on this machine, whichever pytest asks for it.
+"""The lock for one measurement of this user at a time on this machine, across pytest runs.
 
-By number, since the user of a container may have no name; on Windows every user has an own folder
-for temporary files.
+It is named by user id, since a container's user may have no name; on Windows every user has a
+separate temporary folder.
 """
 _TIMES = Expected(2, 1 << 28)
-"""Of the artifact and of the reference, float64 of shape (n,)."""
+"""The times of the artifact and of the reference, float64 of shape (n,)."""
 _ASKED_AGAIN = 0.5
-"""Seconds between two looks at the lock."""
+"""Seconds between attempts to take the lock."""
 
 
 class HostDevice:
@@ -38,7 +38,7 @@ class HostDevice:
         self._clock = clock
 
     def open(self, job: TimingJob) -> Stopwatch:
-        if job.entry is None:  # an object of a conftest.py, which no other process can import
+        if job.entry is None:  # registered by a conftest.py, so no other process can import it
             return self._here(job)
         lock = FileLock(Path(tempfile.gettempdir()) / LOCK)
         _acquire(lock, job.progress)
@@ -51,7 +51,7 @@ class HostDevice:
 
     def _here(self, job: TimingJob) -> HostStopwatch:
         sides = [
-            Side(partial(job.opener.open, each.path), each.sample)
+            TimedModel(partial(job.opener.open, each.path), each.sample)
             for each in (job.artifact, job.reference)
             if each is not None
         ]
@@ -60,7 +60,7 @@ class HostDevice:
 
 
 def _acquire(lock: FileLock, progress: Progress) -> None:
-    """Waits for as long as another measurement takes, and says so."""
+    """Waits for another measurement to finish, and reports the wait."""
     start = time.monotonic()
     while not lock.is_locked:
         try:
@@ -73,20 +73,20 @@ def _acquire(lock: FileLock, progress: Progress) -> None:
             )
         except OSError as error:
             raise ConfigurationError(
-                f"the lock that keeps latency measurements apart, {lock.lock_file}, can't be "
+                f"the lock for latency measurements, {lock.lock_file}, can't be "
                 f"taken: {error.strerror or error}",
-                "remove that file if it is another user's, or let TMPDIR name a folder that you "
+                "remove that file if another user owns it, or let TMPDIR name a folder that you "
                 "can write to",
             ) from error
 
 
 class RemoteStopwatch:
-    """A stopwatch in a worker. Only results come through the pipe."""
+    """A stopwatch in a worker. Only results pass through the pipe."""
 
     def __init__(
         self, worker: Worker, job: TimingJob, entry: str, alone: FileLock | None = None
     ) -> None:
-        """*alone*: the lock that keeps other measurements off the machine until the end."""
+        """*alone*: the lock against other measurements, held until the end."""
         self.source = f"host:{job.runtime}"
         self._worker = worker
         self.alone = alone

@@ -1,4 +1,4 @@
-"""How a worker comes to be: what starts it, gives its pipes, ends it and says how it ended."""
+"""Launchers: start worker processes, provide their pipes, end them and report how they ended."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ _MAIN = "from pytest_edgegate.workers.serve import main; main()"
 
 
 class Process(Protocol):
-    """A worker that was started, wherever it runs."""
+    """A started worker, wherever it runs."""
 
     @property
     def reader(self) -> BinaryIO:
-        """What it says."""
+        """The stream of its messages."""
 
     @property
     def writer(self) -> BinaryIO:
-        """What it is told."""
+        """The stream of messages to it."""
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, and is this process's to use."""
+        """Whether it runs and belongs to this process."""
 
     def kill(self) -> None:
-        """Ends it, from any thread; whoever waits for it gets to the end of ``reader``."""
+        """Ends it, from any thread; a reader that waits for it sees the end of ``reader``."""
 
     def ending(self) -> str:
-        """How it has ended, for a message: ``SIGSEGV``, ``exit status 3``."""
+        """How it ended, for messages: ``SIGSEGV``, ``exit status 3``."""
 
     def last_words(self) -> str:
-        """The last line that it printed beside its answers, or nothing."""
+        """The last line that it printed besides its answers, or an empty string."""
 
     def close(self) -> None:
-        """Ends it and all that it has started, and closes its pipes."""
+        """Ends it with all its processes, and closes its pipes."""
 
 
 class Launcher(Protocol):
@@ -43,14 +43,14 @@ class Launcher(Protocol):
 
     @property
     def shares_files(self) -> bool:
-        """Whether a path means there what it means here."""
+        """Whether workers see the same files under the same paths."""
 
     def start(self) -> Process:
-        """A new worker. Raises OSError, or an ``EdgeGateError`` that says more."""
+        """A new worker. Raises OSError, or an ``EdgeGateError`` with the reason."""
 
 
 class ThisHost:
-    """The Python of the session itself, on this machine."""
+    """Starts workers with the session's own Python, on this machine."""
 
     shares_files = True
 
@@ -59,7 +59,7 @@ class ThisHost:
 
 
 class Supervised(ThisHost):
-    """As ``ThisHost``, for workers that start processes themselves: all of them end together."""
+    """As ``ThisHost``, for workers that start processes themselves, which end together."""
 
     def start(self) -> Child:
         return start_supervised(_MAIN)

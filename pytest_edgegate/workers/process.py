@@ -1,4 +1,4 @@
-"""The session's side: a worker process, and what its end means."""
+"""The session's side of worker processes, and the errors if they end."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pytest_edgegate.workers.channel import (
     LostError,
     no_questions,
 )
-from pytest_edgegate.workers.files import send_files
 from pytest_edgegate.workers.launcher import THIS_HOST, Launcher
 from pytest_edgegate.workers.sent_errors import SentError, caused, error_in, ours
+from pytest_edgegate.workers.sent_files import send_files
 from pytest_edgegate.workers.wire import (
     ANY_ARRAYS,
     NO_ARRAYS,
@@ -38,7 +38,7 @@ _LACKING = (
 
 
 class Worker:
-    """A process that runs models. One that has died or hangs is an error of the call, no more."""
+    """A process that runs models. If it crashes or hangs, only the call fails."""
 
     def __init__(self, timeout: float, launcher: Launcher = THIS_HOST) -> None:
         self._timeout = timeout
@@ -63,12 +63,12 @@ class Worker:
         expected: Expected = NO_ARRAYS,
         **fields: Any,
     ) -> Message:
-        """The answer. *what* names the file and its runtime, for errors.
+        """The answer to a command. *what* names the file and its runtime, for errors.
 
-        The worker is given up after its timeout, and *longer* seconds where the work is known.
+        The worker is given up after its timeout plus *longer* seconds, if the work is known.
 
-        Raises the EdgeGateError that the worker ran into, or InferenceError where it ended, or
-        where it gave other arrays than were *expected*.
+        Raises the worker's EdgeGateError, or InferenceError if it ended or its arrays are not as
+        *expected*.
         """
         answer = self.ask(Message(fields, arrays, command), what, longer, expected)
         sent = error_in(answer)
@@ -84,8 +84,8 @@ class Worker:
         expected: Expected = NO_ARRAYS,
         answer: Answer = no_questions,
     ) -> Message:
-        """As ``call``, for who reads the error in the answer himself; *answer* is what is said to
-        questions that come back."""
+        """As ``call``, but returns an error as part of the answer; *answer* handles the worker's
+        questions."""
         try:
             return self._channel.call(question, self._timeout + longer, expected, answer)
         except LateError as error:
@@ -98,13 +98,13 @@ class Worker:
             raise _unreadable(what, error) from error
 
     def placed(self, what: str, path: Path, files: Sequence[Path] = ()) -> str:
-        """The path by which the worker finds a file, with the *files* that belong to it."""
+        """The worker's path of a file, with the *files* that belong to it."""
         if self._shares_files:
             return str(path)
         return send_files(self.call, what, path, files)
 
     def close(self) -> None:
-        """Ends the process; what it holds is gone."""
+        """Ends the process."""
         self._end()
 
     def _ended(self, what: str) -> InferenceError:
@@ -125,7 +125,7 @@ def _late(what: str, error: LateError) -> InferenceError:
 
 def _unsendable(what: str, error: UnsendableError) -> InferenceError:
     return InferenceError(
-        f"{what} runs in a process of its own, which can't be sent {error}",
+        f"{what} runs in a separate process, which can't be sent {error}",
         "give arrays of numbers, or of texts of up to 9,999 characters",
     )
 
@@ -133,8 +133,7 @@ def _unsendable(what: str, error: UnsendableError) -> InferenceError:
 def _unreadable(what: str, error: Exception) -> InferenceError:
     return InferenceError(
         f"{what} gave an answer that can't be read ({type(error).__name__}: {error})",
-        "free some memory; where that is no matter, the process of the runtime was disturbed: "
-        "run again",
+        "free some memory, and run again: the process of the runtime may have been disturbed",
     )
 
 
@@ -211,11 +210,11 @@ class Workers:
             worker.close()
 
     def fresh(self) -> Worker:
-        """A new process, for what depends on being the first."""
+        """A new process, for first inferences."""
         return Worker(self._timeout, self._launcher)
 
     def hire(self, entry: str, what: str) -> Hired:
-        """A new process that holds what *entry* (``module:attribute``) makes."""
+        """A new process holding the object that *entry* (``module:attribute``) creates."""
         return Hired(self.fresh(), entry, what)
 
     def close(self) -> None:

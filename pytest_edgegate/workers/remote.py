@@ -1,4 +1,4 @@
-"""A model that runs in a worker process, as a runner like any other."""
+"""A ``Runner`` for a model in a worker process."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from pytest_edgegate.workers.process import Worker, Workers
 from pytest_edgegate.workers.wire import PACKED, Expected, unpacked
 
 _SECONDS_A_CALL = 1.0
-"""Samples are sent in blocks that take about this long: a hang is then told from slow work."""
+"""Seconds per block of samples, so that a hang can be distinguished from slow work."""
 _GRAIN = 64
-"""Blocks are multiples of this, which runtimes cut into the same pieces, however long they are."""
+"""Block sizes are multiples of this, which runtimes split alike whatever their length."""
 _LEAST = 1e-6
-"""Seconds that any call takes."""
+"""The shortest time assumed for a call, in seconds."""
 _PATIENCE = 20
-"""A call may take so many times as long as was to be expected, before its timeout starts."""
+"""A call may take this many times the expected time before its timeout starts."""
 
 _LARGEST_ITEM = 8
 _SMALL, _FREE = 1 << 20, 1 << 30
-"""Bytes a sample that an output may have whatever it told, and where it tells no sizes."""
+"""Bytes per sample always allowed for an output, even if it declares no size."""
 
 
 class RemoteRunner:
-    """Sends samples to a worker in blocks; their size follows from how long the first one took."""
+    """Sends samples to a worker in blocks, whose size depends on the time of the first one."""
 
     def __init__(
         self, workers: Workers, entry: str, path: Path, what: str, files: Sequence[Path] = ()
     ) -> None:
-        """*files*: those that belong to the one at *path*, where they lie beside it."""
+        """*files*: the files beside *path* that belong to it."""
         self._workers = workers
         self._what = what
         self._seconds = 0.0
@@ -70,14 +70,14 @@ class RemoteRunner:
         return self._in_blocks("infer_raw", batch)
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        """Through the pipe, which a time would count: a stopwatch opens the file over there."""
+        """A call through the pipe; for timing, a stopwatch opens the file in the worker."""
         return lambda: self.infer(sample)
 
     def _in_blocks(self, command: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         if not self._seconds:
             start = time.monotonic()
             self._call(command, tuple(array[:1] for array in batch))
-            # a clock of coarse steps may not have moved
+            # a coarse clock may not have moved
             self._seconds = max(time.monotonic() - start, _LEAST)
         size = _GRAIN * max(1, int(_SECONDS_A_CALL / self._seconds / _GRAIN))
         parts = [
@@ -114,9 +114,9 @@ def executed_remotely(
 
 
 def outputs_expected(outputs: Sequence[TensorInfo], count: int) -> Expected:
-    """What a runtime may give for *count* samples, by what it told of its outputs.
+    """The limits on outputs for *count* samples, by the declared outputs.
 
-    A file may tell its batch as well as leave it out, and what it calls float16 comes as float32.
+    A file may declare its batch or leave it out, and outputs declared as float16 arrive as float32.
     """
     most = sum(max(_most_bytes(each.shape), _SMALL) for each in outputs)
     return Expected(len(outputs), max(count, 1) * most)

@@ -1,4 +1,4 @@
-"""Errors on their way between processes: told as JSON values, and raised again."""
+"""Errors sent between processes: converted to JSON values and raised again."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from pytest_edgegate.reading.foreign import reason_of
 from pytest_edgegate.workers.wire import Message
 
 _LONGEST = 50_000
-"""Characters of a text that some library has made."""
+"""Characters kept of a library's message."""
 _MARK = "_edgegate_mark"
 
 
 class ThereError(Exception):
-    """What is no error of ours, as the process has told it where it was raised."""
+    """An error of another package, with the text from the process that raised it."""
 
 
 @dataclass(frozen=True)
 class SentError:
-    """An error as it crosses."""
+    """An error as it is sent."""
 
     kind: str
-    """The name of its class, where that is one of ours."""
+    """The name of its class, if it is an edgegate error."""
     message: str
-    """Of an error of ours; of another one its type and its text."""
+    """The message of an edgegate error; otherwise the type and the text."""
     remedy: str = ""
     text: str = ""
     reason: str = ""
-    """As ``reading.foreign`` has it."""
+    """The reason as in ``reading.foreign``."""
     number: int | None = None
-    """Of an OSError."""
+    """The errno of an OSError."""
     trace: str = ""
     mark: int | None = None
-    """Of an error that was raised by who hears of it, while it answered a question."""
+    """The number of an error that the receiver itself raised while answering a question."""
 
 
 def refusal(error: Exception) -> Message:
-    """The answer that tells an error."""
+    """The answer that carries an error."""
     return Message({"error": as_plain(_as_sent(error))})
 
 
 def error_in(answer: Message) -> SentError | None:
-    """The error that an answer tells, or None."""
+    """The error in an answer, or None."""
     found: Mapping[str, Any] | None = answer.fields.get("error")
     return None if found is None else from_plain(SentError, found)
 
@@ -73,7 +73,7 @@ def _as_sent(error: Exception) -> SentError:
 
 
 def ours(sent: SentError) -> EdgeGateError | None:
-    """An error of ours as the class that it had there, or None for another one."""
+    """The edgegate error in its original class, or None for any other error."""
     found = getattr(errors, sent.kind, None) if sent.kind else None
     if found is None:
         return None
@@ -84,7 +84,7 @@ def ours(sent: SentError) -> EdgeGateError | None:
 
 
 def as_raised(sent: SentError) -> Exception:
-    """The error for code that was not made to know of processes."""
+    """The error for code that is unaware of processes."""
     error = ours(sent) or ThereError(sent.text or sent.message)
     caused(error, sent)
     if sent.mark is not None:
@@ -93,12 +93,12 @@ def as_raised(sent: SentError) -> Exception:
 
 
 def caused(error: Exception, sent: SentError) -> None:
-    """Gives the *error* what was raised there as its cause, which ``--tb=long`` shows."""
+    """Sets the remote exception as the cause of *error*, which ``--tb=long`` shows."""
     error.__cause__ = ThereError(f"\n{sent.trace}") if sent.trace else None
 
 
 class Marked:
-    """The errors that one side raises while it answers, to be raised again as they were."""
+    """The errors that one side raises while answering, to be raised again unchanged."""
 
     def __init__(self) -> None:
         self._raised: list[Exception] = []
@@ -121,6 +121,6 @@ class Marked:
             self._raised.append(error)
 
     def find(self, sent: SentError) -> Exception | None:
-        """The very error that was *sent* there and has come back."""
+        """The original error object of an error that was *sent* and came back."""
         known = sent.mark is not None and sent.mark < len(self._raised)
         return self._raised[sent.mark] if known and sent.mark is not None else None

@@ -1,4 +1,4 @@
-"""The worker's side: opens models, runs them, times them, or serves a backend's own object."""
+"""The worker's side: opens, runs and times models, or serves an object of a backend."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ import numpy as np
 from pytest_edgegate.core.ports import Runner, Runtime
 from pytest_edgegate.tidy.scratch import SCRATCH
 from pytest_edgegate.workers.channel import Channel
-from pytest_edgegate.workers.files import ReceivedFiles
 from pytest_edgegate.workers.sent_errors import as_raised, error_in
-from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
+from pytest_edgegate.workers.sent_files import ReceivedFiles
+from pytest_edgegate.workers.stopwatch import HostStopwatch, TimedModel
 from pytest_edgegate.workers.wire import ANY_ARRAYS, Message, packed
 
 
 def main() -> None:
-    """Serves what comes on stdin until that is closed; native prints go to stderr."""
+    """Serves commands from stdin until it is closed; native output goes to stderr."""
     come, go = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     with os.fdopen(come, "rb") as incoming, os.fdopen(go, "wb") as outgoing:
         channel = Channel(incoming, outgoing, questions=ANY_ARRAYS)
-        channel.serve(_Desk(channel).answer)
+        channel.serve(_Server(channel).answer)
         with suppress(BrokenPipeError):
             outgoing.flush()
         SCRATCH.remove()
-        os._exit(0)  # native libraries that crash while they are unloaded have nothing to say
+        os._exit(0)  # a crash of native libraries while unloading is irrelevant
 
 
-class _Desk:
-    """What is open: one model to be run, one stopwatch, or one object of a backend."""
+class _Server:
+    """The open objects: a model to run, a stopwatch, or an object of a backend."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -70,7 +70,7 @@ class _Desk:
         return Message({})
 
     def _ask(self, command: str, **fields: Any) -> Message:
-        """What the session says to a question. Raises what it has run into."""
+        """Asks the session a question. Raises the session's error."""
         answer = self._channel.call(Message(fields, (), command), None, ANY_ARRAYS, self.answer)
         sent = error_in(answer)
         if sent is not None:
@@ -114,7 +114,7 @@ class _Desk:
         sides = []
         for path, count in asked.fields["sides"]:
             sample, left = tuple(left[:count]), left[count:]
-            sides.append(Side(partial(runtime.open, Path(path)), sample))
+            sides.append(TimedModel(partial(runtime.open, Path(path)), sample))
         threads = runtime.options.get("threads")
         self._stopwatch = HostStopwatch(
             asked.fields["source"], sides, threads, patience=asked.fields["patience"]
@@ -134,7 +134,7 @@ def _runtime(asked: Message) -> Runtime:
 
 
 def imported(entry: str) -> Any:
-    """What ``module:attribute`` names."""
+    """The object named by ``module:attribute``."""
     module, _, attribute = entry.partition(":")
     found: Any = importlib.import_module(module)
     for name in attribute.split("."):

@@ -1,4 +1,4 @@
-"""Timing of single inferences: one model, or two against each other in ABBA blocks."""
+"""Timing of single inferences: of one model, or of two compared in ABBA blocks."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ Clock = Callable[[], float]
 Call = Callable[[], object]
 
 WINDOW = 5
-"""Calls of which the median is taken while a model warms up."""
+"""The number of calls per window while a model warms up; windows are compared by median."""
 SLOW = 0.05
-"""Of calls that take so many seconds a single one is a window: they hardly vary, and cost much."""
+"""From this many seconds per call, one call is a window: long calls hardly vary."""
 SETTLED = 0.05
-"""A warm-up ends when a window's median is below the one before by no more than this share."""
+"""A warm-up ends when the median of a window falls by no more than this share."""
 LEAST_CALLS, MOST_CALLS = 3, 200
-"""Between these a warm-up that has not settled is cut short by time: two warm calls can agree."""
+"""Bounds in seconds between which the time limit of an unsettled warm-up lies."""
 OVERTIME = 3
-"""A round is cut short after so many times its seconds, whatever was to be expected."""
+"""A round is cut short after this many times its planned seconds."""
 SHORTEST_BLOCK = 1e-7
-"""Seconds that timing anything takes at least."""
+"""The shortest time assumed for a call, in seconds."""
 WARM_UP_SHARE = 0.05
-"""Of the time of the whole measurement, which the warm-up of one model in a round may take."""
+"""The share of the whole measurement that one warm-up may take."""
 TICKS = 100
-"""One timing spans at least so many steps of the clock, by repeating the call inside it."""
+"""The smallest number of clock steps in one timing, which repeats short calls."""
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the models: how it is opened, and the sample that it is timed on."""
+class TimedModel:
+    """A model to time: the function that opens it, and its sample."""
 
     open: Callable[[], Runner]
     sample: tuple[Array, ...]
@@ -48,7 +48,7 @@ class Side:
 
 @dataclass(frozen=True)
 class _Warm:
-    """What a warm-up has seen: the first time, the median in the end, whether that is settled."""
+    """The result of a warm-up: the first time, the final median, and whether it has settled."""
 
     first: float
     typical: float
@@ -58,20 +58,20 @@ class _Warm:
 class HostStopwatch:
     """Times runners in this process.
 
-    Each round opens every model anew, because where its memory happens to lie shifts all times of
-    one opening together (0.2 to 0.6 %, and up to 2 %, between two openings of the same file). The
-    garbage collector is off while a clock runs.
+    Each round reopens every model, because the memory layout shifts all times of one opening
+    together (by 0.2 to 0.6 %, and up to 2 %, between two openings of the same file). The garbage
+    collector is off during timings.
     """
 
     def __init__(
         self,
         source: str,
-        sides: Sequence[Side],
+        sides: Sequence[TimedModel],
         threads: object = None,
         clock: Clock = time.perf_counter,
         patience: float = 20.0,
     ) -> None:
-        """*patience*: seconds that the whole measurement may take."""
+        """*patience*: the time for the whole measurement, in seconds."""
         self.source = source
         self._sides = tuple(sides)
         self._clock = clock
@@ -115,10 +115,10 @@ class HostStopwatch:
     def _blocks(
         self, calls: Sequence[Call], seconds: float, repeat: int, block: float
     ) -> tuple[list[float], list[float]]:
-        """As many as the warm-up says that there is time for, one of which takes *block* seconds.
+        """Times as many blocks as the warm-up predicts, each of about *block* seconds.
 
-        Not as many as the clock has time for: where quick times make room for one more, medians of
-        more times are those of quick ones, and the median of all rounds is not half-way any more.
+        The number must not depend on the times themselves: if quick times made room for another
+        block, longer rounds would be the quicker ones, and the median over rounds would be biased.
         """
         times: tuple[list[float], list[float]] = ([], [])
         end = self._clock() + OVERTIME * seconds
@@ -130,12 +130,12 @@ class HostStopwatch:
         return times
 
     def _warmed(self, calls: Sequence[Call]) -> dict[int, _Warm]:
-        """Which is warmed up first is drawn too: the other one's memory has been idle since."""
+        """Warms up in random order, because the memory of the other model is idle meanwhile."""
         order = self._draw.sample(range(len(calls)), len(calls))
         return {at: self._warm_up(calls[at]) for at in order}
 
     def _opened(self, stack: ExitStack) -> list[Call]:
-        """Which is opened first is drawn: it gets the better place in memory more often."""
+        """Opens in random order, because the first model often gets the better memory."""
         opened: dict[int, Call] = {}
         for at in self._draw.sample(range(len(self._sides)), len(self._sides)):
             side = self._sides[at]
@@ -159,7 +159,7 @@ class HostStopwatch:
         return (clock() - start) / repeat
 
     def _warm_up(self, call: Call) -> _Warm:
-        """Until the median falls no more, or it takes too long."""
+        """Calls until the median stops falling, or the time limit is reached."""
         end = self._clock() + self._warm_up_time
         times = [self._timed(call, 1)]
         while not (settled := _settled(times)) and len(times) < MOST_CALLS:
@@ -169,7 +169,7 @@ class HostStopwatch:
         return _Warm(times[0], statistics.median(times[-_window(times) :]), settled)
 
     def _repeats(self, one: float) -> int:
-        """How often a call is repeated inside one timing, for the clock's steps to be small."""
+        """The number of calls per timing, so that the clock's steps are small."""
         return 1 if one >= TICKS * self._tick else int(TICKS * self._tick / max(one, 1e-9)) + 1
 
 
@@ -178,7 +178,7 @@ def _window(times: Sequence[float]) -> int:
 
 
 def _settled(times: Sequence[float]) -> bool:
-    """Whether the last window's median is hardly below that of the window before."""
+    """Whether the last window's median is hardly below the previous one's."""
     window = _window(times)
     if len(times) < 2 * window or len(times) % window:
         return False
@@ -187,7 +187,7 @@ def _settled(times: Sequence[float]) -> bool:
 
 
 def _tick(clock: Clock) -> float:
-    """The smallest step that the clock was seen to make; 0 where it stands still by itself."""
+    """The smallest observed step of the clock; 0 if it does not advance by itself."""
     seen = [clock() for _ in range(200)]
     return min((after - before for before, after in pairwise(seen) if after > before), default=0.0)
 

@@ -1,7 +1,7 @@
 """Messages between a session and its workers: a JSON header, then the bytes of arrays.
 
-Nobody is trusted to keep to it: a header has a largest size, a dtype is one of a list, and no more
-bytes are read than whoever waits for the message expects.
+Neither side is trusted: the size of a header is limited, dtypes are on an allowlist, and no more
+bytes are read than the receiver expects.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _LENGTH = struct.Struct("<Q")
 LONGEST_HEADER = 1 << 20
 """Bytes."""
 _DTYPES = re.compile(r"[<>|](?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,3})")
-"""Numbers and texts of a fixed length; nothing that holds objects."""
+"""The kinds of dtypes that may be sent: numbers and texts of fixed length, no objects."""
 _MOST_AXES = 32
 
 
 class WireError(ValueError):
-    """A message that breaks the rules of the protocol."""
+    """A message that violates the protocol."""
 
 
 class UnsendableError(WireError):
-    """A message that the rules of the protocol keep from being sent."""
+    """A message that the protocol does not allow to be sent."""
 
 
 @dataclass(frozen=True)
 class Message:
     """``fields`` are plain JSON values; nothing is ever unpickled.
 
-    ``command`` is what a question asks for; an answer has none.
+    ``command`` is the command of a question; an answer has none.
     """
 
     fields: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Expected:
-    """The arrays that a message may bring: how many (None: any number), and bytes in all."""
+    """Limits on the arrays in a message: their number (None: any) and their total bytes."""
 
     count: int | None = 0
     most_bytes: int = 0
@@ -56,13 +56,13 @@ class Expected:
 
 NO_ARRAYS = Expected()
 PACKED = Expected(1, 1 << 28)
-"""JSON values that may be long."""
+"""Long JSON values."""
 ANY_ARRAYS = Expected(None, 1 << 36)
-"""For a peer that is trusted with what it sends."""
+"""For a trusted peer."""
 
 
 def send(stream: BinaryIO, message: Message) -> None:
-    """Writes a message whole. Raises UnsendableError, with nothing written."""
+    """Writes a complete message. Raises UnsendableError before writing anything."""
     arrays = [np.ascontiguousarray(array) for array in message.arrays]
     shapes = [[array.dtype.str, array.shape] for array in arrays]
     for dtype, _ in shapes:
@@ -82,9 +82,9 @@ def send(stream: BinaryIO, message: Message) -> None:
 def receive(
     stream: BinaryIO, answer: Expected = ANY_ARRAYS, question: Expected = ANY_ARRAYS
 ) -> Message:
-    """Reads a message, which may bring what is expected of an *answer* or of a *question*.
+    """Reads a message within the limits for an *answer* or a *question*.
 
-    Raises EOFError where the other side has gone, WireError for a message that is not allowed.
+    Raises EOFError if the other side has closed, WireError for an invalid message.
     """
     (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
     if length > LONGEST_HEADER:
@@ -107,7 +107,7 @@ def packed(value: object) -> Array:
 
 
 def unpacked(content: Array) -> Any:
-    """What was ``packed``."""
+    """The inverse of ``packed``."""
     return json.loads(content.tobytes())
 
 
@@ -119,13 +119,13 @@ def _header(content: bytes) -> tuple[str, Mapping[str, Any], list[Any]]:
     known = isinstance(said, dict)
     found = [said.get(each) for each in ("command", "fields", "arrays")] if known else []
     if list(map(type, found)) != [str, dict, list]:
-        raise WireError("a header that is none")
+        raise WireError("a malformed header")
     command, fields, arrays = found
     return command, fields, arrays
 
 
 def _described(listed: Any) -> tuple[np.dtype[Any], Sequence[int]]:
-    """The dtype and the shape of an array, as a header tells them."""
+    """The dtype and the shape of an array, from a header."""
     if not (isinstance(listed, list) and len(listed) == 2 and isinstance(listed[1], list)):
         raise WireError("an array without a dtype or a shape")
     dtype, shape = listed

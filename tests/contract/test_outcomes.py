@@ -401,7 +401,7 @@ def test_a_machine_too_noisy_says_how_noisy(timed: Any) -> None:
     assert "is not decided" in first
     text = timed.text("test_latency_ratio_noisy", "fake-host")
     assert re.search(r"single inferences of [\d.]+ ms vary by \d\d %, load", text)
-    assert last.startswith("  next: stop what else runs on this machine, or")
+    assert last.startswith("  next: stop other work on this machine, or")
     assert last.endswith("edge_latency_time = 60 s")
 
 
@@ -415,7 +415,7 @@ def test_a_model_too_slow_to_decide_in_time_says_what_it_takes(timed: Any) -> No
 
 def test_too_few_runs_say_how_many_it_takes(timed: Any) -> None:
     text = timed.text("test_latency_p99_too_few", "fake-host")
-    assert "it takes 725 runs without one over the limit, 66 in a round" in text
+    assert "it takes 725 runs with none over the limit, 66 per round" in text
     assert text.endswith("give the measurement longer: edge_latency_time = 230 s")
 
 

@@ -133,21 +133,21 @@ def test_the_bytes_on_disk_are_measured(edge_ptq, edge_gate, tmp_path):
 
 
 @only("fake-board")
-@model(islands=["SOFTMAX", "EXP"])
+@model(float_fallback=["SOFTMAX", "EXP"])
 @budget(accuracy_drop=0.01)
-def test_islands(edge_ptq): ...
+def test_float_fallback(edge_ptq): ...
 
 
 @only("fake-board")
-@model(islands=["CONV_2D"])
+@model(float_fallback=["CONV_2D"])
 @budget(accuracy_drop=0.01)
-def test_island_of_weights(edge_ptq): ...
+def test_float_fallback_of_weights(edge_ptq): ...
 
 
 @only("fake-board")
-@model(io="int16", islands=["EXP"])
+@model(io="int16", float_fallback=["EXP"])
 @budget(size=5000)
-def test_io_and_islands(edge_ptq): ...
+def test_io_and_float_fallback(edge_ptq): ...
 
 
 @only("fake-board")
@@ -167,7 +167,7 @@ def test_dynamic_shape(edge_ptq): ...
 
 
 @only("picky")
-@model(islands=["EXP"])
+@model(float_fallback=["EXP"])
 @budget(accuracy_drop=0.01)
 def test_operators(edge_ptq): ...
 
@@ -337,9 +337,10 @@ def test_the_bytes_on_disk_are_measured(referred: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "target", "offenders"),
     [
-        ("islands", "fake-board", ["SOFTMAX #1 (y): runs in float", "EXP #2 (y): runs in float"]),
-        ("island_of_weights", "fake-board", ["CONV_2D #1 (y): runs in float"]),
-        ("io_and_islands", "fake-board",
+        ("float_fallback", "fake-board",
+         ["SOFTMAX #1 (y): runs in float", "EXP #2 (y): runs in float"]),
+        ("float_fallback_of_weights", "fake-board", ["CONV_2D #1 (y): runs in float"]),
+        ("io_and_float_fallback", "fake-board",
          ["output y: int16, where fake-board takes uint8 or float32", "EXP #1 (y): runs in float"]),
         ("float_file", "fake-board", ["FAKE #0 (inside): runs in float"]),
         ("dynamic_shape", "static", ["x: dynamic shape (-1, 2)"]),
@@ -361,7 +362,7 @@ def test_what_does_not_fit_the_target_fails_with_each_offender(
 
 
 def test_its_accuracy_does_not_save_it(referred: Any) -> None:
-    assert referred.verdicts("test_islands")["accuracy_drop"]["outcome"] == "pass"
+    assert referred.verdicts("test_float_fallback")["accuracy_drop"]["outcome"] == "pass"
 
 
 def test_a_host_takes_any_io_and_known_operators_pass(referred: Any) -> None:

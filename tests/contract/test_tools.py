@@ -150,7 +150,7 @@ def test_a_tool_that_is_not_installed_is_red_with_the_line_that_installs_it(
     ran = play(files, f"--edge-target={CHIP}")
     text = ran.text("test_over", CHIP)
     assert ran.letter("test_over", CHIP) == "F"
-    assert "fake-tool, which tells it of a chip that a tool knows, is not installed" in text
+    assert "fake-tool, which reports it for a chip that a tool knows, is not installed" in text
     assert text.splitlines()[-1].strip() == "next: pip install fake-tool"
     assert ran.verdicts("test_over", CHIP)["memory"]["outcome"] == "not_measured"
 
@@ -189,5 +189,5 @@ def test_a_target_of_the_users_own_names_its_tools(play: Any) -> None:
 
 def test_the_plan_names_the_tool(play: Any) -> None:
     ran = play(FILES, f"--edge-target={CHIP}", "--edge-explain")
-    assert "memory <= 43.0 kB: the tool fake-tool tells it" in ran.output
-    assert "latency_p95 <= 4 ms: the tool fake-tool tells it" in ran.output
+    assert "memory <= 43.0 kB: reported by the tool fake-tool" in ran.output
+    assert "latency_p95 <= 4 ms: reported by the tool fake-tool" in ran.output

@@ -404,7 +404,7 @@ def test_ctrl_c_says_what_it_ended_and_keeps_nothing(training_project: Path) -> 
     assert not list((training_project / ".edgegate_cache" / "scratch").glob("*"))
     after = run_again(training_project)
     assert after.returncode == 0, after.stdout
-    assert "ended while it made" not in after.stdout
+    assert "interrupted while it built" not in after.stdout
 
 
 def test_a_killed_training_is_told_and_starts_again(training_project: Path) -> None:
@@ -413,7 +413,7 @@ def test_a_killed_training_is_told_and_starts_again(training_project: Path) -> N
     running.communicate()
     after = run_again(training_project)
     assert after.returncode == 0, after.stdout
-    assert "an earlier run was ended while it made an entry" in after.stdout
+    assert "an earlier run was interrupted while it built a cache entry" in after.stdout
     report = json.loads((training_project / "report.json").read_text())
     assert report["verdicts"][0]["artifact"]["cached"] is False
     assert not list((training_project / ".edgegate_cache" / "scratch").glob("*"))

@@ -145,8 +145,8 @@ def test_swapped_names_are_red(
     assert found["contract"].red
     told = contract_of(found)
     assert told.details == (
-        "output scores: holds what the model under test calls boxes",
-        "output boxes: holds what the model under test calls scores",
+        "output scores: holds the values of output boxes of the model under test",
+        "output boxes: holds the values of output scores of the model under test",
     )
     assert "changed places" in told.cause
 
@@ -164,7 +164,9 @@ def test_other_names_in_another_order_are_red(
 ) -> None:
     path = renamed(export, tmp_path, {"boxes": "a", "scores": "b"}, turned=True)
     unnamed = replace(subject, metric=Metric("top1", output=1))
-    assert "holds what the model" in "".join(contract_of(judged(start(), unnamed, path)).details)
+    assert "holds the values of output" in "".join(
+        contract_of(judged(start(), unnamed, path)).details
+    )
 
 
 def test_a_file_with_an_output_more_than_its_model_can_be_gated(

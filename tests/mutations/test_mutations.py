@@ -186,12 +186,12 @@ def leave_layer_in_float(surgery: Any) -> None:
         "weights": (weights, surgery.values(weights) * scales),
         "bias": (bias, surgery.values(bias) * bias.quantization.scale),
     }
-    indices = [surgery.add_tensor(given, "island/in", real)]
+    indices = [surgery.add_tensor(given, "fallback/in", real)]
     indices += [
-        surgery.add_tensor(like, f"island/{name}", real, values)
+        surgery.add_tensor(like, f"fallback/{name}", real, values)
         for name, (like, values) in constants.items()
     ]
-    out = surgery.add_tensor(made, "island/out", real)
+    out = surgery.add_tensor(made, "fallback/out", real)
     edges = []
     for code, ends in (
         (schema.BuiltinOperator.DEQUANTIZE, (operator.inputs[0], indices[0])),
@@ -209,7 +209,7 @@ def leave_layer_in_float(surgery: Any) -> None:
 def test_a_layer_left_in_float_is_named_though_the_accuracy_holds(gate: Any, damaged: Any) -> None:
     judged = gate.judge(damaged(leave_layer_in_float), QUICK)
     assert judged.red == {"contract"}
-    assert "(island/out): runs in float" in judged.text
+    assert "(fallback/out): runs in float" in judged.text
     assert "probably: part of the model was not quantised" in judged.text
 
 

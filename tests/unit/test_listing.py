@@ -37,5 +37,5 @@ def test_the_tools_of_a_target_are_told() -> None:
     told = lines_of(
         replace(HOST, tools={"memory": "vela", "flash": "sizes", "latency_p95": "vela"})
     )
-    assert "  memory and latency_p95 are told by vela" in told
-    assert "  flash is told by sizes" in told
+    assert "  memory and latency_p95 are reported by vela" in told
+    assert "  flash is reported by sizes" in told

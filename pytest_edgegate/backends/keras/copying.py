@@ -16,15 +16,15 @@ from pytest_edgegate.core.errors import UnsupportedError
 
 
 def keras_of(model: Any) -> ModuleType:
-    """Keras 3 or tf-keras, whichever the model is of."""
+    """The module of the model's framework: Keras 3 or tf-keras."""
     return import_tf_keras() if family(model) == "tf_keras" else import_keras()
 
 
 def copied(model: Any) -> Any:
-    """A model of the same layers with equal weights, uncompiled; *model* stays as it is.
+    """A model of the same layers with equal weights, uncompiled; *model* is unchanged.
 
-    Layers of the user's own are made again by their ``get_config``. Raises UnsupportedError where
-    one can't be.
+    User-defined layers are rebuilt from their ``get_config``. Raises UnsupportedError if one
+    can't be.
     """
     keras = keras_of(model)
     with held_native_output(), same_random_numbers():
@@ -35,15 +35,15 @@ def copied(model: Any) -> Any:
             else:
                 copy = Cloner(keras).clone(model)
                 carry_over(model, copy)
-        except Exception as error:  # whatever a layer of the user's own raises
+        except Exception as error:  # a user-defined layer may raise anything
             raise _refused(model, error) from error
     return copy
 
 
 def carry_over(old: Any, new: Any) -> None:
-    """Gives a layer or model of Keras 3 the weights of its like.
+    """Copies the weights between two equal layers or models of Keras 3.
 
-    Layers are made to load them too: Normalization computes with what it makes of its weights then.
+    Layers also run their loading code: Normalization derives values from its weights there.
     """
     new.set_weights(old.get_weights())
     for one, other in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
@@ -53,8 +53,8 @@ def carry_over(old: Any, new: Any) -> None:
 
 
 class Cloner:
-    """Clones models of Keras 3 layer by layer, those inside them too, so that layers of the user's
-    own need no registration; a layer that is met twice has one clone."""
+    """Clones models of Keras 3 layer by layer, including nested ones, so that user-defined layers
+    need no registration; a shared layer has one clone."""
 
     def __init__(self, keras: ModuleType) -> None:
         self._keras = keras
@@ -69,7 +69,7 @@ class Cloner:
         if hasattr(layer, "layers") and isinstance(layer, self._keras.Model):
             with _uncompiled(layer):
                 clone = self._keras.models.clone_model(layer, clone_function=self.clone)
-            # made a plain Functional by Keras, it would lose the call of its own class
+            # Keras would make it a plain Functional, without the call of its class
             if type(clone) is type(layer) or graph_of(layer) is not None:
                 return clone
         return type(layer).from_config(layer.get_config())
@@ -77,8 +77,8 @@ class Cloner:
 
 @contextmanager
 def _uncompiled(model: Any) -> Iterator[None]:
-    """The model seems uncompiled: Keras would compile the copy, by names that a loss of the user's
-    own has not."""
+    """Makes the model look uncompiled: Keras would compile the copy by names, which user-defined
+    losses don't have."""
     compiled, model.compiled = model.compiled, False
     try:
         yield
@@ -88,7 +88,7 @@ def _uncompiled(model: Any) -> Iterator[None]:
 
 @contextmanager
 def same_random_numbers() -> Iterator[None]:
-    """Seeds of new layers come from Python's random numbers: put back."""
+    """Restores Python's random state, from which new layers draw their seeds."""
     state = random.getstate()
     try:
         yield

@@ -30,7 +30,7 @@ _NODE = ("keras", "float32")
 
 
 class KerasDistill(TransformDefaults):
-    """Trains the student, which is the model that it is applied to, on the teacher's outputs."""
+    """Trains the student, the model that it is applied to, on the teacher's outputs."""
 
     version = 2
     packages = ("tensorflow", "keras", "tf_keras", "h5py")
@@ -55,10 +55,10 @@ class KerasDistill(TransformDefaults):
 
 def distilling(step: Distill) -> ChooseGoal:
     """``alpha T**2 KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) CE``, or the
-    user's own loss in the place of CE, or of all of it."""
+    user's own loss in place of CE, or of the whole loss."""
 
     def choose(example: TrainingBatch, outputs: tuple[Array, ...], settings: EdgeTraining) -> Goal:
-        assert example.teacher is not None  # batches of a step that distils have it
+        assert example.teacher is not None  # every batch of a distillation has it
         if settings.distill_loss is not None:
             return _own(settings.distill_loss)
         check_teacher(example.teacher, outputs[0])
@@ -71,7 +71,7 @@ def distilling(step: Distill) -> ChooseGoal:
 def _hard(
     step: Distill, example: TrainingBatch, outputs: tuple[Array, ...], settings: EdgeTraining
 ) -> tuple[Objective, Goal | None]:
-    """The part that learns from labels; nothing where *alpha* leaves them no weight."""
+    """The loss on the labels; None if *alpha* gives them no weight."""
     if step.alpha == 1:
         _refuse_several(outputs)
         return Objective("classes"), None
@@ -79,7 +79,7 @@ def _hard(
     if objective.kind == "values":
         raise ConfigurationError(
             "Distill learns classes from its teacher, and the labels of edge_data.train are values",
-            'give the loss of all of it: EdgeTraining(distill_loss=my_loss, version="1"), called '
+            'give the whole loss: EdgeTraining(distill_loss=my_loss, version="1"), called '
             "with (student, teacher, labels)",
         )
     return objective, supervised(example, outputs, settings)
@@ -88,9 +88,9 @@ def _hard(
 def _refuse_several(outputs: tuple[Array, ...]) -> None:
     if len(outputs) != 1:
         raise ConfigurationError(
-            f"the student has {len(outputs)} outputs, and with alpha=1 it would learn the first "
-            "alone, which is what its teacher tells",
-            'give the loss of all of them: EdgeTraining(distill_loss=my_loss, version="1"), called '
+            f"the student has {len(outputs)} outputs, and with alpha=1 it would only learn the "
+            "first, the only one used of its teacher",
+            'give a loss over all of them: EdgeTraining(distill_loss=my_loss, version="1"), called '
             "with (student, teacher, labels)",
         )
 
@@ -158,7 +158,7 @@ def _own(loss: Any) -> Goal:
     tf = import_tensorflow()
 
     def arrays(batch: TrainingBatch) -> tuple[Array, ...]:
-        assert batch.teacher is not None  # batches of a step that distils have it
+        assert batch.teacher is not None  # every batch of a distillation has it
         return (batch.teacher, *own_labels(batch))
 
     def mean(student: Any, teacher: Any, *labels: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which Keras a model object is of."""
+"""Recognises which Keras a model object belongs to."""
 
 from __future__ import annotations
 

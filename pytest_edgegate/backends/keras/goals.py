@@ -1,4 +1,4 @@
-"""What the training of a Keras model minimises, by its labels or by the user's word."""
+"""Training objectives of Keras models, by the labels or by the user's settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_edgegate.data.splits import Array
 
 @dataclass(frozen=True)
 class Goal:
-    """``loss(outputs, *targets)`` of a list of tensors and of what ``arrays(batch)`` gives.
+    """``loss(outputs, *targets)`` of a list of tensors and of the result of ``arrays(batch)``.
 
     The loss is a scalar tensor, the mean over the batch.
     """
@@ -29,12 +29,12 @@ class Goal:
 ChooseGoal = Callable[[TrainingBatch, tuple[Array, ...], EdgeTraining], Goal]
 """(some samples, the model's outputs for them, the user's settings) -> the goal.
 
-Raises ConfigurationError where they don't fit.
+Raises ConfigurationError if they don't fit.
 """
 
 
 def supervised(example: TrainingBatch, outputs: tuple[Array, ...], settings: EdgeTraining) -> Goal:
-    """The model's outputs are to be the labels."""
+    """The objective that the outputs equal the labels."""
     objective = choose_objective(outputs, example.labels, settings)
     if objective.kind == "own":
         return _own(objective.loss)
@@ -58,8 +58,8 @@ def _own(loss: Any) -> Goal:
 
 
 def own_labels(batch: TrainingBatch) -> tuple[Array, ...]:
-    """The labels as a loss of the user's own takes them, where there are any: numbers with a point
-    in float32 as the outputs are, which TensorFlow does not mix with others."""
+    """The labels for a user-defined loss, if there are any: floats in float32 like the outputs,
+    because TensorFlow does not mix dtypes."""
     if batch.labels is None:
         return ()
     real = batch.labels.dtype.kind == "f"

@@ -1,7 +1,7 @@
 """A digest of a graph of TensorFlow that does not depend on the names in it.
 
-Names of operations come from those of layers, which count what the process has made before, and
-names of functions from a counter of the process.
+Names of operations come from layer names, which have a counter of the process, and so do names of
+functions.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 _PLACES = ("_class", "shared_name", "_user_specified_name", "_output_shapes")
-"""Attributes that hold names, or what is known without them."""
+"""Attributes that hold names, or redundant information."""
 
 
 def graph_digest(graph: Any) -> str:
-    """Of a GraphDef: its operations in their order, their inputs by their places, its functions
+    """The digest of a GraphDef: its operations in order, their inputs by position, its functions
     where they are called."""
     made = hashlib.sha256()
     functions = {each.signature.name: each for each in graph.library.function}
@@ -27,7 +27,7 @@ def graph_digest(graph: Any) -> str:
 
 
 def of_captured(graph: Any, weights: Sequence[Any]) -> list[str]:
-    """Of what a FuncGraph takes beside its arguments, in its order: the places of *weights*, which
+    """The captured inputs of a FuncGraph, in order: the positions of *weights*, which
     are variables of TensorFlow, and the values of the rest."""
     places = {id(each.handle): f"weight {at}" for at, each in enumerate(weights)}
     variables = {id(each.handle): each for each in graph.variables}

@@ -1,4 +1,4 @@
-"""What only a training reads of a live Keras model, as a digest."""
+"""A digest of the parts of a live Keras model that only training uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_edgegate.data.splits import Array
 def training_identity(model: Any) -> str:
     """A hex digest of the layers' settings and of what the model computes in training.
 
-    The same in every process. Names are left out: automatic ones count what was made before.
+    It is the same in every process. Names are left out, as automatic ones have a counter.
     """
     made = hashlib.sha256()
     for layer in model._flatten_layers():
@@ -30,7 +30,7 @@ def training_identity(model: Any) -> str:
 
 
 def _training_graph(model: Any) -> str:
-    """Of the outputs in training and the penalties: constants of closures are among it, and code.
+    """The digest of the training outputs and the penalties, including closures and code.
 
     Traced on a copy, which keeps the penalties of its last call.
     """
@@ -39,12 +39,12 @@ def _training_graph(model: Any) -> str:
     tf = import_tensorflow()
     try:
         copy = copied(model)
-    except UnsupportedError:  # no training is done with it either
+    except UnsupportedError:  # such a model can't be trained either
         return ""
     forward = forward_of(copy)
 
     def learnt(*tensors: Any) -> Any:
-        tf.compat.v1.set_random_seed(0)  # of this graph alone
+        tf.compat.v1.set_random_seed(0)  # for this graph only
         return forward(tensors, True), list(copy.losses)
 
     with held_native_output():

@@ -1,4 +1,4 @@
-"""From a file, a folder or a live object to one function over tensors."""
+"""Loads a file, a folder or a live object as one function over tensors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def load_hdf5(vetted: Vetted) -> LoadedModel:
 
 
 def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
-    """By the first loader that takes it. Code in the file is run only where the user trusts it."""
+    """Loads with the first loader that accepts it. Code in the file runs only if trusted."""
     refusals: list[Exception] = []
     with _by_a_name(vetted.path, suffix) as path:
         for loader in vetted.loaders:
@@ -51,11 +51,11 @@ def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
                         safe_mode=not vetted.allow_code,
                         custom_objects=_beside_layers(framework),
                     )
-            except Exception as error:  # noqa: BLE001 - of whatever kind, it is raised below
+            except Exception as error:  # noqa: BLE001 - any kind; it is raised below
                 refusals.append(error)
                 continue
             return from_keras_model(model, notes=_read_by(vetted, loader, suffix, refusals))
-    # where nothing reads it, the reason of the first one is the one to show
+    # if no loader accepts it, the first reason is shown
     raise _unreadable(vetted.path, refusals[0]) from refusals[0]
 
 
@@ -64,7 +64,7 @@ _LOADERS: dict[Loader, Callable[[], Any]] = {"keras": import_keras, "tf_keras": 
 
 @contextmanager
 def _safe_mode(framework: Any, *, on: bool) -> Iterator[None]:
-    """A second lock: in its scope neither Keras unmarshals code, also where it reads old files."""
+    """A second protection: within it neither Keras unmarshals code, even in old files."""
     package = framework.layers.Layer.__module__.split(".")[0]
     library = importlib.import_module(f"{package}.src.saving.serialization_lib")
     with library.SafeModeScope(on):
@@ -73,9 +73,9 @@ def _safe_mode(framework: Any, *, on: bool) -> Iterator[None]:
 
 @contextmanager
 def _by_a_name(path: Path, suffix: str) -> Iterator[Path]:
-    """The file by a name that shows its format: Keras goes by that, and by what it then finds.
+    """The file under a name that shows its format, on which Keras relies.
 
-    A file that is an archive and HDF5 in one would else be read as what was not looked at.
+    Otherwise a file that is both an archive and HDF5 could be read as the unvetted format.
     """
     with tempfile.TemporaryDirectory(dir=SCRATCH.folder()) as folder:
         named = Path(folder, f"model{suffix}")
@@ -84,11 +84,11 @@ def _by_a_name(path: Path, suffix: str) -> Iterator[Path]:
 
 
 def _beside_layers(framework: Any) -> dict[str, Any]:
-    """Layers that only the applications of Keras have, which an ``.h5`` has by a bare name."""
+    """Layers specific to Keras applications, which an ``.h5`` names without a module."""
     source = f"{framework.layers.Layer.__module__.split('.')[0]}.src.applications"
     found = {}
     for module, name in _APPLICATION_LAYERS:
-        with suppress(ImportError, AttributeError):  # another version keeps them elsewhere
+        with suppress(ImportError, AttributeError):  # other versions have them elsewhere
             found[name] = getattr(importlib.import_module(f"{source}.{module}"), name)
     return found
 
@@ -169,7 +169,7 @@ def forward_of(model: Any) -> Forward:
 
 
 def _layers(model: Any) -> Iterator[Any]:
-    """The layers of a model, those of models inside it too."""
+    """The layers of a model, including those of nested models."""
     for layer in getattr(model, "layers", ()):
         yield layer
         yield from _layers(layer)
@@ -191,7 +191,7 @@ def load_saved_model(vetted: Vetted) -> LoadedModel:
         with held_native_output():
             loaded = tf.saved_model.load(str(folder))
         signature = getattr(loaded, "signatures", {}).get("serving_default")
-    except Exception as error:  # whatever TensorFlow raises for a damaged folder
+    except Exception as error:  # TensorFlow may raise anything for a damaged folder
         raise _unreadable(folder, error) from error
     if signature is None:
         raise UnsupportedError(
@@ -221,7 +221,7 @@ def load_saved_model(vetted: Vetted) -> LoadedModel:
 
 
 def _keeping(function: Callable[..., Sequence[Any]], owner: Any) -> Callable[..., Sequence[Any]]:
-    """The function, holding on to the object whose variables it reads."""
+    """The function with a reference to the object whose variables it reads."""
     function.owner = owner  # type: ignore[attr-defined]
     return function
 
@@ -236,7 +236,7 @@ def _unreadable(path: Path, error: Exception) -> ConfigurationError:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line that gives a reason: TensorFlow puts others before it."""
+    """The first line with a reason: TensorFlow prints others before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reasons = [line for line in lines if not line.startswith(_HEADERS)]
     return f"{type(error).__name__}: {(reasons or lines or ['(no message)'])[0][:200]}"

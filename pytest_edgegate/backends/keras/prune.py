@@ -1,4 +1,4 @@
-"""Filters removed from Keras models, fine-tuned."""
+"""Structured pruning of Keras models with fine-tuning."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class KerasPrune(TransformDefaults):
     def check(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData
     ) -> None:
-        """All but the training: how many filters go does not depend on the weights."""
+        """Everything but the training: the number of removed filters does not depend on weights."""
         assert isinstance(step, Prune)  # the only step of its moves
         loaded = model.load()
         training = data.training(loaded.inputs)
@@ -67,7 +67,7 @@ class KerasPrune(TransformDefaults):
 def _pruned(
     name: str, loaded: LoadedModel, step: Prune, training: TrainingData
 ) -> tuple[Any, Pruned]:
-    """A copy of the model, and one without the filters. Raises UnsupportedError."""
+    """A copy of the model, and a pruned one. Raises UnsupportedError."""
     original = _prunable(name, loaded)
     refuse_unreadable(original)
     cutback = Cutback(step.amount, step.importance, step.round_to, training.settings.seed)
@@ -86,7 +86,7 @@ def _prunable(name: str, loaded: LoadedModel) -> Any:
         )
     if loaded.trainable is None or graph_of(loaded.framework_model) is None:
         raise UnsupportedError(
-            f"{name} computes in a call of its own, which shows no graph of layers to prune",
+            f"{name} has its own call, which shows no graph of layers to prune",
             "build it as a Functional or Sequential model",
         )
     return loaded.trainable()

@@ -56,7 +56,7 @@ def _saved(
 class SavedFile(FileModel):
     """A model in a file or a folder; its digest is that of the bytes.
 
-    What it names is vetted right before it is loaded: a run that loads nothing looks at nothing.
+    It is vetted right before it is loaded: a run that loads nothing vets nothing.
     """
 
     format: str
@@ -93,8 +93,8 @@ class SavedFile(FileModel):
 class LiveModel:
     """A model object; its digest is that of its traced graph and its weights.
 
-    Source text and configuration would miss what a closure or a custom layer brings. Names that
-    Keras has given count what was made before, and are no part of it.
+    Source text and configuration would miss closures and custom layers. Automatic Keras names have
+    a counter, and are left out.
     """
 
     path = None

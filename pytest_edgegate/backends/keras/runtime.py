@@ -56,7 +56,7 @@ class KerasRunner(FloatRunner):
         try:
             with held_native_output():
                 results: list[Any] = self._function(*tensors)
-        except Exception as error:  # whatever the model's own layers raise
+        except Exception as error:  # the model's layers may raise anything
             raise InferenceError(
                 f"the model under test can't run on the evaluation data: {error}",
                 "compare the shape of edge_data's x with the model's input",

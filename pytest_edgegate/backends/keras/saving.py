@@ -1,4 +1,4 @@
-"""Keras models in files whose bytes hold nothing but the model."""
+"""Saves Keras models in files with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAVED = "1980-01-01@00:00:00"
 
 
 def save(model: Any, path: Path) -> Path:
-    """Writes the model to *path* and gives the file that it is in; equal models, equal bytes.
+    """Writes the model and returns the path of its file; equal models give equal bytes.
 
     *path* ends in ``.keras``; a model of tf-keras goes into an ``.h5`` beside it, since Keras 3
     reads no ``.keras`` of tf-keras. The optimizer is left out. Raises UnsupportedError.
@@ -28,7 +28,7 @@ def save(model: Any, path: Path) -> Path:
     try:
         with held_native_output():
             model.save(path, **({"include_optimizer": False} if path.suffix == ".h5" else {}))
-    except Exception as error:  # whatever a layer of the user's own raises
+    except Exception as error:  # a user-defined layer may raise anything
         raise UnsupportedError(
             f"{model.name} can't be saved: {type(error).__name__}: {error}",
             "give every layer of your own a get_config that holds all arguments of its __init__",
@@ -46,7 +46,7 @@ def refuse_unreadable(model: Any) -> None:
     try:
         with held_native_output():
             keras_of(model).models.model_from_json(model.to_json())
-    except Exception as error:  # whatever a layer of the user's own raises
+    except Exception as error:  # a user-defined layer may raise anything
         own = sorted({type(each).__name__ for each in model.layers if not _known(each)})
         because = f": it has layers of your own ({', '.join(own)})" if own else ""
         raise UnsupportedError(
@@ -57,13 +57,13 @@ def refuse_unreadable(model: Any) -> None:
 
 
 def _known(layer: Any) -> bool:
-    """Whether the layer's code is Keras's own and all that it does."""
+    """Whether the layer consists only of Keras's own code."""
     kind = type(layer)
     return kind.__module__.split(".")[0] in ("keras", "tf_keras") and kind.__name__ != "Lambda"
 
 
 def _make_lasting(path: Path) -> None:
-    """Takes out of the archive what differs from run to run."""
+    """Removes the parts of the archive that differ between runs."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in sorted(archive.namelist())}
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:

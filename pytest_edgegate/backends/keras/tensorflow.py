@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, imported when something must be built, quietly, with errors of ours."""
+"""Lazy imports of TensorFlow and Keras, without their output and with edgegate errors."""
 
 from __future__ import annotations
 

@@ -27,13 +27,13 @@ from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.core.ports import TrainingData
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.data.training import Training, train, training_facts
+from pytest_edgegate.data.training_loop import Training, train, training_facts
 
 
 def fit(
     model: Any, data: TrainingData, step: Training, what: str, *, goal: ChooseGoal = supervised
 ) -> dict[str, Any]:
-    """Trains *model*, of Keras 3 or tf-keras, in place as *step* says; gives facts about it.
+    """Trains *model*, of Keras 3 or tf-keras, in place by *step*; returns facts about it.
 
     Layers that are not ``trainable`` stay, regularisers count, batch normalisation learns its
     statistics. The same seed gives the same weights in every process on the same machine, and the
@@ -54,7 +54,7 @@ def fit(
 
 
 def check_fit(model: Any, data: TrainingData, step: Training, what: str) -> None:
-    """Raises what ``fit`` would raise before anything is learnt from the labels."""
+    """Raises the errors that ``fit`` raises before the training starts."""
     job = _Job(model, data, step, what)
     job.prepared(supervised)
     job.optimizer()
@@ -62,7 +62,7 @@ def check_fit(model: Any, data: TrainingData, step: Training, what: str) -> None
 
 @dataclass(frozen=True)
 class _Job:
-    """A model, what it is to learn from, and how."""
+    """A model with its training data and step."""
 
     model: Any
     data: TrainingData
@@ -102,7 +102,7 @@ def _outputs(tf: Any, forward: Forward, example: TrainingBatch, what: str) -> tu
     try:
         with held_native_output():
             found = forward([tf.constant(array) for array in example.inputs], False)
-    except Exception as error:  # whatever the model's own layers raise
+    except Exception as error:  # the model's layers may raise anything
         raise CompressionError(
             f"{what} can't run on edge_data.train: {error}",
             "compare the shape of edge_data's x with the model's input",

@@ -1,1 +1,1 @@
-"""Quantisation-aware training of Keras models, whichever format the int8 file gets."""
+"""Quantisation-aware training of Keras models, for any format of the int8 file."""

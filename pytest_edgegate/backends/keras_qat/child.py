@@ -1,4 +1,4 @@
-"""The process in which a Keras model is trained for int8, where Keras is the old one.
+"""The process for quantisation-aware training of Keras models, with Keras 2.
 
 Importing tensorflow-model-optimization turns ``tf.keras`` into tf-keras for the whole process.
 """
@@ -33,7 +33,7 @@ Arrays = tuple[Array, ...]
 Answer = tuple[Mapping[str, Any], Arrays]
 
 
-class Desk:
+class QatTrainer:
     """Holds the twin of one model, then the model that simulates its quantisation."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Desk:
         return {}, ()
 
     def _outputs(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
-        """What the model gives for a batch of its inputs."""
+        """The model's outputs for a batch of its inputs."""
         return {}, _run(self._tf, self._model, arrays)
 
     def _quantise(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
@@ -114,7 +114,7 @@ class Desk:
         return {}, (np.frombuffer(converter.convert(), np.uint8),)
 
     def _refused(self, error: Exception) -> UnsupportedError:
-        """tensorflow-model-optimization's refusal, with the layer that it speaks of."""
+        """tensorflow-model-optimization's refusal, with the layer that it names."""
         text = " ".join(str(error).split())
         layers = [path for name, path in self._paths.items() if name in text]
         named = f" the layer {max(layers, key=len)!r} of" if layers else ""

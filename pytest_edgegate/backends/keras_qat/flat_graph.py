@@ -1,4 +1,4 @@
-"""A Keras model of either kind as one flat list of calls, the models inside it taken apart.
+"""A model of Keras 3 or tf-keras as one flat list of calls, with nested models inlined.
 
 It is read from the model's own configuration, so that no framework is imported here.
 """
@@ -218,7 +218,7 @@ def as_message(graph: FlatGraph) -> tuple[Array, ...]:
 
 
 def graph_from(arrays: Sequence[Array]) -> FlatGraph:
-    """What ``as_message`` made a message of."""
+    """The inverse of ``as_message``."""
     fields, left = json.loads(arrays[0].tobytes()), list(arrays[1:])
     graph = FlatGraph(outputs=tuple(fields["outputs"]))
     for path, kind, config, count in fields["layers"]:

@@ -58,7 +58,7 @@ def for_training(graph: FlatGraph) -> FlatGraph:
 
 
 class _Place:
-    """Where a call stands: in the graph that is read, and in the one that is made."""
+    """The position of a call: in the graph that is read, and in the one that is built."""
 
     def __init__(self, read: FlatGraph, at: int, made: FlatGraph, inputs: list[int]) -> None:
         self._read = read
@@ -121,7 +121,7 @@ def _activation_layer(layer: FlatLayer, here: _Place) -> int:
 
 
 def _alone(layer: FlatLayer, name: str) -> FlatLayer:
-    """An activation as a layer of its own."""
+    """An activation as a separate layer."""
     if name == "relu6":
         return FlatLayer(layer.path, "ReLU", {"max_value": 6.0})
     known = {"silu": "swish", "swish": "swish"} | {each: each for each in _FUSED}
@@ -167,7 +167,7 @@ def _folded(dense: FlatLayer, norm: FlatLayer) -> FlatLayer:
 
 
 def _rescaled(layer: FlatLayer, here: _Place) -> int:
-    """As a depthwise convolution that does not learn: one operator in int8, where TFLite would
+    """A frozen depthwise convolution: one operator in int8, for which TFLite would
     make a multiplication and an addition of it."""
     before = here.sources()[0]
     shape = before.config.get("shape", ())
@@ -185,7 +185,7 @@ def _activation(layer: FlatLayer) -> str:
     given = layer.config.get("activation", "linear")
     named = given.get("config") if isinstance(given, Mapping) else given
     if not isinstance(named, str):
-        raise _refused(layer, "give its activation by name, or as a layer of its own")
+        raise _refused(layer, "give its activation by name, or as a separate layer")
     return named
 
 

@@ -42,7 +42,7 @@ class _Passing:
 
 
 class _Place:
-    """Where an activation is quantised: what holds the quantizer, and its range."""
+    """A place where an activation is quantised: the owner of the quantizer, and its range."""
 
     def __init__(self, holder: Any, name: str | int, variables: Any) -> None:
         self._holder = holder

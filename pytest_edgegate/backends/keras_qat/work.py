@@ -1,4 +1,4 @@
-"""Quantisation-aware training of one Keras model, this process's side of it."""
+"""Quantisation-aware training of one Keras model: the session's side."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from pytest_edgegate.core.training import LOSSES, OPTIMIZERS, EdgeTraining, Trai
 from pytest_edgegate.data.agreement import agreement
 from pytest_edgegate.data.objectives import choose_objective
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.data.training import train, training_facts
+from pytest_edgegate.data.training_loop import train, training_facts
 
 _MEAN, _LARGEST = 3.0, 255.0
-"""How far, in steps, outputs of a file may lie from those of the model that simulates it.
+"""The largest differences, in steps, between the outputs of a file and of its simulation.
 
 Deep networks carry every rounding on: of a MobileNetV2 that was trained so, the simulation lies 1.3
 steps from its file on average, up to 81 at most, and LiteRT's two kinds of kernels 2.2 and 108 from
 each other. A layer that was converted to another lies 10 on average. Of a softmax of many classes
 all of that is little: ``data.agreement`` sees to it that the best class is the same.
 """
-CHILD = "pytest_edgegate.backends.keras_qat.child:Desk"
+CHILD = "pytest_edgegate.backends.keras_qat.child:QatTrainer"
 PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow-model-optimization")
 _SEEN = 256
 """Samples that ranges begin with, and that models are compared on."""
@@ -53,7 +53,7 @@ _TWIN = 1e-4
 
 
 class Work:
-    """What is trained, and by what; refused here, before any process, where it can't be.
+    """A training, validated before any process is started.
 
     Raises UnsupportedError for a model, ConfigurationError for settings or labels,
     BackendUnavailableError for a missing package.
@@ -75,7 +75,7 @@ class Work:
         self.seen = _some(samples)
 
     def learn(self, child: ChildProcess) -> dict[str, Any]:
-        """Has the model built in the child and trained batch by batch; gives facts about it."""
+        """Builds the model in the child and trains it batch by batch; returns facts about it."""
         self._build(child)
         hardware = self._prepare(child)
         settings, step = self._samples.settings, self._step
@@ -88,13 +88,13 @@ class Work:
         return {**hardware, **training_facts(step, settings, losses)}
 
     def converted(self, child: ChildProcess, io: str) -> bytes:
-        """The .tflite file of what was trained, with inputs and outputs of the dtype *io*."""
+        """The .tflite file of the trained model, with inputs and outputs of the dtype *io*."""
         inputs = [[each.name, list(each.shape[1:])] for each in self._loaded.inputs]
         _, (content,) = child.call("convert", longer=_CONVERTING, inputs=inputs, io=io)
         return content.tobytes()
 
     def simulated(self, child: ChildProcess) -> tuple[Array, ...]:
-        """What the trained model gives for ``seen``, int8 simulated."""
+        """The outputs of the trained model for ``seen``, with simulated int8."""
         return child.call("outputs", self.seen, longer=_TRACING)[1]
 
     def agreement(
@@ -104,9 +104,9 @@ class Work:
         steps: Sequence[float | None],
         what: str,
     ) -> dict[str, Any]:
-        """How far the outputs that were *found* for ``seen`` lie from the *simulated* ones.
+        """The differences between the outputs *found* for ``seen`` and the *simulated* ones.
 
-        Raises CompressionError where the file *what* is another model.
+        Raises CompressionError if the file *what* computes another function.
         """
         objective = self._objective
         return agreement(
@@ -203,8 +203,8 @@ def _refuse_functions(settings: EdgeTraining) -> None:
         given = getattr(settings, field)
         if given is not None and not isinstance(given, str):
             raise ConfigurationError(
-                f"the {field} of edge_training is a function of your own, and QAT of a Keras "
-                "model runs in a process of its own, which a function can't be sent to",
+                f"the {field} of edge_training is your own function, but QAT of a Keras model "
+                "runs in a separate process, to which functions can't be sent",
                 f"name it ({', '.join(names)}), or use Distill or Prune, which take your own, and "
                 "PTQ()",
             )

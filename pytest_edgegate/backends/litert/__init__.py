@@ -1,1 +1,1 @@
-"""LiteRT (.tflite): what makes, reads and runs it."""
+"""LiteRT (.tflite): converting, reading and running."""

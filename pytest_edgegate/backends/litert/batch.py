@@ -1,4 +1,4 @@
-"""A .tflite file with a free batch, made over for one sample at a time."""
+"""Fixes the batch of a .tflite file with a free batch to one sample."""
 
 from __future__ import annotations
 

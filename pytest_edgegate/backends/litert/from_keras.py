@@ -85,7 +85,7 @@ class KerasToLiteRT(TransformDefaults):
 
 
 _UNROLLED = "UNPACK"
-"""What takes the steps of a sequence apart, once a layer is unrolled."""
+"""The operator that splits a sequence into steps, once a layer is unrolled."""
 
 
 def _tensorflow() -> Any:
@@ -116,7 +116,7 @@ def _refuse_loops(name: str, frozen: Any, target: Target) -> None:
             f"{name} has loops ({', '.join(sorted(loops))}), and TensorFlow's int8 calibrator ends "
             "the process on them",
             "build its recurrent layers with unroll=True and a fixed number of steps (a ConvLSTM "
-            "in Keras 3 only); a loop of your own as a Python loop over a fixed number of steps"
+            "in Keras 3 only); your own loop as a Python loop over a fixed number of steps"
             + unmapped,
         )
 

@@ -1,4 +1,4 @@
-"""ONNX files to .tflite, by onnx2tf: a program in an environment of its own."""
+"""ONNX files to .tflite, by onnx2tf, a program in its own environment."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 
 PROGRAM = ExternalProgram(
     "onnx2tf",
-    "making a .tflite file of an .onnx file",
-    """give it an environment of its own, of Python 3.12 or later:
+    "converting an .onnx file to .tflite",
+    """give it a separate environment, with Python 3.12 or later:
 
 python3.12 -m venv ~/.onnx2tf && ~/.onnx2tf/bin/pip install onnx2tf
 
@@ -71,7 +71,7 @@ class OnnxToLiteRT(TransformDefaults):
         return Produced(main, (main,), (), Layout(inputs, (None,) * len(source.outputs)))
 
     def _run(self, program: Path, given: Path, kept: Sequence[str], model: SourceModel) -> str:
-        """What the program has printed. Raises CompressionError, UnsupportedError."""
+        """Runs the program and returns its output. Raises CompressionError, UnsupportedError."""
         command = [str(program), "-i", str(given), "-o", str(given.with_name("made")), "-n"]
         if kept:
             command += ["-kat", *kept]
@@ -106,7 +106,7 @@ def _environment(program: Path, folder: Path) -> dict[str, str]:
 
 
 def _failed(model: SourceModel, printed: str) -> EdgeGateError:
-    """The printed text goes along as the cause: it is what --tb=long shows."""
+    """The error, with the printed text as its cause, which --tb=long shows."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", _plain(printed)) if line.strip()]
     naming = [line for line in lines if re.search(r"error|unsupported|not support", line, re.I)]
     said = ((naming or lines)[-1] if lines else "it printed nothing")[:300]
@@ -132,7 +132,7 @@ def _plain(text: str) -> str:
 
 
 def _refuse_custom(model: SourceModel, path: Path, nodes: Mapping[str, str]) -> None:
-    """What has no TFLite operator is written as a custom one (ONNX_DET), which nothing runs."""
+    """Rejects custom operators (ONNX_DET), which no runtime executes."""
     described: Any = INSPECTOR.describe(path)
     found = dict.fromkeys(
         each.kind.removeprefix("CUSTOM:").removeprefix("ONNX_")

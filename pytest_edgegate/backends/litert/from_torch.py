@@ -54,7 +54,7 @@ class TorchToLiteRT(TransformDefaults):
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """How a program is given to the converter, and what is done with what it makes."""
+    """Hooks before and after the conversion of a program."""
 
     program: Callable[[Any], Any] = lambda program: program
     """Gives something with the ``graph`` and the ``module`` of an exported program."""
@@ -89,7 +89,7 @@ def write_converted(
 
 
 def _refuse_state(model: SourceModel, loaded: LoadedModel) -> None:
-    """A file on a board keeps nothing between samples: what torch would write is lost."""
+    """Rejects programs that write state, which a file on a board would lose between samples."""
     names = written_state(loaded.framework_model) or list(loaded.stateful)
     if names:
         raise UnsupportedError(
@@ -173,7 +173,7 @@ def _unsupported(model: SourceModel, operator: str, layer: str) -> UnsupportedEr
 
 
 def _refuse_what_does_not_run(model: SourceModel, path: Path) -> None:
-    """Some operators are written into the file that no LiteRT runs (STABLEHLO_SORT)."""
+    """Rejects operators in the file that LiteRT can't run (STABLEHLO_SORT)."""
     from ai_edge_litert import interpreter as litert
 
     try:

@@ -1,4 +1,4 @@
-"""Torch programs that were trained in int8 to .tflite files of integer operators."""
+"""Converts torch programs from quantisation-aware training to integer .tflite files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pytest_edgegate.data.laid_out import LaidOutRunner
 class TorchInt8ToLiteRT(TransformDefaults):
     """A static batch of 1, images with their channels last, the target's inputs and outputs.
 
-    The file is run on samples beside the program: one that computes something else is not given.
+    The file and the program are compared on samples; a disagreement is an error.
     """
 
     version = 1

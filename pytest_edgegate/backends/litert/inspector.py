@@ -1,4 +1,4 @@
-"""Reads tensors, operators, parameters and MACs out of a .tflite file without running it."""
+"""Reads tensors, operators, parameters and MACs from a .tflite file without running it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BIAS_AT = {
     "TRANSPOSE_CONV": 3,
     "CONV_3D": 2,
 }
-"""Where an operator takes its bias: an int32 constant that is a parameter."""
+"""The position of the bias among an operator's inputs: an int32 constant that is a parameter."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 _OPTIONS = {
@@ -46,7 +46,7 @@ class LiteRTInspector:
     formats = ("litert",)
 
     def describe(self, path: Path) -> ModelDescription:
-        """What is in the file; every subgraph counts, inputs and outputs are the first's."""
+        """The content of the file: of all subgraphs; inputs and outputs are those of the first."""
         model = unpack(path)
         with refused_if_inconsistent(path):
             return _describe(model)

@@ -1,4 +1,4 @@
-"""int8 torch programs as litert-torch makes integer operators of them."""
+"""Prepares int8 torch programs so that litert-torch converts them to integer operators."""
 
 from __future__ import annotations
 

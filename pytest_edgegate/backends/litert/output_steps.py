@@ -1,4 +1,4 @@
-"""The steps that the outputs of a .tflite file go by."""
+"""The quantisation steps of the outputs of a .tflite file."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pytest_edgegate.core.target import Target
 
 
 class KerasQatToLiteRT(TransformDefaults):
-    """Trains with int8 simulated, in a process of its own, and converts what was trained.
+    """Trains with simulated int8 in a separate process, and converts the trained model.
 
     Weights get symmetric ranges, for each channel of a convolution and for a whole Dense layer;
     activations one range a tensor; batch normalisation is folded (the default 8-bit scheme of

@@ -39,7 +39,7 @@ _SOURCE = ("litert", "float32")
 class LiteRTQuantizer(TransformDefaults):
     """Full-integer PTQ with a static batch of 1, and float16 weights.
 
-    What ai-edge-quantizer has no int8 operator for stays float in the file, for the gate to name.
+    Operators without int8 support in ai-edge-quantizer stay float; the gate reports them.
     """
 
     version = 1
@@ -106,7 +106,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What the quantizer has to do."""
+    """The settings of the quantizer."""
 
     step: Step | None
     target: Target
@@ -168,7 +168,7 @@ def _quantizer() -> ModuleType:
 def _path_of(model: SourceModel) -> Path:
     if model.path is None:
         raise UnsupportedError(
-            f"{model.name} is no file, and a .tflite file is what is quantised",
+            f"{model.name} is not a file, but only .tflite files can be quantised here",
             "save it as a .tflite file and give its path",
         )
     return model.path

@@ -15,7 +15,7 @@ from pytest_edgegate.reading.regular import open_regular
 
 
 class LiteRTReader:
-    """Knows a .tflite file by the identifier in its first bytes."""
+    """Recognises a .tflite file by the identifier in its first bytes."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():

@@ -26,7 +26,7 @@ _KEEP_BATCH = "convert the model with its batch dimension kept to the end"
 
 
 class LiteRTRuntime(FileRuntime):
-    """One kind of kernels of the LiteRT interpreter, those of the file, one for one."""
+    """The LiteRT interpreter with one kind of kernels."""
 
     formats = ("litert",)
     packages = ("ai-edge-litert",)

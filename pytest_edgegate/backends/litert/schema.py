@@ -63,7 +63,7 @@ def unpack(path: Path) -> Any:
 
 
 def state_of(path: Path) -> str:
-    """What a model that opens keeps from one call to the next: ``tensors``, ``resources`` or "".
+    """The kind of state that a model keeps between calls: ``tensors``, ``resources`` or "".
 
     ``tensors``: variable tensors, of recurrent operators. ``resources``: variables of their own.
     Weights are not read.

@@ -1,4 +1,4 @@
-"""The layers of an exported torch program: what its operators are called in a .tflite file."""
+"""Carries the layer names of an exported torch program over to a .tflite file."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def name_tensors(model: Any) -> None:
 
 
 def layer_of(program: Any, operator: str) -> str:
-    """Where an operator of the converter's message stands in the module, or nothing.
+    """The layer of an operator from the converter's message, or an empty string.
 
     For an operator that torch calls otherwise (``mhlo.convolution``) that is a likely place.
     """

@@ -1,1 +1,1 @@
-"""ONNX files: making, compressing, reading and running them."""
+"""ONNX files: converting, compressing, reading and running."""

@@ -1,7 +1,7 @@
-"""One layout of a graph, whatever order and names a converter gave it.
+"""A canonical order and naming of a graph, independent of the converter's.
 
-tf2onnx names tensors after counters of the process and walks through sets, so that the same model
-made twice would differ in its bytes.
+tf2onnx names tensors by counters of the process and iterates over sets, so that converting the same
+model twice gives different bytes.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _renew(graph: Any, numbered: _Numbered, name: str) -> None:
 
 
 def _settle_copies(body: Any) -> None:
-    """Where a body gives a tensor and its copy, the tensor comes first: tf2onnx does either."""
+    """If a body outputs a tensor and its copy, puts the tensor first: tf2onnx varies."""
     places = {each.name: each for each in reversed(body.output)}
     order = [each.name for each in body.output]
     for node in body.node:

@@ -30,16 +30,16 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 """Calibration methods, under ONNX Runtime's names."""
 _PER_CHANNEL_SINCE = 13
-"""The opset that brought DequantizeLinear an axis."""
+"""The opset in which DequantizeLinear got an axis."""
 _LARGEST = 65504
-"""Of float16."""
+"""The largest finite float16."""
 
 
 class CompressOnnx(TransformDefaults):
     """PTQ to QDQ with int8 weights, and Cast to float16 with float inputs and outputs.
 
-    Activations are what the target wants: uint8 where x86 runs the model (ONNX Runtime leaves
-    more of a model with int8 activations in float there), symmetric int8 for TensorRT.
+    Activations have the target's dtype: uint8 on x86 (where ONNX Runtime leaves more of a model
+    with int8 activations in float), symmetric int8 for TensorRT.
     """
 
     version = 1

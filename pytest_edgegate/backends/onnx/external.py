@@ -1,7 +1,7 @@
-"""Weights that lie beside an .onnx file: found wherever a tensor may stand, held to its folder.
+"""External weights of an .onnx file: found in every tensor, and restricted to its folder.
 
-ONNX Runtime opens these files by itself, later. So every tensor of the protobuf is looked at, be it
-of the graph, of a branch, of a function or of a training, sparse ones too.
+ONNX Runtime opens these files itself, later. So every tensor of the protobuf is checked, whether of
+the graph, a branch, a function or a training, including sparse ones.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _BITS = {
     25: 2,
     26: 2,
 }
-"""Of one element, by the number of its type."""
+"""Bytes per element, by the number of its type."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the bytes of a tensor lie."""
+    """The location of a tensor's bytes."""
 
     file: Path
     offset: int

@@ -33,8 +33,8 @@ _SOURCES = ("keras", "savedmodel")
 class KerasToOnnx(TransformDefaults):
     """Float export with a free batch; inputs stay as Keras has them, channels last.
 
-    What quantisation-aware training gives has a batch of 1, and int8 between float inputs and
-    outputs.
+    The result of quantisation-aware training has a batch of 1, and is int8 between float inputs
+    and outputs.
     """
 
     version = 2

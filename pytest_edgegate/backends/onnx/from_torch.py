@@ -91,7 +91,7 @@ def _name_batch(made: Any, loaded: LoadedModel) -> None:
 
 
 def _refuse(model: SourceModel, loaded: LoadedModel) -> None:
-    """What would become a file that no runtime here runs, or that runs as another model."""
+    """Rejects models whose file would not run here, or would compute something else."""
     refuse_other_floats(model.name, loaded)
     if loaded.stateful:
         raise UnsupportedError(

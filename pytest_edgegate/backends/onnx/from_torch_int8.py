@@ -1,4 +1,4 @@
-"""Torch programs that were trained in int8 to .onnx files that run in int8."""
+"""Converts torch programs from quantisation-aware training to .onnx files that run in int8."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_edgegate.core.target import Target
 class TorchInt8ToOnnx(TransformDefaults):
     """int8 weights, activations of the dtype that the target wants, the batch as in the program.
 
-    The file is run on samples beside the program: one that computes something else is not given.
+    The file and the program are compared on samples; a disagreement is an error.
     """
 
     version = 1

@@ -13,7 +13,7 @@ _Name = tuple[str, str, str]
 
 
 def fault_in_functions(model: Any) -> str:
-    """Why the calls of functions never end, or nearly so; nothing where they end."""
+    """The fault if calls of functions are endless or nearly so, else an empty string."""
     bodies = {(_domain(each), each.name, each.overload): each.node for each in model.functions}
     if not bodies:
         return ""
@@ -55,7 +55,7 @@ def _measure(first: _Name, bodies: Mapping[_Name, Any], sizes: dict[_Name, int])
 
 
 def _called(nodes: Any) -> Iterator[_Name]:
-    """What the nodes of a body call, those in its branches too."""
+    """The functions called by the nodes of a body, including those in branches."""
     for node in nodes:
         yield _domain(node), node.op_type, node.overload
         for attribute in node.attribute:

@@ -1,4 +1,4 @@
-"""Reads tensors, operators, parameters and MACs out of an .onnx file without running it.
+"""Reads tensors, operators, parameters and MACs from an .onnx file without running it.
 
 A QuantizeLinear and a DequantizeLinear around an operator say that it is meant to run in integers,
 though each tensor between them is typed as float. They are folded here: an operator is described
@@ -27,7 +27,7 @@ from pytest_edgegate.core.description import ModelDescription, OperatorInfo, Ten
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
 _FUSED = ("Relu", "Clip", "Identity")
-"""What every runtime takes into the operator before it."""
+"""Operators that every runtime fuses into the operator before them."""
 _WEIGHTS_AT = {
     "Conv": 1,
     "ConvTranspose": 1,
@@ -67,7 +67,7 @@ _NO_PARAMETERS = {
     "QLinearMatMul": (1, 2, 4, 5, 6, 7),
     "QGemm": (1, 2, 4, 5, 7, 8),
 }
-"""Where an operator takes scales, zero points, bounds: floats that are no weights."""
+"""The positions of scales, zero points and bounds among an operator's inputs: not weights."""
 _WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64", "int8", "uint8", "int4", "uint4")
 
 
@@ -77,7 +77,7 @@ class OnnxInspector:
     formats = ("onnx",)
 
     def describe(self, path: Path) -> ModelDescription:
-        """What is in the file; bodies of loops and branches are not looked into."""
+        """The content of the file, without bodies of loops and branches."""
         model = open_model(path)
         onnx = import_onnx()
         with refused_if_inconsistent(path):

@@ -1,8 +1,8 @@
-"""An exported int8 program with what runtimes fuse into integer operators.
+"""Rewrites an exported int8 program so that runtimes fuse it into integer operators.
 
-torch's exporter writes what the program has: int8 weights, and conversions around every tensor. A
-runtime wants more: biases in 32 bits, the dtype of activations that it has kernels for, and one
-operator for the mean over an image.
+torch's exporter writes int8 weights, and conversions around every tensor. A runtime also needs
+biases in 32 bits, activations in a dtype that it has kernels for, and a single operator for the
+mean over an image.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pytest_edgegate.data.splits import Array
 
 _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
 _BIASED = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
-"""Where an operator takes its bias."""
+"""The position of the bias among an operator's inputs."""
 _WEIGHTED = (*_BIASED, "MatMul", "Transpose")
-"""What takes int8 weights, whatever its activations are."""
+"""Operators with int8 weights, for any dtype of activations."""
 
 
 def in_integers(model: Any, activations: str) -> Any:

@@ -1,4 +1,4 @@
-"""An .onnx file as a protobuf: opened with care, cleaned, written again."""
+"""Opens .onnx files safely as protobufs, cleans them and writes them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.regular import read_bytes
 
 OLDEST_OPSET = 7
-"""The oldest that ONNX Runtime promises to run."""
+"""The oldest opset that ONNX Runtime guarantees to run."""
 OPSET = 18
-"""Of the files that are made here: new enough for per-channel QDQ, old enough for boards."""
+"""The opset of files built here: new enough for per-channel QDQ, old enough for boards."""
 _MOST_BYTES = (1 << 31) - 1
-"""Of a protobuf."""
+"""The largest size of a protobuf."""
 
 
 def import_onnx() -> ModuleType:
@@ -59,7 +59,7 @@ def open_model(path: Path, *, weights: bool = True) -> Any:
 
 
 def cleaned(model: Any) -> Any:
-    """The model without what only its making left in it: stack traces, paths, shapes."""
+    """The model without traces of its export: stack traces, paths, shapes."""
     _clean(model)
     for function in model.functions:
         _clean(function)

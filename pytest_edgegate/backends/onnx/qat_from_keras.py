@@ -1,7 +1,7 @@
 """Quantisation-aware training of Keras models, to int8 .onnx.
 
-tensorflow-model-optimization's only way out is a .tflite file. tf2onnx reads it back with all of
-its integers: what is left to do is what a runtime fuses by, unsigned activations among it.
+tensorflow-model-optimization can only write .tflite files. tf2onnx reads them back with all
+integers; the patterns that a runtime fuses, such as unsigned activations, are added here.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _FLOAT16 = 10
 
 
 class OnnxReader:
-    """Knows an .onnx file by its name: a protobuf has no mark of its own."""
+    """Recognises an .onnx file by its name: a protobuf has no signature."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or candidate.suffix.lower() != ".onnx":

@@ -1,4 +1,4 @@
-"""ONNX Runtime: its optimised graph, which is what ships, and the graph as it is written."""
+"""ONNX Runtime, with its graph optimisation as deployed, and without."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from pytest_edgegate.data.splits import Array
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 BLOCK = 64
-"""Samples at a time where the batch is free: fewer, and starting a run costs small models more."""
+"""Samples per block with a free batch: with fewer, starting a run dominates for small models."""
 BLOCK_BYTES = 4_000_000
-"""Of inputs at a time: activations are many times larger, and large samples gain nothing."""
+"""Bytes of inputs per block: activations are much larger, and large samples gain nothing."""
 THREADS = 1
-"""In an operator. Blocks run beside one another instead, which leaves every result as it is."""
+"""Threads per operator. Blocks run in parallel instead, which does not affect results."""
 _KEEP_BATCH = "export the model with its batch dimension kept to the end"
 _FLOAT_KERNELS = frozenset(
     {
@@ -49,7 +49,7 @@ _FLOAT_KERNELS = frozenset(
         "NhwcFusedConv",
     }
 )
-"""What multiplies and accumulates in float after the optimisation."""
+"""Operators that multiply and accumulate in float after the optimisation."""
 
 
 class OnnxRuntime(FileRuntime):
@@ -195,7 +195,7 @@ def import_onnxruntime() -> ModuleType:
         SCRATCH.temporary_environment(),
     ):
         import onnxruntime
-    onnxruntime.disable_telemetry_events()  # a gate reports nobody's models to anybody
+    onnxruntime.disable_telemetry_events()  # no telemetry about users' models
     module: ModuleType = onnxruntime
     return module
 

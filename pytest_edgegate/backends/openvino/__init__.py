@@ -1,1 +1,1 @@
-"""OpenVINO IR: making, compressing, reading and running it, and running other files in OpenVINO."""
+"""OpenVINO IR: converting, compressing, reading and running; other formats in OpenVINO."""

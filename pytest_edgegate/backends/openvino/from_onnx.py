@@ -52,7 +52,7 @@ def save(model: Any, main: Path, *, half: bool = False) -> Produced:
             node.set_friendly_name(f"{node.get_type_name()}_{at}")
     openvino.save_model(model, str(main), compress_to_fp16=half)
     content = main.read_bytes()
-    head, tag, _ = content.rpartition(_MADE_BY)  # layers have such tags of their own, before it
+    head, tag, _ = content.rpartition(_MADE_BY)  # layers have such tags too, before it
     main.write_bytes(head.rstrip() + b"\n</net>\n" if tag else content)
     return Produced(main, (main, weights_file(main)))
 

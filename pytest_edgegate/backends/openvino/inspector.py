@@ -1,4 +1,4 @@
-"""Reads tensors, operators, parameters and MACs out of an OpenVINO IR without running it.
+"""Reads tensors, operators, parameters and MACs from an OpenVINO IR without running it.
 
 A FakeQuantize says that the tensor after it is meant to be 8 bits wide; weights are stored as int8
 and brought back by Convert, Subtract and Multiply. Both are folded here: an operator is described
@@ -42,9 +42,9 @@ _MOVING = (
     "Split",
     "VariadicSplit",
 )
-"""What gives values that it has taken, so that 8 bits stay 8 bits."""
+"""Layers whose outputs are values of their inputs, so that 8 bits stay 8 bits."""
 _FUSED = ("Add", "Relu", "Clamp", "PRelu", "Sigmoid", "HSwish", "Swish")
-"""What OpenVINO takes into the multiplication before it: its bias and its activation."""
+"""Layers that OpenVINO fuses into the multiplication before them: bias and activation."""
 _INTEGERS = ("int8", "uint8", "int4", "uint4")
 _UNKNOWN_MACS = frozenset(
     {
@@ -71,7 +71,7 @@ class IRInspector:
     formats = ("openvino",)
 
     def describe(self, path: Path) -> ModelDescription:
-        """What is in the files; bodies of loops and branches are not looked into."""
+        """The content of the files, without bodies of loops and branches."""
         network = Network(path)
         with refused_if_inconsistent(path):
             return _Folded(network).describe()
@@ -142,7 +142,7 @@ class _Folded:
         return _tensor(port)
 
     def _is_integer(self, layer: Layer) -> bool:
-        """Whether what a layer gives is 8 bits wide, by a FakeQuantize at or before it."""
+        """Whether a layer's output is 8 bits wide, by a FakeQuantize at or before it."""
         if layer.id not in self._integer:
             self._integer[layer.id] = self._gives_integers(layer)
         return self._integer[layer.id]
@@ -157,7 +157,7 @@ class _Folded:
         return all(each is not None and self._is_integer(each) for each in sources)
 
     def _output(self, layer: Layer, port: Port) -> TensorInfo:
-        """What an integer multiplication gives: 32 bits, until a FakeQuantize narrows it.
+        """The output of an integer multiplication: 32 bits, until a FakeQuantize narrows it.
 
         A network may end in it: the last sums are then dequantised, as every runtime does.
         """
@@ -213,7 +213,7 @@ class _Folded:
 
 
 def _quantised_from(folded: _Folded, layer: Layer) -> Layer:
-    """What a FakeQuantize over weights is of, or the layer itself."""
+    """The layer under a FakeQuantize of weights, or the layer itself."""
     if layer.kind == "FakeQuantize":
         return folded.source(layer) or layer
     return layer

@@ -20,11 +20,11 @@ from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import open_regular, read_bytes, regular_size
 
 _MOST_BYTES = 256_000_000
-"""Of an .xml: a hundred times that of the largest models, and still parsed in seconds."""
+"""The largest .xml in bytes: a hundred times that of large models, parsed in seconds."""
 _MOST_ELEMENTS = 5_000_000
-"""Of an .xml: a layer has some thirty, and each takes many times its bytes when it is read."""
+"""The most elements of an .xml: a layer has about thirty, which take much memory when parsed."""
 _DEEPEST = 200
-"""Elements in one another: those of loops in loops come to some thirty."""
+"""The deepest nesting of elements: nested loops need about thirty levels."""
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 DTYPES = {
@@ -250,7 +250,7 @@ def _check_weights(network: Network) -> None:
 
 
 def _end(network: Network, constant: Layer) -> int:
-    """Where the values of a constant end in the .bin."""
+    """The end of a constant's values in the .bin."""
     data, shown = constant.data, constant.name[:80]
     offset, size = data["offset"], data.get("size", "")
     if not _WHOLE.fullmatch(offset) or not _WHOLE.fullmatch(size):

@@ -13,7 +13,7 @@ from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
 
 class IRReader:
-    """Knows an .xml file by its first element."""
+    """Recognises an .xml file by its first element."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         if not isinstance(candidate, Path) or not candidate.is_file():

@@ -1,4 +1,4 @@
-"""OpenVINO's CPU plugin, in float32: for IR, and for .onnx and .tflite files as they are."""
+"""OpenVINO's CPU plugin, in float32: for IR, and for .onnx and .tflite files directly."""
 
 from __future__ import annotations
 

@@ -11,5 +11,5 @@ from pytest_edgegate.tidy.variables import environment_with
 
 
 def unreported() -> AbstractContextManager[None]:
-    """Has them believe so: a gate sends nothing to anybody."""
+    """Simulates a CI job, so that nothing is sent."""
     return environment_with({"CI": "true", "NNCF_CI": "1"})

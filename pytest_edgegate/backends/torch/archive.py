@@ -1,9 +1,9 @@
-"""The zip file of a .pt2 archive: data, and no code.
+"""Vets the zip file of a .pt2 archive, which must hold data but no code.
 
 ``torch.export.load`` unpickles some members, loads compiled libraries from others, evaluates
-expressions of the graph and compiles its names to Python. So torch never sees the user's file:
-everything in it is looked at here, by the standard library, and torch reads a copy that holds
-nothing else (zip readers differ in what they take duplicates and broken directories for).
+expressions of the graph and compiles its names to Python. So torch never reads the user's file:
+everything in it is checked here with the standard library, and torch reads a copy of the checked
+content only (zip readers differ in their handling of duplicates and broken directories).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _PLAIN = frozenset(
     }
 )
 _QUANTISED = b'"torch.ops.quantized_decomposed.'
-"""Begins the target of each operator that makes integers of real values, or the reverse."""
+"""The prefix of the targets of quantising and dequantising operators."""
 _JSON_BYTES = 500_000_000
-"""Of a graph: one of 100,000 operators has about a tenth of that."""
+"""The largest JSON of a graph in bytes: 100,000 operators take about a tenth of that."""
 _LIMITS = Limits()
 
 
@@ -141,7 +141,7 @@ def _faults(archive: Archive) -> Iterator[str]:
 
 
 def _in_samples(content: bytes) -> Iterator[str]:
-    """What a torch.save member would import, but for what plain tensors need."""
+    """The imports of a torch.save member, except those for plain tensors."""
     if not content:
         return
     with zipfile.ZipFile(io.BytesIO(content)) as zipped:

@@ -1,4 +1,4 @@
-"""How flat tensors become the arguments of a module's forward."""
+"""Maps flat tensors to the arguments of a module's forward."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def of_program(torch: Any, program: Any, name: str) -> Arguments:
             names.append(spec.arg.name)
         elif not isinstance(spec.arg, kinds.ConstantArgument):
             raise UnsupportedError(
-                f"{name} takes {spec.arg.name!r}, which is no tensor",
+                f"{name} takes {spec.arg.name!r}, which is not a tensor",
                 "export the program with that input as a tensor or as a constant",
             )
         leaves.append(getattr(spec.arg, "value", None))

@@ -1,9 +1,9 @@
-"""Batch normalisation as part of the layer before it, before anything is trained.
+"""Folds batch normalisation into the layer before it, before the training.
 
-What is deployed has no batch normalisation: the weights of the layer before hold it. A training
-that simulates the deployed arithmetic has to round those weights, so they are made first, with the
-statistics that the model has learnt, and trained as they are (the statistics stay as they are, as
-Krishnamoorthi, 2018, arXiv:1806.08342, section 3.2.2, finds best from where ranges are known).
+The deployed model has no batch normalisation: it is folded into the weights of the layer before.
+A training that simulates the deployed arithmetic has to round the folded weights, so the folding
+comes first, with the learnt statistics, which stay fixed (as Krishnamoorthi, 2018,
+arXiv:1806.08342, section 3.2.2, recommends once ranges are known).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def fold_batch_norms(torch: Any, edits: Edits, name: str) -> None:
     """Takes every batch normalisation of the graph into the layer before it.
 
     Where there is none, or others read what it gives, it becomes a depthwise convolution of 1x1.
-    Raises UnsupportedError for one that has no statistics of its own.
+    Raises UnsupportedError for one without running statistics.
     """
     for node in list(edits.graph.nodes):
         if name_of(node) in ("batch_norm", "_native_batch_norm_legit_no_training"):
@@ -56,7 +56,7 @@ def _scale_and_shift(torch: Any, edits: Edits, node: Any, name: str) -> tuple[An
         raise UnsupportedError(
             f"{name} normalises by the statistics of the batch ({node.name}), which a deployed "
             "model does not have",
-            "give its batch normalisation statistics of its own (track_running_stats=True)",
+            "give its batch normalisation running statistics (track_running_stats=True)",
         )
     eps = node.args[7] if name_of(node) == "batch_norm" else node.args[6]
     root = torch.rsqrt(given[3].double() + eps)

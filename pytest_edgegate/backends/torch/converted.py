@@ -1,4 +1,4 @@
-"""A trained, rounding module as the integer program that it stands for."""
+"""Converts a trained, fake-quantised module to an integer program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_edgegate.backends.torch.operators import (
 )
 
 _LARGEST = 2.0**30
-"""Of a bias, in multiples of its scale: half of what 32 bits hold, the sums need the rest."""
+"""The largest bias in multiples of its scale: half of the 32-bit range; sums need the rest."""
 
 
 def converted(torch: Any, module: Any) -> Any:

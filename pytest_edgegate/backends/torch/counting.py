@@ -1,4 +1,4 @@
-"""How large a torch module is, layer by layer."""
+"""Counts the parameters and multiply-accumulates of a torch module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which channels of a torch module live and die together, by Torch-Pruning's DepGraph.
+"""Dependencies between the channels of a torch module, by Torch-Pruning's DepGraph.
 
 Fang, Ma, Song, Mi and Wang (2023), DepGraph: Towards Any Structural Pruning, arXiv:2301.12900.
 """
@@ -23,11 +23,11 @@ class Member:
     path: str
     layer: Any
     indices: tuple[int, ...]
-    """Of the channels in the layer: of its outputs, or of its inputs where it reads them."""
+    """Positions of the channels in the layer: among its outputs, or its inputs if it reads them."""
     roots: tuple[int, ...]
     """The filter of the group's root that each of them belongs to."""
     makes_filters: bool
-    """Whether they are filters of its own: a convolution or a dense layer, no depthwise one."""
+    """Whether they are its own filters: in a convolution or a dense layer, not a depthwise one."""
     reads: bool
     """Whether such a layer takes them in."""
 
@@ -40,7 +40,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """The channels of one layer, the root, with all that has to lose the same ones."""
+    """The channels of one layer, the root, with all layers that have to lose the same ones."""
 
     root: str
     channels: int
@@ -96,7 +96,7 @@ class Dependencies:
         return sorted(found, key=lambda group: order.index(group.root))
 
     def group(self, root: str, filters: tuple[int, ...]) -> Group:
-        """What goes with some filters of a root."""
+        """The group of some filters of a root."""
         found = self._found(root, filters)
         items = [found[at] for at in range(len(found))]
         members = tuple(
@@ -156,7 +156,7 @@ def _all_with_gradients(module: Any) -> Iterator[None]:
 
 
 def filters_of(layer: Any) -> int:
-    """How many filters a convolution, or outputs a dense layer, has."""
+    """The number of filters of a convolution, or of outputs of a dense layer."""
     return int(getattr(layer, "out_channels", 0) or layer.out_features)
 
 

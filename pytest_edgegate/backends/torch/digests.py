@@ -1,4 +1,4 @@
-"""A module by its content: the exported graph, the weights, the constants."""
+"""Digests of modules: of the exported graph, the weights and the constants."""
 
 from __future__ import annotations
 

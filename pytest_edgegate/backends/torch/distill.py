@@ -39,11 +39,11 @@ from pytest_edgegate.data.splits import Array
 
 _NODE = ("torch", "float32")
 _FIRST = 1
-"""Where torch has the classes: first after the samples."""
+"""The class axis of torch: the first after the samples."""
 
 
 class TorchDistill(TransformDefaults):
-    """Trains the student that it is given on the outputs of the teacher, of any framework."""
+    """Trains the student on the outputs of a teacher of any framework."""
 
     version = 2
     packages = ("torch",)
@@ -66,10 +66,10 @@ class TorchDistill(TransformDefaults):
 def distilling(
     step: Distill, outputs: tuple[Array, ...], example: TrainingBatch, settings: EdgeTraining
 ) -> Loss:
-    """The loss of *step* by what student and teacher give for some samples.
+    """The loss of *step*, by the outputs of student and teacher for some samples.
 
-    Raises ConfigurationError where they have other classes, or where labels that are needed are
-    missing or name no classes.
+    Raises ConfigurationError if their classes differ, or if required labels are missing or are not
+    classes.
     """
     assert example.teacher is not None  # a leg that distils has a teacher
     if settings.distill_loss is not None:
@@ -104,7 +104,7 @@ class Distillation:
     alpha: float
     axis: int
     hard: Loss | None
-    """Of the labels; None where alpha is 1."""
+    """The loss on the labels; None if alpha is 1."""
     student_probabilities: bool
     teacher_probabilities: bool
 

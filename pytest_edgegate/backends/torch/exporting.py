@@ -72,12 +72,12 @@ def exported(torch: Any, wrapped: Any, tensors: tuple[Any, ...], name: str) -> A
             return torch.export.export(wrapped, tensors, dynamic_shapes=free, strict=False)
         except Exception:  # noqa: BLE001 - torch raises many kinds; a fixed batch may still do
             return torch.export.export(wrapped, single, strict=False)
-    except Exception as error:  # torch raises many kinds of its own
+    except Exception as error:  # torch raises many types
         raise not_exported(name, error) from error
 
 
 def readable_path(path: str) -> str:
-    """What the user calls a layer: without what ``flat_module`` puts before it."""
+    """The user's path of a layer, without the prefix of ``flat_module``."""
     return path.removeprefix("model.")
 
 

@@ -1,4 +1,4 @@
-"""A module whose tensors are rounded as the deployed ones will be, to be trained so."""
+"""Fake-quantised modules for training: their tensors are rounded as in the deployed model."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def import_pt2e() -> ModuleType:
 
 
 def prepared(module: Any, *, symmetric: bool) -> Any:
-    """The module of a simplified exported program, each tensor that is kept rounded to int8."""
+    """The module of a simplified exported program, with each stored tensor rounded to int8."""
     made = import_pt2e().quantize_pt2e.prepare_qat_pt2e(module, quantizer(symmetric=symmetric))
     evaluate(made)
     return made
 
 
 def calibrate(torch: Any, module: Any, tensors: tuple[Any, ...]) -> None:
-    """Chooses the first ranges by what *tensors* give in float."""
+    """Chooses the first ranges by running *tensors* in float."""
     for each in _roundings(module):
         each.enable_observer()
         each.disable_fake_quant()
@@ -45,7 +45,7 @@ def calibrate(torch: Any, module: Any, tensors: tuple[Any, ...]) -> None:
 
 
 def settle(torch: Any, module: Any, tensors: tuple[Any, ...]) -> None:
-    """Lets the scales of the weights be those of the last weights, and ends all observing."""
+    """Updates the scales to the final weights, and stops all observers."""
     evaluate(module)
     for each in _roundings(module):
         if each.qscheme in (torch.per_channel_symmetric, torch.per_tensor_symmetric):
@@ -56,12 +56,12 @@ def settle(torch: Any, module: Any, tensors: tuple[Any, ...]) -> None:
 
 
 def learn(module: Any) -> None:
-    """Ranges follow what is seen, dropout drops."""
+    """Switches to training: ranges follow the data, dropout is active."""
     _switch(module, learning=True)
 
 
 def evaluate(module: Any) -> None:
-    """Everything stays as it is."""
+    """Switches to evaluation: ranges are fixed, dropout is inactive."""
     _switch(module, learning=False)
 
 

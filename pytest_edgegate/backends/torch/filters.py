@@ -1,4 +1,4 @@
-"""Which filters of a layer go: how many, and those that matter least."""
+"""Selects the filters of a layer to remove: their number, and the least important ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def least(group: Group, step: Prune, random: np.random.Generator) -> tuple[int, 
 
 
 def removed_of(channels: int, step: Prune, blocks: int = 1) -> int:
-    """How many of *channels* filters go: ``floor(amount * channels)``.
+    """The number of *channels* filters to remove: ``floor(amount * channels)``.
 
     Fewer, where what stays would be no multiple of ``round_to``, or not the same in all *blocks*.
     """
@@ -45,7 +45,7 @@ def removed_of(channels: int, step: Prune, blocks: int = 1) -> int:
 
 
 def _scores(group: Group, importance: str, random: np.random.Generator) -> Array:
-    """Of each filter of the root: the norm of its weights.
+    """The norm of the weights of each filter of the root.
 
     Layers whose outputs are added up share their channels, and each has the same say: their norms
     are divided by their mean in the layer, and added.

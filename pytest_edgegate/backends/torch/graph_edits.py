@@ -15,7 +15,7 @@ class Edits:
         self.graph = module.graph
 
     def before(self, node: Any) -> AbstractContextManager[Any]:
-        """What is called inside stands before *node*."""
+        """Calls inside the context are inserted before *node*."""
         inserting: AbstractContextManager[Any] = self.graph.inserting_before(node)
         return inserting
 

@@ -1,4 +1,4 @@
-"""What of a program does not exist in integers, refused before it is trained."""
+"""Rejects operators without an integer version before the training."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def refuse_what_stays_float(program: Any, name: str) -> None:
         listed = "; ".join(f"{each}{layer}{_reason(each)}" for each, layer in found.items())
         raise UnsupportedError(
             f"QAT has no int8 operators for what {name} computes: {listed}",
-            "PTQ() takes the model as it is, and says of the file what stays in float; or write "
-            "that part with convolutions, linear layers, pooling and elementwise arithmetic",
+            "use PTQ(), after which the gate names what stays in float; or write that part with "
+            "convolutions, linear layers, pooling and elementwise arithmetic",
         )
 
 
 def _foreign(node: Any) -> str | None:
-    """The name of an operator that gives floats and is none of ours."""
+    """The name of an operator on floats that has no integer version, else None."""
     name = name_of(node) or str(getattr(node.target, "__name__", node.target))
     if name in _INTEGER or clamp_bounds(node) is not None or name == "getitem":
         return None
@@ -63,7 +63,7 @@ def _is_several(node: Any) -> bool:
 
 
 def _refuse_other_weights(program: Any, name: str) -> None:
-    """Weights that are computed from the data are no weights that could be stored."""
+    """Rejects weights that are computed from the data, which can't be stored."""
     known = {
         *program.graph_signature.inputs_to_parameters,
         *program.graph_signature.inputs_to_buffers,

@@ -1,4 +1,4 @@
-"""Which layer does what an operator of an exported program does."""
+"""Maps the operators of an exported program to layers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _linear(nn: Any, bound: Bound) -> Any:
 
 
 def _batch_norm(nn: Any, bound: Bound) -> Any:
-    """One that has no statistics of its own takes those of the batch, as it was exported.
+    """A layer without running statistics uses those of the batch, as exported.
 
     No momentum, which means the mean over all batches, is exported as one of 0.
     """
@@ -145,7 +145,7 @@ def _prelu(nn: Any, bound: Bound) -> Any:
 
 
 def _feature_dropout(nn: Any, bound: Bound) -> Any:
-    """Of whole channels; which of torch's layers takes the input follows from its dimensions."""
+    """Dropout of whole channels; the layer class follows from the dimensions of the input."""
     dimensions = len(bound["input"].meta["val"].shape)
     kind = {3: nn.Dropout1d, 4: nn.Dropout2d, 5: nn.Dropout3d}.get(dimensions)
     return None if kind is None else kind(bound["p"])

@@ -1,4 +1,4 @@
-"""The layers of an exported program, made of the operators that it calls."""
+"""Rebuilds the layers of an exported program from its operators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_edgegate.backends.torch.layer_kinds import Bound, builders
 
 _TENSORS = ("weight", "bias", "running_mean", "running_var")
 _DATA = ("input", "indices", "self")
-"""What the argument that a layer is called with is called in torch's operators."""
+"""The names of a layer's input in the schemas of torch's operators."""
 
 
 class Layers:
@@ -25,7 +25,7 @@ class Layers:
         self._prefix = _common_prefix([name for name, _ in unlifted.named_parameters()])
 
     def path_of(self, node: Any) -> str | None:
-        """Where the layer is that does what *node* calls; None where no layer does.
+        """The path of the layer that performs the call of *node*; None if no layer does.
 
         The same weights in the same operation are the same layer.
         """
@@ -46,7 +46,7 @@ class Layers:
         return path
 
     def attributes(self, graph: Any) -> dict[str, Any]:
-        """What a GraphModule of the *graph* is made of: layers, and what it still reads itself."""
+        """The attributes for a GraphModule of the *graph*: layers, and tensors that it reads."""
         read = {}
         for node in graph.nodes:
             if node.op == "get_attr":

@@ -1,4 +1,4 @@
-"""From a live module or a .pt2 archive to one exported program over positional tensors."""
+"""Loads a live module or a .pt2 archive as an exported program over positional tensors."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def from_archive(path: Path) -> LoadedModel:
             for name, constant in program.constants.items():
                 program.constants[name] = constant.clone()
             module = program.module()
-    except Exception as error:  # whatever torch raises for an archive that it can't read
+    except Exception as error:  # torch may raise anything for an unreadable archive
         raise ConfigurationError(
             f"{path.name} can't be read as an exported program: {first_line(error)}",
             "save it again with torch.export.save(torch.export.export(model, (x,)), path)",
@@ -94,7 +94,7 @@ def from_archive(path: Path) -> LoadedModel:
         outputs = _output_names(torch, result, path.name, arguments.names)
         try:
             positional = torch.export.export(wrapped, tensors, dynamic_shapes=(free,), strict=False)
-        except Exception as error:  # torch raises many kinds of its own
+        except Exception as error:  # torch raises many types
             raise not_exported(path.name, error) from error
     function = ModuleFunction(torch, wrapped, stateful=_writes_buffers(program))
     trainable = partial(rebuilt, torch, positional, path.name)
@@ -104,7 +104,7 @@ def from_archive(path: Path) -> LoadedModel:
 def _on_cpu(
     torch: Any, wrapped: Any, tensors: tuple[Any, ...], arguments: Arguments
 ) -> tuple[Any, tuple[Any, ...]]:
-    """What is exported: a graph names its device, and CUDA's kernels bound the batch in it."""
+    """The module on the CPU: a graph names its device, and CUDA's kernels limit the batch."""
     if all(each.device.type == "cpu" for each in tensors):
         return wrapped, tensors
     try:
@@ -127,7 +127,7 @@ class ModuleFunction:
 
     @property
     def device(self) -> Any:
-        """Where its weights are."""
+        """The device of its weights."""
         weights = (*self._wrapped.model.parameters(), *self._wrapped.model.buffers())
         return next((each.device for each in weights), "cpu")
 
@@ -222,7 +222,7 @@ def _tried(
     except Exception:  # noqa: BLE001 - of whatever kind: it may take one sample at a time
         try:
             tensors, result = single, wrapped.call(single)
-        except Exception as error:  # whatever the module's own layers raise
+        except Exception as error:  # the module's layers may raise anything
             shapes = ", ".join(str(tuple(each.shape[1:])) for each in tensors)
             raise ConfigurationError(
                 f"{name} can't take the samples of edge_data (shape {shapes}): {first_line(error)}",

@@ -13,15 +13,15 @@ from pytest_edgegate.data.objectives import Objective, choose_objective
 from pytest_edgegate.data.splits import Array
 
 _STEPS = 8
-"""Operators after a sigmoid that leave it one: reshaping, squeezing, simulated rounding."""
+"""The largest number of operators after a sigmoid that only reshape, squeeze or round."""
 _SQUASHING = ("sigmoid", "softmax", "tanh", "clamp", "erfbackward", "expbackward")
-"""What gives values within limits, or what a sigmoid is written out with: 1 / (1 + exp(-x))."""
+"""Operators with bounded results, or parts of a written-out sigmoid: 1 / (1 + exp(-x))."""
 
 Tensors = tuple[Any, ...]
 Loss = Callable[[Tensors, TrainingBatch], Any]
 """``loss(outputs, batch)``: a scalar tensor, the mean over the samples of the batch."""
 ChooseLoss = Callable[[tuple[Array, ...], TrainingBatch, EdgeTraining], Loss]
-"""The loss by what the untrained model gives for some samples, and the user's word."""
+"""Chooses the loss by the untrained model's outputs for some samples, and the settings."""
 
 
 def labelled(outputs: tuple[Array, ...], example: TrainingBatch, settings: EdgeTraining) -> Loss:
@@ -55,7 +55,7 @@ def _squashes(node: Any, steps: int) -> bool:
 
 
 def called(loss: Callable[..., Any], *arguments: Any, name: str) -> Any:
-    """What the user's *loss* gives. Raises ConfigurationError for what is no scalar tensor."""
+    """The result of the user's *loss*. Raises ConfigurationError unless it is a scalar tensor."""
     value = loss(*arguments)
     if not hasattr(value, "backward") or value.numel() != 1:
         shape = tuple(value.shape) if hasattr(value, "shape") else type(value).__name__

@@ -1,4 +1,4 @@
-"""A torch module as it is without channels that it still has: what pruning is checked against."""
+"""Masks channels of a torch module, as the reference for verifying their removal."""
 
 from __future__ import annotations
 

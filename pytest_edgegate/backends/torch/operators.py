@@ -1,4 +1,4 @@
-"""What integer arithmetic makes of torch's operators, by the names of their schemas."""
+"""Quantisation properties of torch's operators, by the names of their schemas."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 WEIGHTED: dict[str, int | None] = {"conv1d": 0, "conv2d": 0, "conv3d": 0, "linear": None}
-"""What multiplies by weights and accumulates in 32 bits, with the axis of its output channels.
+"""Operators that multiply by weights and accumulate in 32 bits, with their output channel axis.
 
-None: one scale for all weights, which is what boards have for fully connected layers.
+None: one scale for all weights, as boards require for fully connected layers.
 """
 KEEPING = frozenset(
     {
@@ -48,7 +48,7 @@ KEEPING = frozenset(
         "flip",
     }
 )
-"""What gives the integers that it takes, moved, chosen from or averaged: the scale stays."""
+"""Operators that move, select or average integers: the scale stays the same."""
 RESCALING = frozenset(
     {
         "add",
@@ -61,14 +61,14 @@ RESCALING = frozenset(
         "upsample_bilinear2d",
     }
 )
-"""What gives values of another range, which gets a scale of its own."""
+"""Operators whose results have another range, and so their own scale."""
 FIXED = {"sigmoid": (1 / 256, -128), "softmax": (1 / 256, -128), "tanh": (1 / 128, 0)}
-"""What has a known range, with the scale and the int8 zero point that LiteRT wants for it.
+"""Operators with a known range, with the scale and the int8 zero point that LiteRT requires.
 
 https://ai.google.dev/edge/litert/models/quantization_spec
 """
 TRANSPARENT = frozenset({"dropout", "feature_dropout", "alpha_dropout"})
-"""What is nothing at all once the model is deployed."""
+"""Operators that have no effect in the deployed model."""
 
 Bounds = tuple[float, float]
 FREE: Bounds = (-math.inf, math.inf)
@@ -92,7 +92,7 @@ def name_of(node: Any) -> str:
 
 
 def clamp_bounds(node: Any) -> Bounds | None:
-    """What a node clamps its input to, or None for a node that does something else."""
+    """The bounds to which a node clamps its input, or None for other nodes."""
     rule = _CLAMPS.get(name_of(node))
     if rule is None:
         return None

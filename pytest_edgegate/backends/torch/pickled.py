@@ -1,4 +1,4 @@
-"""What a pickle would import, found without unpickling it."""
+"""Finds the imports of a pickle without unpickling it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _HARMLESS = re.compile(
     r"|torch (Float|Double|Half|BFloat16|Int|Long|Short|Char|Byte|Bool)Storage"
     r"|torch (float|double|half|bfloat16|int|uint|bool)\d*|torch\.serialization _get_layout"
 )
-"""What the pickles of plain tensors name."""
+"""The names in pickles of plain tensors."""
 _UNNAMED = "a computed name"
 
 
 def foreign_globals(pickled: bytes) -> Iterator[str]:
-    """``module name`` of what a pickle would import, but for what plain tensors need.
+    """``module name`` of a pickle's imports, except those for plain tensors.
 
-    Raises ValueError for bytes that are no pickle.
+    Raises ValueError for bytes that are not a pickle.
     """
     for each in _globals(pickled):
         if not _HARMLESS.fullmatch(each):

@@ -1,4 +1,4 @@
-"""What may stand in the JSON of an exported program.
+"""Validates the JSON of an exported program.
 
 torch resolves the targets of calls by attributes, evaluates expressions over symbolic sizes with
 sympy, imports modules that the shape of the inputs names, and writes the names of nodes into
@@ -25,7 +25,7 @@ _TARGET = re.compile(
     r"|torch\.sym_(not|int|float|ite|max|min|sqrt|sum)",
     re.ASCII,
 )
-"""What a graph may call: operators on tensors and on sizes, none that reads or writes a file."""
+"""The calls allowed in a graph: operators on tensors and on sizes, without file access."""
 _SYMPY = frozenset(
     {
         "Symbol",
@@ -77,7 +77,7 @@ _SYMPY = frozenset(
         "ExprCondPair",
     }
 )
-"""What an expression over symbolic sizes may call."""
+"""The calls allowed in an expression over symbolic sizes."""
 _ARITHMETIC = (
     ast.Expression,
     ast.Call,
@@ -96,17 +96,17 @@ _ARITHMETIC = (
     ast.cmpop,
 )
 _SIGNS = re.compile(r"[\w .,()'+\-*/%<>=&|~]*", re.ASCII)
-"""Of an expression: sympy's own parser changes what has others (``!``, ``#``, brackets, lines)."""
+"""Characters allowed in an expression: sympy's parser rewrites others (``!``, ``#``, brackets)."""
 _QUOTED = {"Symbol": re.compile(r"[A-Za-z_]\w*", re.ASCII), "Float": re.compile(r"[\d.e+-]+")}
 """The only calls that take text, and the text: most others hand theirs to the evaluator."""
 _CONTAINERS = ("builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
 _NOTES: dict[str, Any] = {"metadata": {}, "guards_code": []}
-"""What no graph needs: stack traces, and conditions in Python that torch would compile."""
+"""Parts that no graph needs: stack traces, and Python conditions that torch would compile."""
 _PAYLOAD = re.compile(r"(weight|tensor)_\d+", re.ASCII)
 
 
 def without_notes(content: Any) -> Any:
-    """The program without its notes, which are not looked at."""
+    """The program without its notes, which are not validated."""
     if isinstance(content, dict):
         return {
             key: _NOTES[key] if key in _NOTES else without_notes(value)

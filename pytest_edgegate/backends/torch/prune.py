@@ -1,4 +1,4 @@
-"""Filters removed from torch modules, by Torch-Pruning, and the rest fine-tuned."""
+"""Structured pruning of torch modules by Torch-Pruning, with fine-tuning."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from pytest_edgegate.data.splits import Array
 
 _NODE = ("torch", "float32")
 _SAMPLES = 8
-"""That a removal is proven on."""
+"""The number of samples for verifying a removal."""
 
 
 class TorchPrune(TransformDefaults):
-    """Structured pruning: layers of the result have fewer filters, no zeros."""
+    """Structured pruning: layers of the result have fewer filters, not zeros."""
 
     version = 2
     packages = ("torch", "torch-pruning")
@@ -78,13 +78,13 @@ def _begun(
 
 
 def _pruned(name: str, original: Any, sample: tuple[Array, ...], step: Prune, seed: int) -> Pruned:
-    """Raises UnsupportedError where no filter can go."""
+    """Raises UnsupportedError if no filter can be removed."""
     torch = import_torch()
     original.eval().cpu()
     try:
         with held_native_output():
             pruned = prune(torch, original, _tensors(sample, _SAMPLES), step, seed)
-    except Exception as error:  # whatever the tracer of Torch-Pruning and the module's layers raise
+    except Exception as error:  # the tracer and the module's layers may raise anything
         raise CompressionError(
             f"Torch-Pruning failed on {name}: {first_line(error)}",
             "compare edge_data.train with what the model takes, or leave Prune out of the recipe; "

@@ -40,7 +40,7 @@ from pytest_edgegate.data.splits import Array
 
 
 class TorchQat(TransformDefaults):
-    """Trains with the deployed arithmetic simulated; gives an int8 program that any target takes.
+    """Trains with the deployed arithmetic simulated; returns an int8 program for any target.
 
     Weights are symmetric int8 with a scale for each output channel (one for all in linear layers,
     as boards have it), activations int8 with one scale a tensor.
@@ -51,7 +51,7 @@ class TorchQat(TransformDefaults):
     moves = (Move(("torch", "float32"), QAT, ("torch", "int8")),)
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        """Targets of symmetric activations (TensorRT) train apart from all others."""
+        """Targets with symmetric activations (TensorRT) need a separate training."""
         return {"symmetric": _symmetric(target)}
 
     def check(
@@ -123,12 +123,12 @@ def _rounding(
 def _program(
     torch: Any, module: Any, model: SourceModel, tensors: tuple[Any, ...]
 ) -> tuple[Any, dict[str, Any]]:
-    """The int8 program, and how far it lies from the module that was trained on some samples."""
+    """The int8 program, and its difference from the trained module on some samples."""
     few = tuple(each[:SAMPLES] for each in tensors)
     simulated = _outputs(torch, module, few)
     try:
         program = converted(torch, module)
-    except Exception as error:  # torchao raises many kinds of its own
+    except Exception as error:  # torchao raises many types
         raise _failed(model, error) from error
     made = _outputs(torch, program, few)
     return program, agreement(made, simulated, output_steps(program), f"{model.name}.pt2")

@@ -1,4 +1,4 @@
-"""Where an exported graph is quantised: a scale for every tensor that a deployed model keeps."""
+"""Assigns a scale to every stored tensor of an exported graph."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ and what they hold back does not learn meanwhile (4 epochs of a small network on
 loss 1.21 at 0.01, 0.54 at 0.1, 0.51 in float).
 """
 _SMALLEST = 2.0**-14
-"""Of the scales of activations: torch's fused kernel goes no lower (6.1e-5)."""
+"""The smallest scale of activations: torch's fused kernel goes no lower (6.1e-5)."""
 _SMALLEST_OF_WEIGHTS = 2.0**-20
-"""Channels of zeros have it: the scale of the bias, which goes to 32 bits, is a multiple of it."""
+"""The scale of all-zero channels: the scale of the 32-bit bias is a multiple of it."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor that the deployed model keeps in int8, and the one whose scale it has."""
+    """A tensor that the deployed model stores in int8, and the tensor whose scale it shares."""
 
     node: Any
     scale_of: Any
@@ -91,7 +91,7 @@ class Values:
         return Value(node, before.scale_of, before.bounds, before.fixed)
 
     def _kind(self, source: Any) -> object:
-        """What may share a scale without losing anything: only values of the same bounds."""
+        """The class of values that can share a scale without loss: those with equal bounds."""
         value = self.known.get(source)
         return source if value is None else (value.bounds, value.fixed)
 

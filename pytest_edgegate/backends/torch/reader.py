@@ -67,8 +67,8 @@ class ExportedFile(FileModel):
 class LiveModule:
     """A module object; its digest is that of its exported graph, its weights and its constants.
 
-    Source text and class names would miss what a closure brings, and an in-place change of a
-    weight: the graph is exported once, the weights are looked at each time.
+    Source text and class names would miss closures and in-place changes of weights: the graph is
+    exported once, the weights are digested each time.
     """
 
     path = None

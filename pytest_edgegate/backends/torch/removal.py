@@ -1,8 +1,8 @@
-"""Filters taken out of a torch module, each removal proven before it counts.
+"""Removes filters from a torch module, and verifies each removal.
 
-Torch-Pruning takes what it does not know for an elementwise operation, and a forward may have the
-sizes of its channels written in it. So every removal is tried on a copy: it counts only where the
-outputs are those of the whole module with the removed channels set to 0 where layers read them.
+Torch-Pruning treats unknown operations as elementwise, and a forward may contain hard-coded sizes.
+So every removal is tried on a copy: it is accepted only if the outputs equal those of the whole
+module with the removed channels set to 0 where layers read them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Pruned:
 
 
 def prune(torch: Any, module: Any, tensors: tuple[Any, ...], step: Prune, seed: int) -> Pruned:
-    """Removes what *step* says from a copy of *module*, which is in evaluation mode on the CPU.
+    """Removes filters by *step* from a copy of *module*, which is in evaluation mode on the CPU.
 
     *tensors* are a few samples for its inputs. What is frozen stays so.
     """
@@ -83,7 +83,7 @@ def _picked(
 
 
 def _reason(group: Group, step: Prune, filters: tuple[int, ...], shared: set[str]) -> str | None:
-    """Why a group is not even tried."""
+    """The reason if a group can't be removed, else None."""
     tied = [each.path for each in group.members if each.path in shared]
     if group.is_output:
         return OUTPUT
@@ -120,7 +120,7 @@ class _Trial:
         try:
             made = self._removed(picks)
             outputs = self._outputs(made, picks)
-        except Exception as error:  # noqa: BLE001 - whatever layers of other sizes raise
+        except Exception as error:  # noqa: BLE001 - layers of other sizes may raise anything
             return _Made(None, f"without them the forward breaks ({first_line(error)})")
         with masked(self._torch, self._module, self._read(picks)):
             wanted = self._outputs(self._module, picks)

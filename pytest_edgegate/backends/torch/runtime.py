@@ -15,7 +15,7 @@ from pytest_edgegate.data.runners import Block, FloatRunner, joined
 from pytest_edgegate.data.splits import Array
 
 _BLOCK_BYTES = 8_000_000
-"""Of inputs at a time: activations are many times larger."""
+"""Bytes of inputs per block: activations are much larger."""
 
 
 class TorchRunner(FloatRunner):
@@ -54,7 +54,7 @@ class TorchRunner(FloatRunner):
         try:
             with torch.no_grad():
                 results = list(self._function(*map(self._tensor, block.arrays, self.inputs)))
-        except Exception as error:  # whatever the module's own layers raise
+        except Exception as error:  # the module's layers may raise anything
             raise InferenceError(
                 f"the model under test can't run on the evaluation data: {error}",
                 "compare the shape of edge_data's x with what the module's forward takes",

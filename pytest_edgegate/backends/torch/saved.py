@@ -1,4 +1,4 @@
-"""What to do about a file of torch.save or torch.jit.save, which a gate can't take as it is."""
+"""Remedies for files of torch.save and torch.jit.save, which can't be gated directly."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pytest_edgegate.reading.archives import opened
 from pytest_edgegate.reading.foreign import reason_of
 
 _NESTED = ("state_dict", "model_state_dict")
-"""Under which key trainers keep the weights of a checkpoint."""
+"""The usual keys of the weights in a checkpoint."""
 _PICKLE_BYTES = 500_000_000
-"""Of the pickle beside the weights, which names them and holds none."""
+"""The largest pickle beside the weights in bytes; it only names them."""
 
 
 def refused(path: Path, *, zipped: bool) -> UnsupportedError:
@@ -32,7 +32,7 @@ torch.export.save(program, "{path.stem}.pt2")  # then return this path from edge
 
 
 def _contents(path: Path, zipped: bool) -> tuple[str, str]:
-    """What the file holds, and the lines that make a model of it."""
+    """The content of the file, and the lines that load a model from it."""
     own = "model = MyModel()  # your class"
     if not zipped:  # torch before 1.6 wrote bare pickles
         return "weights without an architecture, or a pickle that can run code", _weights(path, own)

@@ -1,4 +1,4 @@
-"""Trained modules as .pt2 files of the same bytes each time."""
+"""Saves trained modules as .pt2 files with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def save(program: Any, path: Path) -> None:
         path.unlink()
         raise UnsupportedError(
             f"{path.stem} can't be kept as a file between two steps: {error.message}",
-            "replace the operators of its own that the model calls by torch's",
+            "replace the model's custom operators by torch's",
         ) from error
     path.write_bytes(content)
 

@@ -1,7 +1,7 @@
-"""An exported graph in operators that exist in integers.
+"""Rewrites an exported graph with operators that have integer versions.
 
-What is computed stays what it was: operators that write in their place give new tensors, batch
-normalisation becomes part of the layer before it, activations with several steps become those.
+The computed function is unchanged: in-place operators become functional ones, batch normalisation
+is folded into the layer before it, composite activations are split into their steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pytest_edgegate.core.errors import UnsupportedError
 
 _NOTHING = frozenset({"contiguous", "clone", "detach", "alias", "lift_fresh_copy", "identity"})
 _VIEWS = ("reshape", "flatten", "contiguous")
-"""What may give a part of another tensor though its schema does not say so."""
+"""Operators that may return a view although their schema does not declare it."""
 
 
 def simplified(torch: Any, module: Any, name: str) -> Any:

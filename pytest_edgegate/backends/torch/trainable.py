@@ -1,4 +1,4 @@
-"""Modules that may be trained: a copy of the user's own, or one made of an exported program."""
+"""Trainable modules: a copy of the user's module, or one rebuilt from an exported program."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def copied(torch: Any, module: Any, arguments: Arguments, name: str) -> Any:
     _refuse(module, name)
     try:
         copy_of = copy.deepcopy(module).to("cpu")  # a training moves it to where it runs
-    except Exception as error:  # of whatever kind: parts of the user's own are copied
+    except Exception as error:  # any type: user-defined parts are copied
         raise UnsupportedError(
             f"{name} can't be copied, and a training must not change the model under test: "
             f"{first_line(error)}",

@@ -1,4 +1,4 @@
-"""The one way in which torch modules are trained here."""
+"""The training of torch modules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.ports import TrainingData
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.data.training import Training, diverged, train, training_facts
+from pytest_edgegate.data.training_loop import Training, diverged, train, training_facts
 
 _KIND = "torch optimizer"
 _EXAMPLE = "lambda parameters, lr: torch.optim.SGD(parameters, lr)"
@@ -25,7 +25,7 @@ _EXAMPLE = "lambda parameters, lr: torch.optim.SGD(parameters, lr)"
 
 @dataclass(frozen=True)
 class Modes:
-    """How a module is put into its two modes; exported ones refuse ``train()`` and ``eval()``."""
+    """Switches a module between its modes; exported ones refuse ``train()`` and ``eval()``."""
 
     learning: Callable[[Any], object] = lambda module: module.train()
     evaluating: Callable[[Any], object] = lambda module: module.eval()
@@ -40,7 +40,7 @@ def fit(
     losses: ChooseLoss = labelled,
     modes: Modes = Modes(),
 ) -> dict[str, Any]:
-    """Trains *module* in its place, on a GPU where torch finds one; gives facts about it.
+    """Trains *module* in place, on a GPU if torch finds one; returns facts about it.
 
     *module* takes positional tensors. Parameters that require no gradient stay as they are. After
     it, whatever has happened, the module is on the CPU, in evaluation mode and without gradients,
@@ -97,7 +97,7 @@ def _ready(torch: Any, job: _Job, losses: ChooseLoss) -> Iterator[_Learner]:
 
 @dataclass(frozen=True)
 class _Device:
-    """Where the module is, and what that is called."""
+    """The device of the module, and its name."""
 
     torch: Any
     kind: str

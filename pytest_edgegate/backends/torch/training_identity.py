@@ -1,4 +1,4 @@
-"""What only a training reads of a live module, and the digest of its outputs does not have."""
+"""The parts of a live module that only training uses, and that its digest leaves out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _layers(module: Any) -> Iterator[str]:
 
 
 def _sources(module: Any) -> Iterator[str]:
-    """The classes of the user's: a backward of its own or a method may be called in training."""
+    """User-defined classes: training may call their backward or other methods."""
     classes = {
         base for part in module.modules() for base in type(part).__mro__ if not _is_known(base)
     }
@@ -57,7 +57,7 @@ def _sources(module: Any) -> Iterator[str]:
 
 
 def _is_known(kind: type) -> bool:
-    """Of Python or torch, whose version the key has, or of this project."""
+    """Whether a class is from Python or torch, whose version is in the key, or this project."""
     return kind.__module__.split(".")[0] in ("builtins", "typing", "torch", __name__.split(".")[0])
 
 

@@ -1,4 +1,4 @@
-"""The ports that backends fill. A backend is reached through an entry point, never imported."""
+"""The ports that backends implement. Backends are loaded by entry point, never imported."""
 
 from pytest_edgegate.core.ports.models import (
     Example,

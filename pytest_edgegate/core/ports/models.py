@@ -1,4 +1,4 @@
-"""What a user gives as a model, and who recognises it."""
+"""Models under test, and the readers that recognise them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A framework's model as one function, the same for every way that it was saved in.
+    """A framework's model as one function, independent of how it was saved.
 
     ``function`` takes one tensor of the framework for each of ``inputs`` and returns one for each
-    of ``outputs``. ``framework_model`` is the framework's own object, where there is one.
+    of ``outputs``. ``framework_model`` is the framework's own object, if there is one.
     """
 
     function: Callable[..., Sequence[Any]]
@@ -30,20 +30,20 @@ class LoadedModel:
     framework_model: Any = None
     notes: tuple[str, ...] = ()
     stateful: tuple[str, ...] = ()
-    """The parts that keep something from one call to the next, by name."""
+    """The parts that keep state between calls, by name."""
     reset: Callable[[], None] | None = None
-    """Puts what they keep back to its beginning."""
+    """Resets that state."""
     trainable: Callable[[], Any] | None = None
-    """Gives a copy of the model that may be changed and trained, in the framework's own kind; None
-    for what has no such thing (a graph whose weights are frozen)."""
+    """Returns a copy of the framework's model that may be changed and trained; None if the model
+    cannot be trained (a graph with frozen weights)."""
     training_identity: Callable[[], str] | None = None
-    """Of a live model: a digest of all that only a training reads (what is frozen, dropout rates,
-    regularisers, code for training), which the digest of its outputs does not have. None for a
-    file, whose bytes have it all."""
+    """For a live model: a digest of everything that only training uses (frozen layers, dropout
+    rates, regularisers, training code), which ``digest`` leaves out. None for a file, whose bytes
+    cover it."""
 
 
 class SourceModel(Protocol):
-    """A model under test: known by its content, loaded only when something must be built."""
+    """A model under test: identified by its content, loaded only when something must be built."""
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class SourceModel(Protocol):
 
     @property
     def node(self) -> tuple[str, str]:
-        """(format, dtype): the node of the planner's graph that it stands on."""
+        """(format, dtype): its node in the planner's graph."""
 
     @property
     def path(self) -> Path | None:
@@ -63,24 +63,24 @@ class SourceModel(Protocol):
 
     @property
     def runtime(self) -> str:
-        """The runtime that runs it as it is, for reference predictions."""
+        """The name of the runtime for its reference predictions."""
 
     @property
     def note(self) -> str:
-        """Something to tell the user about it ("read by tf-keras"), or nothing."""
+        """A note for the user about it ("read by tf-keras"), or an empty string."""
 
     def digest(self) -> str:
-        """Of all that decides its outputs: graph and weights, or the bytes of its files."""
+        """Digest of all that determines its outputs: graph and weights, or its files."""
 
     def load(self) -> LoadedModel:
-        """The model, ready to be called. The framework is imported here and not before."""
+        """The model, ready to be called. The framework is imported here, not earlier."""
 
 
 @dataclass(frozen=True)
 class Example:
     """One sample of the user's data: an array of shape (1, ...) for each input.
 
-    ``names`` are those of the inputs, where the data has them.
+    ``names`` are the names of the inputs, if the data has them.
     """
 
     arrays: tuple[Array, ...]
@@ -89,10 +89,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a reader may know beside the candidate.
+    """The context that a reader may use besides the candidate.
 
-    ``example`` gives a sample of the user's data, for models that do not say what they take; it
-    raises ``ConfigurationError`` where there is none. ``allow_code``: the user trusts the file.
+    ``example`` returns a sample of the user's data, for models that do not declare their inputs; it
+    raises ``ConfigurationError`` if there is none. ``allow_code``: the user trusts the file.
     """
 
     example: Callable[[], Example]
@@ -100,12 +100,12 @@ class Surroundings:
 
 
 class ModelReader(Protocol):
-    """Recognises what a user gives as a model."""
+    """Recognises models of its formats."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
-        """The model, if *candidate* (an object or an existing ``Path``) is of this reader's kind.
+        """The model, if this reader supports *candidate* (an object or an existing ``Path``).
 
-        Imports no framework. Raises an ``EdgeGateError`` for what is of its kind but unusable.
+        Imports no framework. Raises an ``EdgeGateError`` for a supported but unusable model.
         """
 
 

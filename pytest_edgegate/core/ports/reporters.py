@@ -1,4 +1,4 @@
-"""What writes the verdicts of a run."""
+"""The port of reporters, which write the verdicts of a run."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ class Reporter(Protocol):
     def write(self, path: Path, run: RunRecord) -> None:
         """Called once, when the run has ended, in the controlling process only.
 
-        What it raises costs no other report: the run shows it and does not exit with 0.
+        An exception does not prevent other reports: the run shows it and exits with a failure.
         """

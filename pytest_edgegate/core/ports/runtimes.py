@@ -1,4 +1,4 @@
-"""What opens and reads model files."""
+"""Runtimes and inspectors: ports that open and read model files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Runner(AbstractContextManager["Runner"], Protocol):
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
-        """Name, shape (with -1 for what is free) and dtype of every input, in feeding order."""
+        """Name, shape (-1 for a dynamic dimension) and dtype of every input, in feeding order."""
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
@@ -32,18 +32,18 @@ class Runner(AbstractContextManager["Runner"], Protocol):
         """Outputs of a batch of samples, in real values (dequantised), as float32.
 
         Every input has shape (n, ...) and is in real values too: the runner quantises for a model
-        whose inputs are integers with a scale. Loops inside where the model's batch is fixed, and
-        resets what a stateful model keeps: every sample is the first one.
+        with quantised inputs. It loops if the model's batch size is fixed, and resets a stateful
+        model, so that every sample is processed as the first.
         """
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         """As ``infer``, with inputs and outputs in the dtypes of the file."""
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        """One call of the model on *sample*, all that can be done before it done: for timing.
+        """A function that calls the model once on *sample*, with all preparation done: for timing.
 
-        *sample* is in real values and has shape (1, ...) for each input; a model whose batch is
-        fixed to more gets it repeated. What the call returns means nothing.
+        *sample* is in real values and has shape (1, ...) for each input; it is repeated to fill a
+        larger fixed batch. The return value of the call has no meaning.
         """
 
 
@@ -56,15 +56,15 @@ class Runtime(Protocol):
 
     @property
     def packages(self) -> Sequence[str]:
-        """The distributions that decide its results."""
+        """The distributions that affect its results."""
 
     @property
     def options(self) -> Mapping[str, object]:
-        """What else does: threads, kinds of kernels."""
+        """Other settings that affect its results: threads, kinds of kernels."""
 
     @property
     def opens_files(self) -> bool:
-        """Whether the path of a file is all that it needs, so that another process can open it."""
+        """Whether it needs only the path of a file, so that another process can open it."""
 
     def open(self, model: Path | SourceModel) -> Runner:
         """Raises ``InferenceError`` or ``BackendUnavailableError``."""
@@ -72,18 +72,18 @@ class Runtime(Protocol):
     def executed(
         self, model: Path, batch: tuple[Array, ...]
     ) -> tuple[ExecutedOperator, ...] | None:
-        """What really runs, after the runtime's own optimisations; None where it does not tell.
+        """The operators as executed, after the runtime's optimisations; None if it hides them.
 
         *batch* is one sample for each input, in the dtypes of the file.
         """
 
 
 class Inspector(Protocol):
-    """Reads what is in a file without running it."""
+    """Reads the content of a file without running it."""
 
     @property
     def formats(self) -> Sequence[str]:
         """The formats that it reads."""
 
     def describe(self, path: Path) -> ModelDescription:
-        """Raises ``InferenceError`` for a file that is damaged or of another format."""
+        """Raises ``InferenceError`` for a damaged file or another format."""

@@ -1,4 +1,4 @@
-"""Where model files are timed."""
+"""The ports for timing model files."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from pytest_edgegate.core.ports.runtimes import Runtime
 
 @dataclass(frozen=True)
 class Round:
-    """Times in seconds, of single inferences between one opening of the files and the next.
+    """Times of single inferences within one opening of the files, in seconds.
 
-    ``artifact`` and ``reference`` hold two times of each block, which went ABBA or BAAB, so that
-    both are of one even length; where nothing is compared, ``artifact`` holds all times in order
-    and ``reference`` none.
+    In a comparison, ``artifact`` and ``reference`` each hold two times per ABBA or BAAB block, so
+    that both have the same even length; otherwise ``artifact`` holds all times in order and
+    ``reference`` is empty.
     """
 
     artifact: tuple[float, ...]
     reference: tuple[float, ...]
     first: float
-    """The artifact's first inference after it was opened."""
+    """The time of the artifact's first inference after opening."""
     opening: float
-    """What opening the files took."""
+    """The time that opening the files took."""
     settled: bool = True
     """Whether the files were warm when the first of the times was taken."""
     repeat: int = 1
-    """How many inferences each time is the mean of: more than one below the clock's steps."""
+    """The number of inferences averaged per time: more than one if the clock is too coarse."""
 
 
 class Stopwatch(AbstractContextManager["Stopwatch"], Protocol):
-    """Files that are about to be timed, where they run."""
+    """Times one or two files in the place where they run."""
 
     @property
     def source(self) -> str:
@@ -48,15 +48,15 @@ class Stopwatch(AbstractContextManager["Stopwatch"], Protocol):
 
     @property
     def conditions(self) -> Mapping[str, object]:
-        """What the times depend on: threads, governor, load; read before the first round."""
+        """Conditions that affect the times (threads, governor, load), before the first round."""
 
     def now(self) -> float:
-        """Seconds on the clock that a time limit is kept by, which goes on between openings."""
+        """The time on the clock for time limits, in seconds; it runs on between openings."""
 
     def round(self, seconds: float) -> Round:
-        """Opens the files anew, warms them up and times them for about that long, at least once.
+        """Reopens the files, warms them up and times them for about *seconds*, at least once.
 
-        For no time at all, only the first inference of the artifact is timed.
+        With 0, only the first inference of the artifact is timed.
 
         Raises ``InferenceError``.
         """
@@ -64,39 +64,39 @@ class Stopwatch(AbstractContextManager["Stopwatch"], Protocol):
 
 @dataclass(frozen=True)
 class Timed:
-    """A file and the sample that it is timed on, in real values and in the axes of the file."""
+    """A file and the sample for timing it, in real values and in the axes of the file."""
 
     path: Path
     sample: tuple[Array, ...]
     files: tuple[Path, ...] = ()
-    """Those that belong to it and lie beside it, for a place that shares no disk with this one."""
+    """The files beside it that belong to it, for a device without access to this disk."""
 
 
 @dataclass(frozen=True)
 class TimingJob:
-    """What is timed: one file, or two against each other."""
+    """A request to time one file, or to compare two."""
 
     url: str
-    """Where: the device's URL, ``host`` for this one."""
+    """The device's URL, or ``host`` for this machine."""
     runtime: str
     opener: Runtime
     entry: str | None
-    """``module:attribute`` of the runtime, where another process can import it."""
+    """``module:attribute`` of the runtime, if another process can import it."""
     artifact: Timed
     reference: Timed | None = None
     timeout: float = 120.0
-    """Seconds that a round may take before the device is given up."""
+    """The timeout of a round in seconds, after which the device is given up."""
     patience: float = 20.0
-    """Seconds that all rounds may take together; a warm-up may take a small part of them."""
+    """The time for all rounds together in seconds; the warm-up takes a small part of it."""
     progress: Progress = silent
-    """Takes what keeps the device from starting."""
+    """Receives the reason for a delay while the device starts."""
 
 
 class Device(Protocol):
-    """A place where files are timed: this host, or a board that a URL leads to."""
+    """A place where files are timed: this host, or a board behind a URL."""
 
     def open(self, job: TimingJob) -> Stopwatch:
-        """Each opening is a fresh process there.
+        """Each opening starts a fresh process there.
 
         Raises ``InferenceError``, ``BackendUnavailableError`` or ``UnsupportedError``.
         """

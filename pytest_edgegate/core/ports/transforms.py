@@ -1,4 +1,4 @@
-"""What makes a model file of another model, and the data that it may use."""
+"""The ports of transforms, which convert models, and of the data that they may use."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from pytest_edgegate.core.ports.models import SourceModel
 
 @dataclass(frozen=True)
 class Produced:
-    """What a transform wrote. ``main`` is the file that a runtime opens."""
+    """The output of a transform. ``main`` is the file that a runtime opens."""
 
     main: Path
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
     layout: Layout = AS_THE_MODEL
     facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    """What is worth keeping of how it was made: JSON values. The artifact's provenance has them."""
+    """Facts about the conversion for the artifact's provenance, as JSON values."""
 
 
 @dataclass(frozen=True)
 class ExternalProgram:
-    """A converter whose needs fit no shared environment, run as a program of its own.
+    """A converter with incompatible dependencies, run as an external program.
 
-    It is looked for where the ini key ``edge_<name>`` says, then on PATH. ``remedy`` is what to
-    type where it is missing.
+    It is looked up by the ini key ``edge_<name>``, then on PATH. ``remedy`` is the command that
+    installs it.
     """
 
     name: str
@@ -51,96 +51,97 @@ class ExternalProgram:
 
 
 class TrainingData(Protocol):
-    """The train split as a training goes over it."""
+    """The train split as batches for a training."""
 
     @property
     def settings(self) -> EdgeTraining:
-        """What the user says about training: its loss, optimizer and seed are to be used."""
+        """The user's training settings: loss, optimizer and seed have to be used."""
 
     @property
     def steps(self) -> int | None:
-        """Batches an epoch, where that is known."""
+        """Batches per epoch, if known."""
 
     @property
     def progress(self) -> Progress:
-        """Where a training tells how far it is."""
+        """Receives the progress of a training."""
 
     def example(self) -> TrainingBatch:
-        """Some samples, up to 256, as they are: drawn by the seed from arrays, the first ones of
-        a stream. With the teacher's output for them."""
+        """Up to 256 samples without augmentation, with the teacher's output: a seeded draw from
+        arrays, the first ones of a stream."""
 
     def epoch(self, number: int) -> Iterator[TrainingBatch]:
-        """Every sample once: shuffled by seed and *number* where the split is an array, augmented.
+        """Every sample once, augmented; shuffled by the seed and *number* if the split is an array.
 
-        No batch but an only one has a single sample: batch normalisation has no variance of one.
+        No batch has a single sample unless it is the only one, because batch normalisation needs
+        a variance.
         """
 
 
 class ChildProcess(Protocol):
-    """A process of its own that runs one object of a backend."""
+    """A separate process that runs one object of a backend."""
 
     def call(
         self, command: str, arrays: tuple[Array, ...] = (), longer: float = 0.0, **fields: Any
     ) -> tuple[Mapping[str, Any], tuple[Array, ...]]:
-        """What its ``answer(command, fields, arrays)`` gives: JSON values and arrays.
+        """Calls ``answer(command, fields, arrays)`` there; returns JSON values and arrays.
 
-        It is stopped when it does not answer within ``edge_runtime_timeout`` and *longer* seconds.
-        Raises the ``EdgeGateError`` that it raised there, ``CompressionError`` where it ended.
+        The process is stopped if it does not answer within ``edge_runtime_timeout`` plus *longer*
+        seconds. Raises the ``EdgeGateError`` raised there, or ``CompressionError`` if it exited.
         """
 
 
 class TransformData(Protocol):
-    """The data that a transform may use."""
+    """The data and helpers available to a transform."""
 
     def training(self, inputs: Sequence[TensorInfo]) -> TrainingData:
-        """The train split for the *inputs* of the transform's source.
+        """The train split, arranged for the *inputs* of the transform's source.
 
-        Raises ``ConfigurationError`` where there is none, or where it does not fit them.
+        Raises ``ConfigurationError`` if there is none, or if it does not fit the inputs.
         """
 
     def process(self, entry: str) -> AbstractContextManager[ChildProcess]:
-        """A new process that holds what ``module:attribute`` makes when it is called there."""
+        """A new process holding the object that calling ``module:attribute`` there creates."""
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> Iterable[tuple[Array, ...]]:
-        """Up to *count* calibration samples for the *inputs* of the transform's source.
+        """Up to *count* calibration samples, arranged for the *inputs* of the transform's source.
 
-        One tuple a sample: an array of shape (1, ...) for each input, in their order, dtypes and
-        axes. Iterating raises ``ConfigurationError`` where samples and inputs do not fit.
+        One tuple per sample: an array of shape (1, ...) for each input, in their order, dtypes and
+        axes. Iterating raises ``ConfigurationError`` if samples and inputs do not fit.
         """
 
     def program(self, name: str) -> Path:
-        """An external program that the transform has listed in ``programs``."""
+        """The path of an external program that the transform lists in ``programs``."""
 
 
 class Transform(Protocol):
-    """Makes a model file of one format from a model of another."""
+    """Converts a model into a file of another format or dtype."""
 
     @property
     def moves(self) -> Sequence[Move]:
-        """What it can do."""
+        """The conversions that it offers."""
 
     @property
     def packages(self) -> Sequence[str]:
-        """The distributions that it runs; their versions are part of the cache key."""
+        """The distributions that it uses; their versions are part of the cache key."""
 
     @property
     def programs(self) -> Sequence[ExternalProgram]:
-        """The programs outside this environment that it runs; found before any work."""
+        """The external programs that it runs; they are located before any work."""
 
     @property
     def version(self) -> int:
-        """Raised whenever the same input would give other bytes than before."""
+        """Incremented whenever the same input would give different bytes than before."""
 
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
-        """(reason, remedy) where it can't do the step as it is written; no framework is loaded."""
+        """(reason, remedy) if it can't do the given step; loads no framework."""
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        """The part of the target that changes the bytes it makes; in the cache key."""
+        """The properties of the target that affect its output; part of the cache key."""
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
-        """Writes the result into the folder *out*.
+        """Converts the model into files in the folder *out*.
 
         Raises ``CompressionError``, ``UnsupportedError`` or ``BackendUnavailableError``.
         """
@@ -148,18 +149,18 @@ class Transform(Protocol):
 
 @runtime_checkable
 class ChecksAhead(Protocol):
-    """A transform that can tell before the trainings of earlier legs what it would refuse after."""
+    """A transform that can check a model before earlier legs of the plan train it."""
 
     def check(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData
     ) -> None:
-        """Raises what ``apply`` would raise for the model's structure, the settings, the labels
-        and the packages, without training. *model* is what the plan starts from."""
+        """Raises the errors of ``apply`` about the model's structure, the settings, the labels and
+        the packages, without training. *model* is the model that the plan starts from."""
 
 
 @runtime_checkable
 class TakesGraphs(Protocol):
-    """A transform that makes the same bytes of a written graph as of the live model itself."""
+    """A transform that makes the same bytes from a written graph as from the live model itself."""
 
     @property
     def takes_graphs(self) -> bool:

@@ -1,6 +1,6 @@
-"""Metrics: what is noted of each sample, and what two models' notes say when they are paired.
+"""Metrics: the per-sample figures of a model, and the paired comparison of two models.
 
-Every metric keeps figures for each sample, so that a stream's outputs are never held whole.
+Every metric keeps figures per sample, so the outputs of a stream are never held as a whole.
 """
 
 from __future__ import annotations

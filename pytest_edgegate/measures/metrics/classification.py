@@ -73,9 +73,9 @@ class Auc:
         indices = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] == 2 else labels
         if not np.isin(indices, (0, 1)).all():
             raise ConfigurationError(
-                f"auc reads the labels 0 and 1, and these go from {indices.min()} "
+                f"auc needs the labels 0 and 1, and these go from {indices.min()} "
                 f"to {indices.max()}",
-                "give binary labels, or a Metric of your own for several classes",
+                "give binary labels, or write your own Metric for several classes",
             )
         return {"score": scores, "positive": indices.reshape(-1) == 1}
 
@@ -93,7 +93,7 @@ class Auc:
 
     @staticmethod
     def _estimate(value: float, interval: Interval, method: str, n: int) -> Estimate:
-        """Perfect separation gives an interval of no width, which proves nothing."""
+        """Perfect separation gives an interval of zero width, which proves nothing."""
         provable = interval.low < interval.high
         return Estimate(value, interval, method, None, provable, spread(interval, n))
 
@@ -101,6 +101,6 @@ class Auc:
         count = int(evidence.arrays["positive"].sum())
         if count in (0, evidence.n):
             raise ConfigurationError(
-                f"auc needs samples of both classes: {count} of {evidence.n} have the label 1",
-                "give binary labels 0 and 1 with both among the evaluation samples",
+                f"auc needs samples of both classes, but {count} of {evidence.n} have the label 1",
+                "give evaluation samples with both labels, 0 and 1",
             )

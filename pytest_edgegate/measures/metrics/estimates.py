@@ -1,4 +1,4 @@
-"""What a metric says of one model or of two, with the interval that fits it."""
+"""Estimates of a metric for one model or for the difference of two, with their intervals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_edgegate.stats.bootstrap import paired_bootstrap, set_bootstrap
 from pytest_edgegate.stats.intervals import Interval, clopper_pearson, tango
 
 LEVEL = 0.9
-"""Two-sided; its ends are the one-sided 95 % bounds that decide."""
+"""Two-sided level; the ends of the interval are the one-sided 95 % bounds that decide."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Scoring(Protocol):
 
     name: str
     key: str | None
-    """Names what ``observe`` keeps, for the cache; None: not kept between runs."""
+    """Identifies the results of ``observe`` in the cache; None: they are not cached."""
     higher_is_better: bool
     bounded: bool
     """Whether its values lie between 0 and 1."""
     output: int | str | None
     figures: Figures
-    """What ``observe`` keeps under its key."""
+    """The arrays that ``observe`` returns, by name."""
 
     def observe(self, output: Array, labels: Array) -> dict[str, Array]:
         """Per-sample figures of a batch."""
@@ -81,15 +81,15 @@ def paired_share(before: Array, after: Array) -> Estimate:
 
 def mean(values: Array, *, paired: bool = False) -> Estimate:
     interval = paired_bootstrap(values, LEVEL)
-    with np.errstate(invalid="ignore"):  # a score of Inf makes the value Inf, which is told
+    with np.errstate(invalid="ignore"):  # a score of Inf makes the value Inf, which is reported
         value, variance = float(values.mean()), float(values.var())
     method = f"{'paired ' if paired else ''}percentile bootstrap"
     return Estimate(value, interval, method, None, interval.low < interval.high, variance)
 
 
 def set_interval(statistic: Callable[[Any], float], n: int) -> Interval:
-    """The bootstrap interval of a whole-set statistic; NaN ends, which prove nothing, where most
-    resamples have no value."""
+    """The bootstrap interval of a whole-set statistic; its ends are NaN, which proves nothing, if
+    most resamples have no value."""
     try:
         return set_bootstrap(statistic, n, LEVEL)
     except ValueError:
@@ -108,6 +108,6 @@ def set_estimate(value: float, interval: Interval, n: int) -> Estimate:
 
 
 def spread(interval: Interval, n: int) -> float:
-    """The variance of one sample's part that an interval of this width stands for."""
+    """The variance of one sample's contribution that corresponds to an interval of this width."""
     half = (interval.high - interval.low) / 2
     return float(n * (half / 1.6449) ** 2)

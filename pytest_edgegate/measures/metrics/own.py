@@ -1,4 +1,4 @@
-"""Metrics of the user's own."""
+"""User-defined metrics."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from pytest_edgegate.measures.metrics.estimates import (
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of the user's own, or a built-in one with an output named.
+    """A user-defined metric, or a built-in one for a given output.
 
     ``fn(outputs, labels)`` takes one output as a float32 array of shape (n, ...) and the labels of
     those samples. With ``per_sample`` it returns an array of shape (n,); without, one number for
-    the whole set (arrays only, not streams). ``fn`` may be a built-in name ("top1").
-    ``output`` is the index or the name of the output that is read; None: the only one.
+    the whole set (arrays only, not streams). ``fn`` may be the name of a built-in metric ("top1").
+    ``output`` is the index or the name of the output to score; None: the only output.
     """
 
     fn: Callable[[Any, Any], Any] | str
@@ -39,19 +39,21 @@ class Metric:
 
 
 class OwnMetric:
-    """A user's function. Outputs are kept for it where the data is indexable."""
+    """A metric computed by a user's function. Outputs are kept for it if the data is indexable."""
 
     bounded = False
     figures: Figures = dict.fromkeys(("output", "label"), ANY)
 
     def __init__(self, given: Metric, *, indexable: bool) -> None:
         if not callable(given.fn):
-            raise ConfigurationError(f"Metric(fn={given.fn!r}) is no function", "give a function")
+            raise ConfigurationError(
+                f"Metric(fn={given.fn!r}) is not a function", "give a function"
+            )
         if not given.per_sample and not indexable:
             raise UnsupportedError(
-                f"{_name_of(given.fn)} reads the whole set at once, and a stream is never held "
+                f"{_name_of(given.fn)} needs the whole set at once, but a stream is never held "
                 "whole",
-                "give arrays, or a metric with one score a sample: Metric(fn, per_sample=True)",
+                "give arrays, or a metric with one score per sample: Metric(fn, per_sample=True)",
             )
         self._fn = given.fn
         self._per_sample = given.per_sample
@@ -89,7 +91,7 @@ class OwnMetric:
         if before.dtype == after.dtype == bool:
             pair = (before, after) if self.higher_is_better else (after, before)
             return paired_share(*pair)
-        with np.errstate(invalid="ignore"):  # Inf on both sides is NaN, which is told
+        with np.errstate(invalid="ignore"):  # Inf on both sides is NaN, which is reported
             worse = sign * (before.astype(np.float64) - after.astype(np.float64))
         return mean(worse, paired=True)
 
@@ -103,7 +105,7 @@ class OwnMetric:
         if scores.shape != (len(output),):
             raise ConfigurationError(
                 f"{self.name} gave an array of shape {scores.shape} for {len(output)} samples",
-                "return one score a sample, shape (n,), or say Metric(fn, per_sample=False)",
+                "return one score per sample, shape (n,), or write Metric(fn, per_sample=False)",
             )
         return scores
 

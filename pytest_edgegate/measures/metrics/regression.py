@@ -1,4 +1,4 @@
-"""Metrics whose labels are values: mean squared and mean absolute error."""
+"""Regression metrics: mean squared and mean absolute error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_edgegate.measures.metrics.estimates import (
 
 
 class ErrorPerSample:
-    """Mean over the samples of an error (mse, mae): lower is better."""
+    """The mean of a per-sample error (mse, mae): lower is better."""
 
     higher_is_better = False
     bounded = False

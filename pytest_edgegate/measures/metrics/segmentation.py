@@ -18,7 +18,7 @@ from pytest_edgegate.measures.metrics.estimates import (
 from pytest_edgegate.stats.distances import top1
 
 VOID = 255
-"""The label of pixels that count for no class, as segmentation data sets have it."""
+"""The label of pixels that belong to no class, by the convention of segmentation data sets."""
 
 
 class MeanIoU:
@@ -69,7 +69,7 @@ class MeanIoU:
 
 
 def _class_map(output: Array, labels: Array) -> Array:
-    """Class indices: of the highest score, of a probability above a half, or as they are."""
+    """Class indices: by the highest score, by a probability above a half, or the output itself."""
     scored = output.ndim > labels.ndim or (labels.shape[-1] == 1 and output.ndim == labels.ndim)
     if scored and output.shape[-1] > 1:
         return top1(output)

@@ -1,4 +1,4 @@
-"""From a plan to an artifact on disk: each leg built once for its content, ever."""
+"""Builds artifacts from plans: each leg is built once per content and then cached."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.building.external_programs import Programs
 from pytest_edgegate.session.building.kept_leg import KeptLeg
-from pytest_edgegate.session.building.programs import Programs
 from pytest_edgegate.session.intake.foreign_files import converting
 from pytest_edgegate.session.intake.recognition import Recogniser
 from pytest_edgegate.session.intake.taken_in import TakenIn, ready
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be built, and of what."""
+    """A request to build a plan, with its inputs."""
 
     source: SourceModel
-    """What the plan starts from: the model under test, or the student that learns from it."""
+    """The model that the plan starts from: the model under test, or the student."""
     plan: Plan
     target: Target
     dataset: Dataset | None = None
     training: EdgeTraining = field(default_factory=EdgeTraining)
     teacher: TeacherModel | None = None
-    """Where the plan distils."""
+    """The teacher, if the plan distils."""
 
 
 class Builder:
@@ -82,7 +82,7 @@ class Builder:
         """The artifact of a plan that has at least one leg."""
         for leg in order.plan.legs:
             for program in self._transform(leg).programs:
-                self._programs.find(program)  # a missing one is told before anything is built
+                self._programs.find(program)  # a missing one is reported before anything is built
         self._check_ahead(order)
         source, before, layout = order.source, order.source.digest(), Layout()
         notes: list[str] = []
@@ -100,7 +100,7 @@ class Builder:
         return _artifact(kept, order.plan, facts)
 
     def _check_ahead(self, order: Order) -> None:
-        """What a leg after a training would refuse is told before that training."""
+        """Checks the legs after a training before that training starts."""
         legs = order.plan.legs
         first = next((at for at, leg in enumerate(legs) if _trains(leg)), len(legs))
         if not any(_checks(self._transform(leg)) for leg in legs[first + 1 :]):
@@ -122,7 +122,7 @@ class Builder:
             transform.check(ready(order.source), leg.step, order.target, data)
 
     def _layout_of_source(self, order: Order) -> Layout:
-        """A student was made apart from the data, which is as its teacher takes it."""
+        """The layout of a student relative to the data, which is in its teacher's layout."""
         if order.teacher is None:
             return Layout()
         from pytest_edgegate.data.laid_out import layout_by_samples
@@ -135,7 +135,7 @@ class Builder:
         return layout_by_samples(example, model.load().inputs)
 
     def is_cached(self, order: Order) -> bool:
-        """Whether the plan's artifact is in the cache; nothing is built."""
+        """Whether the plan's artifact is in the cache; builds nothing."""
         key = order.source.digest()
         for leg in order.plan.legs:
             key = self._key(order, leg, key)
@@ -181,8 +181,8 @@ class Builder:
     def _work(
         self, order: Order, source: SourceModel, leg: Leg, data: LegData, what: str
     ) -> Work | None:
-        """The leg for the process of the frameworks; None for what has no form in which it gets
-        there, and is done here: live objects, functions, what a conftest.py has registered."""
+        """The leg as a job for the frameworks' process; None if it can't be sent there and runs
+        here: live objects, functions, registrations of a conftest.py."""
         from pytest_edgegate.session.frameworks.tasks import Work, can_be_sent
 
         entry = self._registry.entry("transform", leg.transform)
@@ -250,7 +250,7 @@ def _checks(transform: Transform) -> TypeGuard[ChecksAhead]:
 
 
 def _training_identity(order: Order, leg: Leg) -> str | None:
-    """What a training reads of a live model beside its outputs; a file's bytes have it all."""
+    """The training identity of a live model, which its digest leaves out; None for a file."""
     first = next(each for each in order.plan.legs if _trains(each))
     if leg is not first or order.source.path is not None:
         return None
@@ -264,7 +264,7 @@ def _teacher(order: Order, leg: Leg) -> TeacherModel | None:
 
 @contextmanager
 def _naming_what_ended(leg: Leg, what: str) -> Iterator[None]:
-    """Says what Ctrl-C has ended, where that may have taken long."""
+    """Reports which long work Ctrl-C has interrupted."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -277,10 +277,10 @@ def _naming_what_ended(leg: Leg, what: str) -> Iterator[None]:
 
 @contextmanager
 def _as_compression_error(leg: Leg, what: str, source: SourceModel) -> Iterator[None]:
-    """Around a conversion of a file: what a tool raises of its own becomes an error of ours.
+    """Around a conversion of a file: an exception of the tool becomes a CompressionError.
 
-    What a live model or a training raises may come from the user's code, and stays as it is; a full
-    disk is told by the cache.
+    Exceptions from a live model or a training may come from the user's code and pass unchanged; a
+    full disk is reported by the cache.
     """
     if source.path is None or _trains(leg):
         yield
@@ -290,7 +290,7 @@ def _as_compression_error(leg: Leg, what: str, source: SourceModel) -> Iterator[
 
 
 def adopted(model: SourceModel, target: Target) -> Artifact:
-    """A file that others made, as an artifact. Raises ConfigurationError for another format."""
+    """A third-party file as an artifact. Raises ConfigurationError for another format."""
     form, _ = model.node
     if model.path is None or form not in target.formats:
         raise ConfigurationError(

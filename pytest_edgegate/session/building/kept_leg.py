@@ -1,4 +1,4 @@
-"""What the cache keeps of a leg of a plan, read back and checked: others may have written it."""
+"""Legs of plans in the cache, validated on reading because a cache may be tampered with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KEPT = ("model", "model_digest", "tools", "notes", "calibration_range", "layout
 
 @dataclass(frozen=True)
 class KeptLeg:
-    """What a leg has made, and what is known of how."""
+    """The output of a leg, with facts about how it was made."""
 
     key: str
     main: Path
@@ -29,9 +29,9 @@ class KeptLeg:
 
     @classmethod
     def read(cls, entry: Entry) -> KeptLeg:
-        """Raises ValueError, KeyError or TypeError for what no leg has left."""
+        """Raises ValueError, KeyError or TypeError for an invalid entry."""
         info = entry.info
-        json.dumps(info, allow_nan=False)  # reports have no word for NaN
+        json.dumps(info, allow_nan=False)  # reports can't represent NaN
         _check_kinds(info)
         return cls(
             key=entry.folder.name,
@@ -58,7 +58,7 @@ def _check_kinds(info: Mapping[str, Any]) -> None:
         "calibration_range": given is None or _is_range(given),
     }
     if wrong := [name for name, held in fits.items() if not held]:
-        raise ValueError(f"{', '.join(wrong)} can't be meant")
+        raise ValueError(f"{', '.join(wrong)} out of range")
 
 
 def _are_texts(found: Any) -> bool:

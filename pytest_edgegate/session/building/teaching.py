@@ -1,4 +1,4 @@
-"""The model under test as a teacher: run as it is, in its own runtime."""
+"""The model under test as a teacher in its own runtime."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 
 
 class TeacherModel:
-    """``data.training.Teacher``: opened when its first output is asked for."""
+    """``data.training_loop.Teacher``, opened on first use."""
 
     def __init__(self, model: SourceModel, opener: Opener) -> None:
         self._specimen = Specimen.of_model(model)
         self._opener = opener
 
     def identity(self) -> dict[str, object]:
-        """All that decides its outputs, for cache keys."""
+        """Everything that affects its outputs, for cache keys."""
         return self._opener.identity(self._specimen)
 
     def __enter__(self) -> TeacherModel:

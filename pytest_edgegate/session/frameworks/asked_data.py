@@ -1,4 +1,4 @@
-"""The data of a leg as a transform has it in another process: asked for block by block."""
+"""The data of a leg in another process, requested from the session block by block."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from pytest_edgegate.workers.wire import Message
 
 
 class Ask(Protocol):
-    """Puts a question to the session. Raises what it has run into."""
+    """Sends a question to the session. Raises the session's error."""
 
     def __call__(self, command: str, **fields: Any) -> Message: ...
 
 
 @dataclass(frozen=True)
 class AskedData:
-    """``TransformData`` in a process that has no data of its own."""
+    """``TransformData`` in a process that does not hold the data."""
 
     ask: Ask
     programs: Mapping[str, Path]
     workers: Workers
-    """Of this process: what a transform hires ends with it."""
+    """The workers of this process; a process that a transform hires ends with it."""
     what: str
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> Iterable[tuple[Array, ...]]:
@@ -51,7 +51,7 @@ class AskedData:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Calibration samples, from the beginning each time that they are gone through."""
+    """Calibration samples; every iteration starts from the beginning."""
 
     ask: Ask
     held: int
@@ -66,7 +66,7 @@ class _Samples:
 
 @dataclass(frozen=True)
 class AskedTraining:
-    """``TrainingData`` whose batches the session makes."""
+    """``TrainingData`` whose batches the session prepares."""
 
     ask: Ask
     settings: EdgeTraining
@@ -92,7 +92,7 @@ class AskedTraining:
 
 
 def asked_sample(ask: Ask) -> Example:
-    """The sample that a reader may ask for."""
+    """The sample that a reader may request."""
     answer = ask("sample")
     names = answer.fields["names"]
     return Example(answer.arrays, None if names is None else tuple(names))

@@ -1,4 +1,4 @@
-"""The data of a leg, lent to a transform that runs in another process: the session's side."""
+"""The data of a leg for a transform in another process: the session's side."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pytest_edgegate.session.leg_data import LegData
 from pytest_edgegate.workers.wire import Message
 
 _BLOCK_BYTES, _BLOCK_SAMPLES = 8 << 20, 256
-"""Of calibration samples, for one message."""
+"""Bytes of calibration samples per message."""
 
 
 class LentData:
-    """Answers what ``asked_data`` asks: calibration samples, batches, progress."""
+    """Answers the questions of ``asked_data``: calibration samples, batches, progress."""
 
     def __init__(self, data: LegData, around: Surroundings) -> None:
         self._data = data
@@ -47,11 +47,11 @@ class LentData:
         return self._holding(self._data.calibration(asked["count"], inputs))
 
     def _samples(self, asked: Mapping[str, Any]) -> Message:
-        """Begins with the first one: it may be asked for just to see whether it fits."""
+        """Starts a pass and reads the first sample, which shows whether the samples fit."""
         return self._holding(_blocks(self._held[asked["held"]]))
 
     def _block(self, asked: Mapping[str, Any]) -> Message:
-        """Some samples, whose arrays follow each other; none where there are no more."""
+        """The next samples, as consecutive arrays; empty at the end."""
         block: list[tuple[Array, ...]] = next(self._held[asked["held"]], [])
         arrays = tuple(array for sample in block for array in sample)
         return Message({"samples": len(block)}, arrays)
@@ -62,7 +62,7 @@ class LentData:
         settings = {
             key: value
             for key, value in as_plain(training.settings).items()
-            if key not in ("augment", "version")  # done here, and about what is done here
+            if key not in ("augment", "version")  # both concern augmentation, which happens here
         }
         return Message({"settings": settings, "steps": training.steps})
 
@@ -92,7 +92,7 @@ class LentData:
 
 
 def sample_of(around: Surroundings) -> Message:
-    """The sample that a reader may ask for."""
+    """The sample that a reader may request."""
     example = around.example()
     names = None if example.names is None else list(example.names)
     return Message({"names": names}, example.arrays)
@@ -105,7 +105,7 @@ def _as_message(batch: TrainingBatch) -> Message:
 
 
 def _blocks(samples: Iterable[tuple[Array, ...]]) -> Iterator[list[tuple[Array, ...]]]:
-    """The first sample, then as many at a time as a message may have."""
+    """Yields the first sample alone, then as many at a time as fit into a message."""
     block: list[tuple[Array, ...]] = []
     for at, sample in enumerate(samples):
         block.append(sample)

@@ -1,4 +1,4 @@
-"""The process in which files of frameworks are loaded, run and converted: the session's side."""
+"""The process that loads, runs and converts framework files: the session's side."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error_in, ours
 from pytest_edgegate.workers.wire import PACKED, Message, unpacked
 
-_DESK = "pytest_edgegate.session.frameworks.desk:Desk"
+_SERVER = "pytest_edgegate.session.frameworks.server:FrameworkServer"
 _LONGEST = 600.0
 """Seconds beyond the timeout of a runtime: importing a framework, tracing, converting."""
 _MORE = "the tool's own traceback is at --tb=long"
@@ -35,7 +35,7 @@ _CRASHED = (
 
 
 class Frameworks:
-    """One process for the whole session, started when it is first needed."""
+    """One process for the whole session, started on first use."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -107,7 +107,7 @@ class Frameworks:
         if self._worker is None or not self._worker.alive:
             self.close()
             self._worker = Worker(self._timeout, SUPERVISED)
-            self._worker.call("hire", "the process of the frameworks", entry=_DESK, asks=True)
+            self._worker.call("hire", "the process of the frameworks", entry=_SERVER, asks=True)
         return self._worker
 
 

@@ -1,6 +1,6 @@
-"""Models and inspectors of backends, whose every word about a file that others made is guarded.
+"""Guards for the models and inspectors of backends when they read third-party files.
 
-What a backend raises for such bytes becomes an error of ours here, for all backends alike.
+Exceptions that a backend raises for such bytes become edgegate errors here, for all backends.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _REMEDY = (
 
 
 def reading(path: Path | str) -> AbstractContextManager[None]:
-    """Around whatever reads a file: what it raises becomes an InferenceError."""
+    """Around code that reads a file: its exceptions become an InferenceError."""
     return foreign(f"{str(Path(path).name)[:100]} can't be read", _REMEDY, InferenceError)
 
 
 @contextmanager
 def converting(what: str) -> Iterator[None]:
-    """Around what makes a file of another: what it raises becomes a CompressionError.
+    """Around a conversion between files: its exceptions become a CompressionError.
 
-    A full disk passes: the cache tells it.
+    The error of a full disk passes through: the cache reports it.
     """
     full: OSError | None = None
     with foreign(f"{what} failed", "the tool's own traceback is at --tb=long", CompressionError):
@@ -47,14 +47,14 @@ def converting(what: str) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class ForeignModel:
-    """``SourceModel`` of a file: as its reader recognised it, with its errors as ours."""
+    """``SourceModel`` of a file, with the reader's exceptions as edgegate errors."""
 
     found: SourceModel
     path: Path
     reader: str | None = None
-    """``module:attribute`` of its reader, where another process can import it."""
+    """``module:attribute`` of its reader, if another process can import it."""
     around: Surroundings | None = None
-    """What its reader was told beside the path."""
+    """The context that its reader got besides the path."""
 
     @property
     def name(self) -> str:
@@ -88,13 +88,13 @@ class ForeignModel:
             return self.found.load()
 
     def __getattr__(self, name: str) -> Any:
-        """What a reader tells the transforms of its own backend beside the port."""
+        """Attributes beyond the port, for the transforms of the reader's own backend."""
         return getattr(self.found, name)
 
 
 @dataclass(frozen=True)
 class ForeignInspector:
-    """``Inspector`` with its errors as ours."""
+    """``Inspector`` with its exceptions as edgegate errors."""
 
     inspector: Inspector
 

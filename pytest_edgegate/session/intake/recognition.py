@@ -1,4 +1,4 @@
-"""What the user gave, recognised: models by their content, data as splits; once a run."""
+"""Recognises the user's models by their content and data as splits, once per run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FILES = "a .keras, .h5, .pt2, .onnx, .tflite or OpenVINO .xml file, or of a Sav
 
 
 class Recogniser:
-    """Knows models and data by their content, once a run for each object."""
+    """Recognises models and data, once per run for each object."""
 
     def __init__(self, root: Path, registry: Registry, *, allow_code: bool = False) -> None:
         self._root = root
@@ -45,10 +45,10 @@ class Recogniser:
         self._datasets: _Recent[Dataset] = _Recent()
 
     def student(self, given: object, data: object) -> SourceModel:
-        """The model that is distilled into. Raises ConfigurationError, InferenceError.
+        """The student of a distillation. Raises ConfigurationError, InferenceError.
 
-        Its channels may lie elsewhere than those of the data: a live module, which does not say
-        what it takes, is shown the samples both ways.
+        Its layout may differ from the data's: a live module, which does not declare its inputs,
+        is tried with the samples in both layouts.
         """
         found = self.model(given, data)
         if found.path is not None:
@@ -69,7 +69,7 @@ class Recogniser:
         return found
 
     def model(self, given: object, data: object = Missing("edge_data")) -> SourceModel:
-        """A model, or a file to gate; *data* tells the inputs of one that does not say them.
+        """A model, or a file to gate; *data* shows the inputs of one that does not declare them.
 
         Raises ConfigurationError, InferenceError.
         """
@@ -91,7 +91,7 @@ class Recogniser:
             return TakenIn(found, path, lambda copy: self._recognise(copy, data))
 
     def dataset(self, given: object) -> Dataset:
-        """The data, read and digested once a run. Raises ConfigurationError."""
+        """The data, read and digested once per run. Raises ConfigurationError."""
         from pytest_edgegate.data.dataset import Dataset
 
         if isinstance(given, Missing):
@@ -99,7 +99,7 @@ class Recogniser:
         return self._datasets.get(id(given), given, lambda: Dataset(given))
 
     def find_file(self, given: str | Path) -> Path:
-        """A path of the user's: absolute, or relative to pytest's root, or to where it started."""
+        """Resolves a user's path: absolute, or relative to pytest's root or working folder."""
         for folder in (self._root, where_started()):
             if folder is not None and is_there(folder / given):
                 return folder / given
@@ -143,9 +143,9 @@ class Recogniser:
 
 
 class _Recent(Generic[_T]):
-    """What the last few objects were recognised as. Each is held, for its id to stay its own."""
+    """The results for the last few objects, which are kept alive so that their ids stay unique."""
 
-    _KEPT = 4  # fixtures of function scope give a new object, which may be large, to every test
+    _KEPT = 4  # function-scoped fixtures create a new, possibly large object for every test
 
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[object, _T]] = {}
@@ -157,7 +157,7 @@ class _Recent(Generic[_T]):
         make: Callable[[], _T],
         holds: Callable[[_T], bool] = lambda known: True,
     ) -> _T:
-        """What is known under *key*, if it *holds* still; else what *make* gives."""
+        """The result under *key* if it still *holds*, else the new result of *make*."""
         if key in self._known and not holds(self._known[key][1]):
             del self._known[key]
         if key not in self._known:
@@ -169,7 +169,7 @@ class _Recent(Generic[_T]):
 
 
 def _is_current(model: SourceModel) -> bool:
-    """Weights may lie beside the file that a path names, and change alone."""
+    """Whether the files are unchanged; weights beside the named file may change alone."""
     return not isinstance(model, TakenIn) or model.is_current()
 
 

@@ -1,4 +1,4 @@
-"""What is measured is what was digested: files that others made are read from a private copy."""
+"""Private copies of third-party files, so that the measured bytes are the digested ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 
 
 class TakenIn:
-    """A model in files that somebody else may write to at any time.
+    """A model in files that may be overwritten at any time.
 
-    Its digest alone, which is all that a run with a warm cache needs, is that of the files. For
-    everything else they are copied once, and the copy, recognised by the same reader, has to be
-    what was told of the files before; from then on nobody looks at them again. Messages and
-    reports name the files themselves.
+    Its digest, which is all that a run with a warm cache needs, comes from the files themselves.
+    For anything else they are copied once, and the copy, recognised by the same reader, has to
+    agree with that digest; the originals are not read again. Messages and reports name the
+    originals.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class TakenIn:
         self._seen = signature(path, found.files)
 
     def is_current(self) -> bool:
-        """Whether none of its files was written to since it was recognised."""
+        """Whether its files are unchanged since it was recognised."""
         with reading(self.path):
             return signature(self.path, self._found.files) == self._seen
 
@@ -59,7 +59,7 @@ class TakenIn:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """As the user has them; what is in them is in those of ``ready``."""
+        """The user's files; their content is read from the files of ``ready``."""
         with reading(self.path):
             return self.copy.originals if self._is_copied else self._found.files
 
@@ -74,7 +74,7 @@ class TakenIn:
 
     @cached_property
     def ready(self) -> SourceModel:
-        """The model in the copy. Raises ConfigurationError where that is another."""
+        """The model in the copy. Raises ConfigurationError if it differs."""
         try:
             again = self._recognise(self.copy.path)
             as_told = again is not None and self._is_as_told(again)
@@ -94,12 +94,12 @@ class TakenIn:
 
     @cached_property
     def copy(self) -> PrivateCopy:
-        """The copy; it lives as long as this, or whoever else holds it."""
+        """The copy; it exists as long as this object or another holder."""
         return PrivateCopy(self.path, self.files, SCRATCH.subfolder)
 
     @property
     def _nearest(self) -> SourceModel:
-        """What was told first holds: the copy has to agree with it."""
+        """The copy if it exists, else the original; the copy has to agree with it."""
         return self.ready if self._is_copied else self._found
 
     @property
@@ -109,7 +109,7 @@ class TakenIn:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """As around any file of others; one that is gone was there before."""
+    """Guards the reading of a third-party file, which may have been deleted meanwhile."""
     try:
         with foreign_files.reading(path):
             yield
@@ -120,5 +120,5 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def ready(model: SourceModel) -> SourceModel:
-    """The model as it may be run, converted or looked into."""
+    """The model whose files may be run, converted or inspected."""
     return model.ready if isinstance(model, TakenIn) else model

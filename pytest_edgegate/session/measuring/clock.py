@@ -1,4 +1,4 @@
-"""``measures.providers.Clock``: an artifact where it is timed."""
+"""``measures.providers.Clock``: times an artifact."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_edgegate.session.measuring.timing import Timing
 
 
 class CaseClock:
-    """*asked* are the budgets that are judged together, by metric."""
+    """*asked*: the budgets that are judged together, by metric."""
 
     def __init__(
         self, file: CaseFile, timing: Timing, asked: Mapping[str, Budget], floor: float
@@ -52,7 +52,7 @@ class CaseClock:
         return self._timing.open(self._file.specimen, self._of_export(export))
 
     def between(self, before: Artifact, after: Artifact) -> Stopwatch | None:
-        """Two float exports against each other; None where nothing here times them."""
+        """A stopwatch that compares two float exports; None if nothing here can time them."""
         if self._timing.fault("latency_ratio") is not None:
             return None
         return self._timing.open(self._of_export(after), self._of_export(before))
@@ -83,7 +83,7 @@ def _itself(artifact: Artifact) -> NotMeasured:
     return NotMeasured(
         "latency_ratio",
         f"{artifact.path.name} is the float export of the model under test itself: a ratio to "
-        "itself says nothing",
+        "itself is always 1",
         "gate latency_p50 or latency_p95, or give the float model as edge_model and gate this "
         "file with edge_gate.check",
     )

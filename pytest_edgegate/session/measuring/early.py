@@ -1,7 +1,7 @@
-"""A paired pass over the evaluation data that ends when the verdict of the whole set is known.
+"""A paired pass over the evaluation data that stops once the verdict on the whole set is known.
 
-Reference and artifact answer the same samples in one random order; what is bet on is how many the
-artifact loses (``stats.betting``).
+Reference and artifact process the same samples in one random order; a betting test
+(``stats.betting``) decides on the accuracy drop.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from pytest_edgegate.measures.metrics import TopN
 from pytest_edgegate.stats.betting import BettingTest
 
 ALPHA = 0.01
-"""Chance that the verdict differs from that of the whole set, for each side."""
+"""The probability, in each direction, that the verdict differs from that on the whole set."""
 SEED = 0
-"""Of the order in which samples are drawn."""
+"""The seed of the random order of the samples."""
 _FIRST, _SHARE, _MOST = 16, 8, 2_048
-"""A chunk is as large as the eighth part of what was seen, between these."""
+"""A chunk is an eighth of the samples seen so far, within these bounds."""
 _MOST_BYTES = 64 << 20
-"""And no larger than this, in bytes of its inputs; it has one sample at least."""
+"""The largest size of a chunk in bytes of its inputs; it has at least one sample."""
 _PROBED = 16
-"""Samples that a speed is read from, after as many that warm the model up."""
+"""The number of samples for estimating the speed, after as many to warm the model up."""
 
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the models: all that it answered before, or how it is opened to be asked."""
+class ComparedModel:
+    """One of the two models: its earlier results, or a function that opens it."""
 
     known: Evidence | None
     open: Callable[[], Runner]
@@ -48,25 +48,29 @@ class Side:
 
 @dataclass(frozen=True)
 class Bet:
-    """What a pass is about: the split, the metric, the budget, and when it may end early."""
+    """The parameters of a pass: the split, the metric, the budget, and when it may end early."""
 
     split: ArraySplit
     scoring: TopN
     budget: Fraction
     early_after: float
-    """Seconds that the rest would have to take."""
+    """The pass may end early only if the rest would take longer than this, in seconds."""
     trusted: Callable[[Evidence], bool]
-    """Whether the reference has proven, on what it has answered, to be worth comparing with."""
+    """Whether the reference, by its results so far, is good enough to compare with."""
     pick: Callable[[Runner, tuple[Array, ...]], Array]
-    """The output that the metric reads."""
-    full: Callable[[Side, Runner], Evidence]
-    """An ordinary pass with an opened model."""
+    """Selects the output that the metric scores."""
+    full: Callable[[ComparedModel, Runner], Evidence]
+    """Runs a full pass with an opened model."""
 
 
 def run(
-    bet: Bet, reference: Side, artifact: Side, progress: Progress, clock: Clock = time.monotonic
+    bet: Bet,
+    reference: ComparedModel,
+    artifact: ComparedModel,
+    progress: Progress,
+    clock: Clock = time.monotonic,
 ) -> Paired:
-    """Both models on the split: in full where that is quick, else until the bet is decided."""
+    """Runs both models on the split: in full if that is quick, else until the test decides."""
     with ExitStack() as stack:
         sides = [_Asked(each, bet, stack) for each in (reference, artifact)]
         expected = sum(each.seconds_a_sample(clock) for each in sides) * bet.split.size
@@ -77,7 +81,7 @@ def run(
 
 
 def clear(known: Sequence[Evidence | None], total: int) -> Paired | None:
-    """The end before any pass, where one model is *known* to have given NaN or Inf."""
+    """The result without any pass, if a *known* result has NaN or Inf."""
     if not any(each is not None and each.nonfinite for each in known):
         return None
     reference, artifact = (Evidence({}, 0, "", "") if each is None else each for each in known)
@@ -110,7 +114,7 @@ def _sample_bytes(split: ArraySplit) -> int:
 
 
 def _chunks(order: Array, sample_bytes: int) -> Iterator[tuple[int, Array]]:
-    """(how many were drawn before, the samples that are drawn now)."""
+    """Yields (number of samples drawn before, positions of the samples drawn now)."""
     most = max(1, min(_MOST, _MOST_BYTES // max(sample_bytes, 1)))
     at = 0
     while at < len(order):
@@ -120,9 +124,9 @@ def _chunks(order: Array, sample_bytes: int) -> Iterator[tuple[int, Array]]:
 
 
 class _Asked:
-    """A model that is asked about some samples at a time."""
+    """A model that is run on some samples at a time."""
 
-    def __init__(self, side: Side, bet: Bet, stack: ExitStack) -> None:
+    def __init__(self, side: ComparedModel, bet: Bet, stack: ExitStack) -> None:
         self._side = side
         self._bet = bet
         self._collector = Collector()
@@ -130,7 +134,7 @@ class _Asked:
 
     @property
     def broken(self) -> bool:
-        """Whether NaN or Inf was met: the verdict is clear."""
+        """Whether NaN or Inf occurred, which decides the verdict."""
         return self._collector.nonfinite > 0
 
     def seconds_a_sample(self, clock: Clock) -> float:
@@ -149,7 +153,7 @@ class _Asked:
         return self._bet.full(self._side, self._runner)
 
     def answer(self, batch: Batch, drawn: Array) -> Array:
-        """Which of the samples it has right: bool of shape (n,)."""
+        """Marks the samples that it classifies correctly: bool of shape (n,)."""
         if self._side.known is not None:
             figures = {key: each[drawn] for key, each in self._side.known.arrays.items()}
             self._collector.add(batch, (), figures)
@@ -168,7 +172,7 @@ class _Asked:
         return np.asarray(figures["rank"] < self._bet.scoring.n)
 
     def evidence(self, positions: Array | None, order: Array | None = None) -> Evidence:
-        """Of the samples at *positions*; or of all, put back from the *order* they came in."""
+        """Results for the samples at *positions*; or for all, restored from their *order*."""
         if self._side.known is not None and order is not None:
             return self._side.known
         return self._collector.drawn(self._side.source, self._bet.split, positions, order)

@@ -1,4 +1,4 @@
-"""``measures.providers.File``: what is in an artifact, and what a runtime makes of it."""
+"""``measures.providers.File``: the content of an artifact, and its execution in a runtime."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import Specimen
 
 Export = Callable[[Case, str, Recipe], Artifact]
-"""Makes the model under test in float: of a case, in a format, after steps that keep it so."""
+"""Exports the model under test of a case in float, in a format, after float steps."""
 
 
 class CaseFile:
-    """An artifact of a case. It is opened once for each thing that is asked of its runtime."""
+    """An artifact of a case. It is opened once for each query to its runtime."""
 
     def __init__(
         self, case: Case, artifact: Artifact, inspector: Inspector, opener: Opener, export: Export

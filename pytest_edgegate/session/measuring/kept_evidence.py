@@ -1,4 +1,4 @@
-"""What the cache keeps of passes, read back and checked: others may have written it."""
+"""Results of passes in the cache, validated on reading because a cache may be tampered with."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _KINDS = {
     "outputs": list,
     "input_range": list,
 }
-"""What the cache has of a pass beside its arrays."""
+"""The fields of evidence in the cache besides its arrays."""
 
 Fits = Callable[[Evidence], None]
-"""Raises ValueError for evidence out of the cache that is of another kind."""
+"""Raises ValueError for cached evidence of another kind."""
 
 
 def write(folder: Path, evidence: Evidence, prefix: str = "") -> dict[str, Any]:
-    """Writes the arrays; returns what else there is to know."""
+    """Writes the arrays; returns the remaining fields as JSON values."""
     np.savez(folder / f"{prefix}{_ARRAYS}", **evidence.arrays)  # type: ignore[arg-type]
     return {
         "n": evidence.n,
@@ -45,12 +45,12 @@ def write(folder: Path, evidence: Evidence, prefix: str = "") -> dict[str, Any]:
 
 
 def read(entry: Entry, fits: Fits) -> Evidence:
-    """Raises ValueError, KeyError, TypeError or what numpy does for what no pass has left."""
+    """Raises ValueError, KeyError, TypeError or an error of numpy for an invalid entry."""
     return _evidence(entry, "", entry.info, fits)
 
 
 def write_paired(folder: Path, paired: Paired) -> dict[str, Any]:
-    """A pass that ended early: both sides, and what they have proven of the whole set."""
+    """Writes a pass that ended early: both results, and the decision on the whole set."""
     np.save(folder / _POSITIONS, cast("Array", paired.artifact.positions))
     return {
         "reference": write(folder, paired.reference, "reference-"),
@@ -61,7 +61,7 @@ def write_paired(folder: Path, paired: Paired) -> dict[str, Any]:
 
 
 def read_paired(entry: Entry, fits: Fits) -> Paired:
-    """Raises ValueError, KeyError, TypeError or what numpy does for what no pass has left."""
+    """Raises ValueError, KeyError, TypeError or an error of numpy for an invalid entry."""
     info = entry.info
     within, total = info["within"], info["total"]
     positions: Array = np.load(entry.file(_POSITIONS), allow_pickle=False)
@@ -69,11 +69,11 @@ def read_paired(entry: Entry, fits: Fits) -> Paired:
         _evidence(entry, f"{side}-", info[side], fits) for side in ("reference", "artifact")
     )
     if within not in (None, True, False) or type(total) is not int:
-        raise ValueError("what it tells of the whole set is of another shape")
+        raise ValueError("its fields about the whole set are malformed")
     if positions.dtype.kind != "i" or not positions.shape == (reference.n,) == (artifact.n,):
-        raise ValueError("its samples are not those of its figures")
+        raise ValueError("its samples do not match its figures")
     if not 0 <= positions.min() <= positions.max() < total:
-        raise ValueError("its samples are none of the set's")
+        raise ValueError("its samples are not in the set")
     reference, artifact = (replace(each, positions=positions) for each in (reference, artifact))
     return Paired(reference, artifact, within, total)
 
@@ -95,7 +95,7 @@ def _evidence(entry: Entry, prefix: str, info: Mapping[str, Any], fits: Fits) ->
 def _check_kinds(info: Mapping[str, Any]) -> None:
     kinds = {name: type(value) for name, value in info.items()}
     if kinds != _KINDS or not all(isinstance(each, str) for each in info["outputs"]):
-        raise ValueError("what it tells of the pass is of another shape")
+        raise ValueError("its fields about the pass are malformed")
     found = info["input_range"]
     if len(found) not in (0, 2) or not all(type(each) is float for each in found):
-        raise ValueError("the range of its inputs is none")
+        raise ValueError("the range of its inputs is invalid")

@@ -1,4 +1,4 @@
-"""Passes over the evaluation data, remembered by content. Latencies are never remembered."""
+"""Passes over the evaluation data, cached by content. Latencies are never cached."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 4
-"""Raised whenever a pass over the same samples would note other figures than before."""
+"""Incremented whenever a pass over the same samples would record different results."""
 
 
 class Observer:
-    """Runs models over a split and keeps what it saw."""
+    """Runs models over a split and keeps the results."""
 
     def __init__(
         self, opener: Opener, cache: Cache, progress: Progress = silent, early_after: float = 10.0
     ) -> None:
-        """*early_after*: seconds that the rest of a pass has to take for it to end early."""
+        """*early_after*: a pass may end early if its rest would take longer, in seconds."""
         self.opener = opener
         self._cache = cache
         self._progress = progress
@@ -56,7 +56,7 @@ class Observer:
         self._seen: dict[str, Evidence] = {}
 
     def predictions(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence:
-        """The figures that *scoring* keeps of each sample, for one model in one runtime."""
+        """The per-sample figures of *scoring* for one model in one runtime."""
 
         def look() -> Evidence:
             with self.opener.open(specimen) as runner:
@@ -86,9 +86,9 @@ class Observer:
         budget: Fraction,
         trusted: Callable[[Evidence], bool],
     ) -> Paired:
-        """Both on the same samples; ended early where that spares time and decides the budget.
+        """Both models on the same samples; may end early once the budget is decided.
 
-        Whatever ended early, now or in an earlier run, its part of the reference is *trusted*.
+        For a pass that ended early, now or in an earlier run, *trusted* holds for the reference.
         """
         keys = [self._predictions_key(each, split, scoring) for each in (reference, artifact)]
         known = [self._known(key, scoring) for key in keys]
@@ -102,11 +102,11 @@ class Observer:
         if stored is not None and _is_valid(stored, trusted):
             return stored
         sides = [
-            early.Side(evidence, partial(self.opener.open, each), f"host:{each.runtime}")
+            early.ComparedModel(evidence, partial(self.opener.open, each), f"host:{each.runtime}")
             for each, evidence in zip((reference, artifact), known, strict=True)
         ]
 
-        def in_full(side: early.Side, runner: Runner) -> Evidence:
+        def in_full(side: early.ComparedModel, runner: Runner) -> Evidence:
             return observe(runner, split, scoring, side.source, partial(self._progress, "samples"))
 
         def pick(runner: Runner, outputs: tuple[Array, ...]) -> Array:
@@ -126,7 +126,7 @@ class Observer:
         return found
 
     def _known(self, key: str, scoring: Scoring) -> Evidence | None:
-        """What an earlier pass has left, in this session or in the cache."""
+        """The results of an earlier pass, in this session or in the cache."""
         if key not in self._seen:
             kept = self._cache.find(key, partial(read, fits=_fits(scoring)))
             if kept is None:
@@ -137,7 +137,7 @@ class Observer:
     def parity(
         self, specimen: Specimen, runtimes: tuple[str, ...], split: Split, limit: int | None
     ) -> Evidence:
-        """Differences of the same bytes in several runtimes."""
+        """Differences between several runtimes on the same file."""
         everywhere = [specimen.in_runtime(name) for name in runtimes]
 
         def look() -> Evidence:
@@ -159,7 +159,7 @@ class Observer:
         return self._remembered(key, look, fits)
 
     def compared(self, reference: Specimen, other: Specimen, split: Split, limit: int) -> Evidence:
-        """Differences of a model from its reference, output by output."""
+        """Differences between a model and its reference, output by output."""
 
         def look() -> Evidence:
             with self.opener.open(reference) as one, self.opener.open(other) as two:
@@ -195,7 +195,7 @@ def observe(
     source: str,
     progress: SamplesDone = lambda done, total: None,
 ) -> Evidence:
-    """One pass. Raises ConfigurationError where data, labels and outputs do not fit."""
+    """Runs one pass. Raises ConfigurationError if data, labels and outputs do not fit."""
     collector = Collector()
     for batch, inputs in fed_batches(runner, split, progress=progress):
         if batch.labels is None:
@@ -217,7 +217,7 @@ def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
         return output
     if isinstance(output, str) and output in names:
         return names.index(output)
-    said = "edge_metric does not say which it reads" if output is None else f"none is {output!r}"
+    said = "edge_metric does not say which to score" if output is None else f"none is {output!r}"
     raise ConfigurationError(
         f"the model has {len(outputs)} outputs ({', '.join(names)}), and {said}",
         'return Metric("top1", output=0) from edge_metric',
@@ -225,7 +225,7 @@ def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
 
 
 def _is_valid(kept: Paired, trusted: Callable[[Evidence], bool]) -> bool:
-    """Whether the pass would end there now as well: the reference may not have been checked."""
+    """Whether a cached pass may be used: an earlier run may not have checked the reference."""
     broken = kept.reference.nonfinite or kept.artifact.nonfinite
     return bool(broken) or trusted(kept.reference)
 

@@ -1,4 +1,4 @@
-"""Specimens opened in their runtimes: here, or in a worker where their bytes are of others."""
+"""Opens specimens in their runtimes: in this process, or in a worker for third-party files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
 
 _RAN = {"ran": True}
 _VERSION = 3
-"""Raised whenever a file that has run before has to be tried again."""
+"""Incremented whenever a file that has run before has to be tried again."""
 
 Array = tuple[Any, ...]
 
 
 class Opener:
-    """Opens specimens, and knows what decides their outputs."""
+    """Opens specimens, and identifies everything that affects their outputs."""
 
     def __init__(
         self, registry: Registry, cache: Cache, workers: Workers, frameworks: Frameworks
@@ -41,7 +41,7 @@ class Opener:
         self._tried: set[str] = set()
 
     def open(self, specimen: Specimen) -> Runner:
-        """The specimen, taking samples as the model under test does."""
+        """A runner that accepts samples in the layout of the model under test."""
         runner = self._opened(specimen)
         fault = _never_runs(specimen, runner)
         if fault is not None:
@@ -50,7 +50,7 @@ class Opener:
         return LaidOutRunner(runner, specimen.layout) if specimen.layout else runner
 
     def executed(self, specimen: Specimen, sample: Array) -> tuple[ExecutedOperator, ...] | None:
-        """What the runtime makes of a file; *sample* in the dtypes and axes of the file."""
+        """The operators as executed; *sample* in the dtypes and axes of the file."""
         runtime, entry = self._runtime(specimen.runtime), self._entry(specimen)
         path = _path(specimen.opened)
         if path is None:
@@ -60,7 +60,7 @@ class Opener:
         return executed_remotely(self._workers, entry, path, specimen.title, sample)
 
     def identity(self, specimen: Specimen) -> dict[str, object]:
-        """All that decides the outputs: the model, the runtime's version and what it runs on."""
+        """Everything that affects the outputs: the model, the runtime's version, the processor."""
         chip, runtime = processor(), self._runtime(specimen.runtime)
         return {
             "model": specimen.digest,
@@ -73,7 +73,7 @@ class Opener:
         }
 
     def _opened(self, specimen: Specimen) -> Runner:
-        """A file that others made stays in a worker: what is wrong with it may end a process."""
+        """Opens a third-party file in a worker, because it may crash the process."""
         runtime, entry = self._runtime(specimen.runtime), self._entry(specimen)
         model = specimen.opened
         path = _path(model)
@@ -92,13 +92,13 @@ class Opener:
         return runtime.open(path)
 
     def _entry(self, specimen: Specimen) -> str | None:
-        """Where a worker finds the runtime; None for one that only this process can run."""
+        """The entry point of the runtime; None if only this process can run it."""
         entry = self._registry.entry("runtime", specimen.runtime)
         opens = entry is not None and self._runtime(specimen.runtime).opens_files
         return entry if opens else None
 
     def _try_once(self, specimen: Specimen, entry: str, path: Path) -> None:
-        """A file of our own runs here, once it has run in a worker without ending that."""
+        """Runs a file of this gate in a worker once, to see that it does not crash, before here."""
 
         def work(folder: Path) -> Mapping[str, Any]:
             with RemoteRunner(self._workers, entry, path, specimen.title) as runner:
@@ -116,7 +116,7 @@ class Opener:
 
 
 def _never_runs(specimen: Specimen, runner: Runner) -> InferenceError | None:
-    """What no sample can be given to, or nothing comes out of."""
+    """The error for a file without outputs, or with an input that no sample fits."""
     if not runner.outputs:
         return InferenceError(
             f"{specimen.title} has no outputs",
@@ -138,5 +138,5 @@ def _path(model: Path | SourceModel) -> Path | None:
 
 def _ran(entry: Entry) -> bool:
     if entry.info != _RAN:
-        raise ValueError("it is of no trial")
+        raise ValueError("it is not the entry of a trial")
     return True

@@ -1,4 +1,4 @@
-"""``measures.providers.Passes``: one artifact and its reference over a case's samples."""
+"""``measures.providers.Passes``: an artifact and its reference over the samples of a case."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.specimen import Specimen
 
 _FEW = 100
-"""Below this many samples a reference that is not proven better than chance is only a warning."""
+"""With fewer samples, a reference not proven better than chance is only a warning."""
 
 
 @dataclass(frozen=True)
 class PassRules:
-    """What the user has set about passes."""
+    """The user's settings about passes."""
 
     policy: str = "point"
     reference_check: bool = True
 
 
 class CasePasses:
-    """*asked* are the budgets that are judged together, by metric."""
+    """*asked*: the budgets that are judged together, by metric."""
 
     def __init__(
         self,
@@ -86,14 +86,14 @@ class CasePasses:
 
     @cached_property
     def _model(self) -> Specimen | NotMeasured:
-        """The model under test; what is compared with itself is not measured."""
+        """The model under test; not measured if it is the artifact itself."""
         model = self._case.subject.model
         if model.path is None or model.digest() != self._file.specimen.digest:
             return Specimen.of_model(model)
         return NotMeasured(
             "accuracy_drop",
-            f"{model.path.name} is the model under test and the artifact in one: a drop from "
-            "itself says nothing",
+            f"{model.path.name} is both the model under test and the artifact: a drop from "
+            "itself is always 0",
             "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model "
             "as edge_model and gate this file with edge_gate.check",
         )
@@ -132,7 +132,7 @@ class CasePasses:
 
     @property
     def _may_end_early(self) -> bool:
-        """Only the drop of a 0/1 metric is asked of arrays, and of this very set."""
+        """Whether only the drop of a 0/1 metric is judged, on arrays, on this very set."""
         metrics = {*self._asked, *(each.metric for each in self._case.budgets)}
         return (
             may_end_early(self._rules.policy, metrics)
@@ -163,7 +163,7 @@ class CasePasses:
         try:
             found = self._against_reference(self._file.specimen, SHOWN)
         except (OutputsDifferError, BackendUnavailableError, UnsupportedError):
-            return ()  # a file may end in other outputs than its model, or be gated without it
+            return ()  # a file may have other outputs than its model, or be gated without it
         return () if isinstance(found, NotMeasured) else misplaced(found)
 
     def _against_reference(self, specimen: Specimen, limit: int) -> Evidence | NotMeasured:

@@ -1,4 +1,4 @@
-"""An artifact, or the model under test, as it is opened for measuring."""
+"""Specimens: artifacts and models under test that are opened for measuring."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from pytest_edgegate.session.subject import Subject
 
 @dataclass(frozen=True)
 class Specimen:
-    """A model in a runtime, with the digest that it is known by and a sample that it takes."""
+    """A model in a runtime, with its digest and a sample."""
 
     model: Path | SourceModel
     digest: str
     runtime: str
     layout: Layout = AS_THE_MODEL
     made: bool = False
-    """Whether this gate made the file, so that its bytes are known to be what was written."""
+    """Whether this gate made the file, so that its bytes can be trusted."""
     example: Example | None = field(default=None, compare=False)
-    """One sample of the user's data, where there is some."""
+    """One sample of the user's data, if there is data."""
 
     @classmethod
     def of_model(cls, model: SourceModel) -> Specimen:
-        """The model under test in its own runtime. Raises UnsupportedError where it has none."""
+        """The model under test in its own runtime. Raises UnsupportedError if it has none."""
         if not model.runtime:
             raise UnsupportedError(
                 f"nothing here runs {model.name} as it is",
@@ -47,7 +47,7 @@ class Specimen:
         subject: Subject,
         inputs: Callable[[], tuple[TensorInfo, ...]],
     ) -> Specimen:
-        """*inputs* are those of the file: where nothing says how its axes lie, the samples do."""
+        """*inputs*: the file's inputs, to derive an unknown layout from the samples."""
         example = subject.dataset.example() if subject.has_evaluation else None
         layout = artifact.layout
         if not artifact.made and example is not None:
@@ -59,7 +59,7 @@ class Specimen:
 
     @property
     def title(self) -> str:
-        """For messages: which model, in which runtime."""
+        """The model and its runtime, for messages."""
         path = self.path
         return f"{self.name if path is None else path.name} in {self.runtime}"
 
@@ -74,5 +74,5 @@ class Specimen:
 
     @property
     def opened(self) -> Path | SourceModel:
-        """What a runtime is given: never a file that somebody else may be writing to."""
+        """The argument for the runtime: never a file that somebody else may be writing to."""
         return self.model if isinstance(self.model, Path) else ready(self.model)

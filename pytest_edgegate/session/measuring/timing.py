@@ -1,4 +1,4 @@
-"""Where the files of a target are timed: on this host, or on a device."""
+"""Times the files of a target: on this host, or on a device."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 
 @dataclass(frozen=True)
 class Timing:
-    """What times files of one format for one target."""
+    """Times files of one format for one target."""
 
     registry: Registry
     target: Target
     inspector: Inspector
     timeout: float
-    """Seconds a round."""
+    """The timeout of a round in seconds."""
     patience: float
-    """Seconds in all."""
+    """The time for a measurement in seconds."""
     progress: Progress
 
     def fault(self, metric: str) -> NotMeasured | None:
-        """Why nothing here times *metric*, or None."""
+        """The finding if nothing here can time *metric*, else None."""
         source = self.target.timed_by(kind_of(metric), processor().machine)
         if source is None:
             return unreachable(metric, self.target)
@@ -47,7 +47,7 @@ class Timing:
         return None
 
     def open(self, specimen: Specimen, reference: Specimen | None) -> Stopwatch:
-        """The files about to be timed. Only where ``fault`` found none."""
+        """A stopwatch for the files. Requires that ``fault`` returned None."""
         source = self.target.latency_source
         device: Device = self.registry.get("device", source.scheme)
         job = TimingJob(
@@ -67,12 +67,12 @@ class Timing:
         return NotMeasured(
             metric,
             f"{self.target.name} is timed on {source.url!r}, and nothing installed reaches it",
-            "install the package that brings it, or mend latency.source of the target; without, "
+            "install the package that brings it, or fix latency.source of the target; without, "
             f"run with --edge-allow-unmeasured={self.target.name}:{metric}",
         )
 
     def _timed(self, specimen: Specimen) -> Timed:
-        """On a real sample where there is one, else on noise."""
+        """The file with a real sample if there is one, else with noise."""
         path, example = _file(specimen), specimen.example
         inputs = self.inspector.describe(path).inputs
         if example is None:

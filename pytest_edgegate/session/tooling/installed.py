@@ -1,4 +1,4 @@
-"""The tools that targets name: installed here, of a version, reading a format, or why not."""
+"""Looks up the tools that targets name: whether they are installed and read a format."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pytest_edgegate.registry import Registry
 
 
 class InstalledTools:
-    """Finds tools by their names; the version of each is asked for once a run."""
+    """Finds tools by name; the version of each is determined once per run."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._versions: dict[str, str | None] = {}
 
     def find(self, name: str, form: str, target: Target) -> Tool | Absent:
-        """The tool, where it is installed and reads files of the format *form*."""
+        """The tool, if it is installed and reads files of the format *form*."""
         found = self._registered(name, target)
         if isinstance(found, Absent):
             return found
@@ -27,12 +27,12 @@ class InstalledTools:
                 f"name a tool for {form} files in tools of the target {target.name}",
             )
         if self.version(name, found) is None:
-            reason = f"{name}, which tells it of {target.title}, is not installed"
+            reason = f"{name}, which reports it for {target.title}, is not installed"
             return Absent(reason, found.remedy)
         return found
 
     def version(self, name: str, tool: Tool) -> str | None:
-        """Of the tool's program or package; None where it is not installed."""
+        """The version of the tool's program or package; None if it is not installed."""
         if name not in self._versions:
             self._versions[name] = tool.version()
         return self._versions[name]

@@ -1,4 +1,4 @@
-"""What the cache keeps of a tool's answer, read back and checked: others may have written it."""
+"""Tool answers in the cache, validated on reading because a cache may be tampered with."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class KeptAnswer:
 
     @classmethod
     def read(cls, entry: Entry) -> KeptAnswer:
-        """Raises ValueError, KeyError, TypeError or AttributeError for what no tool has left."""
+        """Raises ValueError, KeyError, TypeError or AttributeError for an invalid entry."""
         files, figures = entry.info["files"], entry.info["figures"]
         if not isinstance(files, list) or not figures.keys() <= BUDGETS.keys():
-            raise ValueError("it is of no tool")
+            raise ValueError("it is not an answer of a tool")
         return cls(
             files=tuple(entry.file(name) for name in files),
             figures={metric: _figure(figure) for metric, figure in figures.items()},
@@ -38,7 +38,7 @@ class KeptAnswer:
 
 
 def kept(compiled: Compiled, folder: Path) -> dict[str, Any]:
-    """What is kept beside the files that *compiled* has in *folder*."""
+    """The info of the cache entry beside the files of *compiled* in *folder*."""
     return {
         "files": [each.relative_to(folder).as_posix() for each in compiled.files],
         "figures": {metric: asdict(figure) for metric, figure in compiled.figures.items()},
@@ -51,11 +51,11 @@ def _figure(found: Mapping[str, Any]) -> FigureOrAbsent:
         return Absent(**found)
     _check(found, _FIGURE)
     if not all(isinstance(each, str) for each in found["details"]):
-        raise ValueError("its details are no texts")
+        raise ValueError("its details are not texts")
     return Figure(**{**found, "details": tuple(found["details"])})
 
 
 def _check(found: Mapping[str, Any], kinds: _Kinds) -> None:
     fits = found.keys() == kinds.keys()
     if not fits or not all(isinstance(found[name], kind) for name, kind in kinds.items()):
-        raise ValueError("a figure of it is of another shape")
+        raise ValueError("one of its figures is malformed")

@@ -1,4 +1,4 @@
-"""What the tools of a target tell of an artifact, each asked once for its content, ever."""
+"""Figures from the tools of a target; each tool runs once per content and is then cached."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 1
-"""Raised whenever the same answer would be kept in another form."""
+"""Incremented whenever the format of a cached answer changes."""
 _FAILURES = (BackendUnavailableError, CompressionError, InferenceError, UnsupportedError)
 
 
 @dataclass(frozen=True)
 class _Question:
-    """A tool that is installed, and the file that it is asked about."""
+    """An installed tool, and the file to analyse."""
 
     name: str
     tool: Tool
@@ -58,7 +58,7 @@ class _Question:
         )
 
     def ask(self, out: Path) -> Compiled:
-        """Raises CompressionError or another error of ours."""
+        """Runs the tool. Raises CompressionError or another edgegate error."""
         with converting(self.title):
             answer = self.tool.compile(self.artifact.main, self.target, out)
             check_compiled(self.name, self.tool, answer, out)
@@ -66,7 +66,7 @@ class _Question:
 
 
 class Tooling:
-    """Asks the tools that targets name, through the cache."""
+    """Runs the tools that targets name, through the cache."""
 
     def __init__(self, registry: Registry, cache: Cache, progress: Progress = silent) -> None:
         self._installed = InstalledTools(registry)
@@ -76,9 +76,9 @@ class Tooling:
         self._warned: set[Absent] = set()
 
     def finding(self, metric: str, artifact: Artifact, target: Target) -> Finding | None:
-        """What the tool that *target* names for *metric* tells; None where it names none.
+        """The figure of the tool that *target* names for *metric*; None if it names none.
 
-        A tool that is not installed, fails, or has no such figure of this file: not measured.
+        Not measured if the tool is not installed, fails, or has no such figure of this file.
         """
         name = target.tools.get(metric)
         if name is None:
@@ -91,7 +91,7 @@ class Tooling:
         return _finding(metric, self._answer(question), question)
 
     def diagnosis(self, metric: str, artifact: Artifact, target: Target) -> Diagnosis | None:
-        """What the tool that *target* names for *metric* explains it by; None without a tool."""
+        """The tool's explanation of *metric*; None without a tool."""
         if metric not in target.tools:
             return None
         question = self._question(target.tools[metric], artifact, target)
@@ -100,10 +100,10 @@ class Tooling:
         return Diagnosis(figure.details if isinstance(figure, Figure) else ())
 
     def compiled(self, artifact: Artifact, target: Target) -> Artifact:
-        """The artifact with the file that the target's device is given, where a tool compiles it.
+        """The artifact with its compiled file for the target's device, if a tool compiles it.
 
-        The first of the target's tools that makes a file is the one that counts. A tool that is
-        not installed is told where its figures are asked for, one that fails is warned of.
+        The first of the target's tools that compiles a file counts. A missing tool is reported
+        where its figures are needed; a failing one causes a warning.
         """
         for name in dict.fromkeys(target.tools.values()):
             question = self._question(name, artifact, target)
@@ -128,7 +128,7 @@ class Tooling:
         return ()
 
     def _answer(self, question: _Question) -> KeptAnswer | Absent:
-        """What the tool says; an Absent where it failed, which only this run remembers."""
+        """The tool's answer; an Absent if it failed, which is remembered for this run only."""
         key = question.key
         if key not in self._answers:
             try:
@@ -170,7 +170,7 @@ def _not_measured(metric: str, absent: Absent) -> NotMeasured:
 
 def _of_other_metrics(question: _Question, metric: str) -> Absent:
     return Absent(
-        f"{question.name} does not tell {metric} of {question.target.title}",
+        f"{question.name} does not report {metric} for {question.target.title}",
         f"gate one of {', '.join(question.tool.metrics)} instead",
     )
 
@@ -178,6 +178,6 @@ def _of_other_metrics(question: _Question, metric: str) -> Absent:
 def _left_out(question: _Question, metric: str) -> Absent:
     allow = f"--edge-allow-unmeasured={question.target.name}:{metric}"
     return Absent(
-        f"{question.name} tells no {metric} of this file",
+        f"{question.name} reports no {metric} for this file",
         f"take the budget out, or run with {allow}",
     )

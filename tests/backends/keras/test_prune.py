@@ -200,7 +200,7 @@ def test_a_layer_that_is_not_covered_is_told(apply: Apply, keras: Any, few: Edge
     produced = apply(model, few, Prune(0.3, epochs=1))
     why = "norm (LayerNormalization) mixes channels"
     assert produced.notes == (
-        f"Prune(amount=0.3, epochs=1) took no filter of these layers of net: conv: {why}",
+        f"Prune(amount=0.3, epochs=1) removed no filter from these layers of net: conv: {why}",
     )
     assert produced.facts["kept"] == {"conv": why, "scores": "makes an output of the model"}
 
@@ -231,7 +231,7 @@ def test_a_model_with_a_call_of_its_own_is_refused(apply: Apply, keras: Any) -> 
 
     plain = _with(keras)
     model = Doubled(plain.inputs, plain.outputs, name="doubled")
-    with pytest.raises(UnsupportedError, match="doubled computes in a call of its own"):
+    with pytest.raises(UnsupportedError, match="doubled has its own call"):
         apply(model, EdgeData(train=Unread(), version="1"))
 
 

@@ -24,7 +24,7 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tf_losses import loss_by, targets_by
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError, UnsupportedError
 from pytest_edgegate.data.objectives import Objective
-from pytest_edgegate.data.training import TrainingSamples
+from pytest_edgegate.data.training_loop import TrainingSamples
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Floats = npt.NDArray[np.float32]

@@ -225,8 +225,11 @@ class NoProcess(CaseData):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss": lambda labels, outputs: outputs}, "the loss of edge_training is a function"),
-        ({"optimizer": lambda lr: lr}, "the optimizer of edge_training is a function"),
+        (
+            {"loss": lambda labels, outputs: outputs},
+            "the loss of edge_training is your own function",
+        ),
+        ({"optimizer": lambda lr: lr}, "the optimizer of edge_training is your own function"),
         ({"loss": "mse"}, r"labels of shape \(256,\) do not fit outputs of shape \(256, 10\)"),
     ],
     ids=["loss", "optimizer", "labels"],

@@ -115,7 +115,7 @@ def test_a_file_that_computes_something_else_is_told(
     monkeypatch.setattr(IntegerProgram, "_rescale", lambda self, cat: None)
     with pytest.raises(CompressionError, match=r"Mixed.tflite does not compute what") as raised:
         TRANSFORM.apply(case.program, None, target, CaseData(case.data), tmp_path)
-    assert "steps apart on 64 samples" in str(raised.value)
+    assert "steps on 64 samples" in str(raised.value)
     assert raised.value.remedy.startswith("quantise the model after training")
 
 

@@ -152,5 +152,5 @@ def test_a_file_that_computes_something_else_is_told(
 
     helper, in_integers = onnx.numpy_helper, from_torch_int8.in_integers
     monkeypatch.setattr(from_torch_int8, "in_integers", narrowed)
-    with pytest.raises(CompressionError, match=r"up to [\d.]+ output steps apart on 64 samples"):
+    with pytest.raises(CompressionError, match=r"by up to [\d.]+ output steps on 64 samples"):
         TRANSFORM.apply(case.program, None, cpu, CaseData(case.data), tmp_path)

@@ -313,7 +313,7 @@ def test_blocks_bound_the_memory(torch: ModuleType, recognise: Any, of: Any) -> 
 
 
 def test_the_runtime_opens_models_only(tmp_path: Any) -> None:
-    with pytest.raises(InferenceError, match="no compressed artifact"):
+    with pytest.raises(InferenceError, match="not a compressed artifact"):
         RUNTIME.open(tmp_path / "x.pt2")
 
 

@@ -280,7 +280,8 @@ def test_sizes_that_are_written_in_a_forward(
     assert produced.facts["kept"]["two"].startswith("without them the forward breaks (RuntimeErr")
     (note,) = produced.notes
     assert note.startswith(
-        "Prune(amount=0.3, epochs=1) took no filter of these layers of Written: two: without them"
+        "Prune(amount=0.3, epochs=1) removed no filter from these layers of Written: "
+        "two: without them"
     )
     x = torch.tensor(digits.evaluation[0])
     assert recognise(produced.main).load().function(x)[0].shape == (200, 10)

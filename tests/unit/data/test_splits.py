@@ -137,10 +137,10 @@ def test_a_stream_of_several_inputs() -> None:
         (iter([(X, Y)]), "is an iterator, which can be read only once"),
         (((X, Y) for _ in range(2)), "is an iterator"),
         (zip(X, Y, strict=True), "is an iterator"),
-        ("data.npz", "is a builtins.str, which is no split"),
-        (b"data", "is a builtins.bytes, which is no split"),
-        (5, "is a builtins.int, which is no split"),
-        ((X, Y, X), "is a builtins.tuple, which is no split"),
+        ("data.npz", "is a builtins.str, which is not a split"),
+        (b"data", "is a builtins.bytes, which is not a split"),
+        (5, "is a builtins.int, which is not a split"),
+        ((X, Y, X), "is a builtins.tuple, which is not a split"),
         (([1, 2], Y), "has a builtins.list where an array is wanted"),
         ((X, [1, 2]), "has a builtins.list where an array is wanted"),
         (np.array(5.0), "has a single number where an array"),
@@ -168,7 +168,7 @@ def test_what_is_no_split(given: Any, said: str) -> None:
 
 def test_a_stream_has_to_name_its_content() -> None:
     message = refusal([(X, Y)], None)
-    assert "is a stream, whose content has no digest of its own" in message
+    assert "is a stream, whose content can't be digested" in message
     with pytest.raises(ConfigurationError) as raised:
         split([(X, Y)], "")
     assert 'EdgeData(..., version="digits-2024-05")' in raised.value.remedy

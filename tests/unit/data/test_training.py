@@ -15,7 +15,7 @@ from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
 from pytest_edgegate.core.training import TrainingBatch
 from pytest_edgegate.data.dataset import Dataset
 from pytest_edgegate.data.splits import Array, Batch
-from pytest_edgegate.data.training import TrainingSamples, train
+from pytest_edgegate.data.training_loop import TrainingSamples, train
 
 X = np.arange(150, dtype=np.float64).reshape(50, 3)
 Y = np.arange(50)
@@ -186,7 +186,7 @@ def test_a_teacher_sees_what_its_student_sees() -> None:
 
 
 def test_outputs_that_are_too_large_to_keep_are_made_again(monkeypatch: Any) -> None:
-    monkeypatch.setattr("pytest_edgegate.data.training._KEPT_BYTES", 100)
+    monkeypatch.setattr("pytest_edgegate.data.training_loop._KEPT_BYTES", 100)
     teacher = CountingTeacher()
     made = samples(teacher=teacher, batch_size=25)
     for batch in made.epoch(0):

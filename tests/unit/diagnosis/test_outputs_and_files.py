@@ -48,7 +48,7 @@ def test_samples_on_which_runtimes_differ_are_listed() -> None:
     ],
 )
 def test_the_sample_that_is_farthest_apart(function: Any, key: str, values: list[float]) -> None:
-    assert of(function, evidence(**{key: values})).details == ("farthest apart: sample #2",)
+    assert of(function, evidence(**{key: values})).details == ("largest difference: sample #2",)
 
 
 def test_signal_to_noise_is_shown_of_each_of_several_outputs() -> None:
@@ -71,7 +71,7 @@ def test_outputs_that_changed_places_are_the_cause() -> None:
     }
     for function in (outputs.of_export, outputs.of_artifact):
         cause = of(function, evidence(("a", "b"), **sums)).cause
-        assert "output b: holds what the model under test calls a" in cause
+        assert "output b: holds the values of output a of the model under test" in cause
 
 
 def test_what_was_not_compared_explains_nothing() -> None:

@@ -144,8 +144,8 @@ def test_outputs_that_changed_places_are_told_by_their_values() -> None:
     noise = rows(3, scale=0.05)
     swapped = compared(Answers(a=a, b=b, c=c), Answers(x=b + noise, y=a + noise, z=c))
     assert misplaced(swapped) == (
-        "output b: holds what the model under test calls a",
-        "output a: holds what the model under test calls b",
+        "output b: holds the values of output a of the model under test",
+        "output a: holds the values of output b of the model under test",
     )
 
 

@@ -181,7 +181,7 @@ def test_what_was_left_in_float_is_named(given: OperatorInfo, said: str) -> None
         operator("GATHER", (tensor(), tensor(dtype="int32"))),
     ],
 )
-def test_what_is_no_float_island(given: OperatorInfo) -> None:
+def test_what_is_no_float_fallback(given: OperatorInfo) -> None:
     assert found(model(given), HOST) == []
 
 
@@ -249,9 +249,9 @@ def test_offenders_are_counted_and_explained() -> None:
     assert (ends.value, len(ends.details)) == (2, 2)
     assert "left in another dtype" in ends.cause
     assert "inference_output_type = tf.uint8" in ends.remedy
-    island = judged(model(operator("ADD", (FLOAT,))))
-    assert island.cause == "part of the model was not quantised"
-    assert "representative dataset" in island.remedy
+    fallback = judged(model(operator("ADD", (FLOAT,))))
+    assert fallback.cause == "part of the model was not quantised"
+    assert "representative dataset" in fallback.remedy
     assert (
         "representative dataset" not in judged(model(operator("ADD", (FLOAT,))), made=True).remedy
     )
@@ -321,7 +321,9 @@ def test_a_silent_fall_back_is_an_offence_whatever_the_dtype() -> None:
 
 
 def test_outputs_that_changed_places() -> None:
-    told = judged(model(), misplaced=("output a: holds what the model under test calls b",))
+    told = judged(
+        model(), misplaced=("output a: holds the values of output b of the model under test",)
+    )
     assert told.value == 1
     assert "changed places" in told.cause
     assert "export the outputs in the order" in told.remedy

@@ -45,5 +45,8 @@ def test_two_passes_have_to_see_the_same_samples() -> None:
     for other in (evidence(([2, 1], [6, 5])), evidence(([1, 2], [5, 7])), evidence(([1], [5]))):
         with pytest.raises(ConfigurationError) as raised:
             same_samples(one, other, "evaluation")
-        assert "gave other samples, or another order, on its second pass" in raised.value.message
+        assert (
+            "gave different samples, or a different order, on its second pass"
+            in raised.value.message
+        )
         assert "version=" in raised.value.remedy

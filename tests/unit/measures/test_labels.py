@@ -39,7 +39,7 @@ def test_scores_stay_as_they_are() -> None:
 @pytest.mark.parametrize("given", [[-0.5, 0.2], [0.5, 7.0]])
 def test_one_output_that_is_no_probability(given: list[float]) -> None:
     found = refusal(lambda: class_scores(np.array(given)))
-    assert "which is no probability" in found.message
+    assert "neither a probability" in found.message
     assert "'mse', 'mae', 'auc'" in found.remedy
 
 
@@ -90,7 +90,7 @@ def test_the_score_of_the_positive_class() -> None:
     assert positive_scores(np.array([[0.8, 0.2], [0.1, 0.9]])).tolist() == [0.2, 0.9]
     assert positive_scores(np.array([[0.2], [0.9]])).tolist() == [0.2, 0.9]
     assert positive_scores(np.array([-2.0, 5.0])).tolist() == [-2, 5]
-    assert "auc reads one score" in refusal(lambda: positive_scores(np.zeros((2, 3)))).message
+    assert "auc needs one score" in refusal(lambda: positive_scores(np.zeros((2, 3)))).message
 
 
 @pytest.mark.parametrize(

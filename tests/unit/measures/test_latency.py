@@ -25,7 +25,7 @@ from pytest_edgegate.measures.providers import Providers
 from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing import fakes
 from pytest_edgegate.testing.fakes import FakeClock, fake_call
-from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
+from pytest_edgegate.workers.stopwatch import HostStopwatch, TimedModel
 
 LIMIT = 1.05
 WILD = {"outliers": 0.01, "drift": 0.3, "shift": 0.005}
@@ -82,7 +82,9 @@ class Context:
         self.limits = {metric: limit}
         slower = {"seconds": ratio * content.setdefault("seconds", 1e-3)}
         contents = [content | slower, content][: 2 if metric == "latency_ratio" else 1]
-        self._sides = [Side(lambda each=each: Opened(each, self.clock), ()) for each in contents]  # type: ignore[misc]
+        self._sides = [
+            TimedModel(lambda each=each: Opened(each, self.clock), ()) for each in contents
+        ]  # type: ignore[misc]
         self.told: list[tuple[str, float, float | None]] = []
 
     def stopwatch(self, metric: str) -> HostStopwatch:

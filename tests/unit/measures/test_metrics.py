@@ -295,7 +295,7 @@ def test_what_is_neither_a_name_nor_a_metric(given: Any) -> None:
 
 
 def test_a_metric_of_no_function() -> None:
-    with pytest.raises(ConfigurationError, match=r"Metric\(fn=5\) is no function"):
+    with pytest.raises(ConfigurationError, match=r"Metric\(fn=5\) is not a function"):
         as_scoring(Metric(5), indexable=True)  # type: ignore[arg-type]
 
 

@@ -158,7 +158,7 @@ def test_a_float_output_has_no_steps() -> None:
     for metric in ("parity_lsb", "parity_within_lsb"):
         finding = found(metric, one, other)
         assert isinstance(finding, NotMeasured)
-        assert "a float has no steps" in finding.reason
+        assert "it has no quantisation steps" in finding.reason
         assert "parity_abs" in finding.remedy
     assert measured("parity_abs", one, other).value == 2
     assert measured("parity_agreement", one, other).value == 1

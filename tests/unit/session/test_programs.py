@@ -8,7 +8,7 @@ import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import ExternalProgram
-from pytest_edgegate.session.building.programs import Programs
+from pytest_edgegate.session.building.external_programs import Programs
 
 CONVERT = ExternalProgram("convert-it", "making an X of a Y", "pip install convert-it")
 

@@ -123,7 +123,7 @@ def test_all_budgets_are_judged_in_their_order(start: Starter, subject: Maker) -
     assert all(each.target == "fake-board" and each.artifact for each in found.values())
 
 
-@pytest.mark.parametrize("what", [{"islands": ["ADD"]}, {"io": "int8"}])
+@pytest.mark.parametrize("what", [{"float_fallback": ["ADD"]}, {"io": "int8"}])
 def test_the_contract_fails_whatever_the_accuracy(
     start: Starter, subject: Maker, what: dict[str, Any]
 ) -> None:
@@ -249,7 +249,7 @@ def streamed(evaluation: object, **more: Any) -> EdgeData:
 
 
 def test_a_stream_whose_order_changes_between_passes(start: Starter, subject: Maker) -> None:
-    with pytest.raises(ConfigurationError, match="another order, on its second pass"):
+    with pytest.raises(ConfigurationError, match="a different order, on its second pass"):
         judged(start(), subject(streamed(Shuffled(), version="1")), accuracy_drop=0.01)
 
 

@@ -129,7 +129,7 @@ def test_a_reason_is_kept_as_a_figure_is(run: Any) -> None:
 
 def test_a_figure_that_is_left_out(run: Any) -> None:
     reason, remedy = run(figures={}).reason()
-    assert reason == "fake-tool tells no memory of this file"
+    assert reason == "fake-tool reports no memory for this file"
     assert remedy.endswith("--edge-allow-unmeasured=fake-chip:memory")
 
 
@@ -137,7 +137,7 @@ def test_a_tool_that_is_not_installed(run: Any) -> None:
     tool = FakeTool(installed=None)
     missing = run(tool)
     assert missing.reason() == (
-        "fake-tool, which tells it of a chip that a tool knows, is not installed",
+        "fake-tool, which reports it for a chip that a tool knows, is not installed",
         "pip install fake-tool",
     )
     assert missing.artifact().compiled is None
@@ -174,7 +174,7 @@ def test_a_format_that_it_does_not_read(run: Any) -> None:
 
 def test_a_metric_that_it_does_not_tell(run: Any) -> None:
     reason, remedy = run(FakeTool(metrics=("flash", "latency_p95")), figures={}).reason()
-    assert reason == "fake-tool does not tell memory of a chip that a tool knows"
+    assert reason == "fake-tool does not report memory for a chip that a tool knows"
     assert remedy == "gate one of flash, latency_p95 instead"
 
 
@@ -232,7 +232,7 @@ MEMORY, EMULATED = Figure(1, "vendor:x"), Figure(0.1, "emulator:x")
 @pytest.mark.parametrize(
     ("tool", "said"),
     [
-        (Answering({"size": MEMORY}), "tells size, which is not among its metrics"),
+        (Answering({"size": MEMORY}), "reports size, which is not among its metrics"),
         (Answering({"latency_p95": EMULATED}), "whose times are not the device's"),
         (Answering({}, "never-written"), "names never-written, which it has not written"),
         (Answering({}, "../entry"), "names entry, which it has not written"),
@@ -242,7 +242,7 @@ def test_an_answer_that_no_tool_may_give(run: Any, tool: FakeTool, said: str) ->
     reason, remedy = run(tool).reason()
     assert reason.startswith("the tool fake-tool ")
     assert said in reason
-    assert remedy == "mend the tool fake-tool"
+    assert remedy == "fix the tool fake-tool"
 
 
 @pytest.mark.parametrize(

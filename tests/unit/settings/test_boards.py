@@ -117,7 +117,7 @@ def test_a_file_that_is_no_toml(root: Writer) -> None:
     with pytest.raises(ConfigurationError) as raised:
         find_target("camera", folder, Registry())
     assert "pyproject.toml can't be read" in raised.value.message
-    assert raised.value.remedy.startswith("mend the file")
+    assert raised.value.remedy.startswith("fix the file")
 
 
 @pytest.mark.parametrize(

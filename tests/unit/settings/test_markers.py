@@ -159,7 +159,9 @@ def test_a_recipe_and_a_fixture_with_one_of_its_own() -> None:
     found = read([recipe(PTQ(5))])
     check_fixtures(found, ["edge_artifact"])
     check_fixtures(found, [])
-    with pytest.raises(ConfigurationError, match="edge_recipe with edge_ptq, which has a recipe"):
+    with pytest.raises(
+        ConfigurationError, match="edge_recipe with edge_ptq, which has its own recipe"
+    ):
         check_fixtures(found, ["edge_ptq"])
 
 

@@ -122,7 +122,7 @@ def other_info(path: Path) -> None:
 )
 def test_damage_is_told_and_mended(cache: Cache, name: str, damage: Callable[[Path], None]) -> None:
     damage(cache.fetch(KEY, write, itself).folder / name)
-    with pytest.warns(EdgeGateWarning, match=r"is damaged \(.*\); it is made anew"):
+    with pytest.warns(EdgeGateWarning, match=r"is damaged \(.*\); it is built again"):
         rebuilt = cache.fetch(KEY, write, itself)
     assert not rebuilt.cached
     assert rebuilt.file("model.bin").read_bytes() == b"weights"
@@ -273,7 +273,7 @@ def test_a_link_that_is_replaced_leaves_its_target(cache: Cache, tmp_path: Path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "photo.jpg").write_text("dear")
     entry.symlink_to(tmp_path / "mine")
-    with pytest.warns(EdgeGateWarning, match="it is no folder"):
+    with pytest.warns(EdgeGateWarning, match="it is not a folder"):
         cache.fetch(KEY, write, itself)
     assert (tmp_path / "mine" / "photo.jpg").read_text() == "dear"
 
@@ -316,7 +316,7 @@ def test_a_builder_can_not_leave_links(cache: Cache) -> None:
         (folder / "model.bin").symlink_to("/etc/hostname")
         return {}
 
-    with pytest.raises(StorageError, match=r"can't be kept: model\.bin is no regular file"):
+    with pytest.raises(StorageError, match=r"can't be kept: model\.bin is not a regular file"):
         cache.fetch(KEY, link, itself)
     assert cache.find(KEY, itself) is None
 
@@ -385,7 +385,7 @@ def test_what_is_in_the_way_of_a_build_is_removed(cache: Cache) -> None:
     (cache.folder / "scratch").mkdir(parents=True)
     (cache.folder / "scratch" / KEY).symlink_to("nowhere")
     (cache.folder / ".gitignore").symlink_to(cache.folder / "other")
-    with pytest.warns(EdgeGateWarning, match="an earlier run was ended"):
+    with pytest.warns(EdgeGateWarning, match="an earlier run was interrupted"):
         assert not cache.fetch(KEY, write, itself).cached
     assert cache.fetch(KEY, never, itself).cached
     assert not (cache.folder / "other").exists()
@@ -481,7 +481,9 @@ def test_what_a_killed_build_leaves_does_no_harm(cache: Cache) -> None:
     assert subprocess.run(command, check=False).returncode == 9
     assert any(name.endswith("half.bin") for name in files_of(cache))
     assert cache.find(KEY, itself) is None
-    with pytest.warns(EdgeGateWarning, match="an earlier run was ended while it made an entry"):
+    with pytest.warns(
+        EdgeGateWarning, match="an earlier run was interrupted while it built a cache entry"
+    ):
         entry = cache.fetch(KEY, write, itself)
     assert not entry.cached
     assert not any(name.endswith("half.bin") for name in files_of(cache))

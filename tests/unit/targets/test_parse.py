@@ -99,10 +99,10 @@ def test_a_misspelt_key_is_offered_the_nearest() -> None:
         ("sources", "a page", "sources is not a table"),
         ("latency", "6 ms", "latency is not a table"),
         ("latency", {"remedie": "x"}, "unknown key 'latency.remedie', did you mean 'remedy'?"),
-        ("latency", {"source": "hots"}, "latency.source = 'hots' is no source of a latency"),
-        ("latency", {"source": "host:litert"}, "is no source of a latency"),
-        ("latency", {"source": "device:"}, "is no source of a latency"),
-        ("latency", {"source": "vendor:"}, "is no source of a latency"),
+        ("latency", {"source": "hots"}, "latency.source = 'hots' is not a source of a latency"),
+        ("latency", {"source": "host:litert"}, "is not a source of a latency"),
+        ("latency", {"source": "device:"}, "is not a source of a latency"),
+        ("latency", {"source": "vendor:"}, "is not a source of a latency"),
         ("latency", {"source": 5}, "latency.source = 5 is not a str"),
         ("tools", "vela", "tools is not a table"),
         ("tools", {"memory": 5}, "tools.memory = 5 is not a str"),
@@ -179,7 +179,7 @@ def test_what_a_preferred_format_may_be() -> None:
 
 @pytest.mark.parametrize("size", [0, -5, 1 << 63, int("9" * 4_000)])
 def test_a_memory_of_no_size(size: int) -> None:
-    assert "memory_bytes is no size of a memory" in refusal(memory_bytes=size).message
+    assert "memory_bytes is not a size of a memory" in refusal(memory_bytes=size).message
 
 
 LATENCIES = {"latency_p50", "latency_p95", "latency_p99", "latency_first"}

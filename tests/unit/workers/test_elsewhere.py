@@ -18,7 +18,7 @@ import pytest_edgegate
 from pytest_edgegate.core.description import ExecutedOperator
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import Timed, TimingJob
-from pytest_edgegate.workers import files
+from pytest_edgegate.workers import sent_files
 from pytest_edgegate.workers.device import RemoteStopwatch
 from pytest_edgegate.workers.process import Worker, Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
@@ -178,7 +178,7 @@ def test_files_that_belong_together_lie_together(
 def test_large_files_go_in_blocks_and_once(
     board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_BLOCK", 1000)
+    monkeypatch.setattr(sent_files, "_BLOCK", 1000)
     path = tmp_path / "large.bin"
     path.write_bytes(np.random.default_rng(0).bytes(3000))  # whole blocks
     worker = Worker(60, board)
@@ -203,7 +203,7 @@ def test_a_file_that_changes_while_it_is_sent_is_told(
 ) -> None:
     path = tmp_path / "m.bin"
     path.write_bytes(b"before")
-    monkeypatch.setattr(files, "file_digest", lambda path: "0" * 64)
+    monkeypatch.setattr(sent_files, "file_digest", lambda path: "0" * 64)
     worker = Worker(60, board)
     with pytest.raises(InferenceError, match="changed while it was sent"):
         worker.placed("m", path)
@@ -213,7 +213,7 @@ def test_a_file_that_changes_while_it_is_sent_is_told(
 @pytest.mark.parametrize("name", ["../m", "/m", "a/../../m", "", "..\\m"])
 def test_no_file_is_put_outside_of_its_folder(board: Board, name: str) -> None:
     worker = Worker(60, board)
-    with pytest.raises(InferenceError, match="no name of a file"):
+    with pytest.raises(InferenceError, match="is not the name of a file"):
         worker.call("place", "m", files={name: "0" * 64}, main="m")
     worker.close()
 
@@ -221,7 +221,7 @@ def test_no_file_is_put_outside_of_its_folder(board: Board, name: str) -> None:
 @pytest.mark.parametrize("digest", ["../../m", "0" * 63, 5, None])
 def test_a_digest_is_one(board: Board, digest: object) -> None:
     worker = Worker(60, board)
-    with pytest.raises(InferenceError, match="no digest"):
+    with pytest.raises(InferenceError, match="invalid digest"):
         worker.call("has", "m", sha256=digest)
     worker.close()
 

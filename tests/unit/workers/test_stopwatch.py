@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.testing.fakes import FakeClock
-from pytest_edgegate.workers.stopwatch import TICKS, WINDOW, HostStopwatch, Side
+from pytest_edgegate.workers.stopwatch import TICKS, WINDOW, HostStopwatch, TimedModel
 
 
 class Model:
@@ -40,7 +40,7 @@ class Model:
 
 
 def watch(clock: FakeClock, *models: Model) -> HostStopwatch:
-    sides = [Side(lambda model=model: model, ("sample",)) for model in models]  # type: ignore[misc]
+    sides = [TimedModel(lambda model=model: model, ("sample",)) for model in models]  # type: ignore[misc]
     return HostStopwatch("host:fake", sides, 1, clock)
 
 

@@ -388,9 +388,7 @@ def test_a_lock_that_cannot_be_taken_is_an_error_of_ours(
     entry: str, model: Path, temporary: Path
 ) -> None:
     (temporary / LOCK).mkdir()
-    with pytest.raises(
-        ConfigurationError, match=r"lock that keeps latency .* can't be taken"
-    ) as it:
+    with pytest.raises(ConfigurationError, match=r"lock for latency .* can't be taken") as it:
         HOST.open(job(entry, model))
     assert "TMPDIR" in it.value.remedy
 

@@ -1,5 +1,5 @@
-"""Filters removed from Keras models: which channels depend on each other, and models without some.
+"""Pruning of Keras models: dependencies between channels, and rebuilding without some of them.
 
 ``tracing`` follows channels through a model by the ``rules`` of its layers into the ledger of
-``channels``, ``choosing`` says which of them go, ``slicing`` builds the model without them.
+``channels``, ``choosing`` selects the ones to remove, ``slicing`` rebuilds the model without them.
 """

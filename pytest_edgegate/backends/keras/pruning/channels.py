@@ -1,4 +1,4 @@
-"""The channels of a model: which live or die together, and which have to stay."""
+"""The channels of a model: which have to be removed together, and which have to stay."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 Channels = NDArray[np.int64]
 """The unit of each channel, on the last axis of a tensor or on an axis of a weight: (c,) int64.
 
-A unit is a channel that some layer makes. It may be met more than once: a flattened image has it
-for each of its positions.
+A unit is an output channel of some layer. It may occur more than once: in a flattened image, once
+per position.
 """
 
 
 @dataclass(frozen=True)
 class Bonds:
-    """Units that live or die together.
+    """Units that have to be removed together.
 
     ``root``: (units,) int64, for each unit the lowest one that shares its fate. ``kept``: why a
     root has to stay. ``groups``: the other roots, those together that the same layers make.
@@ -35,13 +35,13 @@ class Bonds:
         return found
 
     def why_kept(self, channels: Channels) -> str | None:
-        """Why none of the channels can go; None where one can."""
+        """The reason if none of the channels can be removed, else None."""
         reasons = [self.kept.get(int(root)) for root in self.of(channels)]
         return None if None in reasons or not reasons else reasons[0]
 
 
 class Ledger:
-    """What was found out about the units of one model."""
+    """The constraints found on the units of one model."""
 
     def __init__(self) -> None:
         self._maker: list[int] = []
@@ -53,18 +53,18 @@ class Ledger:
         return len(self._maker)
 
     def new(self, count: int) -> Channels:
-        """Units of the channels that one more layer makes, (count,) int64."""
+        """New units for the output channels of a layer, (count,) int64."""
         start = len(self._maker)
         self._maker += [self._makers] * count
         self._makers += 1
         return np.arange(start, start + count)
 
     def tie(self, one: Channels, other: Channels) -> None:
-        """Channel by channel, both live or die together; *one* and *other* are equally many."""
+        """Ties two equally long sequences channel by channel: each pair is removed together."""
         self._ties.append((one, other))
 
     def keep(self, channels: Channels, why: str) -> None:
-        """None of them may go. What is said last is the reason that is given."""
+        """Keeps all of the channels. The last reason given is the one reported."""
         self._kept.append((channels, why))
 
     def bonds(self) -> Bonds:
@@ -80,7 +80,7 @@ class Ledger:
         return Bonds(root, kept, [np.array(each) for each in groups.values()])
 
     def _roots(self) -> Channels:
-        """Every unit takes the lowest number among those it is tied to, until none changes."""
+        """The lowest unit of each tied set, found by iteration."""
         root: Channels = np.arange(len(self))
         one, other = (
             np.concatenate([np.empty(0, np.int64), *(pair[side] for pair in self._ties)])

@@ -1,4 +1,4 @@
-"""Which filters go: the same share of every layer, those with the least importance."""
+"""Selects filters to remove: the same share of every layer, those with the least importance."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Mask = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 
 _NORMS: Mapping[str, Callable[[Scores], Scores]] = {"l1": np.abs, "l2": np.square}
-"""What is summed over a filter's weights. A sum of squares orders filters as its root does."""
+"""The term summed over a filter's weights. A sum of squares ranks filters like its root."""
 
 
 @dataclass(frozen=True)
 class Cutback:
-    """What is to go: ``floor(amount * n)`` of n filters, 0 <= amount < 1.
+    """The filters to remove: ``floor(amount * n)`` of n filters, 0 <= amount < 1.
 
-    Fewer, so that a multiple of ``round_to`` stays. ``seed`` is that of random importance.
+    Fewer are removed to keep a multiple of ``round_to``. ``seed`` is for random importance.
     """
 
     amount: float
@@ -35,13 +35,13 @@ class Cutback:
     seed: int = 0
 
     def remaining(self, count: int) -> int:
-        """How many of *count* filters stay; all where no multiple of ``round_to`` fits."""
+        """The number of *count* filters that stay; all if no multiple of ``round_to`` fits."""
         least = count - floor(Fraction(repr(self.amount)) * count)
         return min(count, -(-least // self.round_to) * self.round_to)
 
 
 def choose(trace: Trace, bonds: Bonds, cutback: Cutback) -> Mask:
-    """Of every group of units that the same layers make, the least important ones go."""
+    """Removes the least important units of every group made by the same layers."""
     scores = importance(trace, bonds, cutback)
     stays = np.ones(len(trace.ledger), bool)
     for group in bonds.groups:

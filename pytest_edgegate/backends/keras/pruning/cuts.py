@@ -1,4 +1,4 @@
-"""Where a layer has channels, and what a rule about a kind of layer is given and gives."""
+"""The places of channels in a layer, and the arguments and results of layer rules."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pytest_edgegate.backends.keras.pruning.graph import Shape
 
 
 class NotCoveredError(Exception):
-    """The layer does something that channels can't be followed through; the text says what."""
+    """Channels can't be followed through the layer; the text gives the reason."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor with its channels, which are none where its last axis has no fixed size."""
+    """A tensor with its channels, empty if its last axis has no fixed size."""
 
     channels: Channels
     shape: Shape
@@ -32,7 +32,7 @@ class Resized:
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a layer has channels.
+    """The places of channels in a layer.
 
     ``weights``: by the weight's name and axis. ``fields``: in its configuration. ``filters``: the
     weight and its axis whose slices make the channels of the output.
@@ -55,12 +55,12 @@ class Cut:
 
 @dataclass(frozen=True)
 class Given:
-    """A call of a layer, as its rule sees it."""
+    """The arguments of a rule: a call of a layer."""
 
     layer: Any
     inputs: tuple[Tensor, ...]
     shape: Shape
-    """Of its output."""
+    """The shape of its output."""
     ledger: Ledger
 
     @property
@@ -72,14 +72,14 @@ class Given:
 
     @property
     def width(self) -> int:
-        """How many channels its output has."""
+        """The number of channels of its output."""
         return self.shape[-1] or 0
 
 
 Rule = Callable[[Given], tuple[Channels, Cut]]
-"""Gives the channels of the output, and where the layer has channels. Raises NotCoveredError."""
+"""Returns the channels of the output and the cut of the layer. Raises NotCoveredError."""
 
 
 def described(layer: Any, what: str) -> str:
-    """A layer as it is named in reasons, with what it does."""
+    """A layer's name in reasons, with its effect."""
     return f"{layer.name} ({type(layer).__name__}) {what}"

@@ -1,4 +1,4 @@
-"""What each kind of layer does to channels. A kind without a rule keeps the channels it touches."""
+"""The effect of each kind of layer on channels. A kind without a rule keeps its channels."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _ELEMENTWISE = frozenset(
 
 
 def _mixing(layer: Any) -> str | None:
-    """What an activation does that a channel could not be taken out of; None for the others."""
+    """The reason if an activation prevents the removal of channels, else None."""
     given = layer.activation
     known = given if hasattr(given, "__name__") else type(given)
     if known.__module__.split(".")[0] != "keras":
@@ -77,7 +77,7 @@ def _softmax(given: Given) -> tuple[Channels, Cut]:
 
 
 def _activated(given: Given, channels: Channels) -> Channels:
-    """The channels behind the layer's activation: kept where it reads all of them for each."""
+    """The channels after the layer's activation: kept if each result depends on all of them."""
     mixing = _mixing(given.layer)
     if mixing is not None:
         given.ledger.keep(channels, described(given.layer, mixing))
@@ -134,7 +134,7 @@ def _transposed(given: Given) -> tuple[Channels, Cut]:
 def _made(
     given: Given, made: Channels, kernel: Mapping[int, Channels], count: str, filters: int
 ) -> tuple[Channels, Cut]:
-    """The cut of a layer with a kernel and a bias, whose outputs are channels of its own."""
+    """The cut of a layer with a kernel and a bias, whose outputs are new channels."""
     if getattr(given.layer, "groups", 1) != 1:
         raise NotCoveredError("is a grouped convolution")
     weights = {"kernel": kernel, "bias": {0: made}}
@@ -274,7 +274,7 @@ _OPERATIONS: Mapping[str, Rule] = dict.fromkeys(
     ),
     _merge,
 )
-"""Of ``keras.ops``: numbers beside the tensors are broadcast, as in ``x + 3.0``."""
+"""Operations of ``keras.ops``: plain numbers are broadcast, as in ``x + 3.0``."""
 _MIXING = frozenset(
     {
         "LayerNormalization",

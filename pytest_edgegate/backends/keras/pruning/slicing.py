@@ -1,4 +1,4 @@
-"""Builds a model anew without the channels that go, layer by layer, with the weights that stay."""
+"""Rebuilds a model without the removed channels, layer by layer, with the remaining weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follows channels through a model, call by call, models inside it too."""
+"""Follows channels through a model, call by call, including nested models."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Found:
 
 @dataclass
 class Trace:
-    """What was found in a model. ``layers``: each once, in the order in which they are called."""
+    """The results for a model. ``layers``: each once, in the order of their calls."""
 
     ledger: Ledger = field(default_factory=Ledger)
     layers: dict[int, Found] = field(default_factory=dict)
     """By ``id``: Keras's layers differ by identity."""
     inputs: dict[int, list[Channels]] = field(default_factory=dict)
-    """Of the models inside the model, by their ``id``."""
+    """The results for nested models, by their ``id``."""
 
     def filters(self) -> Iterator[tuple[Any, str, int, Channels]]:
         """(layer, weight, axis, units) of all filters, once each."""
@@ -97,7 +97,7 @@ class _Tracer:
     def _model(
         self, call: Call, inner: Any, inputs: Sequence[Channels], path: str
     ) -> list[Channels]:
-        """A model inside the model, as if its layers stood here."""
+        """A nested model, treated as if its layers were inlined."""
         alike = [len(each) for each in inputs] == [_width(each) for each in inner.inputs]
         if alike and call.by_name == isinstance(inner.input, dict):
             return self._inside(call.layer, inner, inputs, path)
@@ -140,7 +140,7 @@ class _Tracer:
         return made
 
     def _remember(self, layer: Any, path: str, cut: Cut, made: Channels) -> None:
-        """What a layer loses by one call of it, it loses for all."""
+        """Records a call: channels that a layer loses in one call, it loses in all."""
         before = self._found.layers.setdefault(
             id(layer), Found(f"{path}{layer.name}", layer, cut, made)
         )
@@ -157,7 +157,7 @@ class _Tracer:
 
 
 def _width(tensor: Any) -> int:
-    """How many channels a symbolic tensor has; 0 where that is not fixed, or it has none."""
+    """The number of channels of a symbolic tensor; 0 if it is not fixed, or there are none."""
     return (tensor.shape[-1] or 0) if len(tensor.shape) > 1 else 0
 
 

@@ -1,5 +1,5 @@
-"""What a model file of Keras or TensorFlow would call, read from its bytes before they see it.
+"""Vets model files of Keras and TensorFlow by their bytes, before a framework loads them.
 
-Only what is on a list of harmless names reaches a loader: layers, the symbols that layers of
-operations call, the operators of graphs. The lists are the ``.toml`` files beside this one.
+Only names on an allowlist reach a loader: layers, the symbols that operation layers call, the
+operators of graphs. The lists are the ``.toml`` files beside this one.
 """

@@ -25,12 +25,12 @@ _DATA = frozenset(
         "TensorShape",
     }
 )
-"""How values that JSON lacks are written: nothing is called for them, where they name no module."""
+"""Encodings of values that JSON lacks: without a module they call nothing."""
 _OPERATIONS = ("TFOpLambda", "SlicingOpLambda")
 """Layers of tf-keras that call the symbol of TensorFlow that their ``function`` names."""
 _OPERATION_KEYS = frozenset({"name", "trainable", "dtype", "function"})
 _WORDS = ("activation", "_initializer", "_regularizer", "_constraint")
-"""How the keys end whose text is looked up as a name."""
+"""Suffixes of keys whose text is looked up as a name."""
 _FILES = frozenset(
     {
         "vocabulary",
@@ -50,7 +50,7 @@ _CODE = re.compile(r"(^|_)fn(_type|_module)?$|^(lambda|code|bytecode|py_function
 
 
 def faults(config: Any, names: Names) -> Iterator[str]:
-    """What in a configuration is not on the list, in words that follow "it names"."""
+    """The names in a configuration that are not on the list, phrased to follow "it names"."""
     if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
         yield "no class at its root"
         return

@@ -1,6 +1,6 @@
-"""What in the graphs of a SavedModel would never end, or grow without measure.
+"""Detects endless loops and unbounded growth in the graphs of a SavedModel.
 
-Nobody stops native code that loops while a SavedModel is loaded or called.
+Native code that loops while a SavedModel is loaded or called can't be stopped.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pytest_edgegate.backends.keras.vetting.graphs import MetaGraph, Node
 _LOOPS = frozenset({"While", "StatelessWhile", "For", "NextIteration", "RefNextIteration"})
 _FREE_OPERATORS = 10_000
 _UNFOLDING = 10
-"""Beyond _FREE_OPERATORS, how many times what is written: a model of shared layers has some two."""
+"""The largest unfolding factor beyond _FREE_OPERATORS: models with shared layers have about two."""
 
 Calls = Mapping[str, Sequence[str]]
-"""The functions that a function calls, each as often as it does."""
+"""The functions that a function calls, one entry per call."""
 
 
 def endless(graph: MetaGraph) -> Iterator[str]:
-    """What never ends, in words that follow "it calls"."""
+    """The endless parts, phrased to follow "it calls"."""
     calls = {name: _called(body.nodes.values(), graph) for name, body in graph.functions.items()}
     try:
         inner_first = tuple(TopologicalSorter(calls).static_order())

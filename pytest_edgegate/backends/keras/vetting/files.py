@@ -1,4 +1,4 @@
-"""A saved model as it lies on disk, vetted: which loaders may see it, or why none does."""
+"""Vets saved models on disk: which loaders may read them, or why none may."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SUFFIX = ".keras"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _LARGEST_CONFIG = 64_000_000
 _OTHER_GRAPHS = ("saved_model.pbtxt", "saved_model.cpb")
-"""Which loaders of TensorFlow may take instead of ``saved_model.pb``, if they find them."""
+"""Files that loaders of TensorFlow may read instead of ``saved_model.pb``."""
 _LARGEST_GRAPH = 2**31 - 1
-"""Bytes of a protocol buffer, by its own definition."""
+"""The largest size of a protocol buffer in bytes, by its definition."""
 _LIMITS = Limits(members=10_000)
 _BOTH: tuple[Loader, ...] = ("keras", "tf_keras")
 _SHOWN = 4
@@ -32,10 +32,10 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Vetted:
-    """A file or a folder that was looked at, and that has not changed since.
+    """A vetted file or folder that has not changed since.
 
-    Loaders take nothing else. ``loaders`` are those whose list has all that it names, in the order
-    in which they are to be tried; ``note`` says what the first choice lacks.
+    Loaders accept nothing else. ``loaders`` are those whose list covers all of its names, in the
+    order to try them; ``note`` is what the preferred loader lacks.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class Vetted:
     note: str = ""
     allow_code: bool = False
     trial: Trial | None = None
-    """Of its HDF5, which may be under way still."""
+    """The trial of its HDF5, which may still be running."""
 
     def confirm(self) -> None:
         """Waits for the last answers; to be called before a loader.
@@ -115,7 +115,7 @@ def vet_saved_model(folder: Path, *, allow_code: bool = False) -> Vetted:
 
 
 def config_faults(config: Any, loader: Loader) -> list[str]:
-    """What a configuration names that is not on the list of a loader."""
+    """The names in a configuration that are not on the list of a loader."""
     return list(dict.fromkeys(configs.faults(config, names(loader))))
 
 

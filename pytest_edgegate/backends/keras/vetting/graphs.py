@@ -1,4 +1,4 @@
-"""The graphs of a SavedModel: its operators, those of all its functions, and who calls whom.
+"""The graphs of a SavedModel: the operators of all functions, and the calls between them.
 
 Field numbers are those of TensorFlow's saved_model.proto, meta_graph.proto,
 graph.proto, function.proto, node_def.proto, attr_value.proto and saved_object_graph.proto.
@@ -78,7 +78,7 @@ class Body:
     nodes: dict[str, Node] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     attributes: frozenset[str] = frozenset()
-    """Of a function: some let an optimiser put another one in its place."""
+    """Attributes of a function: some let an optimiser replace it."""
 
     def before(self, root: str) -> frozenset[str]:
         """A node and all that it waits for."""
@@ -103,7 +103,7 @@ class MetaGraph:
     saving: str
     restoring: str
     named: frozenset[str]
-    """What signatures and collections name."""
+    """The nodes that signatures and collections name."""
     initial: frozenset[str]
     """The nodes that run when the graph is loaded, as TensorFlow 1 writes them."""
     objects: frozenset[str]
@@ -275,7 +275,7 @@ def _object_names(data: bytes, start: int, end: int) -> frozenset[str]:
 
 
 def _functions_of(data: bytes, start: int, end: int) -> list[str]:
-    """Of an object that is a function: the graphs that it may be."""
+    """The graphs of an object that is a function."""
     return [*texts(data, start, end, 6, 1), *texts(data, start, end, 8, 1)]
 
 

@@ -1,4 +1,4 @@
-"""HDF5 files: their configuration, and that all they hold lies inside of them.
+"""HDF5 files: their configuration, and checks that all data is inside the file.
 
 A link or a dataset of HDF5 may name another file, and a dataset that was never written may
 declare any size.
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 _LARGEST_CONFIG = 64_000_000
 FREE_BYTES = 256_000_000
 INFLATION = 200
-"""As for members of archives: beyond FREE_BYTES, how many times what is stored."""
+"""The largest compression ratio beyond FREE_BYTES, as for members of archives."""
 
 
 def open_hdf5(source: BinaryIO) -> Any:
@@ -37,7 +37,7 @@ def text_of(opened: Any, attribute: str) -> str | None:
 
 
 def faults(opened: Any) -> Iterator[str]:
-    """What reaches out of the file or unpacks to absurd sizes."""
+    """References out of the file, and datasets that unpack to absurd sizes."""
     import h5py
     from h5py import h5d, h5l, h5o
 

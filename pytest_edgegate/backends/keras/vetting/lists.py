@@ -1,4 +1,4 @@
-"""The lists of harmless names, as sets."""
+"""The allowlists of harmless names, as sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Loader = str
 
 @dataclass(frozen=True)
 class Names:
-    """What a file may name that one of the two Keras loads."""
+    """The names allowed in a file for one of the two Keras loaders."""
 
     objects: frozenset[str]
     """Classes with their module: ``keras.layers.Dense``."""
@@ -22,21 +22,21 @@ class Names:
     bare: frozenset[str]
     """Classes of files that name no module."""
     words: frozenset[str]
-    """What may stand where an activation, an initializer or the like is given by a word."""
+    """The words allowed for activations, initializers and the like."""
     symbols: frozenset[str]
-    """TensorFlow's names of what a ``TFOpLambda`` may call."""
+    """TensorFlow symbols that a ``TFOpLambda`` may call."""
 
 
 @dataclass(frozen=True)
 class Operators:
-    """What the graphs of a SavedModel may hold."""
+    """The operators allowed in the graphs of a SavedModel."""
 
     plain: frozenset[str]
     """Arithmetic on numbers, without text, resources and functions."""
     reviewed: frozenset[str]
-    """What was looked at by hand: variables, calls, loops, random numbers, text, tables."""
+    """Reviewed by hand: variables, calls, loops, random numbers, text, tables."""
     saver: frozenset[str]
-    """Only in the functions that save and restore the variables."""
+    """Allowed only in the functions that save and restore the variables."""
 
 
 @cache

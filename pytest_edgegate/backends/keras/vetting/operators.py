@@ -1,7 +1,7 @@
-"""What the graphs of a SavedModel would call, held against the list.
+"""Checks the operators of a SavedModel's graphs against the allowlist.
 
-Every function is looked at, not only what a signature reaches: initializers of resources run while
-a SavedModel is loaded.
+Every function is checked, not only those that a signature reaches: initializers of resources run
+while a SavedModel is loaded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pytest_edgegate.backends.keras.vetting.saver import saver_of
 
 
 def faults(graph: MetaGraph, allowed: Operators) -> Iterator[str]:
-    """What in a graph is not on the list, in words that follow "it calls"."""
+    """The operators of a graph that are not on the list, phrased to follow "it calls"."""
     for name in filter(_OPERATOR.fullmatch, graph.functions):
         yield f"a function that is named as an operator ({_shown(name)})"
     saver = saver_of(graph, allowed.saver)
@@ -46,7 +46,7 @@ _FUNCTIONS = {
     "Case": {"branches"},
     "StatelessCase": {"branches"},
 }
-"""Which attributes of an operator are functions. TensorFlow takes others, for its optimisers."""
+"""The attributes of operators that are functions. TensorFlow accepts others for its optimisers."""
 
 
 def _faults_of(

@@ -1,4 +1,4 @@
-"""What saves and restores a SavedModel's variables: the one place where its graphs touch files.
+"""Saving and restoring a SavedModel's variables: the only place where its graphs touch files.
 
 TensorFlow writes it itself, in two formats: two functions that the main graph calls (TF2), or nodes
 of the main graph (TF1). It passes where the saver_def names it, where the name of every file comes
@@ -15,7 +15,7 @@ from pytest_edgegate.backends.keras.vetting.graphs import Body, MetaGraph, Node
 _READS = "RestoreV2"
 _FILES = frozenset({"SaveV2", _READS, "MergeV2Checkpoints", "ShardedFilename"})
 _NAMED_BY = {"SaveV2": (0,), _READS: (0,), "MergeV2Checkpoints": (0, 1), "ShardedFilename": (0,)}
-"""Which inputs hold the name of a file."""
+"""The inputs that hold the name of a file."""
 _MOST_STEPS = 20
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _SWAPPED = frozenset({"api_implements", "api_preferred_device"})
@@ -52,7 +52,7 @@ def saver_of(graph: MetaGraph, allowed: frozenset[str]) -> Saver:
 def _part(
     graph: MetaGraph, root: str, allowed: frozenset[str], *, reads_only: bool
 ) -> Saver | None:
-    """What saves, or what restores, as far as it touches files."""
+    """The nodes that save or restore, as far as they touch files."""
     node = graph.main.nodes.get(root)
     if node is None:
         return None
@@ -100,7 +100,7 @@ def _is_plain(
 
 
 class _Names:
-    """Which texts of a body are the name of a file that follows from its argument.
+    """Finds the texts of a body that are file names derived from its argument.
 
     ``..`` behind it would lead out of the folder: what is read is named by the argument *exactly*,
     and what is written has constants behind it.

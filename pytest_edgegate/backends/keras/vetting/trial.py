@@ -1,7 +1,7 @@
-"""HDF5 is read through once in a process of its own, before any loader opens it here.
+"""Reads HDF5 files once in a separate process, before any loader opens them here.
 
-The native library crashes on some damaged files and never ends on others. What has been read there
-from the first to the last byte is read here by the same calls.
+The native library crashes on some damaged files and hangs on others. A file that was read there
+completely is read here by the same calls.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pytest_edgegate.tidy.child import Child, spell_end, start_python
 
 _SECONDS = 10
 _BYTES_A_SECOND = 10_000_000
-"""Of a slow disk, beyond _SECONDS."""
+"""The speed of a slow disk, for the time limit beyond _SECONDS."""
 _MISSING = "h5py is missing"
 _MAIN = "from pytest_edgegate.backends.keras.vetting.trial import main; main()"
 AGAIN = "save it again with model.save('model.keras'), or return the model object from edge_model"
@@ -37,16 +37,16 @@ AGAIN = "save it again with model.save('model.keras'), or return the model objec
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in the HDF5 of a file."""
+    """The findings about the HDF5 of a file."""
 
     config: str | None
     """The configuration of the model in an ``.h5`` file."""
     reaching: tuple[str, ...]
-    """What reaches out of it."""
+    """References out of the file."""
 
 
 class Trial:
-    """One file that the reader works on, while this process does other things."""
+    """One file that the reader processes in parallel."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -64,7 +64,7 @@ class Trial:
         return self._outcome
 
     def settle(self) -> None:
-        """Waits for the answer, if it has not come yet."""
+        """Waits for the answer, if it is not there yet."""
         if self._outcome is None:
             try:
                 self._outcome = self._read(self._reader.finish())
@@ -95,7 +95,7 @@ class _Reader:
         self._at: Trial | None = None
 
     def begin(self, trial: Trial, question: Mapping[str, Any]) -> None:
-        """Asks; an answer that nobody has waited for yet is taken before."""
+        """Sends a question, after settling an answer that is still outstanding."""
         if self._at is not None:
             self._at.settle()
         stream = self._running().writer
@@ -116,7 +116,7 @@ class _Reader:
             raise
 
     def code(self) -> int:
-        """How the process has ended, which makes way for another one."""
+        """The exit status of the ended process, which is then forgotten."""
         process, self._process = self._running(), None
         code = process.wait()
         process.close()
@@ -146,8 +146,8 @@ def _spelled(code: int, seconds: int) -> str:
 def main() -> None:
     """The process: each line of stdin asks for a file, each line of stdout answers."""
     go = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what native code prints is no answer
-    with suppress(ImportError):  # told of each file; what it takes is not the first one's time
+    os.dup2(2, 1)  # keeps native output out of the answers
+    with suppress(ImportError):  # reported per file; imported before the clock
         import h5py  # noqa: F401
     for line in sys.stdin:
         asked = json.loads(line)
@@ -157,7 +157,7 @@ def main() -> None:
         go.flush()
         if hasattr(signal, "alarm"):
             signal.alarm(0)
-    os._exit(0)  # what closing a damaged file does is no matter
+    os._exit(0)  # skips closing a damaged file, which may crash
 
 
 def _answer(path: Path) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _answer(path: Path) -> dict[str, Any]:
         answer["config"], answer["reaching"] = _looked(path)
     except ImportError:
         answer["error"] = _MISSING
-    except Exception as error:  # noqa: BLE001 - whatever h5py raises is told on the other side
+    except Exception as error:  # noqa: BLE001 - h5py may raise anything; it is sent to the session
         answer["error"] = reason_of(error)
     return answer
 

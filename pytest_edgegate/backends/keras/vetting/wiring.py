@@ -1,7 +1,6 @@
-"""Whether the layers of a saved model can be put together at all.
+"""Checks that the layers of a saved model can be connected.
 
-Keras tries a layer again and again until those that it takes from are there, and never ends where
-one of them will never be.
+Keras retries a layer until its inputs exist, and loops for ever if one of them never will.
 """
 
 from __future__ import annotations

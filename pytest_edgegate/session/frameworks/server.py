@@ -1,4 +1,4 @@
-"""The process in which files of frameworks are loaded, run and converted: its own side."""
+"""The process that loads, runs and converts framework files: its own side."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ Arrays = tuple[Array, ...]
 Answer = tuple[Fields, Arrays]
 
 _KEPT = 4
-"""Models that stay loaded, as many as the session knows."""
+"""The number of models that stay loaded, as many as the session remembers."""
 
 
-class Desk:
-    """Holds loaded models, and those that are open to be run."""
+class FrameworkServer:
+    """Holds loaded models and open runners, and answers the session's commands."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -75,7 +75,7 @@ class Desk:
         return {}, ()
 
     def _given(self, fields: Fields) -> tuple[SourceModel, Step | None, Target, AskedData]:
-        """What a transform is given, as it was told."""
+        """The arguments of a transform, rebuilt from the message."""
         target = from_plain(Target, fields["target"])
         return self._model(fields["source"]), _step(fields["step"]), target, self._data(fields)
 
@@ -117,7 +117,7 @@ class Desk:
         return AskedData(self._ask, programs, Workers(fields["timeout"]), fields["what"])
 
     def _model(self, source: Fields) -> SourceModel:
-        """The model of a file, loaded once for all that is done with it."""
+        """The model of a file, loaded once."""
         key = (source["path"], source["digest"])
         if key not in self._models:
             made = self._recognised(imported(source["reader"]), Path(source["path"]))

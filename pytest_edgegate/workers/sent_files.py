@@ -1,4 +1,4 @@
-"""Files that are sent to a worker which sees no disk of ours: by digest, in blocks."""
+"""Sends files to a worker without access to this disk: by digest, in blocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_edgegate.reading.regular import open_regular
 from pytest_edgegate.workers.wire import Message
 
 _BLOCK = 4 << 20
-"""Bytes a message."""
+"""Bytes per message."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "run again when nothing writes to the file"
 
@@ -33,9 +33,9 @@ class Call(Protocol):
 
 
 def send_files(call: Call, what: str, main: Path, files: Sequence[Path]) -> str:
-    """Where *main* lies over there, with *files* beside it as they lie beside it here.
+    """The worker's path of *main*, with *files* in the same relative places as here.
 
-    What was sent before is not sent again. Raises InferenceError.
+    Files are sent once only. Raises InferenceError.
     """
     digests = {}
     for each in {main, *files}:
@@ -61,10 +61,10 @@ def _send(call: Call, what: str, path: Path, digest: str) -> None:
 
 
 class ReceivedFiles:
-    """The worker's side: what was sent, in a folder that goes with the worker."""
+    """The worker's side: received files, in a folder that is removed with the worker."""
 
     def __init__(self, folder: Callable[[], Path]) -> None:
-        """*folder* makes the folder, when the first file comes."""
+        """*folder* creates the folder, for the first file."""
         self._make = folder
         self._made: Path | None = None
 
@@ -72,7 +72,7 @@ class ReceivedFiles:
         return Message({"has": self._blob(asked.fields["sha256"]).is_file()})
 
     def put(self, asked: Message) -> Message:
-        """Takes a block; the last one has to make the file what its digest says."""
+        """Stores a block; with the last one, the file has to match its digest."""
         blob = self._blob(asked.fields["sha256"])
         part = blob.with_suffix(".part")
         with part.open("r+b" if asked.fields["offset"] else "wb") as opened:
@@ -86,7 +86,7 @@ class ReceivedFiles:
         return Message({})
 
     def place(self, asked: Message) -> Message:
-        """Puts files under their own names into one folder."""
+        """Places files under their own names in one folder."""
         files, main = asked.fields["files"], asked.fields["main"]
         content = repr((sorted(files.items()), main)).encode()
         folder = self._folder / hashlib.sha256(content).hexdigest()
@@ -105,14 +105,14 @@ class ReceivedFiles:
 
     def _blob(self, digest: str) -> Path:
         if not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
-            raise InferenceError("a file is told by no digest", _AGAIN)
+            raise InferenceError("a file has an invalid digest", _AGAIN)
         return self._folder / digest
 
 
 def _put_in_place(blob: Path, path: Path) -> None:
     try:
         os.link(blob, path)
-    except OSError:  # some file systems have no links
+    except OSError:  # some file systems don't support links
         shutil.copyfile(blob, path)
 
 
@@ -123,8 +123,8 @@ def _check_digest(path: Path, digest: str) -> None:
 
 
 def _plain(name: str) -> PurePosixPath:
-    """A path that stays in its folder."""
+    """A relative path that stays inside its folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name:
-        raise InferenceError(f"{name[:100]!r} is no name of a file", _AGAIN)
+        raise InferenceError(f"{name[:100]!r} is not the name of a file", _AGAIN)
     return path

@@ -1,4 +1,4 @@
-"""The train split as a training goes over it, and the loop that every training is."""
+"""The train split as batches for a training, and the training loop of all backends."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pytest_edgegate.data.splits import Array, ArraySplit, Batch, Split
 Training = QAT | Prune | Distill
 
 EXAMPLE = 256
-"""Samples that a loss is chosen by."""
+"""The number of samples for choosing the loss."""
 _KEPT_BYTES = 256_000_000
-"""Outputs of a teacher up to this size are kept; larger ones are computed batch by batch."""
+"""Teacher outputs up to this size in bytes are kept; larger ones are computed per batch."""
 
 
 class Teacher(Protocol):
@@ -37,8 +37,8 @@ class Teacher(Protocol):
 class TrainingSamples:
     """``TrainingData`` over a split.
 
-    ``inputs`` are those of the model that is trained, whose axes lie as *layout* says beside the
-    user's data. The teacher sees the data as the user gave it, augmented as the student does.
+    ``inputs`` are those of the trained model, whose *layout* is relative to the user's data. The
+    teacher gets the data in the user's layout, with the same augmentation as the student.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TrainingSamples:
         return None if size is None else sum(1 for _ in self._chunks(size))
 
     def example(self) -> TrainingBatch:
-        if isinstance(self._split, ArraySplit):  # a set that is sorted by class shows all of them
+        if isinstance(self._split, ArraySplit):  # the start of a sorted set would miss classes
             order = np.random.default_rng(self.settings.seed).permutation(self._split.size)
             batch = self._split.take(order[:EXAMPLE])
         else:
@@ -75,7 +75,7 @@ class TrainingSamples:
         return self._fed(batch, taught)
 
     def epoch(self, number: int) -> Iterator[TrainingBatch]:
-        """Raises ConfigurationError where a batch does not fit, or has NaN or Inf."""
+        """Raises ConfigurationError for a batch that does not fit, or has NaN or Inf."""
         random = np.random.default_rng([self.settings.seed, number])
         for batch, numbers in self._batches(random):
             changed = self._augmented(batch, random)
@@ -105,7 +105,7 @@ class TrainingSamples:
         try:
             given = augment(batch.inputs[0] if single else batch.inputs, random)
             inputs = (given,) if single else tuple(given)
-        except Exception as error:  # whatever the user's own function raises
+        except Exception as error:  # the user's function may raise anything
             raise ConfigurationError(
                 f"the augment of edge_training failed: {type(error).__name__}: {error}",
                 "it takes x as edge_data.train has it, and a numpy Generator; the whole "
@@ -123,8 +123,8 @@ class TrainingSamples:
         return self._taught(batch) if kept is None else kept[numbers]
 
     def _kept_outputs(self) -> Array | None:
-        """The teacher's outputs for all samples, computed once; None where they are too large."""
-        assert isinstance(self._split, ArraySplit)  # only its samples have numbers
+        """The teacher's outputs for all samples, computed once; None if they are too large."""
+        assert isinstance(self._split, ArraySplit)  # only its samples have positions
         if self._kept is not None:
             return self._kept
         parts: list[Array] = []
@@ -138,7 +138,7 @@ class TrainingSamples:
         return self._kept
 
     def _taught(self, batch: Batch) -> Array:
-        assert self._teacher is not None  # callers have looked
+        assert self._teacher is not None  # callers have checked
         output = self._teacher.outputs(batch, self._split.names)
         if not np.isfinite(output).all():
             raise ConfigurationError(
@@ -180,10 +180,10 @@ def _check_augmented(made: tuple[Any, ...], given: tuple[Array, ...]) -> None:
 def train(
     data: TrainingData, step: Training, learn: Callable[[TrainingBatch], float], what: str
 ) -> tuple[float, ...]:
-    """Lets *learn* take every batch of every epoch of the step; gives each epoch's mean loss.
+    """Calls *learn* with every batch of every epoch of the step; returns the epochs' mean losses.
 
-    *learn* does one step of the optimizer and gives the loss before it. A loss that is no number
-    ends the training at once, with the step and the learning rate. *what* names the model.
+    *learn* performs one optimizer step and returns the loss before it. A loss of NaN or Inf ends
+    the training with an error that names the step and the learning rate. *what* names the model.
     Raises CompressionError.
     """
     epochs = step.epochs
@@ -212,7 +212,7 @@ def train(
 
 
 def diverged(step: Training, what: str, reason: str) -> CompressionError:
-    """The error for a training whose loss or weights are no numbers any more."""
+    """The error for a training whose loss or weights have become NaN or Inf."""
     return CompressionError(
         f"the training of {what} diverged: {reason}, with lr={step.lr:g}",
         f"give a smaller learning rate: {type(step).__name__}(lr={step.lr / 10:g}); "
@@ -223,7 +223,7 @@ def diverged(step: Training, what: str, reason: str) -> CompressionError:
 def training_facts(
     step: Training, settings: EdgeTraining, losses: Sequence[float]
 ) -> dict[str, Any]:
-    """What is worth keeping of a training, as JSON values; *losses* are the means of the epochs."""
+    """Facts about a training for the provenance, as JSON values; *losses*: means by epoch."""
     return {
         "seed": settings.seed,
         "epochs": step.epochs,

@@ -1,4 +1,4 @@
-"""External programs: where they are, and which version, without running them."""
+"""Locates external programs and their versions without running them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pytest_edgegate.core.ports import ExternalProgram
 
 
 class Programs:
-    """Finds what ini keys name, or else what PATH has."""
+    """Finds programs by ini keys, or else on PATH."""
 
     def __init__(self, named: Mapping[str, str], root: Path) -> None:
         self._named = named
         self._root = root
 
     def find(self, program: ExternalProgram) -> Path:
-        """The program's file. Raises ConfigurationError with the lines that make it."""
+        """The program's file. Raises ConfigurationError with the commands that install it."""
         named = self._named.get(program.name, "")
         found = shutil.which(str(self._root / Path(named).expanduser()) if named else program.name)
         if found is None:
@@ -32,12 +32,12 @@ class Programs:
         return Path(found)
 
     def versions(self, programs: Sequence[ExternalProgram]) -> dict[str, str]:
-        """What decides their results, for the cache key."""
+        """The versions that affect their results, for the cache key."""
         return {each.name: _version(self.find(each), each.name) for each in programs}
 
 
 def _version(path: Path, name: str) -> str:
-    """The installed packages beside a script of a Python environment, else its own digest."""
+    """The installed packages beside a script of a Python environment, or else its digest."""
     real = path.resolve()
     folders = real.parent.parent.glob("lib/python3.*/site-packages/*.dist-info")
     installed = sorted(folder.name.removesuffix(".dist-info") for folder in folders)
