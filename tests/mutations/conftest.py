@@ -38,7 +38,7 @@ class Judged:
     def __init__(self, verdicts: list[Verdict]) -> None:
         self.verdicts = {each.budget.metric: each for each in verdicts}
         self.red = {metric for metric, each in self.verdicts.items() if each.red}
-        self.text = explain(verdicts) if self.red else ""
+        self.text = explain([each.record for each in verdicts]) if self.red else ""
 
 
 class Gate:

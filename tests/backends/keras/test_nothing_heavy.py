@@ -48,10 +48,10 @@ FETCH = """
 with np.load(root / "data.npz") as data:
     given = EdgeData(calibration=data["x"][:20], evaluation=(data["x"][20:], data["y"][20:]))
 coral = session.target("coral")
-subject = Given({path!r}, given)
-artifact = session.compress(subject, (PTQ(),), coral)
+case = session.case(Given({path!r}, given), coral)
+artifact = session.compress(case, (PTQ(),))
 budgets = (Budget("accuracy_drop", 0.5), Budget("parity_agreement", 0.5))
-verdicts = session.judge(artifact, subject, coral, budgets, contract=True)
+verdicts = session.judge(case, artifact, budgets, contract=True)
 print(artifact.cached, *[verdict.outcome for verdict in verdicts])
 print(*[name for name in HEAVY if name in sys.modules])
 """
