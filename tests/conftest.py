@@ -5,20 +5,46 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import warm_python
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background with Ctrl-C ignored, which the pytests that tests
     # start would inherit: those that are interrupted would never end.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # A worker has a core for itself. Threads of torch wait for each other in a loop, which takes
-    # three times the time of the training itself where others need the cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Threads of torch wait for each other in a loop, which takes three times the time of the training
+# itself where others need the cores; and sums of other threads have other roundings.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+FRAMEWORKS = ("tests/backends/", "tests/damage/", "tests/formats/", "tests/mutations/")
+"""Folders whose tests start processes that import frameworks."""
+WARM = pytest.StashKey[warm_python.Server]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In the controller, or the only process: workers of pytest-xdist have the server of it."""
+    if warm_python.possible() and warm_python.ADDRESS not in os.environ:
+        config.stash[WARM] = server = warm_python.Server("import warm_python.frameworks")
+        os.environ[warm_python.ADDRESS] = server.address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if WARM in config.stash:
+        config.stash[WARM].close()
+        del os.environ[warm_python.ADDRESS]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
+    warm = warm_python.forked() if item.nodeid.startswith(FRAMEWORKS) else nullcontext()
+    with warm:
+        return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

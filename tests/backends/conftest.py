@@ -6,7 +6,6 @@ import json
 import os
 import runpy
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
+import warm_python
 
 from pytest_edgegate import PTQ, QAT, EdgeData
 from pytest_edgegate.backends.keras.reader import READER
@@ -127,12 +127,12 @@ class AnotherProcess:
         self._told = told
         with told.open("w") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("another_process.py"))],
+                warm_python.command(Path(__file__).with_name("another_process.py").read_text()),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                env={**os.environ, "PYTHONHASHSEED": "1"},
+                env={**os.environ, "PYTHONHASHSEED": warm_python.OTHER_HASHES},
             )
 
     def __call__(self, program: str, *arguments: object, strict: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import warm_python
 
 from pytest_edgegate import QAT, EdgeData, EdgeTraining, Prune
 from pytest_edgegate.backends.torch.archive import is_quantised
@@ -486,20 +488,21 @@ print([(each.suffix, hashlib.sha256(each.read_bytes()).hexdigest()) for each in 
 
 
 def test_the_same_bytes_in_two_processes(tmp_path: Path) -> None:
-    running = []
-    for seed in ("1", "2"):
-        out = tmp_path / seed
-        out.mkdir()
-        running.append(
-            subprocess.Popen(
-                [sys.executable, "-c", BYTES, str(out)], stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, text=True,
-                env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-            )
-        )  # fmt: skip
-    ended = [(*each.communicate(timeout=300), each.returncode) for each in running]
-    assert [code for *_, code in ended] == [0, 0], ended[0][1]
-    one, other = (printed.strip().splitlines()[-1] for printed, *_ in ended)
+    """One of them has next to nothing in its environment; their texts have other hashes."""
+    (tmp_path / "there").mkdir()
+    names = {"OMP_NUM_THREADS", "PYTHONPATH"} & os.environ.keys()
+    kept = {name: os.environ[name] for name in names}
+    bare = {"PYTHONHASHSEED": "2", "PATH": "/usr/bin:/bin", **kept}
+    ways = (
+        ([sys.executable, "-c", BYTES, str(tmp_path)], bare),
+        ([*warm_python.command(BYTES), str(tmp_path / "there")], os.environ),
+    )
+    ended = [
+        subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environment))
+        for command, environment in ways
+    ]
+    assert [each.returncode for each in ended] == [0, 0], [each.stderr for each in ended]
+    one, other = (each.stdout.strip().splitlines()[-1] for each in ended)
     assert one == other
     for suffix in (".pt2", ".onnx", ".tflite"):
         assert suffix in one
