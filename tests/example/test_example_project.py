@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,14 @@ def pytest_sessionfinish(session):
 def run(project: Path, *arguments: str, target: str = "coral") -> Outcome:
     report = "--edge-report-json=report.json"
     watched = ("-p", "watch", "-s", "-p", "no:xdist", report)
+    path = os.pathsep.join(filter(None, [str(project), *sys.path]))
     return Example({"watch.py": WATCH}).run_pytest(
-        project, f"--edge-target={target}", *watched, *arguments, env={"PYTHONPATH": str(project)}
+        project, f"--edge-target={target}", *watched, *arguments, env={"PYTHONPATH": path}
     )
+
+
+FORKED = ("-p", "warm_python.forking")
+"""Of runs after the cold one, whose processes have imported the frameworks before they start."""
 
 
 def verdicts(outcome: Outcome) -> list[dict[str, Any]]:
@@ -56,8 +63,7 @@ def cold(project: Path) -> tuple[Outcome, list[dict[str, Any]]]:
 def test_a_cold_run_is_green_and_builds(cold: tuple[Outcome, list[dict[str, Any]]]) -> None:
     outcome, found = cold
     assert outcome.status == 0, outcome.output
-    assert "loaded frameworks: ['tensorflow', 'keras'" in outcome.output
-    assert "'torch'" in outcome.output
+    assert "loaded frameworks: []" in outcome.output  # its models are files, loaded elsewhere
     assert {each["outcome"] for each in found} == {"pass"}
     assert any(not each["artifact"]["cached"] for each in found)
 
@@ -84,7 +90,7 @@ def test_a_torch_model_is_green_on_both_of_its_targets(
 ) -> None:
     on_coral = [each for each in cold[1] if "torch_model" in each["test"]]
     assert {each["artifact"]["format"] for each in on_coral} == {"litert"}
-    outcome = run(project, "torch_model", target="onnx-cpu")
+    outcome = run(project, "torch_model", *FORKED, target="onnx-cpu")
     assert outcome.status == 0, outcome.output
     found = verdicts(outcome)
     assert {each["artifact"]["format"] for each in found} == {"onnx"}
@@ -100,7 +106,7 @@ def broken(
     project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """What is meant to be red, after a run that has filled the cache."""
-    outcome = run(project, "broken")
+    outcome = run(project, "broken", *FORKED)
     return outcome, verdicts(outcome)
 
 
