@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+import warm_python
 from fuzzing import alarm
 from fuzzing.campaign import Tally, Worker, campaign, innermost
 from fuzzing.cases import Case
@@ -21,6 +22,7 @@ OPENED = {
     "keras": 4, "h5": 4, "savedmodel": 4,
 }  # fmt: skip
 """How many of them runtimes and frameworks open, where that takes long; all are vetted."""
+WORKER = "from fuzzing.worker import main; main()"
 TENSORFLOW = ("keras", "h5", "savedmodel")
 """One process takes these, which import it; another one the rest, at the same time."""
 
@@ -40,7 +42,7 @@ class Campaigns:
             self._found |= dict.fromkeys(group, future)
 
     def _through(self, group: list[str]) -> dict[str, Tally]:
-        with Worker(group) as worker:
+        with Worker(group, python=warm_python.command(WORKER)) as worker:
             return {
                 form: campaign(
                     worker, form, SEED, range(COUNT), opened=OPENED[form],

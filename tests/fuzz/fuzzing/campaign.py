@@ -56,14 +56,19 @@ class Tally:
         return sum(self.counts[kind] for kind in BAD)
 
 
+_FRESH_PYTHON = (sys.executable, "-m", "fuzzing.worker")
+
+
 class Worker:
     """``fuzzing.worker`` for some formats, started again after each death."""
 
     def __init__(
         self, formats: Sequence[str], *, hang: float = 60.0, memory: int = 8 * 10**9,
-        runtime_timeout: float = 8.0,
+        runtime_timeout: float = 8.0, python: Sequence[str] = _FRESH_PYTHON,
     ) -> None:  # fmt: skip
-        """*hang*: seconds without an answer after which a process is given up."""
+        """*hang*: seconds without an answer after which a process is given up. *python*: the
+        command that starts it."""
+        self._python = list(python)
         self._formats = list(formats)
         self._hang, self._memory, self._timeout = hang, memory, runtime_timeout
         self._folder = tempfile.TemporaryDirectory(prefix="edgegate-fuzz-")
@@ -91,9 +96,8 @@ class Worker:
         paths = [str(_HERE), str(_PACKAGE), os.environ.get("PYTHONPATH", "")]
         self._buffer, self._warm, self._taken = b"", False, 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fuzzing.worker", "--folder", str(folder), "--formats",
-             ",".join(self._formats), "--memory", str(self._memory), "--timeout",
-             str(self._timeout)],
+            [*self._python, "--folder", str(folder), "--formats", ",".join(self._formats),
+             "--memory", str(self._memory), "--timeout", str(self._timeout)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd=folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)),
                  "TMPDIR": str(folder / "tmp"), "HOME": str(folder / "home"),
