@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 
 RECORDER = """
 import json
@@ -209,10 +210,29 @@ class WarmPytest:
     """``warm_pytest.py`` with the runs that it is asked for, one after the other."""
 
     def __init__(self) -> None:
-        script = Path(__file__).with_name("warm_pytest.py")
+        self._path = os.pathsep.join(filter(None, sys.path))
+        script = str(Path(__file__).with_name("warm_pytest.py"))
         self._process = subprocess.Popen(
-            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": self._path},
         )
+        imported = f"import runpy; runpy.run_path({script!r})['imported']()"
+        self._forks = warm_python.Server(imported) if warm_python.possible() else None
+
+    def forking(self, workers: int) -> tuple[list[str], dict[str, str]]:
+        """Arguments of pytest and variables by which a run forks the processes that it starts."""
+        if self._forks is None:
+            return ["-p", "xdist", "-n", str(workers)] if workers else [], {}
+        python = f"{workers}*popen//python={' '.join(warm_python.CLIENT)}"
+        spread = ["-p", "xdist", "--dist=load", f"--tx={python}"] if workers else []
+        environment = {
+            warm_python.ADDRESS: self._forks.address,
+            "PYTHONPATH": self._path,
+        }
+        return ["-p", "warm_python.forking", *spread], environment
 
     def run(
         self, folder: Path, arguments: list[str], environment: Mapping[str, str]
@@ -236,6 +256,8 @@ class WarmPytest:
 
     def close(self) -> None:
         self._process.communicate()
+        if self._forks is not None:
+            self._forks.close()
 
 
 @pytest.fixture(scope="session")
@@ -325,11 +347,12 @@ def start(
         environment["EDGEGATE_CONTEXT"] = context
     seen = folder / "seen.json"
     seen.unlink(missing_ok=True)
-    workers = [] if mode == "n0" else ["-p", "xdist", "-n", mode[1:]]
+    forking, variables = warm_pytest.forking(int(mode[1:]))
+    environment |= variables
     result = warm_pytest.run(
         folder,
         [f"--basetemp={folder / 'base'}", "-p", "edgegate", "-p", "recorder",
-         "-p", "no:cacheprovider", *workers, "--edge-report-json=report.json", *arguments],
+         "-p", "no:cacheprovider", *forking, "--edge-report-json=report.json", *arguments],
         environment,
     )  # fmt: skip
     found = json.loads(seen.read_text("utf-8")) if seen.exists() else {}
