@@ -238,9 +238,12 @@ class WarmPytest:
         self, folder: Path, arguments: list[str], environment: Mapping[str, str]
     ) -> pytest.RunResult:
         asked = {
-            "folder": str(folder), "arguments": arguments, "environment": dict(environment),
-            "out": str(folder / "stdout"), "err": str(folder / "stderr"),
-        }  # fmt: skip
+            "folder": str(folder),
+            "arguments": arguments,
+            "environment": dict(environment),
+            "out": str(folder / "stdout"),
+            "err": str(folder / "stderr"),
+        }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
@@ -275,9 +278,12 @@ def kept_runs() -> dict[str, Ran]:
 
 @pytest.fixture
 def play(
-    mode: str, request: pytest.FixtureRequest, warm_pytest: WarmPytest, kept_runs: dict[str, Ran],
+    mode: str,
+    request: pytest.FixtureRequest,
+    warm_pytest: WarmPytest,
+    kept_runs: dict[str, Ran],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Play:  # fmt: skip
+) -> Play:
     """Runs a project: ``play({"test_a.py": ...}, "--edge-target=fake-board", ini="...")``.
 
     Tests that ask for the same run share it.
@@ -324,8 +330,10 @@ def again(mode: str, warm_pytest: WarmPytest, tmp_path: Path) -> Play:
 
 def write(folder: Path, files: Mapping[str, str], ini: str) -> None:
     for name, content in {
-        **files, "recorder.py": RECORDER, "pytest.ini": f"[pytest]\n{ini}\n"
-    }.items():  # fmt: skip
+        **files,
+        "recorder.py": RECORDER,
+        "pytest.ini": f"[pytest]\n{ini}\n",
+    }.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, "utf-8")
@@ -336,8 +344,11 @@ def start(
 ) -> Ran:
     """*context*: under which ``tests/mutants`` knows the run."""
     environment = {
-        **os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PY_COLORS": "0", "HOME": str(folder)
-    }  # fmt: skip
+        **os.environ,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PY_COLORS": "0",
+        "HOME": str(folder),
+    }
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
         environment.pop(name, None)
     # The bytecode of a file is told from that of another one by its size and the second that it
@@ -351,9 +362,19 @@ def start(
     environment |= variables
     result = warm_pytest.run(
         folder,
-        [f"--basetemp={folder / 'base'}", "-p", "edgegate", "-p", "recorder",
-         "-p", "no:cacheprovider", *forking, "--edge-report-json=report.json", *arguments],
+        [
+            f"--basetemp={folder / 'base'}",
+            "-p",
+            "edgegate",
+            "-p",
+            "recorder",
+            "-p",
+            "no:cacheprovider",
+            *forking,
+            "--edge-report-json=report.json",
+            *arguments,
+        ],
         environment,
-    )  # fmt: skip
+    )
     found = json.loads(seen.read_text("utf-8")) if seen.exists() else {}
     return Ran(mode, folder, result, found)

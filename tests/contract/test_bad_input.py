@@ -166,8 +166,20 @@ INPUTS = {  # evaluation data: (words of the message, words of the remedy)
     "no_calibration": ("neither calibration nor train samples", "calibration="),
     "bad_calibration": ("1 of 20 calibration samples hold NaN or Inf", "fix or drop"),
 }
-BEFORE = {"no_data", "no_calibration", "bad_calibration", "empty", "iterator", "unnamed_stream",
-          "number", "text", "labels_fewer", "dtype", "objects", "labels_text"}  # fmt: skip
+BEFORE = {
+    "no_data",
+    "no_calibration",
+    "bad_calibration",
+    "empty",
+    "iterator",
+    "unnamed_stream",
+    "number",
+    "text",
+    "labels_fewer",
+    "dtype",
+    "objects",
+    "labels_text",
+}
 """Seen without a build; the others need the artifact, which is not lost by them."""
 BROKEN = {
     "empty": "is empty",
@@ -320,9 +332,13 @@ def test_a_missing_backend_gives_the_pip_line(bad: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "letter", "words"),
-    [("impossible_here", "E", "Cast"), ("impossible_by_hand", "F", "Cast"),
-     ("order_by_hand", "F", "write it as Prune"), ("finished_file", "E", "edge_gate.check(")],
-)  # fmt: skip
+    [
+        ("impossible_here", "E", "Cast"),
+        ("impossible_by_hand", "F", "Cast"),
+        ("order_by_hand", "F", "write it as Prune"),
+        ("finished_file", "E", "edge_gate.check("),
+    ],
+)
 def test_what_nothing_can_do_is_refused_before_any_work(
     bad: Any, name: str, letter: str, words: str
 ) -> None:
@@ -367,9 +383,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(
-    ("at", "words"), list(enumerate([*STEPS.values(), *NAMES.values()])),
+    ("at", "words"),
+    list(enumerate([*STEPS.values(), *NAMES.values()])),
     ids=[*STEPS, *NAMES],
-)  # fmt: skip
+)
 def test_a_mistake_in_what_was_written(play: Any, at: int, words: str) -> None:
     ran = play(MISTAKES, "--edge-target=fake-board")
     assert ran.status == 2
@@ -411,9 +428,12 @@ def test_file_with_accuracy(edge_gate, tmp_path):
     assert ran.letter("test_file_with_accuracy") == "F"
     for name in ("test_gated", "test_file_with_accuracy"):
         ran.assert_fault(
-            ran.text(name), f"there is no fixture {fixture}", "paste this into conftest.py",
-            '@pytest.fixture(scope="session")', f"def {fixture}():",
-        )  # fmt: skip
+            ran.text(name),
+            f"there is no fixture {fixture}",
+            "paste this into conftest.py",
+            '@pytest.fixture(scope="session")',
+            f"def {fixture}():",
+        )
     assert ran.letter("test_file") == "."  # a file with a size needs neither
 
 
@@ -534,8 +554,9 @@ def test_a_cache_that_cannot_be_written_is_told_before_any_work(
 ) -> None:
     ran = again(
         {**gated, "taken": "a file stands where the folder should be"},
-        "--edge-target=fake-board", "--edge-cache=taken/below",
-    )  # fmt: skip
+        "--edge-target=fake-board",
+        "--edge-cache=taken/below",
+    )
     assert ran.status == 1
     assert ran.letter("test_gated") == "E"
     ran.assert_fault(ran.text("test_gated"), "the cache", "can't be written", "--edge-cache=FOLDER")
@@ -584,9 +605,12 @@ def pytest_edgegate_register(registry):
 
 @pytest.mark.workers
 def test_a_killed_run_leaves_nothing_that_looks_finished(
-    again: Any, gated: dict[str, str], tmp_path: Path, mode: str,
+    again: Any,
+    gated: dict[str, str],
+    tmp_path: Path,
+    mode: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     for name, text in gated.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
@@ -597,12 +621,26 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     running = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "edgegate", "-p", "xdist", "-p", "no:cacheprovider",
-         "-n", mode[1:], "--edge-target=fake-board"],
-        cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL,
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "edgegate",
+            "-p",
+            "xdist",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            mode[1:],
+            "--edge-target=fake-board",
+        ],
+        cwd=tmp_path,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "STOP_AT": str(pipe)},
-    )  # fmt: skip
+    )
     try:
         assert pipe.read_text() == "building"  # opens when the transform does: no waiting by time
     finally:
@@ -638,8 +676,10 @@ def test_an_npz_that_does_not_fit(
         path.write_bytes(b"" if kind == "empty" else b"PK\x03\x04" + bytes(50))
     ran = again(
         {name: gated[name] for name in ("conftest.py", "m.fake")},
-        "--edge-target=fake-board", "--edge-model=m.fake", "--edge-data=eval.npz",
-    )  # fmt: skip
+        "--edge-target=fake-board",
+        "--edge-model=m.fake",
+        "--edge-data=eval.npz",
+    )
     assert ran.status == 1
     assert ran.letter("m.fake") == "F"
     ran.assert_fault(ran.text("m.fake"), "eval.npz", words)

@@ -111,9 +111,12 @@ class TestPoorReference:
 }
 EARLY = {"test_within": "pass", "test_over": "fail", "test_with_a_known_reference": "fail"}
 IN_FULL = {
-    "test_at_the_budget": "pass", "test_one_over_the_budget": "fail", "test_with_a_floor": "pass",
-    "test_with_parity": "pass", "test_a_stream": "pass",
-}  # fmt: skip
+    "test_at_the_budget": "pass",
+    "test_one_over_the_budget": "fail",
+    "test_with_a_floor": "pass",
+    "test_with_parity": "pass",
+    "test_a_stream": "pass",
+}
 ALWAYS = "edge_early_after = 0 s"
 
 

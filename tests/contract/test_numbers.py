@@ -26,7 +26,11 @@ COMPARED = {  # name: (budget, model, samples, whether it holds)
     "one_more_than_zero": ("accuracy_drop=0", "wrong=range(3), ptq_wrong=range(4)", 100, False),
     "relative": ("accuracy_drop_relative=0.1", "wrong=range(10), ptq_wrong=range(19)", 100, True),
     "relative_over": (
-        "accuracy_drop_relative=0.0999", "wrong=range(10), ptq_wrong=range(19)", 100, False),
+        "accuracy_drop_relative=0.0999",
+        "wrong=range(10), ptq_wrong=range(19)",
+        100,
+        False,
+    ),
     "floor": ("accuracy_min=0.93", "ptq_wrong=range(7)", 100, True),
     "below_floor": ("accuracy_min=0.93", "ptq_wrong=range(8)", 100, False),
     "floor_in_percent": ("accuracy_min='93 %'", "ptq_wrong=range(7)", 100, True),
@@ -39,7 +43,7 @@ COMPARED = {  # name: (budget, model, samples, whether it holds)
     "within_lsb_over": ("parity_within_lsb=0.861", "other_wrong=range(70)", 100, False),
     "compression": ("compression=4", "", 100, True),
     "compression_over": ("compression=4.0000001", "", 100, False),
-}  # fmt: skip
+}
 LIMITS = {  # what is written: (metric, limit in the metric's unit)
     "'120 kB'": ("size", 120_000),
     "'120KB'": ("size", 120_000),
@@ -262,9 +266,12 @@ def _files() -> dict[str, str]:
         for at, (written, (metric, _)) in enumerate(LIMITS.items())
     )
     return {
-        "test_compared.py": compared, "test_limits.py": limits, "test_own.py": OWN,
-        "test_ties.py": TIED, "pyproject.toml": TIED_BOARD,
-    }  # fmt: skip
+        "test_compared.py": compared,
+        "test_limits.py": limits,
+        "test_own.py": OWN,
+        "test_ties.py": TIED,
+        "pyproject.toml": TIED_BOARD,
+    }
 
 
 FILES = _files()
@@ -305,9 +312,16 @@ def test_limits_are_read_in_their_units(counted: Any, at: int, written: str) -> 
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("top1", "0.01"), ("at_half", "0.005"), ("percent", "0.008"), ("top5", "0.01"),
-     ("auc", "0.01"), ("miou", "0.01"), ("by_gate", "0.01")],
-)  # fmt: skip
+    [
+        ("top1", "0.01"),
+        ("at_half", "0.005"),
+        ("percent", "0.008"),
+        ("top5", "0.01"),
+        ("auc", "0.01"),
+        ("miou", "0.01"),
+        ("by_gate", "0.01"),
+    ],
+)
 def test_half_of_a_bounded_metric_is_an_error_in_setup(counted: Any, name: str, meant: str) -> None:
     assert counted.letter(f"test_bounded_{name}") == "E"
     text = counted.text(f"test_bounded_{name}")
@@ -346,8 +360,9 @@ def test_a_metric_of_the_users_own(counted: Any) -> None:
 def test_lower_is_better_turns_the_drop_and_the_floor(counted: Any) -> None:
     found = counted.verdicts("test_lower_is_better")
     assert (found["accuracy_drop"]["outcome"], found["accuracy_drop"]["measured"]["value"]) == (
-        "fail", 0.1,
-    )  # fmt: skip
+        "fail",
+        0.1,
+    )
     assert found["accuracy_min"]["outcome"] == "pass"
     found = counted.verdicts("test_ceiling_of_an_error")
     value = 20 / 200 * 2 / 10

@@ -34,11 +34,19 @@ EXACT = {  # (limit that just holds, limit that just does not), for a difference
 }
 COMPARED = {"sqnr_db": ("0", "0.001")}  # 100 of 200 one-hot rows wrong: signal 200, noise 200
 ABSENT = {
-    "latency_p50": "'6 ms'", "latency_p95": "'6 ms'", "latency_p99": "'6 ms'",
-    "latency_first": "'6 ms'", "latency_ratio": "1",
-    "memory": "'1 MB'", "flash": "'1 MB'", "mapped_ops": "0.9", "streamed_bytes": "0",
-    "accuracy_regression": "0.01", "size_regression": "1", "latency_regression": "1",
-}  # fmt: skip
+    "latency_p50": "'6 ms'",
+    "latency_p95": "'6 ms'",
+    "latency_p99": "'6 ms'",
+    "latency_first": "'6 ms'",
+    "latency_ratio": "1",
+    "memory": "'1 MB'",
+    "flash": "'1 MB'",
+    "mapped_ops": "0.9",
+    "streamed_bytes": "0",
+    "accuracy_regression": "0.01",
+    "size_regression": "1",
+    "latency_regression": "1",
+}
 
 
 def case(name: str, metric: str, limit: str, **model: object) -> str:
@@ -318,35 +326,53 @@ LATENCY = {  # by name: (marker, model), outcomes under point, lenient and stric
     "within": ("latency_ratio=1.05", "ptq_seconds=9e-4, noise=.05", "pass pass pass", True),
     "over": ("latency_ratio=1.05", "ptq_seconds=13e-4, noise=.05", "fail fail fail", True),
     "below_the_floor": (
-        "latency_ratio=1.05", "seconds=3e-5, ptq_seconds=4e-5, noise=.02", "pass pass fail", False
+        "latency_ratio=1.05",
+        "seconds=3e-5, ptq_seconds=4e-5, noise=.02",
+        "pass pass fail",
+        False,
     ),
     "at_the_limit": (
-        "latency_ratio=1.05", "ptq_seconds=105e-5, noise=.05", "pass pass fail", False
+        "latency_ratio=1.05",
+        "ptq_seconds=105e-5, noise=.05",
+        "pass pass fail",
+        False,
     ),
     "ratio_noisy": (
-        "latency_ratio=1.05", "seconds=.02, ptq_seconds=.021, noise=.5",
-        "inconclusive inconclusive inconclusive", False,
+        "latency_ratio=1.05",
+        "seconds=.02, ptq_seconds=.021, noise=.5",
+        "inconclusive inconclusive inconclusive",
+        False,
     ),
     "too_slow": (
-        "latency_ratio=1.05", "seconds=1, ptq_seconds=.8",
-        "inconclusive inconclusive inconclusive", False,
+        "latency_ratio=1.05",
+        "seconds=1, ptq_seconds=.8",
+        "inconclusive inconclusive inconclusive",
+        False,
     ),
     "p95_within": ("latency_p95='2 ms'", "noise=.1", "pass pass pass", True),
     "p95_over": ("latency_p95='1 ms'", "noise=.1", "fail fail fail", True),
     "p99_too_few": (
-        "latency_p99='300 ms'", "seconds=.2, noise=.01",
-        "inconclusive inconclusive inconclusive", False,
+        "latency_p99='300 ms'",
+        "seconds=.2, noise=.01",
+        "inconclusive inconclusive inconclusive",
+        False,
     ),
     "p50_at_the_limit": ("latency_p50='1 ms'", "noise=.05", "pass pass fail", False),
     "p95_too_noisy": (
-        "latency_p95='2 s'", "seconds=1, noise=.5", "inconclusive inconclusive inconclusive", False
+        "latency_p95='2 s'",
+        "seconds=1, noise=.5",
+        "inconclusive inconclusive inconclusive",
+        False,
     ),
     "first_within": ("latency_first='20 ms'", "warm_up=3", "pass pass pass", True),
     "first_over": ("latency_first='2 ms'", "warm_up=3", "fail fail fail", True),
     "first_with_hiccups": (
-        "latency_first='20 ms'", "warm_up=1, noise=.1, outliers=.1", "pass pass pass", True
+        "latency_first='20 ms'",
+        "warm_up=1, noise=.1, outliers=.1",
+        "pass pass pass",
+        True,
     ),
-}  # fmt: skip
+}
 
 
 def _latency_files() -> dict[str, str]:
@@ -384,8 +410,12 @@ def test_a_time_is_decided_by_its_interval(timed: Any, policy: str, name: str) -
     for end, sign in ((measured["low"], 1), (measured["high"], -1)):
         assert end is None or sign * end <= sign * measured["value"]
     assert measured["conditions"].keys() >= {
-        "threads", "governor", "load", "load_after", "clock_tick",
-    }  # fmt: skip
+        "threads",
+        "governor",
+        "load",
+        "load_after",
+        "clock_tick",
+    }
     assert proven or verdict["reason"].count(";") >= 1, "what is not proven has a note"
 
 
@@ -440,10 +470,12 @@ def test_what_is_inconclusive_may_be_allowed(play: Any) -> None:
 def test_a_limit_of_time_and_a_floor_of_ones_own(play: Any) -> None:
     """As long as the remedies above say."""
     ran = play(
-        LATENCY_FILES, "--edge-target=fake-host",
-        "-k", "floor or too_few or too_slow or ratio_noisy",
+        LATENCY_FILES,
+        "--edge-target=fake-host",
+        "-k",
+        "floor or too_few or too_slow or ratio_noisy",
         ini="edge_latency_time = 230 s\nedge_latency_floor = 1 us",
-    )  # fmt: skip
+    )
     assert (
         ran.verdicts("test_latency_below_the_floor", "fake-host")["latency_ratio"]["outcome"]
         == "fail"

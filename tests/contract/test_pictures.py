@@ -25,14 +25,23 @@ def test_a_picture_of_the_run_is_written(again: Any) -> None:
     ran = again({"test_it.py": TESTS}, "--edge-target=fake-board", "--edge-report-plot=report.svg")
     assert ran.status == 1, ran.everything
     picture = unescape((ran.folder / "report.svg").read_text())
-    for each in ("fake-board", "PTQ(samples=200)", "QAT(epochs=2)", "size <= 2,000 B",
-                 "size <= 500 B", "drop <= 1 points"):  # fmt: skip
+    for each in (
+        "fake-board",
+        "PTQ(samples=200)",
+        "QAT(epochs=2)",
+        "size <= 2,000 B",
+        "size <= 500 B",
+        "drop <= 1 points",
+    ):
         assert each in picture
 
 
 def test_the_ini_names_it_too(again: Any) -> None:
-    ran = again({"test_it.py": TESTS}, "--edge-target=fake-board",
-                ini="edge_report_plot = pictures/report.png")  # fmt: skip
+    ran = again(
+        {"test_it.py": TESTS},
+        "--edge-target=fake-board",
+        ini="edge_report_plot = pictures/report.png",
+    )
     assert (ran.folder / "pictures" / "report.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -337,17 +337,26 @@ def test_the_bytes_on_disk_are_measured(referred: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "target", "offenders"),
     [
-        ("float_fallback", "fake-board",
-         ["SOFTMAX #1 (y): runs in float", "EXP #2 (y): runs in float"]),
+        (
+            "float_fallback",
+            "fake-board",
+            ["SOFTMAX #1 (y): runs in float", "EXP #2 (y): runs in float"],
+        ),
         ("float_fallback_of_weights", "fake-board", ["CONV_2D #1 (y): runs in float"]),
-        ("io_and_float_fallback", "fake-board",
-         ["output y: int16, where fake-board takes uint8 or float32", "EXP #1 (y): runs in float"]),
+        (
+            "io_and_float_fallback",
+            "fake-board",
+            [
+                "output y: int16, where fake-board takes uint8 or float32",
+                "EXP #1 (y): runs in float",
+            ],
+        ),
         ("float_file", "fake-board", ["FAKE #0 (inside): runs in float"]),
         ("dynamic_shape", "static", ["x: dynamic shape (-1, 2)"]),
         ("operators", "picky", ["EXP #1 (y): not an operator of picky"]),
         ("check_io", "fake-board", ["output y: int8, where fake-board takes uint8 or float32"]),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_the_target_fails_with_each_offender(
     referred: Any, name: str, target: str, offenders: list[str]
 ) -> None:
@@ -430,9 +439,11 @@ def test_a_check_runs_the_file_once(referred: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "target", "words"),
-    [("test_check_other_format", "fake-board", "x.other is a another-format"),
-     ("test_check_for_coral", "coral", "own.fake is a edgegate-fake")],
-)  # fmt: skip
+    [
+        ("test_check_other_format", "fake-board", "x.other is a another-format"),
+        ("test_check_for_coral", "coral", "own.fake is a edgegate-fake"),
+    ],
+)
 def test_a_file_of_another_format_is_an_error(
     referred: Any, name: str, target: str, words: str
 ) -> None:

@@ -12,20 +12,47 @@ import pytest
 BOARD, HOST = "fake-board", "fake-host"
 BOTH = "--edge-target=fake-board,fake-host"
 METRICS = {
-    "accuracy_drop": "0.01", "accuracy_drop_relative": "0.01", "accuracy_min": "0.9",
-    "size": "'120 kB'", "compression": "1.5", "parameters": "'1.2 M'", "macs": "'1.2 M'",
-    "latency_p50": "'6 ms'", "latency_p95": "'6 ms'", "latency_p99": "'6 ms'",
-    "latency_first": "'1_900 us'", "latency_ratio": "1.2", "parity_agreement": "0.99",
-    "parity_within_lsb": "0.99", "parity_lsb": "1", "parity_abs": "0.1", "export_error": "0.001",
-    "sqnr_db": "30", "memory": "'256 kB'", "flash": "'1 MB'", "mapped_ops": "0.95",
-    "streamed_bytes": "0", "accuracy_regression": "0.005", "size_regression": "1.05",
+    "accuracy_drop": "0.01",
+    "accuracy_drop_relative": "0.01",
+    "accuracy_min": "0.9",
+    "size": "'120 kB'",
+    "compression": "1.5",
+    "parameters": "'1.2 M'",
+    "macs": "'1.2 M'",
+    "latency_p50": "'6 ms'",
+    "latency_p95": "'6 ms'",
+    "latency_p99": "'6 ms'",
+    "latency_first": "'1_900 us'",
+    "latency_ratio": "1.2",
+    "parity_agreement": "0.99",
+    "parity_within_lsb": "0.99",
+    "parity_lsb": "1",
+    "parity_abs": "0.1",
+    "export_error": "0.001",
+    "sqnr_db": "30",
+    "memory": "'256 kB'",
+    "flash": "'1 MB'",
+    "mapped_ops": "0.95",
+    "streamed_bytes": "0",
+    "accuracy_regression": "0.005",
+    "size_regression": "1.05",
     "latency_regression": "1.1",
-}  # fmt: skip
+}
 MEASURED = {
-    "accuracy_drop", "accuracy_drop_relative", "accuracy_min", "size", "compression", "parameters",
-    "macs", "parity_agreement", "parity_within_lsb", "parity_lsb", "parity_abs", "export_error",
+    "accuracy_drop",
+    "accuracy_drop_relative",
+    "accuracy_min",
+    "size",
+    "compression",
+    "parameters",
+    "macs",
+    "parity_agreement",
+    "parity_within_lsb",
+    "parity_lsb",
+    "parity_abs",
+    "export_error",
     "sqnr_db",
-}  # fmt: skip
+}
 ON_HOSTS = {"latency_p50", "latency_p95", "latency_p99", "latency_first", "latency_ratio"}
 
 SELECTION = {
@@ -445,7 +472,7 @@ MISTAKES = {
         "@pytest.mark.edge_budget(0.01)\ndef test_it(edge_ptq): ...",
         ("edge_budget(0.01, ...)",),
     ),
-}  # fmt: skip
+}
 SOUND = "def test_sound(edge_ptq): ..."
 MIXIN = """
 import unittest
@@ -727,15 +754,25 @@ GATE_FILE = ("--edge-model=m.fake", "--edge-data=eval.npz")
     [
         ({}, True, "", ".", {"contract", "accuracy_drop"}),
         ({"ptq_wrong": list(range(50))}, True, "", "F", {"contract", "accuracy_drop"}),
-        ({"dtype": "int8"}, False, "edge_budgets =\n    accuracy_min = 0.9\n    size = '4 kB'", ".",
-         {"contract", "accuracy_min", "size"}),
+        (
+            {"dtype": "int8"},
+            False,
+            "edge_budgets =\n    accuracy_min = 0.9\n    size = '4 kB'",
+            ".",
+            {"contract", "accuracy_min", "size"},
+        ),
     ],
     ids=["default budget", "red", "finished file and ini"],
-)  # fmt: skip
+)
 def test_a_model_and_data_need_no_test_file(
-    again: Any, tmp_path: Path, what: dict[str, Any], calibration: bool, ini: str,
-    letter: str, metrics: set[str],
-) -> None:  # fmt: skip
+    again: Any,
+    tmp_path: Path,
+    what: dict[str, Any],
+    calibration: bool,
+    ini: str,
+    letter: str,
+    metrics: set[str],
+) -> None:
     write_model_and_data(tmp_path, calibration, **what)
     ran = again({}, *GATE_FILE, "--edge-target=fake-board", ini=ini)
     assert ran.tests == {"m.fake[fake-board]": letter}

@@ -202,13 +202,20 @@ def looks(play: Any, request: pytest.FixtureRequest) -> Any:
 def _run(play: Any, request: pytest.FixtureRequest, *arguments: str) -> Any:
     conftest = request.getfixturevalue("inner_conftest") + CONFTEST_MORE
     return play(
-        {**FILES, "conftest.py": conftest}, "--edge-target=fake-board", "--junit-xml=junit.xml",
+        {**FILES, "conftest.py": conftest},
+        "--edge-target=fake-board",
+        "--junit-xml=junit.xml",
         *arguments,
-    )  # fmt: skip
+    )
 
 
-RED = ["test_red", "test_helper_raises_at_once", "test_helper_judges_all_of_its_call",
-       "test_markers_fail_once", "test_latency_by_hand"]  # fmt: skip
+RED = [
+    "test_red",
+    "test_helper_raises_at_once",
+    "test_helper_judges_all_of_its_call",
+    "test_markers_fail_once",
+    "test_latency_by_hand",
+]
 FAULTS = {
     "test_fault_in_a_fixture": ("E", "minmax", "write PTQ()"),
     "test_fault_in_the_body": ("F", "missing.fake does not exist", "check the path"),
@@ -262,8 +269,11 @@ def test_a_helper_judges_all_budgets_of_its_call(looks: Any) -> None:
     name = "test_helper_judges_all_of_its_call"
     found = {metric: each["outcome"] for metric, each in looks.verdicts(name).items()}
     assert found == {
-        "contract": "pass", "size": "fail", "accuracy_drop": "fail", "parameters": "pass",
-    }  # fmt: skip
+        "contract": "pass",
+        "size": "fail",
+        "accuracy_drop": "fail",
+        "parameters": "pass",
+    }
     text = looks.text(name)
     assert "accuracy_drop: 0.5 > 0.01" in text
     assert "size: 1,000 B > 999 B" in text
@@ -433,17 +443,30 @@ def test_the_json_report_is_of_schema_1(looks: Any) -> None:
         "test": "test_looks.py::test_green[fake-board]",
         "target": "fake-board",
         "artifact": {
-            "format": "edgegate-fake", "size_bytes": 1000, "recipe": ["PTQ(samples=200)"],
+            "format": "edgegate-fake",
+            "size_bytes": 1000,
+            "recipe": ["PTQ(samples=200)"],
             "compiled": None,
         },
         "budget": {"metric": "size", "limit": 1000, "unit": "bytes"},
         "measured": {
-            "value": 1000, "low": None, "high": None, "level": None, "n": None, "n_total": None,
-            "decided_early": False, "source": "file", "cached": False,
+            "value": 1000,
+            "low": None,
+            "high": None,
+            "level": None,
+            "n": None,
+            "n_total": None,
+            "decided_early": False,
+            "source": "file",
+            "cached": False,
         },
-        "outcome": "pass", "allowed": False, "proven": True, "remedy": "", "details": [],
+        "outcome": "pass",
+        "allowed": False,
+        "proven": True,
+        "remedy": "",
+        "details": [],
         "cause": "",
-    }  # fmt: skip
+    }
 
 
 def test_the_json_report_of_an_accuracy(looks: Any) -> None:
@@ -481,8 +504,9 @@ def test_junit_has_a_property_for_each_verdict(looks: Any) -> None:
 def test_a_report_that_cannot_be_written_loses_nothing_else(play: Any) -> None:
     ran = play(
         {"test_one.py": "def test_one(edge_ptq): ...\n", "taken/file": ""},
-        "--edge-target=fake-board", "--edge-report-json=taken/file/report.json",
-    )  # fmt: skip
+        "--edge-target=fake-board",
+        "--edge-report-json=taken/file/report.json",
+    )
     assert ran.status != 0
     assert ran.letter("test_one") == "."
     assert "edgegate error: the report" in ran.output
@@ -494,9 +518,11 @@ def test_a_report_that_goes_to_a_device_leaves_the_device(play: Any) -> None:
     """And one that can't be written costs neither the other report nor the verdicts."""
     before = os.stat("/dev/full")
     ran = play(
-        {"test_one.py": "def test_one(edge_ptq): ...\n"}, "--edge-target=fake-board",
-        "--edge-report-json=/dev/full", "--edge-report-plot=report.svg",
-    )  # fmt: skip
+        {"test_one.py": "def test_one(edge_ptq): ...\n"},
+        "--edge-target=fake-board",
+        "--edge-report-json=/dev/full",
+        "--edge-report-plot=report.svg",
+    )
     assert os.stat("/dev/full") == before
     assert ran.status == 4
     assert "edgegate error: the report /dev/full can't be written" in ran.output
@@ -507,9 +533,10 @@ def test_a_report_that_goes_to_a_device_leaves_the_device(play: Any) -> None:
 
 def test_a_report_may_go_to_the_standard_output(play: Any) -> None:
     ran = play(
-        {"test_one.py": "def test_one(edge_ptq): ...\n"}, "--edge-target=fake-board",
+        {"test_one.py": "def test_one(edge_ptq): ...\n"},
+        "--edge-target=fake-board",
         "--edge-report-json=/dev/stdout",
-    )  # fmt: skip
+    )
     assert ran.status == 0
     report, _ = json.JSONDecoder().raw_decode(ran.output[ran.output.index('{\n  "schema"') :])
     assert [each["outcome"] for each in report["verdicts"]] == ["pass"]
@@ -547,9 +574,15 @@ def test_a_bad_option_with_workers(play: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "ini", ["edge_target = fake-bord", "edge_policy = strictest", "edge_budgets = accuracy_drop",
-            "edge_budgets = acuracy_drop = 0.1", "edge_allow_unmeasured = latency_95"],
-)  # fmt: skip
+    "ini",
+    [
+        "edge_target = fake-bord",
+        "edge_policy = strictest",
+        "edge_budgets = accuracy_drop",
+        "edge_budgets = acuracy_drop = 0.1",
+        "edge_allow_unmeasured = latency_95",
+    ],
+)
 def test_a_bad_ini_key_is_a_usage_error(play: Any, ini: str) -> None:
     ran = play({"test_one.py": "def test_one(): ...\n"}, ini=ini)
     assert ran.status == 4

@@ -210,9 +210,7 @@ def test_every_recipe_makes_its_artifact(play: Any, inner_conftest: str) -> None
     files = {"conftest.py": inner_conftest + MORE, "test_it.py": RECIPES}
     ran = play(files, "--edge-target=fake-board")
     assert set(ran.tests.values()) == {"."}, ran.everything
-    made = {
-        name: built_of(ran, f"test_{name}") for name in ("qat", "pruned", "distilled")
-    }  # fmt: skip
+    made = {name: built_of(ran, f"test_{name}") for name in ("qat", "pruned", "distilled")}
     assert made["distilled"]["recipe"] == ["Distill(temperature=4.0)", "QAT(epochs=2)"]
     assert made["distilled"]["steps"]["QAT(epochs=2)"]["samples"] == 200
     assert list(made["pruned"]["steps"]) == ["Prune(amount=0.3)"]
@@ -228,9 +226,11 @@ def built_of(ran: Any, test: str) -> Any:
 def test_only_the_step_that_changed_is_done_again(again: Any, inner_conftest: str) -> None:
     files = {"conftest.py": inner_conftest + MORE}
     for last, wanted in (
-        ("epochs=1", ["Prune", "QAT"]), ("epochs=1", []), ("epochs=2", ["QAT"]),
+        ("epochs=1", ["Prune", "QAT"]),
+        ("epochs=1", []),
+        ("epochs=2", ["QAT"]),
         ("epochs=2, lr=1e-4", ["QAT"]),
-    ):  # fmt: skip
+    ):
         steps = STEPS.format(last=last)
         ran = again({**files, "test_it.py": steps}, "--edge-target=fake-board")
         assert ran.status == 0, ran.everything
@@ -272,9 +272,7 @@ import pytest
 @pytest.mark.model(wrong={wrong})
 def test_distilled(edge_distilled): ...
 """
-    for wrong, wanted in (
-        ([], ["Distill", "QAT"]), ([], []), ([1], ["Distill", "QAT"])
-    ):  # fmt: skip
+    for wrong, wanted in (([], ["Distill", "QAT"]), ([], []), ([1], ["Distill", "QAT"])):
         files = {"conftest.py": inner_conftest + MORE, "test_it.py": test.format(wrong=wrong)}
         ran = again(files, "--edge-target=fake-board")
         assert ran.status == 0, ran.everything
@@ -363,9 +361,12 @@ def run_until_it_trains(folder: Path, pipe: Path) -> subprocess.Popen[str]:
     os.mkfifo(f"{pipe}-never")
     running = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--edge-target=fake-board"],
-        cwd=folder, env={**os.environ, "STOP_AT": str(pipe)}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        cwd=folder,
+        env={**os.environ, "STOP_AT": str(pipe)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     # opened for both ends, so that a run that never gets there is told instead of waited for
     with os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0) as opened:
         if not select.select([opened], [], [], 120)[0]:
@@ -379,9 +380,10 @@ def run_until_it_trains(folder: Path, pipe: Path) -> subprocess.Popen[str]:
 def training_project(pytester: pytest.Pytester) -> Path:
     """No tmp_path in it: pytest 9.2's own end fails where Ctrl-C meets one in a test's setup."""
     files = {
-        "conftest.py": FILES + MORE, "pytest.ini": "[pytest]\n",
+        "conftest.py": FILES + MORE,
+        "pytest.ini": "[pytest]\n",
         "test_it.py": "def test_qat(edge_qat): ...\n",
-    }  # fmt: skip
+    }
     for name, text in files.items():
         (pytester.path / name).write_text(text)
     return pytester.path
@@ -389,10 +391,20 @@ def training_project(pytester: pytest.Pytester) -> Path:
 
 def run_again(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--edge-target=fake-board",
-         "--edge-report-json=report.json"],
-        cwd=folder, text=True, capture_output=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--edge-target=fake-board",
+            "--edge-report-json=report.json",
+        ],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
 
 
 def test_ctrl_c_says_what_it_ended_and_keeps_nothing(training_project: Path) -> None:

@@ -88,7 +88,7 @@ def bad(play: Any, inner_conftest: str) -> Any:
             "test_gone.py": gone,
         },
         "--edge-target=fake-board",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -116,13 +116,15 @@ OPTIONS = {
     "--edge-report-json": ("long", "deep"),
 }
 SAID = {
-    **KINDS, "missing": "does not exist", "folder": "it is a folder",
-}  # fmt: skip
+    **KINDS,
+    "missing": "does not exist",
+    "folder": "it is a folder",
+}
 
 
-@pytest.mark.parametrize(("option", "kind"), [
-    (option, kind) for option, kinds in OPTIONS.items() for kind in kinds
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("option", "kind"), [(option, kind) for option, kinds in OPTIONS.items() for kind in kinds]
+)
 def test_a_path_of_an_option(pytester: pytest.Pytester, option: str, kind: str) -> None:
     fake_model(pytester.path / "m.fake")
     (pytester.path / "eval.npz").touch()
@@ -131,9 +133,11 @@ def test_a_path_of_an_option(pytester: pytest.Pytester, option: str, kind: str) 
     (pytester.path / "a\udcffb").touch()
     pytester.makeconftest('pytest_plugins = ["pytest_edgegate.testing.fakes"]')
     given = {
-        "long": "a" * 300, "deep": "/".join(["abc"] * 2000), "device": "/dev/zero",
+        "long": "a" * 300,
+        "deep": "/".join(["abc"] * 2000),
+        "device": "/dev/zero",
         "no_text": "a\udcffb",
-    }.get(kind, kind)  # fmt: skip
+    }.get(kind, kind)
     sound = {"--edge-model": "m.fake", "--edge-data": "eval.npz", "--edge-target": "fake-board"}
     written = [f"{name}={value}" for name, value in {**sound, option: given}.items()]
     result = pytester.runpytest_inprocess(*written, "-p", "no:cacheprovider")

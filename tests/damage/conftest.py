@@ -30,10 +30,18 @@ class Gate:
         self._train, self._x = digits.x_train[:50], digits.x_evaluate[:SAMPLES]
         self._y = digits.y_evaluate[:SAMPLES]
         settings = Settings(
-            targets=("host",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            model=None, data=None, budgets=(), reference_check=False,
-            explain=False, root=folder, runtime_timeout=30.0,
-        )  # fmt: skip
+            targets=("host",),
+            policy="point",
+            allowed=frozenset(),
+            cache=folder / "cache",
+            model=None,
+            data=None,
+            budgets=(),
+            reference_check=False,
+            explain=False,
+            root=folder,
+            runtime_timeout=30.0,
+        )
         self.session = EdgeSession(settings, Registry())
         self.target = self.session.target("host")
         self.folder = folder
@@ -70,8 +78,10 @@ class Gate:
             assert lines[-1] == found.remedy.splitlines()[-1]
             return
         assert [each.budget.metric for each in found] == [
-            "contract", "accuracy_min", "parity_agreement",
-        ]  # fmt: skip
+            "contract",
+            "accuracy_min",
+            "parity_agreement",
+        ]
         for each in found:
             if each.outcome is Outcome.NOT_MEASURED:
                 assert each.reason

@@ -106,8 +106,11 @@ OFF_LINE = ("-q", "-p", "no:randomly", "-p", "no:cov")
 
 
 def guide_block(containing: str) -> str:
-    return next(each for name, each in PYTHON.items()
-                if name.startswith("getting-started") and containing in each)  # fmt: skip
+    return next(
+        each
+        for name, each in PYTHON.items()
+        if name.startswith("getting-started") and containing in each
+    )
 
 
 def test_the_tests_of_the_guide_run_against_fakes(tmp_path: Path) -> None:

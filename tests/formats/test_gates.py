@@ -76,10 +76,17 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Starter:
 
     def session(registry: Registry | None = None) -> EdgeSession:
         settings = Settings(
-            targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
-            model=None, data=None, budgets=(), reference_check=False,
-            explain=False, root=folder,
-        )  # fmt: skip
+            targets=(),
+            policy="point",
+            allowed=frozenset(),
+            cache=folder / "cache",
+            model=None,
+            data=None,
+            budgets=(),
+            reference_check=False,
+            explain=False,
+            root=folder,
+        )
         return EdgeSession(settings, registry or Registry())
 
     return session
@@ -241,9 +248,10 @@ def test_a_file_with_its_channels_last_is_fed_as_it_wants(
     with torch.no_grad():
         answers = model(torch.from_numpy(narrow))["scores"].argmax(1).numpy()
     given = Given(
-        model, EdgeData(calibration=narrow[:50], evaluation=(narrow[50:], answers[50:])),
+        model,
+        EdgeData(calibration=narrow[:50], evaluation=(narrow[50:], answers[50:])),
         Metric("top1", output=1),
-    )  # fmt: skip
+    )
     session = start()
     made = session.compress(session.case(given, session.target("coral")), (PTQ(50),))
     path = tmp_path / "theirs.tflite"

@@ -78,9 +78,11 @@ def torch_network(filters: int, epochs: int, data: EdgeData) -> Any:
             )
             self.block = nn.Sequential(
                 nn.Conv2d(filters, filters, 3, padding=1, groups=filters, bias=False),
-                nn.BatchNorm2d(filters), nn.ReLU(),
-                nn.Conv2d(filters, filters, 1, bias=False), nn.BatchNorm2d(filters),
-            )  # fmt: skip
+                nn.BatchNorm2d(filters),
+                nn.ReLU(),
+                nn.Conv2d(filters, filters, 1, bias=False),
+                nn.BatchNorm2d(filters),
+            )
             self.scores = nn.Linear(filters, 10)
 
         def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -139,10 +141,17 @@ class Gate:
 
     def __init__(self, folder: Path) -> None:
         self._settings = Settings(
-            targets=(), policy="point", allowed=frozenset(), cache=folder / "cache",
-            model=None, data=None, budgets=(), reference_check=True,
-            explain=False, root=folder,
-        )  # fmt: skip
+            targets=(),
+            policy="point",
+            allowed=frozenset(),
+            cache=folder / "cache",
+            model=None,
+            data=None,
+            budgets=(),
+            reference_check=True,
+            explain=False,
+            root=folder,
+        )
         self.session = self.another()
 
     def another(self) -> EdgeSession:

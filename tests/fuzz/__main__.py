@@ -49,9 +49,10 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python tests/fuzz", description=__doc__,
+        prog="python tests/fuzz",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     add = parser.add_argument
     add("--formats", default=",".join(formats()), help="which, with commas between (all)")
     add("--count", type=int, default=20_000, help="inputs a format (20,000)")
@@ -121,17 +122,22 @@ class Run:
         if known is None:
             return Tally(form)
         return Tally(
-            form, Counter({Kind(kind): count for kind, count in known["counts"].items()}),
-            Counter(known["natives"]), [Result.from_dict(each) for each in known["bad"]],
+            form,
+            Counter({Kind(kind): count for kind, count in known["counts"].items()}),
+            Counter(known["natives"]),
+            [Result.from_dict(each) for each in known["bad"]],
             known["seconds"],
-        )  # fmt: skip
+        )
 
     def _keep(self, tally: Tally, following: int) -> None:
         with self._lock:
             self._progress[self._key(tally.format)] = {
-                "next": following, "counts": dict(tally.counts), "natives": dict(tally.natives),
-                "bad": [each.as_dict() for each in tally.bad], "seconds": tally.seconds,
-            }  # fmt: skip
+                "next": following,
+                "counts": dict(tally.counts),
+                "natives": dict(tally.natives),
+                "bad": [each.as_dict() for each in tally.bad],
+                "seconds": tally.seconds,
+            }
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._file.write_text(json.dumps(self._progress), "utf-8")
             bad = f", {tally.failed} bad" if tally.failed else ""
@@ -173,8 +179,9 @@ def _written(name: str, result: Result, folder: Path, kept: tuple[int, ...] | No
     (place / "result.txt").write_text(
         f"{result.kind}: {result.text}\n{', '.join(faults)}\n\npython tests/fuzz --reproduce {name}"
         f"\n\n{result.detail}\n",
-        "utf-8", "backslashreplace",
-    )  # fmt: skip
+        "utf-8",
+        "backslashreplace",
+    )
     return place
 
 

@@ -18,9 +18,17 @@ from fuzzing.outcomes import BAD, Kind, Result
 COUNT = 300
 SEED = 3
 OPENED = {
-    "target": None, "npz": None, "cache": 20, "onnx": 16, "tflite": 24, "openvino": 12, "pt2": 6,
-    "keras": 4, "h5": 4, "savedmodel": 4,
-}  # fmt: skip
+    "target": None,
+    "npz": None,
+    "cache": 20,
+    "onnx": 16,
+    "tflite": 24,
+    "openvino": 12,
+    "pt2": 6,
+    "keras": 4,
+    "h5": 4,
+    "savedmodel": 4,
+}
 """How many of them runtimes and frameworks open, where that takes long; all are vetted."""
 WORKER = "from fuzzing.worker import main; main()"
 TENSORFLOW = ("keras", "h5", "savedmodel")
@@ -45,11 +53,15 @@ class Campaigns:
         with Worker(group, python=warm_python.command(WORKER)) as worker:
             return {
                 form: campaign(
-                    worker, form, SEED, range(COUNT), opened=OPENED[form],
+                    worker,
+                    form,
+                    SEED,
+                    range(COUNT),
+                    opened=OPENED[form],
                     told=self._results[form].append,
                 )
                 for form in group
-            }  # fmt: skip
+            }
 
     def tally(self, form: str) -> Tally:
         return self._found[form].result()[form]
@@ -98,9 +110,10 @@ def test_no_input_ends_in_anything_but_an_error_of_ours_or_a_verdict(
 def test_a_seed_as_it_is_is_taken(campaigns: Campaigns, form: str) -> None:
     """Else all of the above could be refused for what every file has."""
     healthy = [
-        each for each in campaigns.results(form)
+        each
+        for each in campaigns.results(form)
         if not Case(formats()[form], SEED, each.number).steps()
-    ]  # fmt: skip
+    ]
     assert len(healthy) == 3
     refused = [each for each in healthy if each.kind is not Kind.VERDICT]
     assert not refused, told(refused, form)
@@ -110,20 +123,33 @@ def test_the_fuzzer_sees_what_a_gate_must_not_do() -> None:
     with Worker(["alarm"], hang=2) as worker:
         found = list(worker.tried("alarm", 0, range(len(alarm.WAYS))))
     assert {alarm.WAYS[each.number]: each.kind for each in found} == {
-        "fine": Kind.VERDICT, "refused": Kind.CLEAR, "traceback": Kind.TRACEBACK,
-        "without a remedy": Kind.UNCLEAR, "writes": Kind.WROTE, "crashes": Kind.CRASH,
-        "hangs": Kind.HANG, "leaves": Kind.CRASH, "interrupted": Kind.TRACEBACK,
-    }  # fmt: skip
+        "fine": Kind.VERDICT,
+        "refused": Kind.CLEAR,
+        "traceback": Kind.TRACEBACK,
+        "without a remedy": Kind.UNCLEAR,
+        "writes": Kind.WROTE,
+        "crashes": Kind.CRASH,
+        "hangs": Kind.HANG,
+        "leaves": Kind.CRASH,
+        "interrupted": Kind.TRACEBACK,
+    }
     assert [each.text for each in found if each.kind is Kind.CRASH] == ["SIGSEGV", "exit status 3"]
 
 
-@pytest.mark.parametrize(("frames", "place"), [
-    (["lib/python3.11/io.py", "site-packages/h5py/_hl/attrs.py", "pytest_edgegate/a.py"],
-     "h5py/_hl/attrs.py:7"),
-    (["lib/python3.11/json.py", "x/pytest_edgegate/a.py", "site-packages/h5py/b.py"],
-     "pytest_edgegate/a.py:7"),
-    ([], "keras/c.py:7"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("frames", "place"),
+    [
+        (
+            ["lib/python3.11/io.py", "site-packages/h5py/_hl/attrs.py", "pytest_edgegate/a.py"],
+            "h5py/_hl/attrs.py:7",
+        ),
+        (
+            ["lib/python3.11/json.py", "x/pytest_edgegate/a.py", "site-packages/h5py/b.py"],
+            "pytest_edgegate/a.py:7",
+        ),
+        ([], "keras/c.py:7"),
+    ],
+)
 def test_a_crash_is_named_by_the_innermost_package(frames: list[str], place: str) -> None:
     """A library's own thread has no line of Python: then it is who waits for it."""
     said = "\n".join(f'  File "/{each}", line 7 in f' for each in frames) or "  <no Python frame>"

@@ -27,10 +27,16 @@ def network(filters: int) -> Any:
 
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(1, filters, 3, padding=1, bias=False), nn.BatchNorm2d(filters), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Conv2d(filters, filters, 3, padding=1), nn.ReLU6(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(filters, 4),
-    )  # fmt: skip
+        nn.Conv2d(1, filters, 3, padding=1, bias=False),
+        nn.BatchNorm2d(filters),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(filters, filters, 3, padding=1),
+        nn.ReLU6(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(filters, 4),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +50,9 @@ def data() -> EdgeData:
         x[at, 0, 6 * row : 6 * row + 6, 6 * column : 6 * column + 6] += np.outer(
             np.linspace(0, 1, 6), np.linspace(1, 0, 6)
         ) * (1 + label)
-    return EdgeData(train=(x[:1000], labels[:1000]), calibration=x[:100],
-                    evaluation=(x[1000:], labels[1000:]))  # fmt: skip
+    return EdgeData(
+        train=(x[:1000], labels[:1000]), calibration=x[:100], evaluation=(x[1000:], labels[1000:])
+    )
 
 
 @pytest.fixture(scope="module", params=["cpu", "cuda"])
@@ -72,9 +79,17 @@ def test_a_recipe_trains_on_the_gpu_and_its_artifact_passes(
     subject: Given, recipe: Recipe, tmp_path: Path
 ) -> None:
     settings = Settings(
-        targets=(), policy="point", allowed=frozenset(), cache=tmp_path,
-        model=None, data=None, budgets=(), reference_check=True, explain=False, root=tmp_path,
-    )  # fmt: skip
+        targets=(),
+        policy="point",
+        allowed=frozenset(),
+        cache=tmp_path,
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=True,
+        explain=False,
+        root=tmp_path,
+    )
     session = EdgeSession(settings, Registry())
     target = session.target("onnx-cpu")
     artifact = session.compress(session.case(subject, target), recipe)

@@ -13,14 +13,36 @@ import pytest_edgegate
 
 PACKAGE = Path(pytest_edgegate.__file__).parent
 FRAMEWORKS = (
-    "tensorflow", "keras", "tf_keras", "torch", "onnx", "onnxruntime", "ai_edge_litert", "h5py",
+    "tensorflow",
+    "keras",
+    "tf_keras",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "ai_edge_litert",
+    "h5py",
     "flatbuffers",
-)  # fmt: skip
+)
 NUMERIC = ("numpy", "scipy")
 LIGHT = (
-    "core", "settings", "registry", "targets", "spelling", "judge", "planner", "plugin", "state",
-    "gating", "collection", "fixtures", "gate", "hookspecs", "reporting", "model_item", "listing",
-)  # fmt: skip
+    "core",
+    "settings",
+    "registry",
+    "targets",
+    "spelling",
+    "judge",
+    "planner",
+    "plugin",
+    "state",
+    "gating",
+    "collection",
+    "fixtures",
+    "gate",
+    "hookspecs",
+    "reporting",
+    "model_item",
+    "listing",
+)
 
 BLOCK = """
 import sys
@@ -53,9 +75,13 @@ def run(
     """Runs a program in a Python of its own, where pytest loads no plugin but ours."""
     return subprocess.run(
         [sys.executable, "-c", BLOCK.format(blocked=set(blocked)) + program],
-        cwd=folder, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
 
 
 def importing(names: list[str]) -> str:
@@ -147,8 +173,11 @@ def test_starting_pytest_loads_nothing_heavy_and_reads_no_entry_points(
     heavy = {*NUMERIC, *FRAMEWORKS, "tomllib", "filelock"}
     given = ["-p", "edgegate", *arguments]
     ran = run(START.format(arguments=given, heavy=heavy), tmp_path)
-    lines = dict(line.split(" ", 1) for line in ran.stdout.splitlines() if line[:4] in
-                 ("stat", "heav", "ours"))  # fmt: skip
+    lines = dict(
+        line.split(" ", 1)
+        for line in ran.stdout.splitlines()
+        if line[:4] in ("stat", "heav", "ours")
+    )
     assert lines["status"] == "5", ran.stdout  # no tests collected
     assert lines["heavy"] == "[]"
     loaded = lines["ours"]

@@ -74,13 +74,27 @@ class Project:
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         with (self.folder.parent / "printed.txt").open("ab") as printed:
             started = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-p", "no:cacheprovider",
-                 f"--basetemp={self.folder.parent / 'base'}",
-                 "--edge-report-json=../report.json", *self._scenario.arguments],
-                cwd=self.folder, stdout=printed, stderr=printed, stdin=subprocess.DEVNULL,
-                env={**os.environ, MARK: self._mark, "TMPDIR": str(self.temporary),
-                     "PYTHONDONTWRITEBYTECODE": "1"},
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "pytest",
+                    "-p",
+                    "no:cacheprovider",
+                    f"--basetemp={self.folder.parent / 'base'}",
+                    "--edge-report-json=../report.json",
+                    *self._scenario.arguments,
+                ],
+                cwd=self.folder,
+                stdout=printed,
+                stderr=printed,
+                stdin=subprocess.DEVNULL,
+                env={
+                    **os.environ,
+                    MARK: self._mark,
+                    "TMPDIR": str(self.temporary),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
+            )
             try:
                 yield started
             finally:

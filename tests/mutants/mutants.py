@@ -47,13 +47,17 @@ def cover(folder: Path, tests: list[str]) -> None:
     for old in folder.glob(".coverage*"):
         old.unlink()
     environment = {
-        **os.environ, "EDGEGATE_COVERING": str(folder), "COVERAGE_PROCESS_START": str(settings),
+        **os.environ,
+        "EDGEGATE_COVERING": str(folder),
+        "COVERAGE_PROCESS_START": str(settings),
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(ROOT)]),
-    }  # fmt: skip
+    }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "covering", "-p", "no:cacheprovider", *tests],
-        cwd=ROOT, env=environment, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        check=False,
+    )
     if done.returncode:
         sys.exit("the tests fail as they are")
     with (folder / _COVERING).open("w") as opened:
@@ -124,9 +128,12 @@ def draw(folder: Path, count: int, seed: int, before: Path | None) -> None:
 def _place(item: Any) -> tuple[Any, ...]:
     first = item.mutations[0]
     return (
-        first.module_path.as_posix(), first.start_pos, first.operator_name, first.occurrence,
+        first.module_path.as_posix(),
+        first.start_pos,
+        first.operator_name,
+        first.occurrence,
         json.dumps(first.operator_args),
-    )  # fmt: skip
+    )
 
 
 def _keep_only(session: Path, chosen: set[str]) -> None:
@@ -164,8 +171,9 @@ def _cosmic_ray(folder: Path, action: str) -> None:
     given = [str(config), str(folder / _SESSION)]
     subprocess.run(
         [sys.executable, "-m", "cosmic_ray.cli", action, *given],
-        cwd=tree if action == "exec" else ROOT, check=True,
-    )  # fmt: skip
+        cwd=tree if action == "exec" else ROOT,
+        check=True,
+    )
 
 
 def attempt(folder: Path) -> None:
@@ -183,10 +191,20 @@ def attempt(folder: Path) -> None:
         asked.flush()
         started = time.monotonic()
         running = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider",
-             f"@{asked.name}"],
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())}, start_new_session=True,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-x",
+                "-q",
+                "--no-header",
+                "-p",
+                "no:cacheprovider",
+                f"@{asked.name}",
+            ],
+            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+            start_new_session=True,
+        )
         try:
             status = running.wait(MUTANT_SECONDS)
         except subprocess.TimeoutExpired:

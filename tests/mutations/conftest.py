@@ -52,10 +52,17 @@ class Gate:
         self.folder = folder
         (folder / "pyproject.toml").write_text(CAMERA)
         settings = Settings(
-            targets=("coral",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            model=None, data=None, budgets=(), reference_check=True,
-            explain=False, root=folder,
-        )  # fmt: skip
+            targets=("coral",),
+            policy="point",
+            allowed=frozenset(),
+            cache=folder / "cache",
+            model=None,
+            data=None,
+            budgets=(),
+            reference_check=True,
+            explain=False,
+            root=folder,
+        )
         self.session = EdgeSession(settings, Registry())
         self.subject = self._subject(self.train[0][:200])
         self.healthy = self.built(self.train[0][:200])

@@ -24,9 +24,11 @@ from pytest_edgegate.settings.options import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
 BUDGETS = (
-    Budget("accuracy_drop", 0.01), Budget("size", 40_000), Budget("sqnr_db", 25),
+    Budget("accuracy_drop", 0.01),
+    Budget("size", 40_000),
+    Budget("sqnr_db", 25),
     Budget("parity_agreement", 0.99),
-)  # fmt: skip
+)
 
 
 class Gate:
@@ -39,10 +41,17 @@ class Gate:
             calibration=train[:200], evaluation=(evaluate[:400], digits.y_evaluate[:400])
         )
         settings = Settings(
-            targets=("onnx-cpu",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            model=None, data=None, budgets=(), reference_check=True,
-            explain=False, root=folder,
-        )  # fmt: skip
+            targets=("onnx-cpu",),
+            policy="point",
+            allowed=frozenset(),
+            cache=folder / "cache",
+            model=None,
+            data=None,
+            budgets=(),
+            reference_check=True,
+            explain=False,
+            root=folder,
+        )
         self.folder = folder
         self.session = EdgeSession(settings, Registry())
         self.subject = Given(EXAMPLE / "torch_model" / "digits.pt2", data)

@@ -16,9 +16,13 @@ from pytest_edgegate.reports.table import row
 from pytest_edgegate.settings.options import POLICIES
 
 UNITS = {
-    "bytes": st.integers(0, 10**9), "count": st.integers(0, 10**9), "steps": st.integers(0, 255),
-    "s": st.floats(0, 10), "dB": st.floats(-20, 120), "value": st.floats(0, 1000),
-}  # fmt: skip
+    "bytes": st.integers(0, 10**9),
+    "count": st.integers(0, 10**9),
+    "steps": st.integers(0, 255),
+    "s": st.floats(0, 10),
+    "dB": st.floats(-20, 120),
+    "value": st.floats(0, 1000),
+}
 WHOLE = ("bytes", "count", "steps")
 NAMES = st.sampled_from(sorted(BUDGETS))
 POLICY = st.sampled_from(POLICIES)
@@ -43,10 +47,18 @@ def measurements(draw: st.DrawFn) -> Measurement:
         n, exact = 100, None
         low, value, high = sorted(draw(st.tuples(*[numbers(metric)] * 3)))
     return Measurement(
-        metric, value, "host:fake", low=low, high=high, level=0.9, n=n, exact=exact,
-        provable=draw(st.booleans()), spread=draw(st.floats(0, 1)),
+        metric,
+        value,
+        "host:fake",
+        low=low,
+        high=high,
+        level=0.9,
+        n=n,
+        exact=exact,
+        provable=draw(st.booleans()),
+        spread=draw(st.floats(0, 1)),
         direction=draw(st.sampled_from([None, "at most"])) if metric == "accuracy_min" else None,
-    )  # fmt: skip
+    )
 
 
 @st.composite

@@ -242,9 +242,15 @@ TIMES = {  # (low, high, excess in us), outcomes by policy, proven
 def test_a_time_against_its_budget(metric: str, row: str) -> None:
     (low, high, excess), outcomes, proven = TIMES[row]
     finding = measured(
-        metric, 1.02, low=low, high=high, level=0.98, excess=excess * 1e-6, floor=20e-6,
+        metric,
+        1.02,
+        low=low,
+        high=high,
+        level=0.98,
+        excess=excess * 1e-6,
+        floor=20e-6,
         undecided="too noisy",
-    )  # fmt: skip
+    )
     for policy, outcome in zip(POLICIES, outcomes, strict=True):
         found = verdict(finding, 1.0, policy)
         assert (policy, found.outcome, found.proven) == (policy, outcome, proven)
@@ -261,8 +267,13 @@ def test_an_inconclusive_time_may_be_allowed() -> None:
 def test_an_early_decision_counts_and_says_so() -> None:
     for proof, outcome, sign in ((True, PASS, "<="), (False, FAIL, ">")):
         finding = measured(
-            "accuracy_drop", 0.011, proof=proof, decided_early=True, n=300, n_total=10_000,
-        )  # fmt: skip
+            "accuracy_drop",
+            0.011,
+            proof=proof,
+            decided_early=True,
+            n=300,
+            n_total=10_000,
+        )
         found = verdict(finding, 0.01)
         assert (found.outcome, found.proven) == (outcome, True)
         assert f"about 0.011; the whole set is {sign} 0.01" in found.reason

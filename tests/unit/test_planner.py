@@ -61,10 +61,19 @@ class Moves:
 
 def board(**what: Any) -> Target:
     given = Target(
-        name="board", title="a board", machine="chip", formats=("lite",), dtypes=("int8",),
-        io_dtypes=(), default_io="int8", complete_with_ptq=True, static_shape=True,
-        per_channel_dense=True, runtimes=MappingProxyType({}), extra="all",
-    )  # fmt: skip
+        name="board",
+        title="a board",
+        machine="chip",
+        formats=("lite",),
+        dtypes=("int8",),
+        io_dtypes=(),
+        default_io="int8",
+        complete_with_ptq=True,
+        static_shape=True,
+        per_channel_dense=True,
+        runtimes=MappingProxyType({}),
+        extra="all",
+    )
     return replace(given, **what)
 
 
@@ -97,8 +106,10 @@ def test_one_move() -> None:
 def test_steps_are_done_in_their_order() -> None:
     recipe = (Distill(), Prune(0.5), PTQ())
     assert legs(Model(), recipe, board(), ALL) == [
-        ("prune", Distill()), ("prune", Prune(0.5)), ("quantise", PTQ()),
-    ]  # fmt: skip
+        ("prune", Distill()),
+        ("prune", Prune(0.5)),
+        ("quantise", PTQ()),
+    ]
 
 
 def test_a_chain_of_two_legs_with_one_step() -> None:
@@ -226,8 +237,9 @@ def test_of_several_formats_the_one_that_the_target_prefers_for_the_model() -> N
 def test_a_preferred_format_that_can_not_be_reached_is_no_wall() -> None:
     choosing = board(formats=("lite", "engine"), preferred={"net": "engine"})
     assert legs(Model(), (PTQ(),), choosing, {"a-lite": BOTH["a-lite"]}) == [
-        ("a-lite", None), ("a-lite", PTQ()),
-    ]  # fmt: skip
+        ("a-lite", None),
+        ("a-lite", PTQ()),
+    ]
 
 
 def test_a_finished_file_stays_what_it_is_whatever_is_preferred() -> None:

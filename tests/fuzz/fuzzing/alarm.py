@@ -11,9 +11,17 @@ from fuzzing.draft import Seed
 from pytest_edgegate.core.errors import ConfigurationError
 
 WAYS = (
-    "fine", "refused", "traceback", "without a remedy", "writes", "crashes", "hangs", "leaves",
-    "interrupted", "fine",
-)  # fmt: skip
+    "fine",
+    "refused",
+    "traceback",
+    "without a remedy",
+    "writes",
+    "crashes",
+    "hangs",
+    "leaves",
+    "interrupted",
+    "fine",
+)
 """What the input of each number does."""
 
 

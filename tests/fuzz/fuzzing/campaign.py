@@ -23,8 +23,17 @@ from fuzzing.outcomes import BAD, Kind, Result
 
 _HERE = Path(__file__).parents[1]
 _PACKAGE = Path(__file__).parents[3]
-_NATIVE = ("h5py", "tensorflow", "keras", "tf_keras", "torch", "onnx", "onnxruntime", "openvino",
-           "ai_edge_litert")  # fmt: skip
+_NATIVE = (
+    "h5py",
+    "tensorflow",
+    "keras",
+    "tf_keras",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "ai_edge_litert",
+)
 """Libraries whose own crashes are counted apart."""
 _WARM = 300.0
 """Seconds that importing everything may take on a busy machine."""
@@ -63,9 +72,14 @@ class Worker:
     """``fuzzing.worker`` for some formats, started again after each death."""
 
     def __init__(
-        self, formats: Sequence[str], *, hang: float = 60.0, memory: int = 8 * 10**9,
-        runtime_timeout: float = 8.0, python: Sequence[str] = _FRESH_PYTHON,
-    ) -> None:  # fmt: skip
+        self,
+        formats: Sequence[str],
+        *,
+        hang: float = 60.0,
+        memory: int = 8 * 10**9,
+        runtime_timeout: float = 8.0,
+        python: Sequence[str] = _FRESH_PYTHON,
+    ) -> None:
         """*hang*: seconds without an answer after which a process is given up. *python*: the
         command that starts it."""
         self._python = list(python)
@@ -81,8 +95,12 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._end()
         self._folder.cleanup()
 
@@ -96,18 +114,40 @@ class Worker:
         paths = [str(_HERE), str(_PACKAGE), os.environ.get("PYTHONPATH", "")]
         self._buffer, self._warm, self._taken = b"", False, 0
         self._process = subprocess.Popen(
-            [*self._python, "--folder", str(folder), "--formats", ",".join(self._formats),
-             "--memory", str(self._memory), "--timeout", str(self._timeout)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-                 "TMPDIR": str(folder / "tmp"), "HOME": str(folder / "home"),
-                 "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )  # fmt: skip
+            [
+                *self._python,
+                "--folder",
+                str(folder),
+                "--formats",
+                ",".join(self._formats),
+                "--memory",
+                str(self._memory),
+                "--timeout",
+                str(self._timeout),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            cwd=folder,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+                "TMPDIR": str(folder / "tmp"),
+                "HOME": str(folder / "home"),
+                "CUDA_VISIBLE_DEVICES": "",
+                "OMP_NUM_THREADS": "1",
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+            },
+        )
 
     def tried(
-        self, form: str, seed: int, numbers: Sequence[int], opened: int | None = None,
+        self,
+        form: str,
+        seed: int,
+        numbers: Sequence[int],
+        opened: int | None = None,
         kept: Sequence[int] | None = None,
-    ) -> Iterator[Result]:  # fmt: skip
+    ) -> Iterator[Result]:
         """The result of every number, whatever becomes of the process."""
         done = 0
         while done < len(numbers):
@@ -119,17 +159,26 @@ class Worker:
                 yield result
 
     def _batch(
-        self, form: str, seed: int, numbers: Sequence[int], opened: int | None,
+        self,
+        form: str,
+        seed: int,
+        numbers: Sequence[int],
+        opened: int | None,
         kept: Sequence[int] | None,
-    ) -> Iterator[Result]:  # fmt: skip
+    ) -> Iterator[Result]:
         self.start()
         assert self._process is not None
         assert self._process.stdin is not None
         if not self._warm:
             self._line(_WARM)
             self._warm = True
-        asked = {"format": form, "seed": seed, "numbers": list(numbers), "opened": opened,
-                 "kept": kept}  # fmt: skip
+        asked = {
+            "format": form,
+            "seed": seed,
+            "numbers": list(numbers),
+            "opened": opened,
+            "kept": kept,
+        }
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         self._process.stdin.flush()
         for number in numbers:
@@ -223,10 +272,15 @@ def innermost(stacks: str) -> str:
 
 
 def campaign(
-    worker: Worker, form: str, seed: int, numbers: Sequence[int], *, opened: int | None = None,
+    worker: Worker,
+    form: str,
+    seed: int,
+    numbers: Sequence[int],
+    *,
+    opened: int | None = None,
     told: Callable[[Result], None] = lambda result: None,
     enough: Callable[[], bool] = lambda: False,
-) -> Tally:  # fmt: skip
+) -> Tally:
     """The tally of the numbers, or of the first ones where it is *enough* before the last."""
     tally, started = Tally(form), time.monotonic()
     for result in worker.tried(form, seed, numbers, opened):
@@ -243,8 +297,11 @@ def rows(tallies: Sequence[Tally]) -> list[list[Any]]:
     kinds = list(Kind)
     head = ["format", *kinds, "natively by", "seconds"]
     return [head] + [
-        [each.format, *(each.counts[kind] for kind in kinds),
-         ", ".join(f"{name} {count}" for name, count in each.natives.most_common()) or "-",
-         f"{each.seconds:.0f}"]
+        [
+            each.format,
+            *(each.counts[kind] for kind in kinds),
+            ", ".join(f"{name} {count}" for name, count in each.natives.most_common()) or "-",
+            f"{each.seconds:.0f}",
+        ]
         for each in tallies
-    ]  # fmt: skip
+    ]

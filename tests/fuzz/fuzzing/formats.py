@@ -61,12 +61,17 @@ def _files(form: str, suffix: str) -> Callable[[], tuple[Seed, ...]]:
 def _folders(form: str) -> Callable[[], tuple[Seed, ...]]:
     def make() -> tuple[Seed, ...]:
         return tuple(
-            Seed(folder.name, folder.name, {
-                each.relative_to(SEEDS / form).as_posix(): each.read_bytes()
-                for each in sorted(folder.rglob("*")) if each.is_file()
-            })
+            Seed(
+                folder.name,
+                folder.name,
+                {
+                    each.relative_to(SEEDS / form).as_posix(): each.read_bytes()
+                    for each in sorted(folder.rglob("*"))
+                    if each.is_file()
+                },
+            )
             for folder in sorted((SEEDS / form).iterdir())
-        )  # fmt: skip
+        )
 
     return make
 
@@ -85,19 +90,25 @@ def _entries() -> tuple[Seed, ...]:
 
 
 _FORMATS = (
-    Format("npz", tuple(map(to_main, (*arrays.ARRAYS * 4, *archives.ARCHIVE * 2, archives.bomb))),
-           _files("npz", ".npz")),
+    Format(
+        "npz",
+        tuple(map(to_main, (*arrays.ARRAYS * 4, *archives.ARCHIVE * 2, archives.bomb))),
+        _files("npz", ".npz"),
+    ),
     Format("target", tuple(map(to_main, tables.TABLE)), _tables),
     Format("cache", entries.ENTRY, _entries),
     Format("onnx", onnx_files.ONNX, _files("onnx", ".onnx")),
     Format("tflite", tuple(map(to_main, flatbuffers.FLATBUFFER)), _files("tflite", ".tflite")),
-    Format("openvino", (*map(to_main, xml_files.XML * 3), to_any(bytewise.truncated)),
-           _files("openvino", ".xml")),
+    Format(
+        "openvino",
+        (*map(to_main, xml_files.XML * 3), to_any(bytewise.truncated)),
+        _files("openvino", ".xml"),
+    ),
     Format("pt2", programs.PROGRAM, _files("pt2", ".pt2")),
     Format("keras", keras_configs.KERAS, _files("keras", ".keras")),
     Format("h5", keras_configs.H5, _files("h5", ".h5")),
     Format("savedmodel", saved_models.SAVED_MODEL, _folders("savedmodel")),
-)  # fmt: skip
+)
 
 
 @cache

@@ -109,10 +109,18 @@ class Gate:
     def __init__(self, folder: Path, timeout: float, most: Most | None = None) -> None:
         self.folder = folder
         settings = Settings(
-            targets=("host",), policy="point", allowed=frozenset(), cache=folder / "cache",
-            model=None, data=None, budgets=(), reference_check=False,
-            explain=False, root=folder, runtime_timeout=timeout,
-        )  # fmt: skip
+            targets=("host",),
+            policy="point",
+            allowed=frozenset(),
+            cache=folder / "cache",
+            model=None,
+            data=None,
+            budgets=(),
+            reference_check=False,
+            explain=False,
+            root=folder,
+            runtime_timeout=timeout,
+        )
         self.settings = settings
         self.most = most or Most(None)
         self.session = EdgeSession(settings, _REGISTRY)
@@ -245,11 +253,18 @@ def _planned(target: Target, gate: Gate) -> str:
 
 
 WAYS: Mapping[str, Taken] = {
-    "npz": arrays, "target": table, "cache": entry, "onnx": finished("onnx"),
-    "tflite": finished("tflite"), "openvino": finished("openvino"), "pt2": under_test("first"),
-    "keras": under_test("last"), "h5": under_test("last"), "savedmodel": under_test("last"),
+    "npz": arrays,
+    "target": table,
+    "cache": entry,
+    "onnx": finished("onnx"),
+    "tflite": finished("tflite"),
+    "openvino": finished("openvino"),
+    "pt2": under_test("first"),
+    "keras": under_test("last"),
+    "h5": under_test("last"),
+    "savedmodel": under_test("last"),
     "alarm": alarm.take,
-}  # fmt: skip
+}
 
 
 def checked(error: EdgeGateError) -> tuple[Kind, str]:
@@ -277,12 +292,17 @@ def cache_seeds() -> tuple[Seed, ...]:
         for manifest in sorted((gate.folder / "cache").rglob("entry.json")):
             _copied(manifest.parent, second)
         return tuple(
-            Seed(folder.name, f"cache/{_below(second, folder)}/entry.json", {
-                f"cache/{_below(second, each)}": each.read_bytes()
-                for each in sorted(folder.rglob("*")) if each.is_file()
-            })
+            Seed(
+                folder.name,
+                f"cache/{_below(second, folder)}/entry.json",
+                {
+                    f"cache/{_below(second, each)}": each.read_bytes()
+                    for each in sorted(folder.rglob("*"))
+                    if each.is_file()
+                },
+            )
             for folder in (each.parent for each in sorted(second.rglob("entry.json")))
-        )  # fmt: skip
+        )
 
 
 def _copied(folder: Path, into: Path) -> None:

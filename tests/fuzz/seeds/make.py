@@ -191,16 +191,22 @@ def make_onnx() -> None:
             node("Gemm", ["f", "w3", "b3"], ["y"], name="dense", transB=1),
         ],
         {
-            "w1": weight(4, 2, 3, 3), "b1": weight(4), "w2": weight(4, 1, 3, 3),
-            "w3": weight(3, 4), "b3": weight(3),
+            "w1": weight(4, 2, 3, 3),
+            "b1": weight(4),
+            "w2": weight(4, 1, 3, 3),
+            "w3": weight(3, 4),
+            "b3": weight(3),
         },
-    )  # fmt: skip
+    )
     onnx.save(small, folder / "small.onnx")
     (folder / "external").mkdir()
     onnx.save(
-        small, folder / "external" / "external.onnx", save_as_external_data=True,
-        location="external.data", size_threshold=0,
-    )  # fmt: skip
+        small,
+        folder / "external" / "external.onnx",
+        save_as_external_data=True,
+        location="external.data",
+        size_threshold=0,
+    )
     branches = [
         helper.make_graph(
             [node(kind, ["f"], [f"{kind}_out"])],
@@ -211,10 +217,13 @@ def make_onnx() -> None:
         for kind in ("Relu", "Neg")
     ]
     function = helper.make_function(
-        "own", "Dense", ["a", "w"], ["b"],
+        "own",
+        "Dense",
+        ["a", "w"],
+        ["b"],
         [node("MatMul", ["a", "w"], ["m"]), node("Softmax", ["m"], ["b"])],
         [helper.make_opsetid("", 18)],
-    )  # fmt: skip
+    )
     onnx.save(
         save(
             "branches",
@@ -239,10 +248,17 @@ def make_npz() -> None:
 def make_finished(scratch: Path) -> None:
     """What the gate itself makes of the seeds above."""
     settings = Settings(
-        targets=("host",), policy="point", allowed=frozenset(), cache=scratch / "cache",
-        model=None, data=None, budgets=(), reference_check=False,
-        explain=False, root=scratch,
-    )  # fmt: skip
+        targets=("host",),
+        policy="point",
+        allowed=frozenset(),
+        cache=scratch / "cache",
+        model=None,
+        data=None,
+        budgets=(),
+        reference_check=False,
+        explain=False,
+        root=scratch,
+    )
     session = EdgeSession(settings, Registry())
     last = EdgeData(calibration=IMAGES, evaluation=(IMAGES, LABELS))
     turned = IMAGES.transpose(0, 3, 1, 2).copy()

@@ -7,21 +7,47 @@ import pytest
 from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget
 
 UNITS = {
-    "accuracy_drop": "points", "accuracy_drop_relative": "ratio", "accuracy_min": "metric",
-    "size": "bytes", "compression": "ratio", "parameters": "count", "macs": "count",
-    "latency_p50": "s", "latency_p95": "s", "latency_p99": "s", "latency_first": "s",
-    "latency_ratio": "ratio", "parity_agreement": "ratio", "parity_within_lsb": "ratio",
-    "parity_lsb": "steps", "parity_abs": "value", "export_error": "value", "sqnr_db": "dB",
-    "memory": "bytes", "flash": "bytes", "mapped_ops": "ratio", "streamed_bytes": "bytes",
-    "accuracy_regression": "points", "size_regression": "ratio", "latency_regression": "ratio",
-}  # fmt: skip
+    "accuracy_drop": "points",
+    "accuracy_drop_relative": "ratio",
+    "accuracy_min": "metric",
+    "size": "bytes",
+    "compression": "ratio",
+    "parameters": "count",
+    "macs": "count",
+    "latency_p50": "s",
+    "latency_p95": "s",
+    "latency_p99": "s",
+    "latency_first": "s",
+    "latency_ratio": "ratio",
+    "parity_agreement": "ratio",
+    "parity_within_lsb": "ratio",
+    "parity_lsb": "steps",
+    "parity_abs": "value",
+    "export_error": "value",
+    "sqnr_db": "dB",
+    "memory": "bytes",
+    "flash": "bytes",
+    "mapped_ops": "ratio",
+    "streamed_bytes": "bytes",
+    "accuracy_regression": "points",
+    "size_regression": "ratio",
+    "latency_regression": "ratio",
+}
 AT_LEAST = {
-    "accuracy_min", "compression", "parity_agreement", "parity_within_lsb", "sqnr_db", "mapped_ops",
-}  # fmt: skip
+    "accuracy_min",
+    "compression",
+    "parity_agreement",
+    "parity_within_lsb",
+    "sqnr_db",
+    "mapped_ops",
+}
 BY_INTERVAL = {
-    "accuracy_drop", "accuracy_drop_relative", "accuracy_min", "parity_agreement",
+    "accuracy_drop",
+    "accuracy_drop_relative",
+    "accuracy_min",
+    "parity_agreement",
     "accuracy_regression",
-}  # fmt: skip
+}
 
 
 def test_every_budget_exists_with_its_unit() -> None:

@@ -17,35 +17,73 @@ from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.core.verdict import Outcome, Verdict
 
 ARTIFACT = Artifact(
-    path=Path("m.tflite"), format="litert", dtype="int8", files=(Path("m.tflite"),),
-    size_bytes=13832, sha256="ab" * 32, recipe=(PTQ(),), target="coral", cached=True,
-)  # fmt: skip
+    path=Path("m.tflite"),
+    format="litert",
+    dtype="int8",
+    files=(Path("m.tflite"),),
+    size_bytes=13832,
+    sha256="ab" * 32,
+    recipe=(PTQ(),),
+    target="coral",
+    cached=True,
+)
 
 
 def test_the_fields_of_schema_1() -> None:
     measured = Measurement(
-        "accuracy_drop", 0.002, "host:litert", low=-0.001, high=0.006, level=0.9, n=1000,
+        "accuracy_drop",
+        0.002,
+        "host:litert",
+        low=-0.001,
+        high=0.006,
+        level=0.9,
+        n=1000,
         n_total=1000,
-    )  # fmt: skip
+    )
     verdict = Verdict(
-        Budget("accuracy_drop", 0.01), Outcome.PASS, "within", measured=measured, proven=True,
-        artifact=ARTIFACT, test="tests/test_edge.py::test_ptq[coral]", target="coral", note="note",
-    )  # fmt: skip
+        Budget("accuracy_drop", 0.01),
+        Outcome.PASS,
+        "within",
+        measured=measured,
+        proven=True,
+        artifact=ARTIFACT,
+        test="tests/test_edge.py::test_ptq[coral]",
+        target="coral",
+        note="note",
+    )
     assert verdict.as_dict() == {
         "test": "tests/test_edge.py::test_ptq[coral]",
         "target": "coral",
         "artifact": {
-            "format": "litert", "sha256": "ab" * 32, "size_bytes": 13832,
-            "recipe": ["PTQ(samples=200)"], "cached": True, "compiled": None, "path": "m.tflite",
+            "format": "litert",
+            "sha256": "ab" * 32,
+            "size_bytes": 13832,
+            "recipe": ["PTQ(samples=200)"],
+            "cached": True,
+            "compiled": None,
+            "path": "m.tflite",
         },
         "budget": {"metric": "accuracy_drop", "limit": 0.01, "unit": "points"},
         "measured": {
-            "value": 0.002, "low": -0.001, "high": 0.006, "level": 0.9, "n": 1000, "n_total": 1000,
-            "decided_early": False, "source": "host:litert", "cached": False,
+            "value": 0.002,
+            "low": -0.001,
+            "high": 0.006,
+            "level": 0.9,
+            "n": 1000,
+            "n_total": 1000,
+            "decided_early": False,
+            "source": "host:litert",
+            "cached": False,
         },
-        "outcome": "pass", "allowed": False, "proven": True, "reason": "within; note",
-        "remedy": "", "details": [], "cause": "", "note": "note",
-    }  # fmt: skip
+        "outcome": "pass",
+        "allowed": False,
+        "proven": True,
+        "reason": "within; note",
+        "remedy": "",
+        "details": [],
+        "cause": "",
+        "note": "note",
+    }
 
 
 def test_nothing_measured_is_null() -> None:

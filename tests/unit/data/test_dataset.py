@@ -94,8 +94,9 @@ def test_digests_are_of_the_samples_that_are_used() -> None:
 def test_calibration_from_a_stream() -> None:
     batches = [(X[:8], Y[:8]), (X[8:16], Y[8:16])]
     for data in (
-        EdgeData(calibration=batches, version="1"), EdgeData(train=batches, version="1"),
-    ):  # fmt: skip
+        EdgeData(calibration=batches, version="1"),
+        EdgeData(train=batches, version="1"),
+    ):
         np.testing.assert_array_equal(first(Dataset(data).calibration(10)), X[:10])
         np.testing.assert_array_equal(first(Dataset(data).calibration(99)), X[:16])
 

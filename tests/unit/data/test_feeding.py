@@ -57,10 +57,14 @@ def test_a_name_that_the_model_does_not_have() -> None:
 @pytest.mark.parametrize(
     ("shape", "fits"),
     [
-        ((4, 4, 1), True), ((4, 4), False), ((4, 5, 1), False), ((4, 4, 3), False),
-        ((1, 4, 4, 1), False), ((16,), False),
+        ((4, 4, 1), True),
+        ((4, 4), False),
+        ((4, 5, 1), False),
+        ((4, 4, 3), False),
+        ((1, 4, 4, 1), False),
+        ((16,), False),
     ],
-)  # fmt: skip
+)
 def test_shapes(shape: tuple[int, ...], fits: bool) -> None:
     array = np.zeros((3, *shape), np.float32)
     if fits:

@@ -126,9 +126,14 @@ def test_methods_that_numpy_never_uses(write: Any, method: int) -> None:
     assert "compressed by a method" in refusal(write(npy(X), method))
 
 
-@pytest.mark.parametrize(("at", "also", "value", "said"), [
-    (6, 8, 1, "is encrypted"), (8, 10, 99, "compressed by a method"), (8, 10, 8, "BadZipFile"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("at", "also", "value", "said"),
+    [
+        (6, 8, 1, "is encrypted"),
+        (8, 10, 99, "compressed by a method"),
+        (8, 10, 8, "BadZipFile"),
+    ],
+)
 def test_a_directory_that_lies(write: Any, at: int, also: int, value: int, said: str) -> None:
     path = write(npy(X))
     content = bytearray(path.read_bytes())

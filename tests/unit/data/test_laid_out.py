@@ -63,8 +63,12 @@ class Echo:
     def __enter__(self) -> Echo:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         return
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -52,7 +52,7 @@ def chosen(output: Any, labels: Any, **settings: Any) -> Objective:
         (LOGITS, LOGITS + 1, Objective("values")),
         (DENSE, DENSE * 2, Objective("values")),
     ],
-)  # fmt: skip
+)
 def test_the_loss_is_told_by_labels_and_outputs(
     output: Any, labels: Any, objective: Objective
 ) -> None:

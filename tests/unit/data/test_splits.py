@@ -188,10 +188,23 @@ def test_digests_change_with_all_that_matters() -> None:
     other = X.copy()
     other[5, 3] += 1
     versions = [
-        (X, Y), (other, Y), (X, Y[::-1]), X, X.astype(np.float64), X.astype(np.int32),
-        X.reshape(6, 2, 2), X[:5], (X[::-1], Y), {"a": X}, {"b": X}, {"a": X, "b": X},
-        {"b": X, "a": X}, X.astype(">f4"), X.view(np.int32), X.view(np.uint32),
-    ]  # fmt: skip
+        (X, Y),
+        (other, Y),
+        (X, Y[::-1]),
+        X,
+        X.astype(np.float64),
+        X.astype(np.int32),
+        X.reshape(6, 2, 2),
+        X[:5],
+        (X[::-1], Y),
+        {"a": X},
+        {"b": X},
+        {"a": X, "b": X},
+        {"b": X, "a": X},
+        X.astype(">f4"),
+        X.view(np.int32),
+        X.view(np.uint32),
+    ]
     digests = [digest(each) for each in versions]
     assert len(set(digests)) == len(versions)
 

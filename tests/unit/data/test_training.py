@@ -34,9 +34,14 @@ class CountingTeacher:
 
 
 def samples(
-    train: Any = (X, Y), inputs: Any = INPUT, layout: Layout | None = None, teacher: Any = None,
-    version: str | None = None, progress: Any = lambda what, done, total: None, **settings: Any,
-) -> TrainingSamples:  # fmt: skip
+    train: Any = (X, Y),
+    inputs: Any = INPUT,
+    layout: Layout | None = None,
+    teacher: Any = None,
+    version: str | None = None,
+    progress: Any = lambda what, done, total: None,
+    **settings: Any,
+) -> TrainingSamples:
     split = Dataset(EdgeData(train=train, version=version)).split("train")
     assert split is not None
     return TrainingSamples(
@@ -225,8 +230,10 @@ def test_a_stream_tells_its_epoch() -> None:
     told: list[Any] = []
     made = samples([(X, Y)], version="1", progress=lambda *what: told.append(what))
     train(made, QAT(epochs=2), lambda batch: 1.0, "net")
-    assert told == [("steps of QAT on net, epoch 1", 1, None),
-                    ("steps of QAT on net, epoch 2", 1, None)]  # fmt: skip
+    assert told == [
+        ("steps of QAT on net, epoch 1", 1, None),
+        ("steps of QAT on net, epoch 2", 1, None),
+    ]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

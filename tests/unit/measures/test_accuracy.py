@@ -135,13 +135,16 @@ BUDGETS: dict[str, tuple[Any, float, float]] = {
     "higher is better, negative": (Metric(minus_error), -0.1, -0.2),
     "lower is better": ("mae", 0.1, 0.2),
     "lower is better, negative": (
-        Metric(log_error, higher_is_better=False), np.log(0.1), np.log(0.2),
+        Metric(log_error, higher_is_better=False),
+        np.log(0.1),
+        np.log(0.2),
     ),
     "of the whole set, negative": (
         Metric(lambda outputs, labels: minus_error(outputs, labels).mean(), per_sample=False),
-        -0.1, -0.2,
+        -0.1,
+        -0.2,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BUDGETS)
@@ -165,12 +168,14 @@ def test_worse_is_positive_also_relative_to_a_negative_metric(name: str) -> None
 @pytest.mark.parametrize(
     ("metric", "limit", "outcome"),
     [
-        ("mae", 0.3, Outcome.PASS), ("mae", 0.1, Outcome.FAIL),
-        (Metric(minus_error), -0.3, Outcome.PASS), (Metric(minus_error), -0.1, Outcome.FAIL),
+        ("mae", 0.3, Outcome.PASS),
+        ("mae", 0.1, Outcome.FAIL),
+        (Metric(minus_error), -0.3, Outcome.PASS),
+        (Metric(minus_error), -0.1, Outcome.FAIL),
         (Metric(log_error, higher_is_better=False), -1, Outcome.PASS),
         (Metric(log_error, higher_is_better=False), -3, Outcome.FAIL),
     ],
-)  # fmt: skip
+)
 def test_accuracy_min_is_a_floor_or_a_ceiling(metric: Any, limit: float, outcome: Outcome) -> None:
     found = measured(accuracy_min, Context.of(metric, TRUTH, TRUTH + 0.2, TRUTH))
     assert judge(found, Budget("accuracy_min", limit), Rules(), "t").outcome is outcome

@@ -42,9 +42,15 @@ def operator(
     kind: str, inputs: Any = INSIDE, outputs: Any = OUTSIDE, **options: Any
 ) -> OperatorInfo:
     return OperatorInfo(
-        3, kind, inputs, outputs, tuple(options.items()), border=kind.endswith("QUANTIZE"),
-        accumulates=kind in WEIGHTED, weights_at=1 if kind in WEIGHTED else None,
-    )  # fmt: skip
+        3,
+        kind,
+        inputs,
+        outputs,
+        tuple(options.items()),
+        border=kind.endswith("QUANTIZE"),
+        accumulates=kind in WEIGHTED,
+        weights_at=1 if kind in WEIGHTED else None,
+    )
 
 
 def model(*operators: OperatorInfo, io: str = "uint8", shape: tuple[int, ...] = (1, 4)) -> Any:
@@ -119,9 +125,14 @@ def test_every_limit_was_seen_held_and_broken() -> None:
 
 @pytest.mark.parametrize(
     ("target", "io", "count"),
-    [(CORAL, "uint8", 0), (CORAL, "int8", 0), (CORAL, "float32", 2), (CORAL, "int16", 2),
-     (HOST, "float32", 0)],
-)  # fmt: skip
+    [
+        (CORAL, "uint8", 0),
+        (CORAL, "int8", 0),
+        (CORAL, "float32", 2),
+        (CORAL, "int16", 2),
+        (HOST, "float32", 0),
+    ],
+)
 def test_inputs_and_outputs(target: Target, io: str, count: int) -> None:
     named = found(model(io=io), target)
     assert len(named) == count
@@ -157,13 +168,16 @@ FLOAT = tensor("f", dtype="float32")
         (
             operator(
                 "TRANSPOSE_CONV",
-                (tensor("s", dtype="int32", constant=True),
-                 tensor("w", dtype="float32", constant=True), tensor()),
+                (
+                    tensor("s", dtype="int32", constant=True),
+                    tensor("w", dtype="float32", constant=True),
+                    tensor(),
+                ),
             ),
             "weights w are float32",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_was_left_in_float_is_named(given: OperatorInfo, said: str) -> None:
     [named] = found(model(given), HOST)
     assert named == f"{given.kind} #3 (out): {said}" or named.endswith(said)

@@ -56,10 +56,14 @@ def test_top_n_reads_two_dimensions() -> None:
 @pytest.mark.parametrize(
     "labels",
     [
-        np.array([2, 0, 3]), np.array([2.0, 0.0, 3.0]), np.array([[2], [0], [3]]),
-        np.array([2, 0, 3], np.uint8), np.eye(4)[[2, 0, 3]], np.eye(4, dtype=int)[[2, 0, 3]],
+        np.array([2, 0, 3]),
+        np.array([2.0, 0.0, 3.0]),
+        np.array([[2], [0], [3]]),
+        np.array([2, 0, 3], np.uint8),
+        np.eye(4)[[2, 0, 3]],
+        np.eye(4, dtype=int)[[2, 0, 3]],
     ],
-)  # fmt: skip
+)
 def test_indices_and_one_hot_rows(labels: np.ndarray) -> None:
     found = class_indices(labels, SCORES)
     assert found.tolist() == [2, 0, 3]
@@ -106,10 +110,14 @@ def test_dimensions_of_size_1_do_not_count(
 @pytest.mark.parametrize(
     ("labels", "output"),
     [
-        ((4,), (4, 2)), ((4, 2), (4,)), ((2, 3), (3, 2)),
-        ((4, 3, 2), (4, 2, 3)), ((4, 6), (4, 2, 3)), ((4, 3, 8, 8), (4, 8, 8, 3)),
+        ((4,), (4, 2)),
+        ((4, 2), (4,)),
+        ((2, 3), (3, 2)),
+        ((4, 3, 2), (4, 2, 3)),
+        ((4, 6), (4, 2, 3)),
+        ((4, 3, 8, 8), (4, 8, 8, 3)),
     ],
-)  # fmt: skip
+)
 def test_other_shapes_do_not_fit(labels: tuple[int, ...], output: tuple[int, ...]) -> None:
     found = refusal(lambda: same_shape(np.zeros(labels), np.zeros(output)))
     assert f"labels of shape {labels} do not fit outputs of shape {output}" in found.message

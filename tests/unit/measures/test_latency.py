@@ -48,8 +48,12 @@ class Opened:
     def __enter__(self) -> Opened:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         return
 
     def once(self, sample: tuple[Any, ...]) -> Callable[[], object]:
@@ -206,9 +210,15 @@ def test_what_to_know_of_the_times_is_noted() -> None:
     assert "each time is the mean of up to" in finding.remark
     assert int(str(finding.conditions["repeat"])) > 1
     assert finding.conditions.keys() == {
-        "threads", "governor", "load", "load_after", "clock_tick", "repeat", "unsettled_rounds",
+        "threads",
+        "governor",
+        "load",
+        "load_after",
+        "clock_tick",
+        "repeat",
+        "unsettled_rounds",
         "median_s",
-    }  # fmt: skip
+    }
 
 
 def test_a_clock_that_stands_still_leaves_limits_that_are_numbers() -> None:

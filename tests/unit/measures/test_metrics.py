@@ -95,8 +95,10 @@ OTHER = np.round(RANDOM.normal(BINARY, 2.0), 1)
 @pytest.mark.parametrize("form", ["flat", "column", "two classes"])
 def test_auc(form: str) -> None:
     output = {
-        "flat": ONE, "column": ONE[:, None], "two classes": np.stack([-ONE, ONE], axis=1),
-    }[form]  # fmt: skip
+        "flat": ONE,
+        "column": ONE[:, None],
+        "two classes": np.stack([-ONE, ONE], axis=1),
+    }[form]
     for labels in (BINARY, BINARY.astype(bool), BINARY[:, None], np.eye(2)[BINARY]):
         assert value("auc", output, labels) == pytest.approx(roc_auc_score(BINARY, ONE))
 
@@ -223,8 +225,9 @@ def test_worse_is_positive_whatever_the_metric(
 ) -> None:
     metric = Metric(
         function if per_sample else whole_set(function),
-        per_sample=per_sample, higher_is_better=higher,
-    )  # fmt: skip
+        per_sample=per_sample,
+        higher_is_better=higher,
+    )
     before, after = value(metric, GOOD, TRUE), value(metric, BAD, TRUE)
     found = worse_by(metric, GOOD, BAD, TRUE)
     assert found.value > 0

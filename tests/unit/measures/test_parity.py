@@ -33,16 +33,24 @@ class Answers:
         self._given = outputs
         self.inputs = (TensorInfo("x", (-1,), "float32"),)
         self.outputs = tuple(
-            TensorInfo(f"y{at}", (-1, *each.shape[1:]), each.dtype.name,
-                       scales=(SCALE,) if each.dtype.kind in "iu" else ())
+            TensorInfo(
+                f"y{at}",
+                (-1, *each.shape[1:]),
+                each.dtype.name,
+                scales=(SCALE,) if each.dtype.kind in "iu" else (),
+            )
             for at, each in enumerate(outputs)
-        )  # fmt: skip
+        )
 
     def __enter__(self) -> Answers:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         return
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -74,11 +74,16 @@ def odd(kind: str, folder: Path) -> Path:
 
 
 KINDS = {
-    "pipe": "it is a named pipe", "folder": "it is a folder", "device": "it is a device",
-    "socket": "no such device or address", "loop": "too many levels of symbolic links",
-    "long": "file name too long", "null": "ValueError: embedded null byte",
-    "below a file": "not a directory", "missing": "no such file or directory",
-}  # fmt: skip
+    "pipe": "it is a named pipe",
+    "folder": "it is a folder",
+    "device": "it is a device",
+    "socket": "no such device or address",
+    "loop": "too many levels of symbolic links",
+    "long": "file name too long",
+    "null": "ValueError: embedded null byte",
+    "below a file": "not a directory",
+    "missing": "no such file or directory",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -154,8 +159,10 @@ def test_what_may_not_be_read(tmp_path: Path) -> None:
         pytest.skip("no setpriv to give up what root may do")
     ran = subprocess.run(
         [*(lowered if os.geteuid() == 0 else []), sys.executable, "-c", CLOSED, str(tmp_path)],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     (tmp_path / "closed").chmod(0o700)
     assert ran.returncode == 0, ran.stderr
     names = ("closed.bin", "in.bin", "in.bin")

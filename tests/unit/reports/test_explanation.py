@@ -72,9 +72,14 @@ def test_a_latency_is_timed_where_the_target_is_here(metric: str) -> None:
 
 @pytest.mark.parametrize(
     ("beside", "policy", "early"),
-    [(None, "point", True), ("size", "point", True), ("accuracy_min", "point", False),
-     ("parity_agreement", "point", False), (None, "strict", False)],
-)  # fmt: skip
+    [
+        (None, "point", True),
+        ("size", "point", True),
+        ("accuracy_min", "point", False),
+        ("parity_agreement", "point", False),
+        (None, "strict", False),
+    ],
+)
 def test_a_drop_that_may_be_decided_early_says_so(
     beside: str | None, policy: str, early: bool
 ) -> None:

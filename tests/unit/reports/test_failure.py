@@ -31,11 +31,20 @@ def test_equals_keep_their_order(make: Make) -> None:
 
 def test_a_whole_failure(make: Make) -> None:
     drop = make(
-        "accuracy_drop", 0.827, 0.01, "fail", low=0.8063, high=0.8459, level=0.9, n=1000,
-        method="Tango's paired score interval", reason="accuracy_drop 0.827 > 0.01",
-        details=("classes that lost most: class 9: 105 of 109",), cause="pixels nobody normalised",
+        "accuracy_drop",
+        0.827,
+        0.01,
+        "fail",
+        low=0.8063,
+        high=0.8459,
+        level=0.9,
+        n=1000,
+        method="Tango's paired score interval",
+        reason="accuracy_drop 0.827 > 0.01",
+        details=("classes that lost most: class 9: 105 of 109",),
+        cause="pixels nobody normalised",
         remedy="normalise them",
-    )  # fmt: skip
+    )
     size = make("size", 56_448, 60_000)
     assert explain([size, drop], "The end.").splitlines() == [
         "accuracy_drop 0.827 > 0.01 [0.8063, 0.8459] (coral, PTQ(samples=200))",

@@ -32,9 +32,14 @@ def test_the_cells_of_a_verdict(make: Make) -> None:
         "accuracy_drop", 0.002, 0.01, low=-0.001, high=0.006, level=0.9, n=1000, cached=True
     )
     assert row(verdict) == [
-        "PTQ(samples=200)", "accuracy_drop", "0.002", "[-0.001, 0.006]", "<= 0.01", "pass, proven",
+        "PTQ(samples=200)",
+        "accuracy_drop",
+        "0.002",
+        "[-0.001, 0.006]",
+        "<= 0.01",
+        "pass, proven",
         "file, n 1,000 (cached)",
-    ]  # fmt: skip
+    ]
     assert len(row(verdict)) == len(HEADINGS)
 
 
@@ -93,10 +98,13 @@ def test_a_file_of_others_is_known_by_its_name(make: Make) -> None:
 @pytest.mark.parametrize(
     ("metric", "value", "limit"),
     [
-        ("size", 120_040, 120_000), ("accuracy_drop", 0.010_000_5, 0.01),
-        ("compression", 1.999, 2), ("accuracy_min", 0.899_999, 0.9), ("parity_abs", 0.500_001, 0.5),
+        ("size", 120_040, 120_000),
+        ("accuracy_drop", 0.010_000_5, 0.01),
+        ("compression", 1.999, 2),
+        ("accuracy_min", 0.899_999, 0.9),
+        ("parity_abs", 0.500_001, 0.5),
     ],
-)  # fmt: skip
+)
 def test_a_row_that_failed_shows_the_side_of_its_limit(
     make: Make, metric: str, value: float, limit: float
 ) -> None:

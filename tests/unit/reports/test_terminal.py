@@ -30,8 +30,13 @@ def test_rows_stand_under_their_tests(make: Make) -> None:
     text = summed(one, two, other)[1]
     lines = text.splitlines()
     assert lines[0].split() == [
-        "artifact", "budget", "measured", "limit", "verdict", "by",
-    ]  # fmt: skip
+        "artifact",
+        "budget",
+        "measured",
+        "limit",
+        "verdict",
+        "by",
+    ]
     assert [at for at, line in enumerate(lines) if line.startswith("test_")] == [1, 4]
     assert lines[1] == "test_a.py::test_a[coral]"
 

@@ -26,10 +26,17 @@ def start(tmp_path: Path) -> Starter:
         registry = Registry()
         pytest_edgegate_register(registry)
         given: dict[str, Any] = {
-            "targets": ("fake-board",), "policy": "point", "allowed": frozenset(),
-            "cache": tmp_path / "cache", "model": None, "data": None,
-            "budgets": (), "reference_check": True, "explain": False, "root": tmp_path,
-        }  # fmt: skip
+            "targets": ("fake-board",),
+            "policy": "point",
+            "allowed": frozenset(),
+            "cache": tmp_path / "cache",
+            "model": None,
+            "data": None,
+            "budgets": (),
+            "reference_check": True,
+            "explain": False,
+            "root": tmp_path,
+        }
         return EdgeSession(Settings(**(given | changes)), registry)
 
     return session

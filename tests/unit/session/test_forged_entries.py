@@ -32,14 +32,23 @@ Manifest = dict[str, Any]
 
 BUDGETS = ("accuracy_drop", "parity_agreement", "parity_within_lsb", "export_error", "sqnr_db")
 ODD = {
-    "none": None, "number": -7, "text": "\ud800../x", "list": ["x", 1],
-    "object": {"inputs": [[0, 0]], "outputs": []}, "nan": float("nan"),
+    "none": None,
+    "number": -7,
+    "text": "\ud800../x",
+    "list": ["x", 1],
+    "object": {"inputs": [[0, 0]], "outputs": []},
+    "nan": float("nan"),
     "nan inside": {"inputs": [[0, 0]], "outputs": [], "loss": float("nan")},
-}  # fmt: skip
+}
 MEANT = {
-    ("calibration_range", "none"), ("model", "text"), ("model_digest", "text"), ("source", "text"),
-    ("fingerprint", "text"), ("facts", "object"), ("first_nonfinite", "number"),
-}  # fmt: skip
+    ("calibration_range", "none"),
+    ("model", "text"),
+    ("model_digest", "text"),
+    ("source", "text"),
+    ("fingerprint", "text"),
+    ("facts", "object"),
+    ("first_nonfinite", "number"),
+}
 """What a pass or a leg could have left."""
 
 
@@ -60,8 +69,10 @@ def judged(session: EdgeSession, subject: Given) -> dict[str, Any]:
     session.close()
     for each in found:
         json.dumps(each.as_dict(), allow_nan=False)
-    return {each.budget.metric: (str(each.outcome), each.measured and each.measured.value)
-            for each in found}  # fmt: skip
+    return {
+        each.budget.metric: (str(each.outcome), each.measured and each.measured.value)
+        for each in found
+    }
 
 
 def forge(cache: Path, change: Callable[[Path, Manifest], None]) -> int:

@@ -192,9 +192,14 @@ def test_legs_are_made_in_one_other_process(session: EdgeSession, subject: Maker
 
 @pytest.mark.parametrize("size", [1, 3 * 8, 1 << 20])
 def test_what_is_made_is_what_is_made_here(
-    session: EdgeSession, start: Starter, subject: Maker, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, stub: Any, size: int,
-) -> None:  # fmt: skip
+    session: EdgeSession,
+    start: Starter,
+    subject: Maker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stub: Any,
+    size: int,
+) -> None:
     """Samples in blocks of any size, step, target: all arrives as it was."""
     monkeypatch.setattr(lent_data, "_BLOCK_BYTES", size)
     recipe = (Prune(0.25, epochs=2), PTQ(7, per_channel=False))
@@ -399,9 +404,10 @@ def test_augmented_batches_are_made_here(
         return x
 
     given = Given(
-        fake_model(tmp_path / "m.fake"), fake_data(),
+        fake_model(tmp_path / "m.fake"),
+        fake_data(),
         training=EdgeTraining(augment=augment, version="1"),
-    )  # fmt: skip
+    )
     artifact = built(session, given, (Prune(0.5, epochs=1), PTQ()))
     assert pids == {os.getpid()}
     assert facts(artifact, "Prune(amount=0.5, epochs=1)")["pid"] != os.getpid()

@@ -32,9 +32,12 @@ def _batches_of_none(runner: FakeRunner) -> None:
     ],
 )
 def test_what_never_runs_is_refused(
-    start: Any, subject: Any, monkeypatch: pytest.MonkeyPatch,
-    change: Callable[[FakeRunner], None], said: str,
-) -> None:  # fmt: skip
+    start: Any,
+    subject: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[FakeRunner], None],
+    said: str,
+) -> None:
     session, given, opening = start(), subject(), FakeRuntime.open
 
     def opened(self: FakeRuntime, model: Path | SourceModel) -> Runner:

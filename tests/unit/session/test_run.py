@@ -65,8 +65,10 @@ def test_an_artifact_is_built_once_for_its_content(start: Starter, subject: Make
         artifact = session.compress(session.case(given, board), (PTQ(),))
         assert artifact.cached is (run == 1)
         assert (artifact.format, artifact.dtype, artifact.target) == (
-            "edgegate-fake", "int8", "fake-board",
-        )  # fmt: skip
+            "edgegate-fake",
+            "int8",
+            "fake-board",
+        )
         assert artifact.size_bytes == artifact.path.stat().st_size
     assert transform.made == 1
     session.compress(session.case(given, board), (PTQ(10),))
@@ -110,16 +112,31 @@ def test_a_recipe_is_completed_and_that_is_said(start: Starter, subject: Maker) 
 
 def test_all_budgets_are_judged_in_their_order(start: Starter, subject: Maker) -> None:
     found = judged(
-        start(), subject(ptq_wrong=list(range(10)), other_wrong=[50]), accuracy_drop=0.01,
-        accuracy_min=0.9, size=900, parameters=20, macs=19, parity_agreement=0.99,
-        parity_lsb=10, latency_p95=1.0, memory=5,
-    )  # fmt: skip
+        start(),
+        subject(ptq_wrong=list(range(10)), other_wrong=[50]),
+        accuracy_drop=0.01,
+        accuracy_min=0.9,
+        size=900,
+        parameters=20,
+        macs=19,
+        parity_agreement=0.99,
+        parity_lsb=10,
+        latency_p95=1.0,
+        memory=5,
+    )
     assert next(iter(found)) == "contract"
     assert {name: str(each.outcome) for name, each in found.items()} == {
-        "contract": "pass", "accuracy_drop": "fail", "accuracy_min": "pass", "size": "fail",
-        "parameters": "pass", "macs": "fail", "parity_agreement": "pass",
-        "parity_lsb": "fail", "latency_p95": "not_measured", "memory": "not_measured",
-    }  # fmt: skip
+        "contract": "pass",
+        "accuracy_drop": "fail",
+        "accuracy_min": "pass",
+        "size": "fail",
+        "parameters": "pass",
+        "macs": "fail",
+        "parity_agreement": "pass",
+        "parity_lsb": "fail",
+        "latency_p95": "not_measured",
+        "memory": "not_measured",
+    }
     assert all(each.target == "fake-board" and each.artifact for each in found.values())
 
 
@@ -136,8 +153,10 @@ def test_the_contract_fails_whatever_the_accuracy(
 def test_nan_after_compression_fails(start: Starter, subject: Maker, policy: str) -> None:
     found = judged(start(policy=policy), subject(nan=[0, 7]), accuracy_drop=1, parity_abs=9)
     assert {name for name, each in found.items() if each.red} == {
-        "contract", "accuracy_drop", "parity_abs",
-    }  # fmt: skip
+        "contract",
+        "accuracy_drop",
+        "parity_abs",
+    }
 
 
 def test_what_is_allowed_to_stay_unmeasured(start: Starter, subject: Maker) -> None:
@@ -282,10 +301,15 @@ def test_data_that_does_not_fit(start: Starter, subject: Maker) -> None:
 @pytest.mark.parametrize(
     ("metric", "limit", "refused"),
     [
-        ("top1", 0.5, True), ("top5", 1, True), ("auc", 0.5, True), ("miou", 5, True),
-        ("top1", 0.49, False), ("mse", 300, False), (Metric(lambda o, l: o), 3, False),  # noqa: E741
+        ("top1", 0.5, True),
+        ("top5", 1, True),
+        ("auc", 0.5, True),
+        ("miou", 5, True),
+        ("top1", 0.49, False),
+        ("mse", 300, False),
+        (Metric(lambda o, l: o), 3, False),  # noqa: E741
     ],
-)  # fmt: skip
+)
 def test_half_of_a_metric_is_no_budget(
     start: Starter, subject: Maker, metric: Any, limit: float, refused: bool
 ) -> None:

@@ -125,17 +125,24 @@ def _told(verdicts: dict[str, Verdict]) -> dict[str, object]:
 CASES = [
     *((judge_model, moment) for moment in MOMENTS),
     # a finished file is not converted, and of its copy alone is there a digest
-    *((judge_file, moment) for moment in MOMENTS
-      if moment not in ("it is converted", "it is digested")),
-]  # fmt: skip
+    *(
+        (judge_file, moment)
+        for moment in MOMENTS
+        if moment not in ("it is converted", "it is digested")
+    ),
+]
 
 
 @pytest.mark.parametrize("change", ["swapped", "swapped and back", "gone"])
 @pytest.mark.parametrize(("judge", "moment"), CASES)
 def test_a_file_that_changes_under_the_gate_is_judged_by_its_digest_or_refused(
-    start: Starter, tmp_path: Path, judge: Judge, moment: str, change: str,
+    start: Starter,
+    tmp_path: Path,
+    judge: Judge,
+    moment: str,
+    change: str,
     swapped_at: Callable[[str, Swap], None],
-) -> None:  # fmt: skip
+) -> None:
     dtype = "int8" if judge is judge_file else "float32"
     good = write(tmp_path / "good" / "m.fake", FEW, dtype)
     bad = write(tmp_path / "bad" / "m.fake", MANY, dtype)

@@ -364,12 +364,20 @@ FIGURE = {"value": 1, "source": "vendor:x", "details": ["a"], "remark": ""}
 @pytest.mark.parametrize(
     "changed",
     [
-        {"value": float("nan")}, {"value": True}, {"value": None}, {"source": "host:x"},
-        {"source": 1}, {"details": [1]}, {"details": "a"}, {"remark": 1}, {"more": 1},
-        {"reason": "r"}, {"reason": "r", "remedy": 1},
+        {"value": float("nan")},
+        {"value": True},
+        {"value": None},
+        {"source": "host:x"},
+        {"source": 1},
+        {"details": [1]},
+        {"details": "a"},
+        {"remark": 1},
+        {"more": 1},
+        {"reason": "r"},
+        {"reason": "r", "remedy": 1},
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_each_part_of_a_kept_figure_is_checked(
     run: Any, tmp_path: Path, changed: dict[str, object]
 ) -> None:

@@ -59,8 +59,10 @@ def test_a_built_in_is_overridden_from_itself(root: Writer) -> None:
     folder = root('[tool.edgegate.targets.coral]\nfrom = "coral"\nio_dtypes = ["uint8"]\n')
     found = find_target("coral", folder, Registry())
     assert (found.io_dtypes, found.machine, found.origin) == (
-        ("uint8",), "edgetpu", "pyproject.toml",
-    )  # fmt: skip
+        ("uint8",),
+        "edgetpu",
+        "pyproject.toml",
+    )
     assert known_targets(folder, Registry()).count("coral") == 1
 
 

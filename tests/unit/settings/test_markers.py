@@ -13,8 +13,10 @@ from pytest_edgegate.settings.markers import Markers, check_fixtures, read_marke
 
 KNOWN = ("coral", "host", "jetson")
 budget, recipe, only = (
-    pytest.mark.edge_budget, pytest.mark.edge_recipe, pytest.mark.edge_targets,
-)  # fmt: skip
+    pytest.mark.edge_budget,
+    pytest.mark.edge_recipe,
+    pytest.mark.edge_targets,
+)
 
 
 class Item:

@@ -30,13 +30,29 @@ def refusal(name: str, value: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("written", "size"),
     [
-        ("120 kB", 120_000), ("120KB", 120_000), ("120kb", 120_000), (" 120  kB ", 120_000),
-        ("1 KiB", 1_024), ("1kib", 1_024), ("2 MiB", 2 * 2**20), ("1 GiB", 2**30),
-        ("1.5 MB", 1_500_000), ("2GB", 2 * 10**9), (".5 kB", 500), ("1e3", 1_000),
-        ("+5 kB", 5_000), ("120_000", 120_000), ("7 B", 7), ("7", 7), (120_000, 120_000),
-        (120_000.0, 120_000), (0, 0), ("0.1 kB", 100), ("1.2e1 kB", 12_000),
+        ("120 kB", 120_000),
+        ("120KB", 120_000),
+        ("120kb", 120_000),
+        (" 120  kB ", 120_000),
+        ("1 KiB", 1_024),
+        ("1kib", 1_024),
+        ("2 MiB", 2 * 2**20),
+        ("1 GiB", 2**30),
+        ("1.5 MB", 1_500_000),
+        ("2GB", 2 * 10**9),
+        (".5 kB", 500),
+        ("1e3", 1_000),
+        ("+5 kB", 5_000),
+        ("120_000", 120_000),
+        ("7 B", 7),
+        ("7", 7),
+        (120_000, 120_000),
+        (120_000.0, 120_000),
+        (0, 0),
+        ("0.1 kB", 100),
+        ("1.2e1 kB", 12_000),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", ["size", "memory", "flash", "streamed_bytes"])
 def test_bytes(name: str, written: Any, size: int) -> None:
     made = budget(name, written, "here")
@@ -47,10 +63,16 @@ def test_bytes(name: str, written: Any, size: int) -> None:
 @pytest.mark.parametrize(
     ("written", "seconds"),
     [
-        ("6 ms", 0.006), ("6ms", 0.006), ("900 us", 0.0009), ("900 µs", 0.0009),
-        ("900 μs", 0.0009), ("1.5 s", 1.5), ("0 ms", 0.0), ("6 MS", 0.006),
+        ("6 ms", 0.006),
+        ("6ms", 0.006),
+        ("900 us", 0.0009),
+        ("900 µs", 0.0009),
+        ("900 μs", 0.0009),
+        ("1.5 s", 1.5),
+        ("0 ms", 0.0),
+        ("6 MS", 0.006),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", [name for name, info in BUDGETS.items() if info.unit == "s"])
 def test_times(name: str, written: str, seconds: float) -> None:
     assert budget(name, written, "here").limit == seconds
@@ -132,7 +154,7 @@ def test_other_units(name: str, written: Any, limit: float) -> None:
         ("mapped_ops", 100, "a share is at most 1", "did you mean 1?"),
         ("macs", "1.2 kB", "has the unknown unit 'kB'", '"1.2 M" or 1_200_000'),
     ],
-)  # fmt: skip
+)
 def test_what_can_not_be_meant(name: str, value: Any, said: str, remedy: str) -> None:
     first, last = refusal(name, value)
     assert said in first
@@ -194,8 +216,9 @@ def test_a_line_whose_number_is_none(value: str) -> None:
 def test_what_may_stay_unmeasured() -> None:
     assert allowed_from("latency_p95") == {(None, "latency_p95")}
     assert allowed_from("coral:latency_p95, latency_p50") == {
-        ("coral", "latency_p95"), (None, "latency_p50"),
-    }  # fmt: skip
+        ("coral", "latency_p95"),
+        (None, "latency_p50"),
+    }
     assert allowed_from("") == allowed_from(" , ") == frozenset()
 
 
@@ -207,15 +230,51 @@ def test_only_budgets_may_stay_unmeasured(text: str) -> None:
 
 
 ABSURD = (
-    "1e1000000000", "1e-1000000000", "1e100", "1e-200", "-1e999", "9" * 5_000, "9" * 150,
-    "0." + "0" * 5_000 + "1", f"5{' ' * 500}", "nan", "inf", "-inf", "1e", "e5", "--5", "0x10",
-    "1/0", "\0", "", " ", 10**5_000, -(10**5_000), 1e300, float("nan"), float("inf"), None, True,
-    [], 1 + 2j,
-)  # fmt: skip
+    "1e1000000000",
+    "1e-1000000000",
+    "1e100",
+    "1e-200",
+    "-1e999",
+    "9" * 5_000,
+    "9" * 150,
+    "0." + "0" * 5_000 + "1",
+    f"5{' ' * 500}",
+    "nan",
+    "inf",
+    "-inf",
+    "1e",
+    "e5",
+    "--5",
+    "0x10",
+    "1/0",
+    "\0",
+    "",
+    " ",
+    10**5_000,
+    -(10**5_000),
+    1e300,
+    float("nan"),
+    float("inf"),
+    None,
+    True,
+    [],
+    1 + 2j,
+)
 
 
-@pytest.mark.parametrize("name", ["size", "latency_p95", "accuracy_drop", "macs", "compression",
-                                  "parity_lsb", "sqnr_db", "accuracy_min"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "size",
+        "latency_p95",
+        "accuracy_drop",
+        "macs",
+        "compression",
+        "parity_lsb",
+        "sqnr_db",
+        "accuracy_min",
+    ],
+)
 def test_what_no_budget_is(name: str) -> None:
     unit = {"size": " kB", "latency_p95": " ms"}.get(name, "")
     for value in ABSURD:
@@ -235,9 +294,13 @@ def test_a_time_is_bounded() -> None:
     assert seconds_from("31536000 s", "here") == LONGEST_WAIT < threading.TIMEOUT_MAX / 100
     assert seconds_from("0 s", "here") == 0
     for text, reason in {
-        "1e14 s": "longer than the longest timeout", "31536001 s": "longer than the longest",
-        "-5 s": "is negative", "0 s": "leaves no time at all", "0.0 us": "leaves no time",
-        "120": "has no unit", "5 parsecs": "unknown unit",
-    }.items():  # fmt: skip
+        "1e14 s": "longer than the longest timeout",
+        "31536001 s": "longer than the longest",
+        "-5 s": "is negative",
+        "0 s": "leaves no time at all",
+        "0.0 us": "leaves no time",
+        "120": "has no unit",
+        "5 parsecs": "unknown unit",
+    }.items():
         with pytest.raises(ConfigurationError, match=reason):
             seconds_from(text, "here", zero=False)

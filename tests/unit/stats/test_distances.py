@@ -13,9 +13,14 @@ from pytest_edgegate.stats.distances import rank_of, steps, top1
 
 @pytest.mark.parametrize(
     ("dtype", "low", "high", "apart"),
-    [(np.uint8, 0, 255, 255), (np.int8, -128, 127, 255), (np.int16, -32768, 32767, 65535),
-     (np.uint32, 0, 2**32 - 1, 2**32 - 1), (np.int32, -(2**31), 2**31 - 1, 2**32 - 1)],
-)  # fmt: skip
+    [
+        (np.uint8, 0, 255, 255),
+        (np.int8, -128, 127, 255),
+        (np.int16, -32768, 32767, 65535),
+        (np.uint32, 0, 2**32 - 1, 2**32 - 1),
+        (np.int32, -(2**31), 2**31 - 1, 2**32 - 1),
+    ],
+)
 def test_steps_do_not_wrap_around(dtype: type, low: int, high: int, apart: int) -> None:
     a, b = np.array([low, high, low], dtype), np.array([high, low, low], dtype)
     found = steps(a, b)

@@ -69,9 +69,19 @@ def test_tango_gives_the_published_figures() -> None:
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95, 0.99])
 @pytest.mark.parametrize(
     ("b", "c", "n"),
-    [(40, 20, 160), (3, 0, 50), (0, 3, 50), (1, 1, 2), (7, 7, 40), (12, 1, 1000), (30, 20, 50),
-     (1, 0, 1000), (49, 1, 50), (250, 240, 10_000)],
-)  # fmt: skip
+    [
+        (40, 20, 160),
+        (3, 0, 50),
+        (0, 3, 50),
+        (1, 1, 2),
+        (7, 7, 40),
+        (12, 1, 1000),
+        (30, 20, 50),
+        (1, 0, 1000),
+        (49, 1, 50),
+        (250, 240, 10_000),
+    ],
+)
 def test_tango_solves_the_score_equation(b: int, c: int, n: int, level: float) -> None:
     found = tango(b, c, n, level)
     assert (found.low, found.high) == pytest.approx(numeric_limits(b, c, n, level), abs=1e-9)

@@ -141,12 +141,20 @@ def rewritten(cache: Cache, **changes: Any) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"files": ["model.bin"]}, {"files": None}, {"files": {}}, {"files": {"model.bin": 7}},
-        {"files": {"../../../outside": "0" * 64}}, {"files": {"/etc/passwd": "0" * 64}},
-        {"info": []}, {"info": None}, {"info": float("nan")}, {"info": 10**400},
-        {"key": key_of(name="another")}, {"key": None},
+        {"files": ["model.bin"]},
+        {"files": None},
+        {"files": {}},
+        {"files": {"model.bin": 7}},
+        {"files": {"../../../outside": "0" * 64}},
+        {"files": {"/etc/passwd": "0" * 64}},
+        {"info": []},
+        {"info": None},
+        {"info": float("nan")},
+        {"info": 10**400},
+        {"key": key_of(name="another")},
+        {"key": None},
     ],
-)  # fmt: skip
+)
 def test_a_manifest_of_another_shape_is_a_miss(cache: Cache, changes: dict[str, Any]) -> None:
     rewritten(cache, **changes)
     with pytest.warns(EdgeGateWarning, match="is damaged") as told:
@@ -158,11 +166,18 @@ def test_a_manifest_of_another_shape_is_a_miss(cache: Cache, changes: dict[str, 
 @pytest.mark.parametrize(
     "text",
     [
-        "[" * 100_000, '{"a":' * 5_000 + "1" + "}" * 5_000, '{"digest": NaN}', "9" * 10_000,
-        '"\\ud800"', "\0", "\xff", "null", "",
+        "[" * 100_000,
+        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        '{"digest": NaN}',
+        "9" * 10_000,
+        '"\\ud800"',
+        "\0",
+        "\xff",
+        "null",
+        "",
     ],
     ids=["open", "deep", "nan", "giant", "surrogate", "zero", "high", "null", "empty"],
-)  # fmt: skip
+)
 def test_a_manifest_that_is_no_document_is_a_miss(cache: Cache, text: str) -> None:
     (cache.fetch(KEY, write, itself).folder / "entry.json").write_bytes(text.encode("latin-1"))
     with pytest.warns(EdgeGateWarning, match="is damaged"):
@@ -251,10 +266,14 @@ def instead_other_things(entry: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        instead_a_file, instead_a_pipe, instead_a_link, instead_a_dangling_link, instead_a_circle,
+        instead_a_file,
+        instead_a_pipe,
+        instead_a_link,
+        instead_a_dangling_link,
+        instead_a_circle,
         instead_other_things,
     ],
-)  # fmt: skip
+)
 def test_what_has_the_name_of_an_entry_is_replaced(
     cache: Cache, damage: Callable[[Path], None]
 ) -> None:

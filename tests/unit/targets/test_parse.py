@@ -16,8 +16,10 @@ from pytest_edgegate.targets.operators import LIMITS
 from pytest_edgegate.targets.parse import target_from_table
 
 BARE: dict[str, Any] = {
-    "formats": ["litert"], "dtypes": ["int8"], "runtimes": {"litert": ["litert-xnnpack"]},
-}  # fmt: skip
+    "formats": ["litert"],
+    "dtypes": ["int8"],
+    "runtimes": {"litert": ["litert-xnnpack"]},
+}
 
 
 def made(base: Target | None = None, **table: Any) -> Target:
@@ -35,28 +37,48 @@ def refusal(**table: Any) -> ConfigurationError:
 def test_the_least_that_a_target_says() -> None:
     found = made(**BARE)
     assert found == Target(
-        name="mine", title="mine", machine="mine", formats=("litert",), dtypes=("int8",),
-        io_dtypes=(), default_io="int8", complete_with_ptq=True, static_shape=True,
-        per_channel_dense=True, runtimes={"litert": ("litert-xnnpack",)}, extra="all",
+        name="mine",
+        title="mine",
+        machine="mine",
+        formats=("litert",),
+        dtypes=("int8",),
+        io_dtypes=(),
+        default_io="int8",
+        complete_with_ptq=True,
+        static_shape=True,
+        per_channel_dense=True,
+        runtimes={"litert": ("litert-xnnpack",)},
+        extra="all",
         origin="pyproject.toml",
-    )  # fmt: skip
+    )
 
 
 def test_everything_that_a_target_can_say() -> None:
     found = made(
         **{**BARE, "dtypes": ["float32", "float16"]},
-        title="T", machine="any", io_dtypes=["float32"], default_io="float32", extra="coral",
-        complete_with_ptq=False, static_shape=False, per_channel_dense=False, memory_bytes=8_000,
-        latency={"source": "device:board://1", "remedy": "go"}, tools={"memory": "vela"},
+        title="T",
+        machine="any",
+        io_dtypes=["float32"],
+        default_io="float32",
+        extra="coral",
+        complete_with_ptq=False,
+        static_shape=False,
+        per_channel_dense=False,
+        memory_bytes=8_000,
+        latency={"source": "device:board://1", "remedy": "go"},
+        tools={"memory": "vela"},
         sources={"dtypes": "a page"},
         operators={"ADD": {"since": 13, "limits": ["no_fused_activation"], "note": "n"}, "SUB": {}},
-    )  # fmt: skip
+    )
     assert (found.memory_bytes, found.latency_source, found.latency_remedy) == (
-        8_000, LatencySource("board://1"), "go",
-    )  # fmt: skip
+        8_000,
+        LatencySource("board://1"),
+        "go",
+    )
     assert found.operators == {
-        "ADD": OperatorRule("13", ("no_fused_activation",), "n"), "SUB": OperatorRule(),
-    }  # fmt: skip
+        "ADD": OperatorRule("13", ("no_fused_activation",), "n"),
+        "SUB": OperatorRule(),
+    }
     assert found.sources == {"dtypes": "a page"}
     assert found.tools == {"memory": "vela"}
     assert found.is_host("x86_64")
@@ -145,8 +167,10 @@ def test_every_limit_has_its_check() -> None:
 def test_what_the_built_in_targets_ask() -> None:
     coral, host = built_in()["coral"], built_in()["host"]
     assert (coral.dtypes, coral.io_dtypes, coral.default_io) == (
-        ("int8",), ("uint8", "int8"), "uint8",
-    )  # fmt: skip
+        ("int8",),
+        ("uint8", "int8"),
+        "uint8",
+    )
     assert coral.complete_with_ptq
     assert coral.static_shape
     assert not coral.is_host("x86_64")
@@ -225,5 +249,6 @@ def test_what_times_a_latency(
 
 def test_the_scheme_of_a_device() -> None:
     assert [each.scheme for each in (LatencySource(), LatencySource("board://1:2"))] == [
-        "host", "board",
-    ]  # fmt: skip
+        "host",
+        "board",
+    ]

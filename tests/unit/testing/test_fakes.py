@@ -34,10 +34,15 @@ class TestPTQ(BackendContract):
         model = tmp_path / "source"
         model.mkdir()
         return BackendCase(
-            reader=FakeReader(), model=fake_model(model / "m.fake", ptq_wrong=[1, 5]),
-            transform=FakeTransform(), step=PTQ(20), target=FAKE_BOARD, data=fake_data(),
-            runtimes=(FakeRuntime(""), FakeRuntime("other_wrong")), inspector=FakeInspector(),
-        )  # fmt: skip
+            reader=FakeReader(),
+            model=fake_model(model / "m.fake", ptq_wrong=[1, 5]),
+            transform=FakeTransform(),
+            step=PTQ(20),
+            target=FAKE_BOARD,
+            data=fake_data(),
+            runtimes=(FakeRuntime(""), FakeRuntime("other_wrong")),
+            inspector=FakeInspector(),
+        )
 
 
 class TestFloatExport(BackendContract):
@@ -46,10 +51,15 @@ class TestFloatExport(BackendContract):
         model = tmp_path / "source"
         model.mkdir()
         return BackendCase(
-            reader=FakeReader(), model=fake_model(model / "m.fake"), transform=FakeTransform(),
-            step=None, target=FAKE_HOST, data=fake_data(), runtimes=(FakeRuntime(""),),
+            reader=FakeReader(),
+            model=fake_model(model / "m.fake"),
+            transform=FakeTransform(),
+            step=None,
+            target=FAKE_HOST,
+            data=fake_data(),
+            runtimes=(FakeRuntime(""),),
             inspector=FakeInspector(),
-        )  # fmt: skip
+        )
 
 
 def test_a_fake_answers_the_label_but_on_the_numbers_that_it_lists(tmp_path: Path) -> None:

@@ -168,10 +168,11 @@ def test_a_killed_session_takes_its_programs_with_it(
 ) -> None:
     read = _reader(pipe)
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tree), str(pipe)], cwd=tmp_path,
+        [sys.executable, "-c", PARENT, str(tree), str(pipe)],
+        cwd=tmp_path,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    ) as parent:  # fmt: skip
+    ) as parent:
         watched = read()
         parent.send_signal(kind)
         parent.wait()

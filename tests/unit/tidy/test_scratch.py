@@ -53,9 +53,11 @@ def owner(temporary: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
         path = os.pathsep.join(filter(None, sys.path))
         process = subprocess.Popen(
             [sys.executable, "-c", OWNER, how],
-            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": path},
-        )  # fmt: skip
+        )
         running.append(process)
         return process
 

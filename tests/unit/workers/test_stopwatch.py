@@ -24,8 +24,12 @@ class Model:
         self.left = list(self.times)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:  # fmt: skip
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.log.append(f"close {self.name}")
 
     def once(self, sample: tuple[Any, ...]) -> Callable[[], object]:
@@ -63,8 +67,9 @@ def test_each_round_opens_anew_and_in_either_order() -> None:
         stopwatch.round(0.01)
     opened = [each for each in log if each.startswith("open")]
     assert {tuple(opened[at : at + 2]) for at in range(0, 40, 2)} == {
-        ("open A", "open B"), ("open B", "open A"),
-    }  # fmt: skip
+        ("open A", "open B"),
+        ("open B", "open A"),
+    }
     assert len([each for each in log if each.startswith("close")]) == 40
 
 
@@ -87,9 +92,9 @@ def test_a_slow_model_is_warm_when_two_calls_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("times", "calls"), [([2.0 * 0.9**at for at in range(9)], 3),
-                         ([0.001 * 0.98**at for at in range(500)], 200)],
-)  # fmt: skip
+    ("times", "calls"),
+    [([2.0 * 0.9**at for at in range(9)], 3), ([0.001 * 0.98**at for at in range(500)], 200)],
+)
 def test_a_warm_up_that_does_not_settle_is_cut_short_and_told(
     times: list[float], calls: int
 ) -> None:

@@ -159,9 +159,15 @@ def test_a_worker_is_used_again(workers: Workers, entry: str, model: Path) -> No
     ],
 )
 def test_every_end_is_an_error_of_ours(
-    workers: Workers, entry: str, model: Path, when: str, what: str, kind: type[EdgeGateError],
-    said: str, remedy: str,
-) -> None:  # fmt: skip
+    workers: Workers,
+    entry: str,
+    model: Path,
+    when: str,
+    what: str,
+    kind: type[EdgeGateError],
+    said: str,
+    remedy: str,
+) -> None:
     model.write_text(f"{when} {what}")
     with pytest.raises(kind) as raised, opened(workers, entry, model) as runner:
         runner.infer(X)
@@ -242,9 +248,11 @@ worker.call("open", "m", runtime="bad_runtime:RUNTIME", path=sys.argv[1])
 def test_a_worker_that_hangs_does_not_outlive_its_session(entry: str, model: Path) -> None:
     model.write_text("open hang")
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(model)], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", PARENT, str(model)],
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    ) as parent:  # fmt: skip
+    ) as parent:
         assert parent.stdout is not None
         child = os.pidfd_open(int(parent.stdout.readline()))
         parent.send_signal(signal.SIGKILL)
@@ -289,9 +297,12 @@ class Overdue(BaseException):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, Overdue])
 def test_a_call_that_is_interrupted_leaves_no_answer_for_the_next(
-    workers: Workers, entry: str, model: Path, monkeypatch: pytest.MonkeyPatch,
+    workers: Workers,
+    entry: str,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
     kind: type[BaseException],
-) -> None:  # fmt: skip
+) -> None:
     with opened(workers, entry, model) as runner, monkeypatch.context() as patched:
         patched.setattr(channel, "receive", raiser(kind()))
         with pytest.raises(kind):

@@ -19,9 +19,12 @@ def become(code: str, arguments: Sequence[str] = (), path: Sequence[str] | None 
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(os.environ["EDGEGATE_WARM_PYTHON"])
         order = {
-            "code": code, "arguments": arguments, "folder": os.getcwd(), "path": path,
+            "code": code,
+            "arguments": arguments,
+            "folder": os.getcwd(),
+            "path": path,
             "environment": dict(os.environ),
-        }  # fmt: skip
+        }
         content = json.dumps(order).encode()
         socket.send_fds(server, [len(content).to_bytes(4, "big")], [0, 1, 2])
         server.sendall(content)

@@ -16,15 +16,32 @@ from fuzzing.draft import BytesFault
 from fuzzing.faults import bytewise, values
 
 _NAMES = (
-    "../canary", "/tmp/canary", "..\\canary", "C:canary", "", "a" * 3000, "x/", "\x00",
+    "../canary",
+    "/tmp/canary",
+    "..\\canary",
+    "C:canary",
+    "",
+    "a" * 3000,
+    "x/",
+    "\x00",
     "config.json/x",
-    "./config.json", "²", "canary",
-)  # fmt: skip
+    "./config.json",
+    "²",
+    "canary",
+)
 _FIELDS = {  # of an entry of the directory: (offset, struct of its type)
-    "flags": (8, "<H"), "method": (10, "<H"), "crc": (16, "<I"), "packed": (20, "<I"),
-    "size": (24, "<I"), "name": (28, "<H"), "extra": (30, "<H"), "comment": (32, "<H"),
-    "disk": (34, "<H"), "mode": (40, "<H"), "offset": (42, "<I"),
-}  # fmt: skip
+    "flags": (8, "<H"),
+    "method": (10, "<H"),
+    "crc": (16, "<I"),
+    "packed": (20, "<I"),
+    "size": (24, "<I"),
+    "name": (28, "<H"),
+    "extra": (30, "<H"),
+    "comment": (32, "<H"),
+    "disk": (34, "<H"),
+    "mode": (40, "<H"),
+    "offset": (42, "<I"),
+}
 _MOST = 10**7
 _INFLATED = 300_000_000
 _CRC = 4169451611
@@ -140,8 +157,11 @@ def bomb(content: bytes, draw: random.Random) -> bytes:
         (b"PK\x03\x04", 8, 14, 22, 30),
         (b"PK\x01\x02", 10, 16, 24, 46),
     ):
-        at = next(each for each in _found(bytes(made), magic)
-                  if made[each + name :].startswith(largest.name.encode()))  # fmt: skip
+        at = next(
+            each
+            for each in _found(bytes(made), magic)
+            if made[each + name :].startswith(largest.name.encode())
+        )
         struct.pack_into("<H", made, at + method, zipfile.ZIP_DEFLATED)
         struct.pack_into("<I", made, at + crc, _CRC)
         struct.pack_into("<I", made, at + size, _INFLATED)
@@ -165,6 +185,11 @@ def _found(content: bytes, what: bytes) -> list[int]:
 
 
 ARCHIVE: tuple[BytesFault, ...] = (
-    member_bytes, member_bytes, member_names, member_names, directory_fields, directory_fields,
+    member_bytes,
+    member_bytes,
+    member_names,
+    member_names,
+    directory_fields,
+    directory_fields,
     end_of_directory,
-)  # fmt: skip
+)

@@ -9,14 +9,48 @@ from fuzzing.draft import BytesFault
 from fuzzing.faults import archives, values
 
 _DTYPES = (
-    "|O", "<f8", ">f4", "<f2", "|b1", "<U5", "|S3", "<M8[ns]", "<m8", "|V4", "<c8", "<i8", "|u1",
+    "|O",
+    "<f8",
+    ">f4",
+    "<f2",
+    "|b1",
+    "<U5",
+    "|S3",
+    "<M8[ns]",
+    "<m8",
+    "|V4",
+    "<c8",
+    "<i8",
+    "|u1",
     "<g",
-    "<f16", "<f3", "<U99999999", "", "nonsense", "<M8[²]", "O", "<f4,<f4",
-)  # fmt: skip
+    "<f16",
+    "<f3",
+    "<U99999999",
+    "",
+    "nonsense",
+    "<M8[²]",
+    "O",
+    "<f4,<f4",
+)
 _SHAPES = (
-    "()", "(0,)", "(8,)", "(-1,)", f"({2**62},)", f"({2**62}, {2**62})", f"({2**70},)", "(1e3,)",
-    "('a',)", "8", "[8]", "(True,)", "(8, 0)", "(" + "1," * 70 + ")", "(8,6,6,2)", "(4,)", "None",
-)  # fmt: skip
+    "()",
+    "(0,)",
+    "(8,)",
+    "(-1,)",
+    f"({2**62},)",
+    f"({2**62}, {2**62})",
+    f"({2**70},)",
+    "(1e3,)",
+    "('a',)",
+    "8",
+    "[8]",
+    "(True,)",
+    "(8, 0)",
+    "(" + "1," * 70 + ")",
+    "(8,6,6,2)",
+    "(4,)",
+    "None",
+)
 
 
 def header(content: bytes, draw: random.Random) -> bytes:
@@ -25,17 +59,30 @@ def header(content: bytes, draw: random.Random) -> bytes:
     order = draw.choice(("False", "True", "1", "None", "'C'"))
     descr, shape = repr(draw.choice(_DTYPES)), draw.choice(_SHAPES)
     plain = _literal(content)
-    made = draw.choice((
-        _with(plain, "descr", descr), _with(plain, "shape", shape), _with(plain, "shape", shape),
-        _with(plain, "fortran_order", order),
-        _with(plain, "descr", "[('a', '<f4'), ('b', '<i4')]"),
-        _with(plain, "descr", "[('a', '|O')]"),
-        _with(plain, "descr", f"('<f4', {shape})"),
-        "{}", "[]", "1", "", "{'descr': '<f4'}", plain.replace("}", ", 'more': 1}"), "x" * 20000,
-        plain + "#", "__import__('os').system('touch canary')", f"{{'a': {values.text(draw)!r}}}",
-        "(" * draw.choice(values.DEEP), "-" * draw.choice(values.DEEP) + "1",
-        "[" * 3000 + "]" * 3000,
-    ))  # fmt: skip
+    made = draw.choice(
+        (
+            _with(plain, "descr", descr),
+            _with(plain, "shape", shape),
+            _with(plain, "shape", shape),
+            _with(plain, "fortran_order", order),
+            _with(plain, "descr", "[('a', '<f4'), ('b', '<i4')]"),
+            _with(plain, "descr", "[('a', '|O')]"),
+            _with(plain, "descr", f"('<f4', {shape})"),
+            "{}",
+            "[]",
+            "1",
+            "",
+            "{'descr': '<f4'}",
+            plain.replace("}", ", 'more': 1}"),
+            "x" * 20000,
+            plain + "#",
+            "__import__('os').system('touch canary')",
+            f"{{'a': {values.text(draw)!r}}}",
+            "(" * draw.choice(values.DEEP),
+            "-" * draw.choice(values.DEEP) + "1",
+            "[" * 3000 + "]" * 3000,
+        )
+    )
     return _joined(made, rest, draw)
 
 
@@ -76,8 +123,11 @@ def _literal(content: bytes) -> str:
 def _with(plain: str, key: str, value: str) -> str:
     """The header with another value for *key*."""
     before, after = plain.split(f"'{key}': ", 1)
-    ends = [after.index(f", '{other}'") for other in ("descr", "fortran_order", "shape")
-            if f", '{other}'" in after]  # fmt: skip
+    ends = [
+        after.index(f", '{other}'")
+        for other in ("descr", "fortran_order", "shape")
+        if f", '{other}'" in after
+    ]
     rest = after[min(ends) :] if ends else ", }"
     return before + f"'{key}': " + value + rest
 

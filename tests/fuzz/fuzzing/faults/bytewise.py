@@ -41,11 +41,13 @@ def of_another_size(content: bytes, draw: random.Random) -> bytes:
     """A piece taken out, put in twice, or something behind the end."""
     start, length = draw.randrange(len(content)), draw.randrange(1, 4096)
     piece = content[start : start + length]
-    return draw.choice((
-        content[:start] + content[start + length :],
-        content[:start] + piece + content[start:],
-        content + draw.randbytes(length),
-    ))  # fmt: skip
+    return draw.choice(
+        (
+            content[:start] + content[start + length :],
+            content[:start] + piece + content[start:],
+            content + draw.randbytes(length),
+        )
+    )
 
 
 def flipped_often(content: bytes, draw: random.Random) -> bytes:
@@ -72,9 +74,12 @@ def emptied(content: bytes, draw: random.Random) -> bytes:
 
 
 BYTES: dict[str, BytesFault] = {
-    "flip": flipped, "head": flipped_in_the_head, "cut": truncated, "over": overwritten,
+    "flip": flipped,
+    "head": flipped_in_the_head,
+    "cut": truncated,
+    "over": overwritten,
     "size": of_another_size,
-}  # fmt: skip
+}
 """Each costs one reader one path; what the tests of damaged files go through in turn."""
 
 _MORE: tuple[BytesFault, ...] = (*BYTES.values(), flipped_often, absurd_integer, absurd_integer)

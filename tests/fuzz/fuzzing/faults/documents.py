@@ -34,10 +34,13 @@ def replaced(document: Any, draw: random.Random) -> None:
 
 
 def absurd_number(document: Any, draw: random.Random) -> None:
-    node, key = draw.choice([
-        (node, key) for node, key in places(document)
-        if isinstance(node[key], int | float) and not isinstance(node[key], bool)
-    ])  # fmt: skip
+    node, key = draw.choice(
+        [
+            (node, key)
+            for node, key in places(document)
+            if isinstance(node[key], int | float) and not isinstance(node[key], bool)
+        ]
+    )
     node[key] = values.number(draw)
 
 
@@ -67,22 +70,34 @@ def moved(document: Any, draw: random.Random) -> None:
 
 
 def repeated(document: Any, draw: random.Random) -> None:
-    node, _ = draw.choice([
-        (node, key) for node, key in places(document) if isinstance(node, list)
-    ])  # fmt: skip
+    node, _ = draw.choice([(node, key) for node, key in places(document) if isinstance(node, list)])
     node.insert(draw.randrange(len(node) + 1), copy.deepcopy(draw.choice(node)))
 
 
 def shuffled(document: Any, draw: random.Random) -> None:
-    draw.shuffle(draw.choice([
-        node for node, _ in places(document) if isinstance(node, list) and len(node) > 1
-    ]))  # fmt: skip
+    draw.shuffle(
+        draw.choice(
+            [node for node, _ in places(document) if isinstance(node, list) and len(node) > 1]
+        )
+    )
 
 
 DOCUMENT: tuple[DocumentFault, ...] = (
-    replaced, replaced, replaced, absurd_number, absurd_number, another_text, another_text, removed,
-    removed, renamed, moved, moved, repeated, shuffled,
-)  # fmt: skip
+    replaced,
+    replaced,
+    replaced,
+    absurd_number,
+    absurd_number,
+    another_text,
+    another_text,
+    removed,
+    removed,
+    renamed,
+    moved,
+    moved,
+    repeated,
+    shuffled,
+)
 
 
 def edited(content: bytes, draw: random.Random, faults: tuple[DocumentFault, ...] = ()) -> bytes:

@@ -63,9 +63,17 @@ def ends(model: Any, graph: Any, draw: random.Random) -> None:
 
 
 GRAPH: dict[str, Callable[[Any, Any, random.Random], None]] = {
-    "shape": shape, "dtype": dtype, "scale": scale, "zero": zero_point, "buffer": buffer,
-    "wire": wire, "operator": operator, "kind": kind, "order": order, "ends": ends,
-}  # fmt: skip
+    "shape": shape,
+    "dtype": dtype,
+    "scale": scale,
+    "zero": zero_point,
+    "buffer": buffer,
+    "wire": wire,
+    "operator": operator,
+    "kind": kind,
+    "order": order,
+    "ends": ends,
+}
 """Absurd values in a graph that still is a flatbuffer, by the name of what they are values of."""
 
 

@@ -43,14 +43,31 @@ def attribute(opened: Any, draw: random.Random) -> None:
     owners = [each for each in _groups(opened) if len(each.attrs)]
     owner = draw.choice(owners)
     key = draw.choice((*sorted(owner.attrs), *[k for k in (_CONFIG,) if k in owner.attrs]))
-    made = draw.choice((
-        None, 7, 2.5, b"", b"\xff\xfe", "x" * 200, np.zeros(3), np.zeros((0,)), np.array([b"a",
-        b"b"]),
-        np.array([b"\xff"] * 3), np.zeros(2, [("a", "<i4"), ("b", "S3")]), h5py.Empty("f4"),
-        h5py.Empty(h5py.string_dtype()), opened.ref, np.array(["a", "²"], h5py.string_dtype()),
-        True,
-        np.bytes_(b"[1]"), "null", "[]", "1e400", '{"class_name": 1}',
-    ))  # fmt: skip
+    made = draw.choice(
+        (
+            None,
+            7,
+            2.5,
+            b"",
+            b"\xff\xfe",
+            "x" * 200,
+            np.zeros(3),
+            np.zeros((0,)),
+            np.array([b"a", b"b"]),
+            np.array([b"\xff"] * 3),
+            np.zeros(2, [("a", "<i4"), ("b", "S3")]),
+            h5py.Empty("f4"),
+            h5py.Empty(h5py.string_dtype()),
+            opened.ref,
+            np.array(["a", "²"], h5py.string_dtype()),
+            True,
+            np.bytes_(b"[1]"),
+            "null",
+            "[]",
+            "1e400",
+            '{"class_name": 1}',
+        )
+    )
     del owner.attrs[key]
     if made is not None:
         owner.attrs[key] = made
@@ -147,8 +164,12 @@ def config(opened: Any, draw: random.Random, edit: BytesFault = documents.edited
 
 def order(opened: Any, draw: random.Random) -> None:
     """The names of layers or weights, in another order or number."""
-    named = [(each, key) for each in _groups(opened) for key in sorted(each.attrs)
-             if key.endswith("_names")]  # fmt: skip
+    named = [
+        (each, key)
+        for each in _groups(opened)
+        for key in sorted(each.attrs)
+        if key.endswith("_names")
+    ]
     owner, key = draw.choice(named)
     names = list(owner.attrs[key])
     kind = draw.choice(("shuffled", "fewer", "more", "nowhere"))
@@ -164,8 +185,17 @@ def order(opened: Any, draw: random.Random) -> None:
 
 
 _TREE: tuple[Callable[[Any, random.Random], None], ...] = (
-    attribute, attribute, attribute, link, link, dataset, dataset, dataset, deep, order,
-)  # fmt: skip
+    attribute,
+    attribute,
+    attribute,
+    link,
+    link,
+    dataset,
+    dataset,
+    dataset,
+    deep,
+    order,
+)
 _WHOLE = (*_TREE, *[config] * 8)
 
 

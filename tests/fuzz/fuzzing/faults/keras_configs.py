@@ -13,25 +13,79 @@ from fuzzing.faults import archives, documents, hdf5
 CANARY = "canary"
 """What hostile code writes, into the folder that the process runs in."""
 _LAYERS = (
-    "Dense", "Conv2D", "LSTM", "GRU", "RNN", "Bidirectional", "TimeDistributed", "Wrapper", "Layer",
-    "InputLayer", "Functional", "Sequential", "Model", "Embedding", "Reshape", "Permute",
+    "Dense",
+    "Conv2D",
+    "LSTM",
+    "GRU",
+    "RNN",
+    "Bidirectional",
+    "TimeDistributed",
+    "Wrapper",
+    "Layer",
+    "InputLayer",
+    "Functional",
+    "Sequential",
+    "Model",
+    "Embedding",
+    "Reshape",
+    "Permute",
     "Rescaling",
-    "Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Hashing",
+    "Normalization",
+    "TextVectorization",
+    "StringLookup",
+    "IntegerLookup",
+    "Hashing",
     "Discretization",
-    "MultiHeadAttention", "EinsumDense", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
-    "Pipeline", "FeatureSpace", "RandomFlip", "Lambda", "Masking", "Concatenate", "Add", "Dot",
-    "StackedRNNCells", "LSTMCell", "ConvLSTM2D", "SpectralNormalization", "CategoryEncoding",
+    "MultiHeadAttention",
+    "EinsumDense",
+    "TFSMLayer",
+    "TorchModuleWrapper",
+    "JaxLayer",
+    "FlaxLayer",
+    "Pipeline",
+    "FeatureSpace",
+    "RandomFlip",
+    "Lambda",
+    "Masking",
+    "Concatenate",
+    "Add",
+    "Dot",
+    "StackedRNNCells",
+    "LSTMCell",
+    "ConvLSTM2D",
+    "SpectralNormalization",
+    "CategoryEncoding",
     "Nothing",
-)  # fmt: skip
+)
 _MODULES = (
-    "keras.layers", "keras", "keras.src.layers", "builtins", "os", "subprocess", "tf_keras.layers",
-    "tensorflow", "keras.utils", "keras.saving", "keras.src.saving.saving_lib", None, 7, "",
+    "keras.layers",
+    "keras",
+    "keras.src.layers",
+    "builtins",
+    "os",
+    "subprocess",
+    "tf_keras.layers",
+    "tensorflow",
+    "keras.utils",
+    "keras.saving",
+    "keras.src.saving.saving_lib",
+    None,
+    7,
+    "",
     "canary",
-)  # fmt: skip
+)
 _TRUSTED = (
-    "keras.utils.get_file", "keras>save", "tf.io.write_file", "io.write_file", "open", "exec",
-    "linear", "softmax", "keras.activations.relu", CANARY,
-)  # fmt: skip
+    "keras.utils.get_file",
+    "keras>save",
+    "tf.io.write_file",
+    "io.write_file",
+    "open",
+    "exec",
+    "linear",
+    "softmax",
+    "keras.activations.relu",
+    CANARY,
+)
 _MARKED = ("__tuple__", "__tensor__", "__numpy__", "__lambda__", "__typespec__", "function")
 _LOOKUPS = ("TextVectorization", "StringLookup", "IntegerLookup", "IndexLookup")
 _WRITERS = (
@@ -89,10 +143,18 @@ def vocabulary(document: Any, draw: random.Random) -> None:
     chosen = draw.choice(_layers(document))
     if chosen["class_name"] not in _LOOKUPS:
         chosen["class_name"] = draw.choice(_LOOKUPS)
-    chosen["config"]["vocabulary"] = draw.choice((
-        "/etc/hostname", "../vocabulary.txt", CANARY, ["a", "b"], [1, 2], [], {"class_name":
-        "__tuple__", "items": ["/etc/hostname"]}, None,
-    ))  # fmt: skip
+    chosen["config"]["vocabulary"] = draw.choice(
+        (
+            "/etc/hostname",
+            "../vocabulary.txt",
+            CANARY,
+            ["a", "b"],
+            [1, 2],
+            [],
+            {"class_name": "__tuple__", "items": ["/etc/hostname"]},
+            None,
+        )
+    )
     chosen["config"]["vocabulary_size"] = draw.choice((None, 3, 10**9))
 
 
@@ -104,15 +166,24 @@ def named_function(document: Any, draw: random.Random) -> None:
         if key in ("activation", "function", "kernel_initializer", "class_name", "module", "dtype")
     ]
     node, key = draw.choice(places)
-    node[key] = draw.choice((
-        draw.choice(_TRUSTED), draw.choice(_WRITERS),
-        {"class_name": "function", "module": "builtins", "config": "open",
-        "registered_name": "open"},
-        {"class_name": "__lambda__", "config": {"value": _code(), "defaults": None,
-        "closure": None}},
-        {"class_name": "DTypePolicy", "config": {"name": "float8"}, "module": "keras"},
-        {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}, "module": "keras"},
-    ))  # fmt: skip
+    node[key] = draw.choice(
+        (
+            draw.choice(_TRUSTED),
+            draw.choice(_WRITERS),
+            {
+                "class_name": "function",
+                "module": "builtins",
+                "config": "open",
+                "registered_name": "open",
+            },
+            {
+                "class_name": "__lambda__",
+                "config": {"value": _code(), "defaults": None, "closure": None},
+            },
+            {"class_name": "DTypePolicy", "config": {"name": "float8"}, "module": "keras"},
+            {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}, "module": "keras"},
+        )
+    )
 
 
 def hostile(document: Any, draw: random.Random) -> None:
@@ -120,33 +191,65 @@ def hostile(document: Any, draw: random.Random) -> None:
     chosen = draw.choice(_layers(document)[1:])
     name = str(chosen.get("name") or chosen["config"].get("name", "x"))
     function = draw.choice(_WRITERS)
-    kind = draw.choice(("Lambda", "SlicingOpLambda", "TFOpLambda", "ClassMethod", "InstanceMethod",
-                        "TensorFlowOpLayer", "TFSMLayer", "function"))  # fmt: skip
+    kind = draw.choice(
+        (
+            "Lambda",
+            "SlicingOpLambda",
+            "TFOpLambda",
+            "ClassMethod",
+            "InstanceMethod",
+            "TensorFlowOpLayer",
+            "TFSMLayer",
+            "function",
+        )
+    )
     config: dict[str, Any] = {"name": name, "trainable": True, "dtype": "float32"}
     if kind == "Lambda":
-        config |= {"function": draw.choice((
-            [_code(), None, None],
-            {"class_name": "__lambda__", "config": {"value": _code(), "defaults": None,
-            "closure": None}},
-            {"class_name": "function", "module": "os", "config": "system",
-            "registered_name": "system"},
-        )), "function_type": "lambda", "module": "builtins", "arguments": {}}  # fmt: skip
+        config |= {
+            "function": draw.choice(
+                (
+                    [_code(), None, None],
+                    {
+                        "class_name": "__lambda__",
+                        "config": {"value": _code(), "defaults": None, "closure": None},
+                    },
+                    {
+                        "class_name": "function",
+                        "module": "os",
+                        "config": "system",
+                        "registered_name": "system",
+                    },
+                )
+            ),
+            "function_type": "lambda",
+            "module": "builtins",
+            "arguments": {},
+        }
     elif kind == "TFSMLayer":
         config |= {"filepath": "../exported", "call_endpoint": "serve"}
     elif kind == "TensorFlowOpLayer":
-        config |= {"node_def": {"op": "WriteFile", "name": "w", "input": ["a", "b"]}, "constants":
-                   {"0": CANARY, "1": "x"}}  # fmt: skip
+        config |= {
+            "node_def": {"op": "WriteFile", "name": "w", "input": ["a", "b"]},
+            "constants": {"0": CANARY, "1": "x"},
+        }
     elif kind == "function":
         chosen |= {"class_name": "function", "config": "open", "module": "builtins"}
         return
     else:
-        config |= {"function": function, "cls_ref": "io.gfile.GFile",
-        "cls_symbol": "io.gfile.GFile",
-                   "method_name": "write", "method": "write"}  # fmt: skip
-        arguments = draw.choice(([CANARY, 0, 0, {"contents": "x"}], ["image", 0, 0,
-        {"filename": CANARY,
-                     "contents": "x"}], ["_CONSTANT_VALUE", -1, CANARY,
-                     {"contents": "x"}]))  # fmt: skip
+        config |= {
+            "function": function,
+            "cls_ref": "io.gfile.GFile",
+            "cls_symbol": "io.gfile.GFile",
+            "method_name": "write",
+            "method": "write",
+        }
+        arguments = draw.choice(
+            (
+                [CANARY, 0, 0, {"contents": "x"}],
+                ["image", 0, 0, {"filename": CANARY, "contents": "x"}],
+                ["_CONSTANT_VALUE", -1, CANARY, {"contents": "x"}],
+            )
+        )
         chosen["inbound_nodes"] = [draw.choice((arguments, [arguments]))]
     chosen["class_name"], chosen["config"] = kind, config
     if draw.random() < 0.5:
@@ -165,9 +268,11 @@ def nested(document: Any, draw: random.Random) -> None:
 
 def wiring(document: Any, draw: random.Random) -> None:
     """Which layer takes what."""
-    nodes = [(node, key) for node, key in documents.places(document)
-             if key in ("inbound_nodes", "input_layers", "output_layers",
-             "keras_history")]  # fmt: skip
+    nodes = [
+        (node, key)
+        for node, key in documents.places(document)
+        if key in ("inbound_nodes", "input_layers", "output_layers", "keras_history")
+    ]
     node, key = draw.choice(nodes)
     other, at = draw.choice(nodes)
     node[key] = draw.choice((copy.deepcopy(other[at]), [], [["nowhere", 0, 0]], None, 7))
@@ -175,13 +280,36 @@ def wiring(document: Any, draw: random.Random) -> None:
 
 def sizes(document: Any, draw: random.Random) -> None:
     """Layers that are far too large."""
-    keys = ("units", "filters", "batch_shape", "batch_input_shape", "input_dim", "kernel_size",
-            "strides", "build_config", "target_shape", "rate", "axis")  # fmt: skip
+    keys = (
+        "units",
+        "filters",
+        "batch_shape",
+        "batch_input_shape",
+        "input_dim",
+        "kernel_size",
+        "strides",
+        "build_config",
+        "target_shape",
+        "rate",
+        "axis",
+    )
     node, key = draw.choice([each for each in documents.places(document) if each[1] in keys])
-    node[key] = draw.choice((
-        10**6, 2**31, -1, 0, [None, 10**6, 10**6, 64], [None], [], [None, None, None, None], [0, 0],
-        [10**9, 6, 6, 2], "x", [None, 6, 6, 2.5],
-    ))  # fmt: skip
+    node[key] = draw.choice(
+        (
+            10**6,
+            2**31,
+            -1,
+            0,
+            [None, 10**6, 10**6, 64],
+            [None],
+            [],
+            [None, None, None, None],
+            [0, 0],
+            [10**9, 6, 6, 2],
+            "x",
+            [None, 6, 6, 2.5],
+        )
+    )
 
 
 def _code() -> str:
@@ -194,10 +322,25 @@ def _code() -> str:
 
 
 _CONFIG: tuple[documents.DocumentFault, ...] = (
-    *documents.DOCUMENT, another_class, another_class, another_class, another_module,
-    object_of, object_of, vocabulary, named_function, named_function, hostile, hostile, hostile,
-    nested, wiring, wiring, sizes, sizes,
-)  # fmt: skip
+    *documents.DOCUMENT,
+    another_class,
+    another_class,
+    another_class,
+    another_module,
+    object_of,
+    object_of,
+    vocabulary,
+    named_function,
+    named_function,
+    hostile,
+    hostile,
+    hostile,
+    nested,
+    wiring,
+    wiring,
+    sizes,
+    sizes,
+)
 
 
 def config_text(content: bytes, draw: random.Random) -> bytes:
@@ -222,7 +365,7 @@ _IN_ARCHIVE: tuple[BytesFault, ...] = (
     *[archives.with_member(_is_json, config_text)] * 8,
     *[archives.with_member(_is_weights, hdf5.edited_weights)] * 4,
     *archives.ARCHIVE,
-)  # fmt: skip
+)
 
 KERAS: tuple[Fault, ...] = tuple(map(to_main, (*_IN_ARCHIVE, *_IN_ARCHIVE, archives.bomb)))
 H5: tuple[Fault, ...] = tuple(map(to_main, (*[in_h5] * 8, *[hdf5.edited] * 8)))

@@ -45,16 +45,42 @@ def node_kind(graph: Any, draw: random.Random) -> None:
 
 
 GRAPH: dict[str, Callable[[Any, random.Random], None]] = {
-    "dims": dims, "ends": input_dims, "type": constant_type, "wire": rewired,
-    "attribute": attribute, "kind": node_kind,
-}  # fmt: skip
+    "dims": dims,
+    "ends": input_dims,
+    "type": constant_type,
+    "wire": rewired,
+    "attribute": attribute,
+    "kind": node_kind,
+}
 """Absurd values in a graph that still is a protobuf, by the name of what they are values of."""
 
 _KINDS = (
-    "Conv", "Gemm", "MatMul", "Reshape", "Expand", "Loop", "Scan", "If", "LSTM", "Resize", "Pad",
-    "QuantizeLinear", "DequantizeLinear", "Constant", "Identity", "Tile", "Slice", "Gather", "Size",
-    "ConstantOfShape", "Range", "NonMaxSuppression", "Dropout", "StringNormalizer", "SequenceAt",
-)  # fmt: skip
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Reshape",
+    "Expand",
+    "Loop",
+    "Scan",
+    "If",
+    "LSTM",
+    "Resize",
+    "Pad",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Constant",
+    "Identity",
+    "Tile",
+    "Slice",
+    "Gather",
+    "Size",
+    "ConstantOfShape",
+    "Range",
+    "NonMaxSuppression",
+    "Dropout",
+    "StringNormalizer",
+    "SequenceAt",
+)
 
 
 def _graph_fault(
@@ -78,10 +104,23 @@ def external(model: Any, draw: random.Random) -> None:
     if draw.random() < 0.7:
         tensor.ClearField("raw_data")
     del tensor.external_data[:]
-    location = draw.choice((
-        "model.onnx", "small.onnx", "external.onnx", "../external.data", "/etc/hostname", "",
-        "external.data", "nowhere", "/dev/zero", ".", "external.data\x00", "²", "C:\\x",
-    ))  # fmt: skip
+    location = draw.choice(
+        (
+            "model.onnx",
+            "small.onnx",
+            "external.onnx",
+            "../external.data",
+            "/etc/hostname",
+            "",
+            "external.data",
+            "nowhere",
+            "/dev/zero",
+            ".",
+            "external.data\x00",
+            "²",
+            "C:\\x",
+        )
+    )
     given = {"location": location}
     for key in ("offset", "length", "checksum", "unknown"):
         if draw.random() < 0.6:
@@ -151,10 +190,16 @@ def opset(model: Any, draw: random.Random) -> None:
 
 
 _FAULTS = (
-    *map(_graph_fault, GRAPH.values()), any_kind, external, external, sparse, recursive, nested,
+    *map(_graph_fault, GRAPH.values()),
+    any_kind,
+    external,
+    external,
+    sparse,
+    recursive,
+    nested,
     opset,
     *[protobufs.edited] * 14,
-)  # fmt: skip
+)
 
 
 def edited(draft: Draft, draw: random.Random) -> None:

@@ -10,15 +10,45 @@ from fuzzing.faults import protobufs
 from fuzzing.faults.keras_configs import CANARY
 
 _HARMLESS = (
-    "Identity", "MatMul", "AddV2", "NoOp", "Placeholder", "Const", "ReadVariableOp", "VarHandleOp",
-    "StatefulPartitionedCall", "PartitionedCall", "While", "StatelessWhile", "If", "Reshape",
+    "Identity",
+    "MatMul",
+    "AddV2",
+    "NoOp",
+    "Placeholder",
+    "Const",
+    "ReadVariableOp",
+    "VarHandleOp",
+    "StatefulPartitionedCall",
+    "PartitionedCall",
+    "While",
+    "StatelessWhile",
+    "If",
+    "Reshape",
     "Fill",
-    "SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename", "Assert", "Print", "PyFunc",
-    "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "LookupTableExportV2", "PrintV2",
-    "InitializeTableFromTextFileV2", "HashTableV2", "TensorArrayV3", "Nothing", "Save",
+    "SaveV2",
+    "RestoreV2",
+    "MergeV2Checkpoints",
+    "ShardedFilename",
+    "Assert",
+    "Print",
+    "PyFunc",
+    "EagerPyFunc",
+    "ReadFile",
+    "WriteFile",
+    "MatchingFiles",
+    "LookupTableExportV2",
+    "PrintV2",
+    "InitializeTableFromTextFileV2",
+    "HashTableV2",
+    "TensorArrayV3",
+    "Nothing",
+    "Save",
     "SaveSlices",
-    "DebugIdentityV2", "SummaryWriter", "CreateSummaryFileWriter", "CacheDatasetV2",
-)  # fmt: skip
+    "DebugIdentityV2",
+    "SummaryWriter",
+    "CreateSummaryFileWriter",
+    "CacheDatasetV2",
+)
 
 
 def _bodies(model: Any) -> list[Any]:
@@ -40,10 +70,17 @@ def wired(model: Any, draw: random.Random) -> None:
     nodes = draw.choice([each for each in _bodies(model) if len(each)])
     node, other = draw.choice(list(nodes)), draw.choice(list(nodes))
     if node.input and draw.random() < 0.7:
-        node.input[draw.randrange(len(node.input))] = draw.choice((
-            other.name, f"{other.name}:output:0", f"^{other.name}", "nowhere", "", ":0",
-            f"{other.name}:7",
-        ))  # fmt: skip
+        node.input[draw.randrange(len(node.input))] = draw.choice(
+            (
+                other.name,
+                f"{other.name}:output:0",
+                f"^{other.name}",
+                "nowhere",
+                "",
+                ":0",
+                f"{other.name}:7",
+            )
+        )
     else:
         node.input.append(f"^{other.name}")
 
@@ -98,9 +135,20 @@ def library(model: Any, draw: random.Random) -> None:
 
 
 _FAULTS = (
-    operator, operator, operator, wired, wired, hostile, hostile, hostile, saver, objects, objects,
-    library, *[protobufs.edited] * 8,
-)  # fmt: skip
+    operator,
+    operator,
+    operator,
+    wired,
+    wired,
+    hostile,
+    hostile,
+    hostile,
+    saver,
+    objects,
+    objects,
+    library,
+    *[protobufs.edited] * 8,
+)
 
 
 def edited(draft: Draft, draw: random.Random) -> None:
@@ -115,12 +163,19 @@ def edited(draft: Draft, draw: random.Random) -> None:
 def beside(draft: Draft, draw: random.Random) -> None:
     """Files that a SavedModel may have and that this one has not."""
     folder = draft.main
-    name = draw.choice((
-        "assets/vocabulary.txt", "assets.extra/x", "keras_metadata.pb", "saved_model.pbtxt",
-        "debug/x",
-        "variables/variables.index", "variables/variables.data-00001-of-00002", "saved_model.cpb",
-        "variables/checkpoint",
-    ))  # fmt: skip
+    name = draw.choice(
+        (
+            "assets/vocabulary.txt",
+            "assets.extra/x",
+            "keras_metadata.pb",
+            "saved_model.pbtxt",
+            "debug/x",
+            "variables/variables.index",
+            "variables/variables.data-00001-of-00002",
+            "saved_model.cpb",
+            "variables/checkpoint",
+        )
+    )
     draft.files[f"{folder}/{name}"] = draw.randbytes(draw.choice((0, 20, 2000)))
 
 

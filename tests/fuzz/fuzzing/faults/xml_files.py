@@ -12,10 +12,24 @@ from fuzzing.draft import BytesFault
 from fuzzing.faults import values
 
 _KINDS = (
-    "Const", "Parameter", "Result", "Convolution", "FakeQuantize", "MatMul", "Reshape", "Loop",
+    "Const",
+    "Parameter",
+    "Result",
+    "Convolution",
+    "FakeQuantize",
+    "MatMul",
+    "Reshape",
+    "Loop",
     "If",
-    "TensorIterator", "Broadcast", "Tile", "ReadValue", "Nothing", "Convert", "Pad", "StridedSlice",
-)  # fmt: skip
+    "TensorIterator",
+    "Broadcast",
+    "Tile",
+    "ReadValue",
+    "Nothing",
+    "Convert",
+    "Pad",
+    "StridedSlice",
+)
 _NUMBERS = (
     "-1",
     "0",
@@ -51,10 +65,15 @@ def attribute(root: Any, draw: random.Random) -> None:
     element = draw.choice([each for each in root.iter() if each.attrib])
     key = draw.choice(sorted(element.attrib))
     same = [each.attrib[key] for each in root.iter() if key in each.attrib]
-    element.attrib[key] = draw.choice((
-        draw.choice(_NUMBERS), draw.choice(same), draw.choice(_TYPES), draw.choice(_KINDS),
-        _plain(values.text(draw)),
-    ))  # fmt: skip
+    element.attrib[key] = draw.choice(
+        (
+            draw.choice(_NUMBERS),
+            draw.choice(same),
+            draw.choice(_TYPES),
+            draw.choice(_KINDS),
+            _plain(values.text(draw)),
+        )
+    )
 
 
 def size(root: Any, draw: random.Random) -> None:
@@ -117,9 +136,26 @@ def _plain(text: str) -> str:
 
 
 _TREE: tuple[Callable[[Any, random.Random], None], ...] = (
-    attribute, attribute, attribute, attribute, size, size, without_attribute, without_attribute,
-    dimension, dimension, kind, edge, edge, removed, removed, repeated, moved, deep, rt_info,
-)  # fmt: skip
+    attribute,
+    attribute,
+    attribute,
+    attribute,
+    size,
+    size,
+    without_attribute,
+    without_attribute,
+    dimension,
+    dimension,
+    kind,
+    edge,
+    edge,
+    removed,
+    removed,
+    repeated,
+    moved,
+    deep,
+    rt_info,
+)
 
 
 def edited(content: bytes, draw: random.Random) -> bytes:
@@ -133,16 +169,18 @@ def markup(content: bytes, draw: random.Random) -> bytes:
     """What XML allows and no IR has: entities, other encodings, a byte order mark."""
     text = content.decode()
     body = text.split("?>", 1)[-1]
-    return draw.choice((
-        b'<?xml version="1.0"?><!DOCTYPE net [<!ENTITY a "b">]>' + body.encode(),
-        '<?xml version="1.0" encoding="utf-16"?>'.encode("utf-16") + body.encode("utf-16-le"),
-        b'<?xml version="1.0" encoding="nowhere"?>' + body.encode(),
-        b'<?xml version="1.0" encoding="utf-7"?>' + body.encode("utf-7"),
-        b"\xef\xbb\xbf" + content,
-        b"<net>" + b"<layers>" * draw.choice(values.DEEP),
-        b"<!-- " + b"x" * 500 + b"-->" + body.encode(),
-        b'<net xmlns="x">' + body.split(">", 1)[-1].encode(),
-    ))  # fmt: skip
+    return draw.choice(
+        (
+            b'<?xml version="1.0"?><!DOCTYPE net [<!ENTITY a "b">]>' + body.encode(),
+            '<?xml version="1.0" encoding="utf-16"?>'.encode("utf-16") + body.encode("utf-16-le"),
+            b'<?xml version="1.0" encoding="nowhere"?>' + body.encode(),
+            b'<?xml version="1.0" encoding="utf-7"?>' + body.encode("utf-7"),
+            b"\xef\xbb\xbf" + content,
+            b"<net>" + b"<layers>" * draw.choice(values.DEEP),
+            b"<!-- " + b"x" * 500 + b"-->" + body.encode(),
+            b'<net xmlns="x">' + body.split(">", 1)[-1].encode(),
+        )
+    )
 
 
 XML: tuple[BytesFault, ...] = (edited, edited, edited, edited, edited, edited, markup)
