@@ -15,8 +15,9 @@ from fuzzing.faults import archives
 from fuzzing.formats import formats
 from fuzzing.outcomes import BAD, Kind, Result
 
-COUNT = 300
 SEED = 3
+NUMBERS = (*range(150), 200)
+"""So many that each fault is in some input of every format, and a third seed as it is."""
 OPENED = {
     "target": None,
     "npz": None,
@@ -56,7 +57,7 @@ class Campaigns:
                     worker,
                     form,
                     SEED,
-                    range(COUNT),
+                    NUMBERS,
                     opened=OPENED[form],
                     told=self._results[form].append,
                 )
@@ -102,8 +103,15 @@ def test_no_input_ends_in_anything_but_an_error_of_ours_or_a_verdict(
     tally = campaigns.tally(form)
     bad = [each for each in tally.bad if each.kind in BAD]
     assert not bad, told(bad, form)
-    assert tally.counts.total() == COUNT
+    assert tally.counts.total() == len(NUMBERS)
     assert tally.counts[Kind.CLEAR], "something of what is broken can't be taken"
+
+
+@pytest.mark.parametrize("form", OPENED)
+def test_every_kind_of_fault_is_in_some_input(form: str) -> None:
+    given = formats()[form]
+    drawn = {step.name for number in NUMBERS for step in Case(given, SEED, number).steps()}
+    assert drawn == {each.__name__ for each in (*given.structured, *given.bytewise)}
 
 
 @pytest.mark.parametrize("form", OPENED)
