@@ -6,20 +6,27 @@ The faults are those of the fuzzer (``tests/fuzz``); here few files are judged i
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from fuzzing.draft import BytesFault
 from fuzzing.faults import archives, bytewise, documents, flatbuffers, onnx_files
 
+Kind = TypeVar("Kind")
+
 
 def by_bytes(name: str, content: bytes, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
     """*count* damaged copies, the kinds of damage in turn."""
-    kinds = list(bytewise.BYTES)
     for at in range(count):
-        kind = kinds[at % len(kinds)]
+        kind, damage = in_turn(bytewise.BYTES, at)
         draw = random.Random(f"{seed} {name} {at}")
-        yield f"{kind}-{at}-{name}", bytewise.BYTES[kind](content, draw)
+        yield f"{kind}-{at}-{name}", damage(content, draw)
+
+
+def in_turn(kinds: Mapping[str, Kind], at: int) -> tuple[str, Kind]:
+    """Fault number *at* with the name of its kind: a few files have every kind."""
+    return list(kinds.items())[at % len(kinds)]
 
 
 def tflite_edits(healthy: Path, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
@@ -29,7 +36,7 @@ def tflite_edits(healthy: Path, count: int, seed: int) -> Iterator[tuple[str, by
     for at in range(count):
         draw = random.Random(f"{seed} {healthy.name} edit {at}")
         model = unpack(healthy)
-        kind, edit = draw.choice(list(flatbuffers.GRAPH.items()))
+        kind, edit = in_turn(flatbuffers.GRAPH, at)
         edit(model, model.subgraphs[0], draw)
         yield f"{kind}-{at}-{healthy.name}", pack(model)
 
@@ -41,7 +48,7 @@ def onnx_edits(healthy: Path, count: int, seed: int) -> Iterator[tuple[str, byte
     for at in range(count):
         draw = random.Random(f"{seed} {healthy.name} edit {at}")
         model = onnx.load(healthy)
-        kind, edit = draw.choice(list(onnx_files.GRAPH.items()))
+        kind, edit = in_turn(onnx_files.GRAPH, at)
         edit(model.graph, draw)
         yield f"{kind}-{at}-{healthy.name}", model.SerializeToString()
 
@@ -50,7 +57,7 @@ def keras_edits(healthy: Path, count: int, seed: int) -> Iterator[tuple[str, byt
     """Members of the archive that are damaged, in an archive whose checksums are right again."""
     for at in range(count):
         draw = random.Random(f"{seed} {healthy.name} edit {at}")
-        kind, edit = draw.choice(list(_KERAS.items()))
+        kind, edit = in_turn(_KERAS, at)
         yield f"{kind}-{at}-{healthy.name}", edit(healthy.read_bytes(), draw)
 
 
