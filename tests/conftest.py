@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -20,6 +21,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Threads of torch wait for each other in a loop, which takes three times the time of the training
 # itself where others need the cores; and sums of other threads have other roundings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Frameworks make objects by the hundred thousand that live on: to look through them as often as
+# Python does by default takes a tenth of the time.
+gc.set_threshold(*warm_python.SELDOM)
 
 
 FRAMEWORKS = ("tests/backends/", "tests/damage/", "tests/formats/", "tests/mutations/")

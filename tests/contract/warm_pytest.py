@@ -17,6 +17,7 @@ import tempfile
 from typing import Any
 
 from _pytest.config import default_plugins
+from warm_python import SELDOM
 
 _IMPORTED = (
     "faulthandler",
@@ -44,6 +45,7 @@ def imported() -> None:
     for name in (*_IMPORTED, *(f"_pytest.{each}" for each in default_plugins)):
         importlib.import_module(name)
     gc.freeze()  # or a collection in a child would copy all of it
+    gc.set_threshold(*SELDOM)
 
 
 def become(asked: dict[str, Any]) -> None:

@@ -24,6 +24,8 @@ OTHER_HASHES = "1"
 """The server's ``PYTHONHASHSEED``: what comes out the same in a fork hangs on no hash of a text."""
 CLIENT = (sys.executable, "-I", "-S", str(Path(__file__).with_name("client.py")))
 """A Python that takes no option but ``-c`` and ``-u``."""
+SELDOM = 50_000, 20, 20
+"""Thresholds of the garbage collector, in processes of the tests."""
 _MAIN = launcher._MAIN
 _FORKED = f"import sys; from warm_python.client import become; become({_MAIN!r}, (), sys.path)"
 _TRACED = "COVERAGE_PROCESS_START", "EDGEGATE_COVERING"

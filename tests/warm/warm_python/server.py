@@ -17,6 +17,8 @@ import tempfile
 from contextlib import suppress
 from typing import Any
 
+from warm_python import SELDOM
+
 
 class Server:
     """Sockets, each with the process that was forked for it."""
@@ -57,6 +59,7 @@ class Server:
         if not self._warm:
             exec(self._imported, {"__name__": "imported"})
             gc.freeze()  # or a collection in a fork would copy all of it
+            gc.set_threshold(*SELDOM)
             self._warm = True
         pid = os.fork()
         if not pid:
