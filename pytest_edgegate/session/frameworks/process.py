@@ -46,7 +46,7 @@ class Frameworks:
         """The model for the process: a file, or a live model's graph where the *transform* takes
         one; None for what is converted here."""
         found = source_of(model)
-        if found is None and isinstance(transform, TakesGraphs):
+        if found is None and isinstance(transform, TakesGraphs) and transform.takes_graphs:
             return self._graphs.source(model)
         return found
 
@@ -106,9 +106,18 @@ class Frameworks:
     def _started(self) -> Worker:
         if self._worker is None or not self._worker.alive:
             self.close()
-            self._worker = Worker(self._timeout, SUPERVISED)
-            self._worker.call("hire", "the process of the frameworks", entry=_SERVER, asks=True)
+            self._worker = self._hired()
         return self._worker
+
+    def _hired(self) -> Worker:
+        """A new process with the server in it."""
+        worker = Worker(self._timeout, SUPERVISED)
+        try:
+            worker.call("hire", "the process of the frameworks", entry=_SERVER, asks=True)
+        except BaseException:
+            worker.close()
+            raise
+        return worker
 
 
 def _produced(sent: Mapping[str, Any]) -> Produced:
