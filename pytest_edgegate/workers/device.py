@@ -56,7 +56,7 @@ class HostDevice:
             if each is not None
         ]
         threads = job.opener.options.get("threads")
-        return HostStopwatch(f"host:{job.runtime}", sides, threads, self._clock, job.patience)
+        return HostStopwatch(job.source, sides, threads, self._clock, job.patience)
 
 
 def _acquire(lock: FileLock, progress: Progress) -> None:
@@ -87,7 +87,7 @@ class RemoteStopwatch:
         self, worker: Worker, job: TimingJob, entry: str, alone: FileLock | None = None
     ) -> None:
         """*alone*: the lock against other measurements, held until the end."""
-        self.source = f"host:{job.runtime}"
+        self.source = job.source
         self._worker = worker
         self.alone = alone
         self._what = f"{job.artifact.path.name} in {job.runtime}"

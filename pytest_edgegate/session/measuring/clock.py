@@ -13,7 +13,6 @@ from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.session.measuring.file import CaseFile
-from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.timing import Timing
 
 
@@ -49,22 +48,14 @@ class CaseClock:
             return replace(export, metric=metric)
         if export.digest == self._file.specimen.digest:
             return _itself(self._file.artifact)
-        return self._timing.open(self._file.specimen, self._of_export(export))
+        return self._timing.open(self._file.specimen, self._file.specimen.of_export(export))
 
     def between(self, before: Artifact, after: Artifact) -> Stopwatch | None:
         """A stopwatch that compares two float exports; None if nothing here can time them."""
         if self._timing.fault("latency_ratio") is not None:
             return None
-        return self._timing.open(self._of_export(after), self._of_export(before))
-
-    def _of_export(self, export: Artifact) -> Specimen:
-        return replace(
-            self._file.specimen,
-            model=export.main,
-            digest=export.digest,
-            layout=export.layout,
-            made=True,
-        )
+        specimen = self._file.specimen
+        return self._timing.open(specimen.of_export(after), specimen.of_export(before))
 
     def times(self) -> Times | NotMeasured:
         return self._times

@@ -57,7 +57,7 @@ class Opener:
             return None
         if entry is None or specimen.made:
             return runtime.executed(path, sample)
-        return executed_remotely(self._workers, entry, path, specimen.title, sample)
+        return executed_remotely(self._workers, entry, path, specimen.title, sample, specimen.files)
 
     def identity(self, specimen: Specimen) -> dict[str, object]:
         """Everything that affects the outputs: the model, the runtime's version, the processor."""
@@ -87,9 +87,12 @@ class Opener:
             with reading(path):
                 return runtime.open(model)
         if not specimen.made:
-            return RemoteRunner(self._workers, entry, path, specimen.title)
+            return self._in_worker(specimen, entry, path)
         self._try_once(specimen, entry, path)
         return runtime.open(path)
+
+    def _in_worker(self, specimen: Specimen, entry: str, path: Path) -> RemoteRunner:
+        return RemoteRunner(self._workers, entry, path, specimen.title, specimen.files)
 
     def _entry(self, specimen: Specimen) -> str | None:
         """The entry point of the runtime; None if only this process can run it."""
@@ -101,7 +104,7 @@ class Opener:
         """Runs a file of this gate in a worker once, to see that it does not crash, before here."""
 
         def work(folder: Path) -> Mapping[str, Any]:
-            with RemoteRunner(self._workers, entry, path, specimen.title) as runner:
+            with self._in_worker(specimen, entry, path) as runner:
                 runner.infer(tuple(map(noise, runner.inputs)))
             return _RAN
 

@@ -150,10 +150,7 @@ class CasePasses:
         export = self._file.float_export()
         if isinstance(export, NotMeasured):
             return export
-        runtime, layout = self._file.specimen.runtime, export.layout
-        return self._against_reference(
-            Specimen(export.main, export.digest, runtime, layout, made=True), COMPARED
-        )
+        return self._against_reference(self._file.specimen.of_export(export), COMPARED)
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         several = len(self._file.description().outputs) > 1
