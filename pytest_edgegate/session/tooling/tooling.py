@@ -164,6 +164,7 @@ def _measurement(metric: str, figure: Figure, *, cached: bool) -> Measurement:
         figure.value,
         figure.source,
         cached=cached,
+        computed=True,
         remark=figure.remark,
     )
 

@@ -83,6 +83,7 @@ def test_a_figure_with_its_source(run: Any) -> None:
         "memory",
         43_000,
         "vendor:fake-tool",
+        computed=True,
         remark="a guess",
     )
 
