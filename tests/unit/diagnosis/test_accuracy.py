@@ -115,8 +115,8 @@ def test_the_artifacts_own_errors() -> None:
     [
         (
             (PTQ(),),
-            "look at the samples above, and calibrate on more samples, including ones like those of "
-            "the evaluation: edge_recipe(PTQ(500))",
+            "look at the samples above, and calibrate on more samples, including ones like those "
+            "of the evaluation: edge_recipe(PTQ(500))",
         ),
         (
             (Cast("float16"),),
