@@ -35,7 +35,7 @@ def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
     kinds = {each.kind for each in found}
-    described, target = file.description(), file.target
+    described = file.description()
     if Kind.FELL_BACK in kinds:
         return "keep those operators out of the model, or list the runtime that it ran on instead"
     if Kind.MISPLACED in kinds:
