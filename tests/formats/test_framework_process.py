@@ -1,4 +1,4 @@
-"""A live Keras model: its traced graph is converted in the process of the frameworks."""
+"""A live Keras model: its traced graph is converted in the framework process."""
 
 from __future__ import annotations
 
