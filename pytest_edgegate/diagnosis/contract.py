@@ -35,7 +35,7 @@ def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
     kinds = {each.kind for each in found}
-    described, target = file.description(), file.target
+    described = file.description()
     if Kind.FELL_BACK in kinds:
         return "keep those operators out of the model, or list the runtime that it ran on instead"
     if Kind.MISPLACED in kinds:
@@ -46,11 +46,7 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
             "kernels for, or list another runtime first in the target"
         )
     if _IN_FLOAT & kinds and described.mixed:
-        return (
-            "quantise what those layers take, multiply by and give (uint8 activations on x86, "
-            "int8 weights); where the format has no integer form of a layer, replace it, write "
-            f"Cast('float16'), or list it in float_operators of a target from {target.name}"
-        )
+        return _for_mixed(file)
     if any(each.kind is Kind.OUTPUT_DTYPE and each.dtype == "int64" for each in found):
         return "end the model in its scores, and take the class of the highest one on the CPU"
     if _DTYPES & kinds:
@@ -70,6 +66,20 @@ def _for_dtypes(file: File) -> str:
     return (
         f"convert with converter.inference_input_type = converter.inference_output_type = "
         f"tf.{wanted}, or let edge_ptq make the file"
+    )
+
+
+def _for_mixed(file: File) -> str:
+    """A format that mixes float and int8 operators has an int8 form of some layers only."""
+    otherwise = (
+        "replace it, write Cast('float16'), or list it in float_operators of a target from "
+        f"{file.target.name}"
+    )
+    if file.artifact.made:
+        return f"where the format has no integer form of a layer, {otherwise}"
+    return (
+        "quantise what those layers take, multiply by and give (uint8 activations on x86, "
+        f"int8 weights); where the format has no integer form of a layer, {otherwise}"
     )
 
 

@@ -94,9 +94,7 @@ def when_executed(
     """Operators that the runtime runs on another device or in another dtype than intended."""
     for each in executed or ():
         if each.falls_back:
-            yield Offence(
-                Kind.FELL_BACK, f"{each.kind} {each.name}: fell back to {each.device}", each.device
-            )
+            yield Offence(Kind.FELL_BACK, f"{each.kind} {each.name}: fell back to {each.device}")
         elif each.runs_in_float and expected == "int8" and not _may_be_float(each, target):
             yield Offence(
                 Kind.RUNS_IN_FLOAT,

@@ -1,4 +1,4 @@
-"""The process that loads, runs and converts framework files: its own side."""
+"""The framework process, which loads, runs and converts model files: its own side."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class FrameworkServer:
         return AskedData(self._ask, programs, Workers(fields["timeout"]), fields["what"])
 
     def _model(self, source: Fields) -> SourceModel:
-        """The model of a file, loaded once."""
+        """The model of a file, recognised and loaded once."""
         key = (source["path"], source["digest"])
         if key not in self._models:
             made = self._recognised(imported(source["reader"]), Path(source["path"]))

@@ -25,7 +25,9 @@ class CaseClock:
         self._file = file
         self._timing = timing
         self.limits = {
-            name: float(each.limit) for name, each in asked.items() if each.kind.rule == "latency"
+            name: float(each.limit)
+            for name, each in asked.items()
+            if each.kind.rule == "latency" and name not in file.target.tools
         }
         self.floor = floor
 
@@ -57,8 +59,9 @@ class CaseClock:
         specimen = self._file.specimen
         return self._timing.open(specimen.of_export(after), specimen.of_export(before))
 
-    def times(self) -> Times | NotMeasured:
-        return self._times
+    def times(self, metric: str) -> Times | NotMeasured:
+        fault = self._timing.fault(metric)
+        return self._times if fault is None else fault
 
     @cached_property
     def _times(self) -> Times | NotMeasured:

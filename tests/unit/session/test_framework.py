@@ -1,4 +1,4 @@
-"""Conversions and references of files, in the process of the frameworks."""
+"""Conversions and references of files, in the framework process."""
 
 from __future__ import annotations
 
