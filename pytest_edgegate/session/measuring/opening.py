@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_edgegate.core.description import ExecutedOperator
 from pytest_edgegate.core.environment import processor, versions
@@ -13,13 +13,14 @@ from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.frameworks.process import Frameworks
-from pytest_edgegate.session.frameworks.sources import source_of
 from pytest_edgegate.session.intake.taken_in import reading
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
+
+if TYPE_CHECKING:
+    from pytest_edgegate.session.frameworks.process import Frameworks
 
 _RAN = {"ran": True}
 _VERSION = 3
@@ -32,7 +33,11 @@ class Opener:
     """Opens specimens, and identifies everything that affects their outputs."""
 
     def __init__(
-        self, registry: Registry, cache: Cache, workers: Workers, frameworks: Frameworks
+        self,
+        registry: Registry,
+        cache: Cache,
+        workers: Workers,
+        frameworks: Callable[[], Frameworks],
     ) -> None:
         self._registry = registry
         self._cache = cache
@@ -80,16 +85,25 @@ class Opener:
         if path is None:
             return runtime.open(model)
         if entry is None:
-            there = self._registry.entry("runtime", specimen.runtime)
-            source = None if isinstance(model, Path) else source_of(model)
-            if there is not None and source is not None:
-                return self._frameworks.open(there, source, specimen.title)
+            sent = self._sent_to_frameworks(specimen)
+            if sent is not None:
+                return sent
             with reading(path):
                 return runtime.open(model)
         if not specimen.made:
             return self._in_worker(specimen, entry, path)
         self._try_once(specimen, entry, path)
         return runtime.open(path)
+
+    def _sent_to_frameworks(self, specimen: Specimen) -> Runner | None:
+        """The model in the framework process; None if it can't be sent there."""
+        from pytest_edgegate.session.frameworks.sources import source_of
+
+        there, model = self._registry.entry("runtime", specimen.runtime), specimen.opened
+        source = None if isinstance(model, Path) else source_of(model)
+        if there is None or source is None:
+            return None
+        return self._frameworks().open(there, source, specimen.title)
 
     def _in_worker(self, specimen: Specimen, entry: str, path: Path) -> RemoteRunner:
         return RemoteRunner(self._workers, entry, path, specimen.title, specimen.files)

@@ -227,7 +227,7 @@ def export(tmp_path: Path, registry: Registry) -> Artifact:
 
 @pytest.fixture
 def opener(registry: Registry, workers: Workers, tmp_path: Path) -> Opener:
-    return Opener(registry, Cache(tmp_path / "cache"), workers, Frameworks(60))
+    return Opener(registry, Cache(tmp_path / "cache"), workers, lambda: Frameworks(60))
 
 
 def test_files_that_belong_together_lie_together(workers: Workers, third_party: Artifact) -> None:
