@@ -16,7 +16,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.workers.process import Worker
-from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, TimedModel
+from pytest_edgegate.workers.stopwatch import HostStopwatch, Now, TimedModel
 from pytest_edgegate.workers.wire import Expected
 
 LOCK = f"edgegate-latency-{os.getuid() if hasattr(os, 'getuid') else 'user'}.lock"
@@ -34,7 +34,7 @@ _ASKED_AGAIN = 0.5
 class HostDevice:
     """This machine. ``clock`` is for tests."""
 
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
+    def __init__(self, clock: Now = time.perf_counter) -> None:
         self._clock = clock
 
     def open(self, job: TimingJob) -> Stopwatch:

@@ -16,7 +16,7 @@ from pytest_edgegate.core.ports import Produced, SourceModel, TakesGraphs, Trans
 from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
 from pytest_edgegate.session.frameworks.runner import FrameworkRunner
 from pytest_edgegate.session.frameworks.sources import Graphs, Source, source_of
-from pytest_edgegate.session.frameworks.tasks import Task, Work
+from pytest_edgegate.session.frameworks.tasks import Job, Task
 from pytest_edgegate.storage.cache import FULL_DISK
 from pytest_edgegate.workers.channel import Answer
 from pytest_edgegate.workers.launcher import SUPERVISED
@@ -52,7 +52,7 @@ class Frameworks:
             return self._graphs.source(model)
         return found
 
-    def apply(self, work: Work, out: Path) -> Produced:
+    def apply(self, work: Job, out: Path) -> Produced:
         """``Transform.apply``. Raises CompressionError also if the process ends."""
         task = work.task("apply", {"timeout": self._timeout, "out": str(out)}, PACKED)
         answer = self.run(task, LentData(work.data, work.source.around).answer)
@@ -60,7 +60,7 @@ class Frameworks:
             warnings.warn(each, EdgeGateWarning, stacklevel=2)
         return _produced(unpacked(answer.arrays[0]))
 
-    def check(self, work: Work) -> None:
+    def check(self, work: Job) -> None:
         """``ChecksAhead.check``; raises the same errors."""
         lent = LentData(work.data, work.source.around)
         self.run(work.task("check", {"timeout": self._timeout}), lent.answer)

@@ -39,7 +39,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Work:
+class Job:
     """A leg of a plan that the framework process builds or checks."""
 
     transform: str

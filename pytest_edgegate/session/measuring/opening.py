@@ -26,7 +26,7 @@ _RAN = {"ran": True}
 _VERSION = 3
 """Incremented whenever a file that has run before has to be tried again."""
 
-Array = tuple[Any, ...]
+Sample = tuple[Any, ...]
 
 
 class Opener:
@@ -54,7 +54,7 @@ class Opener:
             raise fault
         return LaidOutRunner(runner, specimen.layout) if specimen.layout else runner
 
-    def executed(self, specimen: Specimen, sample: Array) -> tuple[ExecutedOperator, ...] | None:
+    def executed(self, specimen: Specimen, sample: Sample) -> tuple[ExecutedOperator, ...] | None:
         """The operators as executed; *sample* in the dtypes and axes of the file."""
         runtime, entry = self._runtime(specimen.runtime), self._entry(specimen)
         path = _path(specimen.opened)
