@@ -57,7 +57,7 @@ def verdict(metric: str, limit: float, *models: dict[str, Any]) -> tuple[str, fl
         patience=PATIENCE,
         floor=20e-6,
         progress=silent,
-        times=lambda: time_until_decided(watch, {metric: limit}, PATIENCE, silent),
+        times=lambda metric: time_until_decided(watch, {metric: limit}, PATIENCE, silent),
     )
     clocked = cast("Any", fake)
     found = measure(metric, Providers(clocked, clocked, clocked))

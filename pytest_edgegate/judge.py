@@ -8,7 +8,6 @@ from fractions import Fraction
 from pytest_edgegate.core.budget import Budget, Direction
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
-from pytest_edgegate.core.tools import SOURCES
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.spelling import spell_pair, spell_time
 
@@ -32,10 +31,10 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             proven=True,
             measured=finding,
         )
-    if budget.kind.rule == "latency" and not _is_from_a_tool(finding):
+    if budget.kind.rule == "latency" and not finding.computed:
         return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
-    proof = _proof(finding, budget) if budget.kind.rule == "interval" else held
+    proof = _proof(finding, budget) if _has_interval(finding, budget) else held
     outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
     return Verdict(
         budget,
@@ -50,9 +49,9 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
     )
 
 
-def _is_from_a_tool(finding: Measurement) -> bool:
-    """Whether a tool reported the figure: nothing was timed, so it has no noise."""
-    return finding.source.partition(":")[0] in SOURCES and finding.low is None
+def _has_interval(finding: Measurement, budget: Budget) -> bool:
+    """Whether the interval decides, as far as it can, rather than the value."""
+    return budget.kind.rule == "interval" and not finding.computed
 
 
 NARROW = 0.1

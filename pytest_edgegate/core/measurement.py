@@ -36,6 +36,8 @@ class Measurement:
     """False if the interval can't prove anything (a bootstrap of identical scores)."""
     spread: float | None = None
     """Variance of one sample's contribution, for the estimate of the samples needed."""
+    computed: bool = False
+    """Whether a tool computed it: it has no noise, so its value decides."""
     direction: Direction | None = None
     """Overrides the metric's direction (accuracy_min is a ceiling where lower is better)."""
     nonfinite: str = ""

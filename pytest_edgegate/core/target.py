@@ -21,6 +21,10 @@ class OperatorRule:
     source: str = ""
 
 
+HOST_URL = "host"
+"""Stands for this host where a device has a URL."""
+
+
 @dataclass(frozen=True)
 class LatencySource:
     """The device that times files for a target: one behind a URL, or this host."""
@@ -30,8 +34,8 @@ class LatencySource:
 
     @property
     def url(self) -> str:
-        """The URL for opening the device: ``host`` for this host."""
-        return self.device or "host"
+        """The URL for opening the device: ``HOST_URL`` for this host."""
+        return self.device or HOST_URL
 
     @property
     def scheme(self) -> str:

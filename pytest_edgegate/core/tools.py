@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pytest_edgegate.core.budget import kind_of
+from pytest_edgegate.core.budget import BudgetKind, kind_of
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
 
 SOURCES = ("vendor", "emulator", "predicted")
 """Sources of figures: a vendor's program, an emulator, or rules of this project."""
+
+
+def may_report(kind: BudgetKind) -> bool:
+    """Whether a tool can report such a budget: it is given one file and no samples."""
+    return kind.rule != "interval" and not kind.on_host_only
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Tool(Protocol):
 
     @property
     def metrics(self) -> Sequence[str]:
-        """The budgets that it can report figures for."""
+        """The budgets that it can report, of those that ``may_report`` allows."""
 
     @property
     def formats(self) -> Sequence[str]:

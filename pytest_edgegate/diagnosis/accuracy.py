@@ -17,11 +17,6 @@ from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.providers import File, Passes
 
-_NOT_CALIBRATED = (
-    "nothing was calibrated, so look at the samples above and at the export: gate export_error, "
-    "which compares the outputs"
-)
-
 
 def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     """Explains an accuracy drop, on the samples that decided it."""
@@ -67,18 +62,23 @@ def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
     """Adapts the remedy: a training recipe needs more training, a given file a rebuild."""
     if found.remedy:
         return found
-    if not artifact.made:
-        return replace(
-            found,
-            remedy="look at the samples above, and at how the file was made: calibrate it there on "
-            "more samples, including ones like them, or let edge_ptq make it",
-        )
+    samples = "look at the samples above, and " if found.details else ""
     learning = [each for each in artifact.recipe if isinstance(each, TrainingStep)]
-    if learning:
-        return replace(found, remedy=_train_on(learning))
-    if not any(each.calibration_samples for each in artifact.recipe):
-        return replace(found, remedy=_NOT_CALIBRATED)
-    return found
+    if not artifact.made:
+        remedy = (
+            f"{samples}look at how the file was made: calibrate it there on more samples, "
+            "including ones like those of the evaluation, or let edge_ptq make it"
+        )
+    elif learning:
+        remedy = _train_on(learning)
+    elif any(each.calibration_samples for each in artifact.recipe):
+        remedy = (
+            f"{samples}calibrate on more samples, including ones like those of the evaluation: "
+            "edge_recipe(PTQ(500))"
+        )
+    else:
+        remedy = f"{samples}gate export_error, which compares the outputs: nothing was calibrated"
+    return replace(found, remedy=remedy)
 
 
 def _train_on(learning: list[TrainingStep]) -> str:

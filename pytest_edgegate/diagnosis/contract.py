@@ -6,21 +6,21 @@ from collections.abc import Set
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement
-from pytest_edgegate.measures.contract import Kind, Offence, offences
+from pytest_edgegate.measures.contract import Offence, OffenceKind, offences
 from pytest_edgegate.measures.providers import File, Passes
 
-_DTYPES = {Kind.INPUT_DTYPE, Kind.OUTPUT_DTYPE}
-_IN_FLOAT = {Kind.UNQUANTISED, Kind.WIDE_WEIGHTS, Kind.RUNS_IN_FLOAT}
+_DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}
+_IN_FLOAT = {OffenceKind.UNQUANTISED, OffenceKind.WIDE_WEIGHTS, OffenceKind.RUNS_IN_FLOAT}
 
-_CAUSES: tuple[tuple[Set[Kind], str], ...] = (
-    ({Kind.MISPLACED}, "outputs of one shape changed places when the file was made"),
+_CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
+    ({OffenceKind.MISPLACED}, "outputs of one shape changed places when the file was made"),
     (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
     (
-        {Kind.RUNS_IN_FLOAT},
+        {OffenceKind.RUNS_IN_FLOAT},
         "the runtime found no integer kernel for how those layers are quantised",
     ),
-    ({Kind.UNQUANTISED}, "part of the model was not quantised"),
-    ({Kind.FELL_BACK}, "the provider that was asked for does not run those operators"),
+    ({OffenceKind.UNQUANTISED}, "part of the model was not quantised"),
+    ({OffenceKind.FELL_BACK}, "the provider that was asked for does not run those operators"),
 )
 """Causes by kinds of offences; the first match applies."""
 
@@ -35,29 +35,25 @@ def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
     kinds = {each.kind for each in found}
-    described, target = file.description(), file.target
-    if Kind.FELL_BACK in kinds:
+    described = file.description()
+    if OffenceKind.FELL_BACK in kinds:
         return "keep those operators out of the model, or list the runtime that it ran on instead"
-    if Kind.MISPLACED in kinds:
+    if OffenceKind.MISPLACED in kinds:
         return "export the outputs in the order and under the names that the model has"
-    if Kind.RUNS_IN_FLOAT in kinds and not described.mixed:
+    if OffenceKind.RUNS_IN_FLOAT in kinds and not described.mixed:
         return (
             "the file is integer: replace those layers by ones that the runtime has integer "
             "kernels for, or list another runtime first in the target"
         )
     if _IN_FLOAT & kinds and described.mixed:
-        return (
-            "quantise what those layers take, multiply by and give (uint8 activations on x86, "
-            "int8 weights); where the format has no integer form of a layer, replace it, write "
-            f"Cast('float16'), or list it in float_operators of a target from {target.name}"
-        )
-    if any(each.kind is Kind.OUTPUT_DTYPE and each.dtype == "int64" for each in found):
+        return _for_mixed(file)
+    if any(each.kind is OffenceKind.OUTPUT_DTYPE and each.dtype == "int64" for each in found):
         return "end the model in its scores, and take the class of the highest one on the CPU"
     if _DTYPES & kinds:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
-    if kinds == {Kind.DYNAMIC_SHAPE}:
+    if kinds == {OffenceKind.DYNAMIC_SHAPE}:
         return _for_shapes(file)
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
@@ -70,6 +66,20 @@ def _for_dtypes(file: File) -> str:
     return (
         f"convert with converter.inference_input_type = converter.inference_output_type = "
         f"tf.{wanted}, or let edge_ptq make the file"
+    )
+
+
+def _for_mixed(file: File) -> str:
+    """A format that mixes float and int8 operators has an int8 form of some layers only."""
+    otherwise = (
+        "replace it, write Cast('float16'), or list it in float_operators of a target from "
+        f"{file.target.name}"
+    )
+    if file.artifact.made:
+        return f"where the format has no integer form of a layer, {otherwise}"
+    return (
+        "quantise what those layers take, multiply by and give (uint8 activations on x86, "
+        f"int8 weights); where the format has no integer form of a layer, {otherwise}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.measures.providers import File
@@ -10,12 +11,23 @@ SMALL = 50_000
 """The size of a float export in bytes below which the graph outweighs the weights."""
 
 
+_ELSEWHERE = "make the file smaller where it was made, or raise the budget knowingly"
+
+
 def size(measured: Measurement, file: File) -> Diagnosis:
     """The sizes of the files, if several ship."""
-    if len(file.artifact.files) < 2:
-        return Diagnosis()
-    content = file.artifact.content
-    return Diagnosis(tuple(f"{each.name}: {each.stat().st_size} bytes" for each in content))
+    content = file.artifact.content if len(file.artifact.files) > 1 else ()
+    details = tuple(f"{each.name}: {each.stat().st_size} bytes" for each in content)
+    return Diagnosis(details, remedy=_remedy(file))
+
+
+def counts(measured: Measurement, file: File) -> Diagnosis:
+    """Parameters or MACs, which only the maker of a file can change."""
+    return Diagnosis(remedy=_remedy(file))
+
+
+def _remedy(file: File) -> str:
+    return "" if file.artifact.made else _ELSEWHERE
 
 
 def compression(measured: Measurement, file: File) -> Diagnosis:
@@ -29,4 +41,14 @@ def compression(measured: Measurement, file: File) -> Diagnosis:
         "a small model is mostly graph, which no quantisation shrinks"
         if export.size_bytes < SMALL
         else "",
+        _by_dtype(file.artifact),
     )
+
+
+def _by_dtype(artifact: Artifact) -> str:
+    """Weights of int8 take a quarter of their bytes in float32, weights of float16 a half."""
+    if not artifact.made:
+        return "check where the file was made that its weights are int8, or raise the budget"
+    if artifact.dtype == "int8":
+        return ""
+    return f"{artifact.dtype} weights shrink less than int8 ones: edge_ptq makes those"

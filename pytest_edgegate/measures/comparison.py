@@ -17,8 +17,8 @@ from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.evidence import (
     Collector,
+    Column,
     Evidence,
-    Figure,
     SamplesDone,
     check_figures,
     fed_batches,
@@ -42,7 +42,7 @@ def check_compared(evidence: Evidence) -> None:
     sums = [(f"signal_{at}", f"noise_{at}_{at}") for at in range(len(evidence.outputs))]
     if not sums:
         raise ValueError("it names no outputs")
-    check_figures(evidence, dict.fromkeys(("absolute", *chain(*sums)), Figure()))
+    check_figures(evidence, dict.fromkeys(("absolute", *chain(*sums)), Column()))
 
 
 def compare_models(

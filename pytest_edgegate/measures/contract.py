@@ -17,7 +17,7 @@ _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _WEIGHTS = ("int8", "uint8", "int4", "int2")
 
 
-class Kind(StrEnum):
+class OffenceKind(StrEnum):
     """The category of an offence, from which a diagnosis derives the cause."""
 
     INPUT_DTYPE = "input dtype"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 class Offence:
     """One thing in the file that the target's contract does not allow."""
 
-    kind: Kind
+    kind: OffenceKind
     text: str
     dtype: str = ""
     """The offending dtype, if the offence is about a dtype."""
@@ -56,7 +56,7 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
     target, expected = file.target, expected_dtype(file.artifact, file.target)
     found = [*in_file(file.description(), target, expected)]
-    found += (Offence(Kind.MISPLACED, each) for each in passes.misplaced_outputs())
+    found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
     if not file.probe():
         found += when_executed(file.executed(), expected, target)
     return tuple(found)
@@ -74,7 +74,7 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
         for tensor in (*described.inputs, *described.outputs):
             if -1 in tensor.shape:
                 yield Offence(
-                    Kind.DYNAMIC_SHAPE,
+                    OffenceKind.DYNAMIC_SHAPE,
                     f"{tensor.name}: dynamic shape {tensor.shape} on a target with static shapes",
                 )
     if expected == "int8":
@@ -95,11 +95,11 @@ def when_executed(
     for each in executed or ():
         if each.falls_back:
             yield Offence(
-                Kind.FELL_BACK, f"{each.kind} {each.name}: fell back to {each.device}", each.device
+                OffenceKind.FELL_BACK, f"{each.kind} {each.name}: fell back to {each.device}"
             )
         elif each.runs_in_float and expected == "int8" and not _may_be_float(each, target):
             yield Offence(
-                Kind.RUNS_IN_FLOAT,
+                OffenceKind.RUNS_IN_FLOAT,
                 f"{each.kind} {each.name}: runs in float after the runtime's optimisation",
             )
 
@@ -113,8 +113,8 @@ def _may_be_float(operator: ExecutedOperator, target: Target) -> bool:
 
 def _io(described: ModelDescription, target: Target) -> Iterator[Offence]:
     sides = (
-        ("input", Kind.INPUT_DTYPE, described.inputs),
-        ("output", Kind.OUTPUT_DTYPE, described.outputs),
+        ("input", OffenceKind.INPUT_DTYPE, described.inputs),
+        ("output", OffenceKind.OUTPUT_DTYPE, described.outputs),
     )
     allowed = " or ".join(target.io_dtypes)
     for side, kind, tensors in sides:
@@ -131,17 +131,17 @@ def _not_int8(operator: OperatorInfo) -> Iterator[Offence]:
     moving = [*(each for each in given if not each.constant), *operator.outputs]
     wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
     if wide in _FLOATS:
-        yield Offence(Kind.UNQUANTISED, f"{operator.name}: runs in float", wide)
+        yield Offence(OffenceKind.UNQUANTISED, f"{operator.name}: runs in float", wide)
         return
     if wide is not None:
-        yield Offence(Kind.WIDE, f"{operator.name}: runs in {wide}", wide)
+        yield Offence(OffenceKind.WIDE, f"{operator.name}: runs in {wide}", wide)
         return
     weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
     for tensor in given:
         own = tensor is weights and tensor.dtype not in _WEIGHTS
         if tensor.constant and (own or tensor.dtype in _FLOATS):
             text = f"{operator.name}: weights {tensor.name} are {tensor.dtype}"
-            yield Offence(Kind.WIDE_WEIGHTS, text, tensor.dtype)
+            yield Offence(OffenceKind.WIDE_WEIGHTS, text, tensor.dtype)
 
 
 def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
@@ -150,7 +150,7 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
         if operator.border and _touches_io(operator):
             return  # the adjacent input or output is reported already
         yield Offence(
-            Kind.UNMAPPED,
+            OffenceKind.UNMAPPED,
             f"{operator.name}: not an operator of {target.name}; it would run on the CPU",
         )
         return
@@ -158,7 +158,7 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
         fault = LIMITS[limit](operator)
         if fault:
             text = f"{operator.name}: {fault}, which {target.name} does not map"
-            yield Offence(Kind.LIMIT, text)
+            yield Offence(OffenceKind.LIMIT, text)
 
 
 def _touches_io(operator: OperatorInfo) -> bool:

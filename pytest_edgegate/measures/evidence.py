@@ -16,7 +16,7 @@ from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split
 
 
 @dataclass(frozen=True)
-class Figure:
+class Column:
     """The dtype, shape and range of an array of evidence, to validate one read from a cache."""
 
     kinds: str = "f"
@@ -27,9 +27,9 @@ class Figure:
     """The shape of one sample's entry; None allows any."""
 
 
-ANY = Figure("biufcmMSU", shape=None)
+ANY = Column("biufcmMSU", shape=None)
 """Every kind that numpy writes without a pickle."""
-Figures = Mapping[str, Figure]
+Columns = Mapping[str, Column]
 """The arrays that a kind of evidence must contain, by name."""
 
 
@@ -70,7 +70,7 @@ class Paired:
     """The size of the whole set, if only a part of it was seen."""
 
 
-def check_figures(evidence: Evidence, figures: Figures) -> None:
+def check_figures(evidence: Evidence, figures: Columns) -> None:
     """Raises ValueError for evidence that a pass with these *figures* cannot have produced."""
     if missing := sorted(figures.keys() - evidence.arrays.keys()):
         raise ValueError(f"it has no {', '.join(missing)}")

@@ -60,9 +60,9 @@ def unreachable(metric: str, target: Target) -> NotMeasured:
 
 def _percentile(metric: str, clock: Clock) -> Finding:
     """A percentile of the timings that all percentiles share."""
-    timed = clock.times()
+    timed = clock.times(metric)
     if isinstance(timed, NotMeasured):
-        return NotMeasured(metric, timed.reason, timed.remedy)
+        return timed
     return timed.measurement(metric)
 
 

@@ -13,9 +13,9 @@ from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.evidence import (
     Collector,
+    Column,
+    Columns,
     Evidence,
-    Figure,
-    Figures,
     SamplesDone,
     fed_batches,
     finite_or_finding,
@@ -31,12 +31,12 @@ LEVEL = 0.9
 SHOWN = 200
 """The number of samples for the agreement shown without a parity budget."""
 
-FIGURES: Figures = {
-    "agreement": Figure(),
-    "steps": Figure("i", -1),
-    "within": Figure(),
-    "absolute": Figure(),
-    "elements": Figure("i", 1),
+FIGURES: Columns = {
+    "agreement": Column(),
+    "steps": Column("i", -1),
+    "within": Column(),
+    "absolute": Column(),
+    "elements": Column("i", 1),
 }
 """The per-sample results of ``compare``."""
 

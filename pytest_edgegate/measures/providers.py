@@ -105,7 +105,7 @@ class Clock(Protocol):
     def between(self, before: Artifact, after: Artifact) -> Stopwatch | None:
         """A stopwatch for two float exports; None if nothing here can time them."""
 
-    def times(self) -> Times | NotMeasured:
+    def times(self, metric: str) -> Times | NotMeasured:
         """Times of single inferences, taken until every requested percentile is decided."""
 
 

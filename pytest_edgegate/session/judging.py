@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
+from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import Progress
@@ -51,24 +52,31 @@ class Judging:
         """The verdicts on all budgets."""
         providers = self._providers(case, artifact, budgets, inspector)
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
-        found = [self._verdict(each, case, providers) for each in asked]
+        found = [self._judged(each, case, providers) for each in asked]
         if contract:
             found[0] = _noted(
                 found[0], *self._contract_notes(case, providers, budgets, show_parity)
             )
         if found:
             found[0] = _noted(found[0], artifact.provenance.get("plan", ""))
-        return _with_pruning(found, providers)
+        explained = [self._explained(each, providers) if each.red else each for each in found]
+        return _with_pruning(explained, providers)
 
-    def _verdict(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
+    def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
         finding = self._finding(budget.metric, providers)
-        verdict = replace(
+        return replace(
             judge(finding, budget, self.settings.rules, case.target.name),
             artifact=providers.file.artifact,
             target=case.target.name,
             test=case.test,
         )
-        return self._diagnosed(verdict, providers) if verdict.red else verdict
+
+    def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
+        """Adds the diagnosis; one that fails costs no verdict."""
+        try:
+            return self._diagnosed(verdict, providers)
+        except EdgeGateError as error:
+            return replace(verdict, details=(f"the cause is unknown: {error.message}",))
 
     def _diagnosed(self, verdict: Verdict, providers: Providers) -> Verdict:
         """Adds the diagnosis; a figure that is not finite keeps the remedy for overflow."""

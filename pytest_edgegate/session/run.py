@@ -68,7 +68,7 @@ class EdgeSession:
         from pytest_edgegate.session.measuring.observing import Observer
         from pytest_edgegate.session.measuring.opening import Opener
 
-        opener = Opener(self.registry, self.cache, self._workers, self._frameworks)
+        opener = Opener(self.registry, self.cache, self._workers, lambda: self._frameworks)
         return Observer(opener, self.cache, self.progress, self.settings.early_after)
 
     @cached_property

@@ -34,13 +34,7 @@ def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> 
         known = known_targets(root, registry)
         if name not in known:
             raise UnknownNameError("target", name, known)
-        found = registry.get("target", name)
-        if not isinstance(found, Target):
-            raise ConfigurationError(
-                f"the target {name!r} is a {type(found).__name__}, not a Target",
-                "register a pytest_edgegate.core.target.Target",
-            )
-        return found
+        return _registered(name, registry)
     if name in below:
         raise ConfigurationError(
             f"targets start from each other: {' -> '.join((*below, name))}",
@@ -49,10 +43,20 @@ def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> 
     table = dict(tables[name])
     start = table.pop("from", None)
     if start == name:
-        base = registry.get("target", name) if name in registry.names("target") else None
+        base = _registered(name, registry) if name in registry.names("target") else None
     else:
         base = None if start is None else _find(str(start), root, registry, (*below, name))
     return target_from_table(name, table, base=base, origin="pyproject.toml")
+
+
+def _registered(name: str, registry: Registry) -> Target:
+    found = registry.get("target", name)
+    if not isinstance(found, Target):
+        raise ConfigurationError(
+            f"the target {name!r} is a {type(found).__name__}, not a Target",
+            "register a pytest_edgegate.core.target.Target",
+        )
+    return found
 
 
 @cache

@@ -8,11 +8,10 @@ from typing import Any
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import nearest
 from pytest_edgegate.core.target import LatencySource, Target
+from pytest_edgegate.core.tools import may_report
 from pytest_edgegate.targets.values import Table
 
-TIMED = tuple(
-    each.name for each in BUDGETS.values() if each.rule == "latency" and not each.on_host_only
-)
+TIMED = tuple(each.name for each in BUDGETS.values() if each.rule == "latency" and may_report(each))
 """The latencies that a tool may report: those of a single file."""
 _LATENCY_KEYS = ("source", "remedy")
 _SOURCES = (
@@ -68,8 +67,9 @@ def _check_metric(tools: Table, metric: str) -> None:
             f"tools.{metric}: there is no budget {metric!r}{nearest(metric, known)}",
             f"budgets are {', '.join(known)}",
         )
-    if BUDGETS[metric].on_host_only:
+    if not may_report(BUDGETS[metric]):
+        allowed = sorted(each.name for each in BUDGETS.values() if may_report(each))
         raise tools.wrong(
-            f"tools.{metric}: {metric} compares two files on this host, but a tool gets one file",
-            f"take it out; the latencies that a tool may report are {', '.join(TIMED)}",
+            f"tools.{metric}: a tool is given one file and no samples, and {metric} takes more",
+            f"take it out; a tool may report {', '.join(allowed)}",
         )

@@ -21,7 +21,7 @@ import pytest
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import CompressionError, InferenceError
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.tools import Absent, Compiled, Tool, check_compiled
+from pytest_edgegate.core.tools import Absent, Compiled, Tool, check_compiled, may_report
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ToolContract:
         assert case.tool.metrics
         for metric in case.tool.metrics:
             assert metric in BUDGETS
-            assert not BUDGETS[metric].on_host_only
+            assert may_report(BUDGETS[metric])
 
     def test_its_options_can_be_part_of_a_key(self, case: ToolCase) -> None:
         one, other = (json.dumps(dict(case.tool.options(case.target))) for _ in range(2))

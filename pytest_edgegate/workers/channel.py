@@ -80,7 +80,8 @@ class Channel:
         """The answer to a question; *answer* handles questions that arrive before it.
 
         *limit*: the timeout of the other side in seconds. Raises LateError, LostError, WireError,
-        MemoryError, and any exception of *answer* that is not an Exception.
+        MemoryError, and any exception of *answer* that is not an Exception. After an
+        UnsendableError the channel is as usable as before.
         """
         with self._in_order():
             received = self._exchange(question, limit, expected)
@@ -136,6 +137,8 @@ class Channel:
             yield
         except (LateError, LostError):
             raise  # it has ended, and the caller reports how
+        except UnsendableError:
+            raise  # only a question raises it, and nothing of that was written
         except BaseException:
             self.usable = False
             self._give_up()

@@ -16,7 +16,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.workers.process import Worker
-from pytest_edgegate.workers.stopwatch import Clock, HostStopwatch, TimedModel
+from pytest_edgegate.workers.stopwatch import HostStopwatch, Now, TimedModel
 from pytest_edgegate.workers.wire import Expected
 
 LOCK = f"edgegate-latency-{os.getuid() if hasattr(os, 'getuid') else 'user'}.lock"
@@ -34,7 +34,7 @@ _ASKED_AGAIN = 0.5
 class HostDevice:
     """This machine. ``clock`` is for tests."""
 
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
+    def __init__(self, clock: Now = time.perf_counter) -> None:
         self._clock = clock
 
     def open(self, job: TimingJob) -> Stopwatch:
@@ -56,7 +56,7 @@ class HostDevice:
             if each is not None
         ]
         threads = job.opener.options.get("threads")
-        return HostStopwatch(f"host:{job.runtime}", sides, threads, self._clock, job.patience)
+        return HostStopwatch(job.source, sides, threads, self._clock, job.patience)
 
 
 def _acquire(lock: FileLock, progress: Progress) -> None:
@@ -87,7 +87,7 @@ class RemoteStopwatch:
         self, worker: Worker, job: TimingJob, entry: str, alone: FileLock | None = None
     ) -> None:
         """*alone*: the lock against other measurements, held until the end."""
-        self.source = f"host:{job.runtime}"
+        self.source = job.source
         self._worker = worker
         self.alone = alone
         self._what = f"{job.artifact.path.name} in {job.runtime}"

@@ -58,7 +58,7 @@ class ThisHost:
         return start_python(_MAIN)
 
 
-class Supervised(ThisHost):
+class SupervisedLauncher(ThisHost):
     """As ``ThisHost``, for workers that start processes themselves, which end together."""
 
     def start(self) -> Child:
@@ -66,4 +66,4 @@ class Supervised(ThisHost):
 
 
 THIS_HOST = ThisHost()
-SUPERVISED = Supervised()
+SUPERVISED = SupervisedLauncher()

@@ -98,7 +98,7 @@ class Worker:
             raise _unreadable(what, error) from error
 
     def placed(self, what: str, path: Path, files: Sequence[Path] = ()) -> str:
-        """The worker's path of a file, with the *files* that belong to it."""
+        """The worker's path of a file, with the *files* that ship with it."""
         if self._shares_files:
             return str(path)
         return send_files(self.call, what, path, files)

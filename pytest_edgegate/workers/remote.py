@@ -36,7 +36,7 @@ class RemoteRunner:
     def __init__(
         self, workers: Workers, entry: str, path: Path, what: str, files: Sequence[Path] = ()
     ) -> None:
-        """*files*: the files beside *path* that belong to it."""
+        """*files*: every file that ships with *path*, which may be among them."""
         self._workers = workers
         self._what = what
         self._seconds = 0.0

@@ -86,11 +86,11 @@ class _Server:
     def _open(self, asked: Message) -> Message:
         self._close(asked)
         self._runner = _runtime(asked).open(Path(asked.fields["path"])).__enter__()
-        ends = {
+        tensors = {
             "inputs": [asdict(each) for each in self._runner.inputs],
             "outputs": [asdict(each) for each in self._runner.outputs],
         }
-        return Message(ends)
+        return Message(tensors)
 
     def _infer(self, asked: Message) -> Message:
         assert self._runner is not None  # the other side opens first

@@ -17,8 +17,8 @@ from pytest_edgegate.core.environment import governor, load
 from pytest_edgegate.core.ports import Round, Runner
 from pytest_edgegate.data.splits import Array
 
-Clock = Callable[[], float]
-Call = Callable[[], object]
+Now = Callable[[], float]
+TimedCall = Callable[[], object]
 
 WINDOW = 5
 """The number of calls per window while a model warms up; windows are compared by median."""
@@ -68,7 +68,7 @@ class HostStopwatch:
         source: str,
         sides: Sequence[TimedModel],
         threads: object = None,
-        clock: Clock = time.perf_counter,
+        clock: Now = time.perf_counter,
         patience: float = 20.0,
     ) -> None:
         """*patience*: the time for the whole measurement, in seconds."""
@@ -113,7 +113,7 @@ class HostStopwatch:
             return Round(tuple(times[0]), tuple(times[1]), warm[0].first, opening, settled, repeat)
 
     def _blocks(
-        self, calls: Sequence[Call], seconds: float, repeat: int, block: float
+        self, calls: Sequence[TimedCall], seconds: float, repeat: int, block: float
     ) -> tuple[list[float], list[float]]:
         """Times as many blocks as the warm-up predicts, each of about *block* seconds.
 
@@ -129,14 +129,14 @@ class HostStopwatch:
                 break
         return times
 
-    def _warmed(self, calls: Sequence[Call]) -> dict[int, _Warm]:
+    def _warmed(self, calls: Sequence[TimedCall]) -> dict[int, _Warm]:
         """Warms up in random order, because the memory of the other model is idle meanwhile."""
         order = self._draw.sample(range(len(calls)), len(calls))
         return {at: self._warm_up(calls[at]) for at in order}
 
-    def _opened(self, stack: ExitStack) -> list[Call]:
+    def _opened(self, stack: ExitStack) -> list[TimedCall]:
         """Opens in random order, because the first model often gets the better memory."""
-        opened: dict[int, Call] = {}
+        opened: dict[int, TimedCall] = {}
         for at in self._draw.sample(range(len(self._sides)), len(self._sides)):
             side = self._sides[at]
             opened[at] = stack.enter_context(side.open()).once(side.sample)
@@ -147,7 +147,7 @@ class HostStopwatch:
             return (0,)
         return self._draw.choice(((0, 1, 1, 0), (1, 0, 0, 1)))
 
-    def _timed(self, call: Call, repeat: int) -> float:
+    def _timed(self, call: TimedCall, repeat: int) -> float:
         clock = self._clock
         if repeat == 1:
             start = clock()
@@ -158,7 +158,7 @@ class HostStopwatch:
             call()
         return (clock() - start) / repeat
 
-    def _warm_up(self, call: Call) -> _Warm:
+    def _warm_up(self, call: TimedCall) -> _Warm:
         """Calls until the median stops falling, or the time limit is reached."""
         end = self._clock() + self._warm_up_time
         times = [self._timed(call, 1)]
@@ -186,7 +186,7 @@ def _settled(times: Sequence[float]) -> bool:
     return statistics.median(times[-window:]) >= (1 - SETTLED) * before
 
 
-def _tick(clock: Clock) -> float:
+def _tick(clock: Now) -> float:
     """The smallest observed step of the clock; 0 if it does not advance by itself."""
     seen = [clock() for _ in range(200)]
     return min((after - before for before, after in pairwise(seen) if after > before), default=0.0)

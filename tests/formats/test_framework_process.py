@@ -1,4 +1,4 @@
-"""A live Keras model: its traced graph is converted in the process of the frameworks."""
+"""A live Keras model: its traced graph is converted in the framework process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.frameworks.process import Frameworks
 from pytest_edgegate.session.given import Given
@@ -43,10 +43,10 @@ def started(folder: Path) -> EdgeSession:
     return EdgeSession(Settings(**given), Registry())
 
 
-def compressed(folder: Path, model: Any) -> tuple[Artifact, EdgeSession]:
+def compressed(folder: Path, model: Any, data: EdgeData = DATA) -> tuple[Artifact, EdgeSession]:
     session = started(folder)
     return session.compress(
-        session.case(Given(model, DATA), session.target("coral")), (PTQ(),)
+        session.case(Given(model, data), session.target("coral")), (PTQ(),)
     ), session
 
 
@@ -84,3 +84,32 @@ def test_changed_weights_are_another_graph(keras: Any, tmp_path: Path) -> None:
     other = session.compress(session.case(Given(model, DATA), session.target("coral")), (PTQ(),))
     session.close()
     assert one.sha256 != other.sha256
+
+
+UNGUARDED = """
+from pytest_edgegate.backends.litert import from_keras
+
+from_keras._refuse_loops = lambda *given: None
+TRANSFORM = from_keras.TRANSFORM
+"""
+
+
+def test_a_crash_of_tensorflows_calibrator_is_an_error(
+    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop is what it dies of, once nobody refuses it before."""
+    (tmp_path / "unguarded.py").write_text(UNGUARDED)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = Registry.entry
+
+    def unguarded(self: Registry, kind: str, name: str) -> str | None:
+        own = (kind, name) == ("transform", "litert.from_keras")
+        return "unguarded:TRANSFORM" if own else entry(self, kind, name)
+
+    monkeypatch.setattr(Registry, "entry", unguarded)
+    steps = keras.Input((8, 8))
+    looped = keras.Model(steps, keras.layers.LSTM(4)(steps), name="looped")
+    data = EdgeData(calibration=np.zeros((20, 8, 8), np.float32))
+    with pytest.raises(CompressionError, match=r"looped ended the process that ran it \(SIG"):
+        compressed(tmp_path, looped, data)
+    assert compressed(tmp_path, network(keras))[0].size_bytes

@@ -278,3 +278,17 @@ def test_an_early_decision_counts_and_says_so() -> None:
         assert (found.outcome, found.proven) == (outcome, True)
         assert f"about 0.011; the whole set is {sign} 0.01" in found.reason
         assert "from 300 of 10,000 samples" in found.note.replace("all 10,000", "")
+
+
+@pytest.mark.parametrize("policy", ["point", "lenient", "strict"])
+@pytest.mark.parametrize(
+    ("metric", "good", "bad"),
+    [("accuracy_drop", 0.01, 0.02), ("latency_p95", 0.01, 0.02), ("parity_agreement", 0.99, 0.98)],
+)
+def test_a_computed_figure_is_compared_directly(
+    policy: str, metric: str, good: float, bad: float
+) -> None:
+    limit = good
+    for value, outcome in ((good, PASS), (bad, FAIL)):
+        found = verdict(measured(metric, value, computed=True), limit, policy)
+        assert (found.outcome, found.proven, found.note) == (outcome, True, "")

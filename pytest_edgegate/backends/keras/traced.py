@@ -1,4 +1,4 @@
-"""The traced graph of a live model, as the session writes it down for another process."""
+"""The traced graph of a live model, which the session saves for another process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
 
 class TracedReader:
-    """Reads what ``LiveModel.hand_over`` has written: a folder of the session's own."""
+    """Reads the folder that ``LiveModel.write_graph`` wrote in the session."""
 
     def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
         return TracedModel(candidate) if isinstance(candidate, Path) else None

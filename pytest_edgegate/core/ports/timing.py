@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_edgegate.core.progress import Progress, silent
+from pytest_edgegate.core.target import HOST_URL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,7 @@ class Timed:
     path: Path
     sample: tuple[Array, ...]
     files: tuple[Path, ...] = ()
-    """The files beside it that belong to it, for a device without access to this disk."""
+    """Every file that ships with it, for a device without access to this disk."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class TimingJob:
     """A request to time one file, or to compare two."""
 
     url: str
-    """The device's URL, or ``host`` for this machine."""
+    """The device's URL, or ``HOST_URL`` for this machine."""
     runtime: str
     opener: Runtime
     entry: str | None
@@ -90,6 +91,11 @@ class TimingJob:
     """The time for all rounds together in seconds; the warm-up takes a small part of it."""
     progress: Progress = silent
     """Receives the reason for a delay while the device starts."""
+
+    @property
+    def source(self) -> str:
+        """The source of the times: ``host:<runtime>`` or ``device:<url>``."""
+        return f"host:{self.runtime}" if self.url == HOST_URL else f"device:{self.url}"
 
 
 class Device(Protocol):

@@ -160,8 +160,11 @@ class ChecksAhead(Protocol):
 
 @runtime_checkable
 class TakesGraphs(Protocol):
-    """A transform that makes the same bytes from a written graph as from the live model itself."""
+    """A transform that may accept the written graph of a live model in the model's place."""
 
     @property
     def takes_graphs(self) -> bool:
-        """Always true."""
+        """Whether a written graph gives the same bytes as the live model itself.
+
+        If false, as without this property, live models are converted in the session's process.
+        """

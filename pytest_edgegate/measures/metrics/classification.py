@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.evidence import Evidence, Figure, Figures
+from pytest_edgegate.measures.evidence import Column, Columns, Evidence
 from pytest_edgegate.measures.labels import class_indices, class_scores, positive_scores
 from pytest_edgegate.measures.metrics.estimates import (
     LEVEL,
@@ -26,7 +26,7 @@ class TopN:
     """Share of samples whose label is among the N highest scores. Ties: the lowest index wins."""
 
     key: str | None = "rank"
-    figures: Figures = dict.fromkeys(("rank", "predicted", "label"), Figure("i", 0))
+    figures: Columns = dict.fromkeys(("rank", "predicted", "label"), Column("i", 0))
     higher_is_better = True
     bounded = True
 
@@ -61,7 +61,7 @@ class Auc:
 
     name = "auc"
     key: str | None = "auc"
-    figures: Figures = MappingProxyType({"score": Figure("iuf"), "positive": Figure("b")})
+    figures: Columns = MappingProxyType({"score": Column("iuf"), "positive": Column("b")})
     higher_is_better = True
     bounded = True
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.evidence import Evidence, Figures
+from pytest_edgegate.measures.evidence import Columns, Evidence
 from pytest_edgegate.stats.bootstrap import paired_bootstrap, set_bootstrap
 from pytest_edgegate.stats.intervals import Interval, clopper_pearson, tango
 
@@ -40,7 +40,7 @@ class Scoring(Protocol):
     bounded: bool
     """Whether its values lie between 0 and 1."""
     output: int | str | None
-    figures: Figures
+    figures: Columns
     """The arrays that ``observe`` returns, by name."""
 
     def observe(self, output: Array, labels: Array) -> dict[str, Array]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.evidence import ANY, Evidence, Figures
+from pytest_edgegate.measures.evidence import ANY, Columns, Evidence
 from pytest_edgegate.measures.metrics.estimates import (
     Estimate,
     mean,
@@ -42,7 +42,7 @@ class OwnMetric:
     """A metric computed by a user's function. Outputs are kept for it if the data is indexable."""
 
     bounded = False
-    figures: Figures = dict.fromkeys(("output", "label"), ANY)
+    figures: Columns = dict.fromkeys(("output", "label"), ANY)
 
     def __init__(self, given: Metric, *, indexable: bool) -> None:
         if not callable(given.fn):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.evidence import Evidence, Figure, Figures
+from pytest_edgegate.measures.evidence import Column, Columns, Evidence
 from pytest_edgegate.measures.labels import same_shape
 from pytest_edgegate.measures.metrics.estimates import (
     Estimate,
@@ -18,7 +18,7 @@ class ErrorPerSample:
 
     higher_is_better = False
     bounded = False
-    figures: Figures = dict.fromkeys(("error",), Figure("f", 0))
+    figures: Columns = dict.fromkeys(("error",), Column("f", 0))
 
     def __init__(self, name: str, output: int | str | None = None) -> None:
         self.name = name

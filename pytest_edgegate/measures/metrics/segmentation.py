@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.evidence import Evidence, Figure, Figures
+from pytest_edgegate.measures.evidence import Column, Columns, Evidence
 from pytest_edgegate.measures.labels import classes_last, same_shape
 from pytest_edgegate.measures.metrics.estimates import (
     Estimate,
@@ -26,7 +26,7 @@ class MeanIoU:
 
     name = "miou"
     key: str | None = "miou"
-    figures: Figures = dict.fromkeys(("intersection", "union"), Figure("i", 0, (VOID + 1,)))
+    figures: Columns = dict.fromkeys(("intersection", "union"), Column("i", 0, (VOID + 1,)))
     higher_is_better = True
     bounded = True
 

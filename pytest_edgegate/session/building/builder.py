@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.session.building.teaching import TeacherModel
     from pytest_edgegate.session.frameworks.process import Frameworks
-    from pytest_edgegate.session.frameworks.tasks import Work
+    from pytest_edgegate.session.frameworks.tasks import Job
 
 
 @dataclass(frozen=True)
@@ -180,16 +180,16 @@ class Builder:
 
     def _work(
         self, order: Order, source: SourceModel, leg: Leg, data: LegData, what: str
-    ) -> Work | None:
+    ) -> Job | None:
         """The leg as a job for the frameworks' process; None if it can't be sent there and runs
         here: live objects, functions, registrations of a conftest.py."""
-        from pytest_edgegate.session.frameworks.tasks import Work, can_be_sent
+        from pytest_edgegate.session.frameworks.tasks import Job, can_be_sent
 
         entry = self._registry.entry("transform", leg.transform)
         if entry is None or not can_be_sent(leg.step, data):
             return None
         found = self._frameworks().source(source, self._transform(leg))
-        return None if found is None else Work(entry, found, leg.step, order.target, data, what)
+        return None if found is None else Job(entry, found, leg.step, order.target, data, what)
 
     def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:
         programs = self._transform(leg).programs

@@ -1,1 +1,1 @@
-"""The process in which files of frameworks are loaded, run and converted."""
+"""The framework process, which loads, runs and converts model files of the frameworks."""

@@ -25,13 +25,14 @@ class Ask(Protocol):
 
 @dataclass(frozen=True)
 class AskedData:
-    """``TransformData`` in a process that does not hold the data."""
+    """``TransformData`` in the framework process; the session holds the data."""
 
     ask: Ask
     programs: Mapping[str, Path]
     workers: Workers
     """The workers of this process; a process that a transform hires ends with it."""
     what: str
+    """A description of the leg, for error messages."""
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> Iterable[tuple[Array, ...]]:
         held = self.ask("calibration", count=count, inputs=as_plain(list(inputs))).fields["held"]

@@ -1,4 +1,4 @@
-"""The data of a leg for a transform in another process: the session's side."""
+"""Serves the data of a leg to a transform in another process: the session's side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_edgegate.session.leg_data import LegData
 from pytest_edgegate.workers.wire import Message
 
 _BLOCK_BYTES, _BLOCK_SAMPLES = 8 << 20, 256
-"""Bytes of calibration samples per message."""
+"""The limits of one message with calibration samples."""
 
 
 class LentData:
@@ -62,16 +62,16 @@ class LentData:
         settings = {
             key: value
             for key, value in as_plain(training.settings).items()
-            if key not in ("augment", "version")  # both concern augmentation, which happens here
+            if key not in ("augment", "version")  # the session augments the batches
         }
         return Message({"settings": settings, "steps": training.steps})
 
     def _example(self, asked: Mapping[str, Any]) -> Message:
-        assert self._training is not None  # it was begun
+        assert self._training is not None  # "training" comes first
         return _as_message(self._training.example())
 
     def _epoch(self, asked: Mapping[str, Any]) -> Message:
-        assert self._training is not None  # it was begun
+        assert self._training is not None  # "training" comes first
         return self._holding(self._training.epoch(asked["number"]))
 
     def _batch(self, asked: Mapping[str, Any]) -> Message:

@@ -1,4 +1,4 @@
-"""The process that loads, runs and converts framework files: the session's side."""
+"""The framework process, which loads, runs and converts model files: the session's side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_edgegate.core.ports import Produced, SourceModel, TakesGraphs, Trans
 from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
 from pytest_edgegate.session.frameworks.runner import FrameworkRunner
 from pytest_edgegate.session.frameworks.sources import Graphs, Source, source_of
-from pytest_edgegate.session.frameworks.tasks import Task, Work
+from pytest_edgegate.session.frameworks.tasks import Job, Task
 from pytest_edgegate.storage.cache import FULL_DISK
 from pytest_edgegate.workers.channel import Answer
 from pytest_edgegate.workers.launcher import SUPERVISED
@@ -26,7 +26,7 @@ from pytest_edgegate.workers.wire import PACKED, Message, unpacked
 
 _SERVER = "pytest_edgegate.session.frameworks.server:FrameworkServer"
 _LONGEST = 600.0
-"""Seconds beyond the timeout of a runtime: importing a framework, tracing, converting."""
+"""Seconds added to the timeout of a runtime for imports, tracing and conversion."""
 _MORE = "the tool's own traceback is at --tb=long"
 _CRASHED = (
     "the native code of the framework has a fault with this model: try another version of it, or "
@@ -35,7 +35,7 @@ _CRASHED = (
 
 
 class Frameworks:
-    """One process for the whole session, started on first use."""
+    """The framework process: one for the whole session, started on first use."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -43,47 +43,49 @@ class Frameworks:
         self._graphs = Graphs()
 
     def source(self, model: SourceModel, transform: Transform) -> Source | None:
-        """The model for the process: a file, or a live model's graph where the *transform* takes
-        one; None for what is converted here."""
+        """The model in a form that the process can load; None if the session has to convert it.
+
+        That is a file, or the graph of a live model if the *transform* takes graphs.
+        """
         found = source_of(model)
-        if found is None and isinstance(transform, TakesGraphs):
+        if found is None and isinstance(transform, TakesGraphs) and transform.takes_graphs:
             return self._graphs.source(model)
         return found
 
-    def apply(self, work: Work, out: Path) -> Produced:
-        """``Transform.apply``. Raises CompressionError where the process has ended, too."""
+    def apply(self, work: Job, out: Path) -> Produced:
+        """``Transform.apply``. Raises CompressionError also if the process ends."""
         task = work.task("apply", {"timeout": self._timeout, "out": str(out)}, PACKED)
         answer = self.run(task, LentData(work.data, work.source.around).answer)
         for each in answer.fields["result"]["warned"]:
             warnings.warn(each, EdgeGateWarning, stacklevel=2)
         return _produced(unpacked(answer.arrays[0]))
 
-    def check(self, work: Work) -> None:
-        """``ChecksAhead.check``, with its errors."""
+    def check(self, work: Job) -> None:
+        """``ChecksAhead.check``; raises the same errors."""
         lent = LentData(work.data, work.source.around)
         self.run(work.task("check", {"timeout": self._timeout}), lent.answer)
 
     def inputs(self, source: Source, what: str) -> tuple[TensorInfo, ...]:
-        """What the model takes; it is loaded for that."""
-        told = self.run(Task("inputs", source, what)).fields["result"]["inputs"]
-        return tuple(from_plain(TensorInfo, each) for each in told)
+        """The inputs of the model, which the process loads to find them."""
+        inputs = self.run(Task("inputs", source, what)).fields["result"]["inputs"]
+        return tuple(from_plain(TensorInfo, each) for each in inputs)
 
     def open(self, runtime: str, source: Source, what: str) -> FrameworkRunner:
-        """The model in its own framework; *runtime* is ``module:attribute``."""
+        """Opens the model in its own framework; *runtime* is ``module:attribute``."""
         return FrameworkRunner(self, runtime, source, what)
 
     def run(self, task: Task, answer: Answer | None = None) -> Message:
-        """Has something done; *answer* is what is said to questions that come back.
+        """Runs a task in the process; *answer* answers the questions that it asks meanwhile.
 
-        Raises what it has run into, what *answer* has raised meanwhile, or the task's error where
-        the process has ended.
+        Raises the error of the task, an error that *answer* raised, or the task's class of error
+        if the process ends.
         """
         marked = Marked()
-        said = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
+        noted = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
         worker = self._started()
         try:
             found = worker.ask(
-                task.question, task.what, _LONGEST + task.longer, task.expected, said
+                task.question, task.what, _LONGEST + task.longer, task.expected, noted
             )
         except InferenceError as error:
             if task.error is InferenceError:
@@ -106,9 +108,18 @@ class Frameworks:
     def _started(self) -> Worker:
         if self._worker is None or not self._worker.alive:
             self.close()
-            self._worker = Worker(self._timeout, SUPERVISED)
-            self._worker.call("hire", "the process of the frameworks", entry=_SERVER, asks=True)
+            self._worker = self._hired()
         return self._worker
+
+    def _hired(self) -> Worker:
+        """A new process with the server in it."""
+        worker = Worker(self._timeout, SUPERVISED)
+        try:
+            worker.call("hire", "the framework process", entry=_SERVER, asks=True)
+        except BaseException:
+            worker.close()
+            raise
+        return worker
 
 
 def _produced(sent: Mapping[str, Any]) -> Produced:
@@ -122,7 +133,7 @@ def _produced(sent: Mapping[str, Any]) -> Produced:
 
 
 def _error(task: Task, sent: SentError) -> Exception:
-    """What was raised over there, as the session would have it of what it does itself."""
+    """The exception to raise in the session for one that was raised in the process."""
     if sent.number is not None and sent.number in FULL_DISK:
         return OSError(sent.number, os.strerror(sent.number))
     error = ours(sent)

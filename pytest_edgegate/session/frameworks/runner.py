@@ -1,4 +1,4 @@
-"""A file of a framework that runs in the process of the frameworks."""
+"""Runs a framework's model file in the framework process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pytest_edgegate.workers.remote import outputs_expected
 from pytest_edgegate.workers.wire import Message
 
 _PATIENCE = 20
-"""A batch may take so many times as long as the slowest one before, a sample for a sample."""
+"""The limit for a batch, in multiples of the slowest time per sample so far."""
 
 
-class Process(Protocol):
-    """What a runner needs of the process of the frameworks."""
+class FrameworkProcess(Protocol):
+    """The part of ``Frameworks`` that a runner needs."""
 
     @property
     def alive(self) -> bool: ...
@@ -29,9 +29,9 @@ class Process(Protocol):
 
 
 class FrameworkRunner:
-    """A file of a framework, opened in its process: a runner like any other."""
+    """A ``Runner`` for a model file that is open in the framework process."""
 
-    def __init__(self, process: Process, runtime: str, source: Source, what: str) -> None:
+    def __init__(self, process: FrameworkProcess, runtime: str, source: Source, what: str) -> None:
         self._process = process
         self._source = source
         self._what = what
@@ -65,7 +65,7 @@ class FrameworkRunner:
         return lambda: self.infer(sample)
 
     def _run(self, name: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        """The whole batch at once: results may depend on where it is cut."""
+        """Sends the whole batch at once: results may depend on how a batch is split."""
         count, start = len(batch[0]), time.monotonic()
         expected = outputs_expected(self.outputs, count)
         longer = _PATIENCE * self._seconds * count

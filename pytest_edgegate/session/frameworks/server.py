@@ -1,4 +1,4 @@
-"""The process that loads, runs and converts framework files: its own side."""
+"""The framework process, which loads, runs and converts model files: its own side."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from pytest_edgegate.workers.serve import imported
 from pytest_edgegate.workers.wire import packed
 
 Fields = Mapping[str, Any]
-Arrays = tuple[Array, ...]
-Answer = tuple[Fields, Arrays]
+ReplyArrays = tuple[Array, ...]
+Reply = tuple[Fields, ReplyArrays]
 
 _KEPT = 4
 """The number of models that stay loaded, as many as the session remembers."""
@@ -48,7 +48,7 @@ class FrameworkServer:
         self._models: dict[tuple[str, str], SourceModel] = {}
         self._runners: dict[str, Runner] = {}
         self._names = (f"{os.getpid()}-{number}" for number in count())
-        self._commands: Mapping[str, Callable[[Fields, Arrays], Answer]] = {
+        self._commands: Mapping[str, Callable[[Fields, ReplyArrays], Reply]] = {
             "apply": self._apply,
             "check": self._check,
             "inputs": self._inputs,
@@ -58,10 +58,10 @@ class FrameworkServer:
             "close": self._close,
         }
 
-    def answer(self, command: str, fields: Fields, arrays: Arrays) -> Answer:
+    def answer(self, command: str, fields: Fields, arrays: ReplyArrays) -> Reply:
         return self._commands[command](fields, arrays)
 
-    def _apply(self, fields: Fields, arrays: Arrays) -> Answer:
+    def _apply(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         transform: Transform = imported(fields["transform"])
         with warnings.catch_warnings(record=True) as sent:
             warnings.simplefilter("always", EdgeGateWarning)
@@ -69,7 +69,7 @@ class FrameworkServer:
         warned = [str(each.message) for each in sent if issubclass(each.category, EdgeGateWarning)]
         return {"warned": warned}, (packed(_as_plain(made)),)
 
-    def _check(self, fields: Fields, arrays: Arrays) -> Answer:
+    def _check(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         transform: Any = imported(fields["transform"])
         transform.check(*self._given(fields))
         return {}, ()
@@ -79,10 +79,10 @@ class FrameworkServer:
         target = from_plain(Target, fields["target"])
         return self._model(fields["source"]), _step(fields["step"]), target, self._data(fields)
 
-    def _inputs(self, fields: Fields, arrays: Arrays) -> Answer:
+    def _inputs(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         return {"inputs": as_plain(self._model(fields["source"]).load().inputs)}, ()
 
-    def _open(self, fields: Fields, arrays: Arrays) -> Answer:
+    def _open(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         runtime: Runtime = imported(fields["runtime"])
         model = self._model(fields["source"])
         with reading(fields["source"]["path"]), ExitStack() as stack:
@@ -93,10 +93,10 @@ class FrameworkServer:
         tensors = {"inputs": as_plain(runner.inputs), "outputs": as_plain(runner.outputs)}
         return {"held": name, **tensors}, ()
 
-    def _infer(self, fields: Fields, arrays: Arrays) -> Answer:
+    def _infer(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         return {}, self._runner(fields).infer(arrays)
 
-    def _infer_raw(self, fields: Fields, arrays: Arrays) -> Answer:
+    def _infer_raw(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         return {}, self._runner(fields).infer_raw(arrays)
 
     def _runner(self, fields: Fields) -> Runner:
@@ -106,7 +106,7 @@ class FrameworkServer:
             )
         return self._runners[fields["held"]]
 
-    def _close(self, fields: Fields, arrays: Arrays) -> Answer:
+    def _close(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         runner = self._runners.pop(fields["held"], None)
         if runner is not None:
             runner.__exit__(None, None, None)
@@ -117,7 +117,7 @@ class FrameworkServer:
         return AskedData(self._ask, programs, Workers(fields["timeout"]), fields["what"])
 
     def _model(self, source: Fields) -> SourceModel:
-        """The model of a file, loaded once."""
+        """The model of a file, recognised and loaded once."""
         key = (source["path"], source["digest"])
         if key not in self._models:
             made = self._recognised(imported(source["reader"]), Path(source["path"]))

@@ -1,4 +1,4 @@
-"""Models as another process finds them: files, and graphs of live models that were written down."""
+"""Models in a form that the framework process can load: files, and saved graphs of live models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pytest_edgegate.session.intake.foreign_files import ForeignModel
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 _KEPT = 4
-"""Graphs: the tests of a module go by one model, mostly."""
+"""The number of saved graphs; the tests of a module mostly share one model."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model as another process finds it."""
+    """The reader, path and digest by which another process loads a model."""
 
     reader: str
     """``module:attribute``"""
@@ -30,9 +30,10 @@ class Source:
 
 
 def source_of(model: SourceModel) -> Source | None:
-    """The model for another process: a file, whose reader can be imported; None for any other.
+    """The source of a file whose reader can be imported; None for any other model.
 
-    A file whose code the user trusts may need what a conftest.py has told its framework.
+    A file under ``edge_allow_code`` has none: its framework may need what a conftest.py registered
+    in the session.
     """
     if not isinstance(model, ForeignModel) or model.around is None or model.reader is None:
         return None
@@ -42,14 +43,16 @@ def source_of(model: SourceModel) -> Source | None:
 
 
 class Graphs:
-    """Graphs of live models that were written down, each once for its content."""
+    """Saved graphs of live models; each content is saved once."""
 
     def __init__(self) -> None:
         self._written: dict[tuple[str, str], Source | None] = {}
 
     def source(self, model: SourceModel) -> Source | None:
-        """None for a model that has no graph, or none that can be written: whoever converts the
-        model itself says why."""
+        """The source of the model's graph; None if the model has none or it can't be saved.
+
+        The conversion of the live model itself then raises the error with the reason.
+        """
         if model.path is not None or not isinstance(model, HasGraph):
             return None
         key = (model.digest(), model.name)
@@ -69,7 +72,7 @@ class Graphs:
         folder = SCRATCH.subfolder("graph")
         try:
             model.write_graph(folder)
-        except Exception:  # noqa: BLE001 - of whatever kind, the conversion itself tells it
+        except Exception:  # noqa: BLE001 - the conversion of the live model raises it again
             return None
         return Source(model.graph_reader, folder, digest, Surroundings(_no_sample))
 

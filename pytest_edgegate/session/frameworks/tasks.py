@@ -1,4 +1,4 @@
-"""What is to be done in the process of the frameworks, in the form in which it is sent there."""
+"""Tasks for the framework process, as they are sent to it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from pytest_edgegate.workers.wire import NO_ARRAYS, Expected, Message
 
 @dataclass(frozen=True)
 class Task:
-    """One call of the desk over there."""
+    """One call of a method of ``FrameworkServer``."""
 
     name: str
     source: Source
     what: str
-    """The model and what is done with it, for errors."""
+    """A description of the model and the work, for error messages."""
     given: Mapping[str, Any] = field(default_factory=dict)
     arrays: tuple[Array, ...] = ()
     expected: Expected = NO_ARRAYS
     longer: float = 0.0
-    """Seconds that it may be silent, where the work is known."""
+    """Seconds that the process may be silent beyond the usual limit."""
     error: type[EdgeGateError] = InferenceError
-    """What it is where it fails for no reason that is known here."""
+    """The class of error for a failure without an error class of the gate."""
 
     @property
     def question(self) -> Message:
@@ -39,8 +39,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Work:
-    """A leg of a plan, for the process of the frameworks."""
+class Job:
+    """A leg of a plan that the framework process builds or checks."""
 
     transform: str
     """``module:attribute``"""
@@ -49,7 +49,7 @@ class Work:
     target: Target
     data: LegData
     what: str
-    """The leg in words, for errors."""
+    """A description of the leg, for error messages."""
 
     def task(self, name: str, given: Mapping[str, Any], expected: Expected = NO_ARRAYS) -> Task:
         step = None if self.step is None else [type(self.step).__name__, as_plain(self.step)]
@@ -65,7 +65,7 @@ class Work:
 
 
 def can_be_sent(step: Step | None, data: LegData) -> bool:
-    """Whether all that a step goes by has a form in which it crosses: functions have none."""
+    """Whether the step and its settings can be sent to another process; functions can't."""
     settings, known = data.settings, step is None or type(step) in STEPS
     own = (settings.loss, settings.optimizer, settings.distill_loss)
     trains = step is not None and step.trains

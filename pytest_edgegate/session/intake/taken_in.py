@@ -77,16 +77,16 @@ class TakenIn:
         """The model in the copy. Raises ConfigurationError if it differs."""
         try:
             again = self._recognise(self.copy.path)
-            as_told = again is not None and self._is_as_told(again)
+            agrees = again is not None and self._agrees(again)
         except EdgeGateError as error:
             if self.copy.is_same():
                 raise
             raise changed(self.path) from error
-        if again is None or not as_told:
+        if again is None or not agrees:
             raise changed(self.path)
         return again
 
-    def _is_as_told(self, again: SourceModel) -> bool:
+    def _agrees(self, again: SourceModel) -> bool:
         with reading(self.path):
             if self._node is not None and again.node != self._node:
                 return False

@@ -13,7 +13,6 @@ from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.session.measuring.file import CaseFile
-from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.timing import Timing
 
 
@@ -26,7 +25,9 @@ class CaseClock:
         self._file = file
         self._timing = timing
         self.limits = {
-            name: float(each.limit) for name, each in asked.items() if each.kind.rule == "latency"
+            name: float(each.limit)
+            for name, each in asked.items()
+            if each.kind.rule == "latency" and name not in file.target.tools
         }
         self.floor = floor
 
@@ -49,25 +50,18 @@ class CaseClock:
             return replace(export, metric=metric)
         if export.digest == self._file.specimen.digest:
             return _itself(self._file.artifact)
-        return self._timing.open(self._file.specimen, self._of_export(export))
+        return self._timing.open(self._file.specimen, self._file.specimen.of_export(export))
 
     def between(self, before: Artifact, after: Artifact) -> Stopwatch | None:
         """A stopwatch that compares two float exports; None if nothing here can time them."""
         if self._timing.fault("latency_ratio") is not None:
             return None
-        return self._timing.open(self._of_export(after), self._of_export(before))
+        specimen = self._file.specimen
+        return self._timing.open(specimen.of_export(after), specimen.of_export(before))
 
-    def _of_export(self, export: Artifact) -> Specimen:
-        return replace(
-            self._file.specimen,
-            model=export.main,
-            digest=export.digest,
-            layout=export.layout,
-            made=True,
-        )
-
-    def times(self) -> Times | NotMeasured:
-        return self._times
+    def times(self, metric: str) -> Times | NotMeasured:
+        fault = self._timing.fault(metric)
+        return self._times if fault is None else fault
 
     @cached_property
     def _times(self) -> Times | NotMeasured:

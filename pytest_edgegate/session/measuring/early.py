@@ -34,7 +34,7 @@ _MOST_BYTES = 64 << 20
 _PROBED = 16
 """The number of samples for estimating the speed, after as many to warm the model up."""
 
-Clock = Callable[[], float]
+Now = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def run(
     reference: ComparedModel,
     artifact: ComparedModel,
     progress: Progress,
-    clock: Clock = time.monotonic,
+    clock: Now = time.monotonic,
 ) -> Paired:
     """Runs both models on the split: in full if that is quick, else until the test decides."""
     with ExitStack() as stack:
@@ -88,7 +88,7 @@ def clear(known: Sequence[Evidence | None], total: int) -> Paired | None:
     return Paired(reference, artifact, None, total)
 
 
-def _until_decided(bet: Bet, sides: list[_Asked], progress: Progress, clock: Clock) -> Paired:
+def _until_decided(bet: Bet, sides: list[_Asked], progress: Progress, clock: Now) -> Paired:
     total = bet.split.size
     test = BettingTest(total, bet.budget, ALPHA)
     order = np.random.default_rng(SEED).permutation(total)
@@ -137,7 +137,7 @@ class _Asked:
         """Whether NaN or Inf occurred, which decides the verdict."""
         return self._collector.nonfinite > 0
 
-    def seconds_a_sample(self, clock: Clock) -> float:
+    def seconds_a_sample(self, clock: Now) -> float:
         if self._runner is None:
             return 0.0
         batch = next(iter(self._bet.split.batches(_PROBED)))

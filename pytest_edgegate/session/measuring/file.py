@@ -36,6 +36,7 @@ class CaseFile:
         self._inspector = inspector
         self._opener = opener
         self._export = export
+        self._exports: dict[Recipe, Artifact | NotMeasured] = {}
 
     @property
     def target(self) -> Target:
@@ -87,6 +88,11 @@ class CaseFile:
         return tuple(map(noise, runner.inputs))
 
     def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
+        if steps not in self._exports:
+            self._exports[steps] = self._exported(steps)
+        return self._exports[steps]
+
+    def _exported(self, steps: Recipe) -> Artifact | NotMeasured:
         if not self._case.subject.has_model:
             return NotMeasured(
                 "compression",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_edgegate.core.description import ExecutedOperator
 from pytest_edgegate.core.environment import processor, versions
@@ -13,26 +13,31 @@ from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.frameworks.process import Frameworks
-from pytest_edgegate.session.frameworks.sources import source_of
 from pytest_edgegate.session.intake.taken_in import reading
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
 
+if TYPE_CHECKING:
+    from pytest_edgegate.session.frameworks.process import Frameworks
+
 _RAN = {"ran": True}
 _VERSION = 3
 """Incremented whenever a file that has run before has to be tried again."""
 
-Array = tuple[Any, ...]
+Sample = tuple[Any, ...]
 
 
 class Opener:
     """Opens specimens, and identifies everything that affects their outputs."""
 
     def __init__(
-        self, registry: Registry, cache: Cache, workers: Workers, frameworks: Frameworks
+        self,
+        registry: Registry,
+        cache: Cache,
+        workers: Workers,
+        frameworks: Callable[[], Frameworks],
     ) -> None:
         self._registry = registry
         self._cache = cache
@@ -49,7 +54,7 @@ class Opener:
             raise fault
         return LaidOutRunner(runner, specimen.layout) if specimen.layout else runner
 
-    def executed(self, specimen: Specimen, sample: Array) -> tuple[ExecutedOperator, ...] | None:
+    def executed(self, specimen: Specimen, sample: Sample) -> tuple[ExecutedOperator, ...] | None:
         """The operators as executed; *sample* in the dtypes and axes of the file."""
         runtime, entry = self._runtime(specimen.runtime), self._entry(specimen)
         path = _path(specimen.opened)
@@ -57,7 +62,7 @@ class Opener:
             return None
         if entry is None or specimen.made:
             return runtime.executed(path, sample)
-        return executed_remotely(self._workers, entry, path, specimen.title, sample)
+        return executed_remotely(self._workers, entry, path, specimen.title, sample, specimen.files)
 
     def identity(self, specimen: Specimen) -> dict[str, object]:
         """Everything that affects the outputs: the model, the runtime's version, the processor."""
@@ -80,16 +85,28 @@ class Opener:
         if path is None:
             return runtime.open(model)
         if entry is None:
-            there = self._registry.entry("runtime", specimen.runtime)
-            source = None if isinstance(model, Path) else source_of(model)
-            if there is not None and source is not None:
-                return self._frameworks.open(there, source, specimen.title)
+            sent = self._sent_to_frameworks(specimen)
+            if sent is not None:
+                return sent
             with reading(path):
                 return runtime.open(model)
         if not specimen.made:
-            return RemoteRunner(self._workers, entry, path, specimen.title)
+            return self._in_worker(specimen, entry, path)
         self._try_once(specimen, entry, path)
         return runtime.open(path)
+
+    def _sent_to_frameworks(self, specimen: Specimen) -> Runner | None:
+        """The model in the framework process; None if it can't be sent there."""
+        from pytest_edgegate.session.frameworks.sources import source_of
+
+        there, model = self._registry.entry("runtime", specimen.runtime), specimen.opened
+        source = None if isinstance(model, Path) else source_of(model)
+        if there is None or source is None:
+            return None
+        return self._frameworks().open(there, source, specimen.title)
+
+    def _in_worker(self, specimen: Specimen, entry: str, path: Path) -> RemoteRunner:
+        return RemoteRunner(self._workers, entry, path, specimen.title, specimen.files)
 
     def _entry(self, specimen: Specimen) -> str | None:
         """The entry point of the runtime; None if only this process can run it."""
@@ -101,7 +118,7 @@ class Opener:
         """Runs a file of this gate in a worker once, to see that it does not crash, before here."""
 
         def work(folder: Path) -> Mapping[str, Any]:
-            with RemoteRunner(self._workers, entry, path, specimen.title) as runner:
+            with self._in_worker(specimen, entry, path) as runner:
                 runner.infer(tuple(map(noise, runner.inputs)))
             return _RAN
 

@@ -150,12 +150,13 @@ class CasePasses:
         export = self._file.float_export()
         if isinstance(export, NotMeasured):
             return export
-        runtime, layout = self._file.specimen.runtime, export.layout
-        return self._against_reference(
-            Specimen(export.main, export.digest, runtime, layout, made=True), COMPARED
-        )
+        return self._against_reference(self._file.specimen.of_export(export), COMPARED)
 
     def misplaced_outputs(self) -> tuple[str, ...]:
+        return self._misplaced
+
+    @cached_property
+    def _misplaced(self) -> tuple[str, ...]:
         several = len(self._file.description().outputs) > 1
         subject = self._case.subject
         if not several or not subject.has_model or not subject.has_evaluation:

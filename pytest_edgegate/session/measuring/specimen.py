@@ -28,6 +28,8 @@ class Specimen:
     """Whether this gate made the file, so that its bytes can be trusted."""
     example: Example | None = field(default=None, compare=False)
     """One sample of the user's data, if there is data."""
+    content: tuple[Path, ...] = ()
+    """The files of an artifact, as in ``Artifact.content``; a model under test knows its own."""
 
     @classmethod
     def of_model(cls, model: SourceModel) -> Specimen:
@@ -52,7 +54,19 @@ class Specimen:
         layout = artifact.layout
         if not artifact.made and example is not None:
             layout = layout_by_samples(example, inputs())
-        return cls(artifact.main, artifact.digest, runtime, layout, artifact.made, example)
+        main, digest, made = artifact.main, artifact.digest, artifact.made
+        return cls(main, digest, runtime, layout, made, example, artifact.content)
+
+    def of_export(self, export: Artifact) -> Specimen:
+        """A float export of the same model, in the same runtime and with the same sample."""
+        return replace(
+            self,
+            model=export.main,
+            digest=export.digest,
+            layout=export.layout,
+            made=True,
+            content=export.content,
+        )
 
     def in_runtime(self, runtime: str) -> Specimen:
         return replace(self, runtime=runtime)
@@ -76,3 +90,9 @@ class Specimen:
     def opened(self) -> Path | SourceModel:
         """The argument for the runtime: never a file that somebody else may be writing to."""
         return self.model if isinstance(self.model, Path) else ready(self.model)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that ships with ``opened``; none for a live object."""
+        opened = self.opened
+        return self.content if isinstance(opened, Path) else opened.files

@@ -76,10 +76,10 @@ class Timing:
         path, example = _file(specimen), specimen.example
         inputs = self.inspector.describe(path).inputs
         if example is None:
-            return Timed(path, tuple(map(noise, inputs)))
+            return Timed(path, tuple(map(noise, inputs)), specimen.files)
         seen = as_model(inputs, specimen.layout.inputs)
         sample = arrange(example.arrays, example.names, seen, "evaluation")
-        return Timed(path, transposed(sample, specimen.layout.inputs))
+        return Timed(path, transposed(sample, specimen.layout.inputs), specimen.files)
 
 
 def _file(specimen: Specimen) -> Path:

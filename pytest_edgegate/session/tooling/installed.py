@@ -6,6 +6,7 @@ from pytest_edgegate.core.errors import BackendUnavailableError, nearest
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Tool
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.intake.foreign_files import converting
 
 
 class InstalledTools:
@@ -32,9 +33,13 @@ class InstalledTools:
         return found
 
     def version(self, name: str, tool: Tool) -> str | None:
-        """The version of the tool's program or package; None if it is not installed."""
+        """The version of the tool's program or package; None if it is not installed.
+
+        Raises CompressionError if the tool can't say.
+        """
         if name not in self._versions:
-            self._versions[name] = tool.version()
+            with converting(f"asking {name} for its version"):
+                self._versions[name] = tool.version()
         return self._versions[name]
 
     def _registered(self, name: str, target: Target) -> Tool | Absent:

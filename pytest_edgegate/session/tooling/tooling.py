@@ -48,13 +48,16 @@ class _Question:
 
     @property
     def key(self) -> str:
+        """Raises CompressionError where the tool can't say its options."""
+        with converting(f"asking {self.name} for its options"):
+            options = dict(self.tool.options(self.target))
         return key_of(
             kind="tool",
             version=_VERSION,
             artifact=self.artifact.digest,
             tool=self.name,
             tool_version=self.version,
-            options=dict(self.tool.options(self.target)),
+            options=options,
         )
 
     def ask(self, out: Path) -> Compiled:
@@ -79,6 +82,7 @@ class Tooling:
         """The figure of the tool that *target* names for *metric*; None if it names none.
 
         Not measured if the tool is not installed, fails, or has no such figure of this file.
+        Raises CompressionError if it can't say its version or options, StorageError.
         """
         name = target.tools.get(metric)
         if name is None:
@@ -160,6 +164,7 @@ def _measurement(metric: str, figure: Figure, *, cached: bool) -> Measurement:
         figure.value,
         figure.source,
         cached=cached,
+        computed=True,
         remark=figure.remark,
     )
 

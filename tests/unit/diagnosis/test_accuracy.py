@@ -75,7 +75,8 @@ def test_the_classes_that_lost_most_and_the_first_flips(of: str) -> None:
         "first of 6 samples that flipped: #0 (label 0: 0 -> 1), #1 (label 1: 1 -> 2), "
         "#2 (label 2: 2 -> 3), #10 (label 0: 0 -> 1), #11 (label 1: 1 -> 2)",
     )
-    assert (found.cause, found.remedy) == ("", "")
+    assert found.cause == ""
+    assert found.remedy.startswith("look at the samples above, and calibrate on more")
 
 
 def test_an_artifact_that_answers_one_class() -> None:
@@ -112,11 +113,15 @@ def test_the_artifacts_own_errors() -> None:
 @pytest.mark.parametrize(
     ("recipe", "remedy"),
     [
-        ((PTQ(),), ""),
+        (
+            (PTQ(),),
+            "look at the samples above, and calibrate on more samples, including ones like those "
+            "of the evaluation: edge_recipe(PTQ(500))",
+        ),
         (
             (Cast("float16"),),
-            "nothing was calibrated, so look at the samples above and at the export: gate "
-            "export_error, which compares the outputs",
+            "look at the samples above, and gate export_error, which compares the outputs: nothing "
+            "was calibrated",
         ),
         (
             (QAT(epochs=2),),
@@ -137,7 +142,7 @@ def test_what_trains_is_to_be_trained_again(recipe: Any, remedy: str, of: str) -
 
 def test_a_given_file_is_to_be_made_again_where_it_was_made() -> None:
     found = diagnosed(evidence(answers(3)), given=artifact((), {}))
-    assert "at how the file was made" in found.remedy
+    assert "look at how the file was made" in found.remedy
     assert "edge_recipe" not in found.remedy
 
 
@@ -145,3 +150,9 @@ def test_without_a_reference_there_is_nothing_to_explain() -> None:
     none = NotMeasured("accuracy_drop", "one file", "gate accuracy_min")
     for of in ("drop", "relative_drop"):
         assert diagnosed(evidence(answers(3)), of=of, before=none) == Diagnosis()
+
+
+def test_samples_are_mentioned_only_where_some_are_listed() -> None:
+    found = diagnosed(evidence(answers()))
+    assert found.details == ()
+    assert found.remedy.startswith("calibrate on more samples")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -90,7 +91,27 @@ def test_the_files_that_ship_are_listed_where_there_are_several(tmp_path: Path) 
     other.write_bytes(b"12")
     both = cast("Any", SimpleNamespace(artifact=artifact(6, one, other)))
     assert files.size(RED, both).details == ("a.bin: 4 bytes", "b.bin: 2 bytes")
-    assert files.size(RED, cast("Any", SimpleNamespace(artifact=artifact(4, one)))) == Diagnosis()
+    alone = cast("Any", SimpleNamespace(artifact=artifact(4, one)))
+    assert files.size(RED, alone).details == ()
+
+
+@pytest.mark.parametrize(
+    ("provenance", "dtype", "smaller", "remedy"),
+    [
+        ({}, "int8", "where it was made", "check where the file was made"),
+        ({"model": "m"}, "int8", "", ""),
+        ({"model": "m"}, "float16", "", "float16 weights shrink less than int8 ones"),
+    ],
+)
+def test_remedies_fit_how_a_file_was_made(
+    provenance: dict[str, str], dtype: str, smaller: str, remedy: str
+) -> None:
+    given = replace(artifact(30_000), dtype=dtype, provenance=provenance)
+    file = cast("Any", SimpleNamespace(artifact=given, float_export=lambda: artifact(40_000)))
+    for function in (files.size, files.counts):
+        assert smaller in function(RED, file).remedy
+        assert bool(smaller) is bool(function(RED, file).remedy)
+    assert files.compression(RED, file).remedy.startswith(remedy)
 
 
 @pytest.mark.parametrize(("exported", "mostly_graph"), [(40_000, True), (1_200_000, False)])

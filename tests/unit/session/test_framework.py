@@ -1,11 +1,11 @@
-"""Conversions and references of files, in the process of the frameworks."""
+"""Conversions and references of files, in the framework process."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from pytest_edgegate.core.errors import (
     StorageError,
     UnsupportedError,
 )
+from pytest_edgegate.core.ports import SourceModel
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.frameworks import lent_data
@@ -29,7 +30,15 @@ from pytest_edgegate.session.frameworks.process import Frameworks
 from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.run import EdgeSession
-from pytest_edgegate.testing.fakes import FakeRuntime, fake_data, fake_model, fake_samples
+from pytest_edgegate.testing.fakes import (
+    FakeRuntime,
+    FakeTransform,
+    fake_data,
+    fake_model,
+    fake_samples,
+)
+from pytest_edgegate.workers.launcher import Launcher
+from pytest_edgegate.workers.process import Worker
 
 Starter = Callable[..., EdgeSession]
 Maker = Callable[..., Given]
@@ -331,6 +340,54 @@ def test_an_interrupt_ends_the_process_and_the_next_leg_has_another(
         with pytest.raises(KeyboardInterrupt):
             built(session, subject(), (PTQ(9),))
     assert facts(built(session, subject(), (PTQ(9),)), "PTQ(samples=9)")["pid"] != pid
+
+
+def test_a_process_without_a_server_says_why_every_time(
+    session: EdgeSession, subject: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Worker] = []
+
+    class Noted(Worker):
+        def __init__(self, timeout: float, launcher: Launcher) -> None:
+            super().__init__(timeout, launcher)
+            started.append(self)
+
+    monkeypatch.setattr(framework, "Worker", Noted)
+    with monkeypatch.context() as patched:
+        patched.setattr(framework, "_SERVER", "framework_stub:no_server")
+        for _ in range(2):
+            with pytest.raises(InferenceError, match="has no attribute 'no_server'"):
+                built(session, subject())
+    assert [each.alive for each in started] == [False, False]
+    assert built(session, subject()).main.exists()
+
+
+class LiveGraph:
+    """A live model with a graph that can be written."""
+
+    path = None
+    name = "net"
+    graph_reader = "framework_stub:READER"
+
+    def digest(self) -> str:
+        return "0" * 64
+
+    def write_graph(self, folder: Path) -> None:
+        (folder / "graph").touch()
+
+
+class GraphTransform(FakeTransform):
+    def __init__(self, takes_graphs: bool) -> None:
+        self.takes_graphs = takes_graphs
+
+
+def test_a_graph_is_written_for_a_transform_that_takes_it() -> None:
+    frameworks, model = Frameworks(60), cast("SourceModel", LiveGraph())
+    source = frameworks.source(model, GraphTransform(True))
+    assert source is not None
+    assert (source.path / "graph").exists()
+    assert frameworks.source(model, GraphTransform(False)) is None
+    assert frameworks.source(model, FakeTransform()) is None
 
 
 def test_a_reader_may_ask_for_a_sample(session: EdgeSession, subject: Maker) -> None:

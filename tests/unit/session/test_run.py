@@ -12,7 +12,12 @@ import pytest
 
 from pytest_edgegate import PTQ, EdgeData, Metric
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning, UnsupportedError
+from pytest_edgegate.core.errors import (
+    ConfigurationError,
+    EdgeGateWarning,
+    InferenceError,
+    UnsupportedError,
+)
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.session.given import Given, Missing
 from pytest_edgegate.session.run import EdgeSession
@@ -347,3 +352,36 @@ def test_parity_that_no_budget_asks_for_is_shown(start: Starter, subject: Maker)
 def test_compression_is_against_the_float_export(start: Starter, subject: Maker) -> None:
     ratio = judged(start(), subject(), compression=3)["compression"]
     assert ratio.outcome is Outcome.PASS
+
+
+def test_a_diagnosis_that_fails_costs_no_verdict(
+    start: Starter, subject: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = start()
+    case = session.case(subject(), session.target("fake-board"))
+    artifact = session.compress(case, (PTQ(),))
+
+    def broken(*given: object) -> None:
+        raise InferenceError("the worker has died", "try again")
+
+    monkeypatch.setattr("pytest_edgegate.diagnosis.files.size", broken)
+    red, green = session.judge(case, artifact, (Budget("size", 1), Budget("parameters", 10**6)))
+    assert (red.red, green.red) == (True, False)
+    assert red.details == ("the cause is unknown: the worker has died",)
+
+
+def test_a_float_export_is_made_once_for_all_who_ask(
+    start: Starter, subject: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = start()
+    case = session.case(subject(), session.target("fake-board"))
+    artifact = session.compress(case, (PTQ(),))
+    made, export = [], EdgeSession.float_export
+
+    def counted(*given: Any) -> Any:
+        made.append(given)
+        return export(*given)
+
+    monkeypatch.setattr(EdgeSession, "float_export", counted)
+    session.judge(case, artifact, (Budget("compression", 100), Budget("export_error", 0)))
+    assert len(made) == 1

@@ -13,13 +13,14 @@ import pytest
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import BUDGETS, Budget
-from pytest_edgegate.core.errors import EdgeGateWarning, StorageError
+from pytest_edgegate.core.errors import CompressionError, EdgeGateWarning, StorageError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Compiled, Figure
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.tooling.tooling import Tooling
 from pytest_edgegate.testing.fake_tool import FakeTool
 from pytest_edgegate.testing.fakes import FAKE_CHIP, FORMAT
 
@@ -82,6 +83,7 @@ def test_a_figure_with_its_source(run: Any) -> None:
         "memory",
         43_000,
         "vendor:fake-tool",
+        computed=True,
         remark="a guess",
     )
 
@@ -317,6 +319,12 @@ def test_a_figure_is_judged_as_it_is(run: Any, metric: str, limit: float, outcom
     assert bool(found.details) is (outcome is Outcome.FAIL)
 
 
+def test_a_latency_that_rules_predict_is_judged_as_it_is(run: Any) -> None:
+    predicting = Answering({"latency_p95": Figure(0.004, "predicted:rules")})
+    found = run(predicting).verdict("latency_p95", 0.004)
+    assert (found.outcome, found.proven) == (Outcome.PASS, True)
+
+
 def test_a_tool_stands_in_the_place_of_the_measure_of_a_row(run: Any) -> None:
     target = replace(FAKE_CHIP, tools={"size": "sizer"})
     one = run(target=target, figures={"size": 7})
@@ -326,7 +334,8 @@ def test_a_tool_stands_in_the_place_of_the_measure_of_a_row(run: Any) -> None:
     assert (found.measured.value, found.outcome) == (7, Outcome.PASS)
 
 
-ODD = [None, 5, "x", [], [1], {"memory": 5}, {"memory": {"value": "many"}}, {"size_": {}}]
+FIGURE = {"value": 1, "source": "vendor:x", "details": ["a"], "remark": ""}
+ODD = [None, 5, "x", [], [1], {"memory": 5}, {"memory": {"value": "many"}}, {"no_budget": FIGURE}]
 
 
 def forge(cache: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -356,9 +365,6 @@ def test_an_entry_of_another_shape_is_told_and_asked_anew(
         found = run(tool).measured("memory")
     assert found.value == 43_000
     assert len(tool.runs) == 1
-
-
-FIGURE = {"value": 1, "source": "vendor:x", "details": ["a"], "remark": ""}
 
 
 @pytest.mark.parametrize(
@@ -399,3 +405,51 @@ def test_a_compiled_file_that_was_changed_is_made_anew(run: Any) -> None:
 
 def test_every_metric_of_the_fake_is_a_budget() -> None:
     assert set(FakeTool().metrics) <= set(BUDGETS)
+
+
+def test_what_is_asked_is_told_before_it_may_take_long(start: Starter, subject: Maker) -> None:
+    told: list[tuple[str, float, float | None]] = []
+    session, given = start(), subject(figures=TOLD)
+    artifact = session.compress(session.case(given, session.target("fake-board")), None)
+    tooling = Tooling(session.registry, session.cache, lambda *each: told.append(each))
+    for _ in range(2):
+        tooling.finding("memory", artifact, FAKE_CHIP)
+    assert told == [("fake-tool on m.fake", 0, None)]
+
+
+class Asked(FakeTool):
+    """Counts how often it is asked for its version, which may take a run of the program."""
+
+    versions = 0
+
+    def version(self) -> str | None:
+        self.versions += 1
+        return super().version()
+
+
+def test_a_version_is_asked_for_once_a_run(run: Any) -> None:
+    tool = Asked()
+    one = run(tool)
+    for metric in TOLD:
+        one.finding(metric)
+    assert tool.versions == 1
+
+
+class Speechless(FakeTool):
+    """Can't say one of the things that are in the key."""
+
+    def __init__(self, about: str) -> None:
+        super().__init__()
+        self.about = about
+
+    def version(self) -> str | None:
+        return str(1 // (self.about != "version"))
+
+    def options(self, target: Target) -> Mapping[str, object]:
+        return {"scale": 1 // (self.about != "options")}
+
+
+@pytest.mark.parametrize("about", ["version", "options"])
+def test_a_tool_that_can_not_be_keyed_is_an_error_of_ours(run: Any, about: str) -> None:
+    with pytest.raises(CompressionError, match=f"asking fake-tool for its {about} failed"):
+        run(Speechless(about)).artifact()

@@ -160,8 +160,9 @@ def test_a_pipe_in_its_place(tmp_path: Path) -> None:
         known_targets(tmp_path, Registry())
 
 
-def test_what_a_conftest_registers_has_to_be_a_target(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["", '[tool.edgegate.targets.mine]\nfrom = "mine"\n'])
+def test_what_a_conftest_registers_has_to_be_a_target(root: Writer, table: str) -> None:
     registry = Registry()
     registry.add("target", "mine", "coral")
     with pytest.raises(ConfigurationError, match="the target 'mine' is a str, not a Target"):
-        find_target("mine", tmp_path, registry)
+        find_target("mine", root(table), registry)

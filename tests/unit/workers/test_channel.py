@@ -205,6 +205,12 @@ def test_a_peer_that_has_gone_is_lost(pair: Pair) -> None:
 
 
 def test_a_question_that_cannot_be_sent_is_not(pair: Pair) -> None:
-    channel = Channel(*pair.here)
+    """Nothing of it was written, so the peer is as well as before."""
+    given_up = threading.Event()
+    pair.run(serving(lambda asked: Message({"was": asked.command})))
+    channel = Channel(*pair.here, given_up.set)
     with pytest.raises(UnsendableError, match="dtype"):
-        channel.call(Message({}, (np.array([object()]),), "x"))
+        channel.call(Message({}, (np.array([object()]),), "x"), 60)
+    assert channel.usable
+    assert not given_up.is_set()
+    assert channel.call(Message({}, (), "y"), 60).fields["was"] == "y"

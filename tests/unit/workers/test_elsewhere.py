@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO, cast
 
 import numpy as np
 import pytest
 
 import pytest_edgegate
-from pytest_edgegate.core.description import ExecutedOperator
+from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.core.ports import Timed, TimingJob
+from pytest_edgegate.core.ports import Inspector, SourceModel, Timed, TimingJob
+from pytest_edgegate.core.progress import silent
+from pytest_edgegate.core.target import LatencySource
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.frameworks.process import Frameworks
+from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.timing import Timing
+from pytest_edgegate.session.subject import Subject
+from pytest_edgegate.storage.cache import Cache
+from pytest_edgegate.testing.fakes import FAKE_BOARD
 from pytest_edgegate.workers import sent_files
 from pytest_edgegate.workers.device import RemoteStopwatch
 from pytest_edgegate.workers.process import Worker, Workers
@@ -26,6 +41,9 @@ from pytest_edgegate.workers.wire import PACKED
 
 LITERT = Path(pytest_edgegate.__file__).parents[1] / "example_project/models/digits_uint8.tflite"
 ENTRY = "pytest_edgegate.backends.litert.runtime:XNNPACK"
+FOLDERS = "of_folders:RUNTIME"
+TOLD = "m.xml net weights"
+X = (np.ones((1, 2), np.float32),)
 MAIN = "from pytest_edgegate.workers.serve import main; main()"
 READS_FOLDER = '''
 import os
@@ -37,8 +55,11 @@ from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 class Runtime:
     """A model is a file that is twice as long as the one beside it."""
     options = {}
+    packages = ()
+    opens_files = True
 
     def open(self, path):
+        path = getattr(path, "path", path)
         self.told = f"{path.name} {path.read_text()} {(path.parent / 'w.bin').read_text()}"
         return self
 
@@ -52,6 +73,11 @@ class Runtime:
 
     def infer(self, batch):
         return tuple(array * len(self.told) for array in batch)
+
+    infer_raw = infer
+
+    def once(self, sample):
+        return lambda: self.infer(sample)
 
     def executed(self, path, batch):
         self.open(path)
@@ -154,25 +180,122 @@ def test_a_stopwatch_without_a_common_disk(workers: Workers, model: Path) -> Non
     shutil.copy(model, other)
     job = TimingJob("exec", "litert", None, ENTRY, Timed(model, sample), Timed(other, sample))  # type: ignore[arg-type]
     with RemoteStopwatch(workers.fresh(), job, ENTRY) as watch:
+        assert watch.source == "device:exec", "no time of another machine is this host's"
         shutil.rmtree(model.parent)
         made = watch.round(0.01)
     assert len(made.artifact) == len(made.reference) >= 2
     assert min(made.artifact) > 0
 
 
-def test_files_that_belong_together_lie_together(
-    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The runtime as an installed package would bring it."""
     (tmp_path / "of_folders.py").write_text(READS_FOLDER)
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "m.xml").write_text("net")
-    (tmp_path / "w.bin").write_text("weights")
-    x = (np.ones((1, 2), np.float32),)
-    main, beside = tmp_path / "m.xml", (tmp_path / "w.bin",)
-    with RemoteRunner(workers, "of_folders:RUNTIME", main, "m", beside) as runner:
-        assert runner.infer(x)[0][0, 0] == len("m.xml net weights")
-    found = executed_remotely(workers, "of_folders:RUNTIME", main, "m", x, beside)
-    assert found == (ExecutedOperator("FAKE", "m.xml net weights", "CPU"),)
+    monkeypatch.delitem(sys.modules, "of_folders", raising=False)
+    found = Registry()
+    found.add("runtime", "folders", importlib.import_module("of_folders").RUNTIME)
+    monkeypatch.setattr(Registry, "entry", lambda self, kind, name: FOLDERS)
+    return found
+
+
+def artifact_of(folder: Path, **changes: object) -> Artifact:
+    """Two files that belong together."""
+    folder.mkdir()
+    main, beside = folder / "m.xml", folder / "w.bin"
+    main.write_text("net")
+    beside.write_text("weights")
+    digest = file_digest(main)
+    made = Artifact(main, "folders", None, (main, beside), 10, digest, (), "a-board", False)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def specimen_of(artifact: Artifact) -> Specimen:
+    subject = SimpleNamespace(has_evaluation=False)
+    return Specimen.of_artifact(artifact, "folders", cast("Subject", subject), lambda: ())
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, registry: Registry) -> Artifact:
+    return artifact_of(tmp_path / "given")
+
+
+@pytest.fixture
+def export(tmp_path: Path, registry: Registry) -> Artifact:
+    return artifact_of(tmp_path / "export", provenance={"steps": []})
+
+
+@pytest.fixture
+def opener(registry: Registry, workers: Workers, tmp_path: Path) -> Opener:
+    return Opener(registry, Cache(tmp_path / "cache"), workers, lambda: Frameworks(60))
+
+
+def test_files_that_belong_together_lie_together(workers: Workers, third_party: Artifact) -> None:
+    main, beside = third_party.files[0], third_party.files[1:]
+    with RemoteRunner(workers, FOLDERS, main, "m", beside) as runner:
+        assert runner.infer(X)[0][0, 0] == len(TOLD)
+    found = executed_remotely(workers, FOLDERS, main, "m", X, beside)
+    assert found == (ExecutedOperator("FAKE", TOLD, "CPU"),)
+
+
+def is_opened_there(opener: Opener, board: Board, specimen: Specimen) -> None:
+    with opener.open(specimen) as runner:
+        assert runner.infer(X)[0][0, 0] == len(TOLD)
+    assert list(board.folder.rglob("w.bin")), "it was sent with its main file"
+
+
+def test_a_third_party_artifact_is_opened_with_all_its_files(
+    opener: Opener, board: Board, third_party: Artifact
+) -> None:
+    specimen = specimen_of(third_party)
+    found = opener.executed(specimen, X)
+    assert found == (ExecutedOperator("FAKE", TOLD, "CPU"),)
+    is_opened_there(opener, board, specimen)
+
+
+def test_an_export_is_tried_with_all_its_files(
+    opener: Opener, board: Board, third_party: Artifact, export: Artifact
+) -> None:
+    is_opened_there(opener, board, specimen_of(third_party).of_export(export))
+
+
+def test_a_model_under_test_is_opened_with_all_its_files(
+    opener: Opener, board: Board, third_party: Artifact
+) -> None:
+    model = SimpleNamespace(
+        name="m",
+        path=third_party.path,
+        files=third_party.files,
+        runtime="folders",
+        digest=lambda: third_party.digest,
+    )
+    is_opened_there(opener, board, Specimen.of_model(cast("SourceModel", model)))
+
+
+class TimingBoard:
+    """``Device`` of the board."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+
+    def open(self, job: TimingJob) -> RemoteStopwatch:
+        assert job.entry is not None
+        return RemoteStopwatch(Worker(60, self.board), job, job.entry)
+
+
+def test_a_device_gets_all_files_of_what_it_times(
+    registry: Registry, board: Board, third_party: Artifact, export: Artifact
+) -> None:
+    described = SimpleNamespace(inputs=(TensorInfo("x", (1, 2), "float32"),))
+    inspector = SimpleNamespace(describe=lambda path: described)
+    target = replace(FAKE_BOARD, latency_source=LatencySource("a-board://1"))
+    registry.add("device", "a-board", TimingBoard(board))
+    timing = Timing(registry, target, cast("Inspector", inspector), 60, 1, silent)
+    specimen = specimen_of(third_party)
+    with timing.open(specimen, specimen.of_export(export)) as watch:
+        assert watch.source == "device:a-board://1"
+        made = watch.round(0.01)
+    assert len(made.artifact) == len(made.reference) >= 2
 
 
 def test_large_files_go_in_blocks_and_once(
