@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.core.progress import Progress
+from pytest_edgegate.core.target import HOST_URL
 from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.stopwatch import HostStopwatch, Now, TimedModel
 from pytest_edgegate.workers.wire import Expected
@@ -38,6 +40,7 @@ class HostDevice:
         self._clock = clock
 
     def open(self, job: TimingJob) -> Stopwatch:
+        job = replace(job, url=HOST_URL)  # by whatever name it is registered, it is this machine
         if job.entry is None:  # registered by a conftest.py, so no other process can import it
             return self._here(job)
         lock = FileLock(Path(tempfile.gettempdir()) / LOCK)
