@@ -151,7 +151,11 @@ class Hired:
     def __init__(self, worker: Worker, entry: str, what: str) -> None:
         self._worker = worker
         self._what = what
-        self._ask("hire", entry=entry)
+        try:
+            self._ask("hire", entry=entry)
+        except BaseException:
+            worker.close()  # nobody else knows of it
+            raise
 
     def __enter__(self) -> Hired:
         return self

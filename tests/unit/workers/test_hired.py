@@ -10,7 +10,7 @@ import pytest
 
 from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.tidy.scratch import SCRATCH
-from pytest_edgegate.workers.process import Workers
+from pytest_edgegate.workers.process import Worker, Workers
 
 DESK = '''
 import os, signal, tempfile, time
@@ -114,6 +114,21 @@ def test_one_that_hangs_is_stopped(desk: str) -> None:
 def test_one_that_cannot_start_is_told(desk: str) -> None:
     with pytest.raises(CompressionError, match="needs a package"):
         Workers(30).hire("own_desk:broken", "QAT on net")
+
+
+def test_one_that_cannot_start_leaves_no_process(
+    desk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Worker] = []
+
+    def fresh(self: Workers) -> Worker:
+        started.append(Worker(30))
+        return started[0]
+
+    monkeypatch.setattr(Workers, "fresh", fresh)
+    with pytest.raises(CompressionError, match="needs a package"):
+        Workers(30).hire("own_desk:broken", "QAT on net")
+    assert not started[0].alive
 
 
 def test_an_interrupt_leaves_no_thread_to_wait_for(
