@@ -80,3 +80,15 @@ def test_without_pruning_there_is_no_line(start: Starter, subject: Maker) -> Non
     artifact = session.compress(case, (PTQ(),))
     (verdict,) = session.judge(case, artifact, (Budget("size", 1),))
     assert (verdict.red, verdict.details) == (True, ())
+
+
+def test_a_warm_run_does_not_time_it_again(start: Starter, subject: Maker) -> None:
+    lines = []
+    for _ in range(2):
+        session = start()
+        case = session.case(subject(), session.target("fake-host"))
+        artifact = session.compress(case, (Prune(0.5, epochs=1), PTQ()))
+        (verdict,) = session.judge(case, artifact, (Budget("size", 1),))
+        lines.append(verdict.details[0])
+        session.close()
+    assert ["latency" in line for line in lines] == [True, False]
