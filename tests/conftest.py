@@ -21,6 +21,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Threads of torch wait for each other in a loop, which takes three times the time of the training
 # itself where others need the cores; and sums of other threads have other roundings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+for pool in ("INTRAOP", "INTEROP"):  # TensorFlow's threads wait in the same way
+    os.environ.setdefault(f"TF_NUM_{pool}_THREADS", "1")
 
 # Frameworks make objects by the hundred thousand that live on: to look through them as often as
 # Python does by default takes a tenth of the time.

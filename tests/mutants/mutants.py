@@ -5,9 +5,11 @@
     python tests/mutants/mutants.py run --folder F                 goes on where it was stopped
     python tests/mutants/mutants.py tell --folder F
 
-To see whether other tests see as much: ``draw --folder G --died-in F`` takes those that the tests
-of F have found, and ``tell --folder G`` exits with 1 where one of them lives. Mutants are made in a
-copy of the last commit; what lives after a minute of tests counts as alive.
+To see whether other tests see as much: commit them over the same source, ``cover --folder G``,
+``draw --folder G --died-in F`` takes those that the tests of F have found, and ``tell --folder G
+--died-in F`` exits with 1 where one of them lives. Mutants are made in a copy of the last commit;
+what lives after a minute of tests counts as alive. Before the first one, tests of the lines that
+differ have to pass without any: what fails anyway would find every mutant.
 """
 
 from __future__ import annotations
@@ -20,9 +22,8 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,12 @@ ROOT = Path(__file__).parents[2]
 MUTATED = ("judge.py", "planner.py", "gate.py", "settings", "session", "storage")
 """Below ``pytest_edgegate``."""
 MUTANT_SECONDS = 60
-_SESSION, _COVERING, _TREE = "session.sqlite", "covering.json", "tree"
-_ALIVE = "lives"
+BASELINE = 60
+"""How many tests are run without a mutant first."""
+_SESSION, _COVERING, _COMMIT, _TREE = "session.sqlite", "covering.json", "commit.txt", "tree"
+_ALIVE, _BROKEN = "lives", "broken"
+_NOT_RUN = 5
+"""The exit status of a pytest that ran no test."""
 
 
 def cover(folder: Path, tests: list[str]) -> None:
@@ -62,6 +67,23 @@ def cover(folder: Path, tests: list[str]) -> None:
         sys.exit("the tests fail as they are")
     with (folder / _COVERING).open("w") as opened:
         json.dump(_covering(folder), opened)
+    (folder / _COMMIT).write_text(_git("rev-parse", "HEAD"))
+
+
+def _git(*arguments: str, cwd: Path = ROOT) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _covered_commit(folder: Path) -> str:
+    """The commit whose lines are covered; ends where there is none, or another one is here."""
+    if not (folder / _COVERING).exists():
+        sys.exit(f"{folder} has no {_COVERING}: run cover first")
+    commit = (folder / _COMMIT).read_text()
+    if commit != _git("rev-parse", "HEAD") or _git("status", "--porcelain", "-uno"):
+        sys.exit(f"{folder} covers {commit}, which is not what is here: check it out, or cover")
+    return commit
 
 
 def _covering(folder: Path) -> dict[str, dict[str, list[str]]]:
@@ -104,7 +126,11 @@ def draw(folder: Path, count: int, seed: int, before: Path | None) -> None:
     session = folder / _SESSION
     folder.mkdir(parents=True, exist_ok=True)
     session.unlink(missing_ok=True)
+    commit = _covered_commit(folder)
     if before is not None:
+        mutated = [f"pytest_edgegate/{each}" for each in MUTATED]
+        if _git("diff", "--name-only", (before / _COMMIT).read_text(), commit, "--", *mutated):
+            sys.exit("the source differs from that of --died-in: its mutants would be others here")
         shutil.copy(before / _SESSION, session)
         died = {job for job, lives in _results(before).items() if not lives}
         _keep_only(session, died)
@@ -147,13 +173,32 @@ def _keep_only(session: Path, chosen: set[str]) -> None:
 
 def run(folder: Path) -> None:
     """Runs what has not run yet."""
+    commit = _covered_commit(folder)
     tree = folder / _TREE
     if not tree.exists():
-        subprocess.run(
-            ["git", "clone", "--quiet", "--shared", str(ROOT), str(tree)], check=True
-        )  # a mutant that is left by a run that was stopped is undone below
-    subprocess.run(["git", "checkout", "--quiet", "--force", "."], cwd=tree, check=True)
+        _git("clone", "--quiet", "--shared", str(ROOT), str(tree))
+    # A mutant that is left by a run that was stopped is undone here.
+    _git("checkout", "--quiet", "--force", commit, cwd=tree)
+    _baseline(folder)
     _cosmic_ray(folder, "exec")
+
+
+def _baseline(folder: Path) -> None:
+    """Ends where tests of the mutated lines are not found in the copy, or fail without a mutant."""
+    from cosmic_ray.work_db import use_db
+
+    covering = json.loads((folder / _COVERING).read_text())
+    with use_db(folder / _SESSION) as opened:
+        places = [
+            (each.mutations[0].module_path.as_posix(), str(each.mutations[0].start_pos[0]))
+            for each in opened.pending_work_items
+        ]
+    asked = sorted({test for file, line in places for test in covering[file][line]})
+    some = random.Random(0).sample(asked, min(BASELINE, len(asked)))
+    for tests, options in ((asked, ("--collect-only",)), (some, ())):
+        running = _pytest(folder, tests, *options)
+        if tests and running.wait():
+            sys.exit("the tests fail without a mutant: look at what they say above")
 
 
 def _cosmic_ray(folder: Path, action: str) -> None:
@@ -186,34 +231,32 @@ def attempt(folder: Path) -> None:
         print(f"{_ALIVE}: no test reaches it")
         return
     ordered = sorted(tests, key=lambda test: (not test.startswith("tests/unit"), test))
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", dir=folder) as asked:
-        asked.write("\n".join(ordered))
-        asked.flush()
-        started = time.monotonic()
-        running = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-x",
-                "-q",
-                "--no-header",
-                "-p",
-                "no:cacheprovider",
-                f"@{asked.name}",
-            ],
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-            start_new_session=True,
-        )
-        try:
-            status = running.wait(MUTANT_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(running.pid, 9)
-            running.wait()
-            print(f"{_ALIVE}: still after {MUTANT_SECONDS} s")
-            return
-        print(f"{len(ordered)} tests, {time.monotonic() - started:.0f} s, status {status}")
-        sys.exit(status)
+    started = time.monotonic()
+    running = _pytest(folder, ordered, "-x")
+    try:
+        status = running.wait(MUTANT_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, 9)
+        running.wait()
+        print(f"{_ALIVE}: still after {MUTANT_SECONDS} s")
+        return
+    broken = f"{_BROKEN}: " if status == _NOT_RUN else ""
+    print(f"{broken}{len(ordered)} tests, {time.monotonic() - started:.0f} s, status {status}")
+    sys.exit(status)
+
+
+def _pytest(folder: Path, tests: list[str], *options: str) -> subprocess.Popen[bytes]:
+    """A pytest in the copy that has begun with these tests."""
+    asked = folder / "asked.txt"
+    asked.write_text("\n".join(tests))
+    tree = folder / _TREE
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
+    return subprocess.Popen(
+        [*command, *options, f"@{asked}"],
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        start_new_session=True,
+        cwd=tree,
+    )
 
 
 def _changed() -> Iterator[tuple[str, int]]:
@@ -232,32 +275,43 @@ def _changed() -> Iterator[tuple[str, int]]:
 
 
 def _results(folder: Path) -> dict[str, bool]:
-    """Whether a mutant lives, by its name."""
+    """Whether a mutant lives, by its name, of those that tests were run on."""
     from cosmic_ray.work_db import use_db
-    from cosmic_ray.work_item import TestOutcome
 
     with use_db(folder / _SESSION) as opened:
-        return {
-            item.job_id: result.test_outcome == TestOutcome.SURVIVED
-            for item, result in opened.completed_work_items
-        }
+        ended = {item.job_id: _outcome(result) for item, result in opened.completed_work_items}
+    return {name: outcome == _ALIVE for name, outcome in ended.items() if outcome != _BROKEN}
+
+
+def _outcome(result: Any) -> str:
+    """``lives``, ``died``, or ``broken`` where no test has decided it."""
+    from cosmic_ray.work_item import TestOutcome
+
+    if result.test_outcome == TestOutcome.SURVIVED:
+        return _ALIVE
+    decided = re.search(r"^\d+ tests, \d+ s, status [1-9]", str(result.output), re.MULTILINE)
+    return "died" if decided else _BROKEN
 
 
 def tell(folder: Path, before: bool) -> None:
     """How many live, and which."""
     from cosmic_ray.work_db import use_db
-    from cosmic_ray.work_item import TestOutcome
 
     with use_db(folder / _SESSION) as opened:
         done = sorted(opened.completed_work_items, key=lambda each: _place(each[0]))
         waiting = opened.num_work_items - len(done)
-    alive = [(item, result) for item, result in done if result.test_outcome == TestOutcome.SURVIVED]
-    for item, result in alive:
+    counted = Counter(_outcome(result) for _, result in done)
+    for item, result in done:
+        if (outcome := _outcome(result)) == "died":
+            continue
         first = item.mutations[0]
         said = str(result.output).strip().splitlines()[-1:]
-        print(f"lives: {first.module_path}:{first.start_pos[0]} {first.operator_name} {said}")
-    print(f"{len(done)} mutants, {len(done) - len(alive)} died, {len(alive)} live, {waiting} wait")
-    sys.exit(bool(waiting or (before and alive)))
+        print(f"{outcome}: {first.module_path}:{first.start_pos[0]} {first.operator_name} {said}")
+    print(
+        f"{len(done)} mutants, {counted['died']} died, {counted[_ALIVE]} live, "
+        f"{counted[_BROKEN]} broken, {waiting} wait"
+    )
+    sys.exit(bool(waiting or counted[_BROKEN] or (before and counted[_ALIVE])))
 
 
 def main() -> None:
