@@ -43,7 +43,7 @@ class BudgetKind:
     diagnosis: str = ""
     """``module:function`` in ``pytest_edgegate.diagnosis`` that explains a red verdict."""
     explanation: str = ""
-    """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {form}, {policy}."""
+    """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {policy}."""
     remedy: str = _RAISE_IT
     """The remedy for a figure over the budget, unless the measurement has a better one."""
     signed: bool = False

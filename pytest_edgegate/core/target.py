@@ -11,7 +11,7 @@ from pytest_edgegate.core.budget import BudgetKind
 
 @dataclass(frozen=True)
 class OperatorRule:
-    """A target's requirements for one operator. ``limits`` name checks of ``measures.contract``."""
+    """A target's requirements for one operator; ``measures.operator_limits`` checks its limits."""
 
     since: str = ""
     """The version of the target's runtime that introduced the operator."""
@@ -65,8 +65,6 @@ class Target:
     """The runtimes that parity compares, by format; the first one measures accuracy."""
     preferred: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The preferred format of the artifact, by the format of the model under test."""
-    extra: str = "all"
-    """The extra of this package that installs the target's dependencies."""
     memory_bytes: int | None = None
     activations: str = "uint8"
     """The dtype of quantised activations in formats that allow a choice (ONNX)."""

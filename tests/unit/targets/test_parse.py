@@ -48,7 +48,6 @@ def test_the_least_that_a_target_says() -> None:
         static_shape=True,
         per_channel_dense=True,
         runtimes={"litert": ("litert-xnnpack",)},
-        extra="all",
         origin="pyproject.toml",
     )
 
@@ -60,7 +59,6 @@ def test_everything_that_a_target_can_say() -> None:
         machine="any",
         io_dtypes=["float32"],
         default_io="float32",
-        extra="coral",
         complete_with_ptq=False,
         static_shape=False,
         per_channel_dense=False,
