@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 
 from pytest_edgegate.core.artifact import Artifact
@@ -47,7 +46,7 @@ class CaseClock:
             return self._timing.open(self._file.specimen, None)
         export = self._file.float_export()
         if isinstance(export, NotMeasured):
-            return replace(export, metric=metric)
+            return export
         if export.digest == self._file.specimen.digest:
             return _itself(self._file.artifact)
         return self._timing.open(self._file.specimen, self._file.specimen.of_export(export))
@@ -75,7 +74,6 @@ class CaseClock:
 
 def _itself(artifact: Artifact) -> NotMeasured:
     return NotMeasured(
-        "latency_ratio",
         f"{artifact.path.name} is the float export of the model under test itself: a ratio to "
         "itself is always 1",
         "gate latency_p50 or latency_p95, or give the float model as edge_model and gate this "

@@ -91,7 +91,6 @@ class CasePasses:
         if model.path is None or model.digest() != self._file.specimen.digest:
             return Specimen.of_model(model)
         return NotMeasured(
-            "accuracy_drop",
             f"{model.path.name} is both the model under test and the artifact: a drop from "
             "itself is always 0",
             "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model "
@@ -170,7 +169,6 @@ class CasePasses:
     def _against_reference(self, specimen: Specimen, limit: int) -> Evidence | NotMeasured:
         if not self._case.subject.has_model:
             return NotMeasured(
-                "comparison",
                 "there is no edge_model to compare with",
                 "define the fixture edge_model: the float model that this file was made from",
             )
@@ -184,14 +182,13 @@ class CasePasses:
         runtimes = target.runtimes[form]
         if len(runtimes) < 2:
             return NotMeasured(
-                "parity",
                 f"{target.name} lists one runtime for {form}",
                 "list another one to compare with in the target's runtimes",
             )
         try:
             return self._observer.parity(self._file.specimen, runtimes, self._split, limit)
         except (BackendUnavailableError, UnknownNameError) as error:
-            return NotMeasured("parity", error.message, error.remedy)
+            return NotMeasured(error.message, error.remedy)
 
     def _check_reference(self, found: Evidence) -> None:
         if not self._rules.reference_check or found.nonfinite:

@@ -65,7 +65,6 @@ class Timing:
 
     def _nothing_opens(self, metric: str, source: LatencySource) -> NotMeasured:
         return NotMeasured(
-            metric,
             f"{self.target.name} is timed on {source.url!r}, and nothing installed reaches it",
             "install the package that brings it, or fix latency.source of the target; without, "
             f"run with --edge-allow-unmeasured={self.target.name}:{metric}",

@@ -32,7 +32,7 @@ def make() -> Make:
         metric: str, value: float | None, limit: float, outcome: str = "pass", **more: Any
     ) -> VerdictRecord:
         own = {key: more.pop(key) for key in _FIGURE & more.keys()}
-        measured = None if value is None else Measurement(metric, value, "file", **own)
+        measured = None if value is None else Measurement(value, "file", **own)
         given: dict[str, Any] = {
             "reason": f"{metric} {value} against {limit}",
             "remedy": "do this",
