@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from pytest_edgegate.core.budget import Budget, Direction
+from pytest_edgegate.core.budget import CONTRACT, Budget, Direction
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome, Verdict
@@ -152,7 +152,7 @@ def _proof(finding: Measurement, budget: Budget) -> bool | None:
 
 def _reason(finding: Measurement, budget: Budget, held: bool) -> str:
     metric = budget.metric
-    if metric == "contract":
+    if budget.kind is CONTRACT:
         return _contract_reason(finding, held)
     at_most = direction_of(finding, budget) == "at most"
     sign = ("<=" if held else ">") if at_most else (">=" if held else "<")

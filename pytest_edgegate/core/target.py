@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from pytest_edgegate.core.budget import BudgetKind
-
 
 @dataclass(frozen=True)
 class OperatorRule:
@@ -85,8 +83,8 @@ class Target:
         """Whether a latency measured on this machine is valid for the target."""
         return self.machine in ("any", machine)
 
-    def timed_by(self, kind: BudgetKind, machine: str) -> LatencySource | None:
-        """The source for a latency of that *kind* from this machine; None if there is none."""
+    def timed_by(self, machine: str, *, on_host_only: bool) -> LatencySource | None:
+        """The source for a latency from this machine; None if there is none."""
         on_host = self.is_host(machine)
-        reached = on_host or (bool(self.latency_source.device) and not kind.on_host_only)
+        reached = on_host or (bool(self.latency_source.device) and not on_host_only)
         return self.latency_source if reached else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import HEADINGS, row, table
@@ -60,7 +61,7 @@ def _summary(verdict: VerdictRecord) -> str:
     metric, measured = verdict.budget.metric, verdict.measured
     if verdict.outcome is Outcome.NOT_MEASURED:
         return f"{metric} not measured"
-    if metric == "contract":
+    if verdict.budget.kind is CONTRACT:
         first = f": {verdict.details[0]}" if verdict.details else ""
         return f"contract broken{first}"
     if measured is not None and measured.value is None:

@@ -122,7 +122,7 @@ class CasePasses:
             self._file.specimen,
             cast("ArraySplit", self._split),
             cast("TopN", self.scoring),
-            Fraction(str(self._asked["accuracy_drop"].limit)),
+            Fraction(str(self._early_limit)),
             self._is_trusted,
         )
         if found.total is None:
@@ -138,6 +138,11 @@ class CasePasses:
             and isinstance(self._split, ArraySplit)
             and isinstance(self.scoring, TopN)
         )
+
+    @property
+    def _early_limit(self) -> float:
+        """The limit of the budget that a part of the samples may decide."""
+        return next(each.limit for each in self._asked.values() if each.kind.ends_early)
 
     def _is_trusted(self, found: Evidence) -> bool:
         return not self._rules.reference_check or reference_fault(self.scoring, found) is None
