@@ -68,12 +68,12 @@ def _summary(verdict: VerdictRecord) -> str:
         return f"{metric}: NaN or Inf"
     interval = "" if measured is None else spell_interval(metric, measured.low, measured.high)
     unproven = verdict.outcome is Outcome.FAIL and not verdict.proven
-    return f"{verdict.reason} {interval}".rstrip() + (", not proven" if unproven else "")
+    return f"{metric} {verdict.reason} {interval}".rstrip() + (", not proven" if unproven else "")
 
 
 def _story(verdict: VerdictRecord) -> list[str]:
     measured = verdict.measured
-    lines = [f"{verdict.budget.metric}: {verdict.reason.removeprefix(verdict.budget.metric + ' ')}"]
+    lines = [f"{verdict.budget.metric}: {verdict.reason}"]
     if measured is not None and measured.method and measured.level is not None:
         proven = "proven" if verdict.proven else "not proven"
         lines.append(f"  {proven} by {measured.method} at {measured.level * 100:.0f} %")

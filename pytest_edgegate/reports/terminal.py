@@ -43,7 +43,7 @@ def _grouped(verdicts: Sequence[VerdictRecord], shown: Sequence[VerdictRecord]) 
 
 
 def _is_dull(verdict: VerdictRecord, count: int) -> bool:
-    if verdict.outcome is not Outcome.PASS or not verdict.proven or "no budgets" in verdict.note:
+    if verdict.outcome is not Outcome.PASS or not verdict.proven or verdict.no_budgets:
         return False
     return verdict.budget.kind is CONTRACT or count > MANY
 

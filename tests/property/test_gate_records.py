@@ -62,6 +62,7 @@ VERDICTS = st.builds(
     details=LISTS,
     cause=TEXTS,
     note=TEXTS,
+    no_budgets=st.booleans(),
 )
 RUNS = st.builds(RunRecord, environment=OBJECTS, verdicts=st.lists(VERDICTS, max_size=3).map(tuple))
 

@@ -79,7 +79,7 @@ def test_every_budget_that_fails_says_what_to_do(metric: str) -> None:
     found = verdict(measured(metric, 2 if at_most else 0, **ends), 1)
     assert found.outcome is FAIL
     assert found.remedy
-    assert found.reason.startswith(metric)
+    assert metric not in found.reason
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -156,8 +156,8 @@ def test_an_error_metric_turns_the_floor_into_a_ceiling() -> None:
 
     assert verdict(error(0.3), 0.5).outcome is PASS
     assert verdict(error(0.7), 0.5).outcome is FAIL
-    assert verdict(error(0.3), 0.5).reason == "accuracy_min 0.3 <= 0.5"
-    assert verdict(error(0.7), 0.5).reason == "accuracy_min 0.7 > 0.5"
+    assert verdict(error(0.3), 0.5).reason == "0.3 <= 0.5"
+    assert verdict(error(0.7), 0.5).reason == "0.7 > 0.5"
     assert verdict(error(0.505), 0.5, "lenient").outcome is PASS
     assert verdict(error(0.495), 0.5, "strict").outcome is FAIL
 
@@ -228,8 +228,7 @@ def test_the_reason_of_a_failure_shows_the_side_of_the_limit(
 ) -> None:
     found = verdict(measured(metric, value), limit)
     assert found.outcome is FAIL
-    spelt = found.reason.removeprefix(f"{metric} ")
-    before, after = spelt.split(" < " if BUDGETS[metric].direction == "at least" else " > ")
+    before, after = found.reason.split(" < " if BUDGETS[metric].direction == "at least" else " > ")
     assert before != after
 
 
@@ -282,7 +281,7 @@ def test_an_early_decision_counts_and_says_so() -> None:
         )
         found = verdict(finding, 0.01)
         assert (found.outcome, found.proven) == (outcome, True)
-        assert f"about 0.011; the whole set is {sign} 0.01" in found.reason
+        assert found.reason == f"about 0.011; the whole set is {sign} 0.01"
         assert "from 300 of 10,000 samples" in found.note.replace("all 10,000", "")
 
 

@@ -107,7 +107,7 @@ def test_what_is_red(outcome: Outcome, allowed: bool) -> None:
 
 
 FIGURE = Measurement(2, "file")
-RED = Verdict(Budget("size", 1), Outcome.FAIL, "size 2 B > 1 B", measured=FIGURE)
+RED = Verdict(Budget("size", 1), Outcome.FAIL, "2 B > 1 B", measured=FIGURE)
 
 
 def test_a_record_has_what_explains_the_verdict() -> None:

@@ -34,7 +34,7 @@ def make() -> Make:
         own = {key: more.pop(key) for key in _FIGURE & more.keys()}
         measured = None if value is None else Measurement(value, "file", **own)
         given: dict[str, Any] = {
-            "reason": f"{metric} {value} against {limit}",
+            "reason": f"{value} against {limit}",
             "remedy": "do this",
             "proven": True,
             "artifact": ARTIFACT,
