@@ -266,6 +266,7 @@ def test_a_time_against_its_budget(metric: str, row: str) -> None:
 def test_an_inconclusive_time_may_be_allowed() -> None:
     finding = measured("latency_p95", 1.0, undecided="too noisy")
     assert verdict(finding, 1.0).red
+    assert verdict(finding, 1.0).reason == "1 s against 1 s is not decided"
     assert not verdict(finding, 1.0, allowed=frozenset({(None, "latency_p95")})).red
 
 
