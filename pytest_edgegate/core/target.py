@@ -9,7 +9,10 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class OperatorRule:
-    """A target's requirements for one operator; ``measures.operator_limits`` checks its limits."""
+    """A target's requirements for one operator.
+
+    ``limits`` name checks of ``measures.operator_limits``.
+    """
 
     since: str = ""
     """The version of the target's runtime that introduced the operator."""
