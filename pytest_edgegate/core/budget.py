@@ -7,6 +7,7 @@ from typing import Literal
 
 Rule = Literal["interval", "exact", "latency"]
 Direction = Literal["at most", "at least"]
+Against = Literal["float export", "accepted file"]
 Unit = Literal[
     "points", "ratio", "metric", "bytes", "count", "s", "steps", "value", "dB", "offenders"
 ]
@@ -26,6 +27,10 @@ _PROFILE = (
     "time; int8 is not faster on every processor"
 )
 _PAIRED = "every evaluation sample in {runtime}, paired with the reference; policy {policy}"
+_PAIRED_EARLY = (
+    "every evaluation sample in {runtime}, paired with the reference; top-1 and topN on arrays may "
+    "end early; policy {policy}"
+)
 _IN_RUNTIMES = "every evaluation sample in {runtimes}"
 _TIMED = "single inferences in {runtime}, until it is decided"
 
@@ -43,7 +48,9 @@ class BudgetKind:
     diagnosis: str = ""
     """``module:function`` in ``pytest_edgegate.diagnosis`` that explains a red verdict."""
     explanation: str = ""
-    """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {form}, {policy}."""
+    """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {policy}."""
+    early_explanation: str = ""
+    """The same where a part of the samples may decide it; empty for a budget that needs all."""
     remedy: str = _RAISE_IT
     """The remedy for a figure over the budget, unless the measurement has a better one."""
     signed: bool = False
@@ -56,10 +63,20 @@ class BudgetKind:
     """Whether the whole evaluation set is needed, so that no pass may stop early."""
     in_every_runtime: bool = False
     """Whether all runtimes of the target are compared."""
-    on_host_only: bool = False
-    """For a latency: whether it compares two files, which a device or a tool cannot do."""
+    against: Against | None = None
+    """For a latency: the second file that the artifact is timed against, if there is one."""
     is_factor: bool = False
     """Whether it is spelt as ``3.96x``."""
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether a part of the samples may decide it."""
+        return bool(self.early_explanation)
+
+    @property
+    def on_host_only(self) -> bool:
+        """For a latency: whether it compares two files, which a device or a tool cannot do."""
+        return self.against is not None
 
 
 CONTRACT = BudgetKind(
@@ -82,6 +99,7 @@ _ROWS = (
         measure="accuracy:accuracy_drop",
         diagnosis="accuracy:drop",
         explanation=_PAIRED,
+        early_explanation=_PAIRED_EARLY,
         remedy=_CALIBRATE,
         doubtful_from=0.5,
     ),
@@ -180,7 +198,7 @@ _ROWS = (
         diagnosis="times:ratio",
         explanation="interleaved with the float export in {runtime}, until it is decided",
         remedy=_PROFILE,
-        on_host_only=True,
+        against="float export",
     ),
     BudgetKind(
         "parity_agreement",
@@ -277,7 +295,7 @@ _ROWS = (
         direction="at most",
         rule="latency",
         remedy=_PROFILE,
-        on_host_only=True,
+        against="accepted file",
     ),
 )
 

@@ -28,6 +28,7 @@ class Verdict:
     budget: Budget
     outcome: Outcome
     reason: str
+    """Why it is so, to be read after the metric, which it does not repeat."""
     remedy: str = ""
     proven: bool = False
     allowed: bool = False
@@ -39,6 +40,8 @@ class Verdict:
     details: tuple[str, ...] = ()
     cause: str = ""
     """The probable cause, if the verdict is red."""
+    no_budgets: bool = False
+    """Whether only the contract of the artifact was judged."""
 
     @property
     def red(self) -> bool:
@@ -62,6 +65,7 @@ class Verdict:
             details=self.details,
             cause=self.cause,
             note=self.note,
+            no_budgets=self.no_budgets,
         )
 
     def as_dict(self) -> dict[str, Any]:

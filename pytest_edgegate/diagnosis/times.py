@@ -18,7 +18,6 @@ def ratio(measured: Measurement) -> Diagnosis:
 
 
 def _of(words: str, measured: Measurement) -> Diagnosis:
-    median = measured.conditions.get("median_s")
-    if not isinstance(median, float):
+    if measured.typical is None:
         return Diagnosis()  # nothing was timed: a tool reported it
-    return Diagnosis((words.format(spell_time(median)),))
+    return Diagnosis((words.format(spell_time(measured.typical)),))

@@ -54,9 +54,8 @@ class Judging:
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         found = [self._judged(each, case, providers) for each in asked]
         if contract:
-            found[0] = _noted(
-                found[0], *self._contract_notes(case, providers, budgets, show_parity)
-            )
+            noted = _noted(found[0], *self._contract_notes(case, providers, budgets, show_parity))
+            found[0] = replace(noted, no_budgets=not budgets)
         if found:
             found[0] = _noted(found[0], artifact.provenance.get("plan", ""))
         explained = [self._explained(each, providers) if each.red else each for each in found]

@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 CLASSES = 10
 LABELS = np.arange(200) % CLASSES
 MADE = {"calibration_range": [0.0, 1.0]}
-DROP = Measurement("accuracy_drop", 0.5, "host:fake")
+DROP = Measurement(0.5, "host:fake")
 
 
 def answers(*flipped: int) -> Array:
@@ -147,7 +147,7 @@ def test_a_given_file_is_to_be_made_again_where_it_was_made() -> None:
 
 
 def test_without_a_reference_there_is_nothing_to_explain() -> None:
-    none = NotMeasured("accuracy_drop", "one file", "gate accuracy_min")
+    none = NotMeasured("one file", "gate accuracy_min")
     for of in ("drop", "relative_drop"):
         assert diagnosed(evidence(answers(3)), of=of, before=none) == Diagnosis()
 

@@ -16,7 +16,7 @@ from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.diagnosis import files, outputs, times
 from pytest_edgegate.measures.evidence import Evidence
 
-RED = Measurement("m", 1.0, "host:fake")
+RED = Measurement(1.0, "host:fake")
 
 
 def evidence(outputs: tuple[str, ...] = (), **arrays: Any) -> Evidence:
@@ -76,7 +76,7 @@ def test_outputs_that_changed_places_are_the_cause() -> None:
 
 
 def test_what_was_not_compared_explains_nothing() -> None:
-    none = NotMeasured("parity", "one runtime", "list another")
+    none = NotMeasured("one runtime", "list another")
     for each in (outputs.of_export, outputs.of_artifact, outputs.agreement, outputs.in_steps):
         assert of(each, none) == Diagnosis()
 
@@ -123,7 +123,7 @@ def test_both_sizes_of_a_compression(exported: int, mostly_graph: bool) -> None:
 
 
 def test_what_an_inference_takes() -> None:
-    timed = Measurement("latency_p95", 0.01, "host:fake", conditions={"median_s": 0.002})
+    timed = Measurement(0.01, "host:fake", typical=0.002)
     assert times.percentile(timed).details == ("the median here is 2 ms",)
     assert times.ratio(timed).details == ("one inference takes 2 ms here",)
-    assert times.percentile(Measurement("latency_p95", 0.01, "vendor:tool")) == Diagnosis()
+    assert times.percentile(Measurement(0.01, "vendor:tool")) == Diagnosis()

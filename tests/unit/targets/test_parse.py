@@ -48,7 +48,6 @@ def test_the_least_that_a_target_says() -> None:
         static_shape=True,
         per_channel_dense=True,
         runtimes={"litert": ("litert-xnnpack",)},
-        extra="all",
         origin="pyproject.toml",
     )
 
@@ -60,7 +59,6 @@ def test_everything_that_a_target_can_say() -> None:
         machine="any",
         io_dtypes=["float32"],
         default_io="float32",
-        extra="coral",
         complete_with_ptq=False,
         static_shape=False,
         per_channel_dense=False,
@@ -244,7 +242,7 @@ def test_what_times_a_latency(
 ) -> None:
     target = replace(made(**BARE), machine=machine, latency_source=source)
     for metric, url in (("latency_p95", single), ("latency_ratio", ratio)):
-        found = target.timed_by(BUDGETS[metric], "x86_64")
+        found = target.timed_by("x86_64", on_host_only=BUDGETS[metric].on_host_only)
         assert (found and found.url) == url
 
 
