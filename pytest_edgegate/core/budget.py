@@ -13,18 +13,16 @@ Unit = Literal[
 
 _RAISE_IT = "make the artifact better in this respect, or raise the budget knowingly"
 _FEWER_FILTERS = "give the model fewer filters, or raise the budget knowingly"
-_CALIBRATE = (
-    "look at the samples above; calibrate on more samples, including ones like them: "
-    "edge_recipe(PTQ(500))"
-)
+_COMPARE = "gate sqnr_db, which compares the outputs, or raise the budget knowingly"
 _ROUNDING = (
     "the runtimes round differently: run the samples above in the deployed runtime, and gate "
     "accuracy there"
 )
-_PROFILE = (
+PROFILE = (
     "profile the operators of the file: a layer in float, or one without a fast kernel, takes the "
-    "time; int8 is not faster on every processor"
+    "time"
 )
+"""The remedy for a time, whatever made the file; a diagnosis adds what depends on that."""
 _PAIRED = "every evaluation sample in {runtime}, paired with the reference; policy {policy}"
 _IN_RUNTIMES = "every evaluation sample in {runtimes}"
 _TIMED = "single inferences in {runtime}, until it is decided"
@@ -40,8 +38,8 @@ class BudgetKind:
     rule: Rule
     measure: str = ""
     """``module:function`` in ``pytest_edgegate.measures``; empty if nothing measures it."""
-    diagnosis: str = ""
-    """``module:function`` in ``pytest_edgegate.diagnosis`` that explains a red verdict."""
+    diagnoses: tuple[str, ...] = ()
+    """``module:function`` in ``pytest_edgegate.diagnosis``: they explain a red verdict together."""
     explanation: str = ""
     """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {form}, {policy}."""
     remedy: str = _RAISE_IT
@@ -68,8 +66,8 @@ CONTRACT = BudgetKind(
     direction="at most",
     rule="exact",
     measure="contract:contract",
-    diagnosis="contract:contract",
-    remedy="let edge_ptq make the file",
+    diagnoses=("contract:contract",),
+    remedy="make the file as the target takes it (--edge-list-targets describes that)",
 )
 """The contract that every artifact has to satisfy: the target's dtypes, I/O and operators."""
 
@@ -80,9 +78,9 @@ _ROWS = (
         direction="at most",
         rule="interval",
         measure="accuracy:accuracy_drop",
-        diagnosis="accuracy:drop",
+        diagnoses=("accuracy:drop",),
         explanation=_PAIRED,
-        remedy=_CALIBRATE,
+        remedy=_COMPARE,
         doubtful_from=0.5,
     ),
     BudgetKind(
@@ -91,9 +89,9 @@ _ROWS = (
         direction="at most",
         rule="interval",
         measure="accuracy:accuracy_drop_relative",
-        diagnosis="accuracy:relative_drop",
+        diagnoses=("accuracy:relative_drop",),
         explanation=_PAIRED,
-        remedy=_CALIBRATE,
+        remedy=_COMPARE,
         every_sample=True,
     ),
     BudgetKind(
@@ -102,9 +100,9 @@ _ROWS = (
         direction="at least",
         rule="interval",
         measure="accuracy:accuracy_min",
-        diagnosis="accuracy:floor",
+        diagnoses=("accuracy:floor",),
         explanation="every evaluation sample in {runtime}; policy {policy}",
-        remedy=_CALIBRATE,
+        remedy=_COMPARE,
         signed=True,
         every_sample=True,
     ),
@@ -114,7 +112,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="size:size",
-        diagnosis="files:size",
+        diagnoses=("files:size",),
         explanation="bytes of the files that ship",
         remedy=_FEWER_FILTERS,
     ),
@@ -124,7 +122,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="size:compression",
-        diagnosis="files:compression",
+        diagnoses=("files:compression",),
         explanation="against a float export of the reference",
         remedy="check that weights are int8; a small model's graph does not shrink",
         is_factor=True,
@@ -135,7 +133,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="size:parameters",
-        diagnosis="files:counts",
+        diagnoses=("files:counts",),
         explanation="read off the file",
         remedy=_FEWER_FILTERS,
     ),
@@ -145,7 +143,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="size:macs",
-        diagnosis="files:counts",
+        diagnoses=("files:counts",),
         explanation="read off the file",
         remedy="give the model fewer filters or smaller inputs, or raise the budget knowingly",
     ),
@@ -156,9 +154,9 @@ _ROWS = (
             direction="at most",
             rule="latency",
             measure=f"latency:{each}",
-            diagnosis="times:percentile",
+            diagnoses=("times:percentile", "times:slow"),
             explanation=_TIMED,
-            remedy=_PROFILE,
+            remedy=PROFILE,
         )
         for each in ("latency_p50", "latency_p95", "latency_p99")
     ),
@@ -168,8 +166,9 @@ _ROWS = (
         direction="at most",
         rule="latency",
         measure="latency:latency_first",
+        diagnoses=("times:slow",),
         explanation="the first inference in {runtime}, in fresh processes",
-        remedy=_PROFILE,
+        remedy=PROFILE,
     ),
     BudgetKind(
         "latency_ratio",
@@ -177,9 +176,9 @@ _ROWS = (
         direction="at most",
         rule="latency",
         measure="latency_ratio:latency_ratio",
-        diagnosis="times:ratio",
+        diagnoses=("times:ratio", "times:slow"),
         explanation="interleaved with the float export in {runtime}, until it is decided",
-        remedy=_PROFILE,
+        remedy=PROFILE,
         on_host_only=True,
     ),
     BudgetKind(
@@ -188,7 +187,7 @@ _ROWS = (
         direction="at least",
         rule="interval",
         measure="parity:parity_agreement",
-        diagnosis="outputs:agreement",
+        diagnoses=("outputs:agreement", "outputs:rounding"),
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         most=1,
@@ -201,7 +200,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="parity:parity_within_lsb",
-        diagnosis="outputs:within_a_step",
+        diagnoses=("outputs:within_a_step", "outputs:rounding"),
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         most=1,
@@ -214,7 +213,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="parity:parity_lsb",
-        diagnosis="outputs:in_steps",
+        diagnoses=("outputs:in_steps", "outputs:rounding"),
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         every_sample=True,
@@ -226,7 +225,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="parity:parity_abs",
-        diagnosis="outputs:in_values",
+        diagnoses=("outputs:in_values", "outputs:rounding"),
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         every_sample=True,
@@ -238,7 +237,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="comparison:export_error",
-        diagnosis="outputs:of_export",
+        diagnoses=("outputs:of_export",),
         explanation="up to 1,000 evaluation samples, the float export in {runtime} against the "
         "reference",
     ),
@@ -248,7 +247,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="comparison:sqnr_db",
-        diagnosis="outputs:of_artifact",
+        diagnoses=("outputs:of_artifact",),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference",
         signed=True,
     ),
@@ -261,7 +260,7 @@ _ROWS = (
         unit="points",
         direction="at most",
         rule="interval",
-        remedy=_CALIBRATE,
+        remedy=_COMPARE,
         every_sample=True,
     ),
     BudgetKind(
@@ -276,7 +275,7 @@ _ROWS = (
         unit="ratio",
         direction="at most",
         rule="latency",
-        remedy=_PROFILE,
+        remedy=PROFILE,
         on_host_only=True,
     ),
 )

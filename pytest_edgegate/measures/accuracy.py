@@ -103,7 +103,6 @@ def reference_fault(scoring: Scoring, reference: Evidence) -> tuple[str, str] | 
 
 
 def _measurement(metric: str, estimate: Estimate, artifact: Evidence) -> Measurement:
-    finite = np.isfinite(estimate.value)
     known = bool(np.isfinite((estimate.interval.low, estimate.interval.high)).all())
     return Measurement(
         metric,
@@ -119,7 +118,6 @@ def _measurement(metric: str, estimate: Estimate, artifact: Evidence) -> Measure
         method=estimate.method,
         provable=estimate.provable,
         spread=estimate.spread,
-        nonfinite="" if finite else f"{metric} itself is {estimate.value}",
     )
 
 
@@ -137,5 +135,6 @@ def _nonfinite(
                 cached=each.cached,
                 nonfinite=f"{name} gives NaN or Inf on {each.nonfinite} of {each.n} samples, "
                 f"first on sample {each.first_nonfinite}",
+                in_reference=each is reference,
             )
     return None
