@@ -27,7 +27,7 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             budget,
             Outcome.FAIL,
             finding.nonfinite or f"the figure itself is {finding.value}",
-            "look for overflow: a layer whose range float16 or int8 does not hold",
+            "look for the first layer, or the metric, that gives NaN or Inf",
             proven=True,
             measured=finding,
         )

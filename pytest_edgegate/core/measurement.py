@@ -41,6 +41,8 @@ class Measurement:
     """Overrides the metric's direction (accuracy_min is a ceiling where lower is better)."""
     nonfinite: str = ""
     """Where NaN or Inf occurred; if not empty, the verdict is fail."""
+    in_reference: bool = False
+    """Whether they occurred in outputs of the model under test, not of the artifact."""
     proof: bool | None = None
     """The result of a sequential test about the whole set: within budget (True) or over."""
     excess: float | None = None

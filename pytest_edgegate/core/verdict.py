@@ -48,6 +48,11 @@ class Verdict:
         return self.outcome is not Outcome.PASS and not self.allowed
 
     @property
+    def undecided(self) -> bool:
+        """Whether it is about a time that is not proven, so that the remedy is to time again."""
+        return self.budget.kind.rule == "latency" and not self.proven
+
+    @property
     def record(self) -> VerdictRecord:
         """The verdict as a record for reports."""
         budget = self.budget

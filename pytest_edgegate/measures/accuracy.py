@@ -102,7 +102,6 @@ def reference_fault(scoring: Scoring, reference: Evidence) -> tuple[str, str] | 
 
 
 def _measurement(estimate: Estimate, artifact: Evidence) -> Measurement:
-    finite = np.isfinite(estimate.value)
     known = bool(np.isfinite((estimate.interval.low, estimate.interval.high)).all())
     return Measurement(
         estimate.value,
@@ -117,7 +116,6 @@ def _measurement(estimate: Estimate, artifact: Evidence) -> Measurement:
         method=estimate.method,
         provable=estimate.provable,
         spread=estimate.spread,
-        nonfinite="" if finite else f"the figure itself is {estimate.value}",
     )
 
 
@@ -132,5 +130,6 @@ def _nonfinite(artifact: Evidence, reference: Evidence | None = None) -> Measure
                 cached=each.cached,
                 nonfinite=f"{name} gives NaN or Inf on {each.nonfinite} of {each.n} samples, "
                 f"first on sample {each.first_nonfinite}",
+                in_reference=each is reference,
             )
     return None

@@ -203,6 +203,8 @@ def test_nan_of_the_reference() -> None:
     spoilt[3, 1] = np.inf
     finding = measured(accuracy_drop, Context.of("top1", spoilt, flipped(), LABELS))
     assert finding.nonfinite.startswith("the reference gives NaN or Inf on 1 of 200")
+    assert finding.in_reference
+    assert not measured(accuracy_drop, Context.of("top1", flipped(), spoilt, LABELS)).in_reference
 
 
 @pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative, accuracy_min])
