@@ -34,7 +34,7 @@ _CRASHED = (
 )
 
 
-class Frameworks:
+class FrameworkProcess:
     """The framework process: one for the whole session, started on first use."""
 
     def __init__(self, timeout: float) -> None:

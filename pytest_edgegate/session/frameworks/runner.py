@@ -19,8 +19,8 @@ _PATIENCE = 20
 """The limit for a batch, in multiples of the slowest time per sample so far."""
 
 
-class FrameworkProcess(Protocol):
-    """The part of ``Frameworks`` that a runner needs."""
+class RunsTasks(Protocol):
+    """The part of ``FrameworkProcess`` that a runner needs."""
 
     @property
     def alive(self) -> bool: ...
@@ -31,7 +31,7 @@ class FrameworkProcess(Protocol):
 class FrameworkRunner:
     """A ``Runner`` for a model file that is open in the framework process."""
 
-    def __init__(self, process: FrameworkProcess, runtime: str, source: Source, what: str) -> None:
+    def __init__(self, process: RunsTasks, runtime: str, source: Source, what: str) -> None:
         self._process = process
         self._source = source
         self._what = what

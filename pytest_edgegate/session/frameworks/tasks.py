@@ -66,7 +66,7 @@ class Job:
 
 def can_be_sent(step: Step | None, data: LegData) -> bool:
     """Whether the step and its settings can be sent to another process; functions can't."""
-    settings, known = data.settings, step is None or type(step) in STEPS
+    settings, known = data.training_settings, step is None or type(step) in STEPS
     own = (settings.loss, settings.optimizer, settings.distill_loss)
     trains = step is not None and step.trains
     return known and not (trains and any(not isinstance(each, str | None) for each in own))

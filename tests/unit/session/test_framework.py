@@ -26,7 +26,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.frameworks import lent_data
 from pytest_edgegate.session.frameworks import process as framework
-from pytest_edgegate.session.frameworks.process import Frameworks
+from pytest_edgegate.session.frameworks.process import FrameworkProcess
 from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.run import EdgeSession
@@ -214,7 +214,7 @@ def test_what_is_made_is_what_is_made_here(
     recipe = (Prune(0.25, epochs=2), PTQ(7, per_channel=False))
     there = built(session, subject(), recipe)
     with monkeypatch.context() as patched:
-        patched.setattr(Frameworks, "source", lambda *given: None)
+        patched.setattr(FrameworkProcess, "source", lambda *given: None)
         alone = start(cache=tmp_path / "other")
         alone.registry.add("transform", "fake", stub.TRANSFORM)
         here = built(alone, subject(), recipe)
@@ -235,7 +235,7 @@ def test_a_teacher_is_asked_while_its_student_learns(
     there = built(session, given, recipe)
     assert facts(there, "Distill(temperature=4.0, alpha=0.5, epochs=2)")["pid"] != os.getpid()
     with monkeypatch.context() as patched:
-        patched.setattr(Frameworks, "source", lambda *given: None)
+        patched.setattr(FrameworkProcess, "source", lambda *given: None)
         here = built(start(cache=tmp_path / "other"), given, recipe)
     assert here.main.read_bytes() == there.main.read_bytes()
 
@@ -382,7 +382,7 @@ class GraphTransform(FakeTransform):
 
 
 def test_a_graph_is_written_for_a_transform_that_takes_it() -> None:
-    frameworks, model = Frameworks(60), cast("SourceModel", LiveGraph())
+    frameworks, model = FrameworkProcess(60), cast("SourceModel", LiveGraph())
     source = frameworks.source(model, GraphTransform(True))
     assert source is not None
     assert (source.path / "graph").exists()

@@ -26,7 +26,7 @@ from pytest_edgegate.core.ports import Inspector, SourceModel, Timed, TimingJob
 from pytest_edgegate.core.progress import silent
 from pytest_edgegate.core.target import LatencySource
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.frameworks.process import Frameworks
+from pytest_edgegate.session.frameworks.process import FrameworkProcess
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.timing import Timing
@@ -227,7 +227,7 @@ def export(tmp_path: Path, registry: Registry) -> Artifact:
 
 @pytest.fixture
 def opener(registry: Registry, workers: Workers, tmp_path: Path) -> Opener:
-    return Opener(registry, Cache(tmp_path / "cache"), workers, lambda: Frameworks(60))
+    return Opener(registry, Cache(tmp_path / "cache"), workers, lambda: FrameworkProcess(60))
 
 
 def test_files_that_belong_together_lie_together(workers: Workers, third_party: Artifact) -> None:
