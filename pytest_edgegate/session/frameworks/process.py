@@ -25,8 +25,9 @@ from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error
 from pytest_edgegate.workers.wire import PACKED, Message, unpacked
 
 _SERVER = "pytest_edgegate.session.frameworks.server:FrameworkServer"
-_LONGEST = 600.0
-"""Seconds added to the timeout of a runtime for imports, tracing and conversion."""
+_LOADING = 600.0
+"""Seconds added to the timeout of a runtime for tasks that load: imports, tracing and conversion
+are silent for minutes."""
 _MORE = "the tool's own traceback is at --tb=long"
 _CRASHED = (
     "the native code of the framework has a fault with this model: try another version of it, or "
@@ -67,7 +68,7 @@ class FrameworkProcess:
 
     def inputs(self, source: Source, what: str) -> tuple[TensorInfo, ...]:
         """The inputs of the model, which the process loads to find them."""
-        inputs = self.run(Task("inputs", source, what)).fields["result"]["inputs"]
+        inputs = self.run(Task("inputs", source, what, loads=True)).fields["result"]["inputs"]
         return tuple(from_plain(TensorInfo, each) for each in inputs)
 
     def open(self, runtime: str, source: Source, what: str) -> FrameworkRunner:
@@ -82,11 +83,10 @@ class FrameworkProcess:
         """
         marked = Marked()
         noted = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
+        longer = task.longer + (_LOADING if task.loads else 0.0)
         worker = self._started()
         try:
-            found = worker.ask(
-                task.question, task.what, _LONGEST + task.longer, task.expected, noted
-            )
+            found = worker.ask(task.question, task.what, longer, task.expected, noted)
         except InferenceError as error:
             if task.error is InferenceError:
                 raise

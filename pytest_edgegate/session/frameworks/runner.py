@@ -36,7 +36,8 @@ class FrameworkRunner:
         self._source = source
         self._what = what
         self._seconds = 0.0
-        opened = process.run(Task("open", source, what, {"runtime": runtime})).fields["result"]
+        task = Task("open", source, what, {"runtime": runtime}, loads=True)
+        opened = process.run(task).fields["result"]
         self._held = {"held": opened["held"]}
         self.inputs, self.outputs = (
             tuple(from_plain(TensorInfo, each) for each in opened[side])
@@ -69,7 +70,7 @@ class FrameworkRunner:
         count, start = len(batch[0]), time.monotonic()
         expected = outputs_expected(self.outputs, count)
         longer = _PATIENCE * self._seconds * count
-        task = Task(name, self._source, self._what, self._held, batch, expected, longer)
+        task = Task(name, self._source, self._what, self._held, batch, expected, longer=longer)
         arrays = self._process.run(task).arrays
         self._seconds = max(self._seconds, (time.monotonic() - start) / max(count, 1))
         return arrays

@@ -129,7 +129,7 @@ class Runner:
         return self
 
     def __exit__(self, *gone):
-        pass
+        misbehave(self.content, "close")
 
     def infer(self, batch):
         misbehave(self.content, "infer")
@@ -255,13 +255,22 @@ def test_a_crash_is_the_error_of_one_leg(
     assert facts(built(session, good))["pid"] != os.getpid()
 
 
+@pytest.fixture
+def shorten(session: EdgeSession, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Shortens the limits of the process that runs, for calls that hang whatever the limit."""
+
+    def shorten() -> None:
+        monkeypatch.setattr(session._frameworks._worker, "_timeout", 0.5)
+        monkeypatch.setattr(framework, "_LOADING", 1.0)
+
+    return shorten
+
+
 def test_a_hang_is_the_error_of_one_leg(
-    session: EdgeSession, subject: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: EdgeSession, subject: Maker, tmp_path: Path, shorten: Callable[[], None]
 ) -> None:
     built(session, subject())  # the process has started
-    worker = session._frameworks._worker
-    monkeypatch.setattr(worker, "_timeout", 0.5)
-    monkeypatch.setattr(framework, "_LONGEST", 1.0)
+    shorten()
     bad = Given(fake_model(tmp_path / "bad.fake", convert="hang"), fake_data())
     with pytest.raises(CompressionError, match=r"did not answer within 1.5 s") as raised:
         built(session, bad)
@@ -422,12 +431,49 @@ def test_a_reference_that_fails_is_an_error_of_ours(
     assert accuracy(session, subject()) == 0, "the session goes on"
 
 
+def opened(session: EdgeSession, given: Given) -> Any:
+    """The reference, open in the process."""
+    model = session.case(given, session.target("fake-host")).subject.model
+    return session.observer.opener.open(Specimen.of_model(model))
+
+
+def test_a_reference_that_hangs_while_it_loads_has_the_long_limit(
+    session: EdgeSession, subject: Maker, shorten: Callable[[], None]
+) -> None:
+    built(session, subject())  # the process has started
+    shorten()
+    with pytest.raises(InferenceError, match=r"m.fake in fake did not answer within 1.5 s"):
+        opened(session, subject(open="hang"))
+
+
+@pytest.mark.parametrize(
+    ("when", "call"),
+    [
+        ("infer", lambda runner: runner.infer((np.zeros((1, 2), np.float32),))),
+        ("close", lambda runner: runner.__exit__(None, None, None)),
+    ],
+    ids=["infer", "close"],
+)
+def test_a_loaded_reference_that_hangs_has_the_limit_of_a_call(
+    session: EdgeSession,
+    subject: Maker,
+    shorten: Callable[[], None],
+    when: str,
+    call: Callable[[Any], object],
+) -> None:
+    runner = opened(session, subject(**{when: "hang"}))
+    shorten()
+    with pytest.raises(InferenceError, match=r"m.fake in fake did not answer within 500 ms"):
+        call(runner)
+    assert not session._frameworks.alive
+    assert accuracy(session, subject()) == 0, "the session goes on"
+
+
 def test_a_runner_of_a_process_that_has_ended_says_so(
     session: EdgeSession, subject: Maker, tmp_path: Path
 ) -> None:
     given = subject()
-    model = session.case(given, session.target("fake-host")).subject.model
-    with session.observer.opener.open(Specimen.of_model(model)) as runner:
+    with opened(session, given) as runner:
         with pytest.raises(CompressionError):
             built(session, Given(fake_model(tmp_path / "b.fake", convert="abort"), fake_data()))
         built(session, given)  # in another process
