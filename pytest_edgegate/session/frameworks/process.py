@@ -21,7 +21,7 @@ from pytest_edgegate.storage.cache import FULL_DISK
 from pytest_edgegate.workers.channel import Answer
 from pytest_edgegate.workers.launcher import SUPERVISED
 from pytest_edgegate.workers.process import Worker
-from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error_in, ours
+from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, ours
 from pytest_edgegate.workers.wire import PACKED, Message, unpacked
 
 _SERVER = "pytest_edgegate.session.frameworks.server:FrameworkServer"
@@ -86,12 +86,11 @@ class FrameworkProcess:
         longer = task.longer + (_LOADING if task.loads else 0.0)
         worker = self._started()
         try:
-            found = worker.ask(task.question, task.what, longer, task.expected, noted)
+            found, sent = worker.ask(task.question, task.what, longer, task.expected, noted)
         except InferenceError as error:
             if task.error is InferenceError:
                 raise
             raise task.error(error.message, _CRASHED) from error
-        sent = error_in(found)
         if sent is not None:
             raise marked.find(sent) or _error(task, sent)
         return found
@@ -138,6 +137,6 @@ def _error(task: Task, sent: SentError) -> Exception:
         return OSError(sent.number, os.strerror(sent.number))
     error = ours(sent)
     if error is None:
-        error = task.error(f"{task.what} failed: {sent.reason}", _MORE)
+        error = task.error(f"{task.what} failed: {sent.reason or sent.message}", _MORE)
         caused(error, sent)
     return error

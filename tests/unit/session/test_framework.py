@@ -56,6 +56,10 @@ from pytest_edgegate.testing.fake_training import FakeTraining
 from pytest_edgegate.testing.fakes import FakeReader, FakeRuntime, FakeTransform, read_fake
 
 
+class OwnError(UnsupportedError):
+    pass
+
+
 def misbehave(content, at):
     what = content.get(at)
     if what == "abort":
@@ -71,6 +75,8 @@ def misbehave(content, at):
         raise OSError(errno.ENOSPC, "No space left on device")
     if what == "refuse":
         raise UnsupportedError("no such layer", "write another")
+    if what == "own":
+        raise OwnError("no such layer", "write another")
     if what == "warn":
         warnings.warn("a look, please", EdgeGateWarning)
 
@@ -290,6 +296,14 @@ def test_a_refusal_arrives_as_it_is(session: EdgeSession, tmp_path: Path) -> Non
     with pytest.raises(UnsupportedError) as raised:
         built(session, bad)
     assert (raised.value.message, raised.value.remedy) == ("no such layer", "write another")
+
+
+def test_a_refusal_of_a_class_of_another_package_keeps_its_words(
+    session: EdgeSession, tmp_path: Path
+) -> None:
+    bad = Given(fake_model(tmp_path / "bad.fake", convert="own"), fake_data())
+    with pytest.raises(CompressionError, match="bad failed: no such layer"):
+        built(session, bad)
 
 
 def test_a_full_disk_is_told_as_one(session: EdgeSession, tmp_path: Path) -> None:

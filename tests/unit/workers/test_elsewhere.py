@@ -333,6 +333,16 @@ def test_a_file_that_changes_while_it_is_sent_is_told(
     worker.close()
 
 
+def test_a_file_outside_of_the_folder_of_its_model_is_refused(
+    workers: Workers, third_party: Artifact, tmp_path: Path
+) -> None:
+    beside = tmp_path / "w.bin"
+    beside.touch()
+    with pytest.raises(InferenceError, match=r"w.bin is not in the folder of m.xml") as raised:
+        RemoteRunner(workers, FOLDERS, third_party.path, "m", (third_party.path, beside))
+    assert "into one folder" in raised.value.remedy
+
+
 @pytest.mark.parametrize("name", ["../m", "/m", "a/../../m", "", "..\\m"])
 def test_no_file_is_put_outside_of_its_folder(board: Board, name: str) -> None:
     worker = Worker(60, board)
