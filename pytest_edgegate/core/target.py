@@ -11,7 +11,10 @@ from pytest_edgegate.core.budget import BudgetKind
 
 @dataclass(frozen=True)
 class OperatorRule:
-    """A target's requirements for one operator. ``limits`` name checks of ``measures.contract``."""
+    """A target's requirements for one operator.
+
+    ``limits`` name checks of ``measures.operator_limits``.
+    """
 
     since: str = ""
     """The version of the target's runtime that introduced the operator."""
