@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pytest_edgegate.core.by_value import from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
-from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.ports import Produced, SourceModel, TakesGraphs, Transform
 from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
 from pytest_edgegate.session.frameworks.runner import FrameworkRunner
@@ -59,7 +56,7 @@ class FrameworkProcess:
         answer = self.run(task, LentData(work.data, work.source.around).answer)
         for each in answer.fields["result"]["warned"]:
             warnings.warn(each, EdgeGateWarning, stacklevel=2)
-        return _produced(unpacked(answer.arrays[0]))
+        return from_plain(Produced, unpacked(answer.arrays[0]))
 
     def check(self, work: Job) -> None:
         """``ChecksAhead.check``; raises the same errors."""
@@ -119,16 +116,6 @@ class FrameworkProcess:
             worker.close()
             raise
         return worker
-
-
-def _produced(sent: Mapping[str, Any]) -> Produced:
-    return Produced(
-        Path(sent["main"]),
-        tuple(map(Path, sent["files"])),
-        tuple(sent["notes"]),
-        Layout.from_lists(sent["layout"]),
-        sent["facts"],
-    )
 
 
 def _error(task: Task, sent: SentError) -> Exception:
