@@ -10,7 +10,7 @@ import pytest
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.target import LatencySource, OperatorRule, Target
-from pytest_edgegate.measures.contract import LIMITS as CHECKS
+from pytest_edgegate.measures.operator_limits import LIMITS as CHECKS
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.operators import LIMITS
 from pytest_edgegate.targets.parse import target_from_table
