@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    gc.freeze()  # or pytest's last collections go through all that frameworks have made
     if WARM in config.stash:
         config.stash[WARM].close()
         del os.environ[warm_python.ADDRESS]

@@ -47,6 +47,7 @@ STUB = """
 import errno
 import hashlib
 import os
+import signal
 import time
 import warnings
 from dataclasses import replace
@@ -67,8 +68,7 @@ def misbehave(content, at):
     if what == "leave":
         os._exit(3)
     if what == "hang":
-        while True:
-            pass
+        signal.pause()
     if what == "raise":
         raise ValueError("from the depths\\nof a tool")
     if what == "disk":
