@@ -41,6 +41,7 @@ class TorchToLiteRT(TransformDefaults):
     """
 
     version = 1
+    takes_graphs = True
     packages = ("torch", "litert-torch", "litert-converter", "jax", "ai-edge-litert")
     moves = (Move(("torch", "float32"), None, ("litert", "float32")),)
 

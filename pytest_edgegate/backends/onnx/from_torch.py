@@ -27,6 +27,7 @@ class TorchToOnnx(TransformDefaults):
     """Float export with a free batch where the module allows it, weights inside the file."""
 
     version = 1
+    takes_graphs = True
     packages = ("torch", "onnx", "onnxscript", "onnx_ir")
     moves = (Move(("torch", "float32"), None, ("onnx", "float32")),)
 

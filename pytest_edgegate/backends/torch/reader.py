@@ -93,6 +93,13 @@ class LiveModule:
     def load(self) -> LoadedModel:
         return self._loaded
 
+    graph_reader = "pytest_edgegate.backends.torch.traced:READER"
+
+    def write_graph(self, folder: Path) -> None:
+        from pytest_edgegate.backends.torch.traced import write_program
+
+        write_program(self.load(), self.name, folder)
+
     @cached_property
     def _loaded(self) -> LoadedModel:
         from pytest_edgegate.backends.torch.loading import from_module
