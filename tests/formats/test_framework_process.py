@@ -13,7 +13,7 @@ from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.frameworks.process import Frameworks
+from pytest_edgegate.session.frameworks.process import FrameworkProcess
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
@@ -54,17 +54,17 @@ def test_it_has_the_same_bytes_there(
     keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, sent = network(keras), []
-    apply = Frameworks.apply
+    apply = FrameworkProcess.apply
 
-    def noted(self: Frameworks, work: Any, out: Path) -> Any:
+    def noted(self: FrameworkProcess, work: Any, out: Path) -> Any:
         sent.append(work.source.reader)
         return apply(self, work, out)
 
-    monkeypatch.setattr(Frameworks, "apply", noted)
+    monkeypatch.setattr(FrameworkProcess, "apply", noted)
     there, session = compressed(tmp_path / "there", model)
     session.close()
     assert sent == ["pytest_edgegate.backends.keras.traced:READER"]
-    monkeypatch.setattr(Frameworks, "source", lambda *given: None)
+    monkeypatch.setattr(FrameworkProcess, "source", lambda *given: None)
     here, _ = compressed(tmp_path / "here", model)
     assert len(sent) == 1
     assert here.sha256 == there.sha256

@@ -38,7 +38,7 @@ from pytest_edgegate.storage.cache import Cache, key_of
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.session.building.teaching import TeacherModel
-    from pytest_edgegate.session.frameworks.process import Frameworks
+    from pytest_edgegate.session.frameworks.process import FrameworkProcess
     from pytest_edgegate.session.frameworks.tasks import Job
 
 
@@ -66,7 +66,7 @@ class Builder:
         recogniser: Recogniser,
         programs: Programs,
         hire: Callable[[str, str], AbstractContextManager[ChildProcess]],
-        frameworks: Callable[[], Frameworks],
+        frameworks: Callable[[], FrameworkProcess],
         progress: Progress = silent,
     ) -> None:
         self._registry = registry
@@ -149,7 +149,7 @@ class Builder:
         data = self._data(order, leg, layout, what)
         key = self._key(order, leg, before)
 
-        def work(folder: Path) -> Mapping[str, Any]:
+        def build(folder: Path) -> Mapping[str, Any]:
             with (
                 _naming_what_ended(leg, what),
                 _teacher(order, leg) or nullcontext(),
@@ -163,12 +163,12 @@ class Builder:
                 "model_digest": source.digest(),
                 "tools": versions(*transform.packages),
                 "notes": [*produced.notes, *data.notes],
-                "calibration_range": data.range,
+                "calibration_range": data.calibration_range,
                 "layout": data.layout.then(produced.layout).as_lists(),
                 "facts": dict(produced.facts),
             }
 
-        return self._cache.fetch(key, work, KeptLeg.read)
+        return self._cache.fetch(key, build, KeptLeg.read)
 
     def _applied(
         self, order: Order, source: SourceModel, leg: Leg, data: LegData, what: str, out: Path

@@ -326,6 +326,46 @@ def test_an_answer_that_cannot_be_read_is_an_error_of_ours(
     other.close()
 
 
+ERROR = {"kind": "", "message": "ValueError: from the depths"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "x",
+        ["x"],
+        {},
+        {"kind": ""},
+        {"message": "x"},
+        ERROR | {"unknown": 1},
+        ERROR | {"kind": 5},
+        ERROR | {"message": None},
+        ERROR | {"remedy": ["x"]},
+        ERROR | {"number": "ENOSPC"},
+        ERROR | {"mark": 0.5},
+    ],
+    ids=str,
+)
+def test_a_malformed_error_is_an_error_of_ours(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, error: object
+) -> None:
+    monkeypatch.setattr(channel, "receive", lambda *given: Message({"error": error}))
+    with pytest.raises(InferenceError, match=r"can't be read \(WireError: a malformed error\)"):
+        workers.take().call("close", "m")
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "EdgeGateWarning", "BudgetExceeded", "presentable", "Iterable", "no such name"]
+)
+def test_an_error_of_a_kind_that_is_not_ours_is_an_inference_error(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    error = ERROR | {"kind": kind}
+    monkeypatch.setattr(channel, "receive", lambda *given: Message({"error": error}))
+    with pytest.raises(InferenceError, match=r"m failed: ValueError: from the depths"):
+        workers.take().call("close", "m")
+
+
 def raiser(error: BaseException) -> Callable[..., Message]:
     def receive(*given: object) -> Message:
         raise error
