@@ -20,14 +20,14 @@ from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
 
 PROGRAM, SIGNATURE = "program.pt2", "signature.json"
 _TORCHS_OWN = frozenset({"aten", "prims", "quantized_decomposed"})
-"""The namespaces of the operators that every process has; others come with the user's imports."""
+"""The namespaces of the operators that every process has: the user's imports bring others."""
 
 
 def write_program(loaded: LoadedModel, name: str, folder: Path) -> None:
     """Writes the exported program of a live module into *folder*.
 
-    Unlike a ``.pt2`` that the gate keeps, it has the layers of its operators, which messages name.
-    Raises UnsupportedError for a program that another process can't read, or what torch raises.
+    It keeps the layers of its operators, which messages name and a vetted ``.pt2`` has lost. Raises
+    UnsupportedError for a program that another process can't read, or what torch raises.
     """
     torch = import_torch()
     _refuse_others_operators(torch, loaded.framework_model, name)
@@ -45,14 +45,18 @@ def write_program(loaded: LoadedModel, name: str, folder: Path) -> None:
 
 
 def _refuse_others_operators(torch: Any, program: Any, name: str) -> None:
-    for part in program.graph_module.modules():
-        for node in getattr(getattr(part, "graph", None), "nodes", ()):
-            operator = node.target
-            if isinstance(operator, torch._ops.OpOverload) and operator.namespace not in _TORCHS_OWN:
-                raise UnsupportedError(
-                    f"{name} has the operator {operator}, which another process may lack",
-                    "convert the live module itself",
-                )
+    operators = {
+        node.target
+        for part in program.graph_module.modules()  # the graphs of branches and loops too
+        for node in getattr(getattr(part, "graph", None), "nodes", ())
+        if isinstance(node.target, torch._ops.OpOverload)
+    }
+    others = sorted(str(each) for each in operators if each.namespace not in _TORCHS_OWN)
+    if others:
+        raise UnsupportedError(
+            f"{name} has the operator {others[0]}, which another process may lack",
+            "convert the live module itself",
+        )
 
 
 class ProgramReader:
