@@ -201,7 +201,8 @@ def test_a_live_model_that_crashes_is_the_error_of_one_test(ran_live: Any, frame
 @pytest.mark.slow
 def test_report_and_junit_of_live_models_are_whole(ran_live: Any) -> None:
     assert ran_live.status == 1
-    assert len(ran_live.report["verdicts"]) == 4
+    judged = {each["test"] for each in ran_live.report["verdicts"]}
+    assert len(judged) == 4, "of those that were converted"
     root = ElementTree.parse(ran_live.folder / "junit.xml").getroot()
     suite = root if root.tag == "testsuite" else root[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "2", "0")
