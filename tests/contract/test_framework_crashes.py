@@ -108,7 +108,7 @@ def test_report_and_junit_are_whole(ran: Any) -> None:
 CRASHING = """
 import os
 
-from pytest_edgegate.backends.onnx import from_keras, from_torch
+from pytest_edgegate.backends.onnx import from_torch
 
 
 class Crashing:
@@ -122,13 +122,13 @@ class Crashing:
         return self._transform.apply(model, *given)
 
 
-TORCH, KERAS = Crashing(from_torch.TRANSFORM), Crashing(from_keras.TRANSFORM)
+TORCH = Crashing(from_torch.TRANSFORM)
 """
 IN_THE_PROCESS = """
 from pytest_edgegate.registry import Registry
 
 ENTRY = Registry.entry
-REPLACED = {"onnx.from_torch": "crashing:TORCH", "onnx.from_keras": "crashing:KERAS"}
+REPLACED = {"onnx.from_torch": "crashing:TORCH"}
 
 Registry.entry = lambda self, kind, name: REPLACED.get(name) or ENTRY(self, kind, name)
 """
@@ -138,17 +138,10 @@ import pytest
 from pytest_edgegate import EdgeData
 
 
-def torch(name):
+def live(name):
     import torch
 
     return type(name, (torch.nn.Sequential,), {})(torch.nn.Linear(4, 3)).eval()
-
-
-def keras(name):
-    import keras
-
-    rows = keras.Input((4,))
-    return keras.Model(rows, keras.layers.Dense(3)(rows), name=name)
 
 
 @pytest.fixture
@@ -158,16 +151,10 @@ def edge_data():
 
 @pytest.fixture
 def edge_model(request):
-    make, name = request.param
-    return make(name)
+    return live(request.param)
 
 
-@pytest.mark.parametrize(
-    "edge_model",
-    [(make, name) for make in (torch, keras) for name in ("first", "crash", "last")],
-    ids=lambda given: f"{given[0].__name__}-{given[1]}",
-    indirect=True,
-)
+@pytest.mark.parametrize("edge_model", ["first", "crash", "last"], indirect=True)
 def test_it(edge_compress, edge_gate):
     edge_gate.size(edge_compress(), "1 MB")
 """
@@ -176,7 +163,6 @@ def test_it(edge_compress, edge_gate):
 @pytest.fixture
 def ran_live(play: Any, inner_conftest: str) -> Any:
     pytest.importorskip("torch")
-    pytest.importorskip("keras")
     files = {
         "conftest.py": inner_conftest + IN_THE_PROCESS,
         "crashing.py": CRASHING,
@@ -186,9 +172,9 @@ def ran_live(play: Any, inner_conftest: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("framework", ["torch", "keras"])
-def test_a_live_model_that_crashes_is_the_error_of_one_test(ran_live: Any, framework: str) -> None:
-    seen = {name: of(ran_live, f"{framework}-{name}") for name in ("first", "crash", "last")}
+def test_a_live_model_that_crashes_is_the_error_of_one_test(ran_live: Any) -> None:
+    """Other live models: ``tests/formats/test_framework_process.py``."""
+    seen = {name: of(ran_live, name) for name in ("first", "crash", "last")}
     letters = {name: each["letters"] for name, each in seen.items()}
     assert letters == {"first": ".", "crash": "F", "last": "."}, ran_live.everything
     ran_live.assert_fault(
@@ -202,7 +188,7 @@ def test_a_live_model_that_crashes_is_the_error_of_one_test(ran_live: Any, frame
 def test_report_and_junit_of_live_models_are_whole(ran_live: Any) -> None:
     assert ran_live.status == 1
     judged = {each["test"] for each in ran_live.report["verdicts"]}
-    assert len(judged) == 4, "of those that were converted"
+    assert len(judged) == 2, "of those that were converted"
     root = ElementTree.parse(ran_live.folder / "junit.xml").getroot()
     suite = root if root.tag == "testsuite" else root[0]
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "2", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
