@@ -46,7 +46,6 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    gc.freeze()  # or pytest's last collections go through all that frameworks have made
     if WARM in config.stash:
         config.stash[WARM].close()
         del os.environ[warm_python.ADDRESS]

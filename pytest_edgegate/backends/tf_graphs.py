@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.by_value import as_plain, from_plain
-from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.backends.written_graphs import (
+    read_signature,
+    with_signature,
+    write_signature,
+)
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import GraphBatch, LoadedModel
 
-GRAPH, SIGNATURE = "graph.pb", "signature.json"
+GRAPH = "graph.pb"
 
 
 def freeze(tf: Any, loaded: LoadedModel) -> Any:
@@ -83,23 +85,9 @@ def write_graph(tf: Any, loaded: LoadedModel, name: str, folder: Path, batch: Gr
     with held_native_output():
         frozen = _FREEZE[batch](tf, loaded)
         content = frozen.graph.as_graph_def().SerializeToString()
-    signature = {
-        "name": name,
-        "inputs": as_plain(loaded.inputs),
-        "outputs": loaded.outputs,
-        "notes": loaded.notes,
-        "stateful": loaded.stateful,
-        "fed": [each.name for each in frozen.inputs],
-        "given": [each.name for each in frozen.outputs],
-    }
     (folder / GRAPH).write_bytes(content)
-    (folder / SIGNATURE).write_text(json.dumps(signature), "utf-8")
-
-
-def read_signature(folder: Path) -> dict[str, Any]:
-    """What is known of a graph without reading it."""
-    signature: dict[str, Any] = json.loads((folder / SIGNATURE).read_text("utf-8"))
-    return signature
+    fed, given = ([each.name for each in side] for side in (frozen.inputs, frozen.outputs))
+    write_signature(folder, loaded, name=name, fed=fed, given=given)
 
 
 def read_graph(tf: Any, folder: Path) -> LoadedModel:
@@ -111,13 +99,7 @@ def read_graph(tf: Any, folder: Path) -> LoadedModel:
             lambda: tf.graph_util.import_graph_def(graph, name=""), []
         )
         frozen = whole.prune(signature["fed"], signature["given"])
-    return LoadedModel(
-        _called(frozen),
-        tuple(from_plain(TensorInfo, each) for each in signature["inputs"]),
-        tuple(signature["outputs"]),
-        notes=tuple(signature["notes"]),
-        stateful=tuple(signature["stateful"]),
-    )
+    return with_signature(signature, _called(frozen))
 
 
 def _called(frozen: Any) -> Callable[..., Sequence[Any]]:

@@ -355,20 +355,15 @@ def test_it(edge_artifact): ...
         assert word in text
 
 
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--edge-target=fake-board")
+
+
 def run_until_it_trains(folder: Path, pipe: Path, *arguments: str) -> subprocess.Popen[str]:
     """A run of pytest that is in the middle of a training, in a process group of its own."""
     os.mkfifo(pipe)
     os.mkfifo(f"{pipe}-never")
     running = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "--edge-target=fake-board",
-            *arguments,
-        ],
+        [*PYTEST, *arguments],
         cwd=folder,
         env={**os.environ, "STOP_AT": str(pipe)},
         start_new_session=True,
@@ -400,15 +395,7 @@ def training_project(pytester: pytest.Pytester) -> Path:
 
 def run_again(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "--edge-target=fake-board",
-            "--edge-report-json=report.json",
-        ],
+        [*PYTEST, "--edge-report-json=report.json"],
         cwd=folder,
         text=True,
         capture_output=True,

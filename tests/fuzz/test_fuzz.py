@@ -133,7 +133,7 @@ def test_a_seed_as_it_is_is_taken(campaigns: Campaigns, form: str) -> None:
 
 
 def test_the_fuzzer_sees_what_a_gate_must_not_do() -> None:
-    with Worker(["alarm"], hang=1) as worker:
+    with Worker(["alarm"], hang=2) as worker:
         found = list(worker.tried("alarm", 0, range(len(alarm.WAYS))))
     assert {alarm.WAYS[each.number]: each.kind for each in found} == {
         "fine": Kind.VERDICT,

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.torch.archive import refuse_code
 from pytest_edgegate.backends.torch.loading import import_torch, read_program
-from pytest_edgegate.core.by_value import as_plain, from_plain
-from pytest_edgegate.core.description import TensorInfo
-from pytest_edgegate.core.digests import file_digest
+from pytest_edgegate.backends.written_graphs import (
+    WrittenGraph,
+    WrittenGraphReader,
+    read_signature,
+    with_signature,
+    write_signature,
+)
 from pytest_edgegate.core.errors import UnsupportedError
-from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
+from pytest_edgegate.core.ports import LoadedModel
 
-PROGRAM, SIGNATURE = "program.pt2", "signature.json"
+PROGRAM = "program.pt2"
 _TORCHS_OWN = frozenset({"aten", "prims", "quantized_decomposed"})
 """The namespaces of the operators that every process has: the user's imports bring others."""
 
@@ -34,14 +35,7 @@ def write_program(loaded: LoadedModel, name: str, folder: Path) -> None:
     with held_native_output():
         torch.export.save(loaded.framework_model, folder / PROGRAM)
     refuse_code(folder / PROGRAM)
-    signature = {
-        "name": name,
-        "inputs": as_plain(loaded.inputs),
-        "outputs": loaded.outputs,
-        "notes": loaded.notes,
-        "stateful": loaded.stateful,
-    }
-    (folder / SIGNATURE).write_text(json.dumps(signature), "utf-8")
+    write_signature(folder, loaded, name=name)
 
 
 def _refuse_others_operators(torch: Any, program: Any, name: str) -> None:
@@ -59,53 +53,17 @@ def _refuse_others_operators(torch: Any, program: Any, name: str) -> None:
         )
 
 
-class ProgramReader:
-    """Reads the folder that ``LiveModule.write_graph`` wrote in the session."""
+class SavedProgram(WrittenGraph):
+    """What ``LiveModule.write_graph`` wrote."""
 
-    def recognise(self, candidate: object, around: Surroundings) -> SourceModel | None:
-        return SavedProgram(candidate) if isinstance(candidate, Path) else None
+    node = ("torch", "float32")
+    content = PROGRAM
 
-
-@dataclass(frozen=True)
-class SavedProgram:
-    """A module as far as conversions need it; it can't be trained."""
-
-    path: Path
-    node: tuple[str, str] = ("torch", "float32")
-    runtime: str = ""
-    note: str = ""
-
-    @property
-    def name(self) -> str:
-        return str(self._signature["name"])
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return (self.path / PROGRAM,)
-
-    def digest(self) -> str:
-        return file_digest(self.path / PROGRAM)
-
-    def load(self) -> LoadedModel:
-        return self._loaded
-
-    @cached_property
-    def _signature(self) -> dict[str, Any]:
-        signature: dict[str, Any] = json.loads((self.path / SIGNATURE).read_text("utf-8"))
-        return signature
-
-    @cached_property
-    def _loaded(self) -> LoadedModel:
-        torch, signature = import_torch(), self._signature
-        program = read_program(torch, self.path / PROGRAM)
-        return LoadedModel(
-            _called(torch, program),
-            tuple(from_plain(TensorInfo, each) for each in signature["inputs"]),
-            tuple(signature["outputs"]),
-            program,
-            tuple(signature["notes"]),
-            tuple(signature["stateful"]),
-        )
+    @staticmethod
+    def read(folder: Path) -> LoadedModel:
+        torch = import_torch()
+        program = read_program(torch, folder / PROGRAM)
+        return with_signature(read_signature(folder), _called(torch, program), program)
 
 
 def _called(torch: Any, program: Any) -> Callable[..., Sequence[Any]]:
@@ -116,4 +74,4 @@ def _called(torch: Any, program: Any) -> Callable[..., Sequence[Any]]:
     return function
 
 
-READER = ProgramReader()
+READER = WrittenGraphReader(SavedProgram)
