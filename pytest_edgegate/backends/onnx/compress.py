@@ -39,10 +39,11 @@ class CompressOnnx(TransformDefaults):
     """PTQ to QDQ with int8 weights, and Cast to float16 with float inputs and outputs.
 
     Activations have the target's dtype: uint8 on x86 (where ONNX Runtime leaves more of a model
-    with int8 activations in float), symmetric int8 for TensorRT.
+    with int8 activations in float), symmetric int8 for TensorRT, whose parser refuses zero points
+    other than 0 and biases in integers.
     """
 
-    version = 1
+    version = 2
     packages = ("onnx", "onnxruntime")
     moves = (
         Move(("onnx", "float32"), PTQ, ("onnx", "int8")),
@@ -121,7 +122,11 @@ def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> 
             weight_type=QuantType.QInt8,
             per_channel=step.per_channel,
             calibrate_method=getattr(CalibrationMethod, METHODS[step.method]),
-            extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+            extra_options={
+                "ActivationSymmetric": symmetric,
+                "WeightSymmetric": True,
+                "QuantizeBias": not symmetric,
+            },
         )
         return onnx.load(str(quantised))
 

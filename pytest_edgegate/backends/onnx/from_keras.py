@@ -37,7 +37,7 @@ class KerasToOnnx(TransformDefaults):
     and outputs.
     """
 
-    version = 2
+    version = 3
     packages = (*PACKAGES, "tf2onnx", "onnx")
     moves = (
         *(Move((source, "float32"), None, ("onnx", "float32")) for source in _SOURCES),

@@ -12,13 +12,16 @@ import pytest
 
 from pytest_edgegate import PTQ, Cast, EdgeData
 from pytest_edgegate.backends.onnx.compress import TRANSFORM
+from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.reader import READER
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.contract import OffenceKind, in_file
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Build = Callable[..., Path]
+Ask = Callable[[Path], str]
 
 
 @pytest.fixture(scope="session")
@@ -164,3 +167,33 @@ def int8(tiny: Path, compress: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def half(tiny: Path, compress: Callable[..., Path]) -> Path:
     return compress(tiny, Cast("float16"))
+
+
+def refused(path: Path, target: Target) -> list[str]:
+    """What a target's rules say that the vendor's own tool refuses in a file."""
+    found = in_file(INSPECTOR.describe(path), target, None)
+    return [str(each) for each in found if each.kind is OffenceKind.REFUSED]
+
+
+@pytest.fixture(scope="session")
+def nvidia() -> Ask:
+    """Asks NVIDIA's parser for the reasons that it refuses a file for."""
+    trt = pytest.importorskip(
+        "tensorrt_rtx_bindings", reason="NVIDIA's ONNX parser is not installed"
+    )
+
+    class Silent(trt.ILogger):  # type: ignore[misc]
+        def log(self, severity: object, text: str) -> None:
+            """Errors are in the parser's own list."""
+
+    def ask(path: Path) -> str:
+        logger = Silent()
+        builder = trt.Builder(logger)
+        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        parser = trt.OnnxParser(network, logger)
+        parsed = parser.parse(path.read_bytes())
+        errors = [parser.get_error(at).desc() for at in range(parser.num_errors)]
+        assert parsed or errors
+        return "; ".join(errors)
+
+    return ask
