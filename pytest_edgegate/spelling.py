@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pytest_edgegate.core.budget import kind_of
+
+_FORMATS = {
+    "keras": "a Keras model (.keras)",
+    "litert": "a .tflite file",
+    "onnx": "an .onnx file",
+    "openvino": "an OpenVINO .xml file",
+    "savedmodel": "a SavedModel folder",
+    "torch": "a torch module (.pt2)",
+}
+
+
+def spell_format(form: str) -> str:
+    """A format as users know it, with its article: ``an .onnx file``."""
+    article = "an" if form[:1] in tuple("aeio") else "a"
+    return _FORMATS.get(form, f"{article} {form} model")
+
+
+def spell_choice(names: Sequence[str]) -> str:
+    """``a, b or c``."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def spell_value(metric: str, value: float) -> str:
