@@ -188,6 +188,19 @@ def test_refused(edge_gate, file):
     edge_gate.check(path, accuracy_drop=0.01)
 
 
+@only("fake-host")
+@model(wrong=range(4))
+def test_one_at_a_time(edge_gate, file):
+    path = file(wrong=[1, 2, 3], alone=True)
+    edge_gate.check(path, accuracy_drop=0.02, parity_agreement=0.99, sqnr_db=-100)
+
+
+@only("fake-host")
+@model(wrong=range(4), alone=True)
+def test_reference_one_at_a_time(edge_gate, file):
+    edge_gate.check(file(wrong=[1, 2, 3]), accuracy_drop=0.02)
+
+
 @only("vendors")
 def test_not_refused(edge_gate, file):
     edge_gate.check(file("given.fake"))
@@ -399,6 +412,22 @@ def test_what_a_vendor_refuses_is_red_in_its_words_for_its_targets_only(referred
     assert "zero points of 0" in verdict["remedy"]
     assert referred.letter("test_refused", "fake-host") == "."
     assert referred.letter("test_not_refused", "vendors") == "."
+
+
+def test_a_file_that_takes_one_sample_at_a_time_is_measured_so_and_noted(referred: Any) -> None:
+    assert referred.letter("test_one_at_a_time", "fake-host") == "."
+    found = referred.verdicts("test_one_at_a_time", "fake-host")
+    assert found["accuracy_drop"]["measured"]["value"] == -0.005
+    assert (
+        "own.fake declares a free batch and runs with a batch of 1" in found["contract"]["reason"]
+    )
+    usual = referred.verdicts("test_any_io_on_a_host", "fake-host")["contract"]
+    assert "free batch" not in usual["reason"]
+
+
+def test_a_reference_that_takes_one_sample_at_a_time_is_warned_of(referred: Any) -> None:
+    assert referred.letter("test_reference_one_at_a_time", "fake-host") == "."
+    assert "EdgeGateWarning: m.fake in fake declares a free batch" in referred.output
 
 
 def test_a_host_takes_any_io_and_known_operators_pass(referred: Any) -> None:

@@ -13,6 +13,7 @@ from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceEr
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
+from pytest_edgegate.data.lone_runner import LoneRunner, declares_a_free_batch
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.taken_in import reading_volatile
 from pytest_edgegate.session.measuring.specimen import Specimen
@@ -53,7 +54,11 @@ class Opener:
         if fault is not None:
             runner.__exit__(None, None, None)
             raise fault
-        return LaidOutRunner(runner, specimen.layout) if specimen.layout else runner
+        if specimen.layout:
+            runner = LaidOutRunner(runner, specimen.layout)
+        if not declares_a_free_batch(runner):
+            return runner
+        return LoneRunner(runner, "" if isinstance(specimen.model, Path) else specimen.title)
 
     def executed(self, specimen: Specimen, sample: Sample) -> tuple[ExecutedOperator, ...] | None:
         """The operators as executed; *sample* in the dtypes and axes of the file."""
