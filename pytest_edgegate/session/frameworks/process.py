@@ -10,6 +10,7 @@ from pytest_edgegate.core.by_value import from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
 from pytest_edgegate.core.ports import Produced, SourceModel, TakesGraphs, Transform
+from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
 from pytest_edgegate.session.frameworks.runner import FrameworkRunner
 from pytest_edgegate.session.frameworks.sources import Graphs, Source, source_of
@@ -40,15 +41,19 @@ class FrameworkProcess:
         self._worker: Worker | None = None
         self._graphs = Graphs()
 
-    def source(self, model: SourceModel, transform: Transform) -> Source | None:
+    def source(self, model: SourceModel, transform: Transform, step: Step | None) -> Source | None:
         """The model in a form that the process can load; None if the session has to convert it.
 
-        That is a file, or the graph of a live model if the *transform* takes graphs.
+        That is a file, or the graph of a live model if the *transform* takes graphs and the *step*
+        trains nothing.
         """
         found = source_of(model)
-        if found is None and isinstance(transform, TakesGraphs) and transform.takes_graphs:
-            return self._graphs.source(model)
-        return found
+        if found is not None or not isinstance(transform, TakesGraphs):
+            return found
+        batch = transform.takes_graphs
+        if batch is None or (step is not None and step.trains):
+            return None
+        return self._graphs.source(model, batch)
 
     def apply(self, work: Job, out: Path) -> Produced:
         """``Transform.apply``. Raises CompressionError also if the process ends."""

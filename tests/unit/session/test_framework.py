@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from pytest_edgegate import PTQ, Distill, EdgeData, EdgeTraining, Prune
+from pytest_edgegate import PTQ, QAT, Distill, EdgeData, EdgeTraining, Prune
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import (
@@ -21,7 +21,7 @@ from pytest_edgegate.core.errors import (
     StorageError,
     UnsupportedError,
 )
-from pytest_edgegate.core.ports import SourceModel
+from pytest_edgegate.core.ports import GraphBatch, SourceModel
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.frameworks import lent_data
@@ -47,6 +47,7 @@ STUB = """
 import errno
 import hashlib
 import os
+import signal
 import time
 import warnings
 from dataclasses import replace
@@ -67,8 +68,7 @@ def misbehave(content, at):
     if what == "leave":
         os._exit(3)
     if what == "hang":
-        while True:
-            pass
+        signal.pause()
     if what == "raise":
         raise ValueError("from the depths\\nof a tool")
     if what == "disk":
@@ -395,22 +395,29 @@ class LiveGraph:
     def digest(self) -> str:
         return "0" * 64
 
-    def write_graph(self, folder: Path) -> None:
-        (folder / "graph").touch()
+    def write_graph(self, folder: Path, batch: GraphBatch) -> None:
+        (folder / "graph").write_text(batch.value)
 
 
 class GraphTransform(FakeTransform):
-    def __init__(self, takes_graphs: bool) -> None:
+    def __init__(self, takes_graphs: GraphBatch | None) -> None:
         self.takes_graphs = takes_graphs
 
 
 def test_a_graph_is_written_for_a_transform_that_takes_it() -> None:
     frameworks, model = FrameworkProcess(60), cast("SourceModel", LiveGraph())
-    source = frameworks.source(model, GraphTransform(True))
-    assert source is not None
-    assert (source.path / "graph").exists()
-    assert frameworks.source(model, GraphTransform(False)) is None
-    assert frameworks.source(model, FakeTransform()) is None
+    for batch in (GraphBatch.ONE, GraphBatch.FREE, GraphBatch.ONE):
+        source = frameworks.source(model, GraphTransform(batch), None)
+        assert source is not None
+        assert (source.path / "graph").read_text() == batch.value
+    assert frameworks.source(model, GraphTransform(None), None) is None
+    assert frameworks.source(model, FakeTransform(), None) is None
+
+
+def test_a_graph_is_not_trained() -> None:
+    frameworks, model = FrameworkProcess(60), cast("SourceModel", LiveGraph())
+    assert frameworks.source(model, GraphTransform(GraphBatch.FREE), QAT(epochs=1)) is None
+    assert frameworks.source(model, GraphTransform(GraphBatch.FREE), PTQ()) is not None
 
 
 def test_a_reader_may_ask_for_a_sample(session: EdgeSession, subject: Maker) -> None:
