@@ -11,7 +11,7 @@ from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import SourceModel, Transform
 from pytest_edgegate.core.recipe import PTQ, Recipe, distils, spell
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.spelling import spell_choice, spell_format
+from pytest_edgegate.spelling import spell_choice, spell_format, spell_model
 
 Transforms = Mapping[str, Transform]
 Node = tuple[str, str]
@@ -71,7 +71,7 @@ def no_road(model: SourceModel, target: Target, transforms: Transforms) -> Unsup
         else f"install what makes {wanted}: pip install 'pytest-edgegate[all]'"
     )
     return UnsupportedError(
-        f"{name} is {spell_format(form)} in {dtype}, and {target.name} takes {wanted}, which "
+        f"{name} is {spell_model(form)} in {dtype}, and {target.name} takes {wanted}, which "
         "nothing installed makes of it",
         remedy,
     )

@@ -17,10 +17,14 @@ _FORMATS = {
 }
 
 
+def spell_model(form: str) -> str:
+    """A model of a format, with the article: ``an onnx model``."""
+    return f"{'an' if form[:1] in tuple('aeio') else 'a'} {form} model"
+
+
 def spell_format(form: str) -> str:
-    """A format as users know it, with its article: ``an .onnx file``."""
-    article = "an" if form[:1] in tuple("aeio") else "a"
-    return _FORMATS.get(form, f"{article} {form} model")
+    """A format as users write it, with the article: ``an .onnx file``."""
+    return _FORMATS.get(form, spell_model(form))
 
 
 def spell_choice(names: Sequence[str]) -> str:

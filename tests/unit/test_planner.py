@@ -230,7 +230,7 @@ def test_formats_are_told_as_users_know_them() -> None:
     given = Model(("litert", "float32"), path=Path("a.tflite"))
     target = board(name="onnx-cpu", formats=("onnx",), complete_with_ptq=False)
     assert refusal(given, (PTQ(),), target, {"onnx": onnx}) == (
-        "edgegate error: a.tflite is a .tflite file in float32, and onnx-cpu takes an .onnx file, "
+        "edgegate error: a.tflite is a litert model in float32, and onnx-cpu takes an .onnx file, "
         "which nothing installed makes of it\n"
         "give what a.tflite was made from, as a Keras model (.keras)"
     )

@@ -10,6 +10,7 @@ from pytest_edgegate.spelling import (
     spell_choice,
     spell_format,
     spell_interval,
+    spell_model,
     spell_value,
 )
 
@@ -64,6 +65,7 @@ def test_choices_and_formats() -> None:
     assert spell_choice(["a"]) == "a"
     assert spell_choice(["a", "b", "c"]) == "a, b or c"
     assert spell_format("onnx") == "an .onnx file"
+    assert spell_model("onnx") == "an onnx model"
     assert spell_format("engine") == "an engine model"
     assert spell_format("weights") == "a weights model"
 
