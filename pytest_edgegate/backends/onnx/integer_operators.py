@@ -43,7 +43,7 @@ def in_integers(model: Any, activations: str) -> Any:
         if node.op_type in (_Q, _DQ):
             (graph.shift if unsigned else graph.centre)(node)
     if not unsigned:
-        graph.restore_biases()
+        graph.restore_floats()
     graph.drop_unused()
     return model
 
@@ -158,14 +158,15 @@ class _Graph:
         self._insert(node, "Clip", [node.input[0], *names], clipped)
         node.input[0] = clipped
 
-    def restore_biases(self) -> None:
-        """Stores as floats what is in 32-bit integers: the same numbers, without a conversion."""
+    def restore_floats(self) -> None:
+        """Stores as floats what TensorRT takes no integers for, the same numbers: biases in 32
+        bits, and constants without a dimension, which its builder refuses."""
         for node in list(self._graph.node):
             stored = node.op_type == _DQ and node.input[0] in self._constants
             integers = self.value(node.input[0]) if stored else None
-            if integers is None or integers.dtype != np.int32:
+            if integers is None or (integers.dtype != np.int32 and integers.ndim):
                 continue
-            scale = self.value(node.input[1]).astype(np.float64)  # one, or one for each of a bias
+            scale = self.value(node.input[1]).astype(np.float64)  # one, or one a channel of a bias
             self._add(node.output[0], np.asarray(integers * scale, np.float32))
             self._graph.node.remove(node)
 

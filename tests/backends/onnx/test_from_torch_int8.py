@@ -134,8 +134,11 @@ def test_a_jetson_gets_what_it_was_trained_for(
     assert list(in_file(INSPECTOR.describe(made.main), jetson, "int8")) == []
 
 
-def test_nvidias_parser_takes_it(trained: Any, jetson: Target, nvidia: Ask, tmp_path: Path) -> None:
-    case = trained("Assorted", symmetric=True)
+@pytest.mark.parametrize("name", ["example", "Mixed", "Assorted"])
+def test_nvidias_parser_takes_it(
+    trained: Any, jetson: Target, nvidia: Ask, tmp_path: Path, name: str
+) -> None:
+    case = trained(name, symmetric=True)
     made = TRANSFORM.apply(case.program, None, jetson, CaseData(case.data), tmp_path)
     assert nvidia(made.main) == ""
 
