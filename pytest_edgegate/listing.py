@@ -28,6 +28,7 @@ def lines_of(target: Target) -> list[str]:
         lines.append(f"  {form} is measured in {runtimes[0]}; {parity}")
     lines += _tools(target)
     lines += _operators(target)
+    lines += [f"  refuses {rule} ({words})" for rule, words in target.refusals.items()]
     if target.memory_bytes is not None:
         lines.append(f"  memory: {target.memory_bytes:,} bytes")
     lines += [f"  source of {key}: {text}" for key, text in target.sources.items()]

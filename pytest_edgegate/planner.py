@@ -11,6 +11,7 @@ from pytest_edgegate.core.plan import Leg, Plan
 from pytest_edgegate.core.ports import SourceModel, Transform
 from pytest_edgegate.core.recipe import PTQ, Recipe, distils, spell
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.spelling import spell_choice, spell_format, spell_model
 
 Transforms = Mapping[str, Transform]
 Node = tuple[str, str]
@@ -51,6 +52,48 @@ def float_target(target: Target, form: str) -> Target:
         complete_with_ptq=False,
         static_shape=False,
     )
+
+
+def no_road(model: SourceModel, target: Target, transforms: Transforms) -> UnsupportedError | None:
+    """The error for a model of which nothing makes a file of the target; None if something does.
+
+    Its remedy names the formats that the target's files are made of.
+    """
+    if _reached(model.node, transforms).intersection(target.formats):
+        return None
+    form, dtype = model.node
+    name = model.name if model.path is None else model.path.name
+    wanted = spell_choice([spell_format(each) for each in target.formats])
+    starts = _starts(target, transforms)
+    remedy = (
+        f"give what {name} was made from, as {spell_choice(starts)}"
+        if starts
+        else f"install what makes {wanted}: pip install 'pytest-edgegate[all]'"
+    )
+    return UnsupportedError(
+        f"{name} is {spell_model(form)} in {dtype}, and {target.name} takes {wanted}, which "
+        "nothing installed makes of it",
+        remedy,
+    )
+
+
+def _reached(node: Node, transforms: Transforms) -> set[str]:
+    """The formats that any chain of moves leads to, its own among them."""
+    moves = [move for each in transforms.values() for move in each.moves]
+    found, waiting = {node}, [node]
+    while waiting:
+        here = waiting.pop()
+        beyond = {move.result for move in moves if move.source == here} - found
+        found |= beyond
+        waiting += beyond
+    return {form for form, _ in found}
+
+
+def _starts(target: Target, transforms: Transforms, recipe: Recipe = ()) -> list[str]:
+    """What leads to the target by a recipe, or by PTQ, as users know it."""
+    sources = {move.source for each in transforms.values() for move in each.moves}
+    found = {each[0] for each in sources if _leads_to(each, recipe, target, transforms)}
+    return [spell_format(form) for form in sorted(found)]
 
 
 def _quantises(recipe: Recipe) -> bool:
@@ -105,12 +148,12 @@ def _impossible(
     model: SourceModel, recipe: Recipe, target: Target, transforms: Transforms
 ) -> UnsupportedError:
     form, dtype = model.node
+    nowhere = no_road(model, target, transforms)
+    if nowhere is not None:
+        return nowhere
     if dtype == "int8" and recipe:
-        return UnsupportedError(
-            f"{model.name} is a finished int8 file, and {spell(recipe)} can't be done to it again",
-            f'gate it as it is: edge_gate.check("{model.path}", ...)',
-        )
-    frozen = _frozen(model, recipe, transforms)
+        return _finished(model, recipe, target)
+    frozen = _frozen(model, recipe, target, transforms)
     if frozen is not None:
         return frozen
     for leg in _preferred(model.node, recipe, target, transforms, refused=True) or ():
@@ -125,13 +168,12 @@ def _impossible(
         }
     )
     unable = [step for step in recipe if not _search_any(model.node, type(step), transforms)]
-    sources = {move.source for each in transforms.values() for move in each.moves}
-    starts = {each[0] for each in sources if _leads_to(each, recipe, target, transforms)}
+    starts = _starts(target, transforms, recipe) or ["(none installed)"]
     remedy = (
         f"what would work: {', '.join(able)}"
         if able
-        else f"give a model in a format that leads to {' or '.join(target.formats)}: "
-        f"{', '.join(sorted(starts)) or '(none installed)'}"
+        else f"give a float32 model that leads to {' or '.join(target.formats)}, as "
+        f"{spell_choice(starts)}"
     )
     return UnsupportedError(
         f"no installed backend can do {spell(tuple(unable) or recipe)} on the {form} model "
@@ -140,26 +182,44 @@ def _impossible(
     )
 
 
-def _frozen(model: SourceModel, recipe: Recipe, transforms: Transforms) -> UnsupportedError | None:
+def _finished(model: SourceModel, recipe: Recipe, target: Target) -> UnsupportedError:
+    """The error for a step on an int8 model, which is a file of the target or becomes one."""
+    remedy = (
+        f'gate it as it is: edge_gate.check("{model.path}", ...)'
+        if model.node[0] in target.formats
+        else "convert it without a step: edge_compress()"
+    )
+    return UnsupportedError(
+        f"{model.name} is a finished int8 file, and {spell(recipe)} can't be done to it again",
+        remedy,
+    )
+
+
+def _frozen(
+    model: SourceModel, recipe: Recipe, target: Target, transforms: Transforms
+) -> UnsupportedError | None:
     """The error for a training step on a format whose weights are frozen."""
     learning = [step for step in recipe if step.trains]
     trained = sorted(
         {
-            move.source[0]
+            move.source
             for each in transforms.values()
             for move in each.moves
             if move.step is not None and move.step.trains
         }
     )
-    if not learning or not trained or model.node[0] in trained:
+    if not learning or not trained or model.node[0] in {form for form, _ in trained}:
         return None
+    able = [each for each in trained if _search(each, recipe, target, transforms) is not None]
+    forms = list(dict.fromkeys(form for form, _ in able or trained))
     what = "edge_student" if distils(recipe) else "edge_model"
     teacher = "; as a teacher it can stay as it is" if distils(recipe) else ""
+    as_it_is = not distils(recipe) and _search(model.node, (PTQ(),), target, transforms) is not None
     return UnsupportedError(
         f"{spell(tuple(learning))} trains, and the {model.node[0]} graph of {model.name} has no "
         f"weights that a training could change{teacher}",
-        f"return the {' or '.join(trained)} model that it was exported from as {what}"
-        + ("" if distils(recipe) else "; PTQ() takes it as it is"),
+        f"return the {' or '.join(forms)} model that it was exported from as {what}"
+        + ("; PTQ() takes it as it is" if as_it_is else ""),
     )
 
 

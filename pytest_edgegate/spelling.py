@@ -3,8 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pytest_edgegate.core.budget import kind_of
+
+_FORMATS = {
+    "keras": "a Keras model (.keras)",
+    "litert": "a .tflite file",
+    "onnx": "an .onnx file",
+    "openvino": "an OpenVINO .xml file",
+    "savedmodel": "a SavedModel folder",
+    "torch": "a torch module (.pt2)",
+}
+
+
+def spell_model(form: str) -> str:
+    """A model of a format, with the article: ``an onnx model``."""
+    return f"{'an' if form[:1] in tuple('aeio') else 'a'} {form} model"
+
+
+def spell_format(form: str) -> str:
+    """A format as users write it, with the article: ``an .onnx file``."""
+    return _FORMATS.get(form, spell_model(form))
+
+
+def spell_choice(names: Sequence[str]) -> str:
+    """``a, b or c``."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def spell_value(metric: str, value: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_edgegate.core.defaults import RuntimeDefaults
 from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.core.ports import LoadedModel, Runner, SourceModel
+from pytest_edgegate.core.ports import LoadedModel, MayOnlyRun, Runner, SourceModel
 
 
 class ReferenceRuntime(RuntimeDefaults):
@@ -30,4 +30,4 @@ class ReferenceRuntime(RuntimeDefaults):
             raise InferenceError(
                 f"{model.name} is not a compressed artifact", "give the model as edge_model"
             )
-        return self._runner(model.load())
+        return self._runner(model.runnable() if isinstance(model, MayOnlyRun) else model.load())

@@ -61,6 +61,10 @@ class InferenceError(EdgeGateError):
     """A runtime failed to open or run a model file."""
 
 
+class CrashedError(InferenceError):
+    """A model ended the process that ran it."""
+
+
 class UnreadableFileError(ConfigurationError, InferenceError):
     """A model or data file that cannot be read, or is not a regular file."""
 

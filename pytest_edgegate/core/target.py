@@ -68,7 +68,8 @@ class Target:
     """The preferred format of the artifact, by the format of the model under test."""
     memory_bytes: int | None = None
     activations: str = "uint8"
-    """The dtype of quantised activations in formats that allow a choice (ONNX)."""
+    """The dtype of quantised activations in formats that allow a choice (ONNX): ``uint8``, with
+    biases in 32-bit integers, or ``int8``, symmetric (zero points of 0), with biases in float."""
     float_operators: tuple[str, ...] = ()
     """Multiply-accumulate operators that an int8 artifact may keep in float."""
     cautions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -78,6 +79,9 @@ class Target:
     tools: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The name of the tool that reports a metric instead of a measurement, by metric."""
     operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))
+    refusals: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Files that the vendor's own tool refuses: by the rule of ``measures.refusals`` that
+    recognises one, the words in which it does."""
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     origin: str = ""
     """The file that the target was read from."""

@@ -14,6 +14,11 @@ _DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}
 _IN_FLOAT = {OffenceKind.UNQUANTISED, OffenceKind.WIDE_WEIGHTS, OffenceKind.RUNS_IN_FLOAT}
 
 _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
+    (
+        {OffenceKind.REFUSED},
+        "the file is quantised for another processor: the target takes zero points of 0 only, and "
+        "biases in float",
+    ),
     ({OffenceKind.MISPLACED}, "outputs of one shape changed places when the file was made"),
     (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
     (
@@ -37,6 +42,8 @@ def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
     kinds = {each.kind for each in found}
     described = file.description()
+    if OffenceKind.REFUSED in kinds:
+        return _for_symmetric(file)
     if OffenceKind.FELL_BACK in kinds:
         return _for_fall_back(file)
     if OffenceKind.MISPLACED in kinds:
@@ -86,6 +93,13 @@ def _for_dtypes(file: File) -> str:
         return f"give the model inputs and outputs that the converter can make {wanted}"
     conversion = file.description().conversion.io.format(dtype=wanted)
     return f"{conversion}, or let edge_ptq make the file"
+
+
+def _for_symmetric(file: File) -> str:
+    """A file with a quantisation that the vendor's own tool refuses."""
+    if file.artifact.made:
+        return in_float16(file) or "keep those operators in float: write another recipe"
+    return f"{file.description().conversion.symmetric}, or let edge_ptq make the file"
 
 
 def _for_mixed(file: File) -> str:

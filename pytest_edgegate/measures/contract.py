@@ -12,6 +12,7 @@ from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import File, Passes
+from pytest_edgegate.measures.refusals import REFUSALS
 
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _WEIGHTS = ("int8", "uint8", "int4", "int2")
@@ -28,6 +29,7 @@ class OffenceKind(StrEnum):
     WIDE_WEIGHTS = "weights wider than int8"
     UNMAPPED = "operator not mapped"
     LIMIT = "limit of an operator"
+    REFUSED = "refused by the vendor's tool"
     MISPLACED = "outputs changed places"
     FELL_BACK = "fell back"
     RUNS_IN_FLOAT = "runs in float"
@@ -78,14 +80,17 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
                     f"{tensor.name}: dynamic shape {tensor.shape} on a target with static shapes",
                 )
     if expected == "int8":
+        float_biases = described.mixed and target.activations == "int8"
         for operator in described.operators:
             if operator.kind in target.float_operators:
                 continue
             if operator.accumulates or not described.mixed:
-                yield from _not_int8(operator)
+                yield from _not_int8(operator, float_biases=float_biases)
     if target.operators:
         for operator in described.operators:
             yield from _operator(operator, target)
+    for operator in described.operators:
+        yield from _refused(operator, target)
 
 
 def when_executed(
@@ -124,7 +129,7 @@ def _io(described: ModelDescription, target: Target) -> Iterator[Offence]:
                 yield Offence(kind, text, tensor.dtype)
 
 
-def _not_int8(operator: OperatorInfo) -> Iterator[Offence]:
+def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence]:
     if operator.border:
         return
     given = [each for each in operator.inputs if each is not None]
@@ -139,7 +144,8 @@ def _not_int8(operator: OperatorInfo) -> Iterator[Offence]:
     weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
     for tensor in given:
         own = tensor is weights and tensor.dtype not in _WEIGHTS
-        if tensor.constant and (own or tensor.dtype in _FLOATS):
+        bias = weights is not None and tensor is not weights and float_biases
+        if tensor.constant and (own or (tensor.dtype in _FLOATS and not bias)):
             text = f"{operator.name}: weights {tensor.name} are {tensor.dtype}"
             yield Offence(OffenceKind.WIDE_WEIGHTS, text, tensor.dtype)
 
@@ -159,6 +165,16 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
         if fault:
             text = f"{operator.name}: {fault}, which {target.name} does not map"
             yield Offence(OffenceKind.LIMIT, text)
+
+
+def _refused(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
+    """Its first fault only: unsigned integers have a zero point that is not 0, too."""
+    for rule, words in target.refusals.items():
+        fault = REFUSALS[rule](operator)
+        if fault:
+            text = f"{operator.name}: {fault}, which {target.name} refuses ({words})"
+            yield Offence(OffenceKind.REFUSED, text)
+            return
 
 
 def _touches_io(operator: OperatorInfo) -> bool:

@@ -76,6 +76,9 @@ class File(Protocol):
     def probe(self) -> str:
         """Runs one inference and returns the fault in its outputs, or nothing."""
 
+    def runs_alone(self) -> bool:
+        """Whether it declares a free batch and runs with one sample at a time only."""
+
     def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
         """The model under test in float, in the artifact's format, after *steps*."""
 

@@ -95,6 +95,7 @@ class Judging:
         return (
             "" if budgets else "no budgets",
             notes.of_execution(file),
+            notes.of_batch(file),
             notes.of_parity(file, passes) if shown else "",
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.lone_runner import ALONE
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.providers import File, Passes
 
@@ -29,6 +30,11 @@ def of_execution(file: File) -> str:
         f"{runtime} runs the file's {len(file.description().operators)} operators as "
         f"{len(executed)} on {devices}: {shown}{' ...' if len(kinds) > 4 else ''}"
     )
+
+
+def of_batch(file: File) -> str:
+    """A free batch that the file declares and does not have."""
+    return f"{file.artifact.path.name} {ALONE}" if file.runs_alone() else ""
 
 
 def of_parity(file: File, passes: Passes) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.ports import Inspector, SourceModel
 from pytest_edgegate.core.progress import Progress, silent
@@ -178,8 +178,18 @@ class EdgeSession:
         )
 
     def adopt(self, path: object, target: Target) -> Artifact:
-        """A file that the user built, as an artifact."""
-        return self.tooling.compiled(adopted(self.recogniser.model(path), target), target)
+        """A file that the user built, as an artifact. Raises ConfigurationError, InferenceError."""
+        from pytest_edgegate.planner import no_road
+
+        model = self.recogniser.model(path)
+        nowhere = no_road(model, target, self.registry.all("transform"))
+        if nowhere is not None:
+            raise ConfigurationError(
+                nowhere.message,
+                f"{nowhere.remedy}, and let edge_ptq make the file; or gate this one for a target "
+                "of its format (--edge-list-targets)",
+            )
+        return self.tooling.compiled(adopted(model, target), target)
 
     def float_export(self, case: Case, form: str, steps: Recipe = ()) -> Artifact:
         """The model under test in float, in the given format, after the float *steps*."""

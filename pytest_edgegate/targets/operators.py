@@ -18,12 +18,21 @@ LIMITS = (
 )
 """The limits on operators that can be checked in a file."""
 
+REFUSALS = ("integer_operators", "unsigned_integers", "wide_integers", "zero_points")
+"""The kinds of quantisation that a vendor's tool may refuse, recognised in a file."""
+
 _KEYS = ("since", "limits", "note", "source")
 
 
 def operators_from(operators: Table) -> dict[str, OperatorRule]:
     """The rule of each operator, by its kind. Raises ConfigurationError."""
     return {kind: _rule(operators.table(kind)) for kind in operators.values}
+
+
+def refusals_from(refusals: Table) -> dict[str, str]:
+    """The vendor's words by the name of the rule. Raises ConfigurationError."""
+    refusals.check_keys(REFUSALS, "refusals")
+    return refusals.texts()
 
 
 def _rule(rule: Table) -> OperatorRule:

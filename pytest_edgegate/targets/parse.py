@@ -10,7 +10,7 @@ from typing import Any
 from pytest_edgegate.core.errors import nearest
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.targets.figures import figures_from
-from pytest_edgegate.targets.operators import operators_from
+from pytest_edgegate.targets.operators import operators_from, refusals_from
 from pytest_edgegate.targets.values import Table
 
 _STRINGS = ("title", "machine")
@@ -20,7 +20,7 @@ _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
 _DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _ONE_DTYPE = {"default_io": _DTYPES, "activations": ("uint8", "int8")}
 _TEXTS = ("preferred", "cautions", "sources")
-_TABLES = ("runtimes", "latency", "tools", "operators")
+_TABLES = ("runtimes", "latency", "tools", "operators", "refusals")
 _KEYS = {*_STRINGS, *_LISTS, *_FLAGS, *_ONE_DTYPE, *_TEXTS, *_TABLES, "memory_bytes"}
 
 
@@ -38,6 +38,8 @@ def target_from_table(
         known = {} if base is None else base.operators
         own = operators_from(given.table("operators"))
         values["operators"] = MappingProxyType({**known, **own})
+    if "refusals" in given:
+        values["refusals"] = MappingProxyType(refusals_from(given.table("refusals")))
     target = _from_scratch(given, values) if base is None else replace(base, **values)
     _check(given, target)
     return target

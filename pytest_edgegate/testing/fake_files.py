@@ -25,6 +25,7 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
     ``io``: the dtype of inputs and outputs after PTQ; ``float_fallback``: operators that PTQ
     leaves in float; ``bytes``: the size of the float file, of which PTQ leaves a quarter;
+    ``alone``: it fails on more than one sample at a time, though its batch is free;
     ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
     clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
     ``outliers``: the share of inferences that take five times as long; ``drift``: the slow-down

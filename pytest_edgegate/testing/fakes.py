@@ -26,7 +26,7 @@ from pytest_edgegate.core.description import (
     ExecutedOperator,
     ModelDescription,
 )
-from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.errors import InferenceError, UnsupportedError
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
     LoadedModel,
@@ -202,6 +202,8 @@ class FakeRunner:
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         (x,) = batch
+        if self._content.get("alone") and len(x) > 1:
+            raise InferenceError("a Reshape of 1 sample got several", "give one at a time")
         numbers, labels = x[:, 0].astype(int), x[:, 1].astype(int)
         answers = (labels + np.isin(numbers, self._wrong)) % CLASSES
         scores = np.eye(CLASSES, dtype=np.float32)[answers]

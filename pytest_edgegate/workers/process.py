@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pytest_edgegate.core.errors import CompressionError, InferenceError
+from pytest_edgegate.core.errors import CompressionError, CrashedError, InferenceError
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.spelling import spell_time
@@ -107,9 +107,9 @@ class Worker:
         """Ends the process."""
         self._end()
 
-    def _ended(self, what: str) -> InferenceError:
+    def _ended(self, what: str) -> CrashedError:
         ending, said = self._process.ending(), self._process.last_words()
-        return InferenceError(
+        return CrashedError(
             f"{what} ended the process that ran it ({ending}){f': {said}' if said else ''}",
             "make the file again, or try another version of the runtime: the file is damaged, or "
             "the runtime has a bug with it",

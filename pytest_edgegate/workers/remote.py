@@ -12,6 +12,7 @@ import numpy as np
 
 from pytest_edgegate.core.by_value import from_plain
 from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.errors import CrashedError, EdgeGateError
 from pytest_edgegate.data.runners import OpenedModel
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.workers.process import Worker, Workers
@@ -29,6 +30,13 @@ _PATIENCE = 20
 _LARGEST_ITEM = 8
 _SMALL, _FREE = 1 << 20, 1 << 30
 """Bytes per sample always allowed for an output, even if it declares no size."""
+
+
+Explain = Callable[[CrashedError], EdgeGateError]
+
+
+def _unexplained(error: CrashedError) -> EdgeGateError:
+    return error
 
 
 class RunnerElsewhere(OpenedModel):
@@ -60,15 +68,26 @@ class RemoteRunner(RunnerElsewhere):
     """Sends samples to a worker in blocks, whose size depends on the time of the first one."""
 
     def __init__(
-        self, workers: Workers, entry: str, path: Path, what: str, files: Sequence[Path] = ()
+        self,
+        workers: Workers,
+        entry: str,
+        path: Path,
+        what: str,
+        files: Sequence[Path] = (),
+        crashed: Explain = _unexplained,
     ) -> None:
-        """*files*: every file that ships with *path*, which may be among them."""
+        """*files*: every file that ships with *path*, which may be among them. *crashed* adds to
+        the error of a model that ended the worker."""
         self._workers = workers
         self._what = what
+        self._crashed = crashed
         self._worker: Worker = workers.take()
         try:
             there = self._worker.placed(what, path, files)
             opened = self._worker.call("open", what, runtime=entry, path=there)
+        except CrashedError as error:
+            workers.give_back(self._worker)
+            raise crashed(error) from error
         except BaseException:
             workers.give_back(self._worker)
             raise
@@ -96,8 +115,11 @@ class RemoteRunner(RunnerElsewhere):
 
     def _call(self, command: str, block: tuple[Array, ...]) -> tuple[Array, ...]:
         count = len(block[0])
-        expected = outputs_expected(self.outputs, count)
-        return self._worker.call(command, self._what, block, self._longer(count), expected).arrays
+        expected, longer = outputs_expected(self.outputs, count), self._longer(count)
+        try:
+            return self._worker.call(command, self._what, block, longer, expected).arrays
+        except CrashedError as error:
+            raise self._crashed(error) from error
 
 
 def executed_remotely(

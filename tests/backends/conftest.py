@@ -324,8 +324,11 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, coral: Target) -> Callable[[str], Trained]:
-    """Trains a network of ``integer_networks.py``, or the example's (``digits.pt2``), in int8."""
+def trained(tmp_path_factory: pytest.TempPathFactory, coral: Target) -> Callable[..., Trained]:
+    """Trains a network of ``integer_networks.py``, or the example's (``digits.pt2``), in int8.
+
+    *symmetric*: for a Jetson, with zero points of 0.
+    """
     from sklearn.datasets import load_digits
 
     example = Path(__file__).parents[2] / "example_project"
@@ -345,7 +348,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, coral: Target) -> Callable
         )
 
     @cache
-    def train(name: str) -> Trained:
+    def train(name: str, *, symmetric: bool = False) -> Trained:
         from pytest_edgegate.backends.torch.qat import TRANSFORM as QAT_OF_TORCH
         from pytest_edgegate.backends.torch.reader import READER as TORCH
 
@@ -357,7 +360,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, coral: Target) -> Callable
         assert model is not None
         step = QAT(1, lr=1e-5 if name == "example" else 1e-3)
         out = tmp_path_factory.mktemp(name)
-        made = QAT_OF_TORCH.apply(model, step, coral, CaseData(data), out)
+        target = Registry().get("target", "jetson-orin-nano") if symmetric else coral
+        made = QAT_OF_TORCH.apply(model, step, target, CaseData(data), out)
         program = TORCH.recognise(made.main, surroundings(data))
         assert program is not None
         return Trained(program, network, data, made)

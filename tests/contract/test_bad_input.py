@@ -188,7 +188,7 @@ BROKEN = {
     "missing": "m.fake does not exist",
     "folder": "m.fake",
     "keras": "m.keras",
-    "h5": "keras model m",
+    "h5": "m.h5 is a keras model",
     "pt": "m.pt",
     "object": "edge_model is a builtins.object",
 }

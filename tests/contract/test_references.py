@@ -85,6 +85,10 @@ static_shape = true
 [tool.edgegate.targets.picky]
 from = "fake-board"
 operators = {FAKE = {}}
+
+[tool.edgegate.targets.vendors]
+from = "fake-host"
+refusals = {integer_operators = "the vendor's parser: no importer"}
 """
 TESTS = """
 import pytest
@@ -175,6 +179,31 @@ def test_operators(edge_ptq): ...
 @only("picky")
 @budget(accuracy_drop=0.01)
 def test_known_operators(edge_ptq): ...
+
+
+@only("vendors", "fake-host")
+@budget(accuracy_drop=0.01)
+def test_refused(edge_gate, file):
+    path = file("given.fake", float_fallback=["QLinearConv"])
+    edge_gate.check(path, accuracy_drop=0.01)
+
+
+@only("fake-host")
+@model(wrong=range(4))
+def test_one_at_a_time(edge_gate, file):
+    path = file(wrong=[1, 2, 3], alone=True)
+    edge_gate.check(path, accuracy_drop=0.02, parity_agreement=0.99, sqnr_db=-100)
+
+
+@only("fake-host")
+@model(wrong=range(4), alone=True)
+def test_reference_one_at_a_time(edge_gate, file):
+    edge_gate.check(file(wrong=[1, 2, 3]), accuracy_drop=0.02)
+
+
+@only("vendors")
+def test_not_refused(edge_gate, file):
+    edge_gate.check(file("given.fake"))
 
 
 @only("without", "unheard")
@@ -296,7 +325,7 @@ def conftest(inner_conftest: str) -> str:
 @pytest.fixture
 def referred(play: Any, conftest: str) -> Any:
     files = {"test_referred.py": TESTS, "pyproject.toml": TARGETS, "conftest.py": conftest}
-    names = "fake-board,fake-host,without,unheard,alone,gone-first,static,picky,coral"
+    names = "fake-board,fake-host,without,unheard,alone,gone-first,static,picky,vendors,coral"
     return play(files, f"--edge-target={names}", "-v")
 
 
@@ -372,6 +401,33 @@ def test_what_does_not_fit_the_target_fails_with_each_offender(
 
 def test_its_accuracy_does_not_save_it(referred: Any) -> None:
     assert referred.verdicts("test_float_fallback")["accuracy_drop"]["outcome"] == "pass"
+
+
+def test_what_a_vendor_refuses_is_red_in_its_words_for_its_targets_only(referred: Any) -> None:
+    assert referred.letter("test_refused", "vendors") == "F"
+    verdict = referred.verdicts("test_refused", "vendors")["contract"]
+    assert verdict["outcome"] == "fail"
+    text = referred.text("test_refused", "vendors")
+    assert "which vendors refuses (the vendor's parser: no importer)" in text.splitlines()[0]
+    assert "zero points of 0" in verdict["remedy"]
+    assert referred.letter("test_refused", "fake-host") == "."
+    assert referred.letter("test_not_refused", "vendors") == "."
+
+
+def test_a_file_that_takes_one_sample_at_a_time_is_measured_so_and_noted(referred: Any) -> None:
+    assert referred.letter("test_one_at_a_time", "fake-host") == "."
+    found = referred.verdicts("test_one_at_a_time", "fake-host")
+    assert found["accuracy_drop"]["measured"]["value"] == -0.005
+    assert (
+        "own.fake declares a free batch and runs with a batch of 1" in found["contract"]["reason"]
+    )
+    usual = referred.verdicts("test_any_io_on_a_host", "fake-host")["contract"]
+    assert "free batch" not in usual["reason"]
+
+
+def test_a_reference_that_takes_one_sample_at_a_time_is_warned_of(referred: Any) -> None:
+    assert referred.letter("test_reference_one_at_a_time", "fake-host") == "."
+    assert "EdgeGateWarning: m.fake in fake declares a free batch" in referred.output
 
 
 def test_a_host_takes_any_io_and_known_operators_pass(referred: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.registry import KINDS, Registry
 from pytest_edgegate.settings.options import MARKERS
-from pytest_edgegate.targets.operators import LIMITS
+from pytest_edgegate.targets.operators import LIMITS, REFUSALS
 from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing.example import Example
 
@@ -202,8 +202,8 @@ def test_every_built_in_target_is_described() -> None:
     assert names
     for name in names:
         assert f"`{name}`" in page
-    for limit in LIMITS:
-        assert f"`{limit}`" in page
+    for rule in (*LIMITS, *REFUSALS):
+        assert f"`{rule}`" in page
 
 
 def test_every_budget_is_in_the_guide() -> None:

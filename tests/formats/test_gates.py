@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import (
     ConfigurationError,
     EdgeGateError,
+    EdgeGateWarning,
     InferenceError,
     UnsupportedError,
 )
@@ -106,6 +108,75 @@ def contract_of(verdicts: dict[str, Verdict]) -> Verdict:
 
 
 DROP, SQNR = Budget("accuracy_drop", 0.02), Budget("sqnr_db", 15)
+
+
+class Branching(torch.nn.Module):
+    """What torch's exporter of today refuses, and its tracer of old took for one path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.scores = torch.nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.scores(x)
+        return scores if float(x.abs().max()) < 1e6 else scores * 0
+
+
+@pytest.fixture
+def branching(tmp_path: Path) -> tuple[Given, Path]:
+    """The module with its data, and the file that was traced of it."""
+    module = Branching().eval()
+    x = np.random.default_rng(1).normal(size=(300, 12)).astype(np.float32)
+    with torch.no_grad():
+        labels = module(torch.from_numpy(x)).argmax(1).numpy()
+    weights = module.scores.weight.detach().numpy(), module.scores.bias.detach().numpy()
+    graph = helper.make_graph(
+        [helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)],
+        "traced",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 12])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 3])],
+        [
+            onnx.numpy_helper.from_array(each, name)
+            for each, name in zip(weights, "wb", strict=True)
+        ],
+    )
+    path = tmp_path / "traced.onnx"
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=opset), path)
+    return Given(module, EdgeData(evaluation=(x, labels))), path
+
+
+def test_a_traced_file_is_compared_with_a_module_that_can_not_be_exported(
+    start: Starter, branching: tuple[Given, Path]
+) -> None:
+    given, path = branching
+    found = judged(start(), given, path, DROP, SQNR, Budget("compression", 1))
+    assert [each.reason for each in found.values() if each.red] == [found["compression"].reason]
+    assert found["accuracy_drop"].measured is not None
+    assert found["accuracy_drop"].measured.value == 0
+    assert "torch can't export Branching" in found["compression"].reason
+
+
+def test_nothing_is_made_of_a_module_that_can_not_be_exported(
+    start: Starter, branching: tuple[Given, Path]
+) -> None:
+    session, (given, _) = start(), branching
+    with pytest.raises(UnsupportedError, match="torch can't export Branching"):
+        session.compress(session.case(given, session.target("onnx-cpu")), ())
+
+
+def test_results_of_a_module_that_can_not_be_exported_are_not_kept(
+    start: Starter, branching: tuple[Given, Path]
+) -> None:
+    """The code around its weights may be another one in the next run."""
+    given, path = branching
+    session = start()
+    judged(session, given, path, DROP)
+    before = len(list(session.cache.folder.rglob("evidence.npz")))
+    again = start()
+    judged(again, Given(Branching().eval(), given.data), path, DROP)
+    assert len(list(session.cache.folder.rglob("evidence.npz"))) == before
 
 
 @pytest.mark.parametrize("target", ["coral", "onnx-cpu", "openvino-cpu"])
@@ -319,3 +390,53 @@ def test_every_message_of_a_refused_torch_file(
         session.compress(session.case(given, session.target("coral")), (PTQ(5),))
     assert "weights.pt" in raised.value.message
     assert "torch.export.save" in raised.value.remedy
+
+
+@pytest.fixture
+def baked(tmp_path: Path) -> tuple[Given, Path]:
+    """A file that an exporter made of one sample: its batch is free by name, and 1 in a Reshape."""
+    draw = np.random.default_rng(5)
+    arrays = {
+        "w": draw.normal(size=(12, 3)).astype(np.float32),
+        "flat": np.array([1, 12]),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["x", "flat"], ["f"]),
+            helper.make_node("MatMul", ["f", "w"], ["y"]),
+        ],
+        "baked",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 3, 4])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 3])],
+        [onnx.numpy_helper.from_array(each, name) for name, each in arrays.items()],
+    )
+    path = tmp_path / "baked.onnx"
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=opset), path)
+    x = draw.normal(size=(300, 3, 4)).astype(np.float32)
+    labels = (x.reshape(300, 12) @ arrays["w"]).argmax(1)
+    return Given(path, EdgeData(calibration=x[:50], evaluation=(x[50:], labels[50:]))), path
+
+
+FREE = "declares a free batch and runs with a batch of 1 only"
+
+
+@pytest.mark.parametrize(("target", "noted"), [("onnx-cpu", True), ("openvino-cpu", False)])
+def test_a_batch_of_one_in_a_file_is_what_ships(
+    start: Starter, baked: tuple[Given, Path], target: str, noted: bool
+) -> None:
+    """OpenVINO frees the batch when it converts such a file."""
+    given, path = baked
+    session = start()
+    board = session.target(target)
+    case = session.case(given, board)
+    made = session.compress(case, (PTQ(50),))
+    budgets = (DROP, SQNR, Budget("accuracy_min", 0.9))
+    with warnings.catch_warnings(action="ignore", category=EdgeGateWarning):
+        found = session.judge(case, made, budgets, contract=True)
+        assert [each.reason for each in found if each.red] == []
+        assert (FREE in found[0].note) is noted
+        own = judged(session, given, path, Budget("accuracy_min", 0.9), target="onnx-cpu")
+    assert own["accuracy_min"].measured is not None
+    assert own["accuracy_min"].measured.value == 1
+    assert FREE in own["contract"].note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
-from pytest_edgegate.core.recipe import PTQ, Cast, Recipe
+from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Prune, Recipe
+from pytest_edgegate.core.target import Target
 from pytest_edgegate.planner import float_target, make_plan
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.spelling import spell_format
 
 REGISTRY = Registry()
 TRANSFORMS = REGISTRY.all("transform")
@@ -95,9 +98,45 @@ def test_a_cell_of_the_table(cell: tuple[str, str, Recipe], expected: str) -> No
 
 @pytest.mark.parametrize("cell", REFUSED, ids=str)
 def test_a_refused_cell_says_what_would_work(cell: tuple[str, str, Recipe]) -> None:
-    with pytest.raises(UnsupportedError) as raised:
+    with pytest.raises(UnsupportedError, match="which nothing installed makes of it") as raised:
         chain(*cell)
-    assert raised.value.remedy
+    assert raised.value.remedy.startswith("give what model.file was made from, as a Keras model")
+
+
+FORMATS = ("keras", "savedmodel", "torch", "onnx", "litert", "openvino")
+GIVEN = "give what model.file was made from, as "
+
+
+@pytest.mark.parametrize("recipe", [(), INT8, HALF, (QAT(),), (Prune(), PTQ())], ids=str)
+@pytest.mark.parametrize("target", REGISTRY.names("target"))
+def test_what_is_refused_names_ways_that_exist(target: str, recipe: Recipe) -> None:
+    board = REGISTRY.get("target", target)
+    spelt = {spell_format(form): form for form in FORMATS}
+    nodes = [(form, dtype) for form in FORMATS for dtype in ("float32", "float16", "int8")]
+    remedies = [_remedy(Model(form, dtype=dtype), recipe, board) for form, dtype in nodes]
+    named = [re.split(", | or ", each.removeprefix(GIVEN)) for each in remedies if GIVEN in each]
+    assert all(remedies)
+    assert named
+    for ways in named:
+        assert len(ways) >= 2
+        assert all(any(_works(spelt[way], each, board) for each in ((), INT8)) for way in ways)
+
+
+def _remedy(model: Model, recipe: Recipe, target: Target) -> str:
+    """What a refusal says to do; words where nothing is refused."""
+    try:
+        make_plan(model, recipe, target, TRANSFORMS)
+    except UnsupportedError as error:
+        return error.remedy
+    return "nothing to do"
+
+
+def _works(form: str, recipe: Recipe, board: Target) -> bool:
+    try:
+        make_plan(Model(form), recipe, board, TRANSFORMS)
+    except UnsupportedError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("form", ["litert", "onnx", "openvino"])
@@ -107,8 +146,12 @@ def test_an_int8_file_is_gated_as_it_is_and_never_compressed(form: str, target: 
     finished = Model(form, dtype="int8")
     if form in board.formats:
         assert make_plan(finished, (), board, TRANSFORMS).legs == ()
-    with pytest.raises(UnsupportedError, match="is a finished int8 file"):
+        said, remedy = "is a finished int8 file", "edge_gate.check"
+    else:
+        said, remedy = "which nothing installed makes of it", GIVEN
+    with pytest.raises(UnsupportedError, match=said) as raised:
         make_plan(finished, INT8, board, TRANSFORMS)
+    assert remedy in raised.value.remedy
 
 
 @pytest.mark.parametrize("form", ["keras", "torch"])

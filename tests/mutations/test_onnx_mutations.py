@@ -249,3 +249,64 @@ def test_an_int8_file_is_not_compressed_again(gate: Gate) -> None:
     subject = Given(gate.healthy.path, gate.subject.data)
     with pytest.raises(EdgeGateError, match="is a finished int8 file"):
         gate.session.compress(gate.session.case(subject, gate.target), (PTQ(),))
+
+
+def on_a_jetson(gate: Gate, artifact: Artifact) -> dict[str, Verdict]:
+    case = gate.session.case(gate.subject, gate.session.target("jetson-orin-nano"))
+    verdicts = gate.session.judge(case, artifact, BUDGETS, contract=True)
+    return {each.budget.metric: each for each in verdicts}
+
+
+def quantise_a_bias(model: Any) -> None:
+    """As ONNX Runtime's quantiser does by default: in 32-bit integers, in steps of the products."""
+    node = nodes(model, "Gemm")[0]
+    values = numpy_helper.to_array(constant(model, node.input[2]))
+    factors = [
+        numpy_helper.to_array(constant(model, producer(model, name).input[1]))
+        for name in node.input[:2]
+    ]
+    scale = np.broadcast_to(factors[0] * factors[1], values.shape).copy()
+    stored = {"bias": np.rint(values / scale).astype(np.int32), "bias_scale": scale}
+    model.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in stored.items())
+    conversion = helper.make_node("DequantizeLinear", list(stored), ["bias_real"], axis=0)
+    model.graph.node.insert(0, conversion)
+    node.input[2] = "bias_real"
+
+
+def shift_a_zero_point(model: Any) -> None:
+    """One activation is asymmetric, in both of its conversions."""
+    (quantise, *_) = nodes(model, "QuantizeLinear")
+    model.graph.initializer.append(numpy_helper.from_array(np.array(-5, np.int8), "shifted"))
+    for node in (*nodes(model, "QuantizeLinear"), *nodes(model, "DequantizeLinear")):
+        if node is quantise or quantise.output[0] in node.input:
+            node.input[2] = "shifted"
+
+
+@pytest.mark.parametrize(
+    ("mutate", "said"),
+    [
+        (quantise_a_bias, "takes the quantised bias bias (int32), which jetson-orin-nano refuses"),
+        (shift_a_zero_point, "has the zero point -5, which jetson-orin-nano refuses"),
+        (lambda model: None, ""),
+    ],
+    ids=["quantise a bias", "shift a zero point", "healthy"],
+)
+def test_what_nvidias_parser_refuses(
+    gate: Gate, tmp_path: Path, mutate: Callable[[Any], None], said: str
+) -> None:
+    target = gate.session.target("jetson-orin-nano")
+    made = gate.session.compress(gate.session.case(gate.subject, target), (PTQ(),))
+    model = onnx.load(made.main)
+    mutate(model)
+    path = tmp_path / "given.onnx"
+    onnx.save(model, path)
+    found = on_a_jetson(gate, gate.session.adopt(path, target))
+    assert [name for name, each in found.items() if each.red] == ["contract"] * bool(said)
+    assert said in " ".join(found["contract"].details)
+    assert bool(said) is ("QuantizeBias" in found["contract"].remedy)
+
+
+def test_a_file_for_a_cpu_is_red_on_a_jetson(gate: Gate) -> None:
+    target = gate.session.target("jetson-orin-nano")
+    found = on_a_jetson(gate, gate.session.adopt(gate.healthy.main, target))
+    assert [name for name, each in found.items() if each.red] == ["contract"]

@@ -33,6 +33,11 @@ def test_a_target_without_rules_tells_none() -> None:
     assert not any("operators" in line for line in lines_of(HOST))
 
 
+def test_what_the_vendor_refuses_is_told() -> None:
+    told = lines_of(replace(HOST, refusals={"zero_points": "the vendor: not 0"}))
+    assert "  refuses zero_points (the vendor: not 0)" in told
+
+
 def test_the_tools_of_a_target_are_told() -> None:
     told = lines_of(
         replace(HOST, tools={"memory": "vela", "flash": "sizes", "latency_p95": "vela"})

@@ -140,7 +140,7 @@ def test_equal_chains_are_told_apart_by_name() -> None:
 
 def test_moves_in_a_circle_end() -> None:
     circle = Moves((Move(NET, None, ENGINE), Move(ENGINE, None, NET)))
-    assert "no installed backend" in refusal(Model(), (), board(), {"circle": circle})
+    assert "nothing installed makes of it" in refusal(Model(), (), board(), {"circle": circle})
 
 
 @pytest.mark.parametrize("recipe", [(), (Prune(0.5),), (Distill(), Prune())])
@@ -191,18 +191,69 @@ def test_a_step_that_ends_in_another_dtype_than_the_targets() -> None:
 
 def test_a_format_that_leads_nowhere_is_told_which_ones_do() -> None:
     text = refusal(Model(("weights", "float32")), (PTQ(),), board(), ALL)
-    assert "on the weights model" in text
-    assert text.endswith("give a model in a format that leads to lite: net")
+    assert "model.net is a weights model in float32, and board takes a lite model" in text
+    assert text.endswith("give what model.net was made from, as a net model")
 
 
 def test_what_leads_elsewhere_is_not_offered() -> None:
     both = {**ALL, "other": Moves((Move(("page", "float32"), PTQ, ENGINE8),))}
     text = refusal(Model(("weights", "float32")), (PTQ(),), board(), both)
-    assert text.endswith("that leads to lite: net")
+    assert text.endswith("as a net model")
 
 
 def test_no_backend_at_all() -> None:
-    assert "no installed backend can do PTQ" in refusal(Model(), (PTQ(),), board(), {})
+    text = refusal(Model(), (PTQ(),), board(), {})
+    assert "which nothing installed makes of it" in text
+    assert text.endswith("install what makes a lite model: pip install 'pytest-edgegate[all]'")
+
+
+@pytest.mark.parametrize("recipe", [(), (PTQ(),), (QAT(),), (Prune(), QAT()), (Cast(),)])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_a_format_without_a_road_is_told_so_whatever_the_recipe(
+    dtype: str, recipe: tuple[Step, ...]
+) -> None:
+    """No step is blamed, and no way is named that ends here."""
+    text = refusal(Model(("engine", dtype), path=Path("a.engine")), recipe, board(), ALL)
+    assert f"a.engine is an engine model in {dtype}, and board takes a lite model" in text
+    assert text.endswith("give what a.engine was made from, as a net model")
+
+
+def test_a_dtype_that_ends_here_is_offered_the_one_that_does_not() -> None:
+    finished = Model(("engine", "int8"), path=Path("a.engine"))
+    text = refusal(finished, (PTQ(),), board(), {**ALL, "more": Moves((Move(ENGINE, PTQ, LITE8),))})
+    assert "a.engine is an engine model in int8" in text
+    assert text.endswith("as an engine model or a net model")
+
+
+def test_formats_are_told_as_users_know_them() -> None:
+    onnx = Moves((Move(("keras", "float32"), PTQ, ("onnx", "int8")),))
+    given = Model(("litert", "float32"), path=Path("a.tflite"))
+    target = board(name="onnx-cpu", formats=("onnx",), complete_with_ptq=False)
+    assert refusal(given, (PTQ(),), target, {"onnx": onnx}) == (
+        "edgegate error: a.tflite is a litert model in float32, and onnx-cpu takes an .onnx file, "
+        "which nothing installed makes of it\n"
+        "give what a.tflite was made from, as a Keras model (.keras)"
+    )
+
+
+def test_an_int8_program_is_converted_as_it_is() -> None:
+    program = {"ptq": QUANTISE, "export": Moves((Move(("net", "int8"), None, LITE8),))}
+    text = refusal(Model(("net", "int8")), (PTQ(),), board(), program)
+    assert "is a finished int8 file" in text
+    assert text.endswith("convert it without a step: edge_compress()")
+    assert make_plan(Model(("net", "int8")), (), board(), program).dtype == "int8"
+
+
+def test_what_ends_elsewhere_is_no_way_to_train() -> None:
+    other = Moves((Move(("page", "float32"), QAT, ("engine", "int8")),))
+    text = refusal(Model(LITE), (QAT(),), board(), {**TRAINABLE, "page": other})
+    assert "return the net model that it was exported from" in text
+
+
+def test_ptq_is_offered_only_where_it_leads_to_the_target() -> None:
+    learn = {"learn": LEARN, "export": Moves((Move(LITE, None, LITE),))}
+    text = refusal(Model(LITE), (QAT(),), board(), learn)
+    assert text.endswith("return the net model that it was exported from as edge_model")
 
 
 def test_a_backend_refuses_before_any_work() -> None:

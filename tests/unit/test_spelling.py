@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pytest_edgegate.core.budget import BUDGETS
-from pytest_edgegate.spelling import spell_bytes, spell_interval, spell_value
+from pytest_edgegate.spelling import (
+    spell_bytes,
+    spell_choice,
+    spell_format,
+    spell_interval,
+    spell_model,
+    spell_value,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +58,16 @@ def test_a_whole_number_does_not_end_in_a_point(metric: str, value: float) -> No
 @pytest.mark.parametrize("metric", BUDGETS)
 def test_every_budget_can_be_spelt(metric: str) -> None:
     assert spell_value(metric, 1)
+
+
+def test_choices_and_formats() -> None:
+    assert spell_choice([]) == ""
+    assert spell_choice(["a"]) == "a"
+    assert spell_choice(["a", "b", "c"]) == "a, b or c"
+    assert spell_format("onnx") == "an .onnx file"
+    assert spell_model("onnx") == "an onnx model"
+    assert spell_format("engine") == "an engine model"
+    assert spell_format("weights") == "a weights model"
 
 
 def test_intervals() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.keras_qat.flat_graph import graph_from
-from pytest_edgegate.backends.keras_qat.ranges import calibrate
+from pytest_edgegate.backends.keras_qat.ranges import calibrate, make_symmetric
 from pytest_edgegate.backends.keras_qat.twin import build_twin, layer_names
 from pytest_edgegate.backends.tf_learner import (
     BatchSpecs,
@@ -70,7 +70,14 @@ class QatTrainer:
         except (ValueError, RuntimeError, TypeError, AttributeError) as error:
             raise self._refused(error) from error
         self._model = quantised
-        calibrate(self._tf, self._model, lambda: _run(self._tf, self._model, arrays))
+        if fields["symmetric"]:
+            make_symmetric(self._model)
+        calibrate(
+            self._tf,
+            self._model,
+            lambda: _run(self._tf, self._model, arrays),
+            symmetric=fields["symmetric"],
+        )
         return {}, ()
 
     def _prepare(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:

@@ -10,15 +10,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_RATIO = 128 / 127
+"""How much further symmetric int8 reaches down than up."""
 
-def calibrate(tf: Any, model: Any, run: Callable[[], object]) -> None:
+
+def make_symmetric(model: Any) -> None:
+    """Lets the quantizers of activations keep zero in the middle of their ranges."""
+    for place in _places(model):
+        place.quantizer.symmetric = True
+
+
+def calibrate(tf: Any, model: Any, run: Callable[[], object], *, symmetric: bool = False) -> None:
     """Sets the ranges of all activations to the extremes that they have while *run* calls the
-    model in float."""
+    model in float; *symmetric*: with zero in the middle."""
     with _replaced(model, _Observer(tf), _Passing()):
         for place in _places(model):
             for bound in place.variables.values():
                 bound.assign(tf.zeros_like(bound))
         run()
+    for place in _places(model) if symmetric else ():
+        low, high = place.variables["min_var"], place.variables["max_var"]
+        furthest = tf.maximum(high, -low / _RATIO)
+        low.assign(-furthest * _RATIO)
+        high.assign(furthest)
 
 
 class _Observer:
@@ -49,13 +63,18 @@ class _Place:
         self._name = name
         self.variables = variables
 
+    @property
+    def quantizer(self) -> Any:
+        name = self._name
+        return self._holder[name] if isinstance(name, int) else getattr(self._holder, name)
+
     def swap(self, quantizer: Any) -> Any:
         """Puts *quantizer* there; gives the one that was."""
+        before = self.quantizer
         if isinstance(self._name, int):
-            before, self._holder[self._name] = self._holder[self._name], quantizer
-            return before
-        before = getattr(self._holder, self._name)
-        setattr(self._holder, self._name, quantizer)
+            self._holder[self._name] = quantizer
+        else:
+            setattr(self._holder, self._name, quantizer)
         return before
 
 

@@ -59,11 +59,21 @@ class Work:
     BackendUnavailableError for a missing package.
     """
 
-    def __init__(self, name: str, loaded: LoadedModel, data: TransformData, step: QAT) -> None:
+    def __init__(
+        self,
+        name: str,
+        loaded: LoadedModel,
+        data: TransformData,
+        step: QAT,
+        *,
+        symmetric: bool = False,
+    ) -> None:
+        """*symmetric*: activations have zero points of 0."""
         _refuse_missing()
         refuse_stateful(name, loaded)
         _refuse_inputs_outputs(name, loaded)
         self._name, self._loaded, self._step = name, loaded, step
+        self._symmetric = symmetric
         self._graph = for_training(flat_graph(loaded))
         self._samples = samples = data.training(loaded.inputs)
         _refuse_functions(samples.settings)
@@ -124,7 +134,7 @@ class Work:
         child.call("build", as_message(self._graph), longer=_STARTING)
         _, found = child.call("outputs", self.seen, longer=_TRACING)
         check_twin(_outputs(self._loaded, self.seen), found, self._name)
-        child.call("quantise", self.seen, longer=_TRACING)
+        child.call("quantise", self.seen, longer=_TRACING, symmetric=self._symmetric)
 
     def _prepare(self, child: ChildProcess) -> dict[str, Any]:
         settings, objective = self._samples.settings, asdict(self._objective)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, open_model, write
+from pytest_edgegate.backends.onnx.preparing import outputs, prepared
 from pytest_edgegate.backends.onnx.runtime import import_onnxruntime
-from pytest_edgegate.backends.tools import tool_errors
+from pytest_edgegate.backends.tools import all_lines, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     CompressionError,
@@ -29,20 +31,29 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 """Calibration methods, under ONNX Runtime's names."""
+_UNPREPARED = (
+    "{name} was quantised without ONNX Runtime's quant_pre_process ({why}): normalisation that is "
+    "not folded into convolutions stays in float"
+)
 _PER_CHANNEL_SINCE = 13
 """The opset in which DequantizeLinear got an axis."""
 _LARGEST = 65504
 """The largest finite float16."""
 
 
+class InvalidModelError(Exception):
+    """ONNX Runtime's quantiser has made a file that ONNX Runtime does not run."""
+
+
 class CompressOnnx(TransformDefaults):
     """PTQ to QDQ with int8 weights, and Cast to float16 with float inputs and outputs.
 
     Activations have the target's dtype: uint8 on x86 (where ONNX Runtime leaves more of a model
-    with int8 activations in float), symmetric int8 for TensorRT.
+    with int8 activations in float), symmetric int8 for TensorRT, whose parser refuses zero points
+    other than 0 and biases in integers.
     """
 
-    version = 1
+    version = 2
     packages = ("onnx", "onnxruntime")
     moves = (
         Move(("onnx", "float32"), PTQ, ("onnx", "int8")),
@@ -67,63 +78,101 @@ class CompressOnnx(TransformDefaults):
         assert source is not None  # the format onnx is always a file
         main = out / f"{model.name}.onnx"
         import_onnxruntime()
+        notes: tuple[str, ...] = ()
         with tool_errors(lambda error: _compression_error(model, step, error)):
             if isinstance(step, PTQ):
-                made = _quantised(source, step, target, data)
+                notes = _quantise(source, main, step, target, data)
             else:
-                made = _float16(source)
-            write(cleaned(made), main)
-        return Produced(main, (main,))
+                write(cleaned(_float16(source)), main)
+        return Produced(main, (main,), notes)
 
 
-def _quantised(source: Path, step: PTQ, target: Target, data: TransformData) -> Any:
-    onnx = import_onnx()
+def _quantise(
+    source: Path, main: Path, step: PTQ, target: Target, data: TransformData
+) -> tuple[str, ...]:
+    """Writes the int8 file to *main*; returns notes about how it was made."""
     described = INSPECTOR.describe(source)
-    samples = iter(data.calibration(step.samples, described.inputs))
+    samples = data.calibration(step.samples, described.inputs)
     names = [each.name for each in described.inputs]
     _refuse_old(source, step)
-    first = next(samples, None)  # data that does not fit is refused before any work
+    first = next(iter(samples), None)  # data that does not fit is refused before any work
     if first is None:
         raise ConfigurationError(
             "edge_data has no calibration samples, and int8 takes its ranges from them",
             "return EdgeData(calibration=x_train[:200], ...)",
         )
+    feeds = dict(zip(names, first, strict=True))
+
+    def quantise(path: Path) -> None:
+        given = (dict(zip(names, each, strict=True)) for each in samples)
+        write(cleaned(_int8(path, given, step, target)), main)
+        (failed,) = outputs(main, [feeds])
+        if isinstance(failed, str):
+            raise InvalidModelError(failed)
+
     with tempfile.TemporaryDirectory(dir=SCRATCH.folder()) as folder, held_native_output():
-        from onnxruntime.quantization import (
-            CalibrationDataReader,
-            CalibrationMethod,
-            QuantFormat,
-            QuantType,
-            quantize_static,
-        )
-        from onnxruntime.quantization.shape_inference import quant_pre_process
-
-        class Reader(CalibrationDataReader):  # type: ignore[misc]
-            def __init__(self) -> None:
-                self._left = _after(first, samples)
-
-            def get_next(self) -> Any:
-                sample = next(self._left, None)
-                return None if sample is None else dict(zip(names, sample, strict=True))
-
-        whole, prepared, quantised = (
-            Path(folder) / f"{name}.onnx" for name in ("whole", "prepared", "int8")
-        )
+        whole, ready = (Path(folder) / f"{name}.onnx" for name in ("whole", "ready"))
         whole.write_bytes(open_model(source).SerializeToString())  # no weights beside it any more
-        quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
-        symmetric = target.activations == "int8"
-        quantize_static(
-            str(prepared),
-            str(quantised),
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=step.per_channel,
-            calibrate_method=getattr(CalibrationMethod, METHODS[step.method]),
-            extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
-        )
-        return onnx.load(str(quantised))
+        why = prepared(whole, ready, feeds)
+        if why:
+            quantise(whole)
+        else:
+            why = _first_that_can_be(quantise, ready, whole)
+    why = why.replace(f"{folder}{os.sep}", "")
+    return (_UNPREPARED.format(name=source.name, why=why),) if why else ()
+
+
+def _first_that_can_be(quantise: Callable[[Path], None], ready: Path, whole: Path) -> str:
+    """Quantises the prepared file, or else the whole one; returns what was wrong with the first.
+
+    Raises what the first one raised where neither can be quantised.
+    """
+    try:
+        quantise(ready)
+    except EdgeGateError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of many kinds: it is raised again, or told
+        try:
+            quantise(whole)
+        except Exception:  # noqa: BLE001 - that of the prepared file tells more
+            raise error from None
+        return all_lines(error)
+    return ""
+
+
+def _int8(path: Path, samples: Iterator[dict[str, Any]], step: PTQ, target: Target) -> Any:
+    """The ModelProto of a file after quantisation by ONNX Runtime's tool."""
+    onnx = import_onnx()
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> Any:
+            return next(samples, None)
+
+    quantised = path.with_name(f"{path.stem}_int8.onnx")
+    symmetric = target.activations == "int8"
+    quantize_static(
+        str(path),
+        str(quantised),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=step.per_channel,
+        calibrate_method=getattr(CalibrationMethod, METHODS[step.method]),
+        extra_options={
+            "ActivationSymmetric": symmetric,
+            "WeightSymmetric": True,
+            "QuantizeBias": not symmetric,
+        },
+    )
+    return onnx.load(str(quantised))
 
 
 def _float16(source: Path) -> Any:
@@ -155,11 +204,6 @@ def _refuse_large(source: Path) -> None:
                     f"largest float16 is {_LARGEST}",
                     "keep the model in float32, or scale that layer down in training",
                 )
-
-
-def _after(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
 
 
 def _refuse_old(source: Path, step: PTQ) -> None:

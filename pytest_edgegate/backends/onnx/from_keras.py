@@ -44,7 +44,7 @@ class KerasToOnnx(TransformDefaults):
     and outputs.
     """
 
-    version = 2
+    version = 3
     takes_graphs = GraphBatch.FREE
     packages = (*PACKAGES, "tf2onnx", "onnx")
     moves = (

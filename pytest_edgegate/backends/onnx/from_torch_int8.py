@@ -20,10 +20,11 @@ from pytest_edgegate.core.target import Target
 class TorchInt8ToOnnx(TransformDefaults):
     """int8 weights, activations of the dtype that the target wants, the batch as in the program.
 
+    Biases are in 32-bit integers beside unsigned activations, and in float beside symmetric ones.
     The file and the program are compared on samples; a disagreement is an error.
     """
 
-    version = 1
+    version = 2
     packages = ("torch", "onnx", "onnxscript", "onnx_ir", "onnxruntime")
     moves = (Move(("torch", "int8"), None, ("onnx", "int8")),)
 

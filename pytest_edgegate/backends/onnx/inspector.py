@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from pytest_edgegate.backends.onnx.shapes import with_shapes
 from pytest_edgegate.core.description import Conversion, ModelDescription, OperatorInfo, TensorInfo
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
+_KEEPING = ("Cast", "Identity")
+"""Operators that leave a scale or a zero point what it is."""
 _FUSED = ("Relu", "Clip", "Identity")
 """Operators that every runtime fuses into the operator before them."""
 _WEIGHTS_AT = {
@@ -72,7 +75,10 @@ _WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64", "int8", "uint8", 
 
 _CONVERSION = Conversion(
     int8="quantise what those layers take, multiply by and give with "
-    "onnxruntime.quantization.quantize_static (uint8 activations on x86, int8 weights)"
+    "onnxruntime.quantization.quantize_static (uint8 activations on x86, int8 weights)",
+    symmetric="quantise again with quantize_static(..., quant_format=QuantFormat.QDQ, "
+    "activation_type=QuantType.QInt8, weight_type=QuantType.QInt8, extra_options="
+    "{'ActivationSymmetric': True, 'WeightSymmetric': True, 'QuantizeBias': False})",
 )
 
 
@@ -131,8 +137,8 @@ class _Graph:
 
     def _operator(self, index: int, node: Any) -> OperatorInfo:
         border = node.op_type in _BORDER
-        look = self._tensor if border else self._folded
-        made = self._tensor if border else self._leads_to
+        look = partial(self._converted, node) if border else self._folded
+        made = partial(self._converted, node) if border else self._leads_to
         at = _WEIGHTS_AT.get(node.op_type)
         constant = at is not None and len(node.input) > at and self._is_constant(node.input[at])
         return OperatorInfo(
@@ -156,6 +162,17 @@ class _Graph:
             if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
                 return self._scaled(tensor, node)
         return tensor
+
+    def _converted(self, node: Any, name: str) -> TensorInfo:
+        """A tensor of a Q or DQ node, its integers with their scales and zero points."""
+        tensor = self._tensor(name)
+        integers = {"QuantizeLinear": node.output, "DequantizeLinear": node.input}
+        if name not in integers.get(node.op_type, ())[:1]:
+            return tensor
+        zero = self._constants.get(node.input[2]) if len(node.input) > 2 else None
+        if tensor.dtype == "unknown" and zero is not None:  # ONNX infers no dtypes of Microsoft's
+            tensor = replace(tensor, dtype=self._dtype(zero.data_type))
+        return self._scaled(tensor, node)
 
     def _folded(self, name: str) -> TensorInfo:
         """The integer tensor behind an input, or the input as it is."""
@@ -192,6 +209,12 @@ class _Graph:
         )
 
     def _values(self, name: str) -> list[Any] | None:
+        """The numbers of a constant, also behind operators that keep them."""
+        for _ in self._graph.node:  # as many as there are: those of a damaged file may form a ring
+            node = self._producer.get(name)
+            if name in self._constants or node is None or node.op_type not in _KEEPING:
+                break
+            name = node.input[0]
         tensor = self._constants.get(name)
         if tensor is None:
             return None

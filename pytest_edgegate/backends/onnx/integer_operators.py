@@ -1,8 +1,9 @@
 """Rewrites an exported int8 program so that runtimes fuse it into integer operators.
 
 torch's exporter writes int8 weights, and conversions around every tensor. A runtime also needs
-biases in 32 bits, activations in a dtype that it has kernels for, and a single operator for the
-mean over an image.
+activations in a dtype that it has kernels for, biases that go with them, and a single operator for
+the mean over an image. ONNX Runtime's kernels take unsigned activations and biases in 32 bits;
+TensorRT takes zero points of 0 only, and biases in float.
 """
 
 from __future__ import annotations
@@ -21,21 +22,28 @@ _BIASED = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
 """The position of the bias among an operator's inputs."""
 _WEIGHTED = (*_BIASED, "MatMul", "Transpose")
 """Operators with int8 weights, for any dtype of activations."""
+_NEVER_NEGATIVE = ("Relu", "Sigmoid", "Softmax")
+"""Operators whose results need no bound at 0."""
 
 
 def in_integers(model: Any, activations: str) -> Any:
     """The ModelProto, changed in its place, with activations of the dtype ``uint8`` or ``int8``.
 
-    What is computed stays what it was: a uint8 is the int8 plus 128, zero point and all.
+    ``uint8``: what is computed stays what it was, since a uint8 is the int8 plus 128, zero point
+    and all. ``int8``: so it does where all zero points are 0 already, as after a training for such
+    a target; any other tensor gets the scale with which a zero point of 0 holds its range.
     """
     graph = _Graph(model.graph)
+    unsigned = activations == "uint8"
     for node in list(model.graph.node):
-        if node.op_type in _BIASED:
+        if node.op_type in _BIASED and unsigned:
             graph.round_bias(node)
         if node.op_type == "ReduceMean":
             graph.pool(node)
-        if activations == "uint8" and node.op_type in (_Q, _DQ):
-            graph.shift(node)
+        if node.op_type in (_Q, _DQ):
+            (graph.shift if unsigned else graph.centre)(node)
+    if not unsigned:
+        graph.restore_floats()
     graph.drop_unused()
     return model
 
@@ -110,6 +118,57 @@ class _Graph:
         if node.input[0] in self._constants:
             name = node.input[0]
             node.input[0] = self._unsigned(f"{name}_uint8", self.value(name))
+
+    def centre(self, node: Any) -> None:
+        """Gives a conversion a zero point of 0, and the scale that holds the same range then.
+
+        Integers q with scale s and zero point z stand for (q - z) * s. The largest of these
+        magnitudes becomes 127 steps: of all that an activation may have, of those that a constant
+        has. What an activation had no integers for, as a ReLU leaves no negative ones, stays cut
+        off.
+        """
+        zero = self.value(node.input[2]) if len(node.input) > 2 else np.zeros((), np.int8)
+        signed = zero.dtype == np.int8
+        if zero.size > 1 or (signed and not zero.any()) or not (signed or zero.dtype == np.uint8):
+            return
+        name, limits = node.input[0], np.iinfo(zero.dtype)
+        stored = self.value(name).astype(np.int64) if name in self._constants else None
+        steps = (np.array([limits.min, limits.max]) if stored is None else stored) - int(
+            zero.item()
+        )
+        wider = max(int(np.abs(steps).max(initial=0)), 1) / 127
+        scale = self.value(node.input[1])
+        if stored is not None:
+            node.input[0] = self._add(f"{name}_centred", np.rint(steps / wider).astype(np.int8))
+        elif node.op_type == _Q:
+            self._cut_off(node, steps * scale.item())
+        node.input[1] = self._add(
+            f"{node.input[1]}_times_{wider:.9g}", np.asarray(scale * wider, np.float32)
+        )
+        node.input[2] = self._add(f"zero_points_{zero.ndim}", np.zeros_like(zero, np.int8))
+
+    def _cut_off(self, node: Any, bounds: Array) -> None:
+        """Clips what is rounded to *bounds*, unless it can't be lower already."""
+        low, high = (np.float32(each) for each in bounds)
+        before = self.producer.get(node.input[0])
+        if low == 0 and before is not None and before.op_type in _NEVER_NEGATIVE:
+            return
+        names = [self._add(f"bound_{each!r}", np.asarray(each)) for each in (low, high)]
+        clipped = f"{node.output[0]}_cut_off"
+        self._insert(node, "Clip", [node.input[0], *names], clipped)
+        node.input[0] = clipped
+
+    def restore_floats(self) -> None:
+        """Stores as floats what TensorRT takes no integers for, the same numbers: biases in 32
+        bits, and constants without a dimension, which its builder refuses."""
+        for node in list(self._graph.node):
+            stored = node.op_type == _DQ and node.input[0] in self._constants
+            integers = self.value(node.input[0]) if stored else None
+            if integers is None or (integers.dtype != np.int32 and integers.ndim):
+                continue
+            scale = self.value(node.input[1]).astype(np.float64)  # one, or one a channel of a bias
+            self._add(node.output[0], np.asarray(integers * scale, np.float32))
+            self._graph.node.remove(node)
 
     def _unsigned(self, name: str, integers: Array) -> str:
         return self._add(name, (integers.astype(np.int16) + 128).astype(np.uint8))

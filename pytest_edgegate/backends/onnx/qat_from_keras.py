@@ -33,7 +33,7 @@ def trained_for_int8(
     Raises UnsupportedError and ConfigurationError before any training, CompressionError after.
     """
     loaded = model.load()
-    work = Work(model.name, loaded, data, step)
+    work = Work(model.name, loaded, data, step, symmetric=target.activations == "int8")
     with data.process(CHILD) as child:
         trained = work.learn(child)
         content = work.converted(child, "float32")

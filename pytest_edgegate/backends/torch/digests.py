@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_edgegate.core.ports import LoadedModel
@@ -19,15 +19,29 @@ def program_digest(loaded: LoadedModel, module: Any) -> str:
     for line in graph_lines(program.graph_module):
         made.update(ADDRESS.sub("", line).encode())
     made.update(repr((loaded.inputs, loaded.outputs)).encode())
-    tensors = {
+    constants = {f"constant {name}": value for name, value in program.constants.items()}
+    _add_tensors(made, _weights(module) | constants)
+    return made.hexdigest()
+
+
+def object_digest(module: Any, nonce: str) -> str:
+    """SHA-256 of the weights of one object, which *nonce* tells from all others."""
+    made = hashlib.sha256(nonce.encode())
+    _add_tensors(made, _weights(module))
+    return made.hexdigest()
+
+
+def _weights(module: Any) -> dict[str, Any]:
+    return {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
-        **{f"constant {name}": value for name, value in program.constants.items()},
     }
+
+
+def _add_tensors(made: Any, tensors: Mapping[str, Any]) -> None:
     for name in sorted(tensors):
         made.update(name.encode())
         made.update(content(tensors[name]))
-    return made.hexdigest()
 
 
 def graph_lines(graph_module: Any) -> Iterator[str]:

@@ -47,9 +47,9 @@ def from_module(module: Any, example: Example) -> LoadedModel:
     """A live ``torch.nn.Module`` in evaluation mode; *example* shows what it takes.
 
     ``framework_model`` is a ``torch.export.ExportedProgram`` that takes positional tensors, the
-    batch of any size where the module allows it, and gives a flat tuple. The module, its modes and
-    its buffers stay as they are. Raises UnsupportedError for a module that torch can't export,
-    ConfigurationError for one that does not take the example.
+    batch of any size where the module allows it, and gives a flat tuple; a module that torch can't
+    export has none, and the reason in ``unexported``. The module, its modes and its buffers stay as
+    they are. Raises ConfigurationError for a module that does not take the example.
     """
     torch = import_torch()
     arguments = of_forward(module, example)
@@ -60,7 +60,12 @@ def from_module(module: Any, example: Example) -> LoadedModel:
         tensors, result = _tried(torch, wrapped, tensors, name)
         outputs = _output_names(torch, result, name, arguments.names)
         stateful = changed()
-        program = exported(torch, *_on_cpu(torch, wrapped, tensors, arguments), name)
+        try:
+            program = exported(torch, *_on_cpu(torch, wrapped, tensors, arguments), name)
+        except UnsupportedError as error:
+            stateful = stateful or _has_buffers_of_its_own(module)
+            function = ModuleFunction(torch, wrapped, stateful=stateful)
+            return _unexported(function, tensors, arguments.names, outputs, error)
     function = ModuleFunction(torch, wrapped, stateful=stateful or _writes_buffers(program))
     trainable = partial(copied, torch, module, arguments, name)
     loaded = _loaded(program, function, arguments.names, outputs, trainable)
@@ -177,6 +182,30 @@ def _loaded(
     notes = (f"its batch can't be free: it is exported with {min(fixed)}",) if fixed else ()
     stateful = ("a buffer",) if function.stateful else ()
     return LoadedModel(function, inputs, outputs, program, notes, stateful, trainable=trainable)
+
+
+def _unexported(
+    function: ModuleFunction,
+    tensors: tuple[Any, ...],
+    names: tuple[str, ...],
+    outputs: tuple[str, ...],
+    error: UnsupportedError,
+) -> LoadedModel:
+    """A module that can be run, one sample at a time: it may branch on the values of a batch."""
+    inputs = tuple(
+        TensorInfo(name, (1, *tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
+        for name, tensor in zip(names, tensors, strict=True)
+    )
+    stateful = ("a buffer",) if function.stateful else ()
+    return LoadedModel(function, inputs, outputs, stateful=stateful, unexported=error)
+
+
+def _has_buffers_of_its_own(module: Any) -> bool:
+    """Whether a part that is not torch's has a buffer, which it may write to for some samples."""
+    return any(
+        part._buffers and not type(part).__module__.startswith("torch.")
+        for part in module.modules()
+    )
 
 
 def _tensors(torch: Any, module: Any, example: Example, arguments: Arguments) -> tuple[Any, ...]:

@@ -46,7 +46,7 @@ class TorchQat(TransformDefaults):
     as boards have it), activations int8 with one scale a tensor.
     """
 
-    version = 2
+    version = 3
     packages = ("torch", "torchao")
     moves = (Move(("torch", "float32"), QAT, ("torch", "int8")),)
 

@@ -124,7 +124,8 @@ def quantizer(*, symmetric: bool) -> Any:
             for value in Values.of(model.graph):
                 spec = activation
                 if value.fixed is not None:
-                    spec = _fixed(specs, *value.fixed)
+                    fixed = _centred(*value.fixed) if symmetric else value.fixed
+                    spec = _fixed(specs, *fixed)
                 if value.scale_of is not value.node:
                     spec = SharedQuantizationSpec(value.scale_of)
                 _annotation(QuantizationAnnotation, value.node).output_qspec = spec
@@ -217,6 +218,11 @@ def _weights(axis: int | None) -> Any:
         ch_axis=axis,
         observer_or_fake_quant_ctr=FakeQuantize.with_args(observer=kind, **now),
     )
+
+
+def _centred(scale: float, zero_point: int) -> tuple[float, int]:
+    """The scale with which a zero point of 0 reaches as far up, and that zero point."""
+    return scale * (127 - zero_point) / 127, 0
 
 
 def _fixed(kind: Any, scale: float, zero_point: int) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pytest_edgegate.backends.torch.archive import (
     is_archive,
@@ -68,7 +69,9 @@ class LiveModule:
     """A module object; its digest is that of its exported graph, its weights and its constants.
 
     Source text and class names would miss closures and in-place changes of weights: the graph is
-    exported once, the weights are digested each time.
+    exported once, the weights are digested each time. A module that torch can't export may still be
+    run as a reference; nothing shows all that its outputs depend on, so its digest holds for this
+    object only, and its weights.
     """
 
     path = None
@@ -81,17 +84,30 @@ class LiveModule:
     def __init__(self, module: Any, around: Surroundings) -> None:
         self._module = module
         self._around = around
+        self._nonce = uuid4().hex
 
     @property
     def name(self) -> str:
         return type(self._module).__name__
 
     def digest(self) -> str:
-        from pytest_edgegate.backends.torch.digests import program_digest
+        from pytest_edgegate.backends.torch.digests import object_digest, program_digest
 
-        return program_digest(self.load(), self._module)
+        if self.lasting:
+            return program_digest(self.load(), self._module)
+        return object_digest(self._module, self._nonce)
+
+    @property
+    def lasting(self) -> bool:
+        return self._loaded.unexported is None
 
     def load(self) -> LoadedModel:
+        refused = self._loaded.unexported
+        if refused is not None:
+            raise refused
+        return self._loaded
+
+    def runnable(self) -> LoadedModel:
         return self._loaded
 
     def write_graph(self, folder: Path, batch: GraphBatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import UnsupportedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,8 @@ class LoadedModel:
     trainable: Callable[[], Any] | None = None
     """Returns a copy of the framework's model that may be changed and trained; None if the model
     cannot be trained (a graph with frozen weights)."""
+    unexported: UnsupportedError | None = None
+    """The reason why nothing can be made of the model, which can only be run."""
     training_identity: Callable[[], str] | None = None
     """For a live model: a digest of everything that only training uses (frozen layers, dropout
     rates, regularisers, training code), which ``digest`` leaves out. None for a file, whose bytes
@@ -117,6 +120,18 @@ class GraphBatch(Enum):
     """A single sample."""
     FREE = "free"
     """Any number of samples, where the model allows it."""
+
+
+@runtime_checkable
+class MayOnlyRun(Protocol):
+    """A live model that may be one that can be run, as a reference, and not be converted."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether another process gives the same model the same digest."""
+
+    def runnable(self) -> LoadedModel:
+        """As ``load``, which raises for a model that can't be converted."""
 
 
 @runtime_checkable

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
@@ -15,6 +18,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import noise, quantised
 from pytest_edgegate.data.laid_out import transposed
+from pytest_edgegate.data.lone_runner import LoneRunner
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
 from pytest_edgegate.session.case import Case
@@ -23,6 +27,14 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 
 Export = Callable[[Case, str, Recipe], Artifact]
 """Exports the model under test of a case in float, in a format, after float steps."""
+
+
+class _Trial(NamedTuple):
+    """What a first inference shows."""
+
+    nonfinite: bool
+    alone: bool
+    """Whether it takes one sample at a time only, though it declares a free batch."""
 
 
 class CaseFile:
@@ -61,13 +73,20 @@ class CaseFile:
         )
 
     def probe(self) -> str:
-        return self._probe
+        return "one inference gives NaN or Inf" if self._trial.nonfinite else ""
+
+    def runs_alone(self) -> bool:
+        return self._trial.alone
 
     @cached_property
-    def _probe(self) -> str:
+    def _trial(self) -> _Trial:
         with self._opener.open(self.specimen) as runner:
-            bad = bool(nonfinite_samples(runner.infer(self._one_sample(runner))).any())
-        return "one inference gives NaN or Inf" if bad else ""
+            sample = self._one_sample(runner)
+            nonfinite = bool(nonfinite_samples(runner.infer(sample)).any())
+            if not isinstance(runner, LoneRunner):
+                return _Trial(nonfinite, alone=False)
+            runner.infer(tuple(np.repeat(each, 2, axis=0) for each in sample))
+            return _Trial(nonfinite, runner.alone)
 
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         return self._executed

@@ -65,7 +65,9 @@ class Observer:
 
         keep = scoring.key is not None
         key = self._predictions_key(specimen, split, scoring)
-        return self._remembered(key, look, _fits(scoring)) if keep else look()
+        if not keep:
+            return look()
+        return self._remembered(key, look, _fits(scoring), lasting=specimen.lasting)
 
     def _predictions_key(self, specimen: Specimen, split: Split, scoring: Scoring) -> str:
         return key_of(
@@ -115,14 +117,14 @@ class Observer:
         bet = early.Bet(split, scoring, budget, self._early_after, trusted, pick, in_full)
         found = early.run(bet, sides[0], sides[1], self._progress)
         if found.total is not None:
-            if stored is None:
+            if stored is None and reference.lasting:
                 again = partial(read_paired, fits=_fits(scoring))
                 self._cache.fetch(key, lambda folder: write_paired(folder, found), again)
             return found
-        pair = (found.reference, found.artifact)
-        for name, evidence in zip(keys, pair, strict=True):
+        pair = ((reference, found.reference), (artifact, found.artifact))
+        for name, (specimen, evidence) in zip(keys, pair, strict=True):
             look = partial(_given, evidence)
-            self._seen[name] = self._through_cache(name, look, _fits(scoring))
+            self._remembered(name, look, _fits(scoring), lasting=specimen.lasting)
         return found
 
     def _known(self, key: str, scoring: Scoring) -> Evidence | None:
@@ -174,11 +176,14 @@ class Observer:
             limit=limit,
             models=[self.opener.identity(reference), self.opener.identity(other)],
         )
-        return self._remembered(key, look, check_compared)
+        return self._remembered(key, look, check_compared, lasting=reference.lasting)
 
-    def _remembered(self, key: str, look: Callable[[], Evidence], fits: Fits) -> Evidence:
+    def _remembered(
+        self, key: str, look: Callable[[], Evidence], fits: Fits, *, lasting: bool = True
+    ) -> Evidence:
+        """*lasting*: also for later runs."""
         if key not in self._seen:
-            self._seen[key] = self._through_cache(key, look, fits)
+            self._seen[key] = self._through_cache(key, look, fits) if lasting else look()
         return self._seen[key]
 
     def _through_cache(self, key: str, look: Callable[[], Evidence], fits: Fits) -> Evidence:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_edgegate.core.description import ExecutedOperator
 from pytest_edgegate.core.environment import processor, versions
-from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
+from pytest_edgegate.data.lone_runner import LoneRunner, declares_a_free_batch
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.taken_in import reading_volatile
 from pytest_edgegate.session.measuring.specimen import Specimen
@@ -52,7 +54,11 @@ class Opener:
         if fault is not None:
             runner.__exit__(None, None, None)
             raise fault
-        return LaidOutRunner(runner, specimen.layout) if specimen.layout else runner
+        if specimen.layout:
+            runner = LaidOutRunner(runner, specimen.layout)
+        if not declares_a_free_batch(runner):
+            return runner
+        return LoneRunner(runner, "" if isinstance(specimen.model, Path) else specimen.title)
 
     def executed(self, specimen: Specimen, sample: Sample) -> tuple[ExecutedOperator, ...] | None:
         """The operators as executed; *sample* in the dtypes and axes of the file."""
@@ -106,7 +112,39 @@ class Opener:
         return self._frameworks().open(there, source, specimen.title)
 
     def _in_worker(self, specimen: Specimen, entry: str, path: Path) -> RemoteRunner:
-        return RemoteRunner(self._workers, entry, path, specimen.title, specimen.files)
+        explain = partial(self._explained, specimen, path)
+        return RemoteRunner(self._workers, entry, path, specimen.title, specimen.files, explain)
+
+    def _explained(self, specimen: Specimen, path: Path, error: CrashedError) -> CrashedError:
+        """The error of a file that ends its worker, with another runtime that it runs in."""
+        for name, entry in self._siblings(specimen.runtime):
+            try:
+                with RemoteRunner(self._workers, entry, path, name, specimen.files) as runner:
+                    runner.infer(tuple(map(noise, runner.inputs)))
+            except EdgeGateError:
+                continue
+            return CrashedError(
+                f"{error.message}; it runs in {name}",
+                f"list {name} first in the runtimes of a target of your own, deploy it with those "
+                "settings, and tell the runtime's developers; or make the file again",
+            )
+        return error
+
+    def _siblings(self, name: str) -> Iterator[tuple[str, str]]:
+        """The other runtimes of the same package for files of the same formats, with their entry
+        points: the same kernels, optimised otherwise."""
+        own = self._runtime(name)
+        for other in self._registry.names("runtime"):
+            entry = self._registry.entry("runtime", other)
+            if other == name or entry is None:
+                continue
+            try:
+                found = self._runtime(other)
+            except EdgeGateError:
+                continue
+            alike = (*found.packages, *found.formats) == (*own.packages, *own.formats)
+            if alike and found.opens_files:
+                yield other, entry
 
     def _entry(self, specimen: Specimen) -> str | None:
         """The entry point of the runtime; None if only this process can run it."""

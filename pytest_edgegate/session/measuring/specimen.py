@@ -10,7 +10,7 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
-from pytest_edgegate.core.ports import Example, SourceModel
+from pytest_edgegate.core.ports import Example, MayOnlyRun, SourceModel
 from pytest_edgegate.data.laid_out import layout_by_samples
 from pytest_edgegate.session.intake.taken_in import ready
 from pytest_edgegate.session.subject import Subject
@@ -76,6 +76,11 @@ class Specimen:
         """The model and its runtime, for messages."""
         path = self.path
         return f"{self.name if path is None else path.name} in {self.runtime}"
+
+    @property
+    def lasting(self) -> bool:
+        """Whether its digest names it in other runs too, so that what is seen of it may be kept."""
+        return not isinstance(self.model, MayOnlyRun) or self.model.lasting
 
     @property
     def name(self) -> str:

@@ -12,13 +12,16 @@ import pytest
 
 from pytest_edgegate import PTQ, Cast, EdgeData
 from pytest_edgegate.backends.onnx.compress import TRANSFORM
+from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.reader import READER
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.contract import OffenceKind, in_file
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Build = Callable[..., Path]
+Ask = Callable[[Path], str]
 
 
 @pytest.fixture(scope="session")
@@ -164,3 +167,44 @@ def int8(tiny: Path, compress: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def half(tiny: Path, compress: Callable[..., Path]) -> Path:
     return compress(tiny, Cast("float16"))
+
+
+def refused(path: Path, target: Target) -> list[str]:
+    """What a target's rules say that the vendor's own tool refuses in a file."""
+    found = in_file(INSPECTOR.describe(path), target, None)
+    return [str(each) for each in found if each.kind is OffenceKind.REFUSED]
+
+
+@pytest.fixture(scope="session")
+def nvidia() -> Ask:
+    """Asks NVIDIA's parser, and its builder for what is parsed, why a file is refused."""
+    trt = pytest.importorskip(
+        "tensorrt_rtx_bindings", reason="NVIDIA's ONNX parser is not installed"
+    )
+
+    class Errors(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.told: list[str] = []
+
+        def log(self, severity: object, text: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.told.append(text)
+
+    def ask(path: Path) -> str:
+        logger = Errors()
+        builder = trt.Builder(logger)
+        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        parser = trt.OnnxParser(network, logger)
+        if not parser.parse(path.read_bytes()):
+            return "; ".join(parser.get_error(at).desc() for at in range(parser.num_errors))
+        config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+        for at in range(network.num_inputs):
+            name, shape = network.get_input(at).name, tuple(network.get_input(at).shape)
+            sizes = [tuple(most if size < 0 else size for size in shape) for most in (1, 1, 4)]
+            profile.set_shape(name, *sizes)
+        config.add_optimization_profile(profile)
+        built = builder.build_serialized_network(network, config)
+        return "" if built is not None else "; ".join(logger.told)
+
+    return ask

@@ -22,6 +22,8 @@ from pytest_edgegate.measures.contract import in_file, when_executed
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData
 
+from .conftest import Ask, refused
+
 NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
 FURTHEST = {"Mixed": 2, "Assorted": 4}
 """Output steps from torch; 1 where no activation is rounded twice."""
@@ -121,18 +123,35 @@ def test_the_dtypes_of_the_file(converted: Convert, onnx: ModuleType) -> None:
         assert end.type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
-def test_signed_activations_for_targets_that_want_them(
-    trained: Any, converted: Convert, jetson: Target, onnx: ModuleType
+@pytest.mark.parametrize("name", ["example", "Residual", "Mixed", "Dense", "Rows", "Assorted"])
+def test_a_jetson_gets_what_it_was_trained_for(
+    trained: Any, jetson: Target, tmp_path: Path, name: str
 ) -> None:
-    """The same program: what is computed does not depend on the dtype that it is stored in."""
-    made = converted("Residual", jetson)
-    model = onnx.load(made.main)
-    kinds = {each.name: each.data_type for each in model.graph.initializer}
-    zeros = {node.input[2] for node in model.graph.node if node.op_type == "QuantizeLinear"}
-    assert {kinds[name] for name in zeros} == {onnx.TensorProto.INT8}
-    images = (trained("Residual").images,)
-    with UNOPTIMISED.open(made.main) as one, UNOPTIMISED.open(converted("Residual").main) as two:
-        np.testing.assert_array_equal(one.infer(images)[0], two.infer(images)[0])
+    case = trained(name, symmetric=True)
+    made = TRANSFORM.apply(case.program, None, jetson, CaseData(case.data), tmp_path)
+    assert refused(made.main, jetson) == []
+    assert made.facts["agreement"]["largest_steps"] <= FURTHEST.get(name, 1) + 0.01
+    assert list(in_file(INSPECTOR.describe(made.main), jetson, "int8")) == []
+
+
+@pytest.mark.parametrize("name", ["example", "Mixed", "Assorted"])
+def test_nvidias_parser_takes_it(
+    trained: Any, jetson: Target, nvidia: Ask, tmp_path: Path, name: str
+) -> None:
+    case = trained(name, symmetric=True)
+    made = TRANSFORM.apply(case.program, None, jetson, CaseData(case.data), tmp_path)
+    assert nvidia(made.main) == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_jetson_gets_symmetric_activations_of_any_program(
+    trained: Any, converted: Convert, jetson: Target, name: str
+) -> None:
+    """Each range is kept, ReLUs that were left to the integers too; only the steps are wider."""
+    made = converted(name, jetson)
+    assert refused(made.main, jetson) == []
+    assert made.facts["agreement"]["mean_steps"] < 1.5
+    assert made.facts["agreement"]["largest_steps"] < 12
 
 
 def test_a_file_that_computes_something_else_is_told(

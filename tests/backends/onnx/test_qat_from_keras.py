@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,23 +16,33 @@ from pytest_edgegate.backends.onnx.from_keras import TRANSFORM
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED
 from pytest_edgegate.core.ports import Produced
+from pytest_edgegate.core.target import Target
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData, surroundings
+
+from .conftest import Ask, refused
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def produced(
-    trained_keras: Any,
-    digits: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Produced:
-    source = READER.recognise(trained_keras, surroundings())
-    assert source is not None
-    target = Registry().get("target", "onnx-cpu")
-    out = tmp_path_factory.mktemp("qat")
-    return TRANSFORM.apply(source, QAT(1, lr=1e-4), target, CaseData(digits.data), out)
+def made(
+    trained_keras: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Produced]:
+    @cache
+    def make(name: str) -> Produced:
+        source = READER.recognise(trained_keras, surroundings())
+        assert source is not None
+        target = Registry().get("target", name)
+        out = tmp_path_factory.mktemp("qat")
+        return TRANSFORM.apply(source, QAT(1, lr=1e-4), target, CaseData(digits.data), out)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def produced(made: Callable[[str], Produced]) -> Produced:
+    return made("onnx-cpu")
 
 
 def test_its_ends_are_the_models_own(produced: Produced) -> None:
@@ -64,3 +76,21 @@ def test_it_has_learnt_and_is_what_was_simulated(produced: Produced, digits: Any
         assert np.mean(scores.argmax(1) == y) > 0.9
     assert produced.facts["agreement"]["mean_steps"] < 0.5
     assert produced.facts["agreement"]["largest_steps"] < 8
+
+
+def test_a_jetson_gets_symmetric_activations_and_biases_in_float(
+    made: Callable[[str], Produced], jetson: Target, digits: Any
+) -> None:
+    """It is trained so: what is simulated has the steps of the file."""
+    produced = made("jetson-nano")
+    assert refused(produced.main, jetson) == []
+    x, y = digits.x[-300:], digits.y[-300:]
+    with UNOPTIMISED.open(produced.main) as runner:
+        [scores] = runner.infer((x,))
+    assert np.mean(scores.argmax(1) == y) > 0.9
+    assert produced.facts["agreement"]["mean_steps"] < 0.5
+    assert produced.facts["agreement"]["largest_steps"] < 8
+
+
+def test_nvidias_parser_takes_it(made: Callable[[str], Produced], nvidia: Ask) -> None:
+    assert nvidia(made("jetson-nano").main) == ""

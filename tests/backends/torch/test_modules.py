@@ -224,6 +224,60 @@ def test_a_branch_on_values(recognise: Any, of: Any) -> None:
     assert "no branch on the values" in raised.value.remedy
 
 
+def scaled_by_its_sign(self: Any, x: Any) -> Any:
+    return x * self.scale if x.sum() > 0 else -x
+
+
+def test_a_module_that_can_not_be_exported_runs_as_a_reference(
+    torch: ModuleType, recognise: Any, of: Any
+) -> None:
+    module = of(scaled_by_its_sign, scale=torch.nn.Parameter(torch.full((4,), 3.0)))
+    [made] = run(recognise, module, X).values()
+    signs = X.sum(axis=1, keepdims=True) > 0
+    assert 0 < signs.sum() < len(X)
+    np.testing.assert_array_equal(made, np.where(signs, X * 3, -X))
+
+
+def test_several_inputs_and_outputs_of_what_can_not_be_exported(recognise: Any, of: Any) -> None:
+    module = of(lambda self, x, y: {"a": x if x.sum() > 0 else y, "b": y.long()})
+    found = run(recognise, module, {"y": Y, "x": X})
+    signs = X.sum(axis=1, keepdims=True) > 0
+    np.testing.assert_array_equal(found["a"], np.where(signs, X, Y))
+    np.testing.assert_array_equal(found["b"], np.trunc(Y))
+
+
+def test_the_state_of_what_can_not_be_exported_is_put_back(
+    torch: ModuleType, recognise: Any, of: Any
+) -> None:
+    def counting(self: Any, x: Any) -> Any:
+        if x.sum() > 0:
+            self.count += 1
+        return x + self.count
+
+    module = of(counting)
+    module.register_buffer("count", torch.zeros(1))
+    [made] = run(recognise, module, X).values()
+    np.testing.assert_array_equal(made, X + (X.sum(axis=1, keepdims=True) > 0))
+    assert module.count.item() == 0
+
+
+def test_the_digest_of_what_can_not_be_exported_is_that_of_one_object(
+    torch: ModuleType, recognise: Any, of: Any
+) -> None:
+    """Nothing shows the constants of its code: no result of it is good for another run."""
+    made = [
+        recognise(of(scaled_by_its_sign, scale=torch.nn.Parameter(torch.ones(4))), X)
+        for _ in range(2)
+    ]
+    assert made[0].digest() == made[0].digest() != made[1].digest()
+    assert not made[0].lasting
+    assert recognise(torch.nn.Linear(4, 2), X).lasting
+    before = made[0].digest()
+    with torch.no_grad():
+        made[0]._module.scale += 1
+    assert made[0].digest() != before
+
+
 def test_numpy_inside(recognise: Any, of: Any) -> None:
     with pytest.raises((UnsupportedError, ConfigurationError)) as raised:
         recognise(of(lambda self, x: x * float(np.asarray(x.numpy()).sum())), X).load()

@@ -23,7 +23,9 @@ from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.diagnosis import contract as diagnosis
 from pytest_edgegate.measures.contract import contract, in_file
 from pytest_edgegate.measures.operator_limits import LIMITS
+from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.targets.folder import built_in
+from pytest_edgegate.targets.operators import REFUSALS as REFUSED
 
 CORAL: Target = built_in()["coral"]
 HOST: Target = built_in()["host"]
@@ -205,6 +207,95 @@ def test_what_was_left_in_float_is_named(given: OperatorInfo, said: str) -> None
 )
 def test_what_is_no_float_fallback(given: OperatorInfo) -> None:
     assert found(model(given), HOST) == []
+
+
+@pytest.mark.parametrize(
+    ("activations", "biased", "weights", "faults"),
+    [
+        ("uint8", 1, "int8", ["weights b are float32"]),
+        ("int8", 1, "int8", []),
+        ("int8", 1, "float32", ["weights w are float32"]),
+        ("int8", None, "int8", ["weights b are float32"]),
+    ],
+)
+def test_biases_are_float_beside_symmetric_activations_only(
+    activations: str, biased: int | None, weights: str, faults: list[str]
+) -> None:
+    constants = (
+        tensor("w", dtype=weights, constant=True),
+        tensor("b", dtype="float32", constant=True),
+    )
+    conv = replace(operator("CONV_2D", (tensor(), *constants)), weights_at=biased)
+    board = replace(HOST, activations=activations)
+    assert found(replace(model(conv), mixed=True), board) == [
+        f"CONV_2D #3 (out): {fault}" for fault in faults
+    ]
+
+
+def converted(kind: str, dtype: str, *zero_points: int, constant: bool = False) -> OperatorInfo:
+    """A QuantizeLinear or DequantizeLinear of an ONNX file, with its integer tensor."""
+    whole = tensor("q", dtype=dtype, zero_points=zero_points, constant=constant)
+    sides = ((FLOAT,), (whole,)) if kind == "QuantizeLinear" else ((whole,), (FLOAT,))
+    return replace(operator(kind, *sides), border=True)
+
+
+REFUSAL_CASES: list[tuple[str, OperatorInfo, str]] = [
+    ("zero_points", converted("QuantizeLinear", "int8", 0), ""),
+    ("zero_points", converted("QuantizeLinear", "int8", 3), "has the zero point 3"),
+    ("zero_points", converted("DequantizeLinear", "int8", -3), "has the zero point -3"),
+    ("zero_points", converted("DequantizeLinear", "int8", 0, 0, 1), "has the zero point 1"),
+    ("zero_points", converted("DequantizeLinear", "int8"), ""),
+    ("zero_points", operator("Conv", (tensor(zero_points=(3,)),)), ""),
+    ("unsigned_integers", converted("QuantizeLinear", "int8", 0), ""),
+    ("unsigned_integers", converted("QuantizeLinear", "uint8", 0), "quantises to uint8 (q)"),
+    ("unsigned_integers", converted("DequantizeLinear", "uint8"), "quantises to uint8 (q)"),
+    ("unsigned_integers", operator("Gather", (tensor(dtype="uint8"),)), ""),
+    ("wide_integers", converted("DequantizeLinear", "int8", 0), ""),
+    ("wide_integers", converted("DequantizeLinear", "int4", 0), ""),
+    ("wide_integers", converted("DequantizeLinear", "float8e4m3fn", 0), ""),
+    ("wide_integers", converted("DequantizeLinear", "int32", constant=True), "bias q (int32)"),
+    ("wide_integers", converted("DequantizeLinear", "int32"), "quantises to int32 (q)"),
+    ("wide_integers", converted("QuantizeLinear", "uint16", 0), "quantises to uint16 (q)"),
+    ("wide_integers", operator("Add", (tensor(dtype="int32"),)), ""),
+    ("integer_operators", operator("Conv"), ""),
+    ("integer_operators", operator("QuantizeLinear"), ""),
+    ("integer_operators", operator("DequantizeLinear"), ""),
+    ("integer_operators", operator("QLinearConv"), "is quantised otherwise"),
+    ("integer_operators", operator("MatMulInteger"), "is quantised otherwise"),
+    ("integer_operators", operator("MatMulIntegerToFloat"), "is quantised otherwise"),
+    ("integer_operators", operator("QGemm"), "is quantised otherwise"),
+    ("integer_operators", operator("MatMulNBits"), "is quantised otherwise"),
+    ("integer_operators", operator("DynamicQuantizeMatMul"), "is quantised otherwise"),
+    ("integer_operators", operator("DynamicQuantizeLinear"), "is quantised otherwise"),
+]
+
+
+@pytest.mark.parametrize(("rule", "given", "fault"), REFUSAL_CASES)
+def test_each_refusal(rule: str, given: OperatorInfo, fault: str) -> None:
+    said = REFUSALS[rule](given)
+    assert fault in said
+    assert bool(said) is bool(fault)
+    board = replace(HOST, name="board", refusals={rule: "the vendor: no"})
+    named = found(replace(model(given), mixed=True), board, None)
+    assert named == ([f"{given.name}: {said}, which board refuses (the vendor: no)"] * bool(fault))
+
+
+def test_a_target_may_name_every_rule_and_no_other() -> None:
+    assert set(REFUSED) == set(REFUSALS) == {rule for rule, *_ in REFUSAL_CASES}
+
+
+def test_one_operator_is_refused_once() -> None:
+    unsigned = converted("QuantizeLinear", "uint8", 128)
+    described = replace(model(unsigned, unsigned), mixed=True)
+    refusals = {"zero_points": "not zero", "unsigned_integers": "not signed"}
+    told = judged(described, target=replace(HOST, refusals=refusals), dtype=None)
+    assert [each.split("refuses ")[1] for each in told.details] == ["(not zero)"] * 2
+    assert "quantised for another processor" in told.cause
+    assert told.remedy == (
+        "quantise again with zero points of 0 and biases in float, or let edge_ptq make the file"
+    )
+    made = judged(described, target=replace(HOST, refusals=refusals), recipe=(QAT(),))
+    assert made.remedy == "write Cast('float16') in place of QAT(epochs=2)"
 
 
 def test_an_operator_that_the_target_does_not_have() -> None:

@@ -189,9 +189,8 @@ def test_a_finished_file_is_gated_as_it_is(start: Starter, subject: Maker) -> No
 def test_a_file_of_another_format_is_an_error(start: Starter, subject: Maker) -> None:
     session = start()
     path = subject(dtype="int8").model
-    with pytest.raises(
-        ConfigurationError, match="is a edgegate-fake model, and coral takes litert"
-    ):
+    said = r"is an edgegate-fake model in int8, and coral takes a \.tflite file"
+    with pytest.raises(ConfigurationError, match=said):
         session.adopt(path, session.target("coral"))
 
 

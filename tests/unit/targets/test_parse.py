@@ -12,7 +12,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.target import LatencySource, OperatorRule, Target
 from pytest_edgegate.measures.operator_limits import LIMITS as CHECKS
 from pytest_edgegate.targets.folder import built_in
-from pytest_edgegate.targets.operators import LIMITS
+from pytest_edgegate.targets.operators import LIMITS, REFUSALS
 from pytest_edgegate.targets.parse import target_from_table
 
 BARE: dict[str, Any] = {
@@ -187,9 +187,24 @@ def test_a_jetson_is_given_what_tensorrt_takes() -> None:
     nano, orin = built_in()["jetson-nano"], built_in()["jetson-orin-nano"]
     assert nano.formats == orin.formats == ("onnx",)
     assert nano.activations == orin.activations == "int8"
+    assert nano.refusals == orin.refusals
+    assert set(nano.refusals) == set(REFUSALS)
+    assert all(words.startswith("NVIDIA's ONNX parser") for words in nano.refusals.values())
     assert not nano.is_host("aarch64")
     assert "no int8 arithmetic" in nano.cautions["int8"]
     assert not orin.cautions
+
+
+def test_what_a_vendor_refuses() -> None:
+    base = made(**BARE, refusals={"zero_points": "no"})
+    assert made(base).refusals == {"zero_points": "no"}
+    assert made(base, refusals={}).refusals == {}
+    assert made(base, refusals={"wide_integers": "no"}).refusals == {"wide_integers": "no"}
+    assert made(**BARE).refusals == {}
+    wrong = refusal(refusals={"zero_point": "no"})
+    assert "unknown key 'refusals.zero_point', did you mean 'zero_points'?" in wrong.message
+    assert "refusals.zero_points = 1 is not a str" in refusal(refusals={"zero_points": 1}).message
+    assert "refusals is not a table" in refusal(refusals="no").message
 
 
 def test_what_a_preferred_format_may_be() -> None:

@@ -22,6 +22,7 @@ from filelock import FileLock
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     ConfigurationError,
+    CrashedError,
     EdgeGateError,
     InferenceError,
 )
@@ -149,8 +150,8 @@ def test_a_worker_is_used_again(workers: Workers, entry: str, model: Path) -> No
 @pytest.mark.parametrize(
     ("what", "kind", "said", "remedy"),
     [
-        ("crash", InferenceError, "ended the process that ran it (SIGSEGV): a last word", "make"),
-        ("leave", InferenceError, "ended the process that ran it (exit status 3)", "make"),
+        ("crash", CrashedError, "ended the process that ran it (SIGSEGV): a last word", "make"),
+        ("leave", CrashedError, "ended the process that ran it (exit status 3)", "make"),
         ("configuration", ConfigurationError, "no such thing", "write another"),
         ("backend", BackendUnavailableError, "this needs the package a-package", "pip install"),
         ("raise", InferenceError, "m.txt in bad failed: RuntimeError: from the depths", "make"),
