@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import UnsupportedError
-from pytest_edgegate.core.ports import LoadedModel
+from pytest_edgegate.core.ports import LoadedModel, Unrolled
 
 GRAPH, SIGNATURE = "graph.pb", "signature.json"
+_UNROLLED = "unrolled"
+"""The folder of the form without loops, of a model that has recurrent layers."""
 
 
 def freeze(tf: Any, loaded: LoadedModel) -> Any:
@@ -24,37 +27,64 @@ def freeze(tf: Any, loaded: LoadedModel) -> Any:
     known = getattr(loaded.function, "frozen", None)
     if known is not None:
         return known
+    # Variables of Keras 3 do not survive the converter's calibration, constants do
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(traced(tf, loaded))
+
+
+def traced(tf: Any, loaded: LoadedModel) -> Any:
+    """The model as a concrete function for one sample.
+
+    Raises UnsupportedError for an input whose sizes are not fixed.
+    """
     for each in loaded.inputs:
         if -1 in each.shape[1:]:
             raise UnsupportedError(
                 f"the input {each.name!r} has the dynamic shape {each.shape}: a .tflite file for a "
                 "board has fixed shapes",
-                "give the model an Input with every size fixed but the batch",
+                _with_fixed_sizes(loaded, each),
             )
     specs = [tf.TensorSpec((1, *each.shape[1:]), each.dtype, each.name) for each in loaded.inputs]
-    concrete = tf.function(loaded.function).get_concrete_function(*specs)
-    # Variables of Keras 3 do not survive the converter's calibration, constants do
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    return tf.function(loaded.function).get_concrete_function(*specs)
 
-    return convert_variables_to_constants_v2(concrete)
+
+def _with_fixed_sizes(loaded: LoadedModel, free: TensorInfo) -> str:
+    if loaded.framework_model is None:
+        return "export the model with every size fixed but the batch"
+    sizes = ", ".join("SIZE" if each < 0 else str(each) for each in free.shape[1:])
+    return (
+        f"build the model with every size fixed but the batch, keras.Input(({sizes},)), and move "
+        "its weights: fixed.set_weights(model.get_weights())"
+    )
 
 
 def write_graph(tf: Any, loaded: LoadedModel, name: str, folder: Path) -> None:
-    """Writes what ``freeze`` makes of the model into *folder*.
+    """Writes what ``freeze`` makes of the model, and of its form without loops, into *folder*.
 
-    Raises ValueError for a graph of more than 2 GB, UnsupportedError as ``freeze`` does.
+    Raises ValueError for a graph of more than 2 GB, UnsupportedError as ``freeze`` and
+    ``LoadedModel.unrolled`` do.
     """
+    _write(tf, loaded, folder, name=name)
+    if loaded.unrolled is not None:
+        unrolled = loaded.unrolled()
+        inner = folder / _UNROLLED
+        inner.mkdir()
+        _write(tf, unrolled.model, inner, layers=unrolled.layers, steps=unrolled.steps)
+
+
+def _write(tf: Any, loaded: LoadedModel, folder: Path, **more: Any) -> None:
     with held_native_output():
         frozen = freeze(tf, loaded)
         content = frozen.graph.as_graph_def().SerializeToString()
     signature = {
-        "name": name,
         "inputs": as_plain(loaded.inputs),
         "outputs": loaded.outputs,
         "notes": loaded.notes,
         "stateful": loaded.stateful,
         "fed": [each.name for each in frozen.inputs],
         "given": [each.name for each in frozen.outputs],
+        **more,
     }
     (folder / GRAPH).write_bytes(content)
     (folder / SIGNATURE).write_text(json.dumps(signature), "utf-8")
@@ -75,16 +105,25 @@ def read_graph(tf: Any, folder: Path) -> LoadedModel:
             lambda: tf.graph_util.import_graph_def(graph, name=""), []
         )
         frozen = whole.prune(signature["fed"], signature["given"])
+    inner = folder / _UNROLLED
     return LoadedModel(
-        _called(frozen),
+        called(frozen),
         tuple(from_plain(TensorInfo, each) for each in signature["inputs"]),
         tuple(signature["outputs"]),
         notes=tuple(signature["notes"]),
         stateful=tuple(signature["stateful"]),
+        unrolled=partial(_read_unrolled, tf, inner) if inner.is_dir() else None,
     )
 
 
-def _called(frozen: Any) -> Callable[..., Sequence[Any]]:
+def _read_unrolled(tf: Any, folder: Path) -> Unrolled:
+    signature = read_signature(folder)
+    return Unrolled(read_graph(tf, folder), tuple(signature["layers"]), signature["steps"])
+
+
+def called(frozen: Any) -> Callable[..., Sequence[Any]]:
+    """A frozen function as ``LoadedModel.function``; ``freeze`` gives it back."""
+
     def function(*tensors: Any) -> Sequence[Any]:
         return list(frozen(*tensors))
 

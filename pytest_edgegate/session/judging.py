@@ -58,7 +58,9 @@ class Judging:
                 found[0], *self._contract_notes(case, providers, budgets, show_parity)
             )
         if found:
-            found[0] = _noted(found[0], artifact.provenance.get("plan", ""))
+            found[0] = _noted(
+                found[0], artifact.provenance.get("plan", ""), notes.of_building(artifact)
+            )
         explained = [self._explained(each, providers) if each.red else each for each in found]
         return _with_pruning(explained, providers)
 
@@ -101,6 +103,7 @@ class Judging:
         shown = show_parity and case.subject.has_evaluation
         return (
             "" if budgets else "no budgets",
+            notes.of_state(file),
             notes.of_execution(file),
             notes.of_parity(file, passes) if shown else "",
         )

@@ -12,6 +12,8 @@ import numpy as np
 
 from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.litert.inputs_outputs import signed_tensors
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.reversals import mend_reversals
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.stateful_models import refuse_stateful
@@ -24,10 +26,17 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import (
+    LoadedModel,
+    Produced,
+    SourceModel,
+    TransformData,
+    Unrolled,
+)
 from pytest_edgegate.core.recipe import PTQ, Cast, Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.spelling import spell_bytes
 
 _RESULTS: tuple[tuple[type[Step] | None, str], ...] = (
     (None, "float32"),
@@ -44,7 +53,7 @@ class KerasToLiteRT(TransformDefaults):
     ``from_keras_model``, and no SHAPE, STRIDED_SLICE or PACK of a dynamic batch in the graph.
     """
 
-    version = 3
+    version = 4
     takes_graphs = True
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     moves = tuple(
@@ -68,24 +77,44 @@ class KerasToLiteRT(TransformDefaults):
         with held_native_output() as printed:
             tf = _tensorflow()
             with tool_errors(lambda error: _conversion_error(model, error, printed.errors())):
-                frozen = freeze(tf, loaded)
-                if isinstance(step, PTQ):
-                    _refuse_loops(model.name, frozen, target)
+                unrolled = loaded.unrolled() if loaded.unrolled and isinstance(step, PTQ) else None
+                frozen = freeze(tf, loaded if unrolled is None else unrolled.model)
                 converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
                 if isinstance(step, Cast):
                     converter.optimizations = [tf.lite.Optimize.DEFAULT]
                     converter.target_spec.supported_types = [tf.float16]
                 if isinstance(step, PTQ):
+                    _refuse_loops(model, frozen)
                     _full_integer(tf, converter, loaded, step, target, data)
                 content = converter.convert()
         main.write_bytes(content)
+        if isinstance(step, PTQ) and _reverses(frozen):
+            mend_reversals(main)
         if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
             main.write_bytes(in_order(main, loaded))
-        return Produced(main, (main,), loaded.notes)
+        return Produced(main, (main,), loaded.notes, facts=_told(main, unrolled))
 
 
-_UNROLLED = "UNPACK"
-"""The operator that splits a sequence into steps, once a layer is unrolled."""
+def _reverses(frozen: Any) -> bool:
+    return any(node.op == "ReverseV2" for node in frozen.graph.as_graph_def().node)
+
+
+def _told(main: Path, unrolled: Unrolled | None) -> dict[str, Any]:
+    """What unrolling has made of a file, for its provenance and the note of its verdicts."""
+    if unrolled is None or not unrolled.layers:
+        return {}
+    operators, size = len(INSPECTOR.describe(main).operators), main.stat().st_size
+    return {
+        "unrolled": {
+            "layers": list(unrolled.layers),
+            "time_steps": unrolled.steps,
+            "operators": operators,
+            "bytes": size,
+        },
+        "note": f"the recurrent layers are unrolled for int8 ({', '.join(unrolled.layers)}: "
+        f"{unrolled.steps:,} time steps): {operators:,} operators and {spell_bytes(size)}, "
+        "both of which grow with the time steps",
+    }
 
 
 def _tensorflow() -> Any:
@@ -95,7 +124,7 @@ def _tensorflow() -> Any:
     return tensorflow
 
 
-def _refuse_loops(name: str, frozen: Any, target: Target) -> None:
+def _refuse_loops(model: SourceModel, frozen: Any) -> None:
     """Refuses what ends the process: TensorFlow's calibrator reads past the tensors of a loop.
 
     Freezing turns every kind of loop into one that has an operator NextIteration.
@@ -106,19 +135,18 @@ def _refuse_loops(name: str, frozen: Any, target: Target) -> None:
         if node.op in ("NextIteration", "While", "StatelessWhile")
     }
     if loops:
-        unmapped = ""
-        if target.operators and _UNROLLED not in target.operators:
-            unmapped = (
-                f"; {target.name} does not map the {_UNROLLED} that is left of them then, so gate "
-                "it for a target that has a CPU for it, raspberry-pi or one of your own"
-            )
         raise UnsupportedError(
-            f"{name} has loops ({', '.join(sorted(loops))}), and TensorFlow's int8 calibrator ends "
-            "the process on them",
-            "build its recurrent layers with unroll=True and a fixed number of steps (a ConvLSTM "
-            "in Keras 3 only); your own loop as a Python loop over a fixed number of steps"
-            + unmapped,
+            f"{model.name} has loops ({', '.join(sorted(loops))}), and TensorFlow's int8 "
+            "calibrator ends the process on them",
+            _OF_SAVED_MODEL + _OF_OWN if model.node[0] == "savedmodel" else _OF_OWN,
         )
+
+
+_OF_SAVED_MODEL = (
+    "a SavedModel has no layers that could be unrolled: give the model that it was exported from, "
+    "as a .keras file or as the object (tf_keras.models.load_model reads what tf-keras saved); "
+)
+_OF_OWN = "write a loop of your own as a Python loop over a fixed number of steps"
 
 
 def _place(node: str) -> str:

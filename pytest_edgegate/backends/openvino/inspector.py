@@ -21,7 +21,12 @@ from pytest_edgegate.backends.macs import (
     total,
 )
 from pytest_edgegate.backends.openvino.ir import Layer, Network, Port
-from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import (
+    KeptState,
+    ModelDescription,
+    OperatorInfo,
+    TensorInfo,
+)
 
 _NO_OPERATORS = ("Parameter", "Result", "Const")
 _DEQUANTISING = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze", "Squeeze")
@@ -63,6 +68,9 @@ _UNKNOWN_MACS = frozenset(
         "BinaryConvolution",
     }
 )
+
+
+_STATE = KeptState(("ReadValue",), "reset_state()")
 
 
 class IRInspector:
@@ -108,6 +116,7 @@ class _Folded:
             uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
             mixed=True,
             fully_quantized=all_in_integers(operators, _in_float),
+            state=_STATE if any(each.kind == "ReadValue" for each in operators) else None,
         )
 
     def _operator(self, index: int, layer: Layer) -> OperatorInfo:

@@ -1,0 +1,50 @@
+"""Recurrent Keras models that can't be converted to integers, and the ways out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_edgegate.core.errors import UnsupportedError
+
+MOST_STEPS = 500
+"""Time steps that are unrolled. Time and bytes grow faster than they do: an LSTM of 64 units takes
+25 s and has 2,091 operators in 854 kB at 100 steps, and 145 s, 10,491 and 11 MB at 500."""
+FUSED = (
+    "convert an LSTM of tf-keras to its fused operator with "
+    "tf.lite.TFLiteConverter.from_keras_model(model), its Input of batch_shape=(1, steps, "
+    "features), and gate that file"
+)
+"""The form of an LSTM whose size does not depend on its steps, which no other layer has."""
+
+
+def refuse_convolutional(name: str, layers: Sequence[str]) -> None:
+    """Refuses layers that have a loop whatever is set. Raises UnsupportedError."""
+    if layers:
+        raise UnsupportedError(
+            f"{name} has a ConvLSTM of tf-keras ({', '.join(layers)}), which can't be unrolled, "
+            "and TensorFlow's int8 calibrator ends the process on loops",
+            "build the same model with Keras 3, whose ConvLSTM can be, and move the weights: "
+            "new.set_weights(old.get_weights())",
+        )
+
+
+def refuse_free_steps(name: str, layers: Sequence[str], steps: Sequence[int | None]) -> None:
+    """Refuses loops over a number of steps that is known when it runs. Raises UnsupportedError."""
+    if None in steps:
+        raise UnsupportedError(
+            f"{name} has recurrent layers ({', '.join(layers)}), and one of them gets a number of "
+            "time steps that depends on the sample, so it can't be unrolled for int8",
+            "give the tensor before it a fixed length: keras.layers.Reshape((steps, features))",
+        )
+
+
+def refuse_too_many_steps(name: str, layers: Sequence[str], steps: int) -> None:
+    """Refuses what would make a file that no board holds. Raises UnsupportedError."""
+    if steps > MOST_STEPS:
+        raise UnsupportedError(
+            f"the recurrent layers of {name} ({', '.join(layers)}) loop over {steps:,} time steps, "
+            f"and an int8 file has them unrolled, about 20 operators for each: {MOST_STEPS} are "
+            "the limit",
+            "shorten the sequence before them (a window, a strided convolution, pooling), or "
+            f"{FUSED}; layers that are built with unroll=True have no limit",
+        )
