@@ -23,8 +23,10 @@ def refuse_convolutional(name: str, layers: Sequence[str]) -> None:
         raise UnsupportedError(
             f"{name} has a ConvLSTM of tf-keras ({', '.join(layers)}), which can't be unrolled, "
             "and TensorFlow's int8 calibrator ends the process on loops",
-            "build the same model with Keras 3, whose ConvLSTM can be, and move the weights: "
-            "new.set_weights(old.get_weights())",
+            "build the same model with Keras 3, whose ConvLSTM can be, move the weights, "
+            "new.set_weights(old.get_weights()), and return it from edge_model; where the old one "
+            "has hard_sigmoid, its default, write recurrent_activation=lambda x: "
+            "keras.ops.clip(0.2 * x + 0.5, 0, 1), since that of Keras 3 is another function",
         )
 
 

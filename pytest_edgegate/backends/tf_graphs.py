@@ -53,9 +53,10 @@ def _with_fixed_sizes(loaded: LoadedModel, free: TensorInfo) -> str:
     if loaded.framework_model is None:
         return "export the model with every size fixed but the batch"
     sizes = ", ".join("SIZE" if each < 0 else str(each) for each in free.shape[1:])
+    comma = "" if len(free.shape) > 2 else ","
     return (
-        f"build the model with every size fixed but the batch, keras.Input(({sizes},)), and move "
-        "its weights: fixed.set_weights(model.get_weights())"
+        f"build the model with every size fixed but the batch, keras.Input(({sizes}{comma})), and "
+        "move its weights: fixed.set_weights(model.get_weights())"
     )
 
 

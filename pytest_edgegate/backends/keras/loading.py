@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.keras.copying import copied
+from pytest_edgegate.backends.keras.recurrent import without_dropout
 from pytest_edgegate.backends.keras.tensorflow import (
     import_keras,
     import_tensorflow,
@@ -118,7 +119,8 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
     structure, forward = _input_structure(model), forward_of(model)
 
     def function(*tensors: Any) -> Sequence[Any]:
-        return forward(tensors, False)
+        with without_dropout(model):
+            return forward(tensors, False)
 
     inputs = tuple(
         TensorInfo(_tensor_name(each), _shape(each.shape), tf.as_dtype(each.dtype).name)
