@@ -77,7 +77,7 @@ class KerasToLiteRT(TransformDefaults):
         with held_native_output() as printed:
             tf = _tensorflow()
             with tool_errors(lambda error: _conversion_error(model, error, printed.errors())):
-                unrolled = loaded.unrolled() if loaded.unrolled and isinstance(step, PTQ) else None
+                unrolled = _without_loops(loaded, step)
                 frozen = freeze(tf, loaded if unrolled is None else unrolled.model)
                 converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
                 if isinstance(step, Cast):
@@ -93,6 +93,11 @@ class KerasToLiteRT(TransformDefaults):
         if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
             main.write_bytes(in_order(main, loaded))
         return Produced(main, (main,), loaded.notes, facts=_told(main, unrolled))
+
+
+def _without_loops(loaded: LoadedModel, step: Step | None) -> Unrolled | None:
+    """The form that int8 takes of a model with recurrent layers; a float file keeps its loops."""
+    return loaded.unrolled() if loaded.unrolled is not None and isinstance(step, PTQ) else None
 
 
 def _reverses(frozen: Any) -> bool:
@@ -138,8 +143,12 @@ def _refuse_loops(model: SourceModel, frozen: Any) -> None:
         raise UnsupportedError(
             f"{model.name} has loops ({', '.join(sorted(loops))}), and TensorFlow's int8 "
             "calibrator ends the process on them",
-            _OF_SAVED_MODEL + _OF_OWN if model.node[0] == "savedmodel" else _OF_OWN,
+            _remedy_for_loops(model),
         )
+
+
+def _remedy_for_loops(model: SourceModel) -> str:
+    return _OF_SAVED_MODEL + _OF_OWN if model.node[0] == "savedmodel" else _OF_OWN
 
 
 _OF_SAVED_MODEL = (
@@ -199,6 +208,12 @@ def in_order(path: Path, loaded: LoadedModel) -> bytes:
 
 def _conversion_error(model: SourceModel, error: Exception, printed: str) -> EdgeGateError:
     text = f"{error} {printed}"
+    if "TensorListReserve" in text:
+        return UnsupportedError(
+            f"{model.name} has loops, and its loops keep tensors of a free shape, which TFLite's "
+            "converter does not take",
+            _remedy_for_loops(model),
+        )
     reason = next((line.strip() for line in text.splitlines() if line.strip()), "(no message)")
     if "flex" in text.lower() or "custom op" in text.lower():
         names = sorted({word.strip("',.{}") for word in text.split() if word.startswith("tf.")})

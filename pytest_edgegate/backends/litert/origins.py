@@ -15,7 +15,9 @@ MASK = Origin(
 )
 STEPS = Origin(
     "UNPACK splits a sequence into its time steps, which is left of unrolled recurrent layers",
-    f"gate it for a target that has a CPU for it; or {FUSED}",
+    f"gate it for a target with a CPU that runs it, raspberry-pi or one of your own; or {FUSED} "
+    "(its Dense layers per tensor, where the target needs that: "
+    "converter._experimental_disable_per_channel_quantization_for_dense_layers = True)",
 )
 
 

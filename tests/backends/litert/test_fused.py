@@ -1,0 +1,117 @@
+"""LSTMs as one fused operator, which keeps its state: the way out that messages name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytest_edgegate import EdgeData
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.runtime import XNNPACK
+from pytest_edgegate.backends.litert.schema import import_schema, unpack
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.description import KeptState
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.contract import in_file
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
+from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.settings.options import Settings
+
+Array = npt.NDArray[Any]
+STEPS = np.random.default_rng(0).normal(size=(300, 6, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def rolled(keras: ModuleType) -> Any:
+    with held_native_output():
+        keras.utils.set_random_seed(0)
+        given = keras.Input((6, 3))
+        last = keras.layers.Dense(4, name="scores")(keras.layers.LSTM(8, name="memory")(given))
+        return keras.Model(given, last, name="net")
+
+
+@pytest.fixture(scope="module")
+def fused(
+    tf: ModuleType, tf_keras: ModuleType, rolled: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """As the messages tell it: the weights in a tf-keras twin with a batch of 1."""
+    with held_native_output():
+        given = tf_keras.Input(batch_shape=(1, 6, 3))
+        last = tf_keras.layers.Dense(4)(tf_keras.layers.LSTM(8)(given))
+        twin = tf_keras.Model(given, last)
+        twin.set_weights(rolled.get_weights())
+        converter = tf.lite.TFLiteConverter.from_keras_model(twin)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([each[None]] for each in STEPS[:200])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        content = converter.convert()
+    path = tmp_path_factory.mktemp("fused") / "fused.tflite"
+    path.write_bytes(content)
+    return path
+
+
+def test_its_wide_cell_and_its_float_intermediates_are_no_offence(
+    fused: Path, coral: Target, host: Target
+) -> None:
+    described = INSPECTOR.describe(fused)
+    [lstm] = [each for each in described.operators if "LSTM" in each.kind]
+    assert lstm.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    [cell] = [each for each in lstm.inputs if each and each.dtype == "int16"]
+    assert cell.state
+    floats = import_schema().TensorType.FLOAT32
+    graph = unpack(fused).subgraphs[0]
+    assert [each for each in graph.tensors if each.type == floats]  # its intermediates
+    for target in (coral, host):
+        assert list(in_file(described, target, "int8")) == []
+
+
+def test_an_inspector_tells_what_keeps_state(fused: Path, files: dict[str, Path]) -> None:
+    kept = KeptState(("UNIDIRECTIONAL_SEQUENCE_LSTM",), "reset_all_variables()")
+    assert INSPECTOR.describe(fused).state == kept
+    assert {INSPECTOR.describe(each).state for each in files.values()} == {None}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[EdgeSession]:
+    needed = [
+        each.name
+        for each in fields(Settings)
+        if each.default is MISSING and each.default_factory is MISSING
+    ]
+    given: dict[str, Any] = dict.fromkeys(needed, ()) | {"cache": tmp_path, "root": tmp_path}
+    session = EdgeSession(Settings(**given), Registry())
+    yield session
+    session.close()
+
+
+def test_its_verdict_says_that_it_keeps_state_and_its_figures_are_right(
+    session: EdgeSession, rolled: Any, fused: Path
+) -> None:
+    held_out = STEPS[200:]
+    exact = rolled.predict(held_out, verbose=0)
+    data = EdgeData(evaluation=(held_out, exact.argmax(1)))
+    board = session.target("coral")
+    case, artifact = session.case(Given(rolled, data), board), session.adopt(fused, board)
+    asked = (Budget("accuracy_min", 0.9), Budget("sqnr_db", 20))
+    contract, accuracy, sqnr = session.judge(case, artifact, asked, contract=True)
+    assert not contract.red, contract.details
+    assert (
+        "the file keeps state between inferences (UNIDIRECTIONAL_SEQUENCE_LSTM)" in contract.note
+    )
+    assert "reset_all_variables()" in contract.note
+    with XNNPACK.open(fused) as runner:
+        [found] = runner.infer((held_out,))
+    assert accuracy.measured is not None
+    assert accuracy.measured.value == (found.argmax(1) == exact.argmax(1)).mean() > 0.9
+    assert not sqnr.red, sqnr.reason
