@@ -13,8 +13,8 @@ import numpy as np
 from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.litert.inputs_outputs import signed_tensors
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.reversals import mend_reversals
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.backends.litert.sequences import mend_sequences
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tf_graphs import freeze
@@ -88,8 +88,8 @@ class KerasToLiteRT(TransformDefaults):
                     _full_integer(tf, converter, loaded, step, target, data)
                 content = converter.convert()
         main.write_bytes(content)
-        if isinstance(step, PTQ) and _reverses(frozen):
-            mend_reversals(main)
+        if isinstance(step, PTQ) and _has_sequences(frozen):
+            mend_sequences(main)
         if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
             main.write_bytes(in_order(main, loaded))
         return Produced(main, (main,), loaded.notes, facts=_told(main, unrolled))
@@ -100,8 +100,8 @@ def _without_loops(loaded: LoadedModel, step: Step | None) -> Unrolled | None:
     return loaded.unrolled() if loaded.unrolled is not None and isinstance(step, PTQ) else None
 
 
-def _reverses(frozen: Any) -> bool:
-    return any(node.op == "ReverseV2" for node in frozen.graph.as_graph_def().node)
+def _has_sequences(frozen: Any) -> bool:
+    return any(each.type in ("ReverseV2", "Unpack") for each in frozen.graph.get_operations())
 
 
 def _told(main: Path, unrolled: Unrolled | None) -> dict[str, Any]:
@@ -135,9 +135,9 @@ def _refuse_loops(model: SourceModel, frozen: Any) -> None:
     Freezing turns every kind of loop into one that has an operator NextIteration.
     """
     loops = {
-        _place(node.name)
-        for node in frozen.graph.as_graph_def().node
-        if node.op in ("NextIteration", "While", "StatelessWhile")
+        _place(each.name)
+        for each in frozen.graph.get_operations()
+        if each.type in ("NextIteration", "While", "StatelessWhile")
     }
     if loops:
         raise UnsupportedError(

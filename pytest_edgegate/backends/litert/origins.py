@@ -19,6 +19,12 @@ STEPS = Origin(
     "(its Dense layers per tensor, where the target needs that: "
     "converter._experimental_disable_per_channel_quantization_for_dense_layers = True)",
 )
+QUANTIZER = Origin(
+    "the quantizer of .tflite files has no integer form of a fused LSTM",
+    "convert the tf-keras model that it was made from to int8, with a representative dataset and "
+    "supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], and gate that file",
+)
+_IN_FLOAT = {"NOT_EQUAL": MASK, "UNIDIRECTIONAL_SEQUENCE_LSTM": QUANTIZER}
 
 
 def with_origins(operators: Sequence[OperatorInfo]) -> tuple[OperatorInfo, ...]:
@@ -31,7 +37,7 @@ def _origin(operator: OperatorInfo, integer: bool) -> Origin | None:
     """*integer*: the file is quantised, so that what is left in float has a reason of its own."""
     if operator.kind == "UNPACK" and _in_integers(operator):
         return STEPS
-    return MASK if integer and operator.kind == "NOT_EQUAL" and _takes_float(operator) else None
+    return _IN_FLOAT.get(operator.kind) if integer and _takes_float(operator) else None
 
 
 def _in_integers(operator: OperatorInfo) -> bool:

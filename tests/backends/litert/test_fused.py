@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pytest_edgegate import EdgeData
+from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.quantize import TRANSFORM as QUANTIZER
+from pytest_edgegate.backends.litert.reader import READER
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.litert.schema import import_schema, unpack
 from pytest_edgegate.backends.native_output import held_native_output
@@ -25,6 +27,7 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
+from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Array = npt.NDArray[Any]
 STEPS = np.random.default_rng(0).normal(size=(300, 6, 3)).astype(np.float32)
@@ -80,6 +83,27 @@ def test_an_inspector_tells_what_keeps_state(fused: Path, files: dict[str, Path]
     kept = KeptState(("UNIDIRECTIONAL_SEQUENCE_LSTM",), "reset_all_variables()")
     assert INSPECTOR.describe(fused).state == kept
     assert {INSPECTOR.describe(each).state for each in files.values()} == {None}
+
+
+def test_the_other_quantizer_leaves_it_in_float_and_the_cause_is_named(
+    tf: ModuleType, tf_keras: ModuleType, host: Target, tmp_path: Path
+) -> None:
+    with held_native_output():
+        given = tf_keras.Input(batch_shape=(1, 6, 3))
+        twin = tf_keras.Model(given, tf_keras.layers.Dense(4)(tf_keras.layers.LSTM(8)(given)))
+        content = tf.lite.TFLiteConverter.from_keras_model(twin).convert()
+    (tmp_path / "float.tflite").write_bytes(content)
+    source = READER.recognise(tmp_path / "float.tflite", surroundings())
+    assert source is not None
+    lent, out = CaseData(EdgeData(calibration=STEPS[:8])), tmp_path / "int8"
+    out.mkdir()
+    main = QUANTIZER.apply(source, PTQ(8), host, lent, out).main
+    [found] = in_file(INSPECTOR.describe(main), host, "int8")
+    assert found.origin is not None
+    assert "no integer form of a fused LSTM" in found.origin.cause
+    assert {each.origin for each in INSPECTOR.describe(tmp_path / "float.tflite").operators} == {
+        None
+    }
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from pytest_edgegate.backends.keras import unrolling
 from pytest_edgegate.backends.keras.reader import READER
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.quantize import TRANSFORM as QUANTIZER
+from pytest_edgegate.backends.litert.reader import READER as LITERT
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.recurrent_models import MOST_STEPS
@@ -67,6 +69,19 @@ def test_a_float_file_keeps_its_loop_and_is_right(
     with XNNPACK.open(main) as runner:
         [found] = runner.infer((STEPS,))
     np.testing.assert_allclose(found, model.predict(STEPS, verbose=0), atol=1e-3 if step else 1e-5)
+
+
+def test_a_float_file_with_a_loop_is_refused_by_the_other_quantizer(
+    keras: ModuleType, host: Target, tmp_path: Path
+) -> None:
+    model = named(keras, keras.layers.LSTM(2))
+    main = converted(model, None, host, tmp_path).main
+    source = LITERT.recognise(main, surroundings())
+    assert source is not None
+    (tmp_path / "int8").mkdir()
+    with pytest.raises(UnsupportedError, match=r"steps\.tflite has loops \(WHILE #") as raised:
+        QUANTIZER.apply(source, PTQ(8), host, CaseData(DATA), tmp_path / "int8")
+    assert "give the Keras model that it was made from" in raised.value.remedy
 
 
 @pytest.mark.parametrize("family", ["keras", "tf_keras"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,16 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pytest_edgegate import PTQ, Cast, EdgeData
-from pytest_edgegate.backends import recurrent_models
+from pytest_edgegate import PTQ, EdgeData
+from pytest_edgegate.backends.keras import unrolling
 from pytest_edgegate.backends.keras.reader import READER
-from pytest_edgegate.backends.keras.traced import READER as TRACED
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM
 from pytest_edgegate.backends.litert.inspector import INSPECTOR, float_tensors
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.core.errors import UnsupportedError
-from pytest_edgegate.core.ports import HasGraph, Produced, SourceModel
+from pytest_edgegate.core.errors import CompressionError
+from pytest_edgegate.core.ports import Produced, SourceModel
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.testing.contract import CaseData, surroundings
@@ -134,15 +132,6 @@ def live(model: Any) -> SourceModel:
     return source
 
 
-def traced(source: SourceModel, folder: Path) -> SourceModel:
-    folder.mkdir()
-    assert isinstance(source, HasGraph)
-    source.write_graph(folder)
-    found = TRACED.recognise(folder, surroundings())
-    assert found is not None
-    return found
-
-
 def converted(
     source: SourceModel, given: tuple[Array, ...], target: Target, out: Path, step: Step | None
 ) -> Produced:
@@ -197,3 +186,78 @@ def test_a_recurrent_layer_is_unrolled_and_put_back(
         last = np.moveaxis(own, -1, 0), np.moveaxis(theirs, -1, 0)
         assert min(map(decibels, *last)) > 20  # no channel is drowned by others
     assert bool(form.layers) == (kind != "unrolled") == ("unrolled" in produced.facts)
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_layers_are_put_back_if_the_trace_fails(
+    request: pytest.FixtureRequest,
+    host: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    family: str,
+) -> None:
+    model = made(request.getfixturevalue(family), "dropout")
+    before, source = settings(model), live(model)
+
+    def fails(*given: Any) -> Any:
+        assert settings(model) != before
+        raise RuntimeError("from the depths")
+
+    monkeypatch.setattr(unrolling, "freeze", fails)
+    with pytest.raises(CompressionError, match="from the depths"):
+        converted(source, samples(model), host, tmp_path / "int8", PTQ(32))
+    assert settings(model) == before
+
+
+def test_what_was_unrolled_is_told_with_operators_and_bytes(
+    keras: ModuleType, host: Target, tmp_path: Path
+) -> None:
+    model = made(keras, "in a model")
+    source, given = live(model), samples(model)
+    produced = converted(source, given, host, tmp_path / "int8", PTQ(32))
+    told = produced.facts["unrolled"]
+    assert len(told["layers"]) == 2
+    assert told["time_steps"] == 2 * STEPS
+    assert told["operators"] == len(INSPECTOR.describe(produced.main).operators)
+    assert told["bytes"] == produced.main.stat().st_size
+    assert all(each in produced.facts["note"] for each in told["layers"])
+    assert f"{told['operators']} operators and " in produced.facts["note"]
+    assert converted(source, given, host, tmp_path / "float", None).facts == {}
+
+
+def test_a_sequence_that_is_reversed_keeps_its_scale_in_any_model(
+    keras: ModuleType, host: Target, tmp_path: Path
+) -> None:
+    """The converter gives a REVERSE_V2 the scale of what it is joined with."""
+    with held_native_output():
+        given = keras.Input((STEPS, FEATURES))
+        small = keras.layers.Dense(4, kernel_initializer=keras.initializers.Constant(0.02))(given)
+        large = keras.layers.Dense(4, kernel_initializer=keras.initializers.Constant(2.0))(given)
+        joined = keras.layers.Concatenate()([large, keras.ops.flip(small, 1)])
+        model = keras.Model(given, joined, name="net")
+    fed = samples(model, 64)
+    produced = converted(live(model), fed, host, tmp_path / "int8", PTQ(64))
+    kinds = [each.kind for each in INSPECTOR.describe(produced.main).operators]
+    assert kinds[kinds.index("REVERSE_V2") + 1] == "QUANTIZE"
+    with XNNPACK.open(produced.main) as runner:
+        [found] = runner.infer(fed)
+    [exact] = answers(model, fed)
+    step = np.ptp(exact) / 255
+    np.testing.assert_allclose(found, exact, atol=2 * step)
+
+
+def test_bytes_grow_with_the_steps_and_no_faster(
+    keras: ModuleType, host: Target, tmp_path: Path
+) -> None:
+    """UNPACK had the names of all its outputs in the name of each."""
+    size = {}
+    for steps in (4, 8, 16):
+        model = chain(keras, keras.layers.SimpleRNN(2), shape=(steps, 1))
+        produced = converted(live(model), samples(model), host, tmp_path / str(steps), PTQ(8))
+        size[steps] = produced.main.stat().st_size
+        [unpack] = [
+            each for each in INSPECTOR.describe(produced.main).operators if each.kind == "UNPACK"
+        ]
+        assert len({each.name for each in unpack.outputs}) == steps
+        assert ";" not in unpack.name
+    assert size[16] - size[8] < 2.2 * (size[8] - size[4])
