@@ -65,6 +65,19 @@ def own_cell(framework: Any) -> Any:
     return Cell()
 
 
+def own_layer(framework: Any) -> Any:
+    """A layer of a user's own, for which tf-keras loops over time where the batch is known."""
+
+    class Twice(framework.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return x * 2.0
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+    return Twice()
+
+
 def states(framework: Any) -> Any:
     given, start = framework.Input((STEPS, FEATURES), name="z"), framework.Input((4,), name="a")
     out, hidden = framework.layers.GRU(4, return_state=True)(given, initial_state=start)
@@ -100,6 +113,9 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     ),
     "of each time": lambda k: chain(
         k, k.layers.TimeDistributed(k.layers.GRU(4)), k.layers.LSTM(3), shape=(2, STEPS, FEATURES)
+    ),
+    "own layer of each time": lambda k: chain(
+        k, k.layers.TimeDistributed(own_layer(k)), k.layers.LSTM(4)
     ),
     "unrolled": lambda k: chain(k, k.layers.LSTM(4, unroll=True)),
     "states": states,
