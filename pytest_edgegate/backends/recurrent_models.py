@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pytest_edgegate.core.errors import UnsupportedError
 
 MOST_STEPS = 500
-"""Time steps that are unrolled. Converting an LSTM of 64 units takes a processor 9 s at 100 steps,
-which make 2,091 operators and 518 kB, and 50 s at 500 steps: 10,491 operators, 2.5 MB, 2 GB of memory."""
+"""Time steps that are unrolled. Converting an LSTM of 64 units takes 9 s of a processor at 100
+steps, for 2,091 operators and 518 kB; at 500 steps 50 s and 2 GB of memory, for 10,491 operators
+and 2.5 MB."""
 FUSED = (
     "convert an LSTM of tf-keras to its fused operator with "
     "tf.lite.TFLiteConverter.from_keras_model(model), its Input of batch_shape=(1, steps, "

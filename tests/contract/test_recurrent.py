@@ -1,4 +1,4 @@
-"""Recurrent models: what a verdict says of a file that keeps state, and of what was left in float."""
+"""Recurrent models: what a verdict says of state that a file keeps, and of what is in float."""
 
 from __future__ import annotations
 

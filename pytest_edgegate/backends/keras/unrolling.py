@@ -32,8 +32,8 @@ _OF_LAYERS = {
     # Keras 3: the same choice, made by the layer
     "use_cudnn": False,
 }
-# One multiplication for each gate. The single one for all gates ends in a SPLIT, which the converter
-# leaves in float now and then
+# One multiplication for each gate. The single one for all gates ends in a SPLIT, which the
+# converter leaves in float now and then
 _OF_CELLS = {"implementation": 1}
 _OF_WRAPPERS = {"_always_use_reshape": True}
 """TimeDistributed of tf-keras loops over time where the batch is known, as it is in a trace."""

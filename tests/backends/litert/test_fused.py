@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -30,37 +31,27 @@ from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Array = npt.NDArray[Any]
-STEPS = np.random.default_rng(0).normal(size=(300, 6, 3)).astype(np.float32)
+STEPS = np.random.default_rng(0).normal(size=(260, 28, 8)).astype(np.float32)
+PAGE = Path(__file__).parents[3] / "docs" / "formats.md"
 
 
 @pytest.fixture(scope="module")
 def rolled(keras: ModuleType) -> Any:
     with held_native_output():
         keras.utils.set_random_seed(0)
-        given = keras.Input((6, 3))
-        last = keras.layers.Dense(4, name="scores")(keras.layers.LSTM(8, name="memory")(given))
+        given = keras.Input((28, 8))
+        last = keras.layers.Dense(10, name="scores")(keras.layers.LSTM(64, name="memory")(given))
         return keras.Model(given, last, name="net")
 
 
 @pytest.fixture(scope="module")
-def fused(
-    tf: ModuleType, tf_keras: ModuleType, rolled: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """As the messages tell it: the weights in a tf-keras twin with a batch of 1."""
+def fused(rolled: Any, tf_keras: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made by the lines that the documentation shows."""
+    [block] = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+    path, shown = tmp_path_factory.mktemp("fused") / "fused.tflite", dict[str, Any]()
     with held_native_output():
-        given = tf_keras.Input(batch_shape=(1, 6, 3))
-        last = tf_keras.layers.Dense(4)(tf_keras.layers.LSTM(8)(given))
-        twin = tf_keras.Model(given, last)
-        twin.set_weights(rolled.get_weights())
-        converter = tf.lite.TFLiteConverter.from_keras_model(twin)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([each[None]] for each in STEPS[:200])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        content = converter.convert()
-    path = tmp_path_factory.mktemp("fused") / "fused.tflite"
-    path.write_bytes(content)
+        exec(compile(block, PAGE, "exec"), shown)
+        path.write_bytes(shown["fused"](rolled, STEPS[:200]))
     return path
 
 
@@ -89,7 +80,7 @@ def test_the_other_quantizer_leaves_it_in_float_and_the_cause_is_named(
     tf: ModuleType, tf_keras: ModuleType, host: Target, tmp_path: Path
 ) -> None:
     with held_native_output():
-        given = tf_keras.Input(batch_shape=(1, 6, 3))
+        given = tf_keras.Input(batch_shape=(1, 28, 8))
         twin = tf_keras.Model(given, tf_keras.layers.Dense(4)(tf_keras.layers.LSTM(8)(given)))
         content = tf.lite.TFLiteConverter.from_keras_model(twin).convert()
     (tmp_path / "float.tflite").write_bytes(content)
@@ -130,9 +121,7 @@ def test_its_verdict_says_that_it_keeps_state_and_its_figures_are_right(
     asked = (Budget("accuracy_min", 0.9), Budget("sqnr_db", 20))
     contract, accuracy, sqnr = session.judge(case, artifact, asked, contract=True)
     assert not contract.red, contract.details
-    assert (
-        "the file keeps state between inferences (UNIDIRECTIONAL_SEQUENCE_LSTM)" in contract.note
-    )
+    assert "the file keeps state between inferences (UNIDIRECTIONAL_SEQUENCE_LSTM)" in contract.note
     assert "reset_all_variables()" in contract.note
     with XNNPACK.open(fused) as runner:
         [found] = runner.infer((held_out,))

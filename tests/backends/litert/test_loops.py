@@ -47,9 +47,7 @@ def converted(
     return TRANSFORM.apply(source, step, wanted, CaseData(data), folder)
 
 
-def refused(
-    model: Any, target: Target, folder: Path, step: Step | None = None
-) -> UnsupportedError:
+def refused(model: Any, target: Target, folder: Path, step: Step | None = None) -> UnsupportedError:
     before = sorted(folder.iterdir())
     with pytest.raises(UnsupportedError) as raised:
         converted(model, step or PTQ(8), target, folder)
@@ -118,9 +116,7 @@ def test_a_saved_model_has_no_layers(
     converted(read, PTQ(8), host, tmp_path)
 
 
-def test_a_loop_and_a_branch_of_a_saved_model(
-    tf: ModuleType, host: Target, tmp_path: Path
-) -> None:
+def test_a_loop_and_a_branch_of_a_saved_model(tf: ModuleType, host: Target, tmp_path: Path) -> None:
     class Loop(tf.Module):  # type: ignore[misc, name-defined]
         @tf.function(input_signature=[tf.TensorSpec([None, 3, 2], tf.float32, "x")])
         def __call__(self, x: Any) -> Any:
@@ -183,9 +179,7 @@ def test_free_time_steps_are_refused_and_a_model_with_fixed_ones_has_the_weights
     assert "fixed.set_weights(model.get_weights())" in raised.value.remedy
     fixed = named(framework, framework.layers.GRU(2), (3, 2))
     fixed.set_weights(free.get_weights())
-    np.testing.assert_array_equal(
-        fixed.predict(STEPS, verbose=0), free.predict(STEPS, verbose=0)
-    )
+    np.testing.assert_array_equal(fixed.predict(STEPS, verbose=0), free.predict(STEPS, verbose=0))
     converted(fixed, PTQ(8), host, tmp_path)
 
 

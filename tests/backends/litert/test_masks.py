@@ -1,4 +1,4 @@
-"""Masks of recurrent layers in int8: one that compares floats is red, with the mask as the cause."""
+"""Masks of recurrent layers in int8: one that compares floats is red, and named as the cause."""
 
 from __future__ import annotations
 
