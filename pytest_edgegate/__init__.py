@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_edgegate.core.artifact import Artifact
     from pytest_edgegate.core.data import EdgeData
-    from pytest_edgegate.core.errors import BudgetExceeded, EdgeGateError, EdgeGateWarning
+    from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning
+    from pytest_edgegate.core.exceeded import BudgetExceeded
     from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune
     from pytest_edgegate.core.training import EdgeTraining
     from pytest_edgegate.core.verdict import Outcome, Verdict
@@ -33,7 +34,8 @@ __all__ = [
 _HOMES = {
     "core.artifact": ("Artifact",),
     "core.data": ("EdgeData",),
-    "core.errors": ("BudgetExceeded", "EdgeGateError", "EdgeGateWarning"),
+    "core.errors": ("EdgeGateError", "EdgeGateWarning"),
+    "core.exceeded": ("BudgetExceeded",),
     "core.recipe": ("PTQ", "QAT", "Cast", "Distill", "Prune"),
     "core.training": ("EdgeTraining",),
     "core.verdict": ("Outcome", "Verdict"),

@@ -11,7 +11,8 @@ import pytest
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
-from pytest_edgegate.core.errors import BudgetExceeded, ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.verdict import Verdict

@@ -6,7 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_edgegate.core.errors import BudgetExceeded, ConfigurationError, EdgeGateError
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
+from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures that it finds here
     _edge_gate,
     edge_artifact,

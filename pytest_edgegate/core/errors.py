@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pytest_edgegate.core.verdict import Verdict
 
 
 class EdgeGateError(Exception):
@@ -75,14 +71,6 @@ class StorageError(EdgeGateError):
 
 class EdgeGateWarning(UserWarning):
     """A condition that does not affect a verdict but deserves attention."""
-
-
-class BudgetExceeded(AssertionError):  # noqa: N818 - a finding, named as pytest users read it
-    """One or more budgets are exceeded. ``verdicts`` has all verdicts of the call, worst first."""
-
-    def __init__(self, text: str, verdicts: Sequence[Verdict] = ()) -> None:
-        super().__init__(text)
-        self.verdicts = tuple(verdicts)
 
 
 def presentable(text: str) -> str:

@@ -155,6 +155,8 @@ class VerdictRecord:
     details: tuple[str, ...] = ()
     cause: str = ""
     note: str = ""
+    no_budgets: bool = False
+    """Whether only the contract of the artifact was judged."""
 
     @property
     def red(self) -> bool:
@@ -179,7 +181,7 @@ class VerdictRecord:
             "remedy": self.remedy,
             "details": list(self.details),
             "cause": self.cause,
-            **_where_given(note=self.note),
+            **_where_given(note=self.note, no_budgets=self.no_budgets),
         }
 
     @classmethod
@@ -202,6 +204,7 @@ class VerdictRecord:
             details=given.texts("details", ()),
             cause=given.text("cause", ""),
             note=note,
+            no_budgets=given.flag("no_budgets", False),
         )
 
 

@@ -19,11 +19,11 @@ def accuracy_drop(passes: Passes) -> Finding:
     if isinstance(paired, NotMeasured):
         return paired
     reference, artifact = paired.reference, paired.artifact
-    broken = _nonfinite("accuracy_drop", artifact, reference)
+    broken = _nonfinite(artifact, reference)
     if broken:
         return replace(broken, n_total=paired.total or broken.n)
     estimate = passes.scoring.worse_by(reference, artifact)
-    made = _measurement("accuracy_drop", estimate, artifact)
+    made = _measurement(estimate, artifact)
     if paired.within is None:
         return made
     return replace(
@@ -49,7 +49,7 @@ def accuracy_drop_relative(passes: Passes) -> Finding:
     if isinstance(reference, NotMeasured):
         return reference
     artifact = passes.predictions()
-    broken = _nonfinite("accuracy_drop_relative", artifact, reference)
+    broken = _nonfinite(artifact, reference)
     if broken:
         return broken
     drop = passes.scoring.worse_by(reference, artifact)
@@ -57,7 +57,6 @@ def accuracy_drop_relative(passes: Passes) -> Finding:
     size = abs(own.value)
     if size == 0:
         return NotMeasured(
-            "accuracy_drop_relative",
             f"the reference's {passes.scoring.name} is 0, so a relative drop is undefined",
             "gate accuracy_drop instead",
         )
@@ -65,17 +64,17 @@ def accuracy_drop_relative(passes: Passes) -> Finding:
     ends = Interval(drop.interval.low / size, drop.interval.high / size, drop.interval.level)
     spread = None if drop.spread is None else drop.spread / size**2
     relative = Estimate(drop.value / size, ends, drop.method, exact, drop.provable, spread)
-    return _measurement("accuracy_drop_relative", relative, artifact)
+    return _measurement(relative, artifact)
 
 
 def accuracy_min(passes: Passes) -> Finding:
     """The artifact's own metric: a floor, or a ceiling where lower is better."""
     artifact = passes.predictions()
-    broken = _nonfinite("accuracy_min", artifact)
+    broken = _nonfinite(artifact)
     if broken:
         return broken
     estimate = passes.scoring.estimate(artifact)
-    made = _measurement("accuracy_min", estimate, artifact)
+    made = _measurement(estimate, artifact)
     if passes.scoring.higher_is_better:
         return made
     return replace(made, direction="at most")
@@ -102,11 +101,9 @@ def reference_fault(scoring: Scoring, reference: Evidence) -> tuple[str, str] | 
     )
 
 
-def _measurement(metric: str, estimate: Estimate, artifact: Evidence) -> Measurement:
-    finite = np.isfinite(estimate.value)
+def _measurement(estimate: Estimate, artifact: Evidence) -> Measurement:
     known = bool(np.isfinite((estimate.interval.low, estimate.interval.high)).all())
     return Measurement(
-        metric,
         estimate.value,
         artifact.source,
         low=estimate.interval.low if known else None,
@@ -119,17 +116,13 @@ def _measurement(metric: str, estimate: Estimate, artifact: Evidence) -> Measure
         method=estimate.method,
         provable=estimate.provable,
         spread=estimate.spread,
-        nonfinite="" if finite else f"{metric} itself is {estimate.value}",
     )
 
 
-def _nonfinite(
-    metric: str, artifact: Evidence, reference: Evidence | None = None
-) -> Measurement | None:
+def _nonfinite(artifact: Evidence, reference: Evidence | None = None) -> Measurement | None:
     for name, each in (("the artifact", artifact), ("the reference", reference)):
         if each is not None and each.nonfinite:
             return Measurement(
-                metric,
                 float("nan"),
                 each.source,
                 n=each.n,
@@ -137,5 +130,6 @@ def _nonfinite(
                 cached=each.cached,
                 nonfinite=f"{name} gives NaN or Inf on {each.nonfinite} of {each.n} samples, "
                 f"first on sample {each.first_nonfinite}",
+                in_reference=each is reference,
             )
     return None

@@ -23,7 +23,7 @@ from pytest_edgegate.backends.recurrent_models import (
     refuse_free_steps,
     refuse_too_many_steps,
 )
-from pytest_edgegate.backends.tf_graphs import called, freeze, traced
+from pytest_edgegate.backends.tf_graphs import called, freeze, trace_sample
 from pytest_edgegate.core.ports import LoadedModel, Unrolled
 
 _OF_LAYERS = {
@@ -97,5 +97,5 @@ def _looped_over(model: Any, loaded: LoadedModel) -> list[int | None]:
         return run(step_function, inputs, *given, **named)
 
     with having([(backend, "rnn", noted)]):
-        traced(tf, loaded)
+        trace_sample(tf, loaded)
     return found

@@ -27,6 +27,7 @@ from pytest_edgegate.core.errors import (
 )
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import (
+    GraphBatch,
     LoadedModel,
     Produced,
     SourceModel,
@@ -54,7 +55,7 @@ class KerasToLiteRT(TransformDefaults):
     """
 
     version = 4
-    takes_graphs = True
+    takes_graphs = GraphBatch.ONE
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     moves = tuple(
         Move((source, "float32"), step, ("litert", dtype))

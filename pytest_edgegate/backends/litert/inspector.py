@@ -18,6 +18,7 @@ from pytest_edgegate.backends.macs import (
     total,
 )
 from pytest_edgegate.core.description import (
+    Conversion,
     KeptState,
     ModelDescription,
     OperatorInfo,
@@ -44,6 +45,12 @@ _OPTIONS = {
     "ellipsisMask": "ellipsis_mask",
     "newAxisMask": "new_axis_mask",
 }
+
+_CONVERSION = Conversion(
+    int8="convert with a representative dataset and supported_ops = "
+    "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8]",
+    io="convert with converter.inference_input_type = converter.inference_output_type = tf.{dtype}",
+)
 
 
 class LiteRTInspector:
@@ -72,6 +79,7 @@ def _describe(model: Any) -> ModelDescription:
         macs=total(operators, _MACS),
         uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
         fully_quantized=bool(operators) and not any(map(float_tensors, operators)),
+        conversion=_CONVERSION,
         state=_state(operators),
     )
 

@@ -22,6 +22,7 @@ from pytest_edgegate.backends.macs import (
 )
 from pytest_edgegate.backends.openvino.ir import Layer, Network, Port
 from pytest_edgegate.core.description import (
+    Conversion,
     KeptState,
     ModelDescription,
     OperatorInfo,
@@ -67,6 +68,10 @@ _UNKNOWN_MACS = frozenset(
         "ScaledDotProductAttention",
         "BinaryConvolution",
     }
+)
+
+_CONVERSION = Conversion(
+    int8="quantise what those layers take, multiply by and give with nncf.quantize"
 )
 
 
@@ -116,6 +121,7 @@ class _Folded:
             uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
             mixed=True,
             fully_quantized=all_in_integers(operators, _in_float),
+            conversion=_CONVERSION,
             state=_STATE if any(each.kind == "ReadValue" for each in operators) else None,
         )
 

@@ -2,6 +2,7 @@
 
 from pytest_edgegate.core.ports.models import (
     Example,
+    GraphBatch,
     HasGraph,
     LoadedModel,
     ModelReader,
@@ -29,6 +30,7 @@ __all__ = [
     "Device",
     "Example",
     "ExternalProgram",
+    "GraphBatch",
     "HasGraph",
     "Inspector",
     "LoadedModel",

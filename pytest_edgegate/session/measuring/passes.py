@@ -91,7 +91,6 @@ class CasePasses:
         if model.path is None or model.digest() != self._file.specimen.digest:
             return Specimen.of_model(model)
         return NotMeasured(
-            "accuracy_drop",
             f"{model.path.name} is both the model under test and the artifact: a drop from "
             "itself is always 0",
             "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model "
@@ -123,7 +122,7 @@ class CasePasses:
             self._file.specimen,
             cast("ArraySplit", self._split),
             cast("TopN", self.scoring),
-            Fraction(str(self._asked["accuracy_drop"].limit)),
+            Fraction(str(self._early_limit)),
             self._is_trusted,
         )
         if found.total is None:
@@ -139,6 +138,11 @@ class CasePasses:
             and isinstance(self._split, ArraySplit)
             and isinstance(self.scoring, TopN)
         )
+
+    @property
+    def _early_limit(self) -> float:
+        """The limit of the budget that a part of the samples may decide."""
+        return next(each.limit for each in self._asked.values() if each.kind.ends_early)
 
     def _is_trusted(self, found: Evidence) -> bool:
         return not self._rules.reference_check or reference_fault(self.scoring, found) is None
@@ -170,7 +174,6 @@ class CasePasses:
     def _against_reference(self, specimen: Specimen, limit: int) -> Evidence | NotMeasured:
         if not self._case.subject.has_model:
             return NotMeasured(
-                "comparison",
                 "there is no edge_model to compare with",
                 "define the fixture edge_model: the float model that this file was made from",
             )
@@ -184,14 +187,13 @@ class CasePasses:
         runtimes = target.runtimes[form]
         if len(runtimes) < 2:
             return NotMeasured(
-                "parity",
                 f"{target.name} lists one runtime for {form}",
                 "list another one to compare with in the target's runtimes",
             )
         try:
             return self._observer.parity(self._file.specimen, runtimes, self._split, limit)
         except (BackendUnavailableError, UnknownNameError) as error:
-            return NotMeasured("parity", error.message, error.remedy)
+            return NotMeasured(error.message, error.remedy)
 
     def _check_reference(self, found: Evidence) -> None:
         if not self._rules.reference_check or found.nonfinite:
