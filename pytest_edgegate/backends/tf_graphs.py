@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ from pytest_edgegate.backends.written_graphs import (
     with_signature,
     write_signature,
 )
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import UnsupportedError
-from pytest_edgegate.core.ports import GraphBatch, LoadedModel
+from pytest_edgegate.core.ports import GraphBatch, LoadedModel, Unrolled
 
 GRAPH = "graph.pb"
+_UNROLLED = "unrolled"
+"""The folder of the form without loops, of a model that has recurrent layers."""
 
 
 def freeze(tf: Any, loaded: LoadedModel) -> Any:
@@ -26,19 +31,37 @@ def freeze(tf: Any, loaded: LoadedModel) -> Any:
     known = _read(loaded)
     if known is not None:
         return known
+    # Variables of Keras 3 do not survive the converter's calibration, constants do
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(trace_sample(tf, loaded))
+
+
+def trace_sample(tf: Any, loaded: LoadedModel) -> Any:
+    """The model as a concrete function for one sample.
+
+    Raises UnsupportedError for an input whose sizes are not fixed.
+    """
     for each in loaded.inputs:
         if -1 in each.shape[1:]:
             raise UnsupportedError(
                 f"the input {each.name!r} has the dynamic shape {each.shape}: a .tflite file for a "
                 "board has fixed shapes",
-                "give the model an Input with every size fixed but the batch",
+                _with_fixed_sizes(loaded, each),
             )
     specs = [tf.TensorSpec((1, *each.shape[1:]), each.dtype, each.name) for each in loaded.inputs]
-    concrete = tf.function(loaded.function).get_concrete_function(*specs)
-    # Variables of Keras 3 do not survive the converter's calibration, constants do
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    return tf.function(loaded.function).get_concrete_function(*specs)
 
-    return convert_variables_to_constants_v2(concrete)
+
+def _with_fixed_sizes(loaded: LoadedModel, free: TensorInfo) -> str:
+    if loaded.framework_model is None:
+        return "export the model with every size fixed but the batch"
+    sizes = ", ".join("SIZE" if each < 0 else str(each) for each in free.shape[1:])
+    comma = "" if len(free.shape) > 2 else ","
+    return (
+        f"build the model with every size fixed but the batch, keras.Input(({sizes}{comma})), and "
+        "move its weights: fixed.set_weights(model.get_weights())"
+    )
 
 
 def trace(tf: Any, loaded: LoadedModel) -> Any:
@@ -80,14 +103,27 @@ _FREEZE = {GraphBatch.ONE: freeze, GraphBatch.FREE: _frozen_for_any_batch}
 def write_graph(tf: Any, loaded: LoadedModel, name: str, folder: Path, batch: GraphBatch) -> None:
     """Writes the frozen graph of the model for that *batch* into *folder*.
 
-    Raises ValueError for a graph of more than 2 GB, UnsupportedError as ``freeze`` does.
+    That for one sample has the form without loops beside it, which int8 takes of a model with
+    recurrent layers.
+
+    Raises ValueError for a graph of more than 2 GB, UnsupportedError as ``freeze`` and
+    ``LoadedModel.unrolled`` do.
     """
+    _write(tf, loaded, folder, batch, name=name)
+    if batch is GraphBatch.ONE and loaded.unrolled is not None:
+        unrolled = loaded.unrolled()
+        inner = folder / _UNROLLED
+        inner.mkdir()
+        _write(tf, unrolled.model, inner, batch, layers=unrolled.layers, steps=unrolled.steps)
+
+
+def _write(tf: Any, loaded: LoadedModel, folder: Path, batch: GraphBatch, **more: Any) -> None:
     with held_native_output():
         frozen = _FREEZE[batch](tf, loaded)
         content = frozen.graph.as_graph_def().SerializeToString()
     (folder / GRAPH).write_bytes(content)
     fed, given = ([each.name for each in side] for side in (frozen.inputs, frozen.outputs))
-    write_signature(folder, loaded, name=name, fed=fed, given=given)
+    write_signature(folder, loaded, fed=fed, given=given, **more)
 
 
 def read_graph(tf: Any, folder: Path) -> LoadedModel:
@@ -99,10 +135,19 @@ def read_graph(tf: Any, folder: Path) -> LoadedModel:
             lambda: tf.graph_util.import_graph_def(graph, name=""), []
         )
         frozen = whole.prune(signature["fed"], signature["given"])
-    return with_signature(signature, _called(frozen))
+    inner = folder / _UNROLLED
+    unrolled = partial(_read_unrolled, tf, inner) if inner.is_dir() else None
+    return replace(with_signature(signature, called(frozen)), unrolled=unrolled)
 
 
-def _called(frozen: Any) -> Callable[..., Sequence[Any]]:
+def _read_unrolled(tf: Any, folder: Path) -> Unrolled:
+    signature = read_signature(folder)
+    return Unrolled(read_graph(tf, folder), tuple(signature["layers"]), signature["steps"])
+
+
+def called(frozen: Any) -> Callable[..., Sequence[Any]]:
+    """A frozen function as ``LoadedModel.function``; ``freeze`` gives it back."""
+
     def function(*tensors: Any) -> Sequence[Any]:
         return list(frozen(*tensors))
 

@@ -15,10 +15,21 @@ class TensorInfo:
     constant: bool = False
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
+    state: bool = False
+    """Whether it keeps its value from one inference to the next."""
 
     @property
     def per_channel(self) -> bool:
         return len(self.scales) > 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The part of a model that leaves an operator which a target does not take."""
+
+    cause: str
+    """What leaves it, as the probable cause of a red verdict."""
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,8 @@ class OperatorInfo:
     """Whether it multiplies and accumulates, the work that int8 speeds up."""
     weights_at: int | None = None
     """The position of the weight among ``inputs``, if it multiplies by one."""
+    origin: Origin | None = None
+    """The part of the model that it comes from, if its format shows that."""
 
     @property
     def name(self) -> str:
@@ -45,6 +58,16 @@ class OperatorInfo:
 
     def option(self, name: str, default: object = None) -> object:
         return dict(self.options).get(name, default)
+
+
+@dataclass(frozen=True)
+class KeptState:
+    """State that a file keeps from one inference to the next."""
+
+    operators: tuple[str, ...]
+    """The kinds of operators that keep it."""
+    reset: str
+    """The call that resets it."""
 
 
 @dataclass(frozen=True)
@@ -90,3 +113,4 @@ class ModelDescription:
     """True if no operator computes in float and every weight is an integer."""
     conversion: Conversion = Conversion()
     """The words of the format's converter."""
+    state: KeptState | None = None

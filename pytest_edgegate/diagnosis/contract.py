@@ -35,6 +35,9 @@ def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
     """The offences, one per line, with their probable cause and the remedy."""
     found = offences(file, passes)
     kinds = {each.kind for each in found}
+    origin = next((each.origin for each in found if each.origin), None)
+    if origin is not None and not kinds & {OffenceKind.MISPLACED, *_DTYPES}:
+        return Diagnosis(tuple(map(str, found)), origin.cause, origin.remedy)
     cause = next((text for of, text in _CAUSES if of & kinds), "")
     return Diagnosis(tuple(map(str, found)), cause, "" if not found else _remedy(found, file))
 

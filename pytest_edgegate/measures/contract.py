@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, OperatorInfo
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    ModelDescription,
+    OperatorInfo,
+    Origin,
+    TensorInfo,
+)
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.operator_limits import LIMITS
@@ -43,6 +49,8 @@ class Offence:
     text: str
     dtype: str = ""
     """The offending dtype, if the offence is about a dtype."""
+    origin: Origin | None = None
+    """The part of the model that the offending operator comes from, if that is known."""
 
     def __str__(self) -> str:
         return self.text
@@ -133,10 +141,11 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
     if operator.border:
         return
     given = [each for each in operator.inputs if each is not None]
-    moving = [*(each for each in given if not each.constant), *operator.outputs]
+    moving = [*(each for each in given if not _may_be_wide(each)), *operator.outputs]
     wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
     if wide in _FLOATS:
-        yield Offence(OffenceKind.UNQUANTISED, f"{operator.name}: runs in float", wide)
+        text = f"{operator.name}: runs in float"
+        yield Offence(OffenceKind.UNQUANTISED, text, wide, operator.origin)
         return
     if wide is not None:
         yield Offence(OffenceKind.WIDE, f"{operator.name}: runs in {wide}", wide)
@@ -150,6 +159,12 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
             yield Offence(OffenceKind.WIDE_WEIGHTS, text, tensor.dtype)
 
 
+def _may_be_wide(tensor: TensorInfo) -> bool:
+    """Constants, which are looked at by themselves, and the state of an int8 recurrent operator:
+    its cells are int16 in LiteRT's quantisation specification."""
+    return tensor.constant or (tensor.state and tensor.dtype == "int16")
+
+
 def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
     rule = target.operators.get(operator.kind)
     if rule is None:
@@ -158,6 +173,7 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
         yield Offence(
             OffenceKind.UNMAPPED,
             f"{operator.name}: not an operator of {target.name}; it would run on the CPU",
+            origin=operator.origin,
         )
         return
     for limit in rule.limits:

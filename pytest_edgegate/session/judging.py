@@ -56,7 +56,9 @@ class Judging:
             noted = _noted(found[0], *self._contract_notes(case, providers, budgets, show_parity))
             found[0] = replace(noted, no_budgets=not budgets)
         if found:
-            found[0] = _noted(found[0], artifact.provenance.get("plan", ""))
+            found[0] = _noted(
+                found[0], artifact.provenance.get("plan", ""), notes.of_building(artifact)
+            )
         explained = [self._explained(each, providers) if each.red else each for each in found]
         return _with_artifact(explained, providers)
 
@@ -94,6 +96,7 @@ class Judging:
         shown = show_parity and case.subject.has_evaluation
         return (
             "" if budgets else "no budgets",
+            notes.of_state(file),
             notes.of_execution(file),
             notes.of_batch(file),
             notes.of_parity(file, passes) if shown else "",

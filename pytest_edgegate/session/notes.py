@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
@@ -15,6 +16,23 @@ from pytest_edgegate.measures.providers import File, Passes
 
 USUAL_AGREEMENT = 0.99
 """The agreement of runtimes that round alike; a lower share is pointed out."""
+
+
+def of_building(artifact: Artifact) -> str:
+    """What the transforms say of how they built the artifact: ``note`` of their facts."""
+    facts = artifact.provenance.get("facts") or {}
+    return "; ".join(str(each["note"]) for each in facts.values() if each.get("note"))
+
+
+def of_state(file: File) -> str:
+    """What a file that remembers earlier samples needs on the device, where every sample counts."""
+    state = file.description().state
+    if state is None:
+        return ""
+    return (
+        f"the file keeps state between inferences ({', '.join(state.operators)}): every figure is "
+        f"of samples that start afresh, so reset it before each on the device too ({state.reset})"
+    )
 
 
 def of_execution(file: File) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.core.description import (
+    KeptState,
     ModelDescription,
     OperatorInfo,
+    Origin,
     TensorInfo,
 )
 from pytest_edgegate.core.errors import InferenceError
@@ -24,8 +26,10 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``wrong``: numbers of samples that it answers wrongly; ``ptq_wrong``: the same after PTQ;
     ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
     ``io``: the dtype of inputs and outputs after PTQ; ``float_fallback``: operators that PTQ
-    leaves in float; ``bytes``: the size of the float file, of which PTQ leaves a quarter;
-    ``alone``: it fails on more than one sample at a time, though its batch is free;
+    leaves in float, and ``origin``: their (cause, remedy); ``note``: what PTQ tells of its file;
+    ``state``: the call that resets the state of the file; ``bytes``: the size of the float file,
+    of which PTQ leaves a quarter; ``alone``: it fails on more than one sample at a time, though
+    its batch is free;
     ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
     clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
     ``outliers``: the share of inferences that take five times as long; ``drift``: the slow-down
@@ -46,13 +50,20 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
     x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
     y = TensorInfo("y", (1, CLASSES), io, scales=(1 / 255,) if zero else (), zero_points=zero)
     inside = TensorInfo("inside", (1, 2), "int8" if quantised else "float32")
+    origin = Origin(*content["origin"]) if "origin" in content else None
     fallback = [
-        OperatorInfo(at + 1, kind, (TensorInfo("f", (1, 2), "float32"),), (y,))
+        OperatorInfo(at + 1, kind, (TensorInfo("f", (1, 2), "float32"),), (y,), origin=origin)
         for at, kind in enumerate(content.get("float_fallback", []))
     ]
     operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *fallback)
     return ModelDescription(
-        (x,), (y,), operators, parameters=20, macs=20, fully_quantized=quantised and not fallback
+        (x,),
+        (y,),
+        operators,
+        parameters=20,
+        macs=20,
+        fully_quantized=quantised and not fallback,
+        state=KeptState(("FAKE",), content["state"]) if "state" in content else None,
     )
 
 

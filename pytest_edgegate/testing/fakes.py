@@ -154,7 +154,8 @@ class FakeTransform:
             }
         main = out / model.path.name
         write_fake(main, content, content.get("bytes", 4000) // _shrink(step))
-        return Produced(main, (main,))
+        told = {"note": content["note"]} if isinstance(step, PTQ) and "note" in content else {}
+        return Produced(main, (main,), facts=told)
 
 
 class FakeRuntime:

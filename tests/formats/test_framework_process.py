@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ import numpy as np
 import pytest
 
 from pytest_edgegate import PTQ, EdgeData
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.runtime import XNNPACK
+from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import CompressionError, EdgeGateWarning, UnsupportedError
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.registry import Registry
@@ -199,10 +204,74 @@ def test_changed_weights_are_another_program(torch: Any, tmp_path: Path, sent: l
     assert sent == [TORCH, TORCH]
 
 
+STEPS = np.random.default_rng(0).normal(size=(240, 4, 3)).astype(np.float32)
+HELD_OUT = STEPS[200:]
+SEQUENCES = EdgeData(calibration=STEPS[:200], evaluation=(HELD_OUT, np.arange(40) % 4))
+
+
+def recurrent(framework: Any) -> Any:
+    framework.utils.set_random_seed(0)
+    layers = framework.layers
+    given = framework.Input((4, 3), name="x")
+    both = layers.Bidirectional(layers.LSTM(4, return_sequences=True, name="all"))
+    last = layers.Dense(4)(layers.GRU(4, name="last")(both(given)))
+    return framework.Model(given, last, name="net")
+
+
+@pytest.mark.parametrize("form", ["live", ".keras", ".h5"])
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_a_recurrent_model_is_unrolled_for_int8(family: str, form: str, tmp_path: Path) -> None:
+    """A file is unrolled in the framework process, which also runs it as the reference."""
+    model = recurrent(pytest.importorskip(family))
+    given: Any = model
+    read_by_tf_keras = pytest.warns(EdgeGateWarning, match="was read by tf-keras")
+    if form != "live":
+        given = tmp_path / f"net{form}"
+        with held_native_output():
+            model.save(given)
+    exact = model.predict(HELD_OUT, verbose=0)
+    session = started(tmp_path / "cache")
+    case = session.case(Given(given, SEQUENCES), session.target("raspberry-pi"))
+    with read_by_tf_keras if (family, form) == ("tf_keras", ".h5") else nullcontext():
+        artifact = session.compress(case, (PTQ(200),))
+    contract, sqnr = session.judge(case, artifact, (Budget("sqnr_db", 20),), contract=True)
+    session.close()
+    assert not contract.red, contract.details
+    assert not sqnr.red, sqnr.reason
+    with XNNPACK.open(artifact.main) as runner:
+        [found] = runner.infer((HELD_OUT,))
+    assert 10 * np.log10((exact**2).sum() / ((exact - found) ** 2).sum()) > 20
+    ((step, facts),) = artifact.provenance["facts"].items()
+    told = facts["unrolled"]
+    assert sorted(told["layers"]) == ["backward_all", "forward_all", "last"]
+    assert told["time_steps"] == 12
+    assert told["bytes"] == artifact.size_bytes
+    assert told["operators"] == len(INSPECTOR.describe(artifact.main).operators)
+    assert f"{told['operators']:,} operators and " in contract.note
+    assert contract.record.artifact is not None
+    assert contract.record.artifact.steps[step]["unrolled"] == told
+
+
+def test_a_saved_model_with_a_loop_is_an_error_of_the_test(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    with held_native_output():
+        recurrent(keras).export(tmp_path / "exported", verbose=False)
+    session = started(tmp_path / "cache")
+    case = session.case(Given(tmp_path / "exported", SEQUENCES), session.target("raspberry-pi"))
+    with pytest.raises(UnsupportedError, match="exported has loops") as raised:
+        session.compress(case, (PTQ(20),))
+    assert "give the model that it was exported from" in raised.value.remedy
+    with pytest.raises(UnsupportedError, match="its loops keep tensors of a free shape") as raised:
+        session.compress(case, ())
+    assert "give the model that it was exported from" in raised.value.remedy
+    session.close()
+
+
 UNGUARDED = """
 from pytest_edgegate.backends.litert import from_keras
 
 from_keras._refuse_loops = lambda *given: None
+from_keras._without_loops = lambda loaded, step: None
 TRANSFORM = from_keras.TRANSFORM
 """
 ABORTING = """
@@ -245,7 +314,7 @@ def replace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
 def test_a_crash_of_tensorflows_calibrator_is_an_error(
     keras: Any, tmp_path: Path, replace: Callable[[str, str], None]
 ) -> None:
-    """A loop is what it dies of, once nobody refuses it before."""
+    """A loop is what it dies of, where nothing unrolls or refuses it before."""
     replace("litert.from_keras", UNGUARDED)
     steps = keras.Input((8, 8))
     looped = keras.Model(steps, keras.layers.LSTM(4)(steps), name="looped")

@@ -6,16 +6,19 @@ import importlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.keras.copying import copied
+from pytest_edgegate.backends.keras.recurrent import without_dropout
 from pytest_edgegate.backends.keras.tensorflow import (
     import_keras,
     import_tensorflow,
     import_tf_keras,
 )
+from pytest_edgegate.backends.keras.unrolling import unrolling_of
 from pytest_edgegate.backends.keras.vetting.files import Vetted
 from pytest_edgegate.backends.keras.vetting.lists import Loader
 from pytest_edgegate.backends.native_output import held_native_output
@@ -116,7 +119,8 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
     structure, forward = _input_structure(model), forward_of(model)
 
     def function(*tensors: Any) -> Sequence[Any]:
-        return forward(tensors, False)
+        with without_dropout(model):
+            return forward(tensors, False)
 
     inputs = tuple(
         TensorInfo(_tensor_name(each), _shape(each.shape), tf.as_dtype(each.dtype).name)
@@ -129,7 +133,7 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
         for layer in stateful:
             (getattr(layer, "reset_state", None) or layer.reset_states)()
 
-    return LoadedModel(
+    loaded = LoadedModel(
         function,
         inputs,
         tuple(map(str, names)),
@@ -139,6 +143,7 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
         reset if stateful else None,
         partial(copied, model),
     )
+    return replace(loaded, unrolled=unrolling_of(model, loaded))
 
 
 def _without_inputs(model: Any) -> UnsupportedError:

@@ -12,7 +12,9 @@ import numpy as np
 
 from pytest_edgegate.backends.calibration import minmax_only
 from pytest_edgegate.backends.litert.inputs_outputs import signed_tensors
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.backends.litert.sequences import mend_sequences
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tf_graphs import freeze
@@ -30,10 +32,12 @@ from pytest_edgegate.core.ports import (
     Produced,
     SourceModel,
     TransformData,
+    Unrolled,
 )
 from pytest_edgegate.core.recipe import PTQ, Cast, Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.spelling import spell_bytes
 
 _RESULTS: tuple[tuple[type[Step] | None, str], ...] = (
     (None, "float32"),
@@ -50,7 +54,7 @@ class KerasToLiteRT(TransformDefaults):
     ``from_keras_model``, and no SHAPE, STRIDED_SLICE or PACK of a dynamic batch in the graph.
     """
 
-    version = 3
+    version = 4
     takes_graphs = GraphBatch.ONE
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     moves = tuple(
@@ -74,24 +78,49 @@ class KerasToLiteRT(TransformDefaults):
         with held_native_output() as printed:
             tf = _tensorflow()
             with tool_errors(lambda error: _conversion_error(model, error, printed.errors())):
-                frozen = freeze(tf, loaded)
-                if isinstance(step, PTQ):
-                    _refuse_loops(model.name, frozen, target)
+                unrolled = _without_loops(loaded, step)
+                frozen = freeze(tf, loaded if unrolled is None else unrolled.model)
                 converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
                 if isinstance(step, Cast):
                     converter.optimizations = [tf.lite.Optimize.DEFAULT]
                     converter.target_spec.supported_types = [tf.float16]
                 if isinstance(step, PTQ):
+                    _refuse_loops(model, frozen)
                     _full_integer(tf, converter, loaded, step, target, data)
                 content = converter.convert()
         main.write_bytes(content)
+        if isinstance(step, PTQ) and _has_sequences(frozen):
+            mend_sequences(main)
         if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
             main.write_bytes(in_order(main, loaded))
-        return Produced(main, (main,), loaded.notes)
+        return Produced(main, (main,), loaded.notes, facts=_told(main, unrolled))
 
 
-_UNROLLED = "UNPACK"
-"""The operator that splits a sequence into steps, once a layer is unrolled."""
+def _without_loops(loaded: LoadedModel, step: Step | None) -> Unrolled | None:
+    """The form that int8 takes of a model with recurrent layers; a float file keeps its loops."""
+    return loaded.unrolled() if loaded.unrolled is not None and isinstance(step, PTQ) else None
+
+
+def _has_sequences(frozen: Any) -> bool:
+    return any(each.type in ("ReverseV2", "Unpack") for each in frozen.graph.get_operations())
+
+
+def _told(main: Path, unrolled: Unrolled | None) -> dict[str, Any]:
+    """What unrolling has made of a file, for its provenance and the note of its verdicts."""
+    if unrolled is None or not unrolled.layers:
+        return {}
+    operators, size = len(INSPECTOR.describe(main).operators), main.stat().st_size
+    return {
+        "unrolled": {
+            "layers": list(unrolled.layers),
+            "time_steps": unrolled.steps,
+            "operators": operators,
+            "bytes": size,
+        },
+        "note": f"the recurrent layers are unrolled for int8 ({', '.join(unrolled.layers)}: "
+        f"{unrolled.steps:,} time steps): {operators:,} operators and {spell_bytes(size)}, "
+        "both of which grow with the time steps",
+    }
 
 
 def _tensorflow() -> Any:
@@ -101,30 +130,33 @@ def _tensorflow() -> Any:
     return tensorflow
 
 
-def _refuse_loops(name: str, frozen: Any, target: Target) -> None:
+def _refuse_loops(model: SourceModel, frozen: Any) -> None:
     """Refuses what ends the process: TensorFlow's calibrator reads past the tensors of a loop.
 
     Freezing turns every kind of loop into one that has an operator NextIteration.
     """
     loops = {
-        _place(node.name)
-        for node in frozen.graph.as_graph_def().node
-        if node.op in ("NextIteration", "While", "StatelessWhile")
+        _place(each.name)
+        for each in frozen.graph.get_operations()
+        if each.type in ("NextIteration", "While", "StatelessWhile")
     }
     if loops:
-        unmapped = ""
-        if target.operators and _UNROLLED not in target.operators:
-            unmapped = (
-                f"; {target.name} does not map the {_UNROLLED} that is left of them then, so gate "
-                "it for a target that has a CPU for it, raspberry-pi or one of your own"
-            )
         raise UnsupportedError(
-            f"{name} has loops ({', '.join(sorted(loops))}), and TensorFlow's int8 calibrator ends "
-            "the process on them",
-            "build its recurrent layers with unroll=True and a fixed number of steps (a ConvLSTM "
-            "in Keras 3 only); your own loop as a Python loop over a fixed number of steps"
-            + unmapped,
+            f"{model.name} has loops ({', '.join(sorted(loops))}), and TensorFlow's int8 "
+            "calibrator ends the process on them",
+            _remedy_for_loops(model),
         )
+
+
+def _remedy_for_loops(model: SourceModel) -> str:
+    return _OF_SAVED_MODEL + _OF_OWN if model.node[0] == "savedmodel" else _OF_OWN
+
+
+_OF_SAVED_MODEL = (
+    "a SavedModel has no layers that could be unrolled: give the model that it was exported from, "
+    "as a .keras file or as the object (tf_keras.models.load_model reads what tf-keras saved); "
+)
+_OF_OWN = "write a loop of your own as a Python loop over a fixed number of steps"
 
 
 def _place(node: str) -> str:
@@ -177,6 +209,12 @@ def in_order(path: Path, loaded: LoadedModel) -> bytes:
 
 def _conversion_error(model: SourceModel, error: Exception, printed: str) -> EdgeGateError:
     text = f"{error} {printed}"
+    if "TensorListReserve" in text:
+        return UnsupportedError(
+            f"{model.name} has loops, and its loops keep tensors of a free shape, which TFLite's "
+            "converter does not take",
+            _remedy_for_loops(model),
+        )
     reason = next((line.strip() for line in text.splitlines() if line.strip()), "(no message)")
     if "flex" in text.lower() or "custom op" in text.lower():
         names = sorted({word.strip("',.{}") for word in text.split() if word.startswith("tf.")})

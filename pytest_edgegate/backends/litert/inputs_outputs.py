@@ -28,8 +28,8 @@ def put_in_order(model: Any, inputs: Sequence[NamedTensor], outputs: Sequence[Na
     A tensor that is among them twice keeps the first of its names; the signature has them all.
     """
     graph = model.subgraphs[0]
-    graph.inputs = _indices([at for at, _ in inputs])
-    graph.outputs = _indices([at for at, _ in outputs])
+    graph.inputs = index_array([at for at, _ in inputs])
+    graph.outputs = index_array([at for at, _ in outputs])
     for at, name in reversed((*inputs, *outputs)):
         graph.tensors[at].name = name.encode()
     make_names_unique(model)
@@ -130,12 +130,12 @@ def change_integer_io(model: Any, dtype: str) -> None:
     graph = model.subgraphs[0]
     inputs = {at: _twin(schema, graph, at, dtype) for at in _int8(schema, graph, graph.inputs)}
     outputs = {at: _twin(schema, graph, at, dtype) for at in _int8(schema, graph, graph.outputs)}
-    first = [_converter(schema, model, "QUANTIZE", new, at) for at, new in inputs.items()]
+    first = [conversion(schema, model, "QUANTIZE", new, at) for at, new in inputs.items()]
     kind = "DEQUANTIZE" if dtype == "float32" else "QUANTIZE"
-    last = [_converter(schema, model, kind, at, new) for at, new in outputs.items()]
+    last = [conversion(schema, model, kind, at, new) for at, new in outputs.items()]
     graph.operators = [*first, *graph.operators, *last]
-    graph.inputs = _indices([inputs.get(at, at) for at in graph.inputs])
-    graph.outputs = _indices([outputs.get(at, at) for at in graph.outputs])
+    graph.inputs = index_array([inputs.get(at, at) for at in graph.inputs])
+    graph.outputs = index_array([outputs.get(at, at) for at in graph.outputs])
     make_names_unique(model)
     for signature in model.signatureDefs or []:
         if not signature.subgraphIndex:
@@ -172,10 +172,11 @@ def _twin(schema: Any, graph: Any, at: int, dtype: str) -> int:
     return len(graph.tensors) - 1
 
 
-def _converter(schema: Any, model: Any, kind: str, source: int, result: int) -> Any:
+def conversion(schema: Any, model: Any, kind: str, source: int, result: int) -> Any:
+    """A QUANTIZE or DEQUANTIZE from the tensor at *source* to the one at *result*."""
     operator = schema.OperatorT()
     operator.opcodeIndex = operator_code(model, kind, _VERSIONS[kind])
-    operator.inputs, operator.outputs = _indices([source]), _indices([result])
+    operator.inputs, operator.outputs = index_array([source]), index_array([result])
     operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{kind.title()}Options")
     operator.builtinOptions = getattr(schema, f"{kind.title()}OptionsT")()
     return operator
@@ -216,9 +217,9 @@ def _named(graph: Any, indices: Sequence[int]) -> list[NamedTensor]:
 
 
 def _moved(indices: Any, at_now: Mapping[int, int]) -> Any:
-    return None if indices is None else _indices([at_now[int(at)] for at in indices])
+    return None if indices is None else index_array([at_now[int(at)] for at in indices])
 
 
-def _indices(values: Sequence[int]) -> Any:
+def index_array(values: Sequence[int]) -> Any:
     """The packer writes whatever integers it gets byte by byte: they have to be 32 bits wide."""
     return np.array(values, np.int32)

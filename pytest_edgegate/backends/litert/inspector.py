@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.litert.origins import with_origins
 from pytest_edgegate.backends.litert.schema import DTYPES, import_schema, names_of, unpack
 from pytest_edgegate.backends.macs import (
     Macs,
@@ -16,7 +17,13 @@ from pytest_edgegate.backends.macs import (
     shape_at,
     total,
 )
-from pytest_edgegate.core.description import Conversion, ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import (
+    Conversion,
+    KeptState,
+    ModelDescription,
+    OperatorInfo,
+    TensorInfo,
+)
 
 _INTEGERS = ("int8", "uint8", "int16", "int4", "int2")
 _BIAS_AT = {
@@ -61,7 +68,7 @@ class LiteRTInspector:
 def _describe(model: Any) -> ModelDescription:
     schema = import_schema()
     graphs = [_Graph(schema, model, graph) for graph in model.subgraphs]
-    operators = tuple(operator for graph in graphs for operator in graph.operators())
+    operators = with_origins([operator for graph in graphs for operator in graph.operators()])
     main = model.subgraphs[0]
     constants = {id(tensor): size for graph in graphs for tensor, size in graph.parameters()}
     return ModelDescription(
@@ -73,7 +80,28 @@ def _describe(model: Any) -> ModelDescription:
         uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
         fully_quantized=bool(operators) and not any(map(float_tensors, operators)),
         conversion=_CONVERSION,
+        state=_state(operators),
     )
+
+
+def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
+    """Variable tensors, of fused recurrent operators, or resources, which outlive a reset."""
+    for found, reset in ((_has_variables, "reset_all_variables()"), (_is_resource, _REOPENED)):
+        kinds = dict.fromkeys(each.kind for each in operators if found(each))
+        if kinds:
+            return KeptState(tuple(kinds), reset)
+    return None
+
+
+_REOPENED = "a new interpreter"
+
+
+def _has_variables(operator: OperatorInfo) -> bool:
+    return any(each is not None and each.state for each in operator.inputs)
+
+
+def _is_resource(operator: OperatorInfo) -> bool:
+    return operator.kind == "VAR_HANDLE"
 
 
 def float_tensors(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
@@ -126,6 +154,7 @@ class _Graph:
             constant=constant,
             scales=_tuple(quantization and quantization.scale, float),
             zero_points=_tuple(quantization and quantization.zeroPoint, int),
+            state=bool(tensor.isVariable),
         )
 
     def _operator(self, index: int, operator: Any) -> OperatorInfo:

@@ -61,6 +61,8 @@ class LiteRTQuantizer(TransformDefaults):
         path = _path_of(model)
         described = INSPECTOR.describe(path)
         _refuse_what_is_not_float(path, described)
+        if isinstance(step, PTQ):
+            _refuse_loops(path, described)
         source = _Source.of(path)
         recipe = _Recipe(step, target)
         samples = (
@@ -189,6 +191,18 @@ def _refuse_what_is_not_float(path: Path, described: ModelDescription) -> None:
         raise UnsupportedError(
             f"{path.name} is quantised in part: {', '.join(offenders[:3])}{more}",
             "give the float file that it was made from",
+        )
+
+
+def _refuse_loops(path: Path, described: ModelDescription) -> None:
+    """The calibrator sees no tensor inside of a loop."""
+    loops = [each.name for each in described.operators if each.kind == "WHILE"]
+    if loops:
+        raise UnsupportedError(
+            f"{path.name} has loops ({', '.join(loops[:3])}), which ai-edge-quantizer can't "
+            "calibrate",
+            "give the Keras model that it was made from, whose recurrent layers are unrolled for "
+            "int8; a loop of your own as a Python loop over a fixed number of steps",
         )
 
 

@@ -21,7 +21,13 @@ from pytest_edgegate.backends.macs import (
     total,
 )
 from pytest_edgegate.backends.openvino.ir import Layer, Network, Port
-from pytest_edgegate.core.description import Conversion, ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import (
+    Conversion,
+    KeptState,
+    ModelDescription,
+    OperatorInfo,
+    TensorInfo,
+)
 
 _NO_OPERATORS = ("Parameter", "Result", "Const")
 _DEQUANTISING = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze", "Squeeze")
@@ -69,6 +75,9 @@ _CONVERSION = Conversion(
 )
 
 
+_STATE = KeptState(("ReadValue",), "reset_state()")
+
+
 class IRInspector:
     """``Inspector`` of the format ``openvino``."""
 
@@ -113,6 +122,7 @@ class _Folded:
             mixed=True,
             fully_quantized=all_in_integers(operators, _in_float),
             conversion=_CONVERSION,
+            state=_STATE if any(each.kind == "ReadValue" for each in operators) else None,
         )
 
     def _operator(self, index: int, layer: Layer) -> OperatorInfo:

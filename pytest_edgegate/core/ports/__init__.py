@@ -9,6 +9,7 @@ from pytest_edgegate.core.ports.models import (
     ModelReader,
     SourceModel,
     Surroundings,
+    Unrolled,
 )
 from pytest_edgegate.core.ports.reporters import Reporter
 from pytest_edgegate.core.ports.runtimes import Inspector, Runner, Runtime
@@ -50,4 +51,5 @@ __all__ = [
     "TrainingData",
     "Transform",
     "TransformData",
+    "Unrolled",
 ]

@@ -44,6 +44,24 @@ class LoadedModel:
     """For a live model: a digest of everything that only training uses (frozen layers, dropout
     rates, regularisers, training code), which ``digest`` leaves out. None for a file, whose bytes
     cover it."""
+    unrolled: Callable[[], Unrolled] | None = None
+    """Returns the model in a form without loops over time steps, for a conversion that can't take
+    loops. None if the model has no recurrent layers, or none that can be reached (a SavedModel).
+    Raises ``UnsupportedError`` if they can't be unrolled."""
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """A model whose recurrent layers compute one time step after the other, without a loop.
+
+    ``model`` has the inputs, the outputs and, up to rounding, the values of the model itself.
+    """
+
+    model: LoadedModel
+    layers: tuple[str, ...]
+    """The layers that are loops in the model itself, by name."""
+    steps: int
+    """The number of time steps that they loop over, added up."""
 
 
 class SourceModel(Protocol):

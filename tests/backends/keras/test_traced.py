@@ -59,9 +59,11 @@ def traced(model: SourceModel, folder: Path, batch: GraphBatch = GraphBatch.ONE)
     return found
 
 
-def converted(model: SourceModel, step: Step | None, out: Path) -> bytes:
+def converted(
+    model: SourceModel, step: Step | None, out: Path, samples: EdgeData | None = None
+) -> bytes:
     out.mkdir()
-    made = TRANSFORM.apply(model, step, built_in()["coral"], CaseData(data()), out)
+    made = TRANSFORM.apply(model, step, built_in()["coral"], CaseData(samples or data()), out)
     assert made.main.name == "net.tflite"
     return made.main.read_bytes()
 
@@ -84,13 +86,60 @@ def test_inputs_and_outputs_are_the_models(keras: Any, tmp_path: Path) -> None:
     assert (other.inputs, other.outputs, other.notes) == (one.inputs, one.outputs, one.notes)
 
 
+def memory(keras: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    steps = keras.Input((4, 2), name="x")
+    return keras.Model(steps, keras.layers.LSTM(2, name="memory")(steps), name="net")
+
+
+STEPS = EdgeData(calibration=np.random.default_rng(0).random((20, 4, 2), np.float32))
+
+
+@pytest.mark.parametrize("step", [None, PTQ(20), Cast()], ids=str)
+def test_a_recurrent_model_is_unrolled_where_it_is_traced(
+    keras: Any, step: Step | None, tmp_path: Path
+) -> None:
+    """The other process has no layers to unroll: it gets both forms."""
+    model = live(memory(keras))
+    graph = traced(model, tmp_path / "graph")
+    here = converted(model, step, tmp_path / "here", STEPS)
+    there = converted(graph, step, tmp_path / "there", STEPS)
+    assert here == there
+    own, theirs = (each.load().unrolled for each in (model, graph))
+    assert own is not None
+    assert theirs is not None
+    one, other = own(), theirs()
+    assert (one.layers, one.steps) == (other.layers, other.steps) == (("memory",), 4)
+
+
+def test_a_model_without_recurrent_layers_has_one_form(keras: Any, tmp_path: Path) -> None:
+    model = live(several(keras))
+    assert model.load().unrolled is None
+    assert traced(model, tmp_path / "graph").load().unrolled is None
+    assert not [each for each in (tmp_path / "graph").iterdir() if each.is_dir()]
+
+
+def test_a_graph_for_any_batch_keeps_its_loops(keras: Any, tmp_path: Path) -> None:
+    """Only int8 LiteRT needs the form without, and it is traced for one sample."""
+    graph = traced(live(memory(keras)), tmp_path / "graph", GraphBatch.FREE)
+    assert graph.load().unrolled is None
+
+
 def test_loops_are_refused_of_the_graph_too(keras: Any, tmp_path: Path) -> None:
-    image = keras.Input((4, 2))
-    model = live(keras.Model(image, keras.layers.LSTM(2, name="memory")(image), name="net"))
+    ops = keras.ops
+
+    class Summed(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return ops.while_loop(
+                lambda at, _: at < 4, lambda at, total: (at + 1, total + x[:, at]), (0, x[:, 0])
+            )[1]
+
+    steps = keras.Input((4, 2))
+    model = live(keras.Model(steps, keras.layers.GRU(2)(Summed()(steps)[:, None]), name="net"))
     told = []
     for each, name in ((model, "here"), (traced(model, tmp_path / "graph"), "there")):
         with pytest.raises(UnsupportedError, match="loops") as raised:
-            converted(each, PTQ(), tmp_path / name)
+            converted(each, PTQ(), tmp_path / name, STEPS)
         told.append(str(raised.value))
     assert told[0] == told[1]
 

@@ -22,6 +22,7 @@ from pytest_edgegate.backends.openvino.compress import TRANSFORM as COMPRESS
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
 from pytest_edgegate.backends.openvino.reader import READER
 from pytest_edgegate.backends.openvino.runtime import BLOCK, RUNTIME
+from pytest_edgegate.core.description import KeptState
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -207,6 +208,12 @@ def test_a_state_is_the_first_one_for_every_sample(tmp_path: Path) -> None:
     with RUNTIME.open(tmp_path / "sums.xml") as runner:
         for _ in range(2):
             np.testing.assert_array_equal(runner.infer((samples,))[0], samples)
+    kept = INSPECTOR.describe(tmp_path / "sums.xml").state
+    assert kept == KeptState(("ReadValue",), "reset_state()")
+
+
+def test_most_files_keep_no_state(floats: Produced, quantised: Produced) -> None:
+    assert {INSPECTOR.describe(each.main).state for each in (floats, quantised)} == {None}
 
 
 @pytest.mark.parametrize(

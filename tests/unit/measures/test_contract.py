@@ -15,6 +15,7 @@ from pytest_edgegate.core.description import (
     ExecutedOperator,
     ModelDescription,
     OperatorInfo,
+    Origin,
     TensorInfo,
 )
 from pytest_edgegate.core.measurement import Measurement
@@ -298,6 +299,27 @@ def test_one_operator_is_refused_once() -> None:
     assert made.remedy == "write Cast('float16') in place of QAT(epochs=2)"
 
 
+CELL = tensor("cell", dtype="int16", state=True)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "said"),
+    [
+        ((tensor(), CELL), OUTSIDE, []),
+        ((tensor(), tensor("cell", dtype="float32", state=True)), OUTSIDE, ["runs in float"]),
+        ((tensor(), tensor("wide", dtype="int16")), OUTSIDE, ["runs in int16"]),
+        ((tensor(dtype="int16"), CELL), OUTSIDE, ["runs in int16"]),
+        ((tensor(), CELL), (tensor("out", dtype="int16"),), ["runs in int16"]),
+        ((FLOAT, CELL), (FLOAT,), ["runs in float"]),
+    ],
+)
+def test_only_the_state_of_an_int8_operator_may_be_int16(
+    inputs: Any, outputs: Any, said: list[str]
+) -> None:
+    given = operator("UNIDIRECTIONAL_SEQUENCE_LSTM", inputs, outputs)
+    assert [each.split(": ")[1] for each in found(model(given))] == said
+
+
 def test_an_operator_that_the_target_does_not_have() -> None:
     [named] = found(model(operator("LEAKY_RELU")))
     assert named == "LEAKY_RELU #3 (out): not an operator of coral; it would run on the CPU"
@@ -370,6 +392,18 @@ def test_offenders_are_counted_and_explained() -> None:
     assert "edge_ptq" not in judged(model(io="float32"), made=True).remedy
     foreign = judged(model(operator("LEAKY_RELU")))
     assert "--edge-list-targets" in foreign.remedy
+
+
+def test_the_part_of_the_model_that_left_an_operator_is_the_cause() -> None:
+    mask = Origin("a mask compares values in float", "give the mask as an input of its own")
+    compared = replace(operator("NOT_EQUAL", (FLOAT,)), origin=mask)
+    unmapped = replace(operator("ONE_HOT"), origin=mask)
+    for given, target in ((compared, HOST), (unmapped, CORAL)):
+        told = judged(model(operator("ADD"), given), target=target, made=True)
+        assert (told.value, told.cause, told.remedy) == (1, mask.cause, mask.remedy)
+    assert judged(model(compared, io="float32")).cause != mask.cause
+    assert judged(model(compared), misplaced=("a is b",)).cause != mask.cause
+    assert judged(model(replace(operator("ADD"), origin=mask))).cause == ""
 
 
 @pytest.mark.parametrize(

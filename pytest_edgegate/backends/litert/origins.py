@@ -1,0 +1,48 @@
+"""The parts of Keras models that leave operators which integer targets do not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_edgegate.backends.recurrent_models import FUSED
+from pytest_edgegate.core.description import OperatorInfo, Origin
+
+MASK = Origin(
+    "a mask compares values in float (Masking, or a mask that a layer computes)",
+    "give the mask as an input of its own (a boolean keras.Input that the recurrent layer gets as "
+    "mask=), or take Masking out and train on sequences of one length",
+)
+STEPS = Origin(
+    "UNPACK splits a sequence into its time steps, which is left of unrolled recurrent layers",
+    f"gate it for a target with a CPU that runs it, raspberry-pi or one of your own; or {FUSED} "
+    "(its Dense layers per tensor, where the target needs that: "
+    "converter._experimental_disable_per_channel_quantization_for_dense_layers = True)",
+)
+QUANTIZER = Origin(
+    "the quantizer of .tflite files has no integer form of a fused LSTM",
+    "convert the tf-keras model that it was made from to int8, with a representative dataset and "
+    "supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], and gate that file",
+)
+_IN_FLOAT = {"NOT_EQUAL": MASK, "UNIDIRECTIONAL_SEQUENCE_LSTM": QUANTIZER}
+
+
+def with_origins(operators: Sequence[OperatorInfo]) -> tuple[OperatorInfo, ...]:
+    """The operators of a file, with the parts that they come from where these show."""
+    integer = any(_in_integers(each) for each in operators)
+    return tuple(replace(each, origin=_origin(each, integer)) for each in operators)
+
+
+def _origin(operator: OperatorInfo, integer: bool) -> Origin | None:
+    """*integer*: the file is quantised, so that what is left in float has a reason of its own."""
+    if operator.kind == "UNPACK" and _in_integers(operator):
+        return STEPS
+    return _IN_FLOAT.get(operator.kind) if integer and _takes_float(operator) else None
+
+
+def _in_integers(operator: OperatorInfo) -> bool:
+    return not operator.border and any(each.dtype in ("int8", "uint8") for each in operator.outputs)
+
+
+def _takes_float(operator: OperatorInfo) -> bool:
+    return any(each is not None and each.dtype == "float32" for each in operator.inputs)
