@@ -96,4 +96,5 @@ def _recorded_figure(measured: Measurement) -> MeasuredRecord:
         conditions=plain(measured.conditions),
         method=measured.method,
         direction=measured.direction,
+        groups=measured.groups,
     )

@@ -10,7 +10,7 @@ from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import Progress
-from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.diagnosis.catalogue import diagnose
 from pytest_edgegate.diagnosis.slimming import by_pruning
 from pytest_edgegate.judge import judge
@@ -79,13 +79,15 @@ class Judging:
             return replace(verdict, details=(f"the cause is unknown: {error.message}",))
 
     def _diagnosed(self, verdict: Verdict, providers: Providers) -> Verdict:
-        """Adds the diagnosis; a figure that is not finite keeps the remedy for overflow."""
+        """Adds the diagnosis; what overflowed or was not decided keeps its own remedy."""
         file, metric = providers.file, verdict.budget.metric
         found = self.tooling.diagnosis(metric, file.artifact, file.target)
         if found is None:
             found = diagnose(verdict, providers)
-        finite = verdict.measured is None or not verdict.measured.nonfinite
-        remedy = found.remedy if finite and found.remedy else verdict.remedy
+        measured = verdict.measured
+        overflowed = measured is not None and bool(measured.nonfinite)
+        stands = overflowed or verdict.outcome is Outcome.INCONCLUSIVE or not found.remedy
+        remedy = verdict.remedy if stands else found.remedy
         return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
 
     def _finding(self, metric: str, providers: Providers) -> Finding:
@@ -114,7 +116,7 @@ class Judging:
     ) -> Providers:
         settings = self.settings
         asked = {each.metric: each for each in budgets}
-        rules = PassRules(settings.policy, settings.reference_check)
+        rules = PassRules(settings.policy, settings.reference_check, settings.bootstrap_time)
         file = CaseFile(case, artifact, inspector, self.observer.opener, self.export)
         timing = Timing(
             self.registry,

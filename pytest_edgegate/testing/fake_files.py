@@ -25,6 +25,8 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
     ``io``: the dtype of inputs and outputs after PTQ; ``float_fallback``: operators that PTQ
     leaves in float; ``bytes``: the size of the float file, of which PTQ leaves a quarter;
+    ``classes``: how many there are, 10 if it is left out; ``outputs``: the names of several
+    outputs, the first with the scores, each further one with those of the next class;
     ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
     clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
     ``outliers``: the share of inferences that take five times as long; ``drift``: the slow-down
@@ -43,15 +45,25 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
     io = content.get("io", "uint8") if quantised else "float32"
     zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
     x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
-    y = TensorInfo("y", (1, CLASSES), io, scales=(1 / 255,) if zero else (), zero_points=zero)
+    y, *more = (
+        TensorInfo(
+            name,
+            (1, content.get("classes", CLASSES)),
+            io,
+            scales=(1 / 255,) if zero else (),
+            zero_points=zero,
+        )
+        for name in content.get("outputs", ["y"])
+    )
     inside = TensorInfo("inside", (1, 2), "int8" if quantised else "float32")
     fallback = [
         OperatorInfo(at + 1, kind, (TensorInfo("f", (1, 2), "float32"),), (y,))
         for at, kind in enumerate(content.get("float_fallback", []))
     ]
     operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *fallback)
+    whole = quantised and not fallback
     return ModelDescription(
-        (x,), (y,), operators, parameters=20, macs=20, fully_quantized=quantised and not fallback
+        (x,), (y, *more), operators, parameters=20, macs=20, fully_quantized=whole
     )
 
 
