@@ -59,7 +59,10 @@ class Answers:
 
     def take(self, drawn: Array | slice = _ALL) -> Answers:
         """Copies of some samples, given as indices or a slice: a metric may write to them."""
-        return self.with_columns({key: np.array(each[drawn]) for key, each in self._columns()})
+        taken = {key: each[drawn] for key, each in self._columns()}
+        if isinstance(drawn, slice):  # indices make copies by themselves
+            taken = {key: each.copy() for key, each in taken.items()}
+        return self.with_columns(taken)
 
     def with_labels_of(self, order: Array) -> Answers:
         """Copies of the answers with the labels of the samples at these positions."""

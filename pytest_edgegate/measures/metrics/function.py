@@ -23,7 +23,14 @@ class UserFunction:
 
     def scores(self, answers: Answers) -> Array:
         """One score per sample, of shape (n,). Raises ConfigurationError for anything else."""
-        scores = np.asarray(self._call(answers))
+        made = self._call(answers)
+        try:
+            scores = np.asarray(made)
+        except Exception as error:  # a type of the user's own may raise anything
+            raise ConfigurationError(
+                f"{self.name} gave {_kind(made)}, which can't be made an array: {_told(error)}",
+                "return a numpy array of one score per sample, shape (n,)",
+            ) from error
         if scores.shape != (len(answers),):
             raise ConfigurationError(
                 f"{self.name} gave an array of shape {scores.shape} for {len(answers)} samples",
@@ -41,7 +48,7 @@ class UserFunction:
         made = self._call(answers)
         try:
             return float(made)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # a type of the user's own may raise anything
             raise ConfigurationError(
                 f"{self.name} gave {_kind(made)} where one number is wanted",
                 "return one number for the whole set, or write Metric(fn, per_sample=True)",

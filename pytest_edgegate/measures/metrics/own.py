@@ -104,7 +104,7 @@ class OwnMetric:
     def value(self, evidence: Evidence) -> float:
         if not self._per_sample:
             return self._function.figure(self._answers(evidence).take())
-        return float(self._scores(evidence).mean())
+        return float(self._scores(evidence).mean(dtype=np.float64))
 
     def estimate(self, evidence: Evidence, resampling: Resampling = ALL) -> Estimate:
         if not self._per_sample:

@@ -42,6 +42,11 @@ class MeanIoU:
         self.output = output
 
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
+        if labels.dtype.kind == "f" and (labels != np.rint(labels)).any():
+            raise ConfigurationError(
+                "miou: the labels are fractions or NaN, but they have to be class indices",
+                "give whole numbers: for masks from 0 to 1, (masks > 0.5).astype('int64')",
+            )
         classes = _class_map(classes_last(output, labels), labels)
         truth = same_shape(labels, classes).astype(np.int64).reshape(len(labels), -1)
         guess = classes.astype(np.int64).reshape(len(labels), -1)

@@ -121,7 +121,7 @@ def chance_of_set(
     if len(figures) < _FEWEST:
         reason = f"{_FEWEST} figures of {name} do not fit into edge_bootstrap_time"
         return Unchecked(reason, caution)
-    if (figures == figures[0]).all():
+    if (figures == own).all():
         return _no_difference(name, caution)
     better = (1 + int(as_good(figures).sum())) / (1 + len(figures)) <= _ALPHA
     telling = int(answers.telling().sum())
