@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from pytest_edgegate.core.budget import Budget, Direction
+from pytest_edgegate.core.budget import CONTRACT, Budget, Direction
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome, Verdict
@@ -26,8 +26,8 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
         return Verdict(
             budget,
             Outcome.FAIL,
-            finding.nonfinite or f"{budget.metric} itself is {finding.value}",
-            "look for overflow: a layer whose range float16 or int8 does not hold",
+            finding.nonfinite or f"the figure itself is {finding.value}",
+            "look for the first layer, or the metric, that gives NaN or Inf",
             proven=True,
             measured=finding,
         )
@@ -114,7 +114,7 @@ def _below_floor(finding: Measurement) -> str:
 
 def _figure(finding: Measurement, budget: Budget) -> str:
     value, limit = spell_pair(budget.metric, finding.value, budget.limit)
-    return f"{budget.metric} {value} against {limit}"
+    return f"{value} against {limit}"
 
 
 def _early(finding: Measurement) -> str:
@@ -158,15 +158,14 @@ def _proof(finding: Measurement, budget: Budget) -> bool | None:
 
 
 def _reason(finding: Measurement, budget: Budget, held: bool) -> str:
-    metric = budget.metric
-    if metric == "contract":
+    if budget.kind is CONTRACT:
         return _contract_reason(finding, held)
     at_most = direction_of(finding, budget) == "at most"
     sign = ("<=" if held else ">") if at_most else (">=" if held else "<")
-    value, limit = spell_pair(metric, finding.value, budget.limit)
+    value, limit = spell_pair(budget.metric, finding.value, budget.limit)
     if finding.decided_early:
-        return f"{metric} about {value}; the whole set is {sign} {limit}"
-    return f"{metric} {value} {sign} {limit}"
+        return f"about {value}; the whole set is {sign} {limit}"
+    return f"{value} {sign} {limit}"
 
 
 def _contract_reason(finding: Measurement, held: bool) -> str:

@@ -41,7 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[warm_python.ADDRESS] = server.address
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is collected lives on as long as the run does
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    gc.freeze()  # or pytest's last collections go through all that frameworks have made
     if WARM in config.stash:
         config.stash[WARM].close()
         del os.environ[warm_python.ADDRESS]

@@ -11,7 +11,7 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import UnsupportedError
-from pytest_edgegate.core.ports import LoadedModel
+from pytest_edgegate.core.ports import GraphBatch, LoadedModel
 
 GRAPH, SIGNATURE = "graph.pb", "signature.json"
 
@@ -21,7 +21,7 @@ def freeze(tf: Any, loaded: LoadedModel) -> Any:
 
     Raises UnsupportedError for an input whose sizes are not fixed.
     """
-    known = getattr(loaded.function, "frozen", None)
+    known = _read(loaded)
     if known is not None:
         return known
     for each in loaded.inputs:
@@ -39,13 +39,49 @@ def freeze(tf: Any, loaded: LoadedModel) -> Any:
     return convert_variables_to_constants_v2(concrete)
 
 
-def write_graph(tf: Any, loaded: LoadedModel, name: str, folder: Path) -> None:
-    """Writes what ``freeze`` makes of the model into *folder*.
+def trace(tf: Any, loaded: LoadedModel) -> Any:
+    """The model as a concrete function whose batch is free, as are all sizes that it leaves open.
+
+    Its weights are variables, or constants if the model is a graph that was read.
+    """
+    known = _read(loaded)
+    if known is not None:
+        return known
+    specs = [
+        tf.TensorSpec([None if size < 0 else size for size in each.shape], each.dtype, each.name)
+        for each in loaded.inputs
+    ]
+    return tf.function(loaded.function, input_signature=specs).get_concrete_function()
+
+
+def _read(loaded: LoadedModel) -> Any:
+    """The frozen function of a graph that was read; None for any other model."""
+    return getattr(loaded.function, "frozen", None)
+
+
+def _frozen_for_any_batch(tf: Any, loaded: LoadedModel) -> Any:
+    """What ``trace`` makes of the model, its weights frozen and its loops whole.
+
+    These are the settings with which tf2onnx freezes: it translates loops only as TensorFlow 2
+    writes them.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(
+        trace(tf, loaded), lower_control_flow=False, aggressive_inlining=True
+    )
+
+
+_FREEZE = {GraphBatch.ONE: freeze, GraphBatch.FREE: _frozen_for_any_batch}
+
+
+def write_graph(tf: Any, loaded: LoadedModel, name: str, folder: Path, batch: GraphBatch) -> None:
+    """Writes the frozen graph of the model for that *batch* into *folder*.
 
     Raises ValueError for a graph of more than 2 GB, UnsupportedError as ``freeze`` does.
     """
     with held_native_output():
-        frozen = freeze(tf, loaded)
+        frozen = _FREEZE[batch](tf, loaded)
         content = frozen.graph.as_graph_def().SerializeToString()
     signature = {
         "name": name,
@@ -67,7 +103,7 @@ def read_signature(folder: Path) -> dict[str, Any]:
 
 
 def read_graph(tf: Any, folder: Path) -> LoadedModel:
-    """The model that was written; ``freeze`` gives the same function for it."""
+    """The model that was written; ``freeze`` and ``trace`` return its graph as it is."""
     signature, graph = read_signature(folder), tf.compat.v1.GraphDef()
     graph.ParseFromString((folder / GRAPH).read_bytes())
     with held_native_output():

@@ -7,25 +7,28 @@ from typing import Literal
 
 Rule = Literal["interval", "exact", "latency"]
 Direction = Literal["at most", "at least"]
+Against = Literal["float export", "accepted file"]
 Unit = Literal[
     "points", "ratio", "metric", "bytes", "count", "s", "steps", "value", "dB", "offenders"
 ]
 
 _RAISE_IT = "make the artifact better in this respect, or raise the budget knowingly"
 _FEWER_FILTERS = "give the model fewer filters, or raise the budget knowingly"
-_CALIBRATE = (
-    "look at the samples above; calibrate on more samples, including ones like them: "
-    "edge_recipe(PTQ(500))"
-)
+_COMPARE = "gate sqnr_db, which compares the outputs, or raise the budget knowingly"
 _ROUNDING = (
     "the runtimes round differently: run the samples above in the deployed runtime, and gate "
     "accuracy there"
 )
-_PROFILE = (
+PROFILE = (
     "profile the operators of the file: a layer in float, or one without a fast kernel, takes the "
-    "time; int8 is not faster on every processor"
+    "time"
 )
+"""The remedy for a time, whatever made the file; a diagnosis adds what depends on that."""
 _PAIRED = "every evaluation sample in {runtime}, paired with the reference; policy {policy}"
+_PAIRED_EARLY = (
+    "every evaluation sample in {runtime}, paired with the reference; top-1 and topN on arrays may "
+    "end early; policy {policy}"
+)
 _IN_RUNTIMES = "every evaluation sample in {runtimes}"
 _TIMED = "single inferences in {runtime}, until it is decided"
 
@@ -40,10 +43,12 @@ class BudgetKind:
     rule: Rule
     measure: str = ""
     """``module:function`` in ``pytest_edgegate.measures``; empty if nothing measures it."""
-    diagnosis: str = ""
-    """``module:function`` in ``pytest_edgegate.diagnosis`` that explains a red verdict."""
+    diagnoses: tuple[str, ...] = ()
+    """``module:function`` in ``pytest_edgegate.diagnosis``: they explain a red verdict together."""
     explanation: str = ""
-    """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {form}, {policy}."""
+    """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {policy}."""
+    early_explanation: str = ""
+    """The same where a part of the samples may decide it; empty for a budget that needs all."""
     remedy: str = _RAISE_IT
     """The remedy for a figure over the budget, unless the measurement has a better one."""
     signed: bool = False
@@ -58,10 +63,20 @@ class BudgetKind:
     """Whether the whole evaluation set is needed, so that no pass may stop early."""
     in_every_runtime: bool = False
     """Whether all runtimes of the target are compared."""
-    on_host_only: bool = False
-    """For a latency: whether it compares two files, which a device or a tool cannot do."""
+    against: Against | None = None
+    """For a latency: the second file that the artifact is timed against, if there is one."""
     is_factor: bool = False
     """Whether it is spelt as ``3.96x``."""
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether a part of the samples may decide it."""
+        return bool(self.early_explanation)
+
+    @property
+    def on_host_only(self) -> bool:
+        """For a latency: whether it compares two files, which a device or a tool cannot do."""
+        return self.against is not None
 
 
 CONTRACT = BudgetKind(
@@ -70,8 +85,8 @@ CONTRACT = BudgetKind(
     direction="at most",
     rule="exact",
     measure="contract:contract",
-    diagnosis="contract:contract",
-    remedy="let edge_ptq make the file",
+    diagnoses=("contract:contract",),
+    remedy="make the file as the target takes it (--edge-list-targets describes that)",
 )
 """The contract that every artifact has to satisfy: the target's dtypes, I/O and operators."""
 
@@ -82,9 +97,10 @@ _ROWS = (
         direction="at most",
         rule="interval",
         measure="accuracy:accuracy_drop",
-        diagnosis="accuracy:drop",
+        diagnoses=("accuracy:drop",),
         explanation=_PAIRED,
-        remedy=_CALIBRATE,
+        early_explanation=_PAIRED_EARLY,
+        remedy=_COMPARE,
         doubtful_from=0.5,
     ),
     BudgetKind(
@@ -93,9 +109,9 @@ _ROWS = (
         direction="at most",
         rule="interval",
         measure="accuracy:accuracy_drop_relative",
-        diagnosis="accuracy:relative_drop",
+        diagnoses=("accuracy:relative_drop",),
         explanation=_PAIRED,
-        remedy=_CALIBRATE,
+        remedy=_COMPARE,
         every_sample=True,
     ),
     BudgetKind(
@@ -104,9 +120,9 @@ _ROWS = (
         direction="at least",
         rule="interval",
         measure="accuracy:accuracy_min",
-        diagnosis="accuracy:floor",
+        diagnoses=("accuracy:floor",),
         explanation="every evaluation sample in {runtime}; policy {policy}",
-        remedy=_CALIBRATE,
+        remedy=_COMPARE,
         signed=True,
         most_of_a_share=1,
         every_sample=True,
@@ -117,7 +133,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="size:size",
-        diagnosis="files:size",
+        diagnoses=("files:size",),
         explanation="bytes of the files that ship",
         remedy=_FEWER_FILTERS,
     ),
@@ -127,7 +143,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="size:compression",
-        diagnosis="files:compression",
+        diagnoses=("files:compression",),
         explanation="against a float export of the reference",
         remedy="check that weights are int8; a small model's graph does not shrink",
         is_factor=True,
@@ -138,7 +154,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="size:parameters",
-        diagnosis="files:counts",
+        diagnoses=("files:counts",),
         explanation="read off the file",
         remedy=_FEWER_FILTERS,
     ),
@@ -148,7 +164,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="size:macs",
-        diagnosis="files:counts",
+        diagnoses=("files:counts",),
         explanation="read off the file",
         remedy="give the model fewer filters or smaller inputs, or raise the budget knowingly",
     ),
@@ -159,9 +175,9 @@ _ROWS = (
             direction="at most",
             rule="latency",
             measure=f"latency:{each}",
-            diagnosis="times:percentile",
+            diagnoses=("times:percentile", "times:slow"),
             explanation=_TIMED,
-            remedy=_PROFILE,
+            remedy=PROFILE,
         )
         for each in ("latency_p50", "latency_p95", "latency_p99")
     ),
@@ -171,8 +187,9 @@ _ROWS = (
         direction="at most",
         rule="latency",
         measure="latency:latency_first",
+        diagnoses=("times:slow",),
         explanation="the first inference in {runtime}, in fresh processes",
-        remedy=_PROFILE,
+        remedy=PROFILE,
     ),
     BudgetKind(
         "latency_ratio",
@@ -180,10 +197,10 @@ _ROWS = (
         direction="at most",
         rule="latency",
         measure="latency_ratio:latency_ratio",
-        diagnosis="times:ratio",
+        diagnoses=("times:ratio", "times:slow"),
         explanation="interleaved with the float export in {runtime}, until it is decided",
-        remedy=_PROFILE,
-        on_host_only=True,
+        remedy=PROFILE,
+        against="float export",
     ),
     BudgetKind(
         "parity_agreement",
@@ -191,7 +208,7 @@ _ROWS = (
         direction="at least",
         rule="interval",
         measure="parity:parity_agreement",
-        diagnosis="outputs:agreement",
+        diagnoses=("outputs:agreement", "outputs:rounding"),
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         most=1,
@@ -204,7 +221,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="parity:parity_within_lsb",
-        diagnosis="outputs:within_a_step",
+        diagnoses=("outputs:within_a_step", "outputs:rounding"),
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         most=1,
@@ -217,7 +234,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="parity:parity_lsb",
-        diagnosis="outputs:in_steps",
+        diagnoses=("outputs:in_steps", "outputs:rounding"),
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         every_sample=True,
@@ -229,7 +246,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="parity:parity_abs",
-        diagnosis="outputs:in_values",
+        diagnoses=("outputs:in_values", "outputs:rounding"),
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         every_sample=True,
@@ -241,7 +258,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="comparison:export_error",
-        diagnosis="outputs:of_export",
+        diagnoses=("outputs:of_export",),
         explanation="up to 1,000 evaluation samples, the float export in {runtime} against the "
         "reference",
     ),
@@ -251,7 +268,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="comparison:sqnr_db",
-        diagnosis="outputs:of_artifact",
+        diagnoses=("outputs:of_artifact",),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference",
         signed=True,
     ),
@@ -264,7 +281,7 @@ _ROWS = (
         unit="points",
         direction="at most",
         rule="interval",
-        remedy=_CALIBRATE,
+        remedy=_COMPARE,
         every_sample=True,
     ),
     BudgetKind(
@@ -279,8 +296,8 @@ _ROWS = (
         unit="ratio",
         direction="at most",
         rule="latency",
-        remedy=_PROFILE,
-        on_host_only=True,
+        remedy=PROFILE,
+        against="accepted file",
     ),
 )
 

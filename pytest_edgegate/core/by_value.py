@@ -6,6 +6,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -13,13 +14,15 @@ T = TypeVar("T")
 
 
 def as_plain(value: Any) -> Any:
-    """The JSON values of a dataclass, a mapping, a sequence, or a Python or numpy number."""
+    """The JSON values of a dataclass, mapping, sequence or path, or of a Python or numpy number."""
     if is_dataclass(value):
         return {each.name: as_plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): as_plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [as_plain(each) for each in value]
+    if isinstance(value, Path):
+        return str(value)
     return value.item() if hasattr(value, "item") else value
 
 
@@ -33,6 +36,8 @@ def _read(kind: Any, plain: Any) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         return kind(**{name: _read(hints[name], value) for name, value in plain.items()})
+    if kind is Path:
+        return Path(plain)
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         (other,) = (each for each in inside if each is not type(None))

@@ -62,6 +62,16 @@ class ExecutedOperator:
 
 
 @dataclass(frozen=True)
+class Conversion:
+    """What to write where a file of a format is made, for remedies about third-party files."""
+
+    int8: str = "quantise what those layers take, multiply by and give, where the file is made"
+    """Makes all layers int8."""
+    io: str = "make the inputs and outputs {dtype} where the file is made"
+    """Sets the dtype of inputs and outputs; may use {dtype}, which is numpy's name."""
+
+
+@dataclass(frozen=True)
 class ModelDescription:
     """The content of a file. ``uncounted`` names the operators whose MACs are not known."""
 
@@ -76,3 +86,5 @@ class ModelDescription:
     keep operators in float that do not multiply and accumulate."""
     fully_quantized: bool = False
     """True if no operator computes in float and every weight is an integer."""
+    conversion: Conversion = Conversion()
+    """The words of the format's converter."""

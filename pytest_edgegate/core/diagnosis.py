@@ -14,3 +14,11 @@ class Diagnosis:
     """The probable cause."""
     remedy: str = ""
     """The remedy for that cause; empty if the budget's own remedy applies."""
+
+    def then(self, other: Diagnosis) -> Diagnosis:
+        """Both, where the *other* one comes second: its cause and remedy fill gaps only."""
+        return Diagnosis(
+            (*self.details, *other.details),
+            self.cause or other.cause,
+            self.remedy or other.remedy,
+        )

@@ -48,8 +48,8 @@ class JsonObject:
     def texts(self, key: str, default: Iterable[str] = _REQUIRED) -> tuple[str, ...]:
         return tuple(self._take(key, "a list of strings", _are_texts, default))
 
-    def flag(self, key: str) -> bool:
-        return self._take(key, "true or false", _is_flag)
+    def flag(self, key: str, default: bool = _REQUIRED) -> bool:
+        return self._take(key, "true or false", _is_flag, default)
 
     def count(self, key: str, default: int = _REQUIRED) -> int:
         return self._take(key, "a whole number", _is_count, default)

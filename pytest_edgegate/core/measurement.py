@@ -12,13 +12,12 @@ from pytest_edgegate.core.budget import Direction
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure about one artifact, in the metric's own unit.
+    """One figure about one artifact, in the unit of the budget that it was measured for.
 
     ``low`` and ``high`` are the ends of a two-sided interval of the given ``level``; they,
     ``level`` and ``n`` are None where they do not apply (a size has no interval).
     """
 
-    metric: str
     value: float
     source: str
     low: float | None = None
@@ -47,6 +46,8 @@ class Measurement:
     """Overrides the metric's direction (accuracy_min is a ceiling where lower is better)."""
     nonfinite: str = ""
     """Where NaN or Inf occurred; if not empty, the verdict is fail."""
+    in_reference: bool = False
+    """Whether they occurred in outputs of the model under test, not of the artifact."""
     proof: bool | None = None
     """The result of a sequential test about the whole set: within budget (True) or over."""
     excess: float | None = None
@@ -55,6 +56,8 @@ class Measurement:
     """Seconds of excess that are ignored."""
     conditions: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Conditions that affect a time: threads, governor, load."""
+    typical: float | None = None
+    """The median of single inferences in seconds, if any were timed; it decides nothing."""
     undecided: str = ""
     """The reason why a time is undecided, or why there was no time for an interval; for the note of
     an unproven verdict."""
@@ -68,7 +71,6 @@ class Measurement:
 class NotMeasured:
     """The metric could not be measured here: red, unless the user allows it."""
 
-    metric: str
     reason: str
     remedy: str
 

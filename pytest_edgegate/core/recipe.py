@@ -28,6 +28,19 @@ class Step:
         """The largest number of calibration samples used; None for a step without calibration."""
         return None
 
+    def for_more_samples(self) -> Self | None:
+        """The step to propose where its calibration saw too few samples; None without one."""
+        return None
+
+    @property
+    def learning_rate(self) -> float | None:
+        """The learning rate of a training; None for a step that has none."""
+        return None
+
+    def for_twice_the_epochs(self) -> Self | None:
+        """The step to propose where its training was too short; None for a step without epochs."""
+        return None
+
     def __post_init__(self) -> None:
         """pytest calls a mark's only argument, where that is a class, with the test function."""
         first = getattr(self, fields(self)[0].name)
@@ -55,8 +68,11 @@ class TrainingStep(Step):
     epochs: int
     lr: float
 
+    @property
+    def learning_rate(self) -> float:
+        return self.lr
+
     def for_twice_the_epochs(self) -> Self:
-        """The step with twice the epochs, to propose where the training was too short."""
         step: Any = self  # no dataclass of its own: its fields would come before those of steps
         made: Self = replace(step, epochs=2 * self.epochs)
         return made
@@ -84,6 +100,9 @@ class PTQ(Step):
     @property
     def calibration_samples(self) -> int:
         return self.samples
+
+    def for_more_samples(self) -> Self:
+        return replace(self, samples=self.samples * 5 // 2)
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,8 @@ class VerdictRecord:
     details: tuple[str, ...] = ()
     cause: str = ""
     note: str = ""
+    no_budgets: bool = False
+    """Whether only the contract of the artifact was judged."""
 
     @property
     def red(self) -> bool:
@@ -185,7 +187,7 @@ class VerdictRecord:
             "remedy": self.remedy,
             "details": list(self.details),
             "cause": self.cause,
-            **_where_given(note=self.note),
+            **_where_given(note=self.note, no_budgets=self.no_budgets),
         }
 
     @classmethod
@@ -208,6 +210,7 @@ class VerdictRecord:
             details=given.texts("details", ()),
             cause=given.text("cause", ""),
             note=note,
+            no_budgets=given.flag("no_budgets", False),
         )
 
 

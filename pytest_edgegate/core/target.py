@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from pytest_edgegate.core.budget import BudgetKind
-
 
 @dataclass(frozen=True)
 class OperatorRule:
-    """A target's requirements for one operator. ``limits`` name checks of ``measures.contract``."""
+    """A target's requirements for one operator.
+
+    ``limits`` name checks of ``measures.operator_limits``.
+    """
 
     since: str = ""
     """The version of the target's runtime that introduced the operator."""
@@ -65,8 +66,6 @@ class Target:
     """The runtimes that parity compares, by format; the first one measures accuracy."""
     preferred: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The preferred format of the artifact, by the format of the model under test."""
-    extra: str = "all"
-    """The extra of this package that installs the target's dependencies."""
     memory_bytes: int | None = None
     activations: str = "uint8"
     """The dtype of quantised activations in formats that allow a choice (ONNX)."""
@@ -87,8 +86,8 @@ class Target:
         """Whether a latency measured on this machine is valid for the target."""
         return self.machine in ("any", machine)
 
-    def timed_by(self, kind: BudgetKind, machine: str) -> LatencySource | None:
-        """The source for a latency of that *kind* from this machine; None if there is none."""
+    def timed_by(self, machine: str, *, on_host_only: bool) -> LatencySource | None:
+        """The source for a latency from this machine; None if there is none."""
         on_host = self.is_host(machine)
-        reached = on_host or (bool(self.latency_source.device) and not kind.on_host_only)
+        reached = on_host or (bool(self.latency_source.device) and not on_host_only)
         return self.latency_source if reached else None

@@ -28,6 +28,7 @@ class Verdict:
     budget: Budget
     outcome: Outcome
     reason: str
+    """Why it is so, to be read after the metric, which it does not repeat."""
     remedy: str = ""
     proven: bool = False
     allowed: bool = False
@@ -39,10 +40,18 @@ class Verdict:
     details: tuple[str, ...] = ()
     cause: str = ""
     """The probable cause, if the verdict is red."""
+    no_budgets: bool = False
+    """Whether only the contract of the artifact was judged."""
 
     @property
     def red(self) -> bool:
         return self.outcome is not Outcome.PASS and not self.allowed
+
+    @property
+    def undecided(self) -> bool:
+        """Whether more time would decide it: for the timing, or for the bootstrap."""
+        is_time = self.budget.kind.rule == "latency" and not self.proven
+        return is_time or self.outcome is Outcome.INCONCLUSIVE
 
     @property
     def record(self) -> VerdictRecord:
@@ -62,6 +71,7 @@ class Verdict:
             details=self.details,
             cause=self.cause,
             note=self.note,
+            no_budgets=self.no_budgets,
         )
 
     def as_dict(self) -> dict[str, Any]:

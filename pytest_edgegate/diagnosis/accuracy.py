@@ -9,9 +9,9 @@ import numpy as np
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
-from pytest_edgegate.core.recipe import TrainingStep
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.diagnosis.confusion import by_confusion
+from pytest_edgegate.diagnosis.making import closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Scoring, TopN
@@ -59,35 +59,9 @@ def _of_pair(scoring: Scoring, reference: Evidence, artifact: Evidence, file: Fi
 
 
 def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
-    """Adapts the remedy: a training recipe needs more training, a given file a rebuild."""
-    if found.remedy:
-        return found
-    samples = "look at the samples above, and " if found.details else ""
-    learning = [each for each in artifact.recipe if isinstance(each, TrainingStep)]
-    if not artifact.made:
-        remedy = (
-            f"{samples}look at how the file was made: calibrate it there on more samples, "
-            "including ones like those of the evaluation, or let edge_ptq make it"
-        )
-    elif learning:
-        remedy = _train_on(learning)
-    elif any(each.calibration_samples for each in artifact.recipe):
-        remedy = (
-            f"{samples}calibrate on more samples, including ones like those of the evaluation: "
-            "edge_recipe(PTQ(500))"
-        )
-    else:
-        remedy = f"{samples}gate export_error, which compares the outputs: nothing was calibrated"
+    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own."""
+    remedy = found.remedy or closer_outputs(artifact, listed=bool(found.details))
     return replace(found, remedy=remedy)
-
-
-def _train_on(learning: list[TrainingStep]) -> str:
-    step = learning[-1]
-    remedy = (
-        f"train longer, or with another learning rate than {step.lr:g}: "
-        f"{step.for_twice_the_epochs()} in place of {step}"
-    )
-    return f"{remedy}; or prune less" if any(each.removes_filters for each in learning) else remedy
 
 
 def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:

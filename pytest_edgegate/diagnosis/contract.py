@@ -6,6 +6,7 @@ from collections.abc import Set
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.diagnosis.making import in_float16, in_order
 from pytest_edgegate.measures.contract import Offence, OffenceKind, offences
 from pytest_edgegate.measures.providers import File, Passes
 
@@ -37,14 +38,11 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
     kinds = {each.kind for each in found}
     described = file.description()
     if OffenceKind.FELL_BACK in kinds:
-        return "keep those operators out of the model, or list the runtime that it ran on instead"
+        return _for_fall_back(file)
     if OffenceKind.MISPLACED in kinds:
-        return "export the outputs in the order and under the names that the model has"
+        return in_order(file.artifact)
     if OffenceKind.RUNS_IN_FLOAT in kinds and not described.mixed:
-        return (
-            "the file is integer: replace those layers by ones that the runtime has integer "
-            "kernels for, or list another runtime first in the target"
-        )
+        return _for_kernels(file)
     if _IN_FLOAT & kinds and described.mixed:
         return _for_mixed(file)
     if any(each.kind is OffenceKind.OUTPUT_DTYPE and each.dtype == "int64" for each in found):
@@ -58,29 +56,44 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 
+def _for_fall_back(file: File) -> str:
+    """A provider for GPUs may have kernels for floats only."""
+    other = "list the runtime that it ran on instead"
+    if not file.artifact.made:
+        return f"keep those operators out of the file where it is made, or {other}"
+    ways = [in_float16(file) if file.artifact.dtype == "int8" else "", other]
+    return ", or ".join(("keep those operators out of the model", *filter(None, ways)))
+
+
+def _for_kernels(file: File) -> str:
+    """A file in integers that its runtime executes in float."""
+    where = "" if file.artifact.made else ", where the file is made,"
+    ways = [in_float16(file) if file.artifact.made else ""]
+    return ", or ".join(
+        (
+            f"the file is integer: replace those layers{where} by ones that the runtime has "
+            "integer kernels for",
+            *filter(None, ways),
+            "list another runtime first in the target",
+        )
+    )
+
+
 def _for_dtypes(file: File) -> str:
     """The remedy for a third-party file is another conversion; for an artifact, another model."""
     wanted = file.target.default_io
     if file.artifact.made:
         return f"give the model inputs and outputs that the converter can make {wanted}"
-    return (
-        f"convert with converter.inference_input_type = converter.inference_output_type = "
-        f"tf.{wanted}, or let edge_ptq make the file"
-    )
+    conversion = file.description().conversion.io.format(dtype=wanted)
+    return f"{conversion}, or let edge_ptq make the file"
 
 
 def _for_mixed(file: File) -> str:
     """A format that mixes float and int8 operators has an int8 form of some layers only."""
-    otherwise = (
-        "replace it, write Cast('float16'), or list it in float_operators of a target from "
-        f"{file.target.name}"
-    )
-    if file.artifact.made:
-        return f"where the format has no integer form of a layer, {otherwise}"
-    return (
-        "quantise what those layers take, multiply by and give (uint8 activations on x86, "
-        f"int8 weights); where the format has no integer form of a layer, {otherwise}"
-    )
+    listed = f"list it in float_operators of a target from {file.target.name}"
+    otherwise = ", or ".join(filter(None, ("replace it", in_float16(file), listed)))
+    unmixed = f"where the format has no integer form of a layer, {otherwise}"
+    return unmixed if file.artifact.made else f"{file.description().conversion.int8}; {unmixed}"
 
 
 def _for_shapes(file: File) -> str:
@@ -95,7 +108,4 @@ def _for_float(file: File) -> str:
             "replace those layers by ones that the converter quantises, or list them in "
             f"float_operators of a target from {file.target.name}"
         )
-    return (
-        "convert with a representative dataset and supported_ops = "
-        "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8], or let edge_ptq make the file"
-    )
+    return f"{file.description().conversion.int8}, or let edge_ptq make the file"

@@ -7,8 +7,25 @@ import numpy as np
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
 from pytest_edgegate.measures.comparison import decibels, misplaced
-from pytest_edgegate.measures.providers import Passes
+from pytest_edgegate.measures.providers import File, Passes
+
+_ROUNDING = {
+    GIVEN: (
+        "the runtimes compute this file differently: run the samples above in the deployed "
+        "runtime, and gate accuracy there, or let edge_ptq make the file"
+    ),
+    "float16": (
+        "runtimes compute float16 in float16 or in float32: run the samples above in the deployed "
+        "runtime, and gate accuracy there"
+    ),
+    "float32": (
+        "the runtimes add in different orders: allow the differences of float32 in the budget, or "
+        "gate accuracy in the deployed runtime"
+    ),
+}
+"""Remedies for runtimes that differ; int8 files have the budget's own."""
 
 
 def of_export(measured: Measurement, passes: Passes) -> Diagnosis:
@@ -20,7 +37,7 @@ def of_export(measured: Measurement, passes: Passes) -> Diagnosis:
     return Diagnosis((f"largest difference: sample #{worst}",), "; ".join(misplaced(found)))
 
 
-def of_artifact(measured: Measurement, passes: Passes) -> Diagnosis:
+def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     """Differences between the artifact and the model under test."""
     found = passes.compared()
     if isinstance(found, NotMeasured):
@@ -28,7 +45,17 @@ def of_artifact(measured: Measurement, passes: Passes) -> Diagnosis:
     ratios = decibels(found)
     each = ", ".join(f"{name} {it:.1f}" for name, it in zip(found.outputs, ratios, strict=True))
     details = (f"by output: {each}",) if len(ratios) > 1 else ()
-    return Diagnosis(details, "; ".join(misplaced(found)))
+    cause = "; ".join(misplaced(found))
+    return Diagnosis(details, cause, _remedy_of(cause, file))
+
+
+def _remedy_of(cause: str, file: File) -> str:
+    return in_order(file.artifact) if cause else closer_outputs(file.artifact, listed=False)
+
+
+def rounding(measured: Measurement, file: File) -> Diagnosis:
+    """Adapts the remedy to what made the file, and to its dtype."""
+    return Diagnosis(remedy=by_making(file.artifact, _ROUNDING))
 
 
 def agreement(measured: Measurement, passes: Passes) -> Diagnosis:

@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass, replace
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
@@ -27,6 +28,8 @@ class Slimming:
     bytes: tuple[int, int]
     seconds: tuple[float, float] | None = None
     source: str = ""
+    untimed: str = ""
+    """Why the times are unknown, if timing failed."""
 
     def __str__(self) -> str:
         parts = [f"parameters {self.parameters[0]:,} -> {self.parameters[1]:,}"]
@@ -36,11 +39,18 @@ class Slimming:
         if self.seconds is not None:
             before, after = map(spell_time, self.seconds)
             parts.append(f"latency {before} -> {after} ({self.source})")
+        if self.untimed:
+            parts.append(f"latency not measured: {self.untimed}")
         return f"{self.step}: {', '.join(parts)}"
 
 
-def by_pruning(file: File, clock: Clock) -> str:
-    """One line about the effect of pruning; empty without a pruning step."""
+def pruning(file: File, clock: Clock) -> Diagnosis:
+    """One line about the effect of pruning; nothing without a pruning step."""
+    line = _line(file, clock)
+    return Diagnosis((line,)) if line else Diagnosis()
+
+
+def _line(file: File, clock: Clock) -> str:
     cut = around_pruning(file.artifact.recipe)
     if cut is None:
         return ""
@@ -71,11 +81,18 @@ def _compared(before: Artifact, after: Artifact, file: File, clock: Clock) -> Sl
         (before.size_bytes, after.size_bytes),
     )
     # a line that decides nothing is not worth waiting for more than once
-    opened = None if file.artifact.cached else clock.between(before, after)
-    if opened is None:
-        return found
-    with opened as watch:
-        return replace(found, seconds=timed(watch), source=watch.source)
+    return found if file.artifact.cached else _timed(found, before, after, clock)
+
+
+def _timed(found: Slimming, before: Artifact, after: Artifact, clock: Clock) -> Slimming:
+    try:
+        opened = clock.between(before, after)
+        if opened is None:
+            return found
+        with opened as watch:
+            return replace(found, seconds=timed(watch), source=watch.source)
+    except EdgeGateError as error:  # the other figures are known
+        return replace(found, untimed=error.message)
 
 
 def timed(watch: Stopwatch) -> tuple[float, float]:

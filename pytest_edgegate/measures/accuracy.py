@@ -18,12 +18,12 @@ def accuracy_drop(passes: Passes, file: File) -> Finding:
     if isinstance(paired, NotMeasured):
         return paired
     reference, artifact = paired.reference, paired.artifact
-    broken = _nonfinite("accuracy_drop", artifact, reference)
+    broken = _nonfinite(artifact, reference)
     if broken:
         return replace(broken, n_total=paired.total or broken.n)
     estimate = passes.scoring.worse_by(reference, artifact, passes.resampling)
     remarks = (*passes.cautions(), _of_gain(estimate, passes, file))
-    made = measured("accuracy_drop", estimate, artifact, remarks)
+    made = measured(estimate, artifact, remarks)
     if paired.within is None:
         return made
     return replace(
@@ -51,14 +51,13 @@ def accuracy_drop_relative(passes: Passes, file: File) -> Finding:
     if isinstance(reference, NotMeasured):
         return reference
     artifact = passes.predictions()
-    broken = _nonfinite("accuracy_drop_relative", artifact, reference)
+    broken = _nonfinite(artifact, reference)
     if broken:
         return broken
     drop = passes.scoring.worse_by(reference, artifact, passes.resampling)
     size = abs(passes.scoring.value(reference))
     if size == 0:
         return NotMeasured(
-            "accuracy_drop_relative",
             f"the reference's {passes.scoring.name} is 0, so a relative drop is undefined",
             "gate accuracy_drop instead",
         )
@@ -66,17 +65,17 @@ def accuracy_drop_relative(passes: Passes, file: File) -> Finding:
     if drop.exact is not None:  # the metric is a share of the samples
         exact = drop.exact / Fraction(round(size * reference.n), reference.n)
     remarks = (*passes.cautions(), _of_gain(drop, passes, file))
-    return measured("accuracy_drop_relative", drop.relative_to(size, exact), artifact, remarks)
+    return measured(drop.relative_to(size, exact), artifact, remarks)
 
 
 def accuracy_min(passes: Passes) -> Finding:
     """The artifact's own metric: a floor, or a ceiling where lower is better."""
     artifact = passes.predictions()
-    broken = _nonfinite("accuracy_min", artifact)
+    broken = _nonfinite(artifact)
     if broken:
         return broken
     estimate = passes.scoring.estimate(artifact, passes.resampling)
-    made = measured("accuracy_min", estimate, artifact)
+    made = measured(estimate, artifact)
     if passes.scoring.higher_is_better:
         return made
     return replace(made, direction="at most")
@@ -94,13 +93,10 @@ def _of_gain(drop: Estimate, passes: Passes, file: File) -> str:
     )
 
 
-def _nonfinite(
-    metric: str, artifact: Evidence, reference: Evidence | None = None
-) -> Measurement | None:
+def _nonfinite(artifact: Evidence, reference: Evidence | None = None) -> Measurement | None:
     for name, each in (("the artifact", artifact), ("the reference", reference)):
         if each is not None and each.nonfinite:
             return Measurement(
-                metric,
                 float("nan"),
                 each.source,
                 n=each.n,
@@ -108,5 +104,6 @@ def _nonfinite(
                 cached=each.cached,
                 nonfinite=f"{name} gives NaN or Inf on {each.nonfinite} of {each.n} samples, "
                 f"first on sample {each.first_nonfinite}",
+                in_reference=each is reference,
             )
     return None

@@ -30,7 +30,6 @@ def measure(metric: str, providers: Providers) -> Finding:
         return found(**asked_by(found, providers))
     target = providers.file.target.name
     return NotMeasured(
-        metric,
         f"nothing installed measures {metric} on {target}",
         f"take the budget out, or run with --edge-allow-unmeasured={target}:{metric}",
     )

@@ -105,12 +105,11 @@ def _sums(own: Sequence[Array], theirs: Sequence[Array]) -> dict[str, Array]:
 
 def export_error(passes: Passes) -> Finding:
     """The largest absolute difference between the outputs of the float export and the model."""
-    found = finite_or_finding(passes.export_compared(), "export_error")
+    found = finite_or_finding(passes.export_compared())
     if not isinstance(found, Evidence):
         return found
     values = found.arrays["absolute"]
     return Measurement(
-        "export_error",
         float(values.max()),
         found.source,
         n=found.n,
@@ -125,12 +124,11 @@ def sqnr_db(passes: Passes) -> Finding:
     Over all samples; x are the outputs of the model under test, y those of the artifact, in real
     values.
     """
-    found = finite_or_finding(passes.compared(), "sqnr_db")
+    found = finite_or_finding(passes.compared())
     if not isinstance(found, Evidence):
         return found
     ratios = decibels(found)
     return Measurement(
-        "sqnr_db",
         min(ratios),
         found.source,
         n=found.n,

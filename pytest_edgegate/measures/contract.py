@@ -49,7 +49,7 @@ class Offence:
 def contract(file: File, passes: Passes) -> Finding:
     """Counts the offences against the target's contract."""
     broken = file.probe()
-    return Measurement("contract", len(offences(file, passes)), "file", nonfinite=broken)
+    return Measurement(len(offences(file, passes)), "file", nonfinite=broken)
 
 
 def offences(file: File, passes: Passes) -> tuple[Offence, ...]:

@@ -10,14 +10,10 @@ from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Estimate
 
 
-def measured(
-    metric: str, estimate: Estimate, found: Evidence, remarks: Sequence[str] = ()
-) -> Measurement:
+def measured(estimate: Estimate, found: Evidence, remarks: Sequence[str] = ()) -> Measurement:
     """*found*: the results that it was estimated from; *remarks* go into the verdict's note."""
-    finite = math.isfinite(estimate.value)
     known = math.isfinite(estimate.interval.low) and math.isfinite(estimate.interval.high)
     return Measurement(
-        metric,
         estimate.value,
         found.source,
         low=estimate.interval.low if known else None,
@@ -35,5 +31,4 @@ def measured(
         undecided=estimate.undecided,
         undecided_remedy=estimate.undecided_remedy,
         remark="; ".join(filter(None, (estimate.remark, *remarks))),
-        nonfinite="" if finite else f"{metric} itself is {estimate.value}",
     )

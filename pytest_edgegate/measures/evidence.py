@@ -221,13 +221,12 @@ def nonfinite_samples(outputs: tuple[Array, ...]) -> Array:
     return bad
 
 
-def finite_or_finding(found: Evidence | NotMeasured, metric: str) -> Evidence | Finding:
-    """The evidence, or the finding for *metric* if there is none: not measured, or NaN and Inf."""
+def finite_or_finding(found: Evidence | NotMeasured) -> Evidence | Finding:
+    """The evidence, or the finding if there is none: not measured, or NaN and Inf."""
     if isinstance(found, NotMeasured):
-        return NotMeasured(metric, found.reason, found.remedy)
+        return found
     if found.nonfinite:
         return Measurement(
-            metric,
             float("nan"),
             found.source,
             n=found.n,

@@ -51,7 +51,6 @@ def unreachable(metric: str, target: Target) -> NotMeasured:
     """The finding where no device of the target is attached and this host cannot stand for it."""
     allow = f"--edge-allow-unmeasured={target.name}:{metric}"
     return NotMeasured(
-        metric,
         f"no {target.title} is attached, and this host's latency says nothing about it",
         target.latency_remedy.format(metric=metric)
         or f"measure it on the board, or run with {allow}",
@@ -127,7 +126,6 @@ class _Starts:
         low, high = self._ends
         undecided, remedy = self._undecided()
         return Measurement(
-            "latency_first",
             statistics.median(self._times),
             self._source,
             low=low,

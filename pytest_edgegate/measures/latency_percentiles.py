@@ -104,7 +104,6 @@ class Times:
         low, high = self.ends(metric)
         undecided, remedy = self._undecided(metric)
         return Measurement(
-            metric,
             self._value(q),
             self._rounds.watch.source,
             low=low,
@@ -113,7 +112,8 @@ class Times:
             n=self.count,
             method=f"always-valid limits by order statistics of {self.count} runs in "
             f"{len(self._medians)} rounds",
-            conditions={**self._rounds.conditions, "median_s": float(np.median(self._all))},
+            conditions=self._rounds.conditions,
+            typical=float(np.median(self._all)),
             remark=self._rounds.remark(tail=q > 0.5),
             undecided=undecided,
             undecided_remedy=remedy,

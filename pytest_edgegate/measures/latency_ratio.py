@@ -81,7 +81,6 @@ class Compared:
     def measurement(self, rounds: Rounds, floor: float) -> Measurement:
         undecided, remedy = self._undecided(rounds)
         return Measurement(
-            "latency_ratio",
             self.value,
             rounds.watch.source,
             low=self.low,
@@ -91,7 +90,8 @@ class Compared:
             method=f"always-valid limits of the median of {self.count} rounds",
             excess=float(np.median(np.concatenate(self._over))),
             floor=floor,
-            conditions={**rounds.conditions, "median_s": self._typical},
+            conditions=rounds.conditions,
+            typical=self._typical,
             remark=rounds.remark(),
             undecided=undecided,
             undecided_remedy=remedy,

@@ -115,13 +115,12 @@ def _compare(
 
 def parity_agreement(passes: Passes) -> Finding:
     """Share of samples (of positions, for dense outputs) with the same top-1 everywhere."""
-    found = finite_or_finding(passes.parity(), "parity_agreement")
+    found = finite_or_finding(passes.parity())
     if not isinstance(found, Evidence):
         return found
     agreement = found.arrays["agreement"]
     if np.isnan(agreement).any():
         return NotMeasured(
-            "parity_agreement",
             "no output has class scores to compare",
             "gate parity_lsb or parity_abs instead",
         )
@@ -132,38 +131,36 @@ def parity_agreement(passes: Passes) -> Finding:
         if whole
         else mean(agreement, passes.resampling, "agreement")
     )
-    return measured("parity_agreement", estimate, found)
+    return measured(estimate, found)
 
 
 def parity_lsb(passes: Passes) -> Finding:
     """The largest difference of any output element, in output steps."""
-    return _exact(passes, "parity_lsb", "steps")
+    return _exact(passes, "steps")
 
 
 def parity_within_lsb(passes: Passes) -> Finding:
     """Share of output elements that differ by at most one step."""
-    return _exact(passes, "parity_within_lsb", "within")
+    return _exact(passes, "within")
 
 
 def parity_abs(passes: Passes) -> Finding:
     """The largest difference of any output element, in real values."""
-    return _exact(passes, "parity_abs", "absolute")
+    return _exact(passes, "absolute")
 
 
-def _exact(passes: Passes, metric: str, key: str) -> Finding:
-    found = finite_or_finding(passes.parity(), metric)
+def _exact(passes: Passes, key: str) -> Finding:
+    found = finite_or_finding(passes.parity())
     if not isinstance(found, Evidence):
         return found
     values = found.arrays[key]
     if key != "absolute" and (found.arrays["steps"] < 0).any():
         return NotMeasured(
-            metric,
             "an output is float, so it has no quantisation steps",
             "gate parity_abs instead, or make the outputs int8 or uint8",
         )
     value = float(values.mean() if key == "within" else values.max())
     return Measurement(
-        metric,
         value,
         found.source,
         n=found.n,

@@ -10,7 +10,7 @@ from pytest_edgegate.measures.providers import File
 
 def size(file: File) -> Finding:
     """Bytes of every file that ships."""
-    return Measurement("size", file.artifact.size_bytes, "file")
+    return Measurement(file.artifact.size_bytes, "file")
 
 
 def compression(file: File) -> Finding:
@@ -19,12 +19,12 @@ def compression(file: File) -> Finding:
     if isinstance(export, NotMeasured):
         return export
     exact = Fraction(export.size_bytes, file.artifact.size_bytes)
-    return Measurement("compression", float(exact), "file", exact=exact)
+    return Measurement(float(exact), "file", exact=exact)
 
 
 def parameters(file: File) -> Finding:
     """Weights and biases in the file."""
-    return Measurement("parameters", file.description().parameters, "file")
+    return Measurement(file.description().parameters, "file")
 
 
 def macs(file: File) -> Finding:
@@ -33,8 +33,7 @@ def macs(file: File) -> Finding:
     if described.uncounted:
         names = ", ".join(described.uncounted[:3])
         return NotMeasured(
-            "macs",
             f"the multiply-accumulates of these operators are not known: {names}",
             "gate parameters or size instead",
         )
-    return Measurement("macs", described.macs, "file")
+    return Measurement(described.macs, "file")

@@ -13,7 +13,6 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.spelling import spell_value
 
 _NOTHING = "nothing installed measures it: red"
-_EARLY = "; top-1 and topN on arrays may end early;"
 
 
 def explain_plan(source: str, plan: Plan, cached: bool) -> list[str]:
@@ -34,14 +33,11 @@ def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy
         "runtime": runtimes[0] if runtimes else "?",
         "runtimes": " and ".join(runtimes),
         "policy": policy,
-        "form": form,
     }
     early = may_end_early(policy, [each.metric for each in budgets])
     lines = []
     for budget in budgets:
-        how = _how(budget.kind, target, form)
-        if budget.metric == "accuracy_drop" and early:
-            how = how.replace(";", _EARLY)
+        how = _how(budget.kind, target, form, early=early)
         tool = target.tools.get(budget.metric, "")
         lines.append(f"{_limit(budget)}: {how.format(**words, tool=tool)}")
     return lines or ["no budgets: the file is opened, run once, and checked against the target"]
@@ -52,14 +48,19 @@ def _limit(budget: Budget) -> str:
     return f"{budget.metric} {sign} {spell_value(budget.metric, budget.limit)}"
 
 
-def _how(kind: BudgetKind, target: Target, form: str) -> str:
+def _how(kind: BudgetKind, target: Target, form: str, *, early: bool) -> str:
     """How a budget is measured, or why it is not."""
     if kind.name in target.tools:
         return "reported by the tool {tool}"
     if not kind.measure:
         return _NOTHING
-    if kind.rule == "latency" and target.timed_by(kind, processor().machine) is None:
+    if kind.rule == "latency" and not _is_timed(kind, target):
         return "not measured here: red"
     if kind.in_every_runtime and len(target.runtimes.get(form, ())) < 2:
-        return "only {runtime} runs {form}, so there is nothing to compare: red"
-    return kind.explanation
+        return f"only {{runtime}} runs {form}, so there is nothing to compare: red"
+    return kind.early_explanation if early and kind.ends_early else kind.explanation
+
+
+def _is_timed(kind: BudgetKind, target: Target) -> bool:
+    source = target.timed_by(processor().machine, on_host_only=kind.on_host_only)
+    return source is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import HEADINGS, row, table
@@ -60,19 +61,19 @@ def _summary(verdict: VerdictRecord) -> str:
     metric, measured = verdict.budget.metric, verdict.measured
     if verdict.outcome is Outcome.NOT_MEASURED:
         return f"{metric} not measured"
-    if metric == "contract":
+    if verdict.budget.kind is CONTRACT:
         first = f": {verdict.details[0]}" if verdict.details else ""
         return f"contract broken{first}"
     if measured is not None and measured.value is None:
         return f"{metric}: NaN or Inf"
     interval = "" if measured is None else spell_interval(metric, measured.low, measured.high)
     unproven = verdict.outcome is Outcome.FAIL and not verdict.proven
-    return f"{verdict.reason} {interval}".rstrip() + (", not proven" if unproven else "")
+    return f"{metric} {verdict.reason} {interval}".rstrip() + (", not proven" if unproven else "")
 
 
 def _story(verdict: VerdictRecord) -> list[str]:
     measured = verdict.measured
-    lines = [f"{verdict.budget.metric}: {verdict.reason.removeprefix(verdict.budget.metric + ' ')}"]
+    lines = [f"{verdict.budget.metric}: {verdict.reason}"]
     if measured is not None and measured.method and measured.level is not None:
         proven = "proven" if verdict.proven else "not proven"
         lines.append(f"  {proven} by {measured.method} at {measured.level * 100:.0f} %")

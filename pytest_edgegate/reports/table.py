@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
+from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import MeasuredRecord, VerdictRecord
 from pytest_edgegate.spelling import spell_interval, spell_pair, spell_value
@@ -54,7 +55,7 @@ def _figures(verdict: VerdictRecord) -> tuple[str, str]:
     else:
         figure = math.nan if measured.value is None else measured.value
         value, limit = spell_pair(budget.metric, figure, budget.limit)
-    if budget.metric == "contract":
+    if budget.kind is CONTRACT:
         return value, ""
     direction = (measured and measured.direction) or budget.kind.direction
     return value, f"{'<=' if direction == 'at most' else '>='} {limit}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import HEADINGS, row, table
@@ -42,17 +43,16 @@ def _grouped(verdicts: Sequence[VerdictRecord], shown: Sequence[VerdictRecord]) 
 
 
 def _is_dull(verdict: VerdictRecord, count: int) -> bool:
-    if verdict.outcome is not Outcome.PASS or not verdict.proven or "no budgets" in verdict.note:
+    if verdict.outcome is not Outcome.PASS or not verdict.proven or verdict.no_budgets:
         return False
-    return verdict.budget.metric == "contract" or count > MANY
+    return verdict.budget.kind is CONTRACT or count > MANY
 
 
 def _note(verdict: VerdictRecord) -> str:
     """The reason of an allowed verdict; for others the note, if any."""
     note = "" if verdict.red else verdict.note
     text = verdict.full_reason if verdict.allowed else note
-    metric = verdict.budget.metric
-    about = "" if metric == "contract" else f"{metric}: "
+    about = "" if verdict.budget.kind is CONTRACT else f"{verdict.budget.metric}: "
     return f"    {about}{text}" if text else ""
 
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
-from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import Progress
-from pytest_edgegate.core.verdict import Outcome, Verdict
-from pytest_edgegate.diagnosis.catalogue import diagnose
-from pytest_edgegate.diagnosis.slimming import by_pruning
+from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.diagnosis.catalogue import diagnose, diagnose_artifact, guarded
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.providers import Providers
@@ -54,13 +53,12 @@ class Judging:
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         found = [self._judged(each, case, providers) for each in asked]
         if contract:
-            found[0] = _noted(
-                found[0], *self._contract_notes(case, providers, budgets, show_parity)
-            )
+            noted = _noted(found[0], *self._contract_notes(case, providers, budgets, show_parity))
+            found[0] = replace(noted, no_budgets=not budgets)
         if found:
             found[0] = _noted(found[0], artifact.provenance.get("plan", ""))
         explained = [self._explained(each, providers) if each.red else each for each in found]
-        return _with_pruning(explained, providers)
+        return _with_artifact(explained, providers)
 
     def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
         finding = self._finding(budget.metric, providers)
@@ -72,23 +70,16 @@ class Judging:
         )
 
     def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
-        """Adds the diagnosis; one that fails costs no verdict."""
-        try:
-            return self._diagnosed(verdict, providers)
-        except EdgeGateError as error:
-            return replace(verdict, details=(f"the cause is unknown: {error.message}",))
+        """Adds the diagnosis; what more time would decide keeps that remedy."""
+        found = guarded(lambda: self._diagnosis(verdict, providers))
+        remedy = verdict.remedy if verdict.undecided else found.remedy or verdict.remedy
+        return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
 
-    def _diagnosed(self, verdict: Verdict, providers: Providers) -> Verdict:
-        """Adds the diagnosis; what overflowed or was not decided keeps its own remedy."""
+    def _diagnosis(self, verdict: Verdict, providers: Providers) -> Diagnosis:
+        """The diagnosis from a tool of the target, or else those that the budget names."""
         file, metric = providers.file, verdict.budget.metric
         found = self.tooling.diagnosis(metric, file.artifact, file.target)
-        if found is None:
-            found = diagnose(verdict, providers)
-        measured = verdict.measured
-        overflowed = measured is not None and bool(measured.nonfinite)
-        stands = overflowed or verdict.outcome is Outcome.INCONCLUSIVE or not found.remedy
-        remedy = verdict.remedy if stands else found.remedy
-        return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
+        return diagnose(verdict, providers) if found is None else found
 
     def _finding(self, metric: str, providers: Providers) -> Finding:
         """The figure from a tool of the target, or else a measurement."""
@@ -133,12 +124,14 @@ class Judging:
         )
 
 
-def _with_pruning(verdicts: list[Verdict], providers: Providers) -> list[Verdict]:
-    """Adds the effect of pruning to the first red verdict."""
+def _with_artifact(verdicts: list[Verdict], providers: Providers) -> list[Verdict]:
+    """Adds the diagnoses of the artifact as a whole to the first red verdict."""
     at = next((at for at, each in enumerate(verdicts) if each.red and each.measured), None)
-    line = "" if at is None else by_pruning(providers.file, providers.clock)
-    if at is not None and line:
-        verdicts[at] = replace(verdicts[at], details=(*verdicts[at].details, line))
+    if at is not None:
+        found = diagnose_artifact(providers)
+        details = (*verdicts[at].details, *found.details)
+        cause = verdicts[at].cause or found.cause
+        verdicts[at] = replace(verdicts[at], details=details, cause=cause)
     return verdicts
 
 

@@ -29,7 +29,7 @@ class LegData:
     """``TransformData`` of one leg."""
 
     dataset: Dataset | None
-    settings: EdgeTraining = field(default_factory=EdgeTraining)
+    training_settings: EdgeTraining = field(default_factory=EdgeTraining)
     layout: Layout = AS_THE_MODEL
     """The layout of the leg's source relative to the user's data; a student's is derived from
     the samples."""
@@ -40,7 +40,7 @@ class LegData:
     hire: Hire | None = None
     progress: Progress = silent
     notes: list[str] = field(default_factory=list)
-    range: tuple[float, float] | None = None
+    calibration_range: tuple[float, float] | None = None
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
         from pytest_edgegate.data.dataset import finite_or_error, shared_samples, value_range
@@ -49,7 +49,7 @@ class LegData:
         dataset = wanted(self.dataset)
         samples = dataset.calibration(count)
         finite_or_error(samples)
-        self.range = value_range(samples.arrays())
+        self.calibration_range = value_range(samples.arrays())
         evaluation = dataset.split("evaluation")
         shared = 0 if evaluation is None else shared_samples(samples, evaluation)
         if shared:
@@ -68,7 +68,7 @@ class LegData:
             self.layout = layout_by_samples(dataset.example(), inputs)
         return TrainingSamples(
             train_split(dataset),
-            self.settings,
+            self.training_settings,
             inputs,
             self.layout,
             teacher=self.teacher,

@@ -31,7 +31,7 @@ from pytest_edgegate.storage.cache import Cache
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 if TYPE_CHECKING:
-    from pytest_edgegate.session.frameworks.process import Frameworks
+    from pytest_edgegate.session.frameworks.process import FrameworkProcess
     from pytest_edgegate.session.judging import Judging
     from pytest_edgegate.session.measuring.observing import Observer
     from pytest_edgegate.workers.process import Hired, Workers
@@ -91,10 +91,10 @@ class EdgeSession:
         return Workers(self.settings.runtime_timeout)
 
     @cached_property
-    def _frameworks(self) -> Frameworks:
-        from pytest_edgegate.session.frameworks.process import Frameworks
+    def _frameworks(self) -> FrameworkProcess:
+        from pytest_edgegate.session.frameworks.process import FrameworkProcess
 
-        return Frameworks(self.settings.runtime_timeout)
+        return FrameworkProcess(self.settings.runtime_timeout)
 
     def _hire(self, entry: str, what: str) -> Hired:
         return self._workers.hire(entry, what)

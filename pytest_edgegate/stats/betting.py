@@ -55,23 +55,13 @@ class BettingTest:
         self._largest_within = floor(total * budget)
         self._log_needed = -log(alpha)
         self._log_capitals = np.zeros(2)
-        self._sum = self._nonzero = self._seen = self._used = 0
+        self._sum = self._nonzero = self._seen = 0
         self._decision: bool | None = None
 
     @property
     def decision(self) -> bool | None:
         """True: within the budget. False: over it. None: undecided."""
         return self._decision
-
-    @property
-    def used(self) -> int:
-        """The number of values used for the decision, or seen so far if undecided."""
-        return self._used
-
-    @property
-    def seen(self) -> int:
-        """The number of values added, including those after the decision."""
-        return self._seen
 
     def add(self, values: NDArray[np.int8]) -> bool | None:
         """Adds the next *values*, shape (k,), in the order drawn, and returns the decision.
@@ -107,7 +97,6 @@ class BettingTest:
             self._decision = passed
         elif settled < len(values):
             self._decision = within
-        self._used += min(crossed + 1, len(values))
 
     def _settled(self, sums: NDArray[np.int64]) -> tuple[int, bool]:
         """The index from which no remainder changes the answer, else len(sums); and the answer."""

@@ -13,7 +13,7 @@ from pytest_edgegate.targets.figures import figures_from
 from pytest_edgegate.targets.operators import operators_from
 from pytest_edgegate.targets.values import Table
 
-_STRINGS = ("title", "machine", "extra")
+_STRINGS = ("title", "machine")
 _LISTS = ("formats", "dtypes", "io_dtypes", "float_operators")
 _MAY_BE_EMPTY = ("io_dtypes", "float_operators")
 _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
@@ -84,7 +84,6 @@ def _from_scratch(table: Table, values: dict[str, Any]) -> Target:
         "complete_with_ptq": values["dtypes"] == ("int8",),
         "static_shape": True,
         "per_channel_dense": True,
-        "extra": "all",
     }
     return Target(**(defaults | values))
 

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.core.data import EdgeData
-from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateError, InferenceError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import (
@@ -35,10 +34,11 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.data.dataset import Dataset
-from pytest_edgegate.data.laid_out import FedSamples, LaidOutRunner
-from pytest_edgegate.data.training_loop import Teacher, TrainingSamples
+from pytest_edgegate.data.laid_out import LaidOutRunner
+from pytest_edgegate.data.training_loop import Teacher
 from pytest_edgegate.reading.copies import PrivateCopy
-from pytest_edgegate.workers.process import Hired, Workers
+from pytest_edgegate.session.leg_data import LegData
+from pytest_edgegate.workers.process import Workers
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class BackendContract:
         _ends_with_a_remedy(raised.value)
 
 
-class CaseData:
+class CaseData(LegData):
     """``TransformData`` of an EdgeData, for running a transform without a session."""
 
     def __init__(
@@ -230,29 +230,14 @@ class CaseData:
         teacher: Teacher | None = None,
         progress: Progress = silent,
     ) -> None:
-        self._dataset = Dataset(data)
-        self._layout = layout
-        self._settings = training or EdgeTraining()
-        self._teacher = teacher
-        self._progress = progress
-
-    def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
-        return FedSamples(self._dataset.calibration(count), inputs, self._layout)
-
-    def training(self, inputs: Sequence[TensorInfo]) -> TrainingSamples:
-        split = self._dataset.split("train")
-        assert split is not None, "the case has no train split"
-        return TrainingSamples(
-            split,
-            self._settings,
-            inputs,
-            self._layout,
-            teacher=self._teacher,
-            progress=self._progress,
+        super().__init__(
+            Dataset(data),
+            training or EdgeTraining(),
+            layout,
+            teacher,
+            hire=lambda entry: Workers(timeout=120.0).hire(entry, entry),
+            progress=progress,
         )
-
-    def process(self, entry: str) -> Hired:
-        return Workers(timeout=120.0).hire(entry, entry)
 
     def program(self, name: str) -> Path:
         raise NotImplementedError(f"the case gives no program {name}")

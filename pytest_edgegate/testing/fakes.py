@@ -265,7 +265,6 @@ def _target(name: str, **what: Any) -> Target:
         name=name,
         formats=(FORMAT,),
         runtimes=MappingProxyType({FORMAT: ("fake", "fake-other")}),
-        extra="all",
         origin="pytest_edgegate.testing.fakes",
         **what,
     )

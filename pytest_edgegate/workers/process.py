@@ -70,8 +70,7 @@ class Worker:
         Raises the worker's EdgeGateError, or InferenceError if it ended or its arrays are not as
         *expected*.
         """
-        answer = self.ask(Message(fields, arrays, command), what, longer, expected)
-        sent = error_in(answer)
+        answer, sent = self.ask(Message(fields, arrays, command), what, longer, expected)
         if sent is not None:
             raise ours(sent) or _failed(what, sent)
         return answer
@@ -83,11 +82,12 @@ class Worker:
         longer: float = 0.0,
         expected: Expected = NO_ARRAYS,
         answer: Answer = no_questions,
-    ) -> Message:
-        """As ``call``, but returns an error as part of the answer; *answer* handles the worker's
-        questions."""
+    ) -> tuple[Message, SentError | None]:
+        """As ``call``, but returns the error of the worker, if any, beside its answer; *answer*
+        handles the worker's questions."""
         try:
-            return self._channel.call(question, self._timeout + longer, expected, answer)
+            found = self._channel.call(question, self._timeout + longer, expected, answer)
+            return found, error_in(found)
         except LateError as error:
             raise _late(what, error) from error
         except LostError as error:

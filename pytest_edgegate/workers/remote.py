@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.core.by_value import from_plain
 from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.data.runners import OpenedModel
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.workers.process import Worker, Workers
 from pytest_edgegate.workers.wire import PACKED, Expected, unpacked
@@ -30,7 +31,32 @@ _SMALL, _FREE = 1 << 20, 1 << 30
 """Bytes per sample always allowed for an output, even if it declares no size."""
 
 
-class RemoteRunner:
+class RunnerElsewhere(OpenedModel):
+    """Base of runners of a model in another process; a subclass has ``_run``."""
+
+    _seconds = 0.0
+    """The time per sample so far."""
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self._run("infer", batch)
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self._run("infer_raw", batch)
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        """A call through the pipe; for timing, a stopwatch opens the file in its process."""
+        return lambda: self.infer(sample)
+
+    def _run(self, command: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The outputs of the method *command* of the runner there."""
+        raise NotImplementedError
+
+    def _longer(self, count: int) -> float:
+        """The seconds that a call with *count* samples may take beyond its timeout."""
+        return _PATIENCE * self._seconds * count
+
+
+class RemoteRunner(RunnerElsewhere):
     """Sends samples to a worker in blocks, whose size depends on the time of the first one."""
 
     def __init__(
@@ -39,7 +65,6 @@ class RemoteRunner:
         """*files*: every file that ships with *path*, which may be among them."""
         self._workers = workers
         self._what = what
-        self._seconds = 0.0
         self._worker: Worker = workers.take()
         try:
             there = self._worker.placed(what, path, files)
@@ -47,33 +72,14 @@ class RemoteRunner:
         except BaseException:
             workers.give_back(self._worker)
             raise
-        self.inputs = tuple(map(_tensor, opened.fields["inputs"]))
-        self.outputs = tuple(map(_tensor, opened.fields["outputs"]))
+        self.inputs, self.outputs = tensors_in(opened.fields)
 
-    def __enter__(self) -> RemoteRunner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         if self._worker.alive:
             self._worker.call("close", self._what)
         self._workers.give_back(self._worker)
 
-    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        return self._in_blocks("infer", batch)
-
-    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        return self._in_blocks("infer_raw", batch)
-
-    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        """A call through the pipe; for timing, a stopwatch opens the file in the worker."""
-        return lambda: self.infer(sample)
-
-    def _in_blocks(self, command: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+    def _run(self, command: str, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         if not self._seconds:
             start = time.monotonic()
             self._call(command, tuple(array[:1] for array in batch))
@@ -89,9 +95,9 @@ class RemoteRunner:
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
     def _call(self, command: str, block: tuple[Array, ...]) -> tuple[Array, ...]:
-        longer = _PATIENCE * self._seconds * len(block[0])
-        expected = outputs_expected(self.outputs, len(block[0]))
-        return self._worker.call(command, self._what, block, longer, expected).arrays
+        count = len(block[0])
+        expected = outputs_expected(self.outputs, count)
+        return self._worker.call(command, self._what, block, self._longer(count), expected).arrays
 
 
 def executed_remotely(
@@ -110,7 +116,15 @@ def executed_remotely(
     finally:
         workers.give_back(worker)
     found: Sequence[Mapping[str, Any]] | None = unpacked(answer.arrays[0])
-    return None if found is None else tuple(ExecutedOperator(**each) for each in found)
+    return None if found is None else tuple(from_plain(ExecutedOperator, each) for each in found)
+
+
+def tensors_in(opened: Mapping[str, Any]) -> tuple[tuple[TensorInfo, ...], ...]:
+    """The inputs and the outputs of a model, as another process has *opened* it."""
+    return tuple(
+        tuple(from_plain(TensorInfo, each) for each in opened[side])
+        for side in ("inputs", "outputs")
+    )
 
 
 def outputs_expected(outputs: Sequence[TensorInfo], count: int) -> Expected:
@@ -125,8 +139,3 @@ def outputs_expected(outputs: Sequence[TensorInfo], count: int) -> Expected:
 def _most_bytes(shape: Sequence[int]) -> int:
     known = bool(shape) and all(size >= 0 for size in shape[1:])
     return math.prod(max(size, 1) for size in shape) * _LARGEST_ITEM if known else _FREE
-
-
-def _tensor(fields: Mapping[str, Any]) -> TensorInfo:
-    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
-    return TensorInfo(**(dict(fields) | lists))

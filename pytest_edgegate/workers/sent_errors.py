@@ -6,13 +6,14 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, get_type_hints
 
 from pytest_edgegate.core import errors
 from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.reading.foreign import reason_of
-from pytest_edgegate.workers.wire import Message
+from pytest_edgegate.workers.wire import Message, WireError
 
 _LONGEST = 50_000
 """Characters kept of a library's message."""
@@ -48,9 +49,24 @@ def refusal(error: Exception) -> Message:
 
 
 def error_in(answer: Message) -> SentError | None:
-    """The error in an answer, or None."""
-    found: Mapping[str, Any] | None = answer.fields.get("error")
-    return None if found is None else from_plain(SentError, found)
+    """The error in an answer, or None. Raises WireError if it is malformed."""
+    found = answer.fields.get("error")
+    if found is None:
+        return None
+    if not isinstance(found, Mapping) or not _is_well_formed(found):
+        raise WireError("a malformed error")
+    return from_plain(SentError, found)
+
+
+def _is_well_formed(found: Mapping[str, Any]) -> bool:
+    kinds = _kinds()
+    known = {"kind", "message"} <= found.keys() <= kinds.keys()
+    return known and all(isinstance(value, kinds[name]) for name, value in found.items())
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    return get_type_hints(SentError)
 
 
 def _as_sent(error: Exception) -> SentError:
@@ -66,16 +82,21 @@ def _as_sent(error: Exception) -> SentError:
         "",
         text,
         reason_of(error),
-        getattr(error, "errno", None),
+        _number(error),
         trace,
         mark,
     )
 
 
+def _number(error: Exception) -> int | None:
+    number = getattr(error, "errno", None)
+    return number if isinstance(number, int) else None  # a library may put anything there
+
+
 def ours(sent: SentError) -> EdgeGateError | None:
     """The edgegate error in its original class, or None for any other error."""
-    found = getattr(errors, sent.kind, None) if sent.kind else None
-    if found is None:
+    found = getattr(errors, sent.kind, None)
+    if not (isinstance(found, type) and issubclass(found, EdgeGateError)):
         return None
     error: EdgeGateError = found.__new__(found)
     EdgeGateError.__init__(error, sent.message, sent.remedy)
@@ -122,5 +143,6 @@ class Marked:
 
     def find(self, sent: SentError) -> Exception | None:
         """The original error object of an error that was *sent* and came back."""
-        known = sent.mark is not None and sent.mark < len(self._raised)
-        return self._raised[sent.mark] if known and sent.mark is not None else None
+        if sent.mark is None or not 0 <= sent.mark < len(self._raised):
+            return None
+        return self._raised[sent.mark]

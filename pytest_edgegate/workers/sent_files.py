@@ -37,14 +37,25 @@ def send_files(call: Call, what: str, main: Path, files: Sequence[Path]) -> str:
 
     Files are sent once only. Raises InferenceError.
     """
+    places = {each: _place(each, main) for each in {main, *files}}
     digests = {}
-    for each in {main, *files}:
+    for each, place in places.items():
         digest = file_digest(each)
-        digests[each.relative_to(main.parent).as_posix()] = digest
+        digests[place] = digest
         if not call("has", what, sha256=digest).fields["has"]:
             _send(call, what, each, digest)
     path: str = call("place", what, files=digests, main=main.name).fields["path"]
     return path
+
+
+def _place(path: Path, main: Path) -> str:
+    """The path relative to the folder of *main*."""
+    if not path.is_relative_to(main.parent):
+        raise InferenceError(
+            f"{path.name} is not in the folder of {main.name}, with which it is sent to the device",
+            "put all files of the model into one folder",
+        )
+    return path.relative_to(main.parent).as_posix()
 
 
 def _send(call: Call, what: str, path: Path, digest: str) -> None:

@@ -6,13 +6,14 @@ import importlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.core.by_value import as_plain
 from pytest_edgegate.core.ports import Runner, Runtime
 from pytest_edgegate.tidy.scratch import SCRATCH
 from pytest_edgegate.workers.channel import Channel
@@ -86,11 +87,8 @@ class _Server:
     def _open(self, asked: Message) -> Message:
         self._close(asked)
         self._runner = _runtime(asked).open(Path(asked.fields["path"])).__enter__()
-        tensors = {
-            "inputs": [asdict(each) for each in self._runner.inputs],
-            "outputs": [asdict(each) for each in self._runner.outputs],
-        }
-        return Message(tensors)
+        ends = {"inputs": self._runner.inputs, "outputs": self._runner.outputs}
+        return Message({side: as_plain(tuple(each)) for side, each in ends.items()})
 
     def _infer(self, asked: Message) -> Message:
         assert self._runner is not None  # the other side opens first
@@ -105,8 +103,7 @@ class _Server:
 
     def _executed(self, asked: Message) -> Message:
         found = _runtime(asked).executed(Path(asked.fields["path"]), asked.arrays)
-        sent = None if found is None else [asdict(each) for each in found]
-        return Message({}, (packed(sent),))
+        return Message({}, (packed(None if found is None else as_plain(tuple(found))),))
 
     def _prepare(self, asked: Message) -> Message:
         runtime = _runtime(asked)
@@ -125,7 +122,7 @@ class _Server:
         assert self._stopwatch is not None  # the other side prepares first
         sent = self._stopwatch.round(asked.fields["seconds"])
         times = tuple(np.array(each) for each in (sent.artifact, sent.reference))
-        return Message({"round": asdict(replace(sent, artifact=(), reference=()))}, times)
+        return Message({"round": as_plain(replace(sent, artifact=(), reference=()))}, times)
 
 
 def _runtime(asked: Message) -> Runtime:

@@ -151,7 +151,7 @@ def test_the_verdict_of_the_whole_set_from_a_part_of_it(early: Any, name: str) -
     assert measured["n_total"] == N
     assert measured["n"] < N / 3
     assert "the value an estimate" in verdict["reason"]
-    assert re.search(r"accuracy_drop about [\d.-]+; the whole set is", verdict["reason"])
+    assert re.search(r"about [\d.-]+; the whole set is", verdict["reason"])
     assert early.verdicts(name).get("size", verdict)["measured"]["value"] is not None
 
 

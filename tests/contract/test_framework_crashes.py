@@ -10,7 +10,6 @@ import pytest
 FILES = {
     "native.py": """
 import os
-import time
 
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.recipe import Cast
@@ -24,8 +23,6 @@ class Transform(FakeTransform):
         content = read_fake(model.path)
         if content.get("title") == "crash":
             os.abort()
-        if content.get("title") == "hang":
-            time.sleep(3600)
         return super().apply(model, step, target, data, out)
 
 
@@ -47,7 +44,7 @@ def edge_model(request, tmp_path):
     return fake_model(tmp_path / "m.fake", title=request.param)
 
 
-@pytest.mark.parametrize("edge_model", ["fine", "crash", "hang", "also-fine"], indirect=True)
+@pytest.mark.parametrize("edge_model", ["fine", "crash", "also-fine"], indirect=True)
 def test_it(edge_compress, edge_gate):
     edge_gate.accuracy(edge_compress(Cast()), min=0.9)
 
@@ -62,8 +59,7 @@ def test_fixture(edge_artifact): ...
 
 @pytest.fixture
 def ran(play: Any) -> Any:
-    arguments = ("--edge-target=fake-host", "-k", "not hang", "--junit-xml=junit.xml")
-    return play(FILES, *arguments)
+    return play(FILES, "--edge-target=fake-host", "--junit-xml=junit.xml")
 
 
 def of(ran: Any, name: str) -> Any:
@@ -107,3 +103,92 @@ def test_report_and_junit_are_whole(ran: Any) -> None:
     root = ElementTree.parse(ran.folder / "junit.xml").getroot()
     suite = root if root.tag == "testsuite" else root[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "1")
+
+
+CRASHING = """
+import os
+
+from pytest_edgegate.backends.onnx import from_torch
+
+
+class Crashing:
+    def __init__(self, transform):
+        self._transform = transform
+
+    def apply(self, model, *given):
+        model.load()
+        if model.name == "crash":
+            os.abort()
+        return self._transform.apply(model, *given)
+
+
+TORCH = Crashing(from_torch.TRANSFORM)
+"""
+IN_THE_PROCESS = """
+from pytest_edgegate.registry import Registry
+
+ENTRY = Registry.entry
+REPLACED = {"onnx.from_torch": "crashing:TORCH"}
+
+Registry.entry = lambda self, kind, name: REPLACED.get(name) or ENTRY(self, kind, name)
+"""
+LIVE = """
+import numpy as np
+import pytest
+from pytest_edgegate import EdgeData
+
+
+def live(name):
+    import torch
+
+    return type(name, (torch.nn.Sequential,), {})(torch.nn.Linear(4, 3)).eval()
+
+
+@pytest.fixture
+def edge_data():
+    return EdgeData(evaluation=(np.zeros((20, 4), np.float32), np.zeros(20, int)))
+
+
+@pytest.fixture
+def edge_model(request):
+    return live(request.param)
+
+
+@pytest.mark.parametrize("edge_model", ["first", "crash", "last"], indirect=True)
+def test_it(edge_compress, edge_gate):
+    edge_gate.size(edge_compress(), "1 MB")
+"""
+
+
+@pytest.fixture
+def ran_live(play: Any, inner_conftest: str) -> Any:
+    pytest.importorskip("torch")
+    files = {
+        "conftest.py": inner_conftest + IN_THE_PROCESS,
+        "crashing.py": CRASHING,
+        "test_live.py": LIVE,
+    }
+    return play(files, "--edge-target=onnx-cpu", "--junit-xml=junit.xml")
+
+
+@pytest.mark.slow
+def test_a_live_model_that_crashes_is_the_error_of_one_test(ran_live: Any) -> None:
+    """Other live models: ``tests/formats/test_framework_process.py``."""
+    seen = {name: of(ran_live, name) for name in ("first", "crash", "last")}
+    letters = {name: each["letters"] for name, each in seen.items()}
+    assert letters == {"first": ".", "crash": "F", "last": "."}, ran_live.everything
+    ran_live.assert_fault(
+        ran_text(seen["crash"]),
+        "on crash ended the process that ran it (SIGABRT)",
+        "another version",
+    )
+
+
+@pytest.mark.slow
+def test_report_and_junit_of_live_models_are_whole(ran_live: Any) -> None:
+    assert ran_live.status == 1
+    judged = {each["test"] for each in ran_live.report["verdicts"]}
+    assert len(judged) == 2, "of those that were converted"
+    root = ElementTree.parse(ran_live.folder / "junit.xml").getroot()
+    suite = root if root.tag == "testsuite" else root[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")

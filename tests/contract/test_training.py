@@ -355,14 +355,23 @@ def test_it(edge_artifact): ...
         assert word in text
 
 
-def run_until_it_trains(folder: Path, pipe: Path) -> subprocess.Popen[str]:
-    """A run of pytest that is in the middle of a training."""
+def run_until_it_trains(folder: Path, pipe: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A run of pytest that is in the middle of a training, in a process group of its own."""
     os.mkfifo(pipe)
     os.mkfifo(f"{pipe}-never")
     running = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--edge-target=fake-board"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--edge-target=fake-board",
+            *arguments,
+        ],
         cwd=folder,
         env={**os.environ, "STOP_AT": str(pipe)},
+        start_new_session=True,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -370,7 +379,7 @@ def run_until_it_trains(folder: Path, pipe: Path) -> subprocess.Popen[str]:
     # opened for both ends, so that a run that never gets there is told instead of waited for
     with os.fdopen(os.open(pipe, os.O_RDWR), "rb", buffering=0) as opened:
         if not select.select([opened], [], [], 120)[0]:
-            running.kill()
+            os.killpg(running.pid, signal.SIGKILL)
             pytest.fail(f"the run did not train:\n{running.communicate()[0]}")
         assert opened.read(8) == b"training"
     return running
@@ -407,12 +416,22 @@ def run_again(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_ctrl_c_says_what_it_ended_and_keeps_nothing(training_project: Path) -> None:
-    running = run_until_it_trains(training_project, training_project / "pipe")
-    running.send_signal(signal.SIGINT)
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        ((), "QAT(epochs=2) on m was interrupted: nothing of it is kept"),
+        (("-n", "2"), "KeyboardInterrupt"),  # pytest-xdist drops what a worker says of its end
+    ],
+    ids=["n0", "n2"],
+)
+def test_ctrl_c_says_what_it_ended_and_keeps_nothing(
+    training_project: Path, workers: tuple[str, ...], said: str
+) -> None:
+    running = run_until_it_trains(training_project, training_project / "pipe", *workers)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal sends it, to the workers too
     output, _ = running.communicate()
     assert running.returncode == 2, output
-    assert "QAT(epochs=2) on m was interrupted: nothing of it is kept" in output
+    assert said in output
     assert not list((training_project / ".edgegate_cache" / "scratch").glob("*"))
     after = run_again(training_project)
     assert after.returncode == 0, after.stdout

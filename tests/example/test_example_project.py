@@ -36,7 +36,7 @@ def run(project: Path, *arguments: str, target: str = "coral") -> Outcome:
 
 
 FORKED = ("-p", "warm_python.forking")
-"""Of runs after the cold one, whose processes have imported the frameworks before they start."""
+"""Of runs that build: their framework process has its imports already; ``make example`` has not."""
 
 
 def verdicts(outcome: Outcome) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cold(project: Path) -> tuple[Outcome, list[dict[str, Any]]]:
-    outcome = run(project)
+    outcome = run(project, *FORKED)
     return outcome, verdicts(outcome)
 
 

@@ -1,7 +1,8 @@
-"""A live Keras model: its traced graph is converted in the framework process."""
+"""Live models: their graphs are converted in the framework process."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,20 @@ import pytest
 
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.errors import CompressionError, UnsupportedError
+from pytest_edgegate.core.errors import CompressionError, EdgeGateWarning, UnsupportedError
+from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.frameworks.process import Frameworks
+from pytest_edgegate.session.frameworks.process import FrameworkProcess
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
 
 DATA = EdgeData(calibration=np.random.default_rng(0).random((20, 8, 8, 1), np.float32))
+ROWS = EdgeData(evaluation=(np.random.default_rng(0).random((20, 4), np.float32), np.zeros(20)))
+KERAS = "pytest_edgegate.backends.keras.traced:READER"
+TORCH = "pytest_edgegate.backends.torch.traced:READER"
+
+Made = tuple[Artifact, EdgeSession]
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +33,29 @@ def keras() -> Any:
     return pytest.importorskip("keras")
 
 
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    return pytest.importorskip("torch")
+
+
 def network(keras: Any, **convolution: Any) -> Any:
     keras.utils.set_random_seed(0)
     image = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(4, 3, **convolution)(image)
     return keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(x)), name="net")
+
+
+def module(torch: Any, forward: Callable[..., Any] | None = None, name: str = "Rows") -> Any:
+    """A linear layer, and what *forward* does with its output."""
+
+    def whole(self: Any, x: Any) -> Any:
+        made = self.layer(x)
+        return made if forward is None else forward(made)
+
+    torch.manual_seed(0)
+    made = type(name, (torch.nn.Module,), {"forward": whole})()
+    made.layer = torch.nn.Linear(4, 4)
+    return made.eval()
 
 
 def _is_needed(setting: Field[Any]) -> bool:
@@ -43,31 +68,108 @@ def started(folder: Path) -> EdgeSession:
     return EdgeSession(Settings(**given), Registry())
 
 
-def compressed(folder: Path, model: Any, data: EdgeData = DATA) -> tuple[Artifact, EdgeSession]:
+def compressed(
+    folder: Path,
+    model: Any,
+    data: EdgeData = DATA,
+    target: str = "coral",
+    recipe: tuple[Step, ...] = (PTQ(),),
+) -> Made:
     session = started(folder)
-    return session.compress(
-        session.case(Given(model, data), session.target("coral")), (PTQ(),)
-    ), session
+    case = session.case(Given(model, data), session.target(target))
+    return session.compress(case, recipe), session
 
 
-def test_it_has_the_same_bytes_there(
-    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, sent = network(keras), []
-    apply = Frameworks.apply
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The readers of the models that were sent to the process."""
+    found: list[str] = []
+    apply = FrameworkProcess.apply
 
-    def noted(self: Frameworks, work: Any, out: Path) -> Any:
-        sent.append(work.source.reader)
+    def noted(self: FrameworkProcess, work: Any, out: Path) -> Any:
+        found.append(work.source.reader)
         return apply(self, work, out)
 
-    monkeypatch.setattr(Frameworks, "apply", noted)
-    there, session = compressed(tmp_path / "there", model)
+    monkeypatch.setattr(FrameworkProcess, "apply", noted)
+    return found
+
+
+def same_there_and_here(
+    make: Callable[[Path], Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, session = make(tmp_path / "there")
     session.close()
-    assert sent == ["pytest_edgegate.backends.keras.traced:READER"]
-    monkeypatch.setattr(Frameworks, "source", lambda *given: None)
-    here, _ = compressed(tmp_path / "here", model)
-    assert len(sent) == 1
+    monkeypatch.setattr(FrameworkProcess, "source", lambda *given: None)
+    here, _ = make(tmp_path / "here")
     assert here.sha256 == there.sha256
+
+
+@pytest.mark.parametrize(("target", "recipe"), [("coral", (PTQ(),)), ("onnx-cpu", ())])
+def test_a_keras_model_has_the_same_bytes_there(
+    keras: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[str],
+    target: str,
+    recipe: tuple[Step, ...],
+) -> None:
+    model = network(keras)
+    same_there_and_here(
+        lambda folder: compressed(folder, model, DATA, target, recipe), tmp_path, monkeypatch
+    )
+    assert sent == [KERAS]
+
+
+def test_a_torch_module_has_the_same_bytes_there(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: list[str]
+) -> None:
+    model = module(torch)
+    same_there_and_here(
+        lambda folder: compressed(folder, model, ROWS, "onnx-cpu", ()), tmp_path, monkeypatch
+    )
+    assert sent == [TORCH]
+
+
+@pytest.mark.parametrize("target", ["raspberry-pi", "onnx-cpu"])
+def test_messages_from_there_name_the_layer(
+    torch: Any, tmp_path: Path, sent: list[str], target: str
+) -> None:
+    model = torch.nn.Sequential(module(torch), module(torch, torch.special.bessel_j0)).eval()
+    with pytest.raises(UnsupportedError, match=r"bessel_j0.*\bin .*\b1\b"):
+        compressed(tmp_path, model, ROWS, target, ())
+    assert sent == [TORCH]
+
+
+def test_notes_from_there_are_warnings_here(torch: Any, tmp_path: Path, sent: list[str]) -> None:
+    model = module(torch, lambda made: made.reshape(1, 4))
+    with pytest.warns(EdgeGateWarning, match="its batch can't be free"):
+        artifact, session = compressed(tmp_path, model, ROWS, "onnx-cpu", ())
+    session.close()
+    assert sent == [TORCH]
+    assert any("its batch can't be free" in each for each in artifact.provenance["notes"])
+
+
+def test_a_module_with_an_operator_of_its_own_stays_here(
+    torch: Any, tmp_path: Path, sent: list[str]
+) -> None:
+    """As a conftest.py registers one: no other process has it."""
+    library = torch.library.Library("edgegate_formats", "FRAGMENT")
+    library.define("twice(Tensor x) -> Tensor")
+    library.impl("twice", lambda x: x * 2, "CompositeImplicitAutograd")
+    model = module(torch, torch.ops.edgegate_formats.twice)
+    assert compressed(tmp_path, model, ROWS, "onnx-cpu", ())[0].size_bytes
+    assert not sent
+
+
+def test_a_module_that_cannot_be_saved_stays_here(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: list[str]
+) -> None:
+    def fail(*given: Any) -> None:
+        raise RuntimeError("no serializer for it")
+
+    monkeypatch.setattr(torch.export, "save", fail)
+    assert compressed(tmp_path, module(torch), ROWS, "onnx-cpu", ())[0].size_bytes
+    assert not sent
 
 
 def test_a_model_that_cannot_be_written_down_is_refused_as_ever(keras: Any, tmp_path: Path) -> None:
@@ -86,30 +188,99 @@ def test_changed_weights_are_another_graph(keras: Any, tmp_path: Path) -> None:
     assert one.sha256 != other.sha256
 
 
+def test_changed_weights_are_another_program(torch: Any, tmp_path: Path, sent: list[str]) -> None:
+    model = module(torch)
+    one, session = compressed(tmp_path, model, ROWS, "onnx-cpu", ())
+    with torch.no_grad():
+        model.layer.weight *= 2
+    other = session.compress(session.case(Given(model, ROWS), session.target("onnx-cpu")), ())
+    session.close()
+    assert one.sha256 != other.sha256
+    assert sent == [TORCH, TORCH]
+
+
 UNGUARDED = """
 from pytest_edgegate.backends.litert import from_keras
 
 from_keras._refuse_loops = lambda *given: None
 TRANSFORM = from_keras.TRANSFORM
 """
+ABORTING = """
+import os
+
+from pytest_edgegate.backends.{} import {} as backend
+
+
+class Aborting(type(backend.TRANSFORM)):
+    def apply(self, model, *given):
+        model.load()
+        if model.name == "crash":
+            os.abort()
+        return super().apply(model, *given)
+
+
+TRANSFORM = Aborting()
+"""
+
+
+@pytest.fixture
+def replace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Has the process import another module for a transform."""
+
+    def put(transform: str, content: str) -> None:
+        own = f"replaced_{transform.replace('.', '_')}"
+        (tmp_path / f"{own}.py").write_text(content)
+        monkeypatch.syspath_prepend(tmp_path)
+        entry = Registry.entry
+
+        def replaced(self: Registry, kind: str, name: str) -> str | None:
+            is_it = (kind, name) == ("transform", transform)
+            return f"{own}:TRANSFORM" if is_it else entry(self, kind, name)
+
+        monkeypatch.setattr(Registry, "entry", replaced)
+
+    return put
 
 
 def test_a_crash_of_tensorflows_calibrator_is_an_error(
-    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keras: Any, tmp_path: Path, replace: Callable[[str, str], None]
 ) -> None:
     """A loop is what it dies of, once nobody refuses it before."""
-    (tmp_path / "unguarded.py").write_text(UNGUARDED)
-    monkeypatch.syspath_prepend(tmp_path)
-    entry = Registry.entry
-
-    def unguarded(self: Registry, kind: str, name: str) -> str | None:
-        own = (kind, name) == ("transform", "litert.from_keras")
-        return "unguarded:TRANSFORM" if own else entry(self, kind, name)
-
-    monkeypatch.setattr(Registry, "entry", unguarded)
+    replace("litert.from_keras", UNGUARDED)
     steps = keras.Input((8, 8))
     looped = keras.Model(steps, keras.layers.LSTM(4)(steps), name="looped")
     data = EdgeData(calibration=np.zeros((20, 8, 8), np.float32))
     with pytest.raises(CompressionError, match=r"looped ended the process that ran it \(SIG"):
         compressed(tmp_path, looped, data)
     assert compressed(tmp_path, network(keras))[0].size_bytes
+
+
+def of_torch(name: str) -> Any:
+    return module(pytest.importorskip("torch"), name=name)
+
+
+def of_keras(name: str) -> Any:
+    keras = pytest.importorskip("keras")
+    rows = keras.Input((4,))
+    return keras.Model(rows, keras.layers.Dense(3)(rows), name=name)
+
+
+@pytest.mark.parametrize(
+    ("make", "transform", "target"),
+    [
+        (of_torch, "onnx.from_torch", "onnx-cpu"),
+        (of_torch, "litert.from_torch", "raspberry-pi"),
+        (of_keras, "onnx.from_keras", "onnx-cpu"),
+    ],
+)
+def test_a_crash_of_a_conversion_is_an_error(
+    tmp_path: Path,
+    replace: Callable[[str, str], None],
+    make: Callable[[str], Any],
+    transform: str,
+    target: str,
+) -> None:
+    replace(transform, ABORTING.format(*transform.split(".")))
+    with pytest.raises(CompressionError, match=r"crash ended the process that ran it \(SIGABRT"):
+        compressed(tmp_path, make("crash"), ROWS, target, ())
+    assert compressed(tmp_path, make("fine"), ROWS, target, ())[0].size_bytes

@@ -62,6 +62,7 @@ VERDICTS = st.builds(
     details=LISTS,
     cause=TEXTS,
     note=TEXTS,
+    no_budgets=st.booleans(),
 )
 RUNS = st.builds(RunRecord, environment=OBJECTS, verdicts=st.lists(VERDICTS, max_size=3).map(tuple))
 
@@ -80,7 +81,7 @@ def test_a_run_is_the_same_after_a_round_trip_through_json(run: RunRecord) -> No
 def test_the_record_of_any_verdict_is_json(
     value: float, low: float, high: float, outcome: Outcome, allowed: bool
 ) -> None:
-    figure = Measurement("parity_abs", value, "file", low=low, high=high)
+    figure = Measurement(value, "file", low=low, high=high)
     verdict = Verdict(Budget("parity_abs", 1), outcome, "why", measured=figure, allowed=allowed)
     record = verdict.record
     assert VerdictRecord.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_edgegate.core.budget import BUDGETS, Budget
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.rules import Rules
-from pytest_edgegate.core.verdict import Outcome
+from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.judge import judge
 from pytest_edgegate.reports.table import row
 from pytest_edgegate.settings.options import POLICIES
@@ -33,11 +34,19 @@ def numbers(metric: str) -> st.SearchStrategy[float]:
     return UNITS.get(BUDGETS[metric].unit, st.floats(-1 if signed else 0, 1))
 
 
+class Judgement(NamedTuple):
+    metric: str
+    measured: Measurement
+    limit: float
+
+    def verdict(self, policy: str) -> Verdict:
+        return judge(self.measured, Budget(self.metric, self.limit), Rules(policy), "t")
+
+
 @st.composite
-def measurements(draw: st.DrawFn) -> Measurement:
-    metric = draw(NAMES)
+def measurements(draw: st.DrawFn, metric: str) -> Measurement:
     if BUDGETS[metric].rule != "interval":
-        return Measurement(metric, draw(numbers(metric)), "file")
+        return Measurement(draw(numbers(metric)), "file")
     if draw(st.booleans()):
         n = draw(st.integers(1, 10_000))
         exact = Fraction(draw(st.integers(0, n)), n)
@@ -47,7 +56,6 @@ def measurements(draw: st.DrawFn) -> Measurement:
         n, exact = 100, None
         low, value, high = sorted(draw(st.tuples(*[numbers(metric)] * 3)))
     return Measurement(
-        metric,
         value,
         "host:fake",
         low=low,
@@ -62,34 +70,32 @@ def measurements(draw: st.DrawFn) -> Measurement:
 
 
 @st.composite
-def judgements(draw: st.DrawFn) -> tuple[Measurement, float]:
+def judgements(draw: st.DrawFn) -> Judgement:
     """A measurement with a limit that is often at, or just beside, its value or its ends.
 
     A limit is written by a person, so it has at most nine decimals.
     """
-    measured = draw(measurements())
+    metric = draw(NAMES)
+    measured = draw(measurements(metric))
     near = [each for each in (measured.value, measured.low, measured.high) if each is not None]
-    limit = draw(st.one_of(numbers(measured.metric), st.sampled_from(near)))
-    if BUDGETS[measured.metric].unit in WHOLE:
+    limit = draw(st.one_of(numbers(metric), st.sampled_from(near)))
+    if BUDGETS[metric].unit in WHOLE:
         limit = max(0, int(limit) + draw(st.integers(-2, 2)))
     else:
         limit = round(limit + draw(st.sampled_from([0.0, 1e-9, -1e-9, 1e-5, -1e-5])), 9)
-    return measured, limit
+    return Judgement(metric, measured, limit)
 
 
 @settings(deadline=None, max_examples=400)
 @given(judgements(), st.floats(0, 1), POLICY)
 def test_a_looser_limit_never_turns_a_pass_into_a_failure(
-    judgement: tuple[Measurement, float], by: float, policy: str
+    judgement: Judgement, by: float, policy: str
 ) -> None:
-    measured, limit = judgement
-    metric = measured.metric
+    metric, measured, limit = judgement
     at_most = (measured.direction or BUDGETS[metric].direction) == "at most"
     step = int(by * 1000) if BUDGETS[metric].unit in WHOLE else by
     looser = limit + step if at_most else limit - step
-    found, relaxed = (
-        judge(measured, Budget(metric, each), Rules(policy), "t") for each in (limit, looser)
-    )
+    found, relaxed = (judgement._replace(limit=each).verdict(policy) for each in (limit, looser))
     if found.outcome is Outcome.PASS:
         assert relaxed.outcome is Outcome.PASS
         if found.proven:
@@ -99,35 +105,28 @@ def test_a_looser_limit_never_turns_a_pass_into_a_failure(
 @settings(deadline=None, max_examples=400)
 @given(judgements())
 def test_policies_go_from_lenient_over_point_to_strict(
-    judgement: tuple[Measurement, float],
+    judgement: Judgement,
 ) -> None:
-    measured, limit = judgement
-    passed = [
-        judge(measured, Budget(measured.metric, limit), Rules(policy), "t").outcome is Outcome.PASS
-        for policy in ("lenient", "point", "strict")
-    ]
+    policies = ("lenient", "point", "strict")
+    passed = [judgement.verdict(policy).outcome is Outcome.PASS for policy in policies]
     assert passed == sorted(passed, reverse=True)
 
 
 @settings(deadline=None, max_examples=400)
 @given(judgements(), POLICY)
-def test_the_reason_of_a_failure_shows_two_figures(
-    judgement: tuple[Measurement, float], policy: str
-) -> None:
-    measured, limit = judgement
-    found = judge(measured, Budget(measured.metric, limit), Rules(policy), "t")
+def test_the_reason_of_a_failure_shows_two_figures(judgement: Judgement, policy: str) -> None:
+    found = judgement.verdict(policy)
     holds = found.reason.split(" ")[-2] in ("<=", ">=")
     if found.outcome is Outcome.FAIL and not holds:
-        _, *words = found.reason.split(" ")
+        words = found.reason.split(" ")
         sign = next(at for at, word in enumerate(words) if word in ("<", ">"))
         assert words[:sign] != words[sign + 1 :]
 
 
 @settings(deadline=None, max_examples=400)
 @given(judgements())
-def test_the_row_of_a_failure_shows_two_figures(judgement: tuple[Measurement, float]) -> None:
-    measured, limit = judgement
-    found = judge(measured, Budget(measured.metric, limit), Rules("point"), "t")
+def test_the_row_of_a_failure_shows_two_figures(judgement: Judgement) -> None:
+    found = judgement.verdict("point")
     _, _, value, _, bound, _, _ = row(found)
     if found.outcome is Outcome.FAIL:
         assert value != bound[3:]

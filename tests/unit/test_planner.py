@@ -72,7 +72,6 @@ def board(**what: Any) -> Target:
         static_shape=True,
         per_channel_dense=True,
         runtimes=MappingProxyType({}),
-        extra="all",
     )
     return replace(given, **what)
 

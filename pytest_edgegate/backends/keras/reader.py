@@ -19,7 +19,7 @@ from pytest_edgegate.backends.keras.vetting.files import (
 )
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.defaults import FileModel
-from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
+from pytest_edgegate.core.ports import GraphBatch, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.regular import files_of_model, open_regular
 
 RUNTIME = "keras"
@@ -102,6 +102,7 @@ class LiveModel:
     runtime = RUNTIME
     note = ""
     node = ("keras", "float32")
+    graph_reader = "pytest_edgegate.backends.keras.traced:READER"
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -123,13 +124,11 @@ class LiveModel:
     def load(self) -> LoadedModel:
         return self._loaded
 
-    graph_reader = "pytest_edgegate.backends.keras.traced:READER"
-
-    def write_graph(self, folder: Path) -> None:
+    def write_graph(self, folder: Path, batch: GraphBatch) -> None:
         from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
         from pytest_edgegate.backends.tf_graphs import write_graph
 
-        write_graph(import_tensorflow(), self.load(), self.name, folder)
+        write_graph(import_tensorflow(), self.load(), self.name, folder, batch)
 
     @cached_property
     def _loaded(self) -> LoadedModel:

@@ -24,7 +24,13 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import (
+    GraphBatch,
+    LoadedModel,
+    Produced,
+    SourceModel,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import PTQ, Cast, Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.splits import Array
@@ -45,7 +51,7 @@ class KerasToLiteRT(TransformDefaults):
     """
 
     version = 3
-    takes_graphs = True
+    takes_graphs = GraphBatch.ONE
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     moves = tuple(
         Move((source, "float32"), step, ("litert", dtype))

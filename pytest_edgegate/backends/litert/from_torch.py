@@ -29,7 +29,13 @@ from pytest_edgegate.core.errors import (
 )
 from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import (
+    GraphBatch,
+    LoadedModel,
+    Produced,
+    SourceModel,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
@@ -41,6 +47,7 @@ class TorchToLiteRT(TransformDefaults):
     """
 
     version = 1
+    takes_graphs = GraphBatch.FREE
     packages = ("torch", "litert-torch", "litert-converter", "jax", "ai-edge-litert")
     moves = (Move(("torch", "float32"), None, ("litert", "float32")),)
 

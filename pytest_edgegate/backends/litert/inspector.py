@@ -16,7 +16,7 @@ from pytest_edgegate.backends.macs import (
     shape_at,
     total,
 )
-from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import Conversion, ModelDescription, OperatorInfo, TensorInfo
 
 _INTEGERS = ("int8", "uint8", "int16", "int4", "int2")
 _BIAS_AT = {
@@ -38,6 +38,12 @@ _OPTIONS = {
     "ellipsisMask": "ellipsis_mask",
     "newAxisMask": "new_axis_mask",
 }
+
+_CONVERSION = Conversion(
+    int8="convert with a representative dataset and supported_ops = "
+    "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8]",
+    io="convert with converter.inference_input_type = converter.inference_output_type = tf.{dtype}",
+)
 
 
 class LiteRTInspector:
@@ -66,6 +72,7 @@ def _describe(model: Any) -> ModelDescription:
         macs=total(operators, _MACS),
         uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
         fully_quantized=bool(operators) and not any(map(float_tensors, operators)),
+        conversion=_CONVERSION,
     )
 
 

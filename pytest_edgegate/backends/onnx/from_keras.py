@@ -14,6 +14,7 @@ from pytest_edgegate.backends.onnx.canonical import name_as_model
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
 from pytest_edgegate.backends.stateful_models import refuse_stateful
+from pytest_edgegate.backends.tf_graphs import trace
 from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
@@ -23,7 +24,13 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import (
+    GraphBatch,
+    LoadedModel,
+    Produced,
+    SourceModel,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
 
@@ -38,6 +45,7 @@ class KerasToOnnx(TransformDefaults):
     """
 
     version = 2
+    takes_graphs = GraphBatch.FREE
     packages = (*PACKAGES, "tf2onnx", "onnx")
     moves = (
         *(Move((source, "float32"), None, ("onnx", "float32")) for source in _SOURCES),
@@ -80,13 +88,19 @@ def _convert(loaded: LoadedModel) -> Any:
         raise BackendUnavailableError(
             error.name or "tf2onnx", "making an .onnx file of a Keras model", "all"
         ) from error
-    specs = [
-        tf.TensorSpec([None if size < 0 else size for size in each.shape], each.dtype, each.name)
-        for each in loaded.inputs
-    ]
-    function = tf.function(loaded.function, input_signature=specs)
-    made, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)
+    traced = _Traced(trace(tf, loaded))
+    made, _ = tf2onnx.convert.from_function(traced, input_signature=(), opset=OPSET)
     return made
+
+
+class _Traced:
+    """A concrete function in the form of a ``tf.function``, which tf2onnx asks for."""
+
+    def __init__(self, concrete: Any) -> None:
+        self._concrete = concrete
+
+    def get_concrete_function(self) -> Any:
+        return self._concrete
 
 
 def _refuse_unknown(model: SourceModel, made: Any) -> None:

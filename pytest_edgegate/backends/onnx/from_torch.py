@@ -18,7 +18,13 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.plan import Move
-from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
+from pytest_edgegate.core.ports import (
+    GraphBatch,
+    LoadedModel,
+    Produced,
+    SourceModel,
+    TransformData,
+)
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 
@@ -27,6 +33,7 @@ class TorchToOnnx(TransformDefaults):
     """Float export with a free batch where the module allows it, weights inside the file."""
 
     version = 1
+    takes_graphs = GraphBatch.FREE
     packages = ("torch", "onnx", "onnxscript", "onnx_ir")
     moves = (Move(("torch", "float32"), None, ("onnx", "float32")),)
 

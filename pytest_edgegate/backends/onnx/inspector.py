@@ -23,7 +23,7 @@ from pytest_edgegate.backends.macs import (
 )
 from pytest_edgegate.backends.onnx.model_file import import_onnx, open_model
 from pytest_edgegate.backends.onnx.shapes import with_shapes
-from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import Conversion, ModelDescription, OperatorInfo, TensorInfo
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
 _FUSED = ("Relu", "Clip", "Identity")
@@ -69,6 +69,11 @@ _NO_PARAMETERS = {
 }
 """The positions of scales, zero points and bounds among an operator's inputs: not weights."""
 _WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64", "int8", "uint8", "int4", "uint4")
+
+_CONVERSION = Conversion(
+    int8="quantise what those layers take, multiply by and give with "
+    "onnxruntime.quantization.quantize_static (uint8 activations on x86, int8 weights)"
+)
 
 
 class OnnxInspector:
@@ -121,6 +126,7 @@ class _Graph:
             uncounted=tuple(each.name for each in operators if not _counted(each)),
             mixed=True,
             fully_quantized=all_in_integers(operators, _in_float),
+            conversion=_CONVERSION,
         )
 
     def _operator(self, index: int, node: Any) -> OperatorInfo:

@@ -21,7 +21,7 @@ from pytest_edgegate.backends.macs import (
     total,
 )
 from pytest_edgegate.backends.openvino.ir import Layer, Network, Port
-from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.core.description import Conversion, ModelDescription, OperatorInfo, TensorInfo
 
 _NO_OPERATORS = ("Parameter", "Result", "Const")
 _DEQUANTISING = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze", "Squeeze")
@@ -62,6 +62,10 @@ _UNKNOWN_MACS = frozenset(
         "ScaledDotProductAttention",
         "BinaryConvolution",
     }
+)
+
+_CONVERSION = Conversion(
+    int8="quantise what those layers take, multiply by and give with nncf.quantize"
 )
 
 
@@ -108,6 +112,7 @@ class _Folded:
             uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
             mixed=True,
             fully_quantized=all_in_integers(operators, _in_float),
+            conversion=_CONVERSION,
         )
 
     def _operator(self, index: int, layer: Layer) -> OperatorInfo:

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,14 +73,10 @@ def from_archive(path: Path) -> LoadedModel:
     Raises UnsupportedError for one with code, ConfigurationError for one that torch can't read.
     """
     torch = import_torch()
-    import_module("torch.ao.quantization.fx._decomposed")  # registers what int8 programs call
     copy = vetted(path)
     try:
+        program = read_program(torch, copy)
         with held_native_output():
-            program = torch.export.load(copy)
-            # torch reads them as views, and does not export a view that is detached in its place
-            for name, constant in program.constants.items():
-                program.constants[name] = constant.clone()
             module = program.module()
     except Exception as error:  # torch may raise anything for an unreadable archive
         raise ConfigurationError(
@@ -99,6 +96,17 @@ def from_archive(path: Path) -> LoadedModel:
     function = ModuleFunction(torch, wrapped, stateful=_writes_buffers(program))
     trainable = partial(rebuilt, torch, positional, path.name)
     return _loaded(positional, function, arguments.names, outputs, trainable)
+
+
+def read_program(torch: Any, archive: Path | BytesIO) -> Any:
+    """The exported program of an archive that may be trusted; it can be exported again."""
+    import_module("torch.ao.quantization.fx._decomposed")  # registers what int8 programs call
+    with held_native_output():
+        program = torch.export.load(archive)
+    # torch reads them as views, and does not export a view that is detached in its place
+    for name, constant in program.constants.items():
+        program.constants[name] = constant.clone()
+    return program
 
 
 def _on_cpu(

@@ -15,7 +15,7 @@ from pytest_edgegate.backends.torch.archive import (
 )
 from pytest_edgegate.backends.torch.saved import refused
 from pytest_edgegate.core.defaults import FileModel
-from pytest_edgegate.core.ports import Example, LoadedModel, SourceModel, Surroundings
+from pytest_edgegate.core.ports import Example, GraphBatch, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.regular import open_regular
 
 RUNTIME = "torch"
@@ -76,6 +76,7 @@ class LiveModule:
     runtime = RUNTIME
     note = ""
     node = _NODE
+    graph_reader = "pytest_edgegate.backends.torch.traced:READER"
 
     def __init__(self, module: Any, around: Surroundings) -> None:
         self._module = module
@@ -92,6 +93,11 @@ class LiveModule:
 
     def load(self) -> LoadedModel:
         return self._loaded
+
+    def write_graph(self, folder: Path, batch: GraphBatch) -> None:
+        from pytest_edgegate.backends.torch.traced import write_program
+
+        write_program(self.load(), self.name, folder)
 
     @cached_property
     def _loaded(self) -> LoadedModel:

@@ -2,6 +2,7 @@
 
 from pytest_edgegate.core.ports.models import (
     Example,
+    GraphBatch,
     HasGraph,
     LoadedModel,
     ModelReader,
@@ -28,6 +29,7 @@ __all__ = [
     "Device",
     "Example",
     "ExternalProgram",
+    "GraphBatch",
     "HasGraph",
     "Inspector",
     "LoadedModel",

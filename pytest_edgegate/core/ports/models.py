@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -109,6 +110,15 @@ class ModelReader(Protocol):
         """
 
 
+class GraphBatch(Enum):
+    """The batch of a written graph."""
+
+    ONE = "one"
+    """A single sample."""
+    FREE = "free"
+    """Any number of samples, where the model allows it."""
+
+
 @runtime_checkable
 class HasGraph(Protocol):
     """A live model whose graph can be written down, so that another process converts it."""
@@ -117,8 +127,9 @@ class HasGraph(Protocol):
     def graph_reader(self) -> str:
         """``module:attribute`` of the reader of what is written."""
 
-    def write_graph(self, folder: Path) -> None:
-        """Writes the graph, traced for one sample, its weights in it, into an empty *folder*.
+    def write_graph(self, folder: Path, batch: GraphBatch) -> None:
+        """Writes the graph, traced for that *batch*, with its weights, into an empty *folder*.
 
-        Raises whatever tracing or writing does.
+        A framework that traces a model once writes the same graph for every batch. Raises whatever
+        tracing or writing does.
         """

@@ -6,12 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pytest_edgegate.core.record import RunRecord
-
-    Array = NDArray[np.generic]
 
 
 @runtime_checkable

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.generic]
-from pytest_edgegate.core.ports.models import SourceModel
+from pytest_edgegate.core.ports.models import GraphBatch, SourceModel
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,9 @@ class TakesGraphs(Protocol):
     """A transform that may accept the written graph of a live model in the model's place."""
 
     @property
-    def takes_graphs(self) -> bool:
-        """Whether a written graph gives the same bytes as the live model itself.
+    def takes_graphs(self) -> GraphBatch | None:
+        """The batch of the written graphs that it converts to the same bytes as the live models.
 
-        If false, as without this property, live models are converted in the session's process.
+        If None, as without this property, live models are converted in the session's process.
+        Trainings never get a graph.
         """

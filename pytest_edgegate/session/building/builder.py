@@ -38,7 +38,8 @@ from pytest_edgegate.storage.cache import Cache, key_of
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.session.building.teaching import TeacherModel
-    from pytest_edgegate.session.frameworks.process import Frameworks
+    from pytest_edgegate.session.frameworks.process import FrameworkProcess
+    from pytest_edgegate.session.frameworks.sources import Source
     from pytest_edgegate.session.frameworks.tasks import Job
 
 
@@ -66,7 +67,7 @@ class Builder:
         recogniser: Recogniser,
         programs: Programs,
         hire: Callable[[str, str], AbstractContextManager[ChildProcess]],
-        frameworks: Callable[[], Frameworks],
+        frameworks: Callable[[], FrameworkProcess],
         progress: Progress = silent,
     ) -> None:
         self._registry = registry
@@ -114,12 +115,14 @@ class Builder:
                 self._check(transform, order, leg, layout)
 
     def _check(self, transform: ChecksAhead, order: Order, leg: Leg, layout: Layout) -> None:
-        data = self._data(order, leg, layout, str(leg.step))
-        work = self._work(order, ready(order.source), leg, data, str(leg.step))
+        from pytest_edgegate.session.frameworks.sources import source_of
+
+        model, data = ready(order.source), self._data(order, leg, layout, str(leg.step))
+        work = self._work(order, leg, data, str(leg.step), lambda: source_of(model))
         if work is not None:
             self._frameworks().check(work)
         else:
-            transform.check(ready(order.source), leg.step, order.target, data)
+            transform.check(model, leg.step, order.target, data)
 
     def _layout_of_source(self, order: Order) -> Layout:
         """The layout of a student relative to the data, which is in its teacher's layout."""
@@ -149,7 +152,7 @@ class Builder:
         data = self._data(order, leg, layout, what)
         key = self._key(order, leg, before)
 
-        def work(folder: Path) -> Mapping[str, Any]:
+        def build(folder: Path) -> Mapping[str, Any]:
             with (
                 _naming_what_ended(leg, what),
                 _teacher(order, leg) or nullcontext(),
@@ -163,32 +166,40 @@ class Builder:
                 "model_digest": source.digest(),
                 "tools": versions(*transform.packages),
                 "notes": [*produced.notes, *data.notes],
-                "calibration_range": data.range,
+                "calibration_range": data.calibration_range,
                 "layout": data.layout.then(produced.layout).as_lists(),
                 "facts": dict(produced.facts),
             }
 
-        return self._cache.fetch(key, work, KeptLeg.read)
+        return self._cache.fetch(key, build, KeptLeg.read)
 
     def _applied(
         self, order: Order, source: SourceModel, leg: Leg, data: LegData, what: str, out: Path
     ) -> Produced:
-        work = self._work(order, source, leg, data, what)
+        transform = self._transform(leg)
+
+        def find() -> Source | None:
+            return self._frameworks().source(source, transform, leg.step)
+
+        work = self._work(order, leg, data, what, find)
         if work is not None:
             return self._frameworks().apply(work, out)
-        return self._transform(leg).apply(source, leg.step, order.target, data, out)
+        return transform.apply(source, leg.step, order.target, data, out)
 
     def _work(
-        self, order: Order, source: SourceModel, leg: Leg, data: LegData, what: str
+        self, order: Order, leg: Leg, data: LegData, what: str, find: Callable[[], Source | None]
     ) -> Job | None:
-        """The leg as a job for the frameworks' process; None if it can't be sent there and runs
-        here: live objects, functions, registrations of a conftest.py."""
+        """The leg as a job for the framework process, with the source that *find* returns.
+
+        None if it can't be sent there and runs here: objects without a graph, functions,
+        registrations of a conftest.py.
+        """
         from pytest_edgegate.session.frameworks.tasks import Job, can_be_sent
 
         entry = self._registry.entry("transform", leg.transform)
         if entry is None or not can_be_sent(leg.step, data):
             return None
-        found = self._frameworks().source(source, self._transform(leg))
+        found = find()
         return None if found is None else Job(entry, found, leg.step, order.target, data, what)
 
     def _data(self, order: Order, leg: Leg, layout: Layout, what: str) -> LegData:

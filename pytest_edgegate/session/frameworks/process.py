@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pytest_edgegate.core.by_value import from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
-from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.ports import Produced, SourceModel, TakesGraphs, Transform
+from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
 from pytest_edgegate.session.frameworks.runner import FrameworkRunner
 from pytest_edgegate.session.frameworks.sources import Graphs, Source, source_of
@@ -21,12 +19,13 @@ from pytest_edgegate.storage.cache import FULL_DISK
 from pytest_edgegate.workers.channel import Answer
 from pytest_edgegate.workers.launcher import SUPERVISED
 from pytest_edgegate.workers.process import Worker
-from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, error_in, ours
+from pytest_edgegate.workers.sent_errors import Marked, SentError, caused, ours
 from pytest_edgegate.workers.wire import PACKED, Message, unpacked
 
 _SERVER = "pytest_edgegate.session.frameworks.server:FrameworkServer"
-_LONGEST = 600.0
-"""Seconds added to the timeout of a runtime for imports, tracing and conversion."""
+_LOADING = 600.0
+"""Seconds added to the timeout of a runtime for tasks that load: imports, tracing and conversion
+are silent for minutes."""
 _MORE = "the tool's own traceback is at --tb=long"
 _CRASHED = (
     "the native code of the framework has a fault with this model: try another version of it, or "
@@ -34,7 +33,7 @@ _CRASHED = (
 )
 
 
-class Frameworks:
+class FrameworkProcess:
     """The framework process: one for the whole session, started on first use."""
 
     def __init__(self, timeout: float) -> None:
@@ -42,15 +41,19 @@ class Frameworks:
         self._worker: Worker | None = None
         self._graphs = Graphs()
 
-    def source(self, model: SourceModel, transform: Transform) -> Source | None:
+    def source(self, model: SourceModel, transform: Transform, step: Step | None) -> Source | None:
         """The model in a form that the process can load; None if the session has to convert it.
 
-        That is a file, or the graph of a live model if the *transform* takes graphs.
+        That is a file, or the graph of a live model if the *transform* takes graphs and the *step*
+        trains nothing.
         """
         found = source_of(model)
-        if found is None and isinstance(transform, TakesGraphs) and transform.takes_graphs:
-            return self._graphs.source(model)
-        return found
+        if found is not None or not isinstance(transform, TakesGraphs):
+            return found
+        batch = transform.takes_graphs
+        if batch is None or (step is not None and step.trains):
+            return None
+        return self._graphs.source(model, batch)
 
     def apply(self, work: Job, out: Path) -> Produced:
         """``Transform.apply``. Raises CompressionError also if the process ends."""
@@ -58,7 +61,7 @@ class Frameworks:
         answer = self.run(task, LentData(work.data, work.source.around).answer)
         for each in answer.fields["result"]["warned"]:
             warnings.warn(each, EdgeGateWarning, stacklevel=2)
-        return _produced(unpacked(answer.arrays[0]))
+        return from_plain(Produced, unpacked(answer.arrays[0]))
 
     def check(self, work: Job) -> None:
         """``ChecksAhead.check``; raises the same errors."""
@@ -67,7 +70,7 @@ class Frameworks:
 
     def inputs(self, source: Source, what: str) -> tuple[TensorInfo, ...]:
         """The inputs of the model, which the process loads to find them."""
-        inputs = self.run(Task("inputs", source, what)).fields["result"]["inputs"]
+        inputs = self.run(Task("inputs", source, what, loads=True)).fields["result"]["inputs"]
         return tuple(from_plain(TensorInfo, each) for each in inputs)
 
     def open(self, runtime: str, source: Source, what: str) -> FrameworkRunner:
@@ -82,16 +85,14 @@ class Frameworks:
         """
         marked = Marked()
         noted = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
+        longer = task.longer + (_LOADING if task.loads else 0.0)
         worker = self._started()
         try:
-            found = worker.ask(
-                task.question, task.what, _LONGEST + task.longer, task.expected, noted
-            )
+            found, sent = worker.ask(task.question, task.what, longer, task.expected, noted)
         except InferenceError as error:
             if task.error is InferenceError:
                 raise
             raise task.error(error.message, _CRASHED) from error
-        sent = error_in(found)
         if sent is not None:
             raise marked.find(sent) or _error(task, sent)
         return found
@@ -122,22 +123,12 @@ class Frameworks:
         return worker
 
 
-def _produced(sent: Mapping[str, Any]) -> Produced:
-    return Produced(
-        Path(sent["main"]),
-        tuple(map(Path, sent["files"])),
-        tuple(sent["notes"]),
-        Layout.from_lists(sent["layout"]),
-        sent["facts"],
-    )
-
-
 def _error(task: Task, sent: SentError) -> Exception:
     """The exception to raise in the session for one that was raised in the process."""
     if sent.number is not None and sent.number in FULL_DISK:
         return OSError(sent.number, os.strerror(sent.number))
     error = ours(sent)
     if error is None:
-        error = task.error(f"{task.what} failed: {sent.reason}", _MORE)
+        error = task.error(f"{task.what} failed: {sent.reason or sent.message}", _MORE)
         caused(error, sent)
     return error

@@ -15,7 +15,6 @@ from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
 from pytest_edgegate.core.ports import (
     ModelReader,
-    Produced,
     Runner,
     Runtime,
     SourceModel,
@@ -67,7 +66,7 @@ class FrameworkServer:
             warnings.simplefilter("always", EdgeGateWarning)
             made = transform.apply(*self._given(fields), Path(fields["out"]))
         warned = [str(each.message) for each in sent if issubclass(each.category, EdgeGateWarning)]
-        return {"warned": warned}, (packed(_as_plain(made)),)
+        return {"warned": warned}, (packed(as_plain(made)),)
 
     def _check(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         transform: Any = imported(fields["transform"])
@@ -140,13 +139,3 @@ def _step(sent: list[Any] | None) -> Step | None:
     name, fields = sent
     kinds: dict[str, type[Step]] = {each.__name__: each for each in STEPS}
     return from_plain(kinds[name], fields)
-
-
-def _as_plain(made: Produced) -> dict[str, Any]:
-    return {
-        "main": str(made.main),
-        "files": list(map(str, made.files)),
-        "notes": list(made.notes),
-        "layout": made.layout.as_lists(),
-        "facts": as_plain(made.facts),
-    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.ports import Example, HasGraph, SourceModel, Surroundings
+from pytest_edgegate.core.ports import Example, GraphBatch, HasGraph, SourceModel, Surroundings
 from pytest_edgegate.session.intake.foreign_files import ForeignModel
 from pytest_edgegate.tidy.scratch import SCRATCH
 
@@ -42,36 +42,41 @@ def source_of(model: SourceModel) -> Source | None:
     return Source(model.reader, model.path, model.digest(), model.around)
 
 
+_Key = tuple[str, str, GraphBatch]
+"""Digest, name and batch."""
+
+
 class Graphs:
     """Saved graphs of live models; each content is saved once."""
 
     def __init__(self) -> None:
-        self._written: dict[tuple[str, str], Source | None] = {}
+        self._written: dict[_Key, Source | None] = {}
 
-    def source(self, model: SourceModel) -> Source | None:
-        """The source of the model's graph; None if the model has none or it can't be saved.
+    def source(self, model: SourceModel, batch: GraphBatch) -> Source | None:
+        """The source of the model's graph for that *batch*.
 
-        The conversion of the live model itself then raises the error with the reason.
+        None if the model has no graph or it can't be saved: the live model itself is converted
+        then, and raises the error with the reason if there is one.
         """
         if model.path is not None or not isinstance(model, HasGraph):
             return None
-        key = (model.digest(), model.name)
+        key = (model.digest(), model.name, batch)
         if key not in self._written:
             while len(self._written) >= _KEPT:
                 self._drop(next(iter(self._written)))
-            self._written[key] = self._write(model, key[0])
+            self._written[key] = self._write(model, batch, key[0])
         return self._written[key]
 
-    def _drop(self, key: tuple[str, str]) -> None:
+    def _drop(self, key: _Key) -> None:
         old = self._written.pop(key)
         if old is not None:
             shutil.rmtree(old.path, ignore_errors=True)
 
     @staticmethod
-    def _write(model: HasGraph, digest: str) -> Source | None:
+    def _write(model: HasGraph, batch: GraphBatch, digest: str) -> Source | None:
         folder = SCRATCH.subfolder("graph")
         try:
-            model.write_graph(folder)
+            model.write_graph(folder, batch)
         except Exception:  # noqa: BLE001 - the conversion of the live model raises it again
             return None
         return Source(model.graph_reader, folder, digest, Surroundings(_no_sample))

@@ -27,6 +27,8 @@ class Task:
     given: Mapping[str, Any] = field(default_factory=dict)
     arrays: tuple[Array, ...] = ()
     expected: Expected = NO_ARRAYS
+    loads: bool = False
+    """Whether it may import a framework, load the model, trace or convert it."""
     longer: float = 0.0
     """Seconds that the process may be silent beyond the usual limit."""
     error: type[EdgeGateError] = InferenceError
@@ -61,12 +63,20 @@ class Job:
             "what": self.what,
             **given,
         }
-        return Task(name, self.source, self.what, sent, expected=expected, error=CompressionError)
+        return Task(
+            name,
+            self.source,
+            self.what,
+            sent,
+            expected=expected,
+            loads=True,
+            error=CompressionError,
+        )
 
 
 def can_be_sent(step: Step | None, data: LegData) -> bool:
     """Whether the step and its settings can be sent to another process; functions can't."""
-    settings, known = data.settings, step is None or type(step) in STEPS
+    settings, known = data.training_settings, step is None or type(step) in STEPS
     own = (settings.loss, settings.optimizer, settings.distill_loss)
     trains = step is not None and step.trains
     return known and not (trains and any(not isinstance(each, str | None) for each in own))

@@ -24,7 +24,7 @@ from pytest_edgegate.reading.regular import (
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Missing
 from pytest_edgegate.session.intake.foreign_files import ForeignModel
-from pytest_edgegate.session.intake.taken_in import TakenIn, reading
+from pytest_edgegate.session.intake.taken_in import TakenIn, reading_volatile
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
@@ -76,7 +76,7 @@ class Recogniser:
         if isinstance(given, Missing):
             raise given.error()
         if isinstance(given, str | Path):
-            with reading(Path(given)):
+            with reading_volatile(Path(given)):
                 path = self.find_file(given)
                 known = _signature(path)
             return self._models.get(known, path, lambda: self._of_others(path, data), _is_current)
@@ -86,7 +86,7 @@ class Recogniser:
     def _of_others(self, path: Path, data: object) -> SourceModel:
         if not path.is_dir():
             open_regular(path).close()  # readers would wait for ever at a pipe
-        with reading(path):
+        with reading_volatile(path):
             found = self._recognise(path, data)
             return TakenIn(found, path, lambda copy: self._recognise(copy, data))
 

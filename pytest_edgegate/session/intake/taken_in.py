@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel
 from pytest_edgegate.reading.copies import PrivateCopy, changed, signature
-from pytest_edgegate.session.intake import foreign_files
+from pytest_edgegate.session.intake.foreign_files import reading
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 
@@ -35,7 +35,7 @@ class TakenIn:
 
     def is_current(self) -> bool:
         """Whether its files are unchanged since it was recognised."""
-        with reading(self.path):
+        with reading_volatile(self.path):
             return signature(self.path, self._found.files) == self._seen
 
     @property
@@ -53,19 +53,19 @@ class TakenIn:
     @property
     def node(self) -> tuple[str, str]:
         if self._node is None:
-            with reading(self.path):
+            with reading_volatile(self.path):
                 self._node = self._nearest.node
         return self._node
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The user's files; their content is read from the files of ``ready``."""
-        with reading(self.path):
+        with reading_volatile(self.path):
             return self.copy.originals if self._is_copied else self._found.files
 
     def digest(self) -> str:
         if not self._digest:
-            with reading(self.path):
+            with reading_volatile(self.path):
                 self._digest = self._nearest.digest()
         return self._digest
 
@@ -87,7 +87,7 @@ class TakenIn:
         return again
 
     def _agrees(self, again: SourceModel) -> bool:
-        with reading(self.path):
+        with reading_volatile(self.path):
             if self._node is not None and again.node != self._node:
                 return False
             return not self._digest or again.digest() == self._digest
@@ -108,10 +108,10 @@ class TakenIn:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Guards the reading of a third-party file, which may have been deleted meanwhile."""
+def reading_volatile(path: Path) -> Iterator[None]:
+    """As ``reading``, for a file that may be deleted meanwhile, which is reported as changed."""
     try:
-        with foreign_files.reading(path):
+        with reading(path):
             yield
     except EdgeGateError as error:
         if isinstance(error.__cause__, FileNotFoundError) and not path.exists():

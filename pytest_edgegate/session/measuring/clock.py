@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.budget import Against, Budget, kind_of
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.session.measuring.file import CaseFile
+from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.timing import Timing
 
 
@@ -43,18 +43,15 @@ class CaseClock:
         fault = self._timing.fault(metric)
         if fault is not None:
             return fault
-        if metric != "latency_ratio":
-            return self._timing.open(self._file.specimen, None)
-        export = self._file.float_export()
-        if isinstance(export, NotMeasured):
-            return replace(export, metric=metric)
-        if export.digest == self._file.specimen.digest:
-            return _itself(self._file.artifact)
-        return self._timing.open(self._file.specimen, self._file.specimen.of_export(export))
+        against = kind_of(metric).against
+        other = None if against is None else _OTHERS[against](self._file)
+        if isinstance(other, NotMeasured):
+            return other
+        return self._timing.open(self._file.specimen, other)
 
     def between(self, before: Artifact, after: Artifact) -> Stopwatch | None:
         """A stopwatch that compares two float exports; None if nothing here can time them."""
-        if self._timing.fault("latency_ratio") is not None:
+        if not self._timing.compares:
             return None
         specimen = self._file.specimen
         return self._timing.open(specimen.of_export(after), specimen.of_export(before))
@@ -73,11 +70,25 @@ class CaseClock:
             return time_until_decided(watch, limits, self.patience, self.progress)
 
 
+def _float_export(file: CaseFile) -> Specimen | NotMeasured:
+    export = file.float_export()
+    if isinstance(export, NotMeasured):
+        return export
+    if export.digest == file.specimen.digest:
+        return _itself(file.artifact)
+    return file.specimen.of_export(export)
+
+
 def _itself(artifact: Artifact) -> NotMeasured:
     return NotMeasured(
-        "latency_ratio",
         f"{artifact.path.name} is the float export of the model under test itself: a ratio to "
         "itself is always 1",
         "gate latency_p50 or latency_p95, or give the float model as edge_model and gate this "
         "file with edge_gate.check",
     )
+
+
+_OTHERS: Mapping[Against, Callable[[CaseFile], Specimen | NotMeasured]] = {
+    "float export": _float_export,
+}
+"""The second file of a comparison, by what the row of the budget says."""

@@ -95,11 +95,10 @@ class CaseFile:
     def _exported(self, steps: Recipe) -> Artifact | NotMeasured:
         if not self._case.subject.has_model:
             return NotMeasured(
-                "compression",
                 "there is no edge_model to export in float",
                 "define the fixture edge_model: the model that this file was made from",
             )
         try:
             return self._export(self._case, self.artifact.format, steps)
         except UnsupportedError as error:
-            return NotMeasured("compression", error.message, error.remedy)
+            return NotMeasured(error.message, error.remedy)

@@ -13,14 +13,14 @@ from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.intake.taken_in import reading
+from pytest_edgegate.session.intake.taken_in import reading_volatile
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
 
 if TYPE_CHECKING:
-    from pytest_edgegate.session.frameworks.process import Frameworks
+    from pytest_edgegate.session.frameworks.process import FrameworkProcess
 
 _RAN = {"ran": True}
 _VERSION = 3
@@ -37,7 +37,7 @@ class Opener:
         registry: Registry,
         cache: Cache,
         workers: Workers,
-        frameworks: Callable[[], Frameworks],
+        frameworks: Callable[[], FrameworkProcess],
     ) -> None:
         self._registry = registry
         self._cache = cache
@@ -88,7 +88,7 @@ class Opener:
             sent = self._sent_to_frameworks(specimen)
             if sent is not None:
                 return sent
-            with reading(path):
+            with reading_volatile(path):
                 return runtime.open(model)
         if not specimen.made:
             return self._in_worker(specimen, entry, path)

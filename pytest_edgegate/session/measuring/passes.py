@@ -106,7 +106,6 @@ class CasePasses:
         if model.path is None or model.digest() != self._file.specimen.digest:
             return Specimen.of_model(model)
         return NotMeasured(
-            "accuracy_drop",
             f"{model.path.name} is both the model under test and the artifact: a drop from "
             "itself is always 0",
             "gate accuracy_min (with --edge-model: ini edge_budgets), or give the float model "
@@ -140,7 +139,7 @@ class CasePasses:
             self._file.specimen,
             cast("ArraySplit", self._split),
             cast("TopN", self.scoring),
-            Fraction(str(self._asked["accuracy_drop"].limit)),
+            Fraction(str(self._early_limit)),
             self._is_trusted,
         )
         if found.total is None:
@@ -161,6 +160,11 @@ class CasePasses:
     @property
     def _checks_reference(self) -> bool:
         return self._rules.reference_check and self._case.subject.dataset.reference_check
+
+    @property
+    def _early_limit(self) -> float:
+        """The limit of the budget that a part of the samples may decide."""
+        return next(each.limit for each in self._asked.values() if each.kind.ends_early)
 
     def _is_trusted(self, found: Evidence) -> bool:
         if not self._checks_reference:
@@ -194,7 +198,6 @@ class CasePasses:
     def _against_reference(self, specimen: Specimen, limit: int) -> Evidence | NotMeasured:
         if not self._case.subject.has_model:
             return NotMeasured(
-                "comparison",
                 "there is no edge_model to compare with",
                 "define the fixture edge_model: the float model that this file was made from",
             )
@@ -208,7 +211,6 @@ class CasePasses:
         runtimes = target.runtimes[form]
         if len(runtimes) < 2:
             return NotMeasured(
-                "parity",
                 f"{target.name} lists one runtime for {form}",
                 "list another one to compare with in the target's runtimes",
             )
@@ -216,7 +218,7 @@ class CasePasses:
             found = self._observer.parity(self._file.specimen, runtimes, self._split, limit)
             return found if limit is not None else self._grouped(found)
         except (BackendUnavailableError, UnknownNameError) as error:
-            return NotMeasured("parity", error.message, error.remedy)
+            return NotMeasured(error.message, error.remedy)
 
     def _check_reference(self, found: Evidence) -> None:
         if not self._checks_reference or found.nonfinite:

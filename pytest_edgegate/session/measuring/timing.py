@@ -39,12 +39,22 @@ class Timing:
 
     def fault(self, metric: str) -> NotMeasured | None:
         """The finding if nothing here can time *metric*, else None."""
-        source = self.target.timed_by(kind_of(metric), processor().machine)
+        source = self._source(on_host_only=kind_of(metric).on_host_only)
         if source is None:
             return unreachable(metric, self.target)
-        if source.scheme not in self.registry.names("device"):
-            return self._nothing_opens(metric, source)
-        return None
+        return None if self._is_reached(source) else self._nothing_opens(metric, source)
+
+    @property
+    def compares(self) -> bool:
+        """Whether two files can be timed against each other."""
+        source = self._source(on_host_only=True)
+        return source is not None and self._is_reached(source)
+
+    def _source(self, *, on_host_only: bool) -> LatencySource | None:
+        return self.target.timed_by(processor().machine, on_host_only=on_host_only)
+
+    def _is_reached(self, source: LatencySource) -> bool:
+        return source.scheme in self.registry.names("device")
 
     def open(self, specimen: Specimen, reference: Specimen | None) -> Stopwatch:
         """A stopwatch for the files. Requires that ``fault`` returned None."""
@@ -65,7 +75,6 @@ class Timing:
 
     def _nothing_opens(self, metric: str, source: LatencySource) -> NotMeasured:
         return NotMeasured(
-            metric,
             f"{self.target.name} is timed on {source.url!r}, and nothing installed reaches it",
             "install the package that brings it, or fix latency.source of the target; without, "
             f"run with --edge-allow-unmeasured={self.target.name}:{metric}",

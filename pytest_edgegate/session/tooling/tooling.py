@@ -89,9 +89,9 @@ class Tooling:
             return None
         question = self._question(name, artifact, target)
         if isinstance(question, Absent):
-            return _not_measured(metric, question)
+            return _not_measured(question)
         if metric not in question.tool.metrics:
-            return _not_measured(metric, _of_other_metrics(question, metric))
+            return _not_measured(_of_other_metrics(question, metric))
         return _finding(metric, self._answer(question), question)
 
     def diagnosis(self, metric: str, artifact: Artifact, target: Target) -> Diagnosis | None:
@@ -151,16 +151,15 @@ class Tooling:
 
 def _finding(metric: str, answer: KeptAnswer | Absent, question: _Question) -> Finding:
     if isinstance(answer, Absent):
-        return _not_measured(metric, answer)
+        return _not_measured(answer)
     figure = answer.figures.get(metric) or _left_out(question, metric)
     if isinstance(figure, Absent):
-        return _not_measured(metric, figure)
-    return _measurement(metric, figure, cached=answer.cached)
+        return _not_measured(figure)
+    return _measurement(figure, cached=answer.cached)
 
 
-def _measurement(metric: str, figure: Figure, *, cached: bool) -> Measurement:
+def _measurement(figure: Figure, *, cached: bool) -> Measurement:
     return Measurement(
-        metric,
         figure.value,
         figure.source,
         cached=cached,
@@ -169,8 +168,8 @@ def _measurement(metric: str, figure: Figure, *, cached: bool) -> Measurement:
     )
 
 
-def _not_measured(metric: str, absent: Absent) -> NotMeasured:
-    return NotMeasured(metric, absent.reason, absent.remedy)
+def _not_measured(absent: Absent) -> NotMeasured:
+    return NotMeasured(absent.reason, absent.remedy)
 
 
 def _of_other_metrics(question: _Question, metric: str) -> Absent:

@@ -12,8 +12,9 @@ from pytest_edgegate import PTQ, Cast, EdgeData
 from pytest_edgegate.backends.keras.reader import READER
 from pytest_edgegate.backends.keras.traced import READER as TRACED
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM
+from pytest_edgegate.backends.onnx.from_keras import TRANSFORM as TO_ONNX
 from pytest_edgegate.core.errors import UnsupportedError
-from pytest_edgegate.core.ports import HasGraph, SourceModel, TakesGraphs
+from pytest_edgegate.core.ports import GraphBatch, HasGraph, SourceModel, TakesGraphs
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.testing.contract import CaseData, surroundings
@@ -49,10 +50,10 @@ def live(model: Any) -> SourceModel:
     return found
 
 
-def traced(model: SourceModel, folder: Path) -> SourceModel:
+def traced(model: SourceModel, folder: Path, batch: GraphBatch = GraphBatch.ONE) -> SourceModel:
     folder.mkdir()
     assert isinstance(model, HasGraph)
-    model.write_graph(folder)
+    model.write_graph(folder, batch)
     found = TRACED.recognise(folder, surroundings())
     assert found is not None
     return found
@@ -99,3 +100,59 @@ def test_a_graph_of_free_sizes_is_not_written(keras: Any, tmp_path: Path) -> Non
     model = live(keras.Model(image, keras.layers.Conv2D(2, 3)(image)))
     with pytest.raises(UnsupportedError, match="dynamic shape"):
         traced(model, tmp_path / "graph")
+
+
+def recurrent(keras: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    series = keras.Input((5, 3))
+    x = keras.layers.LSTM(4, return_sequences=True)(series)
+    x = keras.layers.Bidirectional(keras.layers.GRU(3))(x)
+    return keras.Model(series, keras.layers.Dense(2)(x), name="net")
+
+
+def of_any_size(keras: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((None, None, 1))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 3, padding="same")(image))
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D()(x), name="net")
+
+
+def looped(keras: Any) -> Any:
+    """A loop whose body reads a tensor from outside."""
+    keras.utils.set_random_seed(0)
+    series = keras.Input((5, 3), name="series")
+    x = keras.layers.SimpleRNN(4, name="rnn")(series)
+    return keras.Model(series, keras.layers.Dense(2)(x), name="net")
+
+
+def with_onnx(model: SourceModel, out: Path) -> bytes:
+    out.mkdir()
+    made = TO_ONNX.apply(model, None, built_in()["onnx-cpu"], CaseData(EdgeData()), out)
+    assert made.main.name == "net.onnx"
+    return made.main.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "make", [several, recurrent, of_any_size, looped], ids=lambda make: make.__name__
+)
+def test_an_onnx_file_has_the_same_bytes(keras: Any, make: Any, tmp_path: Path) -> None:
+    model = live(make(keras))
+    graph = traced(model, tmp_path / "graph", GraphBatch.FREE)
+    assert with_onnx(graph, tmp_path / "there") == with_onnx(model, tmp_path / "here")
+
+
+def test_messages_about_onnx_name_the_layer(keras: Any, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Bessel(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return tf.math.special.bessel_j0(x)
+
+    image, told = keras.Input((4,), name="image"), []
+    model = live(keras.Model(image, Bessel(name="odd_layer")(image), name="net"))
+    graph = traced(model, tmp_path / "graph", GraphBatch.FREE)
+    for each, name in ((model, "here"), (graph, "there")):
+        with pytest.raises(UnsupportedError, match="odd_layer") as raised:
+            with_onnx(each, tmp_path / name)
+        told.append(str(raised.value))
+    assert told[0] == told[1]

@@ -49,6 +49,8 @@ BY_INTERVAL = {
     "accuracy_regression",
 }
 
+AGAINST = {"latency_ratio": "float export", "latency_regression": "accepted file"}
+
 
 def test_every_budget_exists_with_its_unit() -> None:
     assert {name: info.unit for name, info in BUDGETS.items()} == UNITS
@@ -60,6 +62,16 @@ def test_directions_and_rules() -> None:
     assert {name for name, info in BUDGETS.items() if info.rule == "interval"} == BY_INTERVAL
     latency = {name for name, info in BUDGETS.items() if info.rule == "latency"}
     assert latency == {name for name in BUDGETS if name.startswith("latency_")}
+
+
+def test_what_a_latency_is_compared_with() -> None:
+    assert {name: info.against for name, info in BUDGETS.items() if info.against} == AGAINST
+    assert {name for name, info in BUDGETS.items() if info.on_host_only} == set(AGAINST)
+
+
+def test_a_drop_alone_may_be_decided_by_a_part_of_the_samples() -> None:
+    assert [name for name, info in BUDGETS.items() if info.ends_early] == ["accuracy_drop"]
+    assert not BUDGETS["accuracy_drop"].every_sample
 
 
 def test_the_contract_is_no_budget_that_a_marker_takes() -> None:

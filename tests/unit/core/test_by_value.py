@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 
 from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
+from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
@@ -27,6 +31,13 @@ VALUES = [
     CORAL,
     NANO,
     TensorInfo("x", (-1, 2), "int8", scales=(0.1, 0.2), zero_points=(3, -4)),
+    Produced(
+        Path("/out/m.xml"),
+        (Path("/out/m.xml"), Path("/out/m.bin")),
+        ("a note",),
+        Layout((CHANNELS_LAST, None)),
+        MappingProxyType({"losses": [0.5], "epochs": {"best": 3}}),
+    ),
 ]
 
 

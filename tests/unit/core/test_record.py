@@ -97,6 +97,7 @@ SHAPES = {
     "verdicts": ({}, "the report.verdicts is {}, not a list"),
     "verdicts.0.test": (None, "verdicts[0] has no key 'test'"),
     "verdicts.0.allowed": (0, "verdicts[0].allowed is 0, not true or false"),
+    "verdicts.0.no_budgets": ("yes", "verdicts[0].no_budgets is 'yes', not true or false"),
     "verdicts.0.outcome": ("passed", "verdicts[0].outcome is 'passed', not one of pass, fail, "),
     "verdicts.0.reason": ("within", 'not a string that ends in "9 samples can\'t prove it"'),
     "verdicts.0.details": ([1], "verdicts[0].details is [1], not a list of strings"),

@@ -31,7 +31,6 @@ ARTIFACT = Artifact(
 
 def test_the_fields_of_schema_1() -> None:
     measured = Measurement(
-        "accuracy_drop",
         0.002,
         "host:litert",
         low=-0.001,
@@ -94,7 +93,7 @@ def test_nothing_measured_is_null() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_json_has_no_nan(value: float) -> None:
-    measured = Measurement("parity_abs", value, "file", low=value, high=value)
+    measured = Measurement(value, "file", low=value, high=value)
     found = Verdict(Budget("parity_abs", 1.0), Outcome.FAIL, "NaN", measured=measured).as_dict()
     assert (found["measured"]["value"], found["measured"]["low"]) == (None, None)
     json.dumps(found, allow_nan=False)
@@ -107,8 +106,8 @@ def test_what_is_red(outcome: Outcome, allowed: bool) -> None:
     assert verdict.red is (outcome is not Outcome.PASS and not allowed)
 
 
-FIGURE = Measurement("size", 2, "file")
-RED = Verdict(Budget("size", 1), Outcome.FAIL, "size 2 B > 1 B", measured=FIGURE)
+FIGURE = Measurement(2, "file")
+RED = Verdict(Budget("size", 1), Outcome.FAIL, "2 B > 1 B", measured=FIGURE)
 
 
 def test_a_record_has_what_explains_the_verdict() -> None:

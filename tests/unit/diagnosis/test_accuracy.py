@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pytest_edgegate import PTQ, QAT, Cast, Prune
+from pytest_edgegate import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
+from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.data.splits import Batch
 from pytest_edgegate.diagnosis import accuracy
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
@@ -23,7 +25,7 @@ Array = npt.NDArray[Any]
 CLASSES = 10
 LABELS = np.arange(200) % CLASSES
 MADE = {"calibration_range": [0.0, 1.0]}
-DROP = Measurement("accuracy_drop", 0.5, "host:fake")
+DROP = Measurement(0.5, "host:fake")
 
 
 def answers(*flipped: int) -> Array:
@@ -31,6 +33,33 @@ def answers(*flipped: int) -> Array:
     found = LABELS.copy()
     found[list(flipped)] = (found[list(flipped)] + 1) % CLASSES
     return found
+
+
+@dataclass(frozen=True)
+class Anneal(Step):
+    """A training that another package defines, without epochs or a learning rate."""
+
+    trains: ClassVar[bool] = True
+    strength: int = 1
+
+
+@dataclass(frozen=True)
+class Cut(Step):
+    """A pruning without a training."""
+
+    removes_filters: ClassVar[bool] = True
+    amount: int = 1
+
+
+@dataclass(frozen=True)
+class Trim(Step):
+    """A calibration whose number of samples is fixed."""
+
+    most: int = 20
+
+    @property
+    def calibration_samples(self) -> int:
+        return self.most
 
 
 def evidence(answered: Array, low: float = 0.0, high: float = 1.0) -> Evidence:
@@ -116,7 +145,13 @@ def test_the_artifacts_own_errors() -> None:
         (
             (PTQ(),),
             "look at the samples above, and calibrate on more samples, including ones like those "
-            "of the evaluation: edge_recipe(PTQ(500))",
+            "of the evaluation: PTQ(samples=500) in place of PTQ(samples=200)",
+        ),
+        (
+            (PTQ(500, method="entropy"),),
+            "look at the samples above, and calibrate on more samples, including ones like those "
+            "of the evaluation: PTQ(samples=1250, method='entropy') in place of "
+            "PTQ(samples=500, method='entropy')",
         ),
         (
             (Cast("float16"),),
@@ -133,9 +168,23 @@ def test_the_artifacts_own_errors() -> None:
             "train longer, or with another learning rate than 0.0001: Prune(amount=0.5) in place "
             "of Prune(amount=0.5, epochs=1); or prune less",
         ),
+        (
+            (Distill(), QAT()),
+            "train longer, or with another learning rate than 1e-05: QAT(epochs=4) in place of "
+            "QAT(epochs=2); or give a larger edge_student",
+        ),
+        (
+            (Anneal(), PTQ()),
+            "train longer, or with another learning rate in Anneal(strength=1)",
+        ),
+        (
+            (Cut(), Trim()),
+            "look at the samples above, and calibrate on more samples, including ones like those "
+            "of the evaluation in Trim(most=20); or prune less",
+        ),
     ],
 )
-def test_what_trains_is_to_be_trained_again(recipe: Any, remedy: str, of: str) -> None:
+def test_the_remedy_follows_what_the_steps_declare(recipe: Any, remedy: str, of: str) -> None:
     after = evidence(answers(*range(0, 40, 3)))
     assert diagnosed(after, of=of, given=artifact(recipe)).remedy == remedy
 
@@ -147,7 +196,7 @@ def test_a_given_file_is_to_be_made_again_where_it_was_made() -> None:
 
 
 def test_without_a_reference_there_is_nothing_to_explain() -> None:
-    none = NotMeasured("accuracy_drop", "one file", "gate accuracy_min")
+    none = NotMeasured("one file", "gate accuracy_min")
     for of in ("drop", "relative_drop"):
         assert diagnosed(evidence(answers(3)), of=of, before=none) == Diagnosis()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,13 +11,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from pytest_edgegate import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
-from pytest_edgegate.diagnosis import files, outputs, times
+from pytest_edgegate.core.recipe import Recipe
+from pytest_edgegate.diagnosis import files, outputs, overflow, times
 from pytest_edgegate.measures.evidence import Evidence
 
-RED = Measurement("m", 1.0, "host:fake")
+RED = Measurement(1.0, "host:fake")
+QUANTISED: Recipe = (PTQ(),)
 
 
 def evidence(outputs: tuple[str, ...] = (), **arrays: Any) -> Evidence:
@@ -24,11 +28,27 @@ def evidence(outputs: tuple[str, ...] = (), **arrays: Any) -> Evidence:
     return Evidence({k: np.asarray(v) for k, v in arrays.items()}, n, "", "", outputs=outputs)
 
 
-def of(function: Any, found: Evidence | NotMeasured) -> Diagnosis:
+def made(recipe: Recipe = QUANTISED, dtype: str = "int8") -> Any:
+    """An artifact of the gate, as the provider ``file``."""
+    given = replace(artifact(30_000), recipe=recipe, dtype=dtype, provenance={"model": "m"})
+    return as_file(given)
+
+
+def given() -> Any:
+    return as_file(replace(artifact(30_000), dtype=None))
+
+
+def as_file(given: Artifact, dtypes: tuple[str, ...] = ("float32", "float16", "int8")) -> Any:
+    target = SimpleNamespace(dtypes=dtypes)
+    return SimpleNamespace(artifact=given, target=target, float_export=lambda: artifact(40_000))
+
+
+def of(function: Any, found: Evidence | NotMeasured, file: Any = None) -> Diagnosis:
     passes = SimpleNamespace(
         parity=lambda: found, compared=lambda: found, export_compared=lambda: found
     )
-    diagnosis: Diagnosis = function(RED, cast("Any", passes))
+    more = {"file": file or made()} if "file" in signature(function).parameters else {}
+    diagnosis: Diagnosis = function(RED, cast("Any", passes), **more)
     return diagnosis
 
 
@@ -57,7 +77,22 @@ def test_signal_to_noise_is_shown_of_each_of_several_outputs() -> None:
     found = of(outputs.of_artifact, evidence(("a", "b"), **sums))
     assert found.details == ("by output: a 20.0, b 0.0",)
     one = {"signal_0": [100.0], "noise_0_0": [1.0]}
-    assert of(outputs.of_artifact, evidence(("a",), **one)) == Diagnosis()
+    assert of(outputs.of_artifact, evidence(("a",), **one)).details == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        ("given", "look at how the file was made"),
+        ((PTQ(),), "calibrate on more samples"),
+        ((QAT(),), "train longer"),
+        ((Cast("float16"),), "gate export_error"),
+    ],
+)
+def test_what_quantisation_costs_is_mended_by_what_made_the_file(file: Any, remedy: str) -> None:
+    one = evidence(("a",), signal_0=[100.0], noise_0_0=[1.0])
+    found = of(outputs.of_artifact, one, given() if file == "given" else made(file))
+    assert found.remedy.startswith(remedy)
 
 
 def test_outputs_that_changed_places_are_the_cause() -> None:
@@ -73,10 +108,16 @@ def test_outputs_that_changed_places_are_the_cause() -> None:
     for function in (outputs.of_export, outputs.of_artifact):
         cause = of(function, evidence(("a", "b"), **sums)).cause
         assert "output b: holds the values of output a of the model under test" in cause
+    for file, remedy in (
+        (given(), "export the outputs in the order"),
+        (made((PTQ(),)), "give each output of the model a name of its own"),
+        (made((Distill(), QAT())), "give edge_student its outputs in the order"),
+    ):
+        assert of(outputs.of_artifact, evidence(("a", "b"), **sums), file).remedy.startswith(remedy)
 
 
 def test_what_was_not_compared_explains_nothing() -> None:
-    none = NotMeasured("parity", "one runtime", "list another")
+    none = NotMeasured("one runtime", "list another")
     for each in (outputs.of_export, outputs.of_artifact, outputs.agreement, outputs.in_steps):
         assert of(each, none) == Diagnosis()
 
@@ -95,35 +136,137 @@ def test_the_files_that_ship_are_listed_where_there_are_several(tmp_path: Path) 
     assert files.size(RED, alone).details == ()
 
 
+ELSEWHERE = "make the file smaller where it was made, or raise the budget knowingly"
+TO_INT8 = "write PTQ() in place of Cast(dtype='float16')"
+
+
 @pytest.mark.parametrize(
-    ("provenance", "dtype", "smaller", "remedy"),
+    ("file", "size", "counts", "compression"),
     [
-        ({}, "int8", "where it was made", "check where the file was made"),
-        ({"model": "m"}, "int8", "", ""),
-        ({"model": "m"}, "float16", "", "float16 weights shrink less than int8 ones"),
+        (given(), ELSEWHERE, ELSEWHERE, "check where the file was made that its weights are int8"),
+        (made((PTQ(),)), "", "", ""),
+        (made((QAT(),)), "", "", ""),
+        (
+            made((Cast("float16"),), "float16"),
+            f"{TO_INT8}, or raise the budget knowingly",
+            "",
+            f"float16 weights shrink less than int8 ones: {TO_INT8}",
+        ),
+        (
+            made((), "float32"),
+            "add PTQ() to the recipe, or raise the budget knowingly",
+            "",
+            "float32 weights shrink less than int8 ones: add PTQ() to the recipe",
+        ),
+        (
+            made((Prune(0.5), PTQ())),
+            "prune more than Prune(amount=0.5), or raise the budget knowingly",
+            "prune more than Prune(amount=0.5), or raise the budget knowingly",
+            "",
+        ),
+        (
+            made((Distill(), Cast("float16")), "float16"),
+            f"{TO_INT8}, or give edge_student fewer filters, or raise the budget knowingly",
+            "give edge_student fewer filters, or raise the budget knowingly",
+            f"float16 weights shrink less than int8 ones: {TO_INT8}",
+        ),
     ],
 )
-def test_remedies_fit_how_a_file_was_made(
-    provenance: dict[str, str], dtype: str, smaller: str, remedy: str
+def test_a_file_shrinks_by_what_made_it(
+    file: Any, size: str, counts: str, compression: str
 ) -> None:
-    given = replace(artifact(30_000), dtype=dtype, provenance=provenance)
-    file = cast("Any", SimpleNamespace(artifact=given, float_export=lambda: artifact(40_000)))
-    for function in (files.size, files.counts):
-        assert smaller in function(RED, file).remedy
-        assert bool(smaller) is bool(function(RED, file).remedy)
-    assert files.compression(RED, file).remedy.startswith(remedy)
+    assert files.size(RED, file).remedy == size
+    assert files.counts(RED, file).remedy == counts
+    assert files.compression(RED, file).remedy.startswith(compression)
+    assert bool(compression) is bool(files.compression(RED, file).remedy)
+
+
+def test_int8_is_proposed_only_where_the_target_takes_it() -> None:
+    cast_to = made((Cast("float16"),), "float16").artifact
+    assert files.size(RED, as_file(cast_to, ("float32", "float16"))) == Diagnosis()
+    assert "int8" not in times.slow(RED, as_file(cast_to, ("float32", "float16"))).remedy
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (given(), "the runtimes compute this file differently"),
+        (made((PTQ(),)), ""),
+        (made((QAT(),)), ""),
+        (made((Cast("float16"),), "float16"), "runtimes compute float16 in float16 or in float32"),
+        (made((Prune(0.5),), "float32"), "the runtimes add in different orders"),
+    ],
+)
+def test_runtimes_differ_by_what_made_the_file(file: Any, words: str) -> None:
+    remedy = outputs.rounding(RED, file).remedy
+    assert remedy.startswith(words)
+    assert bool(remedy) is bool(words)
+    assert ("edge_ptq" in remedy) is not file.artifact.made
 
 
 @pytest.mark.parametrize(("exported", "mostly_graph"), [(40_000, True), (1_200_000, False)])
 def test_both_sizes_of_a_compression(exported: int, mostly_graph: bool) -> None:
-    file = SimpleNamespace(artifact=artifact(30_000), float_export=lambda: artifact(exported))
-    found = files.compression(RED, cast("Any", file))
+    file = as_file(artifact(30_000))
+    file.float_export = lambda: artifact(exported)
+    found = files.compression(RED, file)
     assert found.details == (f"float export {exported} bytes, artifact 30000 bytes",)
     assert ("mostly graph" in found.cause) is mostly_graph
 
 
 def test_what_an_inference_takes() -> None:
-    timed = Measurement("latency_p95", 0.01, "host:fake", conditions={"median_s": 0.002})
+    timed = Measurement(0.01, "host:fake", typical=0.002)
     assert times.percentile(timed).details == ("the median here is 2 ms",)
     assert times.ratio(timed).details == ("one inference takes 2 ms here",)
-    assert times.percentile(Measurement("latency_p95", 0.01, "vendor:tool")) == Diagnosis()
+    assert times.percentile(Measurement(0.01, "vendor:tool")) == Diagnosis()
+
+
+SLOW_LAYER = "profile the operators of the file: a layer in float"
+NOT_FASTER = "int8 is not faster on every processor"
+
+
+@pytest.mark.parametrize(
+    ("file", "first", "last"),
+    [
+        (given(), SLOW_LAYER, "replace it where the file was made, or let edge_ptq make the file"),
+        (made((PTQ(),)), SLOW_LAYER, NOT_FASTER),
+        (made((QAT(),)), SLOW_LAYER, NOT_FASTER),
+        (made((Prune(0.5), PTQ())), SLOW_LAYER, "; or prune more than Prune(amount=0.5)"),
+        (made((Distill(), QAT())), SLOW_LAYER, "; or give edge_student fewer filters"),
+        (made((Cast("float16"),), "float16"), "float16 is slower than int8 on most", TO_INT8),
+        (made((), "float32"), "float32 is slower than int8 on most", "add PTQ() to the recipe"),
+    ],
+)
+def test_a_time_shrinks_by_what_made_the_file(file: Any, first: str, last: str) -> None:
+    remedy = times.slow(RED, file).remedy
+    assert remedy.startswith(first)
+    assert remedy.endswith(last)
+
+
+ON_THAT_SAMPLE = "run edge_model on that sample"
+
+
+@pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        (given(), "look for overflow where the file was made"),
+        (made((PTQ(),)), "look for overflow: a layer whose range int8 does not hold"),
+        (made((QAT(),)), "look for overflow: a layer whose range int8 does not hold"),
+        (
+            made((Cast("float16"),), "float16"),
+            "look for overflow: a layer with values above 65,504",
+        ),
+        (made((), "float32"), ON_THAT_SAMPLE),
+        (made((Prune(0.5),), "float32"), ON_THAT_SAMPLE),
+    ],
+)
+def test_nan_is_blamed_on_what_made_the_file(file: Any, remedy: str) -> None:
+    found = overflow.outputs(RED, file).remedy
+    assert found.startswith(remedy)
+    trained = any(each.trains for each in file.artifact.recipe)
+    assert ("train with a lower learning rate than" in found) is trained
+    assert (TO_INT8 in found) is (file.artifact.dtype == "float16")
+
+
+def test_nan_in_the_reference_is_not_blamed_on_the_artifact() -> None:
+    found = overflow.outputs(replace(RED, in_reference=True), made((PTQ(),)))
+    assert found.remedy == "run edge_model on that sample, and mend the model or the sample"

@@ -202,7 +202,7 @@ def test_accuracy_min_is_a_floor_or_a_ceiling(metric: Any, limit: float, outcome
 @pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative])
 def test_without_a_reference_there_is_no_drop(measure: Any) -> None:
     context = Context.of("top1", flipped(), flipped(), LABELS)
-    context.before = NotMeasured("accuracy_drop", "one file", "gate accuracy_min")
+    context.before = NotMeasured("one file", "gate accuracy_min")
     assert isinstance(finding_of(measure, context), NotMeasured)
 
 
@@ -221,6 +221,8 @@ def test_nan_of_the_reference() -> None:
     spoilt[3, 1] = np.inf
     finding = measured(accuracy_drop, Context.of("top1", spoilt, flipped(), LABELS))
     assert finding.nonfinite.startswith("the reference gives NaN or Inf on 1 of 200")
+    assert finding.in_reference
+    assert not measured(accuracy_drop, Context.of("top1", flipped(), spoilt, LABELS)).in_reference
 
 
 @pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative, accuracy_min])
@@ -235,7 +237,7 @@ def test_nan_of_the_reference() -> None:
 )
 def test_a_metric_that_is_not_finite_fails(measure: Any, metric: Metric) -> None:
     finding = measured(measure, Context.of(metric, TRUTH, TRUTH, TRUTH))
-    verdict = judge(finding, Budget(finding.metric, 0.5), Rules("lenient"), "t")
+    verdict = judge(finding, Budget(measure.__name__, 0.5), Rules("lenient"), "t")
     assert verdict.outcome is Outcome.FAIL
     assert verdict.as_dict()["measured"]["value"] is None
 

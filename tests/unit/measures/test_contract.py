@@ -8,14 +8,17 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_edgegate import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import (
+    Conversion,
     ExecutedOperator,
     ModelDescription,
     OperatorInfo,
     TensorInfo,
 )
 from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.diagnosis import contract as diagnosis
 from pytest_edgegate.measures.contract import contract, in_file
@@ -53,9 +56,14 @@ def operator(
     )
 
 
+CONVERSION = Conversion(int8="quantise them", io="set dtype={dtype}")
+
+
 def model(*operators: OperatorInfo, io: str = "uint8", shape: tuple[int, ...] = (1, 4)) -> Any:
     ends = tensor("x", shape, io), tensor("y", shape, io)
-    return ModelDescription(ends[:1], ends[1:], operators, parameters=0, macs=0)
+    return ModelDescription(
+        ends[:1], ends[1:], operators, parameters=0, macs=0, conversion=CONVERSION
+    )
 
 
 def found(
@@ -244,10 +252,10 @@ class Judged:
 
 
 def judged(described: ModelDescription, **more: Any) -> Judged:
-    dtype, made = more.pop("dtype", "int8"), more.pop("made", False)
-    provenance = {"model": "m"} if made else {}
+    dtype, recipe = more.pop("dtype", "int8"), more.pop("recipe", ())
+    provenance = {"model": "m"} if more.pop("made", bool(recipe)) else {}
     artifact = Artifact(
-        Path("m"), "litert", dtype, (), 0, "", (), "coral", cached=False, provenance=provenance
+        Path("m"), "litert", dtype, (), 0, "", recipe, "coral", cached=False, provenance=provenance
     )
     context = cast("Any", Context(described, artifact, **more))
     measured = contract(context, context)
@@ -262,13 +270,12 @@ def test_offenders_are_counted_and_explained() -> None:
     ends = judged(model(io="float32"))
     assert (ends.value, len(ends.details)) == (2, 2)
     assert "left in another dtype" in ends.cause
-    assert "inference_output_type = tf.uint8" in ends.remedy
+    assert ends.remedy == "set dtype=uint8, or let edge_ptq make the file"
     fallback = judged(model(operator("ADD", (FLOAT,))))
     assert fallback.cause == "part of the model was not quantised"
-    assert "representative dataset" in fallback.remedy
-    assert (
-        "representative dataset" not in judged(model(operator("ADD", (FLOAT,))), made=True).remedy
-    )
+    assert fallback.remedy == "quantise them, or let edge_ptq make the file"
+    made = judged(model(operator("ADD", (FLOAT,))), made=True)
+    assert made.remedy.startswith("replace those layers by ones that the converter quantises")
     assert "edge_ptq" not in judged(model(io="float32"), made=True).remedy
     foreign = judged(model(operator("LEAKY_RELU")))
     assert "--edge-list-targets" in foreign.remedy
@@ -305,7 +312,17 @@ def test_where_floats_and_integers_mix_only_what_accumulates_has_to_be_integer()
     told = judged(mixed, target=HOST)
     allowed = replace(HOST, float_operators=("CONV_2D",))
     assert found(mixed, allowed) == []
-    assert told.remedy.startswith("quantise what those layers take")
+    assert told.remedy == (
+        "quantise them; where the format has no integer form of a layer, replace it, or let "
+        "edge_recipe(Cast('float16')) make the file, or list it in float_operators of a target "
+        "from host"
+    )
+    made = judged(mixed, target=HOST, recipe=(QAT(),))
+    assert made.remedy == (
+        "where the format has no integer form of a layer, replace it, or write Cast('float16') in "
+        "place of QAT(epochs=2), or list it in float_operators of a target from host"
+    )
+    assert "Cast" not in judged(mixed, target=CORAL, recipe=(QAT(),)).remedy
 
 
 def test_what_the_runtime_makes_of_the_file() -> None:
@@ -331,7 +348,30 @@ def test_a_silent_fall_back_is_an_offence_whatever_the_dtype() -> None:
         told = judged(model(), target=HOST, run=(fell,), dtype=dtype)
         assert told.details == ("QLinearConv conv: fell back to CPUExecutionProvider",)
         assert "does not run those operators" in told.cause
-        assert "list the runtime that it ran on" in told.remedy
+        assert told.remedy == (
+            "keep those operators out of the file where it is made, or list the runtime that it "
+            "ran on instead"
+        )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "dtype", "target", "cast"),
+    [
+        ((PTQ(),), "int8", HOST, "write Cast('float16') in place of PTQ(samples=200), or "),
+        ((QAT(),), "int8", HOST, "write Cast('float16') in place of QAT(epochs=2), or "),
+        ((PTQ(),), "int8", CORAL, ""),
+        ((Cast("float16"),), "float16", HOST, ""),
+        ((Prune(),), "float32", HOST, ""),
+    ],
+)
+def test_a_provider_without_integer_kernels_is_given_floats(
+    recipe: Recipe, dtype: str, target: Target, cast: str
+) -> None:
+    fell = replace(RUN, device="CPUExecutionProvider", falls_back=True)
+    told = judged(model(), target=target, run=(fell,), dtype=dtype, recipe=recipe)
+    assert told.remedy == (
+        f"keep those operators out of the model, or {cast}list the runtime that it ran on instead"
+    )
 
 
 def test_outputs_that_changed_places() -> None:
@@ -341,8 +381,17 @@ def test_outputs_that_changed_places() -> None:
     assert told.value == 1
     assert "changed places" in told.cause
     assert "export the outputs in the order" in told.remedy
+    made = {"misplaced": ("output a",), "recipe": (PTQ(),)}
+    assert judged(model(), **made).remedy.startswith("give each output of the model a name")
+    made["recipe"] = (Distill(), QAT())
+    assert judged(model(), **made).remedy.startswith("give edge_student its outputs in the order")
 
 
 def test_an_integer_file_that_its_runtime_runs_in_float() -> None:
     float_conv = replace(RUN, kind="Convolution", runs_in_float=True)
-    assert "list another runtime first" in judged(model(), run=(float_conv,)).remedy
+    told = judged(model(), run=(float_conv,))
+    assert told.remedy.startswith("the file is integer: replace those layers, where the file is")
+    assert told.remedy.endswith("list another runtime first in the target")
+    made = judged(model(), run=(float_conv,), target=HOST, recipe=(PTQ(),))
+    assert "where the file is made" not in made.remedy
+    assert "write Cast('float16') in place of PTQ(samples=200)" in made.remedy

@@ -162,6 +162,7 @@ def test_what_is_clear_is_decided_in_a_second() -> None:
         finding = found(context)
         assert context.clock.seconds < 1
         assert finding.value == pytest.approx(ratio, rel=0.03)
+        assert finding.typical == pytest.approx(ratio * 1e-3, rel=0.03)
         assert context.told[-1][1:] == (pytest.approx(context.clock.seconds, rel=0.1), 20.0)
 
 
@@ -217,7 +218,6 @@ def test_what_to_know_of_the_times_is_noted() -> None:
         "clock_tick",
         "repeat",
         "unsettled_rounds",
-        "median_s",
     }
 
 
@@ -238,6 +238,7 @@ def test_all_percentiles_share_their_timings() -> None:
     assert times.count >= 725, "p99 needs as many, and p50 alone some nine"
     for metric in limits:
         assert times.measurement(metric).n == times.count
+        assert times.measurement(metric).typical == pytest.approx(1e-3, rel=0.05)
 
 
 def test_what_is_far_over_needs_no_long_rounds() -> None:

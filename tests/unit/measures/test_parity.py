@@ -86,7 +86,7 @@ def found(metric: str, *runners: Answers | Array) -> Finding:
 def measured(metric: str, *runners: Answers | Array) -> Measurement:
     finding = found(metric, *runners)
     assert isinstance(finding, Measurement)
-    assert (finding.metric, finding.source) == (metric, "host:a,b")
+    assert finding.source == "host:a,b"
     return finding
 
 
@@ -215,10 +215,9 @@ def test_nan_on_either_side_is_a_failure(metric: str, bad: float, side: str) -> 
 
 
 def test_what_was_not_compared_is_not_measured() -> None:
-    none = Context(NotMeasured("parity", "lists one runtime", "list another one"))
+    none = NotMeasured("lists one runtime", "list another one")
     for metric in ("parity_agreement", "parity_lsb", "parity_within_lsb", "parity_abs"):
-        finding = getattr(parity, metric)(cast("Any", none))
-        assert finding == NotMeasured(metric, "lists one runtime", "list another one")
+        assert getattr(parity, metric)(cast("Any", Context(none))) is none
 
 
 def test_only_so_many_samples() -> None:

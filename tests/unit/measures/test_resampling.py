@@ -83,7 +83,7 @@ def test_fewer_resamples_are_told() -> None:
         "edge_bootstrap_time (20 s)"
     )
     assert found.provable
-    assert measured("accuracy_min", found, evidence()).remark == found.remark
+    assert measured(found, evidence()).remark == found.remark
 
 
 def test_a_limit_that_is_never_reached_changes_no_interval() -> None:
@@ -115,7 +115,7 @@ def test_without_an_interval_other_policies_than_point_decide_nothing(
     policy: str, outcome: Outcome
 ) -> None:
     clock = Clock(1.0)
-    found = measured("accuracy_drop", of_set(clock.median, 300, limited(clock), "drop"), evidence())
+    found = measured(of_set(clock.median, 300, limited(clock), "drop"), evidence())
     verdict = judge(found, Budget("accuracy_drop", 2), Rules(policy), "t")
     assert (verdict.outcome, verdict.proven) == (outcome, False)
     assert (found.low, found.high) == (None, None)
@@ -136,9 +136,7 @@ def test_an_interval_that_does_not_hold_its_figure_proves_nothing() -> None:
     assert found.value == 300
     assert found.interval.high < 300
     assert not found.provable
-    verdict = judge(
-        measured("accuracy_min", found, evidence()), Budget("accuracy_min", 10), Rules(), "t"
-    )
+    verdict = judge(measured(found, evidence()), Budget("accuracy_min", 10), Rules(), "t")
     assert (verdict.outcome, verdict.proven) == (Outcome.PASS, False)
     assert "does not hold the figure itself, 300" in verdict.note
 
@@ -196,17 +194,13 @@ def test_it_takes_twenty_groups_to_prove(count: int, provable: bool) -> None:
     codes = np.arange(300) * count // 300
     found = mean(VALUES, Resampling(Groups(codes)), "figure")
     assert found.provable is provable
-    verdict = judge(
-        measured("accuracy_drop", found, evidence()), Budget("accuracy_drop", 9), Rules(), "t"
-    )
+    verdict = judge(measured(found, evidence()), Budget("accuracy_drop", 9), Rules(), "t")
     assert verdict.proven is provable
     assert ("19 groups can't prove anything: it takes at least 20" in verdict.note) is not provable
 
 
 def needed(found: Estimate, limit: float) -> int:
-    verdict = judge(
-        measured("accuracy_drop", found, evidence()), Budget("accuracy_drop", limit), Rules(), "t"
-    )
+    verdict = judge(measured(found, evidence()), Budget("accuracy_drop", limit), Rules(), "t")
     assert not verdict.proven
     assert verdict.note.startswith("60 groups can't prove it; about "), verdict.note
     return int(verdict.note.split()[-2])

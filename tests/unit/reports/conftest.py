@@ -32,9 +32,9 @@ def make() -> Make:
         metric: str, value: float | None, limit: float, outcome: str = "pass", **more: Any
     ) -> VerdictRecord:
         own = {key: more.pop(key) for key in _FIGURE & more.keys()}
-        measured = None if value is None else Measurement(metric, value, "file", **own)
+        measured = None if value is None else Measurement(value, "file", **own)
         given: dict[str, Any] = {
-            "reason": f"{metric} {value} against {limit}",
+            "reason": f"{value} against {limit}",
             "remedy": "do this",
             "proven": True,
             "artifact": ARTIFACT,

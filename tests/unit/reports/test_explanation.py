@@ -85,7 +85,8 @@ def test_a_drop_that_may_be_decided_early_says_so(
 ) -> None:
     asked = [Budget("accuracy_drop", 0.01), *([Budget(beside, 1)] if beside else [])]
     line, *_ = explain_budgets(asked, CORAL, "litert", policy)
-    assert ("top-1 and topN on arrays may end early" in line) is early
+    assert ("paired with the reference; top-1 and topN on arrays may end early" in line) is early
+    assert line.endswith(f"; policy {policy}")
 
 
 @pytest.mark.parametrize("metric", ["memory", "size", "latency_p95"])

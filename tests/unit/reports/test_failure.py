@@ -40,7 +40,7 @@ def test_a_whole_failure(make: Make) -> None:
         level=0.9,
         n=1000,
         method="Tango's paired score interval",
-        reason="accuracy_drop 0.827 > 0.01",
+        reason="0.827 > 0.01",
         details=("classes that lost most: class 9: 105 of 109",),
         cause="pixels nobody normalised",
         remedy="normalise them",

@@ -58,8 +58,16 @@ def test_a_contract_that_holds_is_not_shown(make: Make) -> None:
 
 
 def test_a_test_without_budgets_says_so(make: Make) -> None:
-    text = summed(make("contract", 0, 0, note="no budgets"))[1]
-    assert "no budgets" in text
+    alone = make("contract", 0, 0, note="nothing else was judged", no_budgets=True)
+    assert "contract" in summed(alone)[1]
+    assert "    nothing else was judged" in summed(alone)[1].splitlines()
+    gated = make("contract", 0, 0, note="no budgets were raised")
+    assert "contract" not in summed(gated)[1]
+
+
+def test_an_allowed_verdict_names_its_metric_once(make: Make) -> None:
+    noisy = make("latency_p50", 2, 1, "inconclusive", allowed=True, note="two runs")
+    assert "    latency_p50: 2 against 1; two runs" in summed(noisy)[1].splitlines()
 
 
 def test_of_many_verdicts_the_red_ones_are_shown(make: Make) -> None:

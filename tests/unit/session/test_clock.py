@@ -7,8 +7,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from pytest_edgegate import PTQ
-from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.budget import BUDGETS, Budget
 from pytest_edgegate.core.verdict import Outcome
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.measuring.clock import CaseClock
@@ -24,6 +26,45 @@ def test_a_latency_that_a_tool_reports_does_not_prolong_the_timing() -> None:
     file = cast("Any", SimpleNamespace(target=target))
     asked = {name: Budget(name, 0.1) for name in ("latency_p50", "latency_p95", "size")}
     assert CaseClock(file, cast("Any", None), asked, 0.0).limits == {"latency_p95": 0.1}
+
+
+class Timed:
+    """Notes which file is timed against which."""
+
+    compares = True
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[object, object]] = []
+
+    def fault(self, metric: str) -> None:
+        return None
+
+    def open(self, specimen: object, reference: object) -> None:
+        self.opened.append((specimen, reference))
+
+
+def timed_for(metric: str) -> list[tuple[object, object]]:
+    specimen = SimpleNamespace(digest="own", of_export=lambda export: export)
+    export = SimpleNamespace(digest="of the export")
+    file = SimpleNamespace(target=FAKE_BOARD, specimen=specimen, float_export=lambda: export)
+    timing = Timed()
+    CaseClock(cast("Any", file), cast("Any", timing), {}, 0.0).stopwatch(metric)
+    ((artifact, reference),) = timing.opened
+    assert artifact is specimen
+    return [] if reference is None else [reference]
+
+
+@pytest.mark.parametrize(
+    "metric", [name for name, kind in BUDGETS.items() if kind.rule == "latency" and kind.measure]
+)
+def test_a_latency_is_timed_against_the_file_that_its_row_names(metric: str) -> None:
+    compared = BUDGETS[metric].against is not None
+    assert len(timed_for(metric)) == compared
+
+
+def test_a_latency_is_not_timed_alone_where_its_row_names_a_file_that_nothing_provides() -> None:
+    with pytest.raises(KeyError, match="accepted file"):
+        timed_for("latency_regression")
 
 
 def test_each_latency_that_nothing_times_is_named_in_its_own_remedy(

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from pytest_edgegate import PTQ, Distill, EdgeData, EdgeTraining, Prune
+from pytest_edgegate import PTQ, QAT, Distill, EdgeData, EdgeTraining, Prune
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import (
@@ -21,12 +21,12 @@ from pytest_edgegate.core.errors import (
     StorageError,
     UnsupportedError,
 )
-from pytest_edgegate.core.ports import SourceModel
+from pytest_edgegate.core.ports import GraphBatch, SourceModel
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.frameworks import lent_data
 from pytest_edgegate.session.frameworks import process as framework
-from pytest_edgegate.session.frameworks.process import Frameworks
+from pytest_edgegate.session.frameworks.process import FrameworkProcess
 from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.run import EdgeSession
@@ -47,6 +47,7 @@ STUB = """
 import errno
 import hashlib
 import os
+import signal
 import time
 import warnings
 from dataclasses import replace
@@ -56,6 +57,10 @@ from pytest_edgegate.testing.fake_training import FakeTraining
 from pytest_edgegate.testing.fakes import FakeReader, FakeRuntime, FakeTransform, read_fake
 
 
+class OwnError(UnsupportedError):
+    pass
+
+
 def misbehave(content, at):
     what = content.get(at)
     if what == "abort":
@@ -63,14 +68,15 @@ def misbehave(content, at):
     if what == "leave":
         os._exit(3)
     if what == "hang":
-        while True:
-            pass
+        signal.pause()
     if what == "raise":
         raise ValueError("from the depths\\nof a tool")
     if what == "disk":
         raise OSError(errno.ENOSPC, "No space left on device")
     if what == "refuse":
         raise UnsupportedError("no such layer", "write another")
+    if what == "own":
+        raise OwnError("no such layer", "write another")
     if what == "warn":
         warnings.warn("a look, please", EdgeGateWarning)
 
@@ -129,7 +135,7 @@ class Runner:
         return self
 
     def __exit__(self, *gone):
-        pass
+        misbehave(self.content, "close")
 
     def infer(self, batch):
         misbehave(self.content, "infer")
@@ -214,7 +220,7 @@ def test_what_is_made_is_what_is_made_here(
     recipe = (Prune(0.25, epochs=2), PTQ(7, per_channel=False))
     there = built(session, subject(), recipe)
     with monkeypatch.context() as patched:
-        patched.setattr(Frameworks, "source", lambda *given: None)
+        patched.setattr(FrameworkProcess, "source", lambda *given: None)
         alone = start(cache=tmp_path / "other")
         alone.registry.add("transform", "fake", stub.TRANSFORM)
         here = built(alone, subject(), recipe)
@@ -235,7 +241,7 @@ def test_a_teacher_is_asked_while_its_student_learns(
     there = built(session, given, recipe)
     assert facts(there, "Distill(temperature=4.0, alpha=0.5, epochs=2)")["pid"] != os.getpid()
     with monkeypatch.context() as patched:
-        patched.setattr(Frameworks, "source", lambda *given: None)
+        patched.setattr(FrameworkProcess, "source", lambda *given: None)
         here = built(start(cache=tmp_path / "other"), given, recipe)
     assert here.main.read_bytes() == there.main.read_bytes()
 
@@ -255,13 +261,22 @@ def test_a_crash_is_the_error_of_one_leg(
     assert facts(built(session, good))["pid"] != os.getpid()
 
 
+@pytest.fixture
+def shorten(session: EdgeSession, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Shortens the limits of the process that runs, for calls that hang whatever the limit."""
+
+    def shorten() -> None:
+        monkeypatch.setattr(session._frameworks._worker, "_timeout", 0.5)
+        monkeypatch.setattr(framework, "_LOADING", 1.0)
+
+    return shorten
+
+
 def test_a_hang_is_the_error_of_one_leg(
-    session: EdgeSession, subject: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: EdgeSession, subject: Maker, tmp_path: Path, shorten: Callable[[], None]
 ) -> None:
     built(session, subject())  # the process has started
-    worker = session._frameworks._worker
-    monkeypatch.setattr(worker, "_timeout", 0.5)
-    monkeypatch.setattr(framework, "_LONGEST", 1.0)
+    shorten()
     bad = Given(fake_model(tmp_path / "bad.fake", convert="hang"), fake_data())
     with pytest.raises(CompressionError, match=r"did not answer within 1.5 s") as raised:
         built(session, bad)
@@ -281,6 +296,14 @@ def test_a_refusal_arrives_as_it_is(session: EdgeSession, tmp_path: Path) -> Non
     with pytest.raises(UnsupportedError) as raised:
         built(session, bad)
     assert (raised.value.message, raised.value.remedy) == ("no such layer", "write another")
+
+
+def test_a_refusal_of_a_class_of_another_package_keeps_its_words(
+    session: EdgeSession, tmp_path: Path
+) -> None:
+    bad = Given(fake_model(tmp_path / "bad.fake", convert="own"), fake_data())
+    with pytest.raises(CompressionError, match="bad failed: no such layer"):
+        built(session, bad)
 
 
 def test_a_full_disk_is_told_as_one(session: EdgeSession, tmp_path: Path) -> None:
@@ -372,22 +395,29 @@ class LiveGraph:
     def digest(self) -> str:
         return "0" * 64
 
-    def write_graph(self, folder: Path) -> None:
-        (folder / "graph").touch()
+    def write_graph(self, folder: Path, batch: GraphBatch) -> None:
+        (folder / "graph").write_text(batch.value)
 
 
 class GraphTransform(FakeTransform):
-    def __init__(self, takes_graphs: bool) -> None:
+    def __init__(self, takes_graphs: GraphBatch | None) -> None:
         self.takes_graphs = takes_graphs
 
 
 def test_a_graph_is_written_for_a_transform_that_takes_it() -> None:
-    frameworks, model = Frameworks(60), cast("SourceModel", LiveGraph())
-    source = frameworks.source(model, GraphTransform(True))
-    assert source is not None
-    assert (source.path / "graph").exists()
-    assert frameworks.source(model, GraphTransform(False)) is None
-    assert frameworks.source(model, FakeTransform()) is None
+    frameworks, model = FrameworkProcess(60), cast("SourceModel", LiveGraph())
+    for batch in (GraphBatch.ONE, GraphBatch.FREE, GraphBatch.ONE):
+        source = frameworks.source(model, GraphTransform(batch), None)
+        assert source is not None
+        assert (source.path / "graph").read_text() == batch.value
+    assert frameworks.source(model, GraphTransform(None), None) is None
+    assert frameworks.source(model, FakeTransform(), None) is None
+
+
+def test_a_graph_is_not_trained() -> None:
+    frameworks, model = FrameworkProcess(60), cast("SourceModel", LiveGraph())
+    assert frameworks.source(model, GraphTransform(GraphBatch.FREE), QAT(epochs=1)) is None
+    assert frameworks.source(model, GraphTransform(GraphBatch.FREE), PTQ()) is not None
 
 
 def test_a_reader_may_ask_for_a_sample(session: EdgeSession, subject: Maker) -> None:
@@ -422,12 +452,49 @@ def test_a_reference_that_fails_is_an_error_of_ours(
     assert accuracy(session, subject()) == 0, "the session goes on"
 
 
+def opened(session: EdgeSession, given: Given) -> Any:
+    """The reference, open in the process."""
+    model = session.case(given, session.target("fake-host")).subject.model
+    return session.observer.opener.open(Specimen.of_model(model))
+
+
+def test_a_reference_that_hangs_while_it_loads_has_the_long_limit(
+    session: EdgeSession, subject: Maker, shorten: Callable[[], None]
+) -> None:
+    built(session, subject())  # the process has started
+    shorten()
+    with pytest.raises(InferenceError, match=r"m.fake in fake did not answer within 1.5 s"):
+        opened(session, subject(open="hang"))
+
+
+@pytest.mark.parametrize(
+    ("when", "call"),
+    [
+        ("infer", lambda runner: runner.infer((np.zeros((1, 2), np.float32),))),
+        ("close", lambda runner: runner.__exit__(None, None, None)),
+    ],
+    ids=["infer", "close"],
+)
+def test_a_loaded_reference_that_hangs_has_the_limit_of_a_call(
+    session: EdgeSession,
+    subject: Maker,
+    shorten: Callable[[], None],
+    when: str,
+    call: Callable[[Any], object],
+) -> None:
+    runner = opened(session, subject(**{when: "hang"}))
+    shorten()
+    with pytest.raises(InferenceError, match=r"m.fake in fake did not answer within 500 ms"):
+        call(runner)
+    assert not session._frameworks.alive
+    assert accuracy(session, subject()) == 0, "the session goes on"
+
+
 def test_a_runner_of_a_process_that_has_ended_says_so(
     session: EdgeSession, subject: Maker, tmp_path: Path
 ) -> None:
     given = subject()
-    model = session.case(given, session.target("fake-host")).subject.model
-    with session.observer.opener.open(Specimen.of_model(model)) as runner:
+    with opened(session, given) as runner:
         with pytest.raises(CompressionError):
             built(session, Given(fake_model(tmp_path / "b.fake", convert="abort"), fake_data()))
         built(session, given)  # in another process

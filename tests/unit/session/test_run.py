@@ -113,6 +113,9 @@ def test_a_recipe_is_completed_and_that_is_said(start: Starter, subject: Maker) 
     [verdict] = session.judge(session.case(given, board), artifact, (), contract=True)
     assert "completed with PTQ(samples=200)" in verdict.as_dict()["reason"] + verdict.note
     assert "no budgets" in verdict.note
+    assert verdict.no_budgets
+    gated = session.judge(session.case(given, board), artifact, (Budget("size", 1),), contract=True)
+    assert not any(each.no_budgets for each in gated)
 
 
 def test_all_budgets_are_judged_in_their_order(start: Starter, subject: Maker) -> None:

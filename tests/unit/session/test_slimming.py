@@ -8,9 +8,11 @@ import pytest
 
 from pytest_edgegate import PTQ, QAT, Distill, Prune
 from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.diagnosis.slimming import Slimming, around_pruning
 from pytest_edgegate.session.given import Given
+from pytest_edgegate.session.measuring.clock import CaseClock
 from pytest_edgegate.session.run import EdgeSession
 
 Starter = Callable[..., EdgeSession]
@@ -92,3 +94,19 @@ def test_a_warm_run_does_not_time_it_again(start: Starter, subject: Maker) -> No
         lines.append(verdict.details[0])
         session.close()
     assert ["latency" in line for line in lines] == [True, False]
+
+
+def test_a_timing_that_fails_costs_no_other_figure(
+    start: Starter, subject: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: object) -> None:
+        raise InferenceError("the worker has died", "try again")
+
+    monkeypatch.setattr(CaseClock, "between", broken)
+    session = start()
+    case = session.case(subject(), session.target("fake-host"))
+    artifact = session.compress(case, (Prune(0.5, epochs=1), PTQ()))
+    (verdict,) = session.judge(case, artifact, (Budget("size", 1),))
+    (line,) = verdict.details
+    assert line.startswith("Prune(amount=0.5, epochs=1): parameters 20 -> 20, MACs 20 -> 20, ")
+    assert line.endswith("2,000 B, latency not measured: the worker has died")

@@ -39,8 +39,18 @@ def decided(
     return test
 
 
+def around(
+    values: Values, budget: Fraction, count: int, alpha: float = 0.01, chunk: int | None = None
+) -> tuple[bool | None, bool | None]:
+    """The decisions one value before *count*, and with it."""
+    test = BettingTest(len(values), budget, alpha)
+    for start in range(0, count - 1, chunk or len(values)):
+        test.add(values[start : min(start + (chunk or len(values)), count - 1)])
+    return test.decision, test.add(values[count - 1 : count])
+
+
 def one_by_one(values: Values, budget: Fraction, alpha: float) -> tuple[bool, int]:
-    """The decision and the values used, as the test is defined: a value at a time, in fractions."""
+    """The decision and its number of values, by the definition: a value at a time, in fractions."""
     total, past = len(values), list[int]()
     log_pass = log_fail = 0.0
     for value in values.tolist():
@@ -78,12 +88,17 @@ def one_by_one(values: Values, budget: Fraction, alpha: float) -> tuple[bool, in
 def test_a_budget_of_one_percent_is_decided_early(
     total: int, losses: int, gains: int, runs: int, median: int, late: int, wrong: float
 ) -> None:
-    tests = [decided(values, PERCENT) for values in shuffled(total, losses, gains, runs, seed=8)]
-    used = [test.used for test in tests]
-    assert np.median(used) <= 1.15 * median
-    assert np.quantile(used, 0.95) <= 1.15 * late
+    by_median, by_late, decisions = [], [], []
+    first, second = (min(int(1.15 * each), total) for each in (median, late))
+    for values in shuffled(total, losses, gains, runs, seed=8):
+        test = BettingTest(total, PERCENT)
+        by_median.append(test.add(values[:first]) is not None)
+        by_late.append(test.add(values[first:second]) is not None)
+        decisions.append(test.add(values[second:]))
+    assert np.mean(by_median) >= 0.5
+    assert np.mean(by_late) >= 0.95
     truth = Fraction(losses - gains, total) <= PERCENT
-    assert np.mean([test.decision is not truth for test in tests]) <= wrong
+    assert np.mean([each is not truth for each in decisions]) <= wrong
 
 
 @pytest.mark.parametrize(("losses", "within"), [(30, True), (31, False)])
@@ -113,39 +128,36 @@ def test_it_decides_where_the_definition_does(
     total: int, losses: int, gains: int, budget: Fraction, alpha: float
 ) -> None:
     for values in shuffled(total, losses, gains, 6, seed=10):
-        test = decided(values, budget, alpha)
-        assert (test.decision, test.used) == one_by_one(values, budget, alpha)
+        decision, count = one_by_one(values, budget, alpha)
+        assert around(values, budget, count, alpha) == (None, decision)
+        assert decided(values, budget, alpha).decision is decision
 
 
 @pytest.mark.parametrize("losses", [5, 20, 100])
 @pytest.mark.parametrize("chunk", [1, 2, 7, 64, 999])
 def test_cutting_into_chunks_changes_nothing(losses: int, chunk: int) -> None:
     for values in shuffled(1000, losses, 5, 3, seed=11):
-        whole, cut = decided(values, PERCENT), decided(values, PERCENT, chunk=chunk)
-        assert (cut.decision, cut.used) == (whole.decision, whole.used)
-        assert cut.seen == whole.seen == 1000
+        decision, count = one_by_one(values, PERCENT, 0.01)
+        assert around(values, PERCENT, count, chunk=chunk) == (None, decision)
+        assert decided(values, PERCENT, chunk=chunk).decision is decision
 
 
 def test_the_state_between_chunks() -> None:
     test = BettingTest(1000, PERCENT)
-    assert (test.decision, test.used, test.seen) == (None, 0, 0)
+    assert test.decision is None
     assert test.add(np.zeros(0, np.int8)) is None
     assert test.add(np.array([0, 1, -1], np.int8)) is None
-    assert (test.decision, test.used, test.seen) == (None, 3, 3)
+    assert test.decision is None
     assert test.add(np.ones(50, np.int8)) is False
-    used = test.used
-    assert 3 < used < 53
     assert test.add(-np.ones(947, np.int8)) is False  # the whole set is within, but it is decided
-    assert (test.decision, test.used, test.seen) == (False, used, 1000)
+    assert test.decision is False
 
 
-@pytest.mark.parametrize(("losses", "within", "used"), [(1, True, 99), (2, False, 100)])
-def test_a_mean_exactly_at_the_budget_is_within(losses: int, within: bool, used: int) -> None:
+@pytest.mark.parametrize(("losses", "within", "count"), [(1, True, 99), (2, False, 100)])
+def test_a_mean_exactly_at_the_budget_is_within(losses: int, within: bool, count: int) -> None:
     values = np.zeros(100, np.int8)
     values[100 - losses :] = 1
-    test = decided(values, PERCENT, NO_CAPITAL)
-    assert test.decision is within
-    assert test.used == used
+    assert around(values, PERCENT, count, NO_CAPITAL) == (None, within)
 
 
 @pytest.mark.parametrize("budget", ["0.1", "0.29", "0.57", "0.7"])
@@ -159,7 +171,7 @@ def test_ties_are_told_in_integers(budget: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "budget", "used"),
+    ("value", "budget", "count"),
     [
         (1, Fraction(0), 51),  # 51 losses, and 49 gains at most
         (-1, Fraction(0), 50),
@@ -171,16 +183,15 @@ def test_ties_are_told_in_integers(budget: str) -> None:
     ],
 )
 def test_a_remainder_that_cannot_change_the_answer_ends_it(
-    value: int, budget: Fraction, used: int
+    value: int, budget: Fraction, count: int
 ) -> None:
-    test = decided(np.full(100, value, np.int8), budget, NO_CAPITAL)
-    assert test.decision is (value <= 0)
-    assert test.used == used
+    values = np.full(100, value, np.int8)
+    assert around(values, budget, count, NO_CAPITAL) == (None, value <= 0)
 
 
 def test_sums_are_wider_than_the_values() -> None:
-    test = decided(np.ones(500, np.int8), Fraction(99, 100), NO_CAPITAL)
-    assert (test.decision, test.used) == (False, 498)  # 498 - 2 is the first over 495
+    found = around(np.ones(500, np.int8), Fraction(99, 100), 498, NO_CAPITAL)
+    assert found == (None, False)  # 498 - 2 is the first over 495
 
 
 @settings(deadline=None, max_examples=100)
@@ -202,7 +213,6 @@ def test_it_is_decided_where_every_completion_agrees(drawn: list[int], budget: F
 def test_at_the_end_it_is_the_exact_answer(drawn: list[int], budget: Fraction, chunk: int) -> None:
     test = decided(np.array(drawn, np.int8), budget, NO_CAPITAL, chunk)
     assert test.decision is (Fraction(sum(drawn), len(drawn)) <= budget)
-    assert test.used <= test.seen == len(drawn)
 
 
 @pytest.mark.parametrize("total", [0, -1])
@@ -241,4 +251,7 @@ def test_refused_values_leave_no_trace(values: Values, message: str) -> None:
     test.add(np.array([1], np.int8))
     with pytest.raises(ValueError, match=message):
         test.add(values)
-    assert (test.decision, test.used, test.seen) == (None, 1, 1)
+    assert test.decision is None
+    with pytest.raises(ValueError, match="10 values after 1 are"):
+        test.add(np.zeros(10, np.int8))
+    assert test.add(np.zeros(9, np.int8)) is False  # 1 loss of 10: over 1 %

@@ -10,7 +10,7 @@ import pytest
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.target import LatencySource, OperatorRule, Target
-from pytest_edgegate.measures.contract import LIMITS as CHECKS
+from pytest_edgegate.measures.operator_limits import LIMITS as CHECKS
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.operators import LIMITS
 from pytest_edgegate.targets.parse import target_from_table
@@ -48,7 +48,6 @@ def test_the_least_that_a_target_says() -> None:
         static_shape=True,
         per_channel_dense=True,
         runtimes={"litert": ("litert-xnnpack",)},
-        extra="all",
         origin="pyproject.toml",
     )
 
@@ -60,7 +59,6 @@ def test_everything_that_a_target_can_say() -> None:
         machine="any",
         io_dtypes=["float32"],
         default_io="float32",
-        extra="coral",
         complete_with_ptq=False,
         static_shape=False,
         per_channel_dense=False,
@@ -244,7 +242,7 @@ def test_what_times_a_latency(
 ) -> None:
     target = replace(made(**BARE), machine=machine, latency_source=source)
     for metric, url in (("latency_p95", single), ("latency_ratio", ratio)):
-        found = target.timed_by(BUDGETS[metric], "x86_64")
+        found = target.timed_by("x86_64", on_host_only=BUDGETS[metric].on_host_only)
         assert (found and found.url) == url
 
 

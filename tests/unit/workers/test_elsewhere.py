@@ -26,7 +26,7 @@ from pytest_edgegate.core.ports import Inspector, SourceModel, Timed, TimingJob
 from pytest_edgegate.core.progress import silent
 from pytest_edgegate.core.target import LatencySource
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.frameworks.process import Frameworks
+from pytest_edgegate.session.frameworks.process import FrameworkProcess
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.timing import Timing
@@ -227,7 +227,7 @@ def export(tmp_path: Path, registry: Registry) -> Artifact:
 
 @pytest.fixture
 def opener(registry: Registry, workers: Workers, tmp_path: Path) -> Opener:
-    return Opener(registry, Cache(tmp_path / "cache"), workers, lambda: Frameworks(60))
+    return Opener(registry, Cache(tmp_path / "cache"), workers, lambda: FrameworkProcess(60))
 
 
 def test_files_that_belong_together_lie_together(workers: Workers, third_party: Artifact) -> None:
@@ -331,6 +331,16 @@ def test_a_file_that_changes_while_it_is_sent_is_told(
     with pytest.raises(InferenceError, match="changed while it was sent"):
         worker.placed("m", path)
     worker.close()
+
+
+def test_a_file_outside_of_the_folder_of_its_model_is_refused(
+    workers: Workers, third_party: Artifact, tmp_path: Path
+) -> None:
+    beside = tmp_path / "w.bin"
+    beside.touch()
+    with pytest.raises(InferenceError, match=r"w.bin is not in the folder of m.xml") as raised:
+        RemoteRunner(workers, FOLDERS, third_party.path, "m", (third_party.path, beside))
+    assert "into one folder" in raised.value.remedy
 
 
 @pytest.mark.parametrize("name", ["../m", "/m", "a/../../m", "", "..\\m"])

@@ -82,8 +82,7 @@ class Runner:
         if self.what == "leave":
             os._exit(3)
         if self.what == "hang":
-            while True:
-                pass
+            signal.pause()
         if self.what == "configuration":
             raise ConfigurationError("no such thing", "write another")
         if self.what == "backend":
@@ -182,9 +181,9 @@ def test_every_end_is_an_error_of_ours(
 @pytest.mark.parametrize("when", ["open", "infer"])
 def test_what_hangs_is_stopped(entry: str, model: Path, when: str) -> None:
     model.write_text(f"{when} hang")
-    workers = Workers(timeout=1.5)
+    workers = Workers(timeout=1)
     with (
-        pytest.raises(InferenceError, match=r"did not answer within 1.5 s, and was stopped"),
+        pytest.raises(InferenceError, match=r"did not answer within 1 s, and was stopped"),
         opened(workers, entry, model) as runner,
     ):
         runner.infer(X)
@@ -324,6 +323,46 @@ def test_an_answer_that_cannot_be_read_is_an_error_of_ours(
     other = workers.take()
     assert other is not worker
     other.close()
+
+
+ERROR = {"kind": "", "message": "ValueError: from the depths"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "x",
+        ["x"],
+        {},
+        {"kind": ""},
+        {"message": "x"},
+        ERROR | {"unknown": 1},
+        ERROR | {"kind": 5},
+        ERROR | {"message": None},
+        ERROR | {"remedy": ["x"]},
+        ERROR | {"number": "ENOSPC"},
+        ERROR | {"mark": 0.5},
+    ],
+    ids=str,
+)
+def test_a_malformed_error_is_an_error_of_ours(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, error: object
+) -> None:
+    monkeypatch.setattr(channel, "receive", lambda *given: Message({"error": error}))
+    with pytest.raises(InferenceError, match=r"can't be read \(WireError: a malformed error\)"):
+        workers.take().call("close", "m")
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "EdgeGateWarning", "BudgetExceeded", "presentable", "Iterable", "no such name"]
+)
+def test_an_error_of_a_kind_that_is_not_ours_is_an_inference_error(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    error = ERROR | {"kind": kind}
+    monkeypatch.setattr(channel, "receive", lambda *given: Message({"error": error}))
+    with pytest.raises(InferenceError, match=r"m failed: ValueError: from the depths"):
+        workers.take().call("close", "m")
 
 
 def raiser(error: BaseException) -> Callable[..., Message]:
