@@ -34,7 +34,10 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
     if budget.kind.rule == "latency" and not finding.computed:
         return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
-    proof = _proof(finding, budget) if _has_interval(finding, budget) else held
+    by_interval = _has_interval(finding, budget)
+    if by_interval and finding.undecided and rules.policy != "point":
+        return _inconclusive(finding, budget, rules, target)
+    proof = _proof(finding, budget) if by_interval else held
     outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
     return Verdict(
         budget,
@@ -64,15 +67,7 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
     within = finding.excess is not None and finding.excess <= finding.floor
     small = proof is False and within
     if proof is None and not _is_narrow(finding, budget):
-        return Verdict(
-            budget,
-            Outcome.INCONCLUSIVE,
-            f"{_figure(finding, budget)} is not decided",
-            _more_time(finding),
-            allowed=rules.allows(target, budget.metric),
-            measured=finding,
-            note=_notes(finding.undecided, finding.remark),
-        )
+        return _inconclusive(finding, budget, rules, target)
     unclear = proof is None or small
     passes = rules.policy != "strict" if unclear else bool(proof)
     note = _below_floor(finding) if small else "" if proof is not None else finding.undecided
@@ -84,6 +79,18 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
         proven=not unclear,
         measured=finding,
         note=_notes(note, finding.remark),
+    )
+
+
+def _inconclusive(finding: Measurement, budget: Budget, rules: Rules, target: str) -> Verdict:
+    return Verdict(
+        budget,
+        Outcome.INCONCLUSIVE,
+        f"{_figure(finding, budget)} is not decided",
+        _more_time(finding),
+        allowed=rules.allows(target, budget.metric),
+        measured=finding,
+        note=_notes(finding.undecided, finding.remark),
     )
 
 
@@ -171,19 +178,24 @@ def _contract_reason(finding: Measurement, held: bool) -> str:
 
 def _unproven(finding: Measurement, budget: Budget) -> str:
     if not finding.provable or finding.n is None:
-        return "this interval can't prove anything: every sample scored the same"
+        return finding.unprovable or (
+            "this interval can't prove anything: every sample scored the same"
+        )
+    count, things = finding.n, "samples"
+    if finding.groups is not None:
+        count, things = finding.groups, "groups"
     distance = abs(finding.value - budget.limit)
     if finding.spread is None or not distance:
-        return f"{finding.n} samples can't prove it: the figure is at its budget"
+        return f"{count} {things} can't prove it: the figure is at its budget"
     from pytest_edgegate.stats.samples import samples_of_agreement, samples_to_prove
 
     if finding.spread:
         about = samples_to_prove(finding.spread, distance)
     else:  # no sample differs: the fewer there are, the less that says
         about = samples_of_agreement(distance) if distance < 1 else 0
-    if about <= finding.n:  # the power asked for is more than this set happened to need
-        return f"{finding.n} samples can't prove it"
-    return f"{finding.n} samples can't prove it; about {_rounded(about)} would"
+    if about <= count:  # the power asked for is more than this set happened to need
+        return f"{count} {things} can't prove it"
+    return f"{count} {things} can't prove it; about {_rounded(about)} would"
 
 
 def _rounded(count: int) -> int:

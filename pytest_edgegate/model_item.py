@@ -34,12 +34,14 @@ class ModelItem(pytest.Item):
 
     def runtest(self) -> None:
         from pytest_edgegate.data.npz import read_npz
+        from pytest_edgegate.measures.metrics import Metric
 
         assert self._settings.model is not None  # model_items() has checked
         assert self._settings.data is not None
         session = session_of(self.config)
+        content = read_npz(self._settings.data)
         case = session.case(
-            Given(self._settings.model, read_npz(self._settings.data)),
+            Given(self._settings.model, content.data, Metric("top1", groups=content.groups)),
             session.target(self._target),
             self._settings.budgets or DEFAULT_BUDGETS,
             self.nodeid,

@@ -57,6 +57,8 @@ class BudgetKind:
     """The largest limit that makes sense."""
     doubtful_from: float | None = None
     """A limit that suggests percent instead of points, for a metric between 0 and 1."""
+    most_of_a_share: float | None = None
+    """The largest limit that makes sense for a metric between 0 and 1."""
     every_sample: bool = False
     """Whether the whole evaluation set is needed, so that no pass may stop early."""
     in_every_runtime: bool = False
@@ -122,6 +124,7 @@ _ROWS = (
         explanation="every evaluation sample in {runtime}; policy {policy}",
         remedy=_COMPARE,
         signed=True,
+        most_of_a_share=1,
         every_sample=True,
     ),
     BudgetKind(

@@ -20,6 +20,7 @@ class EdgeData:
     ``train``: for recipes that train. ``calibration``: for PTQ; when it is left out, samples of
     ``train`` are used. ``evaluation``: for accuracy and parity.
     ``version`` names the content of streams (it stands for their digest); arrays need none.
+    ``reference_check``: whether the model under test has to be better than a constant answer.
     """
 
     _: KW_ONLY
@@ -27,3 +28,4 @@ class EdgeData:
     calibration: Any = None
     evaluation: Any = None
     version: str | None = None
+    reference_check: bool = True

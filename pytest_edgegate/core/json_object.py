@@ -51,8 +51,8 @@ class JsonObject:
     def flag(self, key: str, default: bool = _REQUIRED) -> bool:
         return self._take(key, "true or false", _is_flag, default)
 
-    def count(self, key: str) -> int:
-        return self._take(key, "a whole number", _is_count)
+    def count(self, key: str, default: int = _REQUIRED) -> int:
+        return self._take(key, "a whole number", _is_count, default)
 
     def optional_count(self, key: str) -> int | None:
         return None if self._found(key) is None else self.count(key)

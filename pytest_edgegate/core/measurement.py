@@ -33,8 +33,13 @@ class Measurement:
     """The name of the interval, for messages ("Tango's paired score interval")."""
     provable: bool = True
     """False if the interval can't prove anything (a bootstrap of identical scores)."""
+    unprovable: str = ""
+    """The reason, if it is another one than identical scores."""
     spread: float | None = None
-    """Variance of one sample's contribution, for the estimate of the samples needed."""
+    """Variance of the contribution of one sample (or one group), for the estimate of the number
+    needed."""
+    groups: int | None = None
+    """The number of groups of samples, if the interval was drawn by groups."""
     computed: bool = False
     """Whether a tool computed it: it has no noise, so its value decides."""
     direction: Direction | None = None
@@ -54,9 +59,10 @@ class Measurement:
     typical: float | None = None
     """The median of single inferences in seconds, if any were timed; it decides nothing."""
     undecided: str = ""
-    """The reason why a time is undecided, for the note of an unproven verdict."""
+    """The reason why a time is undecided, or why there was no time for an interval; for the note of
+    an unproven verdict."""
     undecided_remedy: str = ""
-    """The remedy for an undecided time."""
+    """The remedy for it."""
     remark: str = ""
     """A remark about how it was measured, for the note of any verdict."""
 

@@ -102,6 +102,8 @@ class MeasuredRecord:
     """The name of the interval."""
     direction: Direction | None = None
     """Whether higher is better, if that differs from the kind of the budget."""
+    groups: int | None = None
+    """The number of groups of samples, if the interval was drawn by groups."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -115,7 +117,10 @@ class MeasuredRecord:
             "source": self.source,
             "cached": self.cached,
             **_where_given(
-                conditions=dict(self.conditions), method=self.method, direction=self.direction
+                conditions=dict(self.conditions),
+                method=self.method,
+                direction=self.direction,
+                groups=self.groups,
             ),
         }
 
@@ -135,6 +140,7 @@ class MeasuredRecord:
             conditions=given.mapping("conditions", {}),
             method=given.text("method", ""),
             direction=cast("Direction", direction) if direction else None,
+            groups=given.count("groups", 0) or None,
         )
 
 

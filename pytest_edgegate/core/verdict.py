@@ -49,8 +49,9 @@ class Verdict:
 
     @property
     def undecided(self) -> bool:
-        """Whether it is about a time that is not proven, so that the remedy is to time again."""
-        return self.budget.kind.rule == "latency" and not self.proven
+        """Whether more time would decide it: for the timing, or for the bootstrap."""
+        is_time = self.budget.kind.rule == "latency" and not self.proven
+        return is_time or self.outcome is Outcome.INCONCLUSIVE
 
     @property
     def record(self) -> VerdictRecord:
@@ -105,4 +106,5 @@ def _recorded_figure(measured: Measurement) -> MeasuredRecord:
         conditions=plain(measured.conditions),
         method=measured.method,
         direction=measured.direction,
+        groups=measured.groups,
     )

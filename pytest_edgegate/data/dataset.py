@@ -29,6 +29,11 @@ class Dataset:
         self._given = given
         self._splits: dict[str, Split] = {}
 
+    @property
+    def reference_check(self) -> bool:
+        """Whether the model under test has to be better than a constant answer."""
+        return bool(self._given.reference_check)
+
     def split(self, name: str) -> Split | None:
         """The split, or None if the user gave none."""
         given = getattr(self._given, name)

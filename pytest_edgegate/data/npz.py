@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,22 @@ from pytest_edgegate.reading.archives import Archive, Limits, opened
 from pytest_edgegate.reading.memory import physical_memory
 from pytest_edgegate.reading.regular import open_regular
 
-KEYS = ("x", "y", "x_calibration", "x_train", "y_train")
+KEYS = ("x", "y", "x_calibration", "x_train", "y_train", "groups")
 CALIBRATION_SHARE = 0.2
 _LIMITS = Limits(member_bytes=1 << 62, whole_bytes=1 << 62, inflation=1_100)
 """Constant arrays reach deflate's highest ratio, so the unpacked size is checked against memory."""
 
 
-def read_npz(path: Path) -> EdgeData:
-    """``x`` and ``y`` evaluate; ``x_calibration`` or ``x_train`` calibrate.
+@dataclass(frozen=True)
+class NpzContent:
+    """``groups``: the group of each evaluation sample, or None."""
+
+    data: EdgeData
+    groups: Array | None = None
+
+
+def read_npz(path: Path) -> NpzContent:
+    """``x`` and ``y`` evaluate; ``x_calibration`` or ``x_train`` calibrate; ``groups`` is of ``x``.
 
     Without either, the first 20 % of a seeded shuffle of ``x`` calibrate and are left out of the
     evaluation. Raises ConfigurationError.
@@ -35,10 +44,17 @@ def read_npz(path: Path) -> EdgeData:
             f"{path.name} has no array {missing[0]!r}; it has {', '.join(arrays) or 'none'}",
             "save it with numpy.savez(file, x=x_test, y=y_test, x_calibration=x_train[:200])",
         )
-    x, y = arrays["x"], arrays["y"]
+    x, y, groups = arrays["x"], arrays["y"], arrays.get("groups")
+    if groups is not None and groups.shape != x.shape[:1]:
+        raise ConfigurationError(
+            f"{path.name}: groups has shape {groups.shape}, and x has shape {x.shape}",
+            "give one group per sample of x, in its order",
+        )
     train = (arrays["x_train"], arrays["y_train"]) if "y_train" in arrays else arrays.get("x_train")
     if "x_calibration" in arrays or "x_train" in arrays:
-        return EdgeData(train=train, calibration=arrays.get("x_calibration"), evaluation=(x, y))
+        calibration = arrays.get("x_calibration")
+        data = EdgeData(train=train, calibration=calibration, evaluation=(x, y))
+        return NpzContent(data, groups)
     counts = [len(each) if each.ndim else 0 for each in (x, y)]
     if counts[0] != counts[1] or counts[0] < 2:
         raise ConfigurationError(
@@ -48,7 +64,9 @@ def read_npz(path: Path) -> EdgeData:
         )
     order = np.random.default_rng(SEED).permutation(len(x))
     cut = max(1, round(len(x) * CALIBRATION_SHARE))
-    return EdgeData(calibration=x[order[:cut]], evaluation=(x[order[cut:]], y[order[cut:]]))
+    left = order[cut:]
+    data = EdgeData(calibration=x[order[:cut]], evaluation=(x[left], y[left]))
+    return NpzContent(data, None if groups is None else groups[left])
 
 
 def _read(path: Path) -> dict[str, Array]:

@@ -45,6 +45,13 @@ class Batch:
         return Batch(tuple(array[:count] for array in self.inputs), labels)
 
 
+def as_given(inputs: tuple[Array, ...], names: tuple[str, ...] | None) -> Any:
+    """The inputs in the form of the user's data: an array, or a tuple or dict of arrays."""
+    if names is not None:
+        return dict(zip(names, inputs, strict=True))
+    return inputs[0] if len(inputs) == 1 else inputs
+
+
 class Split(Protocol):
     """Samples that can be read repeatedly in the same order."""
 
@@ -107,6 +114,10 @@ class ArraySplit:
     @property
     def inputs(self) -> tuple[Array, ...]:
         return self._inputs
+
+    @property
+    def labels(self) -> Array | None:
+        return self._labels
 
     def batches(self, size: int | None = None) -> Iterator[Batch]:
         if size is None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-
-import numpy as np
+from fractions import Fraction
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.measures.estimated import measured
 from pytest_edgegate.measures.evidence import Evidence
-from pytest_edgegate.measures.metrics import Estimate, Scoring, TopN
-from pytest_edgegate.measures.providers import Passes
-from pytest_edgegate.stats.intervals import Interval
+from pytest_edgegate.measures.metrics import Estimate
+from pytest_edgegate.measures.providers import File, Passes
 
 
-def accuracy_drop(passes: Passes) -> Finding:
+def accuracy_drop(passes: Passes, file: File) -> Finding:
     """The reference's metric minus the artifact's, as "worse by": positive is worse."""
     paired = passes.paired()
     if isinstance(paired, NotMeasured):
@@ -22,8 +21,9 @@ def accuracy_drop(passes: Passes) -> Finding:
     broken = _nonfinite(artifact, reference)
     if broken:
         return replace(broken, n_total=paired.total or broken.n)
-    estimate = passes.scoring.worse_by(reference, artifact)
-    made = _measurement(estimate, artifact)
+    estimate = passes.scoring.worse_by(reference, artifact, passes.resampling)
+    remarks = (*passes.cautions(), _of_gain(estimate, passes, file))
+    made = measured(estimate, artifact, remarks)
     if paired.within is None:
         return made
     return replace(
@@ -41,9 +41,11 @@ def accuracy_drop(passes: Passes) -> Finding:
 
 EARLY_LEVEL = 0.99
 """Confidence that an early decision equals the decision on the whole set."""
+_GAIN = 0.02
+"""A recipe that does not train makes no model better by more than this, in points."""
 
 
-def accuracy_drop_relative(passes: Passes) -> Finding:
+def accuracy_drop_relative(passes: Passes, file: File) -> Finding:
     """The drop divided by the size of the reference's metric on the same samples."""
     reference = passes.reference()
     if isinstance(reference, NotMeasured):
@@ -52,19 +54,18 @@ def accuracy_drop_relative(passes: Passes) -> Finding:
     broken = _nonfinite(artifact, reference)
     if broken:
         return broken
-    drop = passes.scoring.worse_by(reference, artifact)
-    own = passes.scoring.estimate(reference)
-    size = abs(own.value)
+    drop = passes.scoring.worse_by(reference, artifact, passes.resampling)
+    size = abs(passes.scoring.value(reference))
     if size == 0:
         return NotMeasured(
             f"the reference's {passes.scoring.name} is 0, so a relative drop is undefined",
             "gate accuracy_drop instead",
         )
-    exact = drop.exact / own.exact if drop.exact is not None and own.exact else None
-    ends = Interval(drop.interval.low / size, drop.interval.high / size, drop.interval.level)
-    spread = None if drop.spread is None else drop.spread / size**2
-    relative = Estimate(drop.value / size, ends, drop.method, exact, drop.provable, spread)
-    return _measurement(relative, artifact)
+    exact = None
+    if drop.exact is not None:  # the metric is a share of the samples
+        exact = drop.exact / Fraction(round(size * reference.n), reference.n)
+    remarks = (*passes.cautions(), _of_gain(drop, passes, file))
+    return measured(drop.relative_to(size, exact), artifact, remarks)
 
 
 def accuracy_min(passes: Passes) -> Finding:
@@ -73,49 +74,22 @@ def accuracy_min(passes: Passes) -> Finding:
     broken = _nonfinite(artifact)
     if broken:
         return broken
-    estimate = passes.scoring.estimate(artifact)
-    made = _measurement(estimate, artifact)
+    estimate = passes.scoring.estimate(artifact, passes.resampling)
+    made = measured(estimate, artifact)
     if passes.scoring.higher_is_better:
         return made
     return replace(made, direction="at most")
 
 
-def reference_fault(scoring: Scoring, reference: Evidence) -> tuple[str, str] | None:
-    """(fault, remedy) if the reference is not proven better than always answering one class.
-
-    That class is the most frequent one; the bound is the one-sided 95 % Clopper-Pearson bound.
-    """
-    if not isinstance(scoring, TopN):
-        return None
-    top = TopN(1).estimate(reference)
-    labels, counts = np.unique(reference.arrays["label"], return_counts=True)
-    share = counts.max() / reference.n
-    if top.interval.low > share:
-        return None
-    commonest = labels[counts.argmax()]
+def _of_gain(drop: Estimate, passes: Passes, file: File) -> str:
+    """The caution for an artifact that is better than its reference and was not trained."""
+    artifact = file.artifact
+    untrained = artifact.made and not any(step.trains for step in artifact.recipe)
+    if not passes.scoring.bounded or not untrained or not drop.interval.high < -_GAIN:
+        return ""
     return (
-        f"the model under test has top-1 {top.value:.3f} on {reference.n} evaluation samples, "
-        f"which is not proven better than always answering class {commonest} ({share:.3f})",
-        "check its preprocessing and the labels (a wrong reference makes every drop "
-        "small); edge_reference_check = false turns this check off",
-    )
-
-
-def _measurement(estimate: Estimate, artifact: Evidence) -> Measurement:
-    known = bool(np.isfinite((estimate.interval.low, estimate.interval.high)).all())
-    return Measurement(
-        estimate.value,
-        artifact.source,
-        low=estimate.interval.low if known else None,
-        high=estimate.interval.high if known else None,
-        level=estimate.interval.level,
-        n=artifact.n,
-        n_total=artifact.n,
-        cached=artifact.cached,
-        exact=estimate.exact,
-        method=estimate.method,
-        provable=estimate.provable,
-        spread=estimate.spread,
+        f"caution: the artifact is better than the model under test by {-drop.interval.high:.3f} "
+        "or more, and its recipe does not train: is the model under test fed as in its training?"
     )
 
 

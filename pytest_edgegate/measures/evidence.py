@@ -70,9 +70,20 @@ class Paired:
     """The size of the whole set, if only a part of it was seen."""
 
 
+OUTPUT = "output"
+
+
+def output_key(at: int) -> str:
+    """The name of the array that holds an output as a whole, by its position."""
+    return OUTPUT if at == 0 else f"{OUTPUT}.{at}"
+
+
 def check_figures(evidence: Evidence, figures: Columns) -> None:
     """Raises ValueError for evidence that a pass with these *figures* cannot have produced."""
-    if missing := sorted(figures.keys() - evidence.arrays.keys()):
+    wanted = set(figures)
+    if OUTPUT in figures:
+        wanted |= {output_key(at) for at in range(len(evidence.outputs))}
+    if missing := sorted(wanted - evidence.arrays.keys()):
         raise ValueError(f"it has no {', '.join(missing)}")
     for name, array in evidence.arrays.items():
         figure = figures.get(name, ANY)
@@ -130,7 +141,7 @@ class Collector:
     def evidence(self, source: str) -> Evidence:
         keys = self._parts[0] if self._parts else {}
         return Evidence(
-            arrays={key: np.concatenate([part[key] for part in self._parts]) for key in keys},
+            arrays={key: _joined(key, [part[key] for part in self._parts]) for key in keys},
             n=self._n,
             fingerprint=self._fingerprint.value,
             source=source,
@@ -146,6 +157,19 @@ class Collector:
             return ()
         ends = min(low for low, _ in self._ranges), max(high for _, high in self._ranges)
         return ends if all(map(math.isfinite, ends)) else ()
+
+
+def _joined(name: str, parts: list[Array]) -> Array:
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        shown = ", ".join(map(str, sorted(shapes)[:3]))
+        raise ConfigurationError(
+            f"the batches of the evaluation samples give arrays of different shapes ({name}: "
+            f"{shown}), which can't be held as one",
+            "give samples of one shape; or give edge_data a stream, and edge_metric a "
+            "Metric(fn, per_sample=True), which scores each batch by itself",
+        )
+    return np.concatenate(parts)
 
 
 def _has_range(array: Array) -> bool:

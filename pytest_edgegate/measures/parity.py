@@ -11,6 +11,7 @@ from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.data.splits import Array, Split
+from pytest_edgegate.measures.estimated import measured
 from pytest_edgegate.measures.evidence import (
     Collector,
     Column,
@@ -22,12 +23,10 @@ from pytest_edgegate.measures.evidence import (
     nonfinite_samples,
 )
 from pytest_edgegate.measures.labels import classes_last
+from pytest_edgegate.measures.metrics.estimates import mean, share
 from pytest_edgegate.measures.providers import Passes
-from pytest_edgegate.stats.bootstrap import paired_bootstrap
 from pytest_edgegate.stats.distances import steps, top1
-from pytest_edgegate.stats.intervals import clopper_pearson
 
-LEVEL = 0.9
 SHOWN = 200
 """The number of samples for the agreement shown without a parity budget."""
 
@@ -125,26 +124,14 @@ def parity_agreement(passes: Passes) -> Finding:
             "no output has class scores to compare",
             "gate parity_lsb or parity_abs instead",
         )
-    differing = np.flatnonzero(agreement < 1)
-    whole = bool(np.isin(agreement, (0.0, 1.0)).all())
-    hits = found.n - len(differing)
-    interval = (
-        clopper_pearson(hits, found.n, LEVEL) if whole else paired_bootstrap(agreement, LEVEL)
+    hits = agreement == 1
+    whole = bool((hits | (agreement == 0)).all())
+    estimate = (
+        share(hits, passes.resampling, "agreement")
+        if whole
+        else mean(agreement, passes.resampling, "agreement")
     )
-    return Measurement(
-        float(agreement.mean()),
-        found.source,
-        low=interval.low,
-        high=interval.high,
-        level=interval.level,
-        n=found.n,
-        n_total=found.n,
-        cached=found.cached,
-        exact=Fraction(hits, found.n) if whole else None,
-        method="Clopper-Pearson's interval" if whole else "percentile bootstrap",
-        provable=interval.low < interval.high,
-        spread=float(agreement.var()),
-    )
+    return measured(estimate, found)
 
 
 def parity_lsb(passes: Passes) -> Finding:

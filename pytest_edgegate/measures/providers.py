@@ -17,7 +17,7 @@ from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.evidence import Evidence, Paired
-from pytest_edgegate.measures.metrics import Scoring
+from pytest_edgegate.measures.metrics import Resampling, Scoring
 
 if TYPE_CHECKING:
     from pytest_edgegate.measures.latency_percentiles import Times
@@ -30,11 +30,18 @@ class Passes(Protocol):
     def scoring(self) -> Scoring: ...
 
     @property
+    def resampling(self) -> Resampling:
+        """How intervals are drawn for these samples."""
+
+    @property
     def samples(self) -> int | None:
         """The number of evaluation samples, if that is known without a pass."""
 
     def reference(self) -> Evidence | NotMeasured:
         """Results of the model under test."""
+
+    def cautions(self) -> tuple[str, ...]:
+        """What the check of the reference found that is no fault; known once it was run."""
 
     def predictions(self) -> Evidence:
         """The artifact."""

@@ -20,13 +20,24 @@ class Case:
     test: str = ""
 
     def check(self, budgets: tuple[Budget, ...]) -> None:
-        """Rejects implausible limits before any work. Raises ConfigurationError."""
+        """Rejects implausible limits and groups before any work. Raises ConfigurationError."""
+        self.subject.check_groups()
         for each in budgets:
-            doubtful = each.kind.doubtful_from
-            if doubtful is None or each.limit < doubtful or not self.subject.is_scored_from_0_to_1:
-                continue
-            raise ConfigurationError(
-                f"{each.metric}={each.written} would let half of the {self.subject.metric_name} "
-                "go: it is in points of 0 to 1",
-                f"did you mean {each.limit / 100:g}?",
-            )
+            self._check_limit(each)
+
+    def _check_limit(self, budget: Budget) -> None:
+        """Rejects a limit in percent for a metric between 0 and 1."""
+        doubtful, most = budget.kind.doubtful_from, budget.kind.most_of_a_share
+        too_large = doubtful is not None and budget.limit >= doubtful
+        unreachable = most is not None and budget.limit > most
+        if not (too_large or unreachable) or not self.subject.is_scored_from_0_to_1:
+            return
+        name = self.subject.metric_name
+        fault = (
+            f"is above the highest {name} that there is: it lies between 0 and 1"
+            if unreachable
+            else f"would let half of the {name} go: it is in points of 0 to 1"
+        )
+        raise ConfigurationError(
+            f"{budget.metric}={budget.written} {fault}", f"did you mean {budget.limit / 100:g}?"
+        )

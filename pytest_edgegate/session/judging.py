@@ -72,7 +72,7 @@ class Judging:
         )
 
     def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
-        """Adds the diagnosis; a time that is not decided keeps the remedy for its timing."""
+        """Adds the diagnosis; what more time would decide keeps that remedy."""
         found = guarded(lambda: self._diagnosis(verdict, providers))
         remedy = verdict.remedy if verdict.undecided else found.remedy or verdict.remedy
         return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
@@ -111,7 +111,7 @@ class Judging:
     ) -> Providers:
         settings = self.settings
         asked = {each.metric: each for each in budgets}
-        rules = PassRules(settings.policy, settings.reference_check)
+        rules = PassRules(settings.policy, settings.reference_check, settings.bootstrap_time)
         file = CaseFile(case, artifact, inspector, self.observer.opener, self.export)
         timing = Timing(
             self.registry,

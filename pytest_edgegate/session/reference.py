@@ -36,4 +36,4 @@ class Reference:
         found = self._session.observer.predictions(
             Specimen.of_model(subject.model), subject.dataset.evaluation, subject.scoring
         )
-        return subject.scoring.estimate(found).value
+        return subject.scoring.value(found)

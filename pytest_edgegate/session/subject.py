@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.measures.metrics import Scoring
     from pytest_edgegate.session.intake.recognition import Recogniser
+    from pytest_edgegate.stats.groups import Groups
 
 
 class Subject:
@@ -77,7 +78,33 @@ class Subject:
     def _scoring(self, *, indexable: bool) -> Scoring:
         from pytest_edgegate.measures.metrics import as_scoring
 
-        return as_scoring(self._given.metric, indexable=indexable)
+        return as_scoring(self._given.metric, indexable=indexable, inputs=self._inputs)
+
+    def _inputs(self) -> object:
+        """The inputs of all evaluation samples, in the form of the user's data."""
+        from pytest_edgegate.data.splits import ArraySplit, as_given
+
+        split = self.dataset.evaluation
+        assert isinstance(split, ArraySplit)  # asked for indexable data only
+        return as_given(split.inputs, split.names)
+
+    @cached_property
+    def groups(self) -> Groups | None:
+        """The groups of the evaluation samples. Raises ConfigurationError if they do not fit."""
+        if not self._has_groups:
+            return None  # whatever else is wrong with the metric or the data is told elsewhere
+        from pytest_edgegate.measures.metrics import groups_of
+
+        return groups_of(self._given.metric, self.dataset.evaluation.size)
+
+    def check_groups(self) -> None:
+        """Raises ConfigurationError for groups that do not fit the evaluation samples."""
+        if self._has_groups and self.has_evaluation:
+            _ = self.groups
+
+    @property
+    def _has_groups(self) -> bool:
+        return getattr(self._given.metric, "groups", None) is not None
 
     @property
     def training(self) -> EdgeTraining:

@@ -26,6 +26,7 @@ PROGRAMS = ("onnx2tf",)
 TIMES = {
     "edge_latency_time": ("20 s", "how long a latency may be measured before it is undecided"),
     "edge_latency_floor": ("20 us", "slow-downs below this are ignored"),
+    "edge_bootstrap_time": ("20 s", "how long the bootstrap of an interval may take"),
     "edge_early_after": ("10 s", "an evaluation whose rest would take longer may end early"),
     "edge_runtime_timeout": ("120 s", "how long a runtime may take over one call in its process"),
 }
@@ -61,7 +62,10 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(name[2:].replace("-", "_"), text)
     parser.addini("edge_budgets", "budgets of --edge-model: accuracy_drop = 0.01", "linelist")
     parser.addini(
-        "edge_reference_check", "refuse a reference no better than chance", "bool", default=True
+        "edge_reference_check",
+        "refuse a model under test that is no better than a constant answer",
+        "bool",
+        default=True,
     )
     parser.addini("edge_allow_code", "load model files that hold code", "bool", default=False)
     for name, (default, text) in TIMES.items():
@@ -98,6 +102,8 @@ class Settings:
     latency_time: float = 20.0
     """Seconds."""
     latency_floor: float = 20e-6
+    """Seconds."""
+    bootstrap_time: float = 20.0
     """Seconds."""
     early_after: float = 10.0
     """Seconds."""

@@ -30,6 +30,8 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``state``: the call that resets the state of the file; ``bytes``: the size of the float file,
     of which PTQ leaves a quarter; ``alone``: it fails on more than one sample at a time, though
     its batch is free;
+    ``classes``: how many there are, 10 if it is left out; ``outputs``: the names of several
+    outputs, the first with the scores, each further one with those of the next class;
     ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
     clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
     ``outliers``: the share of inferences that take five times as long; ``drift``: the slow-down
@@ -48,7 +50,16 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
     io = content.get("io", "uint8") if quantised else "float32"
     zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
     x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
-    y = TensorInfo("y", (1, CLASSES), io, scales=(1 / 255,) if zero else (), zero_points=zero)
+    y, *more = (
+        TensorInfo(
+            name,
+            (1, content.get("classes", CLASSES)),
+            io,
+            scales=(1 / 255,) if zero else (),
+            zero_points=zero,
+        )
+        for name in content.get("outputs", ["y"])
+    )
     inside = TensorInfo("inside", (1, 2), "int8" if quantised else "float32")
     origin = Origin(*content["origin"]) if "origin" in content else None
     fallback = [
@@ -56,13 +67,14 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
         for at, kind in enumerate(content.get("float_fallback", []))
     ]
     operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *fallback)
+    whole = quantised and not fallback
     return ModelDescription(
         (x,),
-        (y,),
+        (y, *more),
         operators,
         parameters=20,
         macs=20,
-        fully_quantized=quantised and not fallback,
+        fully_quantized=whole,
         state=KeptState(("FAKE",), content["state"]) if "state" in content else None,
     )
 

@@ -206,20 +206,22 @@ class FakeRunner:
         if self._content.get("alone") and len(x) > 1:
             raise InferenceError("a Reshape of 1 sample got several", "give one at a time")
         numbers, labels = x[:, 0].astype(int), x[:, 1].astype(int)
-        answers = (labels + np.isin(numbers, self._wrong)) % CLASSES
-        scores = np.eye(CLASSES, dtype=np.float32)[answers]
+        classes = self.outputs[0].shape[1]
+        answers = (labels + np.isin(numbers, self._wrong)) % classes
+        scores = np.eye(classes, dtype=np.float32)[answers]
         scores[np.isin(numbers, self._nan)] = np.nan
-        return (scores,)
+        return tuple(np.roll(scores, at, axis=1) for at in range(len(self.outputs)))
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
         """A call that advances the fake clock as the file defines, and computes nothing."""
         return fake_call(self._content, CLOCK)
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        (scores,) = self.infer(batch)
-        if self.outputs[0].dtype not in ("int8", "uint8") or np.isnan(scores).any():
-            return (scores,)
-        return ((scores * 255 + self.outputs[0].zero_points[0]).astype(self.outputs[0].dtype),)
+        scores = self.infer(batch)
+        if self.outputs[0].dtype not in ("int8", "uint8") or np.isnan(scores[0]).any():
+            return scores
+        zero, dtype = self.outputs[0].zero_points[0], self.outputs[0].dtype
+        return tuple((each * 255 + zero).astype(dtype) for each in scores)
 
 
 _DRAWN = 256

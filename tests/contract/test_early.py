@@ -81,6 +81,16 @@ def test_with_a_known_reference(edge_ptq, edge_reference):
     assert edge_reference.accuracy == 1
 
 
+class TestGroups:
+    @pytest.fixture
+    def edge_metric(self):
+        return Metric("top1", groups=np.arange(10_000) // 100)
+
+    @pytest.mark.model(ptq_wrong=range(50))
+    @budget(accuracy_drop=0.01)
+    def test_groups(self, edge_ptq): ...
+
+
 class TestStream:
     @pytest.fixture
     def edge_data(self):
@@ -116,6 +126,7 @@ IN_FULL = {
     "test_with_a_floor": "pass",
     "test_with_parity": "pass",
     "test_a_stream": "pass",
+    "test_groups": "pass",
 }
 ALWAYS = "edge_early_after = 0 s"
 

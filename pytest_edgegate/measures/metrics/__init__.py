@@ -5,38 +5,95 @@ Every metric keeps figures per sample, so the outputs of a stream are never held
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.measures.metrics.chance import Chance, Unchecked
 from pytest_edgegate.measures.metrics.classification import Auc, TopN
-from pytest_edgegate.measures.metrics.estimates import Estimate, Scoring
+from pytest_edgegate.measures.metrics.estimates import Estimate
 from pytest_edgegate.measures.metrics.own import Metric, OwnMetric
 from pytest_edgegate.measures.metrics.regression import ErrorPerSample
+from pytest_edgegate.measures.metrics.resampling import Resampling
+from pytest_edgegate.measures.metrics.scoring import Scoring
 from pytest_edgegate.measures.metrics.segmentation import MeanIoU
+from pytest_edgegate.stats.groups import Groups
 
 __all__ = [
     "Auc",
+    "Chance",
     "ErrorPerSample",
     "Estimate",
     "MeanIoU",
     "Metric",
     "OwnMetric",
+    "Resampling",
     "Scoring",
     "TopN",
+    "Unchecked",
     "as_scoring",
+    "check_groups",
+    "groups_of",
 ]
 
 
-def as_scoring(given: object, *, indexable: bool) -> Scoring:
-    """The user's ``edge_metric`` as a metric. Raises ConfigurationError, UnknownNameError."""
+def as_scoring(
+    given: object, *, indexable: bool, inputs: Callable[[], Any] = lambda: None
+) -> Scoring:
+    """The user's ``edge_metric`` as a metric. Raises ConfigurationError, UnknownNameError.
+
+    *inputs* returns the inputs of all evaluation samples, if these are *indexable*.
+    """
     if isinstance(given, Metric):
         if isinstance(given.fn, str):
-            return _built_in(given.fn, given.output)
-        return OwnMetric(given, indexable=indexable)
+            return _named(given, given.fn)
+        return OwnMetric(given, indexable=indexable, inputs=inputs)
     if isinstance(given, str):
         return _built_in(given, None)
     raise ConfigurationError(
         f"edge_metric is a {type(given).__name__}, neither a name nor a Metric",
         'return "top1", or Metric(my_function)',
     )
+
+
+def groups_of(given: object, samples: int | None) -> Groups | None:
+    """The groups of a metric, None without any.
+
+    *samples*: the number of evaluation samples, if it is known. Raises ConfigurationError.
+    """
+    if not isinstance(given, Metric) or given.groups is None:
+        return None
+    try:
+        groups = Groups(np.asarray(given.groups))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the groups of edge_metric can't be read: {error}",
+            'return Metric("top1", groups=names), with one name or number per evaluation sample',
+        ) from error
+    if samples is not None:
+        check_groups(groups, samples)
+    return groups
+
+
+def check_groups(groups: Groups, samples: int) -> None:
+    """Raises ConfigurationError unless each sample has its group."""
+    if len(groups) != samples:
+        raise ConfigurationError(
+            f"the groups of edge_metric are of {len(groups)} samples, and there are {samples} "
+            "evaluation samples",
+            "give one group per sample of the evaluation split, in its order",
+        )
+
+
+def _named(given: Metric, name: str) -> Scoring:
+    if given.wants_inputs:
+        raise ConfigurationError(
+            f"Metric({name!r}, wants_inputs=True): this built-in metric does not read the inputs",
+            f"return Metric({name!r}), or Metric(my_function, wants_inputs=True)",
+        )
+    return _built_in(name, given.output)
 
 
 def _built_in(name: str, output: int | str | None) -> Scoring:

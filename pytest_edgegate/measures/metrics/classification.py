@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.data.splits import Array
+from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.evidence import Column, Columns, Evidence
 from pytest_edgegate.measures.labels import class_indices, class_scores, positive_scores
+from pytest_edgegate.measures.metrics.chance import (
+    Chance,
+    Unchecked,
+    is_better,
+    without_interval,
+)
 from pytest_edgegate.measures.metrics.estimates import (
     LEVEL,
     Estimate,
+    of_set,
     paired_share,
     share,
     spread,
 )
-from pytest_edgegate.stats.auc import delong, delong_paired
+from pytest_edgegate.measures.metrics.resampling import ALL, Purpose, Resampling
+from pytest_edgegate.stats.auc import auc, delong, delong_paired
 from pytest_edgegate.stats.distances import rank_of, top1
 from pytest_edgegate.stats.intervals import Interval
 
@@ -29,13 +38,15 @@ class TopN:
     figures: Columns = dict.fromkeys(("rank", "predicted", "label"), Column("i", 0))
     higher_is_better = True
     bounded = True
+    reads_all_outputs = False
 
     def __init__(self, n: int, output: int | str | None = None) -> None:
         self.n = n
         self.name = f"top{n}"
+        self.title = f"top-{n}"
         self.output = output
 
-    def observe(self, output: Array, labels: Array) -> dict[str, Array]:
+    def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
         scores = class_scores(output)
         indices = class_indices(labels, scores)
         return {
@@ -44,31 +55,57 @@ class TopN:
             "label": indices.astype(np.int32),
         }
 
+    def keeper(self, split: Split) -> None:
+        return None
+
     def correct(self, evidence: Evidence) -> Array:
         """bool of shape (n,)."""
         return np.asarray(evidence.arrays["rank"] < self.n)
 
-    def estimate(self, evidence: Evidence) -> Estimate:
-        hits = int(self.correct(evidence).sum())
-        return share(hits, evidence.n)
+    def value(self, evidence: Evidence) -> float:
+        return float(self.correct(evidence).mean())
 
-    def worse_by(self, reference: Evidence, artifact: Evidence) -> Estimate:
-        return paired_share(self.correct(reference), self.correct(artifact))
+    def estimate(self, evidence: Evidence, resampling: Resampling = ALL) -> Estimate:
+        return share(self.correct(evidence), resampling)
+
+    def worse_by(
+        self, reference: Evidence, artifact: Evidence, resampling: Resampling = ALL
+    ) -> Estimate:
+        return paired_share(self.correct(reference), self.correct(artifact), resampling)
+
+    def chance(
+        self, reference: Evidence, resampling: Resampling = ALL
+    ) -> Chance | Unchecked | None:
+        """Chance always answers the N commonest classes; of equally common ones the lowest."""
+        labels = reference.arrays["label"]
+        classes, counts = np.unique(labels, return_counts=True)
+        commonest = classes[np.argsort(-counts, kind="stable")[: self.n]]
+        right = np.isin(labels, commonest)
+        drop = paired_share(right, self.correct(reference), resampling, "reference")
+        answer = f"class {commonest[0]}" if self.n == 1 else f"the {self.n} commonest classes"
+        return without_interval(drop) or Chance(
+            f"always answering {answer}",
+            float(right.mean()),
+            is_better(drop),
+            reference.n,
+            int((~right).sum()),
+        )
 
 
 class Auc:
     """Area under the ROC curve of a binary classifier; label 1 is positive."""
 
-    name = "auc"
+    name = title = "auc"
     key: str | None = "auc"
     figures: Columns = MappingProxyType({"score": Column("iuf"), "positive": Column("b")})
     higher_is_better = True
     bounded = True
+    reads_all_outputs = False
 
     def __init__(self, output: int | str | None = None) -> None:
         self.output = output
 
-    def observe(self, output: Array, labels: Array) -> dict[str, Array]:
+    def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
         scores = positive_scores(output)
         indices = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] == 2 else labels
         if not np.isin(indices, (0, 1)).all():
@@ -79,17 +116,53 @@ class Auc:
             )
         return {"score": scores, "positive": indices.reshape(-1) == 1}
 
-    def estimate(self, evidence: Evidence) -> Estimate:
-        self._both_classes(evidence)
-        value, interval = delong(evidence.arrays["score"], evidence.arrays["positive"], LEVEL)
-        return self._estimate(value, interval, "DeLong's interval", evidence.n)
+    def keeper(self, split: Split) -> None:
+        return None
 
-    def worse_by(self, reference: Evidence, artifact: Evidence) -> Estimate:
+    def value(self, evidence: Evidence) -> float:
+        self._both_classes(evidence)
+        return auc(evidence.arrays["score"], evidence.arrays["positive"])
+
+    def estimate(self, evidence: Evidence, resampling: Resampling = ALL) -> Estimate:
+        return self._of_one(evidence, resampling, "figure")
+
+    def worse_by(
+        self, reference: Evidence, artifact: Evidence, resampling: Resampling = ALL
+    ) -> Estimate:
         self._both_classes(reference)
         positives = reference.arrays["positive"]
-        scores = (reference.arrays["score"], artifact.arrays["score"])
-        value, interval = delong_paired(*scores, positives, LEVEL)
+        before, after = reference.arrays["score"], artifact.arrays["score"]
+        if resampling.groups is not None:
+
+            def difference(drawn: Array | slice) -> float:
+                return _auc(before, positives, drawn) - _auc(after, positives, drawn)
+
+            return of_set(difference, reference.n, resampling, "drop")
+        value, interval = delong_paired(before, after, positives, LEVEL)
         return self._estimate(value, interval, "DeLong's paired interval", reference.n)
+
+    def chance(
+        self, reference: Evidence, resampling: Resampling = ALL
+    ) -> Chance | Unchecked | None:
+        positives = int(reference.arrays["positive"].sum())
+        found = self._of_one(reference, resampling, "reference")
+        return without_interval(found) or Chance(
+            "scores at random",
+            0.5,
+            found.interval.low > 0.5,
+            reference.n,
+            min(positives, reference.n - positives),
+        )
+
+    def _of_one(self, evidence: Evidence, resampling: Resampling, purpose: Purpose) -> Estimate:
+        self._both_classes(evidence)
+        scores, positives = evidence.arrays["score"], evidence.arrays["positive"]
+        if resampling.groups is not None:
+            return of_set(
+                lambda drawn: _auc(scores, positives, drawn), evidence.n, resampling, purpose
+            )
+        value, interval = delong(scores, positives, LEVEL)
+        return self._estimate(value, interval, "DeLong's interval", evidence.n)
 
     @staticmethod
     def _estimate(value: float, interval: Interval, method: str, n: int) -> Estimate:
@@ -104,3 +177,11 @@ class Auc:
                 f"auc needs samples of both classes, but {count} of {evidence.n} have the label 1",
                 "give evaluation samples with both labels, 0 and 1",
             )
+
+
+def _auc(scores: Array, positives: Array, drawn: Array | slice) -> float:
+    """The AUC of some samples; NaN if they are of one class."""
+    chosen = positives[drawn]
+    if chosen.all() or not chosen.any():
+        return float("nan")
+    return auc(scores[drawn], chosen)

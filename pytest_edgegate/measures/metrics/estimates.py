@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Protocol
 
 import numpy as np
 
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.evidence import Columns, Evidence
-from pytest_edgegate.stats.bootstrap import paired_bootstrap, set_bootstrap
+from pytest_edgegate.measures.metrics.resampling import (
+    FEWEST_GROUPS,
+    Purpose,
+    Resampled,
+    Resampling,
+)
+from pytest_edgegate.spelling import spell_time
+from pytest_edgegate.stats.bootstrap import COUNTS, Draw, figures_of, means_of, percentiles
 from pytest_edgegate.stats.intervals import Interval, clopper_pearson, tango
 
 LEVEL = 0.9
 """Two-sided level; the ends of the interval are the one-sided 95 % bounds that decide."""
+NO_INTERVAL = Interval(float("nan"), float("nan"), LEVEL)
+TIME = "edge_bootstrap_time"
 
 
 @dataclass(frozen=True)
@@ -28,83 +36,164 @@ class Estimate:
     exact: Fraction | None = None
     provable: bool = True
     spread: float | None = None
+    """Variance of the contribution of one sample, or of one group where there are groups."""
+    groups: int | None = None
+    """The number of groups that were drawn as a whole."""
+    unprovable: str = ""
+    """Why the interval can't prove anything, if the reason is not equal scores."""
+    undecided: str = ""
+    """Why there was no time for an interval."""
+    undecided_remedy: str = ""
+    remark: str = ""
+    """A remark for the note of any verdict."""
+
+    def relative_to(self, size: float, exact: Fraction | None) -> Estimate:
+        """The figure and its interval divided by *size*; *exact*: the exact quotient, if known."""
+        ends = Interval(self.interval.low / size, self.interval.high / size, self.interval.level)
+        spread = None if self.spread is None else self.spread / size**2
+        return replace(self, value=self.value / size, interval=ends, exact=exact, spread=spread)
 
 
-class Scoring(Protocol):
-    """A metric as the accuracy measures use it."""
-
-    name: str
-    key: str | None
-    """Identifies the results of ``observe`` in the cache; None: they are not cached."""
-    higher_is_better: bool
-    bounded: bool
-    """Whether its values lie between 0 and 1."""
-    output: int | str | None
-    figures: Columns
-    """The arrays that ``observe`` returns, by name."""
-
-    def observe(self, output: Array, labels: Array) -> dict[str, Array]:
-        """Per-sample figures of a batch."""
-
-    def estimate(self, evidence: Evidence) -> Estimate:
-        """The metric of one model."""
-
-    def worse_by(self, reference: Evidence, artifact: Evidence) -> Estimate:
-        """How much worse the artifact is, on the same samples: positive is worse."""
-
-
-def share(hits: int, n: int) -> Estimate:
-    share = hits / n
+def share(hits: Array, resampling: Resampling, purpose: Purpose = "figure") -> Estimate:
+    """The share of True among *hits*, bool of shape (n,)."""
+    n, count = len(hits), int(hits.sum())
+    exact = Fraction(count, n)
+    if resampling.groups is not None:
+        return replace(mean(hits.astype(np.float64), resampling, purpose), exact=exact)
+    value = count / n
     return Estimate(
-        share,
-        clopper_pearson(hits, n, LEVEL),
+        value,
+        clopper_pearson(count, n, LEVEL),
         "Clopper-Pearson's interval",
-        Fraction(hits, n),
+        exact,
         True,
-        share * (1 - share),
+        value * (1 - value),
     )
 
 
-def paired_share(before: Array, after: Array) -> Estimate:
+def paired_share(
+    before: Array, after: Array, resampling: Resampling, purpose: Purpose = "drop"
+) -> Estimate:
+    """The share of True that is lost from *before* to *after*, both bool of shape (n,)."""
     lost = int((before & ~after).sum())
     won = int((after & ~before).sum())
     n = len(before)
+    exact = Fraction(lost - won, n)
+    if resampling.groups is not None:
+        differences = before.astype(np.float64) - after.astype(np.float64)
+        return replace(mean(differences, resampling, purpose, paired=True), exact=exact)
     return Estimate(
         (lost - won) / n,
         tango(lost, won, n, LEVEL),
         "Tango's paired score interval",
-        Fraction(lost - won, n),
+        exact,
         True,
         (lost + won) / n,
     )
 
 
-def mean(values: Array, *, paired: bool = False) -> Estimate:
-    interval = paired_bootstrap(values, LEVEL)
+def mean(
+    values: Array, resampling: Resampling, purpose: Purpose, *, paired: bool = False
+) -> Estimate:
+    """The mean of per-sample *values*, of shape (n,)."""
     with np.errstate(invalid="ignore"):  # a score of Inf makes the value Inf, which is reported
         value, variance = float(values.mean()), float(values.var())
     method = f"{'paired ' if paired else ''}percentile bootstrap"
-    return Estimate(value, interval, method, None, interval.low < interval.high, variance)
+    if not np.isfinite(values).all():
+        return Estimate(value, NO_INTERVAL, method, None, False, variance)
+    draw = means_of(values, resampling.groups)
+    made = _drawn(value, draw, len(values), resampling, purpose, method)
+    return made if resampling.groups is not None else replace(made, spread=variance)
 
 
-def set_interval(statistic: Callable[[Any], float], n: int) -> Interval:
-    """The bootstrap interval of a whole-set statistic; its ends are NaN, which proves nothing, if
-    most resamples have no value."""
+def of_set(
+    statistic: Callable[[Array | slice], float],
+    n: int,
+    resampling: Resampling,
+    purpose: Purpose,
+) -> Estimate:
+    """A figure of a whole set of *n* samples.
+
+    *statistic* is given the indices of the samples to take, or a slice of all of them.
+    """
+    value = statistic(slice(None))
+    method = "percentile bootstrap of the set"
+    if not math.isfinite(value):
+        return Estimate(value, NO_INTERVAL, method, None, False)
+    draw = figures_of(statistic, n, resampling.groups)
+    return _drawn(value, draw, n, resampling, purpose, method)
+
+
+def _drawn(
+    value: float, draw: Draw, n: int, resampling: Resampling, purpose: Purpose, method: str
+) -> Estimate:
+    """The estimate by a percentile bootstrap, or without an interval if that can't be had."""
+    groups = None if resampling.groups is None else resampling.groups.count
+    if groups is not None:
+        method = f"{method} by {groups} groups"
+    drawn = resampling.draw(draw, purpose)
+    bare = Estimate(value, NO_INTERVAL, method, None, False, groups=groups)
+    if drawn.figures is None:
+        return _without_time(bare, drawn, resampling.limit)
     try:
-        return set_bootstrap(statistic, n, LEVEL)
+        interval = percentiles(drawn.figures, LEVEL)
     except ValueError:
-        return Interval(float("nan"), float("nan"), LEVEL)
-
-
-def set_estimate(value: float, interval: Interval, n: int) -> Estimate:
-    return Estimate(
-        value,
-        interval,
-        "percentile bootstrap of the set",
-        None,
-        interval.low < interval.high,
-        spread(interval, n),
+        return replace(
+            bare, unprovable="there is no interval: the metric has no value on most resamples"
+        )
+    unprovable = _doubt(value, interval, resampling)
+    made = replace(
+        bare,
+        interval=interval,
+        provable=interval.low < interval.high and not unprovable,
+        spread=spread(interval, groups or n),
+        unprovable=unprovable,
     )
+    return _with_fewer(made, len(drawn.figures), resampling.limit) if drawn.is_short else made
+
+
+def _doubt(value: float, interval: Interval, resampling: Resampling) -> str:
+    """Why the interval proves nothing, for another reason than equal scores."""
+    if not interval.low <= value <= interval.high:
+        return (
+            f"the interval [{interval.low:.4g}, {interval.high:.4g}] does not hold the figure "
+            f"itself, {value:.4g}: the bootstrap does not fit this metric, and proves nothing"
+        )
+    if resampling.too_few_groups and resampling.groups is not None:
+        return (
+            f"{resampling.groups.count} groups can't prove anything: it takes at least "
+            f"{FEWEST_GROUPS}"
+        )
+    return ""
+
+
+def _without_time(bare: Estimate, drawn: Resampled, limit: float) -> Estimate:
+    wanted = f"{COUNTS[-1]} resamples would take about {_spelt(drawn.seconds)}"
+    reason = f"there is no interval: {wanted}, and {TIME} is {_spelt(limit)}"
+    return replace(
+        bare,
+        unprovable=reason,
+        undecided=reason,
+        undecided_remedy=f"give the bootstrap more time: {TIME} = {_enough(drawn.seconds)} (ini)",
+    )
+
+
+def _with_fewer(made: Estimate, count: int, limit: float) -> Estimate:
+    return replace(
+        made,
+        method=f"{made.method}, {count:,} resamples",
+        remark=f"the interval is from {count:,} resamples instead of {COUNTS[0]:,}, which do not "
+        f"fit into {TIME} ({_spelt(limit)})",
+    )
+
+
+def _spelt(seconds: float) -> str:
+    return spell_time(seconds) if seconds < 100 else f"{seconds:,.0f} s"
+
+
+def _enough(seconds: float) -> str:
+    """A time with room to spare, in whole seconds."""
+    return f"{max(math.ceil(seconds * 1.5), 1)} s"
 
 
 def spread(interval: Interval, n: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.data.feeding import bare_name
-from pytest_edgegate.data.splits import Array, ArraySplit, Split
+from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given
 from pytest_edgegate.measures.comparison import check_compared, compare_models
 from pytest_edgegate.measures.evidence import (
     Collector,
@@ -35,10 +36,11 @@ from pytest_edgegate.session.measuring.kept_evidence import (
     write_paired,
 )
 from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 4
+_VERSION = 5
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -68,6 +70,12 @@ class Observer:
         if not keep:
             return look()
         return self._remembered(key, look, _fits(scoring), lasting=specimen.lasting)
+
+    def resample_counts(
+        self, limit: float, split: Split, metric: Callable[[], str]
+    ) -> ResampleCounts:
+        """The kept numbers of resamples for a metric, given by its name, on these samples."""
+        return ResampleCounts(self._cache, limit, data=split.digest, metric=metric)
 
     def _predictions_key(self, specimen: Specimen, split: Split, scoring: Scoring) -> str:
         return key_of(
@@ -201,7 +209,8 @@ def observe(
     progress: SamplesDone = lambda done, total: None,
 ) -> Evidence:
     """Runs one pass. Raises ConfigurationError if data, labels and outputs do not fit."""
-    collector = Collector()
+    pick, names = _choice(scoring, runner.outputs)
+    collector, keeper = Collector(names), scoring.keeper(split)
     for batch, inputs in fed_batches(runner, split, progress=progress):
         if batch.labels is None:
             raise ConfigurationError(
@@ -209,9 +218,28 @@ def observe(
                 "give a pair: EdgeData(..., evaluation=(x_test, y_test))",
             )
         outputs = runner.infer(inputs)
-        chosen = outputs[_index(scoring.output, runner.outputs)]
-        collector.add(batch, outputs, scoring.observe(chosen, batch.labels))
-    return collector.evidence(source)
+        seen = (pick(outputs), batch.labels, as_given(batch.inputs, split.names))
+        collector.add(batch, outputs, scoring.observe(*seen))
+        if keeper is not None:
+            keeper.add(*seen)
+    made = collector.evidence(source)
+    more = {} if keeper is None else keeper.figures(made.n)
+    return replace(made, arrays={**made.arrays, **more})
+
+
+Pick = Callable[[tuple[Array, ...]], Any]
+"""Selects what a metric scores from the outputs of a model."""
+
+
+def _choice(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> tuple[Pick, tuple[str, ...]]:
+    """Selects one output, or all of them by name if the metric takes them; with their names."""
+    if not scoring.reads_all_outputs or len(outputs) == 1:
+        at = _index(scoring.output, outputs)
+        return lambda given: given[at], ()
+    names = tuple(bare_name(each.name) for each in outputs)
+    if len(set(names)) < len(names):
+        names = tuple(each.name for each in outputs)
+    return lambda given: dict(zip(names, given, strict=True)), names
 
 
 def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:

@@ -20,18 +20,15 @@ from pytest_edgegate.core.errors import (
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.rules import may_end_early
 from pytest_edgegate.data.splits import ArraySplit, Split
-from pytest_edgegate.measures.accuracy import reference_fault
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
-from pytest_edgegate.measures.metrics import Scoring, TopN
+from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN, check_groups
 from pytest_edgegate.measures.parity import SHOWN
+from pytest_edgegate.measures.reference import check_reference
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.specimen import Specimen
-
-_FEW = 100
-"""With fewer samples, a reference not proven better than chance is only a warning."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,8 @@ class PassRules:
 
     policy: str = "point"
     reference_check: bool = True
+    bootstrap_time: float = 20.0
+    """The seconds that the bootstrap of an interval may take."""
 
 
 class CasePasses:
@@ -58,14 +57,30 @@ class CasePasses:
         self._observer = observer
         self._rules = rules
         self._asked = asked
+        self._cautions: tuple[str, ...] = ()
 
     @property
     def scoring(self) -> Scoring:
         return self._case.subject.scoring
 
+    @cached_property
+    def resampling(self) -> Resampling:
+        subject, limit = self._case.subject, self._rules.bootstrap_time
+        counts = self._observer.resample_counts(limit, self._split, lambda: subject.metric_name)
+        return Resampling(subject.groups, limit, counts)
+
+    def _grouped(self, found: Evidence) -> Evidence:
+        """Checks that there is a group for each sample: the length of a stream is known late."""
+        if self.resampling.groups is not None:
+            check_groups(self.resampling.groups, found.n)
+        return found
+
     @property
     def samples(self) -> int | None:
         return self._split.size
+
+    def cautions(self) -> tuple[str, ...]:
+        return self._cautions
 
     @property
     def _split(self) -> Split:
@@ -102,7 +117,9 @@ class CasePasses:
 
     @cached_property
     def _predictions(self) -> Evidence:
-        return self._observer.predictions(self._file.specimen, self._split, self.scoring)
+        return self._grouped(
+            self._observer.predictions(self._file.specimen, self._split, self.scoring)
+        )
 
     def paired(self) -> Paired | NotMeasured:
         return self._paired
@@ -137,7 +154,12 @@ class CasePasses:
             may_end_early(self._rules.policy, metrics)
             and isinstance(self._split, ArraySplit)
             and isinstance(self.scoring, TopN)
+            and self.resampling.groups is None
         )
+
+    @property
+    def _checks_reference(self) -> bool:
+        return self._rules.reference_check and self._case.subject.dataset.reference_check
 
     @property
     def _early_limit(self) -> float:
@@ -145,7 +167,9 @@ class CasePasses:
         return next(each.limit for each in self._asked.values() if each.kind.ends_early)
 
     def _is_trusted(self, found: Evidence) -> bool:
-        return not self._rules.reference_check or reference_fault(self.scoring, found) is None
+        if not self._checks_reference:
+            return True
+        return check_reference(self.scoring, found, self.resampling).fault is None
 
     def compared(self) -> Evidence | NotMeasured:
         return self._against_reference(self._file.specimen, COMPARED)
@@ -191,16 +215,18 @@ class CasePasses:
                 "list another one to compare with in the target's runtimes",
             )
         try:
-            return self._observer.parity(self._file.specimen, runtimes, self._split, limit)
+            found = self._observer.parity(self._file.specimen, runtimes, self._split, limit)
+            return found if limit is not None else self._grouped(found)
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured(error.message, error.remedy)
 
     def _check_reference(self, found: Evidence) -> None:
-        if not self._rules.reference_check or found.nonfinite:
+        if not self._checks_reference or found.nonfinite:
             return
-        fault = reference_fault(self.scoring, found)
-        if fault is None:
+        check = check_reference(self.scoring, found, self.resampling)
+        self._cautions = check.cautions
+        if check.fault is None:
             return
-        if found.n >= _FEW:
-            raise ConfigurationError(*fault)
-        warnings.warn(f"{fault[0]}; {fault[1]}", EdgeGateWarning, stacklevel=2)
+        if check.grave:
+            raise ConfigurationError(*check.fault)
+        warnings.warn("; ".join(check.fault), EdgeGateWarning, stacklevel=2)

@@ -26,6 +26,7 @@ from pytest_edgegate.core.recipe import PTQ
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.data.npz import read_npz
+from pytest_edgegate.measures.metrics import Metric
 from pytest_edgegate.planner import make_plan
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Given
@@ -203,7 +204,8 @@ def under_test(data: str) -> Taken:
 
 def arrays(gate: Gate, path: Path) -> str:
     """The samples of ``--edge-data``, and a healthy model run on them."""
-    data = read_npz(path)
+    content = read_npz(path)
+    data = content.data
     dataset = gate.session.recogniser.dataset(data)
     dataset.check()
     dataset.example()
@@ -211,7 +213,9 @@ def arrays(gate: Gate, path: Path) -> str:
     healthy = SEEDS / "tflite" / _HEALTHY
     target = gate.session.target("host")
     artifact = gate.session.adopt(healthy, target)
-    case = gate.session.case(Given(healthy, data), target)
+    metric = Metric("top1", groups=content.groups)
+    case = gate.session.case(Given(healthy, data, metric), target)
+    case.check(_BUDGETS)
     verdicts = gate.session.judge(case, artifact, _BUDGETS)
     for each in verdicts:
         each.as_dict()

@@ -155,7 +155,7 @@ def test_a_constant_mask_is_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     np.savez_compressed(path, x=masks, y=np.arange(30))
     assert path.stat().st_size * 900 < masks.nbytes
     monkeypatch.setattr(npz, "_LIMITS", replace(npz._LIMITS, free_bytes=0))  # as of a larger one
-    assert read_npz(path).evaluation[0].shape == (24, 500, 500)
+    assert read_npz(path).data.evaluation[0].shape == (24, 500, 500)
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f8", "<f2", "|u1", "|i1", "|b1", "<i8", "<c8", "<U3"])
@@ -164,6 +164,6 @@ def test_every_plain_array_is_read(tmp_path: Path, dtype: str, order: str) -> No
     path = tmp_path / "eval.npz"
     x = np.asarray(np.arange(40).reshape(20, 2).astype(dtype), order=order)
     np.savez(path, x=x, y=Y, x_calibration=np.zeros((0, 2), dtype), unread=np.array([None]))
-    found = read_npz(path)
+    found = read_npz(path).data
     np.testing.assert_array_equal(found.evaluation[0], x)
     assert found.evaluation[0].dtype == x.dtype

@@ -37,7 +37,7 @@ def refusal(path: Path) -> ConfigurationError:
 
 
 def test_samples_to_calibrate_on(save: Callable[..., Path]) -> None:
-    found = read_npz(save(x=X, y=Y, x_calibration=X[:5], extra=Y))
+    found = read_npz(save(x=X, y=Y, x_calibration=X[:5], extra=Y)).data
     np.testing.assert_array_equal(found.calibration, X[:5])
     np.testing.assert_array_equal(found.evaluation[0], X)
     np.testing.assert_array_equal(found.evaluation[1], Y)
@@ -45,16 +45,16 @@ def test_samples_to_calibrate_on(save: Callable[..., Path]) -> None:
 
 
 def test_samples_to_train_on(save: Callable[..., Path]) -> None:
-    found = read_npz(save(x=X, y=Y, x_train=X + 1, y_train=Y))
+    found = read_npz(save(x=X, y=Y, x_train=X + 1, y_train=Y)).data
     np.testing.assert_array_equal(found.train[0], X + 1)
     assert found.calibration is None
     assert Dataset(found).calibration(5).origin == "train"
-    np.testing.assert_array_equal(read_npz(save(x=X, y=Y, x_train=X)).train, X)
+    np.testing.assert_array_equal(read_npz(save(x=X, y=Y, x_train=X)).data.train, X)
 
 
 def test_without_them_a_fifth_calibrates_and_is_left_out(save: Callable[..., Path]) -> None:
     path = save(x=X, y=Y)
-    one, other = read_npz(path), read_npz(path)
+    one, other = read_npz(path).data, read_npz(path).data
     np.testing.assert_array_equal(one.calibration, other.calibration)
     x, y = one.evaluation
     assert (len(one.calibration), len(x), len(y)) == (10, 40, 40)
@@ -67,7 +67,7 @@ def test_without_them_a_fifth_calibrates_and_is_left_out(save: Callable[..., Pat
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_of_few_samples_one_calibrates(save: Callable[..., Path], count: int) -> None:
-    found = read_npz(save(x=X[:count], y=Y[:count]))
+    found = read_npz(save(x=X[:count], y=Y[:count])).data
     assert (len(found.calibration), len(found.evaluation[0])) == (1, count - 1)
 
 

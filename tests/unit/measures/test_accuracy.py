@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.stats import binomtest
 
-from pytest_edgegate import Metric
+from pytest_edgegate import PTQ, QAT, Metric
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome
 from pytest_edgegate.data.splits import Batch
@@ -22,10 +23,11 @@ from pytest_edgegate.measures.accuracy import (
     accuracy_drop,
     accuracy_drop_relative,
     accuracy_min,
-    reference_fault,
 )
+from pytest_edgegate.measures.catalogue import asked_by
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
-from pytest_edgegate.measures.metrics import Scoring, TopN, as_scoring
+from pytest_edgegate.measures.metrics import Resampling, Scoring, as_scoring
+from pytest_edgegate.measures.metrics.resampling import ALL
 from pytest_edgegate.stats.intervals import tango
 
 Array = npt.NDArray[Any]
@@ -43,6 +45,8 @@ class Context:
     scoring: Scoring
     before: Evidence | NotMeasured
     after: Evidence
+    resampling: Resampling = ALL
+    told: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, metric: Any, before: Array, after: Array, labels: Array) -> Context:
@@ -51,6 +55,9 @@ class Context:
 
     def reference(self) -> Evidence | NotMeasured:
         return self.before
+
+    def cautions(self) -> tuple[str, ...]:
+        return self.told
 
     def predictions(self) -> Evidence:
         return self.after
@@ -68,8 +75,19 @@ def seen(scoring: Scoring, outputs: Array, labels: Array) -> Evidence:
     return collector.evidence("host:fake")
 
 
-def measured(measure: Any, context: Context) -> Measurement:
-    finding: Finding = measure(cast("Any", context))
+def file_of(*recipe: Step, made: bool = True) -> Any:
+    """The file of an artifact, as far as the measures ask for it."""
+    return SimpleNamespace(artifact=SimpleNamespace(recipe=recipe, made=made))
+
+
+def finding_of(measure: Any, context: Context, file: Any = None) -> Finding:
+    providers: Any = SimpleNamespace(passes=context, file=file or file_of(PTQ()))
+    finding: Finding = measure(**asked_by(measure, providers))
+    return finding
+
+
+def measured(measure: Any, context: Context, file: Any = None) -> Measurement:
+    finding = finding_of(measure, context, file)
     assert isinstance(finding, Measurement)
     return finding
 
@@ -113,7 +131,7 @@ def test_the_relative_drop_is_of_the_references_metric() -> None:
 
 def test_nothing_is_relative_to_zero() -> None:
     context = Context.of("top1", flipped(*range(200)), flipped(*range(200)), LABELS)
-    finding = accuracy_drop_relative(cast("Any", context))
+    finding = finding_of(accuracy_drop_relative, context)
     assert isinstance(finding, NotMeasured)
     assert finding.remedy == "gate accuracy_drop instead"
 
@@ -185,7 +203,7 @@ def test_accuracy_min_is_a_floor_or_a_ceiling(metric: Any, limit: float, outcome
 def test_without_a_reference_there_is_no_drop(measure: Any) -> None:
     context = Context.of("top1", flipped(), flipped(), LABELS)
     context.before = NotMeasured("one file", "gate accuracy_min")
-    assert isinstance(measure(cast("Any", context)), NotMeasured)
+    assert isinstance(finding_of(measure, context), NotMeasured)
 
 
 @pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative, accuracy_min])
@@ -232,24 +250,32 @@ def test_a_mean_iou_of_nothing_but_void_fails() -> None:
     assert verdict.outcome is Outcome.FAIL
 
 
-@pytest.mark.parametrize("hits", range(40, 70))
-def test_a_reference_is_proven_better_than_the_commonest_class_or_is_at_fault(hits: int) -> None:
-    labels = np.array([3] * 50 + [1] * 30 + [0] * 20)
-    answers = np.where(np.arange(100) < hits, labels, (labels + 1) % CLASSES)
-    fault = reference_fault(TopN(1), seen(TopN(1), one_hot(answers), labels))
-    bound = binomtest(hits, 100, 0.5, alternative="greater").proportion_ci(0.95, "exact").low
-    assert (fault is not None) is bool(bound <= 0.5)
-    if fault is not None:
-        assert f"top-1 {hits / 100:.3f} on 100 evaluation samples" in fault[0]
-        assert "always answering class 3 (0.500)" in fault[0]
-        assert "edge_reference_check = false" in fault[1]
+@pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative])
+def test_a_gain_without_training_is_a_caution(measure: Any) -> None:
+    context = Context.of("top1", flipped(*range(20)), flipped(), LABELS)
+    told = measured(measure, context).remark
+    least = -tango(0, 20, 200, 0.9).high
+    assert least > 0.02
+    assert f"caution: the artifact is better than the model under test by {least:.3f}" in told
+    assert not measured(measure, context, file_of(QAT())).remark
+    assert not measured(measure, context, file_of(made=False)).remark
 
 
-def test_a_top_5_reference_is_judged_by_its_top_1() -> None:
-    outputs = one_hot((LABELS + 1) % CLASSES)
-    assert reference_fault(TopN(5), seen(TopN(5), outputs, LABELS)) is not None
+@pytest.mark.parametrize("lost", range(2, 14))
+def test_a_gain_is_a_caution_if_it_is_proven_above_two_points(lost: int) -> None:
+    context = Context.of("top1", flipped(*range(lost)), flipped(), LABELS)
+    told = measured(accuracy_drop, context).remark
+    assert bool(told) is bool(tango(0, lost, 200, 0.9).high < -0.02)
 
 
-def test_other_metrics_have_no_such_check() -> None:
-    scoring = as_scoring("mse", indexable=True)
-    assert reference_fault(scoring, seen(scoring, TRUTH, TRUTH)) is None
+def test_a_gain_of_a_metric_without_bounds_is_none() -> None:
+    context = Context.of("mse", TRUTH + 1, TRUTH, TRUTH)
+    assert not measured(accuracy_drop, context).remark
+
+
+def test_what_is_known_of_the_reference_is_told_with_the_drop() -> None:
+    context = Context.of("top1", flipped(), flipped(), LABELS)
+    context.told = ("caution: one thing",)
+    assert measured(accuracy_drop, context).remark == "caution: one thing"
+    assert measured(accuracy_drop_relative, context).remark == "caution: one thing"
+    assert not measured(accuracy_min, context).remark

@@ -7,7 +7,14 @@ import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.splits import Batch
-from pytest_edgegate.measures.evidence import Collector, Evidence, nonfinite_samples, same_samples
+from pytest_edgegate.measures.evidence import (
+    ANY,
+    Collector,
+    Evidence,
+    check_figures,
+    nonfinite_samples,
+    same_samples,
+)
 
 
 def evidence(*parts: tuple[list[float], list[int]], bad: int = -1) -> Evidence:
@@ -61,3 +68,22 @@ def test_two_passes_have_to_see_the_same_samples() -> None:
             in raised.value.message
         )
         assert "version=" in raised.value.remedy
+
+
+def test_arrays_that_differ_in_their_shape_are_no_error_of_numpys() -> None:
+    collector = Collector()
+    for size in (3, 4):
+        labels = np.zeros((2, size))
+        collector.add(Batch((np.zeros(2),), labels), (labels,), {"output": labels})
+    with pytest.raises(ConfigurationError) as raised:
+        collector.evidence("host:fake")
+    assert "different shapes (output: (3,), (4,))" in raised.value.message
+    assert "stream" in raised.value.remedy
+
+
+def test_outputs_that_are_named_have_to_be_there() -> None:
+    columns = {"output": ANY, "label": ANY}
+    arrays = {name: np.zeros(2) for name in ("output", "output.1", "label")}
+    check_figures(Evidence(arrays, 2, "", "", outputs=("a", "b")), columns)
+    with pytest.raises(ValueError, match=r"it has no output\.2"):
+        check_figures(Evidence(arrays, 2, "", "", outputs=("a", "b", "c")), columns)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.stats import bootstrap
 from sklearn.metrics import (
     jaccard_score,
     mean_absolute_error,
@@ -20,7 +21,14 @@ from sklearn.metrics import (
 from pytest_edgegate import Metric
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, UnsupportedError
 from pytest_edgegate.measures.evidence import Evidence
-from pytest_edgegate.measures.metrics import Scoring, as_scoring
+from pytest_edgegate.measures.metrics import (
+    Chance,
+    Resampling,
+    Scoring,
+    as_scoring,
+    groups_of,
+)
+from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.stats.intervals import clopper_pearson, tango
 
 Array = npt.NDArray[Any]
@@ -309,3 +317,183 @@ def test_a_metric_of_no_function() -> None:
 def test_which_metrics_lie_between_0_and_1(name: str, bounded: bool) -> None:
     assert as_scoring(name, indexable=True).bounded is bounded
     assert not as_scoring(Metric(error), indexable=True).bounded
+
+
+REPEATED = np.repeat(np.arange(40), 3)
+"""Each of 40 samples three times, which together are a group."""
+BY_GROUPS: dict[str, tuple[Any, Array, Array, Array]] = {
+    "top1": ("top1", SCORES[:40], RANDOM.random((40, 8)), LABELS[:40]),
+    "auc": ("auc", ONE[:40], OTHER[:40], BINARY[:40]),
+    "mse": ("mse", NEAR, FAR, TRUE),
+    "miou": (
+        "miou",
+        np.eye(5)[np.resize(GUESS, (40, 6, 6))],
+        np.eye(5)[np.resize(GUESS[::-1], (40, 6, 6))],
+        np.resize(TRUTH, (40, 6, 6)),
+    ),
+    "bool": (Metric(close), GOOD, BAD, TRUE),
+    "score": (Metric(error, higher_is_better=False), GOOD, BAD, TRUE),
+    "set": (Metric(whole_set(error), per_sample=False), GOOD, BAD, TRUE),
+}
+
+
+@pytest.mark.parametrize("name", BY_GROUPS)
+def test_repeating_samples_in_their_group_changes_no_interval(name: str) -> None:
+    """While without groups it makes every interval narrower."""
+    metric, before, after, labels = BY_GROUPS[name]
+    scoring = as_scoring(metric, indexable=True)
+    alone, repeated = (
+        [seen(scoring, each[order], labels[order]) for each in (before, after)]
+        for order in (np.arange(40), REPEATED)
+    )
+    groups = Resampling(Groups(np.arange(40))), Resampling(Groups(REPEATED))
+    for found, wanted in (
+        (scoring.worse_by(*repeated, groups[1]), scoring.worse_by(*alone, groups[0])),
+        (scoring.estimate(repeated[0], groups[1]), scoring.estimate(alone[0], groups[0])),
+    ):
+        assert found.value == pytest.approx(wanted.value)
+        ends = found.interval.low, found.interval.high
+        assert ends == pytest.approx((wanted.interval.low, wanted.interval.high))
+        assert (found.groups, found.method) == (40, f"{wanted.method}")
+        assert found.spread == pytest.approx(wanted.spread)
+    narrow = scoring.worse_by(*repeated).interval
+    wide = scoring.worse_by(*repeated, groups[1]).interval
+    assert narrow.high - narrow.low < 0.8 * (wide.high - wide.low)
+
+
+def test_an_auc_by_groups_agrees_with_scipy() -> None:
+    scoring = as_scoring("auc", indexable=True)
+    evidence = seen(scoring, ONE, BINARY)
+    found = scoring.estimate(evidence, Resampling(Groups(np.arange(80)))).interval
+    wanted = bootstrap(
+        (ONE, BINARY),
+        lambda scores, labels: roc_auc_score(labels, scores),
+        paired=True,
+        vectorized=False,
+        confidence_level=0.9,
+        n_resamples=3000,
+        method="percentile",
+        rng=2,
+    ).confidence_interval
+    width = wanted.high - wanted.low
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=0.1 * width)
+
+
+@pytest.mark.parametrize(
+    ("groups", "samples", "words"),
+    [
+        (np.arange(12), 11, "are of 12 samples, and there are 11 evaluation samples"),
+        (np.zeros((4, 2)), None, "can't be read: they have shape (4, 2)"),
+        ([], None, "can't be read: they have shape (0,)"),
+        ([1.0, float("nan")], 2, "can't be read: 1 of them are NaN"),
+    ],
+)
+def test_groups_that_do_not_fit(groups: Any, samples: int | None, words: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        groups_of(Metric("top1", groups=groups), samples)
+    assert words in raised.value.message
+
+
+def test_groups_are_named_by_anything() -> None:
+    for names in (["Ann", "Bob", "Ann"], [7, 3, 7], (b"a", b"b", b"a"), np.array([0.5, 1, 0.5])):
+        found = groups_of(Metric("top1", groups=names), 3)
+        assert found is not None
+        assert found.sizes.tolist() in ([2, 1], [1, 2])
+    assert groups_of("top1", 3) is None
+    assert groups_of(Metric("top1"), 3) is None
+
+
+def both(outputs: dict[str, Array], labels: Array) -> Array:
+    return np.asarray(outputs["near"].sum(axis=1) - outputs["far"].sum(axis=1) + labels[:, 0])
+
+
+def of_outputs(names: tuple[str, ...], *outputs: Array) -> Evidence:
+    scoring = as_scoring(Metric(both), indexable=True)
+    arrays = scoring.observe(dict(zip(names, outputs, strict=True)), TRUE)
+    return Evidence(arrays, len(TRUE), "", "host:fake", outputs=names)
+
+
+@pytest.mark.parametrize(
+    ("names", "swapped"),
+    [(("near", "far"), False), (("far", "near"), True), (("call:0", "call:1"), False)],
+)
+def test_outputs_are_matched_by_name_or_else_by_position(
+    names: tuple[str, ...], swapped: bool
+) -> None:
+    scoring = as_scoring(Metric(both), indexable=True)
+    assert scoring.reads_all_outputs
+    reference = of_outputs(("near", "far"), NEAR, FAR)
+    artifact = of_outputs(names, *((FAR, NEAR) if swapped else (NEAR, FAR)))
+    assert scoring.worse_by(reference, artifact).value == 0
+    other = of_outputs(names, *((NEAR, FAR) if swapped else (FAR, NEAR)))
+    assert scoring.worse_by(reference, other).value != 0
+
+
+def test_a_function_for_one_output_is_told_of_the_others() -> None:
+    scoring = as_scoring(Metric(error), indexable=False)
+    with pytest.raises(ConfigurationError) as raised:
+        scoring.observe({"near": NEAR, "far": FAR}, TRUE)
+    assert "error, the function of edge_metric, raised TypeError" in raised.value.message
+    assert "the output 'near' of shape (40, 3), the output 'far'" in raised.value.message
+    assert "choose one with Metric(fn, output=0)" in raised.value.remedy
+    assert isinstance(raised.value.__cause__, TypeError)
+
+
+class Stubborn:
+    """Can't be converted, as a tensor that needs its gradient."""
+
+    def __array__(self, *_: Any, **__: Any) -> Array:
+        raise RuntimeError("detach it first")
+
+    def __float__(self) -> float:
+        raise RuntimeError("detach it first")
+
+
+@pytest.mark.parametrize("made", [None, "text", [1, [2, 3]], {"a": 1}, Stubborn(), object()])
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_what_is_no_number_is_an_error_of_ours(made: Any, per_sample: bool) -> None:
+    metric = Metric(lambda outputs, labels: made, per_sample=per_sample)
+    with pytest.raises(ConfigurationError) as raised:
+        value(metric, GOOD, TRUE)
+    assert raised.value.message.startswith("<lambda> gave ")
+    assert "per_sample=" in raised.value.remedy or "numpy array" in raised.value.remedy
+
+
+INPUTS: dict[str, Any] = {
+    "array": TRUE * 2,
+    "tuple": (TRUE * 2, NEAR),
+    "dict": {"a": TRUE * 2, "b": NEAR},
+}
+
+
+@pytest.mark.parametrize("form", INPUTS)
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_inputs_go_with_their_samples(form: str, per_sample: bool) -> None:
+    """Half of the first input is the label, in every resample."""
+    given = INPUTS[form]
+
+    def same(outputs: Array, labels: Array, inputs: Any) -> Any:
+        first = {"array": lambda: inputs, "tuple": lambda: inputs[0], "dict": lambda: inputs["a"]}
+        found = (first[form]() / 2 == labels).all(axis=1) & (outputs[:, 0] == labels[:, 0] + 0.5)
+        return found if per_sample else float(found.mean())
+
+    metric = Metric(same, wants_inputs=True, per_sample=per_sample)
+    scoring = as_scoring(metric, indexable=True, inputs=lambda: given)
+    evidence = seen(scoring, TRUE + 0.5, TRUE)
+    found = scoring.estimate(evidence)
+    assert (found.value, found.interval.high) == (1.0, 1.0)
+    assert set(evidence.arrays) == {"output", "label"}  # inputs are in the data, and not kept
+    chance = scoring.chance(evidence)
+    assert isinstance(chance, Chance)
+    assert chance.better
+
+
+def test_a_built_in_metric_does_not_read_the_inputs() -> None:
+    with pytest.raises(ConfigurationError, match="does not read the inputs"):
+        as_scoring(Metric("top1", wants_inputs=True), indexable=True)
+
+
+@pytest.mark.parametrize("labels", [TRUTH + 0.5, np.where(TRUTH == 1, np.nan, TRUTH)])
+def test_masks_of_fractions_are_refused(labels: Array) -> None:
+    with pytest.raises(ConfigurationError, match="fractions or NaN"):
+        value("miou", np.eye(5)[GUESS], labels)

@@ -20,6 +20,8 @@ from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures import parity
 from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.metrics import Resampling
+from pytest_edgegate.measures.metrics.resampling import ALL
 from pytest_edgegate.stats.intervals import clopper_pearson
 
 Array = npt.NDArray[Any]
@@ -62,6 +64,7 @@ class Answers:
 @dataclass
 class Context:
     found: Evidence | NotMeasured
+    resampling: Resampling = ALL
 
     def parity(self) -> Evidence | NotMeasured:
         return self.found

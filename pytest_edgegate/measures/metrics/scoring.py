@@ -1,0 +1,64 @@
+"""The protocol of a metric, and of what it gathers from a pass over the samples."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pytest_edgegate.data.splits import Array, Split
+from pytest_edgegate.measures.evidence import Columns, Evidence
+from pytest_edgegate.measures.metrics.chance import Chance, Unchecked
+from pytest_edgegate.measures.metrics.estimates import Estimate
+from pytest_edgegate.measures.metrics.resampling import ALL, Resampling
+
+
+class Keeper(Protocol):
+    """Gathers from a pass what the comparison of a reference with chance needs."""
+
+    def add(self, output: Any, labels: Array, inputs: Any) -> None:
+        """Takes a batch, in the order of the pass."""
+
+    def figures(self, n: int) -> dict[str, Array]:
+        """Further per-sample figures of the *n* samples of the pass."""
+
+
+class Scoring(Protocol):
+    """A metric as the accuracy measures use it."""
+
+    name: str
+    title: str
+    """The name in messages."""
+    key: str | None
+    """Identifies the results of ``observe`` in the cache; None: they are not cached."""
+    higher_is_better: bool
+    bounded: bool
+    """Whether its values lie between 0 and 1."""
+    output: int | str | None
+    reads_all_outputs: bool
+    """Whether ``observe`` takes every output of a model that has several, as a dict by name."""
+    figures: Columns
+    """The arrays that ``observe`` returns, by name."""
+
+    def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
+        """Per-sample figures of a batch; *inputs* as in the user's data."""
+
+    def keeper(self, split: Split) -> Keeper | None:
+        """Gathers from a pass over the split what ``chance`` needs beside ``observe``."""
+
+    def value(self, evidence: Evidence) -> float:
+        """The metric of one model, without an interval."""
+
+    def estimate(self, evidence: Evidence, resampling: Resampling = ALL) -> Estimate:
+        """The metric of one model."""
+
+    def worse_by(
+        self, reference: Evidence, artifact: Evidence, resampling: Resampling = ALL
+    ) -> Estimate:
+        """How much worse the artifact is, on the same samples: positive is worse."""
+
+    def chance(
+        self, reference: Evidence, resampling: Resampling = ALL
+    ) -> Chance | Unchecked | None:
+        """The reference against an answer that knows nothing of the sample, on the same samples.
+
+        None where the reference has no finite figure: that is told elsewhere.
+        """
