@@ -17,6 +17,16 @@ class TensorInfo:
     zero_points: tuple[int, ...] = ()
     state: bool = False
     """Whether it keeps its value from one inference to the next."""
+    allocated: tuple[int, ...] = ()
+    """The fixed shape that a file names beside a dynamic one, in which it runs if nobody asks for
+    another; empty if it names none."""
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether a device that fixes its shapes can't take it: a batch that the file leaves free
+        and allocates for some number of samples is fixed."""
+        free = [at for at, size in enumerate(self.shape) if size < 0]
+        return bool(free) and not (free == [0] and self.allocated[:1] > (0,))
 
     @property
     def per_channel(self) -> bool:

@@ -27,6 +27,7 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
     ),
     ({OffenceKind.UNQUANTISED}, "part of the model was not quantised"),
     ({OffenceKind.FELL_BACK}, "the provider that was asked for does not run those operators"),
+    ({OffenceKind.DYNAMIC_SHAPE}, "sizes were left free when the file was converted"),
 )
 """Causes by kinds of offences; the first match applies."""
 
@@ -43,6 +44,15 @@ def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
 
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
+    kinds = {each.kind for each in found}
+    if OffenceKind.DYNAMIC_SHAPE not in kinds:
+        return _of_kinds(found, file)
+    rest = tuple(each for each in found if each.kind is not OffenceKind.DYNAMIC_SHAPE)
+    return "; then ".join((_for_shapes(file), *([_of_kinds(rest, file)] if rest else ())))
+
+
+def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
+    """The remedy for offences that are not about shapes."""
     kinds = {each.kind for each in found}
     described = file.description()
     if OffenceKind.REFUSED in kinds:
@@ -61,8 +71,6 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
-    if kinds == {OffenceKind.DYNAMIC_SHAPE}:
-        return _for_shapes(file)
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 

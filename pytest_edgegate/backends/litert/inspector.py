@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pytest_edgegate.backends.macs import (
     shape_at,
     total,
 )
+from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import (
     Conversion,
     KeptState,
@@ -71,17 +73,24 @@ def _describe(model: Any) -> ModelDescription:
     operators = with_origins([operator for graph in graphs for operator in graph.operators()])
     main = model.subgraphs[0]
     constants = {id(tensor): size for graph in graphs for tensor, size in graph.parameters()}
-    return ModelDescription(
+    described = ModelDescription(
         inputs=tuple(graphs[0].tensor(index) for index in main.inputs),
         outputs=tuple(graphs[0].tensor(index) for index in main.outputs),
         operators=operators,
         parameters=sum(constants.values()),
         macs=total(operators, _MACS),
         uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
-        fully_quantized=bool(operators) and not any(map(float_tensors, operators)),
         conversion=_CONVERSION,
         state=_state(operators),
     )
+    return replace(described, fully_quantized=_is_quantised(described))
+
+
+def _is_quantised(described: ModelDescription) -> bool:
+    """Whether nothing computes in float but what is meant for the CPU behind the last integer."""
+    after = cpu_parts(described)
+    computing = [each for each in described.operators if not after.holds(each)]
+    return bool(computing) and not any(map(float_tensors, computing))
 
 
 def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
@@ -155,6 +164,7 @@ class _Graph:
             scales=_tuple(quantization and quantization.scale, float),
             zero_points=_tuple(quantization and quantization.zeroPoint, int),
             state=bool(tensor.isVariable),
+            allocated=_tuple(tensor.shape, int) if shape is signature else (),
         )
 
     def _operator(self, index: int, operator: Any) -> OperatorInfo:
@@ -170,6 +180,7 @@ class _Graph:
             options=tuple(self._options(kind, operator)),
             border=kind in _BORDER,
             weights_at=1 if kind in _WEIGHTED else None,
+            accumulates=kind in _MACS or kind in _UNKNOWN_MACS,
         )
 
     def _options(self, kind: str, operator: Any) -> list[tuple[str, object]]:
