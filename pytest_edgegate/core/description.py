@@ -17,6 +17,9 @@ class TensorInfo:
     zero_points: tuple[int, ...] = ()
     state: bool = False
     """Whether it keeps its value from one inference to the next."""
+    placed: bool = True
+    """For an input, whether its place among the others is that of the model: False in a format
+    that knows inputs by name, and whose converters sort or shuffle them."""
     allocated: tuple[int, ...] = ()
     """The fixed shape that a file names beside a dynamic one, in which it runs if nobody asks for
     another; empty if it names none."""

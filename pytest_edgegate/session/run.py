@@ -33,6 +33,7 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 if TYPE_CHECKING:
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
     from pytest_edgegate.session.judging import Judging
+    from pytest_edgegate.session.measuring.input_orders import InputOrders
     from pytest_edgegate.session.measuring.observing import Observer
     from pytest_edgegate.workers.process import Hired, Workers
 
@@ -136,10 +137,17 @@ class EdgeSession:
         """
         from pytest_edgegate.planner import make_plan
 
+        if case.subject.has_data:
+            self._orders(case).check_model()
         if recipe is None:
             recipe = () if _is_finished(case.subject.model, case.target) else (PTQ(),)
         source = case.subject.source(recipe)
         return make_plan(source, recipe, case.target, self.registry.all("transform"))
+
+    def _orders(self, case: Case) -> InputOrders:
+        from pytest_edgegate.session.measuring.input_orders import InputOrders
+
+        return InputOrders(self.observer.opener, case.subject)
 
     def compress(self, case: Case, recipe: Recipe | None) -> Artifact:
         """The artifact of a recipe, from the cache if possible."""

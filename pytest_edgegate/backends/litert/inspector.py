@@ -130,7 +130,10 @@ class _Graph:
         self._graph = graph
         self._types = names_of(schema.TensorType)
         self._kinds = names_of(schema.BuiltinOperator)
-        self._tensors = [self._make(tensor) for tensor in graph.tensors]
+        given = set(map(int, graph.inputs))
+        self._tensors = [
+            self._make(tensor, placed=at not in given) for at, tensor in enumerate(graph.tensors)
+        ]
 
     def tensor(self, index: int) -> TensorInfo:
         return self._tensors[index]
@@ -150,7 +153,8 @@ class _Graph:
                 found.append((tensor, math.prod(tensor.shape)))
         return found
 
-    def _make(self, tensor: Any) -> TensorInfo:
+    def _make(self, tensor: Any, *, placed: bool) -> TensorInfo:
+        """*placed*: False for an input, of which the converter does not keep the order."""
         quantization = tensor.quantization
         signature = tensor.shapeSignature
         shape = tensor.shape if signature is None or not len(signature) else signature
@@ -164,6 +168,7 @@ class _Graph:
             scales=_tuple(quantization and quantization.scale, float),
             zero_points=_tuple(quantization and quantization.zeroPoint, int),
             state=bool(tensor.isVariable),
+            placed=placed,
             allocated=_tuple(tensor.shape, int) if shape is signature else (),
         )
 

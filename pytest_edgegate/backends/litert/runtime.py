@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class LiteRTRunner(QuantisingRunner):
         self._state = state_of(path)
         self._input_details = self._interpreter.get_input_details()
         self._output_details = self._interpreter.get_output_details()
-        self.inputs = tuple(map(_info, self._input_details))
+        self.inputs = tuple(replace(_info(each), placed=False) for each in self._input_details)
         self.outputs = tuple(map(_info, self._output_details))
         self._batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
         for each in self.outputs:

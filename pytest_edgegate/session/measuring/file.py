@@ -17,13 +17,14 @@ from pytest_edgegate.core.ports import Inspector, Runner
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import noise, quantised
-from pytest_edgegate.data.laid_out import transposed
+from pytest_edgegate.data.input_order import InputOrder
 from pytest_edgegate.data.lone_runner import LoneRunner
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
 from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.measuring.input_orders import InputOrders
 from pytest_edgegate.session.measuring.opening import Opener
-from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.specimen import AS_GIVEN, Specimen
 
 Export = Callable[[Case, str, Recipe], Artifact]
 """Exports the model under test of a case in float, in a format, after float steps."""
@@ -69,8 +70,19 @@ class CaseFile:
         """The artifact in the runtime that measures accuracy."""
         runtime = self.target.runtimes[self.artifact.format][0]
         return Specimen.of_artifact(
-            self.artifact, runtime, self._case.subject, lambda: self._description.inputs
+            self.artifact,
+            runtime,
+            self._case.subject,
+            lambda: self._description.inputs,
+            self._order_of_inputs(),
         )
+
+    def _order_of_inputs(self) -> InputOrder:
+        """Of a third-party file; the gate's own files have the order of the model."""
+        if self.artifact.made:
+            return AS_GIVEN
+        orders = InputOrders(self._opener, self._case.subject)
+        return orders.of_file(self.artifact.path.name, lambda: self._description.inputs)
 
     def probe(self) -> str:
         return "one inference gives NaN or Inf" if self._trial.nonfinite else ""
@@ -97,7 +109,7 @@ class CaseFile:
             return None  # this host's kernels are not the device's
         with self._opener.open(self.specimen) as runner:
             raw = tuple(map(quantised, self._one_sample(runner), runner.inputs))
-        return self._opener.executed(self.specimen, transposed(raw, self.specimen.layout.inputs))
+        return self._opener.executed(self.specimen, self.specimen.as_file(raw))
 
     def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
         """A real sample where there is one, else noise."""

@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_edgegate.core.description import ExecutedOperator
+from pytest_edgegate.core.by_value import as_plain, from_plain
+from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.environment import processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise
+from pytest_edgegate.data.input_order import OrderedRunner
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.lone_runner import LoneRunner, declares_a_free_batch
 from pytest_edgegate.registry import Registry
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
 
 _RAN = {"ran": True}
+_INPUTS_VERSION = 1
+"""Incremented whenever the same model would show other inputs."""
 _VERSION = 3
 """Incremented whenever a file that has run before has to be tried again."""
 
@@ -46,6 +50,7 @@ class Opener:
         self._workers = workers
         self._frameworks = frameworks
         self._tried: set[str] = set()
+        self._inputs: dict[str, tuple[TensorInfo, ...]] = {}
 
     def open(self, specimen: Specimen) -> Runner:
         """A runner that accepts samples in the layout of the model under test."""
@@ -56,6 +61,8 @@ class Opener:
             raise fault
         if specimen.layout:
             runner = LaidOutRunner(runner, specimen.layout)
+        if specimen.order:
+            runner = OrderedRunner(runner, specimen.order)
         if not declares_a_free_batch(runner):
             return runner
         return LoneRunner(runner, "" if isinstance(specimen.model, Path) else specimen.title)
@@ -70,12 +77,28 @@ class Opener:
             return runtime.executed(path, sample)
         return executed_remotely(self._workers, entry, path, specimen.title, sample, specimen.files)
 
+    def inputs(self, specimen: Specimen) -> tuple[TensorInfo, ...]:
+        """The inputs of a model, which is opened for them once."""
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            return {"inputs": as_plain(_opened_inputs(self, specimen))}
+
+        key = key_of(kind="inputs", version=_INPUTS_VERSION, model=self.identity(specimen))
+        if key not in self._inputs:
+            self._inputs[key] = (
+                self._cache.fetch(key, work, _inputs_in)
+                if specimen.lasting
+                else _opened_inputs(self, specimen)
+            )
+        return self._inputs[key]
+
     def identity(self, specimen: Specimen) -> dict[str, object]:
         """Everything that affects the outputs: the model, the runtime's version, the processor."""
         chip, runtime = processor(), self._runtime(specimen.runtime)
         return {
             "model": specimen.digest,
             "layout": specimen.layout.as_lists(),
+            "order": specimen.order.positions,
             "name": specimen.runtime,
             "packages": versions(*runtime.packages),
             "options": dict(runtime.options),
@@ -189,6 +212,19 @@ def _never_runs(specimen: Specimen, runner: Runner) -> InferenceError | None:
 
 def _path(model: Path | SourceModel) -> Path | None:
     return model if isinstance(model, Path) else model.path
+
+
+def _opened_inputs(opener: Opener, specimen: Specimen) -> tuple[TensorInfo, ...]:
+    with opener.open(specimen) as runner:
+        return runner.inputs
+
+
+def _inputs_in(entry: Entry) -> tuple[TensorInfo, ...]:
+    """Raises KeyError or TypeError for an invalid entry."""
+    found = tuple(from_plain(TensorInfo, each) for each in entry.info["inputs"])
+    if not all(type(each.name) is str and type(each.placed) is bool for each in found):
+        raise ValueError("its inputs are malformed")
+    return found
 
 
 def _ran(entry: Entry) -> bool:
