@@ -120,13 +120,17 @@ def real_range(tensor: TensorInfo) -> tuple[float, float]:
 
 
 def quantised(array: Array, tensor: TensorInfo) -> Array:
-    """Real values in the dtype of an input: round(x / scale + zero point), saturated."""
+    """Real values in the dtype of an input: round(x * (1 / scale)) + zero point, saturated.
+
+    It is what LiteRT's QUANTIZE computes in float32, to the bit, halves to even; its reference
+    kernels round a half away from zero, the only difference.
+    """
     if not tensor.scales:
         return np.ascontiguousarray(array, dtype=tensor.dtype)
     limits = np.iinfo(tensor.dtype)
-    steps = np.asarray(array, np.float32) / np.float32(tensor.scales[0])
-    steps += tensor.zero_points[0]
+    steps = np.asarray(array, np.float32) * (np.float32(1) / np.float32(tensor.scales[0]))
     np.rint(steps, out=steps)
+    steps += tensor.zero_points[0]
     np.clip(steps, limits.min, limits.max, out=steps)
     return steps.astype(tensor.dtype)
 

@@ -68,9 +68,7 @@ class CaseFile:
     def specimen(self) -> Specimen:
         """The artifact in the runtime that measures accuracy."""
         runtime = self.target.runtimes[self.artifact.format][0]
-        return Specimen.of_artifact(
-            self.artifact, runtime, self._case.subject, lambda: self._description.inputs
-        )
+        return Specimen.of_artifact(self.artifact, runtime, self._case.subject, self.description)
 
     def probe(self) -> str:
         return "one inference gives NaN or Inf" if self._trial.nonfinite else ""

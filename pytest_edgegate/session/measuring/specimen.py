@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import Example, MayOnlyRun, SourceModel
 from pytest_edgegate.data.laid_out import layout_by_samples
+from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held, held_inputs
 from pytest_edgegate.session.intake.taken_in import ready
 from pytest_edgegate.session.subject import Subject
 
@@ -28,6 +29,8 @@ class Specimen:
     """Whether this gate made the file, so that its bytes can be trusted."""
     example: Example | None = field(default=None, compare=False)
     """One sample of the user's data, if there is data."""
+    held: Callable[[], Held] = field(default=lambda: NOT_QUANTISED, compare=False)
+    """The quantised inputs of a file; it is read for them."""
     content: tuple[Path, ...] = ()
     """The files of an artifact, as in ``Artifact.content``; a model under test knows its own."""
 
@@ -47,15 +50,19 @@ class Specimen:
         artifact: Artifact,
         runtime: str,
         subject: Subject,
-        inputs: Callable[[], tuple[TensorInfo, ...]],
+        description: Callable[[], ModelDescription],
     ) -> Specimen:
-        """*inputs*: the file's inputs, to derive an unknown layout from the samples."""
+        """*description*: the content of the file, read only if it is needed."""
         example = subject.dataset.example() if subject.has_evaluation else None
         layout = artifact.layout
         if not artifact.made and example is not None:
-            layout = layout_by_samples(example, inputs())
+            layout = layout_by_samples(example, description().inputs)
         main, digest, made = artifact.main, artifact.digest, artifact.made
-        return cls(main, digest, runtime, layout, made, example, artifact.content)
+
+        def held() -> Held:
+            return held_inputs(description())
+
+        return cls(main, digest, runtime, layout, made, example, held, artifact.content)
 
     def of_export(self, export: Artifact) -> Specimen:
         """A float export of the same model, in the same runtime and with the same sample."""
@@ -66,6 +73,7 @@ class Specimen:
             layout=export.layout,
             made=True,
             content=export.content,
+            held=lambda: NOT_QUANTISED,
         )
 
     def in_runtime(self, runtime: str) -> Specimen:
