@@ -17,6 +17,8 @@ class TensorInfo:
     zero_points: tuple[int, ...] = ()
     state: bool = False
     """Whether it keeps its value from one inference to the next."""
+    argument: str = ""
+    """The name that the file's signature gives it, which may not be that of the tensor."""
     placed: bool = True
     """For an input, whether its place among the others is that of the model: False in a format
     that knows inputs by name, and whose converters sort or shuffle them."""
@@ -98,6 +100,28 @@ class ExecutedOperator:
 
 
 @dataclass(frozen=True)
+class SignatureInfo:
+    """An entry point of a file that has several."""
+
+    name: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    gated: bool = False
+    """Whether it is the one that the description is about, and that a runtime runs."""
+    runnable: bool = False
+    """Whether its inputs are numbers and its operators those of the format, so that zeros can be
+    fed to it."""
+
+    def __str__(self) -> str:
+        given, made = (", ".join(map(_shown, each)) for each in (self.inputs, self.outputs))
+        return f"{self.name} ({given} -> {made})"
+
+
+def _shown(tensor: TensorInfo) -> str:
+    return f"{tensor.argument or tensor.name} {tensor.dtype} {list(tensor.shape)}"
+
+
+@dataclass(frozen=True)
 class Conversion:
     """What to write where a file of a format is made, for remedies about third-party files."""
 
@@ -127,3 +151,5 @@ class ModelDescription:
     conversion: Conversion = Conversion()
     """The words of the format's converter."""
     state: KeptState | None = None
+    signatures: tuple[SignatureInfo, ...] = ()
+    """The signatures that the file names; none in a format that has no such names."""

@@ -40,7 +40,7 @@ def _by_name(
     arrays: tuple[Array, ...], names: Sequence[str], inputs: Sequence[TensorInfo], where: str
 ) -> tuple[Array, ...]:
     given = dict(zip(names, arrays, strict=True))
-    wanted = [bare_name(each.name) for each in inputs]
+    wanted = input_names(inputs, names)
     missing = [name for name in wanted if name not in given]
     if missing:
         raise ConfigurationError(
@@ -48,6 +48,15 @@ def _by_name(
             f"name the inputs as the model does: {', '.join(wanted)}",
         )
     return tuple(given[name] for name in wanted)
+
+
+def input_names(inputs: Sequence[TensorInfo], known: Sequence[str]) -> list[str]:
+    """The names of a file's inputs: of its tensors, or of its signature if those are *known*."""
+    bare = [bare_name(each.name) for each in inputs]
+    signature = [each.argument for each in inputs]
+    if set(bare) <= set(known) or not set(signature) <= set(known):
+        return bare
+    return signature
 
 
 def bare_name(name: str) -> str:
@@ -112,6 +121,12 @@ def noise(tensor: TensorInfo) -> Array:
     return drawn.astype(tensor.dtype)
 
 
+def zeros(tensor: TensorInfo) -> Array:
+    """A sample of zeros for an input, in real values: float32 or the input's own dtype."""
+    shape = (1, *(max(size, 1) for size in tensor.shape[1:]))
+    return np.zeros(shape, np.float32 if tensor.scales else tensor.dtype)
+
+
 def real_range(tensor: TensorInfo) -> tuple[float, float]:
     """The range of real values of a per-tensor quantised tensor."""
     limits = np.iinfo(tensor.dtype)
@@ -120,13 +135,17 @@ def real_range(tensor: TensorInfo) -> tuple[float, float]:
 
 
 def quantised(array: Array, tensor: TensorInfo) -> Array:
-    """Real values in the dtype of an input: round(x / scale + zero point), saturated."""
+    """Real values in the dtype of an input: round(x * (1 / scale)) + zero point, saturated.
+
+    It is what LiteRT's QUANTIZE computes in float32, to the bit, halves to even; its reference
+    kernels round a half away from zero, the only difference.
+    """
     if not tensor.scales:
         return np.ascontiguousarray(array, dtype=tensor.dtype)
     limits = np.iinfo(tensor.dtype)
-    steps = np.asarray(array, np.float32) / np.float32(tensor.scales[0])
-    steps += tensor.zero_points[0]
+    steps = np.asarray(array, np.float32) * (np.float32(1) / np.float32(tensor.scales[0]))
     np.rint(steps, out=steps)
+    steps += tensor.zero_points[0]
     np.clip(steps, limits.min, limits.max, out=steps)
     return steps.astype(tensor.dtype)
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.data.feeding import bare_name, input_names
 from pytest_edgegate.data.splits import Array
 
 _NUMBERED = re.compile(r"^args_(\d+)$")
@@ -46,7 +46,7 @@ def input_order(model: Sequence[TensorInfo], file: Sequence[TensorInfo]) -> Inpu
     A file whose inputs are called ``args_0``, ``args_1`` ... has the order of these numbers.
     """
     wanted = [bare_name(each.name) for each in model]
-    given = [bare_name(each.name) for each in file]
+    given = input_names(file, wanted)
     if len(wanted) != len(given):
         return None
     if set(wanted) == set(given) and len(set(wanted)) == len(wanted):

@@ -12,7 +12,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST, Axes, Layout, inverse
 from pytest_edgegate.core.ports import Example, Runner
 from pytest_edgegate.data.dataset import CalibrationSamples
-from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.feeding import arrange, input_names
 from pytest_edgegate.data.splits import Array
 
 
@@ -86,7 +86,7 @@ def layout_by_samples(example: Example, inputs: Sequence[TensorInfo]) -> Layout:
     The channels of images are moved only if they fit the input in no other way.
     """
     given = dict(zip(example.names or (), example.arrays, strict=False))
-    names = [bare_name(each.name) for each in inputs]
+    names = input_names(inputs, example.names or ())
     known = all(name in given for name in names)
     arrays = [given[name] for name in names] if known else example.arrays
     if len(arrays) != len(inputs):

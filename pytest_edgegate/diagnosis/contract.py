@@ -19,6 +19,11 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
         "the file is quantised for another processor: the target takes zero points of 0 only, and "
         "biases in float",
     ),
+    (
+        {OffenceKind.SIGNATURE},
+        "the runtime ends the process at a signature that this gate does not use, and an "
+        "application may call",
+    ),
     ({OffenceKind.MISPLACED}, "outputs of one shape changed places when the file was made"),
     (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
     (
@@ -59,6 +64,8 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
         return _for_symmetric(file)
     if OffenceKind.FELL_BACK in kinds:
         return _for_fall_back(file)
+    if kinds == {OffenceKind.SIGNATURE}:
+        return "make the file again without that signature, or gate it by signature= and mend it"
     if OffenceKind.MISPLACED in kinds:
         return in_order(file.artifact)
     if OffenceKind.RUNS_IN_FLOAT in kinds and not described.mixed:

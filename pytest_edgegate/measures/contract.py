@@ -40,6 +40,7 @@ class OffenceKind(StrEnum):
     MISPLACED = "outputs changed places"
     FELL_BACK = "fell back"
     RUNS_IN_FLOAT = "runs in float"
+    SIGNATURE = "a signature crashes"
 
 
 _AT_THE_CPU = frozenset(
@@ -81,6 +82,11 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     expected = expected_dtype(file.artifact, file.target)
     found = [each for each in _of_file(file) if not _is_tolerated(each, file)]
     found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
+    found += (
+        Offence(OffenceKind.SIGNATURE, f"signature {each.name}: {each.crashed}")
+        for each in file.other_signatures()
+        if each.crashed
+    )
     if not file.probe():
         found += when_executed(file.executed(), expected, file.target)
     return tuple(found)

@@ -13,6 +13,8 @@ from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split
+from pytest_edgegate.measures.channels import ChannelRanges
+from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, FedCounter, FedInput, Held
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,20 @@ class Evidence:
     first_nonfinite: int = -1
     outputs: tuple[str, ...] = ()
     """The names of the outputs, if the arrays hold results for each of them."""
-    input_range: tuple[float, ...] = ()
-    """The smallest and the largest input value; empty if the inputs are not numeric."""
+    inputs: tuple[FedInput, ...] = ()
+    """The values of each input that is numeric."""
+    channels: Mapping[str, Array] = field(default_factory=dict)
+    """The smallest and the largest value of each channel of an output, by the output's name: shape
+    (2, channels). Channels lie on the last axis; an output with one axis has one channel."""
     positions: Array | None = None
     """Positions in the split, if these are only some of its samples or in another order."""
     cached: bool = field(default=False, compare=False)
+
+    @property
+    def input_range(self) -> tuple[float, ...]:
+        """The smallest and the largest input value; empty if they are not finite numbers."""
+        ends = [end for each in self.inputs for end in (each.low, each.high)]
+        return (min(ends), max(ends)) if ends and all(map(math.isfinite, ends)) else ()
 
     def number(self, at: int) -> int:
         """The index of a sample in its split."""
@@ -97,20 +108,39 @@ def check_figures(evidence: Evidence, figures: Columns) -> None:
 
 
 class Collector:
-    """Gathers per-sample figures batch by batch."""
+    """Gathers per-sample figures batch by batch, and counts the values of inputs and outputs.
 
-    def __init__(self, outputs: tuple[str, ...] = ()) -> None:
+    *held*: the quantised inputs of the model's file.
+    """
+
+    def __init__(
+        self,
+        outputs: tuple[str, ...] = (),
+        model: Runner | None = None,
+        held: Held = NOT_QUANTISED,
+    ) -> None:
         self._outputs = outputs
         self._parts: list[dict[str, Array]] = []
         self._fingerprint = Fingerprint()
         self._n = 0
         self._nonfinite = 0
         self._first_nonfinite = -1
-        self._ranges: list[tuple[float, float]] = []
+        self._fed = None if model is None else FedCounter(model.inputs, held)
+        self._channels = None if model is None else ChannelRanges(model.outputs)
 
-    def add(self, batch: Batch, outputs: tuple[Array, ...], figures: dict[str, Array]) -> None:
+    def add(
+        self,
+        batch: Batch,
+        outputs: tuple[Array, ...],
+        figures: dict[str, Array],
+        inputs: tuple[Array, ...] = (),
+    ) -> None:
+        """*inputs*: those of the batch in the model's order, if their values are to be counted."""
         self._fingerprint.add(batch)
-        self._ranges += map(_range, filter(_has_range, batch.inputs))
+        if self._fed is not None and inputs:
+            self._fed.add(inputs)
+        if self._channels is not None and outputs:
+            self._channels.add(outputs)
         bad = nonfinite_samples(outputs) if outputs else np.zeros(0, bool)
         if bad.any() and self._first_nonfinite < 0:
             self._first_nonfinite = self._n + int(bad.argmax())
@@ -148,15 +178,9 @@ class Collector:
             nonfinite=self._nonfinite,
             first_nonfinite=self._first_nonfinite,
             outputs=self._outputs,
-            input_range=self._input_range,
+            inputs=() if self._fed is None else self._fed.fed,
+            channels={} if self._channels is None else self._channels.found,
         )
-
-    @property
-    def _input_range(self) -> tuple[float, ...]:
-        if not self._ranges:
-            return ()
-        ends = min(low for low, _ in self._ranges), max(high for _, high in self._ranges)
-        return ends if all(map(math.isfinite, ends)) else ()
 
 
 def _joined(name: str, parts: list[Array]) -> Array:
@@ -170,14 +194,6 @@ def _joined(name: str, parts: list[Array]) -> Array:
             "Metric(fn, per_sample=True), which scores each batch by itself",
         )
     return np.concatenate(parts)
-
-
-def _has_range(array: Array) -> bool:
-    return array.dtype.kind in "iuf" and array.size > 0
-
-
-def _range(array: Array) -> tuple[float, float]:
-    return float(array.min()), float(array.max())
 
 
 def fingerprint_of(split: Split) -> str:

@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from pytest_edgegate.measures.latency_percentiles import Times
 
 
+@dataclass(frozen=True)
+class TriedSignature:
+    """A signature that is not gated, and what one run on zeros came to."""
+
+    name: str
+    crashed: str = ""
+    """How the process that ran it ended."""
+    caution: str = ""
+    """What else is wrong with it, or why it was not run."""
+
+
 class Passes(Protocol):
     """Models over the evaluation samples."""
 
@@ -85,6 +96,10 @@ class File(Protocol):
 
     def runs_alone(self) -> bool:
         """Whether it declares a free batch and runs with one sample at a time only."""
+
+    def other_signatures(self) -> tuple[TriedSignature, ...]:
+        """The signatures of the file that are not gated, each run once on zeros where that can be
+        done."""
 
     def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
         """The model under test in float, in the artifact's format, after *steps*."""

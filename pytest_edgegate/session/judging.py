@@ -97,6 +97,7 @@ class Judging:
         return (
             "" if budgets else "no budgets",
             notes.of_cpu_parts(file),
+            notes.of_signatures(file),
             notes.of_state(file),
             notes.of_execution(file),
             notes.of_batch(file),

@@ -46,6 +46,23 @@ def of_cpu_parts(file: File) -> str:
     return f"caution: left to the CPU of {file.target.name}: {', '.join(filter(None, named))}"
 
 
+def of_signatures(file: File) -> str:
+    """All signatures of a file that has several, and what is wrong with those not gated."""
+    found = file.description().signatures
+    if len(found) < 2:
+        return ""
+    gated = ", ".join(str(each) for each in found if each.gated) or "the first graph, unnamed"
+    others = "; ".join(str(each) for each in found if not each.gated)
+    named = f"the file has {len(found)} signatures, gated: {gated}"
+    cautions = [
+        f"caution: signature {each.name} {each.caution}"
+        for each in file.other_signatures()
+        if each.caution
+    ]
+    rest = f"; not gated (signature= chooses): {others}" if others else ""
+    return "; ".join((named + rest, *cautions))
+
+
 def _on_the_cpu(part: TensorInfo | OperatorInfo | None) -> str:
     if isinstance(part, OperatorInfo):
         return part.name

@@ -22,6 +22,7 @@ from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.intake.foreign_files import ForeignInspector
 from pytest_edgegate.session.intake.recognition import Recogniser
+from pytest_edgegate.session.intake.signatures import with_signature
 from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.session.tooling.tooling import Tooling
@@ -185,8 +186,11 @@ class EdgeSession:
             subject.source(plan.recipe), plan, case.target, data, subject.training, teacher
         )
 
-    def adopt(self, path: object, target: Target) -> Artifact:
-        """A file that the user built, as an artifact. Raises ConfigurationError, InferenceError."""
+    def adopt(self, path: object, target: Target, signature: str = "") -> Artifact:
+        """A file that the user built, as an artifact; *signature*: the one to gate.
+
+        Raises ConfigurationError, UnknownNameError, InferenceError.
+        """
         from pytest_edgegate.planner import no_road
 
         model = self.recogniser.model(path)
@@ -197,7 +201,10 @@ class EdgeSession:
                 f"{nowhere.remedy}, and let edge_ptq make the file; or gate this one for a target "
                 "of its format (--edge-list-targets)",
             )
-        return self.tooling.compiled(adopted(model, target), target)
+        artifact = adopted(model, target)
+        if signature:
+            artifact = with_signature(artifact, model, signature)
+        return self.tooling.compiled(artifact, target)
 
     def float_export(self, case: Case, form: str, steps: Recipe = ()) -> Artifact:
         """The model under test in float, in the given format, after the float *steps*."""

@@ -198,15 +198,18 @@ def load_saved_model(vetted: Vetted) -> LoadedModel:
     try:
         with held_native_output():
             loaded = tf.saved_model.load(str(folder))
-        signature = getattr(loaded, "signatures", {}).get("serving_default")
+        signatures = dict(getattr(loaded, "signatures", {}))
     except Exception as error:  # TensorFlow may raise anything for a damaged folder
         raise _unreadable(folder, error) from error
-    if signature is None:
+    name = _DEFAULT if _DEFAULT in signatures or len(signatures) != 1 else next(iter(signatures))
+    if name not in signatures:
+        others = f", and cannot choose among {', '.join(sorted(signatures))}" if signatures else ""
         raise UnsupportedError(
-            f"the SavedModel {folder.name} has no serving_default signature",
+            f"the SavedModel {folder.name} has no {_DEFAULT} signature{others}",
             "export it with model.export(folder), or with "
             "tf.saved_model.save(..., signatures=model_function)",
         )
+    signature = signatures.pop(name)
     specs = signature.structured_input_signature[1]
     ordered = _order_of_arguments(loaded, set(specs))
     names = ordered or sorted(specs)
@@ -228,7 +231,31 @@ def load_saved_model(vetted: Vetted) -> LoadedModel:
         TensorInfo(name, _shape(specs[name].shape), specs[name].dtype.name, placed=placed)
         for name in names
     )
-    return LoadedModel(_keeping(function, loaded), inputs, tuple(outputs))
+    return LoadedModel(
+        _keeping(function, loaded), inputs, tuple(outputs), notes=_others(folder, name, signatures)
+    )
+
+
+_DEFAULT, _TWIN = "serving_default", "serve"
+"""Keras exports one function under both names."""
+
+
+def _others(folder: Path, name: str, signatures: Mapping[str, Any]) -> tuple[str, ...]:
+    """The note of a SavedModel that has more than the signature that is read."""
+    others = sorted(signatures.keys() - {_TWIN} if name == _DEFAULT else signatures)
+    if not others:
+        return ()
+    listed = ", ".join(f"{each} ({_taking(signatures[each])})" for each in others)
+    return (f"{folder.name} is read by its signature {name}; it also has {listed}",)
+
+
+def _taking(signature: Any) -> str:
+    specs = signature.structured_input_signature[1]
+    return ", ".join(
+        f"{each} {specs[each].dtype.name} {list(_shape(specs[each].shape))}"
+        for each in sorted(specs)
+        if specs[each].shape.rank is not None
+    )
 
 
 def _order_of_arguments(loaded: Any, names: set[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
 from pytest_edgegate.backends.litert.origins import with_origins
 from pytest_edgegate.backends.litert.schema import DTYPES, import_schema, names_of, unpack
+from pytest_edgegate.backends.litert.signatures import argument_names, signature_defs, text
 from pytest_edgegate.backends.macs import (
     Macs,
     each_input,
@@ -24,6 +25,7 @@ from pytest_edgegate.core.description import (
     KeptState,
     ModelDescription,
     OperatorInfo,
+    SignatureInfo,
     TensorInfo,
 )
 
@@ -36,6 +38,8 @@ _BIAS_AT = {
     "CONV_3D": 2,
 }
 """The position of the bias among an operator's inputs: an int32 constant that is a parameter."""
+_NUMBERS = (*_INTEGERS[:3], "int32", "int64", "uint32", "float32", "float16", "bool")
+"""The dtypes that can be fed as zeros."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 _OPTIONS = {
@@ -82,8 +86,28 @@ def _describe(model: Any) -> ModelDescription:
         uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
         conversion=_CONVERSION,
         state=_state(operators),
+        signatures=tuple(_signature(each, model, graphs) for each in signature_defs(model)),
     )
     return replace(described, fully_quantized=_is_quantised(described))
+
+
+def _signature(signature: Any, model: Any, graphs: Sequence[_Graph]) -> SignatureInfo:
+    at = signature.subgraphIndex
+    inputs, outputs = (
+        tuple(
+            replace(graphs[at].tensor(each.tensorIndex), argument=text(each.name)) for each in side
+        )
+        for side in (signature.inputs or (), signature.outputs or ())
+    )
+    custom = any(each.kind.startswith("CUSTOM:") for each in graphs[at].operators())
+    numbers = all(each.dtype in _NUMBERS for each in inputs)
+    return SignatureInfo(
+        text(signature.signatureKey),
+        inputs,
+        outputs,
+        gated=at == 0,
+        runnable=numbers and not custom,
+    )
 
 
 def _is_quantised(described: ModelDescription) -> bool:
@@ -131,8 +155,10 @@ class _Graph:
         self._types = names_of(schema.TensorType)
         self._kinds = names_of(schema.BuiltinOperator)
         given = set(map(int, graph.inputs))
+        named = argument_names(model, graph)
         self._tensors = [
-            self._make(tensor, placed=at not in given) for at, tensor in enumerate(graph.tensors)
+            replace(self._make(tensor), placed=at not in given, argument=named.get(at, ""))
+            for at, tensor in enumerate(graph.tensors)
         ]
 
     def tensor(self, index: int) -> TensorInfo:
@@ -153,8 +179,7 @@ class _Graph:
                 found.append((tensor, math.prod(tensor.shape)))
         return found
 
-    def _make(self, tensor: Any, *, placed: bool) -> TensorInfo:
-        """*placed*: False for an input, of which the converter does not keep the order."""
+    def _make(self, tensor: Any) -> TensorInfo:
         quantization = tensor.quantization
         signature = tensor.shapeSignature
         shape = tensor.shape if signature is None or not len(signature) else signature
@@ -168,7 +193,6 @@ class _Graph:
             scales=_tuple(quantization and quantization.scale, float),
             zero_points=_tuple(quantization and quantization.zeroPoint, int),
             state=bool(tensor.isVariable),
-            placed=placed,
             allocated=_tuple(tensor.shape, int) if shape is signature else (),
         )
 

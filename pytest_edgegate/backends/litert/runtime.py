@@ -12,6 +12,7 @@ import numpy as np
 from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import state_of
+from pytest_edgegate.backends.litert.signatures import input_names
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.core.defaults import FileRuntime
@@ -57,7 +58,11 @@ class LiteRTRunner(QuantisingRunner):
         self._state = state_of(path)
         self._input_details = self._interpreter.get_input_details()
         self._output_details = self._interpreter.get_output_details()
-        self.inputs = tuple(replace(_info(each), placed=False) for each in self._input_details)
+        named = input_names(path)
+        self.inputs = tuple(
+            replace(_info(each), placed=False, argument=named.get(each["index"], ""))
+            for each in self._input_details
+        )
         self.outputs = tuple(map(_info, self._output_details))
         self._batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
         for each in self.outputs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +20,7 @@ from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, ArraySplit, Batch
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
+from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import TopN
 from pytest_edgegate.stats.betting import BettingTest
 
@@ -44,6 +45,8 @@ class ComparedModel:
     known: Evidence | None
     open: Callable[[], Runner]
     source: str
+    held: Callable[[], Held]
+    """The quantised inputs of its file."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,9 @@ class _Asked:
     def __init__(self, side: ComparedModel, bet: Bet, stack: ExitStack) -> None:
         self._side = side
         self._bet = bet
-        self._collector = Collector()
         self._runner = stack.enter_context(side.open()) if side.known is None else None
+        held = NOT_QUANTISED if self._runner is None else side.held()
+        self._collector = Collector(model=self._runner, held=held)
 
     @property
     def broken(self) -> bool:
@@ -159,7 +163,8 @@ class _Asked:
             self._collector.add(batch, (), figures)
         else:
             assert self._runner is not None  # opened, where nothing is known
-            outputs = self._infer(self._runner, batch)
+            inputs = self._arranged(self._runner, batch)
+            outputs = self._runner.infer(inputs)
             if batch.labels is None:
                 raise ConfigurationError(
                     f"edge_data.{self._bet.split.name} has no labels, and "
@@ -168,15 +173,22 @@ class _Asked:
                 )
             chosen = self._bet.pick(self._runner, outputs)
             figures = self._bet.scoring.observe(chosen, batch.labels)
-            self._collector.add(batch, outputs, figures)
+            self._collector.add(batch, outputs, figures, inputs)
         return np.asarray(figures["rank"] < self._bet.scoring.n)
 
     def evidence(self, positions: Array | None, order: Array | None = None) -> Evidence:
         """Results for the samples at *positions*; or for all, restored from their *order*."""
         if self._side.known is not None and order is not None:
             return self._side.known
-        return self._collector.drawn(self._side.source, self._bet.split, positions, order)
+        made = self._collector.drawn(self._side.source, self._bet.split, positions, order)
+        known = self._side.known
+        if known is None:
+            return made
+        return replace(made, inputs=known.inputs, channels=known.channels)
 
     def _infer(self, runner: Runner, batch: Batch) -> tuple[Array, ...]:
+        return runner.infer(self._arranged(runner, batch))
+
+    def _arranged(self, runner: Runner, batch: Batch) -> tuple[Array, ...]:
         split = self._bet.split
-        return runner.infer(arrange(batch.inputs, split.names, runner.inputs, split.name))
+        return arrange(batch.inputs, split.names, runner.inputs, split.name)

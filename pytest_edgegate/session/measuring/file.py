@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, SignatureInfo
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.measurement import NotMeasured
@@ -21,7 +22,9 @@ from pytest_edgegate.data.input_order import InputOrder
 from pytest_edgegate.data.lone_runner import LoneRunner
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
+from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.intake.signatures import SelectedCopy
 from pytest_edgegate.session.measuring.input_orders import InputOrders
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import AS_GIVEN, Specimen
@@ -73,7 +76,7 @@ class CaseFile:
             self.artifact,
             runtime,
             self._case.subject,
-            lambda: self._description.inputs,
+            self.description,
             self._order_of_inputs(),
         )
 
@@ -117,6 +120,31 @@ class CaseFile:
         if subject.has_evaluation:
             return next(fed_batches(runner, subject.dataset.evaluation, 1))[1]
         return tuple(map(noise, runner.inputs))
+
+    def other_signatures(self) -> tuple[TriedSignature, ...]:
+        return self._other_signatures
+
+    @cached_property
+    def _other_signatures(self) -> tuple[TriedSignature, ...]:
+        found = self._description.signatures
+        return tuple(map(self._tried, (each for each in found if not each.gated)))
+
+    def _tried(self, signature: SignatureInfo) -> TriedSignature:
+        select = self.artifact.select
+        if select is None:
+            return TriedSignature(signature.name, caution="was not run")
+        if not signature.runnable:
+            return TriedSignature(
+                signature.name,
+                caution="was not run: it takes other things than numbers, or has operators of "
+                "its own",
+            )
+        copy = SelectedCopy(self.artifact.path.name)
+        select(signature.name, copy.files[0])
+        chosen = Specimen(
+            copy.files[0], file_digest(copy.files[0]), self.specimen.runtime, content=copy.files
+        )
+        return self._opener.on_zeros(chosen, signature.name)
 
     def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
         if steps not in self._exports:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import Evidence, Paired
+from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.storage.cache import Entry
 
 _ARRAYS = "evidence.npz"
+_CHANNELS = "channels.npz"
 _POSITIONS = "positions.npy"
 _KINDS = {
     "n": int,
@@ -22,9 +24,12 @@ _KINDS = {
     "nonfinite": int,
     "first_nonfinite": int,
     "outputs": list,
-    "input_range": list,
+    "inputs": list,
 }
 """The fields of evidence in the cache besides its arrays."""
+
+_FED = {"name": str, "low": float, "high": float, "values": int, "clipped": int}
+"""The fields of an input's values."""
 
 Fits = Callable[[Evidence], None]
 """Raises ValueError for cached evidence of another kind."""
@@ -33,6 +38,7 @@ Fits = Callable[[Evidence], None]
 def write(folder: Path, evidence: Evidence, prefix: str = "") -> dict[str, Any]:
     """Writes the arrays; returns the remaining fields as JSON values."""
     np.savez(folder / f"{prefix}{_ARRAYS}", **evidence.arrays)  # type: ignore[arg-type]
+    np.savez(folder / f"{prefix}{_CHANNELS}", **evidence.channels)  # type: ignore[arg-type]
     return {
         "n": evidence.n,
         "fingerprint": evidence.fingerprint,
@@ -40,7 +46,7 @@ def write(folder: Path, evidence: Evidence, prefix: str = "") -> dict[str, Any]:
         "nonfinite": evidence.nonfinite,
         "first_nonfinite": evidence.first_nonfinite,
         "outputs": list(evidence.outputs),
-        "input_range": list(evidence.input_range),
+        "inputs": [asdict(each) for each in evidence.inputs],
     }
 
 
@@ -79,23 +85,33 @@ def read_paired(entry: Entry, fits: Fits) -> Paired:
 
 
 def _evidence(entry: Entry, prefix: str, info: Mapping[str, Any], fits: Fits) -> Evidence:
-    with np.load(entry.file(f"{prefix}{_ARRAYS}"), allow_pickle=False) as opened:
-        arrays: dict[str, Array] = {name: opened[name] for name in opened.files}
     _check_kinds(info)
     named = {
         **info,
         "outputs": tuple(info["outputs"]),
-        "input_range": tuple(info["input_range"]),
+        "inputs": tuple(map(_fed_input, info["inputs"])),
     }
-    evidence = Evidence(arrays, **named, cached=entry.cached)
+    channels = _arrays(entry, f"{prefix}{_CHANNELS}")
+    if any(each.dtype != np.float64 or each.shape[:-1] != (2,) for each in channels.values()):
+        raise ValueError("the ranges of its channels are malformed")
+    arrays = _arrays(entry, f"{prefix}{_ARRAYS}")
+    evidence = Evidence(arrays, **named, channels=channels, cached=entry.cached)
     fits(evidence)
     return evidence
+
+
+def _arrays(entry: Entry, name: str) -> dict[str, Array]:
+    with np.load(entry.file(name), allow_pickle=False) as opened:
+        return {each: opened[each] for each in opened.files}
 
 
 def _check_kinds(info: Mapping[str, Any]) -> None:
     kinds = {name: type(value) for name, value in info.items()}
     if kinds != _KINDS or not all(isinstance(each, str) for each in info["outputs"]):
         raise ValueError("its fields about the pass are malformed")
-    found = info["input_range"]
-    if len(found) not in (0, 2) or not all(type(each) is float for each in found):
-        raise ValueError("the range of its inputs is invalid")
+
+
+def _fed_input(info: Any) -> FedInput:
+    if not isinstance(info, dict) or {name: type(value) for name, value in info.items()} != _FED:
+        raise ValueError("the values of its inputs are malformed")
+    return FedInput(**info)

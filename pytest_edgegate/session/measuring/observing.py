@@ -25,6 +25,7 @@ from pytest_edgegate.measures.evidence import (
     check_figures,
     fed_batches,
 )
+from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import FIGURES, compare
 from pytest_edgegate.session.measuring import early
@@ -40,7 +41,7 @@ from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 5
+_VERSION = 6
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -63,7 +64,8 @@ class Observer:
         def look() -> Evidence:
             with self.opener.open(specimen) as runner:
                 progress = partial(self._progress, f"{specimen.title}, samples")
-                return observe(runner, split, scoring, f"host:{specimen.runtime}", progress)
+                source = f"host:{specimen.runtime}"
+                return observe(runner, split, scoring, source, progress, specimen.held())
 
         keep = scoring.key is not None
         key = self._predictions_key(specimen, split, scoring)
@@ -112,12 +114,15 @@ class Observer:
         if stored is not None and _is_valid(stored, trusted):
             return stored
         sides = [
-            early.ComparedModel(evidence, partial(self.opener.open, each), f"host:{each.runtime}")
+            early.ComparedModel(
+                evidence, partial(self.opener.open, each), f"host:{each.runtime}", each.held
+            )
             for each, evidence in zip((reference, artifact), known, strict=True)
         ]
 
         def in_full(side: early.ComparedModel, runner: Runner) -> Evidence:
-            return observe(runner, split, scoring, side.source, partial(self._progress, "samples"))
+            progress = partial(self._progress, "samples")
+            return observe(runner, split, scoring, side.source, progress, side.held())
 
         def pick(runner: Runner, outputs: tuple[Array, ...]) -> Array:
             return outputs[_index(scoring.output, runner.outputs)]
@@ -207,10 +212,14 @@ def observe(
     scoring: Scoring,
     source: str,
     progress: SamplesDone = lambda done, total: None,
+    held: Held = NOT_QUANTISED,
 ) -> Evidence:
-    """Runs one pass. Raises ConfigurationError if data, labels and outputs do not fit."""
+    """Runs one pass. *held*: the quantised inputs of the model's file.
+
+    Raises ConfigurationError if data, labels and outputs do not fit.
+    """
     pick, names = _choice(scoring, runner.outputs)
-    collector, keeper = Collector(names), scoring.keeper(split)
+    collector, keeper = Collector(names, runner, held), scoring.keeper(split)
     for batch, inputs in fed_batches(runner, split, progress=progress):
         if batch.labels is None:
             raise ConfigurationError(
@@ -219,7 +228,7 @@ def observe(
             )
         outputs = runner.infer(inputs)
         seen = (pick(outputs), batch.labels, as_given(batch.inputs, split.names))
-        collector.add(batch, outputs, scoring.observe(*seen))
+        collector.add(batch, outputs, scoring.observe(*seen), inputs)
         if keeper is not None:
             keeper.add(*seen)
     made = collector.evidence(source)

@@ -12,10 +12,12 @@ from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.environment import processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
-from pytest_edgegate.data.feeding import noise
+from pytest_edgegate.data.feeding import noise, zeros
 from pytest_edgegate.data.input_order import OrderedRunner
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.lone_runner import LoneRunner, declares_a_free_batch
+from pytest_edgegate.measures.evidence import nonfinite_samples
+from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.taken_in import reading_volatile
 from pytest_edgegate.session.measuring.specimen import Specimen
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
 
 _RAN = {"ran": True}
+_ZEROS_VERSION = 1
+"""Incremented whenever a signature has to be tried again."""
 _INPUTS_VERSION = 1
 """Incremented whenever the same model would show other inputs."""
 _VERSION = 3
@@ -91,6 +95,22 @@ class Opener:
                 else _opened_inputs(self, specimen)
             )
         return self._inputs[key]
+
+    def on_zeros(self, specimen: Specimen, name: str) -> TriedSignature:
+        """The outcome of one run of a third-party file on zeros, in a worker, kept for later."""
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            crashed, caution = _run_on_zeros(lambda: self.open(specimen))
+            return {"crashed": crashed, "caution": caution}
+
+        def read(entry: Entry) -> TriedSignature:
+            found = from_plain(TriedSignature, {"name": name, **entry.info})
+            if not all(isinstance(each, str) for each in (found.crashed, found.caution)):
+                raise ValueError("its outcome is malformed")
+            return found
+
+        key = key_of(kind="on zeros", version=_ZEROS_VERSION, model=self.identity(specimen))
+        return self._cache.fetch(key, work, read)
 
     def identity(self, specimen: Specimen) -> dict[str, object]:
         """Everything that affects the outputs: the model, the runtime's version, the processor."""
@@ -212,6 +232,19 @@ def _never_runs(specimen: Specimen, runner: Runner) -> InferenceError | None:
 
 def _path(model: Path | SourceModel) -> Path | None:
     return model if isinstance(model, Path) else model.path
+
+
+def _run_on_zeros(opened: Callable[[], Runner]) -> tuple[str, str]:
+    """How the process ended that ran the model, and what else was wrong."""
+    try:
+        with opened() as runner:
+            outputs = runner.infer(tuple(map(zeros, runner.inputs)))
+    except CrashedError as error:
+        return error.message, ""
+    except InferenceError as error:
+        return "", f"does not run on zeros: {error.message}"
+    broken = bool(nonfinite_samples(outputs).any()) if outputs else False
+    return "", "gives NaN or Inf on zeros" if broken else ""
 
 
 def _opened_inputs(opener: Opener, specimen: Specimen) -> tuple[TensorInfo, ...]:

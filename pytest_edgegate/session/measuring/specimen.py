@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.description import ModelDescription, TensorInfo
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import Example, MayOnlyRun, SourceModel
 from pytest_edgegate.data.input_order import InputOrder
 from pytest_edgegate.data.laid_out import as_model, layout_by_samples, transposed
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held, held_inputs
 from pytest_edgegate.session.intake.taken_in import ready
 from pytest_edgegate.session.subject import Subject
 
@@ -34,6 +35,8 @@ class Specimen:
     """One sample of the user's data, if there is data."""
     order: InputOrder = AS_GIVEN
     """The order of its inputs relative to those of the model under test."""
+    held: Callable[[], Held] = field(default=lambda: NOT_QUANTISED, compare=False)
+    """The quantised inputs of a file; it is read for them."""
     content: tuple[Path, ...] = ()
     """The files of an artifact, as in ``Artifact.content``; a model under test knows its own."""
 
@@ -53,17 +56,21 @@ class Specimen:
         artifact: Artifact,
         runtime: str,
         subject: Subject,
-        inputs: Callable[[], tuple[TensorInfo, ...]],
+        description: Callable[[], ModelDescription],
         order: InputOrder = AS_GIVEN,
     ) -> Specimen:
-        """*inputs*: the file's inputs, to derive an unknown layout from the samples."""
+        """*description*: the content of the file, read only if it is needed."""
         example = subject.dataset.example() if subject.has_evaluation else None
         layout = artifact.layout
         if not artifact.made and example is not None:
             fed = replace(example, arrays=order.to_file(example.arrays))
-            layout = layout_by_samples(fed, inputs())
+            layout = layout_by_samples(fed, description().inputs)
         main, digest, made = artifact.main, artifact.digest, artifact.made
-        return cls(main, digest, runtime, layout, made, example, order, artifact.content)
+
+        def held() -> Held:
+            return held_inputs(description())
+
+        return cls(main, digest, runtime, layout, made, example, order, held, artifact.content)
 
     def of_export(self, export: Artifact) -> Specimen:
         """A float export of the same model, in the same runtime and with the same sample."""
@@ -75,6 +82,7 @@ class Specimen:
             order=AS_GIVEN,
             made=True,
             content=export.content,
+            held=lambda: NOT_QUANTISED,
         )
 
     def in_runtime(self, runtime: str) -> Specimen:

@@ -84,10 +84,11 @@ def shuffled(converted: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def nameless(converted: Path) -> Path:
-    """The same file under names that its model does not have."""
+    """The same file under names that its model does not have, and without its signature."""
     content, path = unpack(converted), converted.with_name("nameless.tflite")
     for at, index in enumerate(content.subgraphs[0].inputs):
         content.subgraphs[0].tensors[index].name = f"x{at}".encode()
+    content.signatureDefs = None
     path.write_bytes(pack(content))
     return path
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.input_order import InputOrder, input_order, interchangeable
 
 
@@ -28,6 +29,18 @@ def inputs(*names: str, placed: bool = True, shape: tuple[int, ...] = (1, 4)) ->
 def test_the_order_by_name(file: tuple[str, ...], positions: tuple[int, ...] | None) -> None:
     found = input_order(inputs("a", "b", "c"), inputs(*file))
     assert (None if found is None else found.positions) == positions
+
+
+def test_the_names_of_a_signature_count_where_those_of_tensors_say_nothing() -> None:
+    renamed = [
+        TensorInfo(f"x{at}", (1, 4), "float32", argument=name) for at, name in enumerate("cab")
+    ]
+    found = input_order(inputs("a", "b", "c"), renamed)
+    assert found is not None
+    assert found.positions == (2, 0, 1)
+    arrays = tuple(np.full((1, 4), at, np.float32) for at in range(3))
+    fed = arrange(arrays, ("a", "b", "c"), renamed, "evaluation")
+    assert [int(each[0, 0]) for each in fed] == [2, 0, 1]
 
 
 def test_there_and_back() -> None:

@@ -24,6 +24,7 @@ from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.diagnosis import contract as diagnosis
 from pytest_edgegate.measures.contract import contract, in_file, tolerated
 from pytest_edgegate.measures.operator_limits import LIMITS
+from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.operators import REFUSALS as REFUSED
@@ -339,6 +340,7 @@ class Context:
     broken: str = ""
     run: tuple[ExecutedOperator, ...] | None = None
     misplaced: tuple[str, ...] = ()
+    signatures: tuple[TriedSignature, ...] = ()
 
     def description(self) -> ModelDescription:
         return self.described
@@ -348,6 +350,9 @@ class Context:
 
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         return self.run
+
+    def other_signatures(self) -> tuple[TriedSignature, ...]:
+        return self.signatures
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         return self.misplaced
@@ -463,6 +468,15 @@ def test_a_free_batch_that_the_file_allocates_is_fixed() -> None:
     ):
         x, y = (tensor(each, shape, "uint8", allocated=allocated) for each in "xy")
         assert judged(ModelDescription((x,), (y,), (), 0, 0), dtype=None).value == count, shape
+
+
+def test_a_signature_that_ends_its_process_is_red_and_any_other_fault_is_not() -> None:
+    tried = (TriedSignature("encode", caution="gives NaN or Inf on zeros"), TriedSignature("b"))
+    assert judged(model(), signatures=tried).value == 0
+    crashing = judged(model(), signatures=(*tried, TriedSignature("train", "ended by SIGSEGV")))
+    assert crashing.details == ("signature train: ended by SIGSEGV",)
+    assert "signature" in crashing.cause
+    assert "signature=" in crashing.remedy
 
 
 def test_shapes_and_dtypes_have_a_remedy_each() -> None:

@@ -46,17 +46,6 @@ def test_any_output_may_be_the_bad_one(bad: float) -> None:
     assert nonfinite_samples((integers, fine, spoilt)).tolist() == [False, True, False]
 
 
-def test_the_range_of_the_inputs_is_that_of_all_batches() -> None:
-    assert evidence(([1, 2], [5, 6]), ([-3, 0], [7, 7])).input_range == (-3, 2)
-
-
-@pytest.mark.parametrize("odd", [[np.nan, 1.0], [np.inf, 1.0], ["a", "b"], [True, False]])
-def test_inputs_without_a_finite_range_have_none(odd: list[object]) -> None:
-    collector = Collector()
-    collector.add(Batch((np.array(odd),), np.array([0, 0])), (), {"label": np.array([0, 0])})
-    assert collector.evidence("host:fake").input_range == ()
-
-
 def test_two_passes_have_to_see_the_same_samples() -> None:
     one = evidence(([1, 2], [5, 6]))
     same_samples(one, evidence(([1, 2], [5, 6])), "evaluation")

@@ -19,7 +19,7 @@ import pytest
 
 import pytest_edgegate
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import Inspector, SourceModel, Timed, TimingJob
@@ -49,7 +49,7 @@ READS_FOLDER = '''
 import os
 from pathlib import Path
 import numpy as np
-from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 
 
 class Runtime:
@@ -211,8 +211,8 @@ def artifact_of(folder: Path, **changes: object) -> Artifact:
 
 
 def specimen_of(artifact: Artifact) -> Specimen:
-    subject = SimpleNamespace(has_evaluation=False)
-    return Specimen.of_artifact(artifact, "folders", cast("Subject", subject), lambda: ())
+    subject, empty = SimpleNamespace(has_evaluation=False), ModelDescription((), (), (), 0, 0)
+    return Specimen.of_artifact(artifact, "folders", cast("Subject", subject), lambda: empty)
 
 
 @pytest.fixture
