@@ -144,9 +144,9 @@ def test_what_has_no_order_is_refused_with_the_dict_to_write(
     session: EdgeSession, model: Any, by_name: Path, nameless: Path, labels: Any
 ) -> None:
     for under_test, file, remedy in (
-        (by_name, None, '{"input_2": ..., "input_10": ...}'),
-        (by_name, nameless, '{"input_2": ..., "input_10": ...}'),
-        (model, nameless, '{"x0": ..., "x1": ...}'),
+        (by_name, None, 'give x as a dict in every split: {"input_10": ..., "input_2": ...}'),
+        (by_name, nameless, 'give x as a dict in every split: {"input_10": ..., "input_2": '),
+        (model, nameless, "make nameless.tflite with the input names of its model, and give"),
     ):
         with pytest.raises(ConfigurationError, match="in no order of its own") as refused:
             drop(session, under_test, PAIR, labels, file)
