@@ -66,17 +66,30 @@ def bare_name(name: str) -> str:
 
 def _check_shape(array: Array, tensor: TensorInfo, where: str) -> None:
     sample, wanted = array.shape[1:], tensor.shape[1:]
-    if len(sample) == len(wanted) and all(
-        size in (want, -1) or want == -1 for size, want in zip(sample, wanted, strict=True)
-    ):
+    if _fits(sample, wanted) or _is_without_batch(sample, tensor.shape):
         return
     hint = f"the model takes samples of shape {wanted}"
+    if _fits(sample, tensor.shape):
+        hint += f": the first axis, of {tensor.shape[0]}, is its batch"
     if wanted and wanted[-1] == 1 and sample == wanted[:-1]:
         hint += ": add the channel with x[..., None]"
     raise ConfigurationError(
         f"edge_data.{where}: samples of shape {sample} do not fit the input {tensor.name!r} "
         f"of shape {wanted}",
         hint,
+    )
+
+
+def _is_without_batch(sample: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an input takes samples as they are. A first axis of 1, or a free one before others,
+    is a batch: samples with an axis too many would fit it too."""
+    bare = len(shape) == 1 or shape[:1] > (1,)
+    return bare and _fits(sample, shape)
+
+
+def _fits(sample: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return len(sample) == len(wanted) and all(
+        size in (want, -1) or want == -1 for size, want in zip(sample, wanted, strict=True)
     )
 
 

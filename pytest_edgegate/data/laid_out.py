@@ -13,6 +13,7 @@ from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST, Axes, Lay
 from pytest_edgegate.core.ports import Example, Runner
 from pytest_edgegate.data.dataset import CalibrationSamples
 from pytest_edgegate.data.feeding import arrange, input_names
+from pytest_edgegate.data.runners import without_batch
 from pytest_edgegate.data.splits import Array
 
 
@@ -66,12 +67,14 @@ class FedSamples:
         self._as_model = as_model(self._inputs, layout.inputs)
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        """One tuple a sample: an array of shape (1, ...) for each input.
+        """One tuple a sample: an array of shape (1, ...) for each input, or of the input's own
+        shape where a model has no batch axis.
 
         Raises ConfigurationError if the samples do not fit the inputs.
         """
         for sample in self._samples:
             arrays = arrange(sample, self._samples.names, self._as_model, "calibration")
+            arrays = without_batch([each.shape for each in self._as_model], arrays)
             yield tuple(
                 np.ascontiguousarray(array, dtype=each.dtype)
                 for array, each in zip(
