@@ -100,6 +100,16 @@ class ExecutedOperator:
 
 
 @dataclass(frozen=True)
+class HeldTwice:
+    """Weights of a file that hold the values of other weights in it, as of layers that share
+    them."""
+
+    names: tuple[str, ...] = ()
+    size_bytes: int = 0
+    """The bytes of the second and any further ones."""
+
+
+@dataclass(frozen=True)
 class SignatureInfo:
     """An entry point of a file that has several."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
+from pytest_edgegate.core.description import ExecutedOperator, HeldTwice, ModelDescription
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
@@ -87,6 +87,9 @@ class File(Protocol):
 
     def described(self, export: Artifact) -> ModelDescription:
         """The content of a float export."""
+
+    def held_twice(self, export: Artifact) -> HeldTwice:
+        """The weights that a float export holds more than once."""
 
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         """Operators as the runtime that measures accuracy runs them; None if it hides them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from pytest_edgegate.backends.macs import (
     shape_at,
     total,
 )
+from pytest_edgegate.backends.weights_held_twice import held_twice
 from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import (
     Conversion,
+    HeldTwice,
     KeptState,
     ModelDescription,
     OperatorInfo,
@@ -40,6 +42,8 @@ _BIAS_AT = {
 """The position of the bias among an operator's inputs: an int32 constant that is a parameter."""
 _NUMBERS = (*_INTEGERS[:3], "int32", "int64", "uint32", "float32", "float16", "bool")
 """The dtypes that can be fed as zeros."""
+_ARRAYS = ("float32", "float16", "int8", "uint8", "int16")
+"""The dtypes of weights that numpy has."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 _OPTIONS = {
@@ -64,11 +68,30 @@ class LiteRTInspector:
 
     formats = ("litert",)
 
+    def held_twice(self, path: Path) -> HeldTwice:
+        model = unpack(path)
+        with refused_if_inconsistent(path):
+            return held_twice(_weights(model))
+
     def describe(self, path: Path) -> ModelDescription:
         """The content of the file: of all subgraphs; inputs and outputs are those of the first."""
         model = unpack(path)
         with refused_if_inconsistent(path):
             return _describe(model)
+
+
+def _weights(model: Any) -> Iterator[tuple[str, Any]]:
+    """The constants of each buffer, once, as numpy arrays."""
+    import numpy as np
+
+    types, seen = names_of(import_schema().TensorType), set()
+    for tensor in (each for graph in model.subgraphs for each in graph.tensors):
+        dtype = DTYPES.get(types[tensor.type], "")
+        data = model.buffers[tensor.buffer].data
+        if data is None or dtype not in _ARRAYS or tensor.buffer in seen:
+            continue
+        seen.add(tensor.buffer)
+        yield text(tensor.name), np.asarray(data, np.uint8).view(dtype)
 
 
 def _describe(model: Any) -> ModelDescription:

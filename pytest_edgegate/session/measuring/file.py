@@ -9,12 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, SignatureInfo
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    HeldTwice,
+    ModelDescription,
+    SignatureInfo,
+)
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.measurement import NotMeasured
-from pytest_edgegate.core.ports import Inspector, Runner
+from pytest_edgegate.core.ports import FindsHeldTwice, Inspector, Runner
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import noise, quantised
@@ -67,6 +72,12 @@ class CaseFile:
 
     def described(self, export: Artifact) -> ModelDescription:
         return self._inspector.describe(export.main)
+
+    def held_twice(self, export: Artifact) -> HeldTwice:
+        inspector = self._inspector
+        if not isinstance(inspector, FindsHeldTwice):
+            return HeldTwice()
+        return self._opener.held_twice(export.digest, lambda: inspector.held_twice(export.main))
 
     @cached_property
     def specimen(self) -> Specimen:

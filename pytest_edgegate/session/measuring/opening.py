@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_edgegate.core.by_value import as_plain, from_plain
-from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, HeldTwice, TensorInfo
 from pytest_edgegate.core.environment import processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _RAN = {"ran": True}
 _ZEROS_VERSION = 1
 """Incremented whenever a signature has to be tried again."""
+_HELD_VERSION = 1
+"""Incremented whenever other weights are found alike."""
 _INPUTS_VERSION = 1
 """Incremented whenever the same model would show other inputs."""
 _VERSION = 3
@@ -95,6 +97,20 @@ class Opener:
                 else _opened_inputs(self, specimen)
             )
         return self._inputs[key]
+
+    def held_twice(self, digest: str, look: Callable[[], HeldTwice]) -> HeldTwice:
+        """What *look* finds in the file of this digest, kept for later runs."""
+
+        def read(entry: Entry) -> HeldTwice:
+            found = from_plain(HeldTwice, dict(entry.info))
+            if type(found.size_bytes) is not int or not all(
+                isinstance(each, str) for each in found.names
+            ):
+                raise ValueError("what it says of weights is malformed")
+            return found
+
+        key = key_of(kind="held twice", version=_HELD_VERSION, model=digest)
+        return self._cache.fetch(key, lambda folder: as_plain(look()), read)
 
     def on_zeros(self, specimen: Specimen, name: str) -> TriedSignature:
         """The outcome of one run of a third-party file on zeros, in a worker, kept for later."""
