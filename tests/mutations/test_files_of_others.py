@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from flatbuffers import flexbuffers
 
 from pytest_edgegate.backends.litert.schema import import_schema
 from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.digests import file_digest
 
 QUICK = (Budget("accuracy_drop", 0.01),)
 
@@ -95,6 +97,16 @@ def test_floats_at_the_inputs_and_outputs_are_told(gate: Any) -> None:
     note = judged.verdicts["contract"].note
     assert "caution: left to the CPU of coral: " in note
     assert note.count("(float32)") == 2
+
+
+def test_floats_at_the_inputs_and_outputs_of_an_artifact_are_red(gate: Any) -> None:
+    """The same bytes, by the recipe that promises integers."""
+    path = gate.model.parent / "digits_float_io.tflite"
+    promised = replace(gate.healthy, path=path, files=(path,), sha256=file_digest(path))
+    judged = gate.judge(promised, ())
+    assert judged.red == {"contract"}
+    assert judged.verdicts["contract"].measured.value == 2
+    assert "float32, where coral takes uint8 or int8" in judged.text
 
 
 def test_detections_decoded_on_the_cpu_are_told(gate: Any, damaged: Any) -> None:
