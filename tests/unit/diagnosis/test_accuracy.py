@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar, cast
@@ -13,12 +13,14 @@ import pytest
 
 from pytest_edgegate import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.data.splits import Batch
 from pytest_edgegate.diagnosis import accuracy
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
+from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import TopN
 
 Array = npt.NDArray[Any]
@@ -64,11 +66,11 @@ class Trim(Step):
 
 def evidence(answered: Array, low: float = 0.0, high: float = 1.0) -> Evidence:
     outputs = np.eye(CLASSES, dtype=np.float32)[answered]
-    inputs = np.linspace(low, high, len(outputs))
     collector = Collector()
-    batch = Batch((inputs,), LABELS)
+    batch = Batch((np.linspace(low, high, len(outputs)),), LABELS)
     collector.add(batch, (outputs,), TopN(1).observe(outputs, LABELS))
-    return collector.evidence("host:fake")
+    fed = FedInput("x", low, high, len(outputs))
+    return replace(collector.evidence("host:fake"), inputs=(fed,))
 
 
 CALIBRATED = (PTQ(),)
@@ -80,7 +82,12 @@ def artifact(recipe: Any = CALIBRATED, provenance: Any = None) -> Artifact:
 
 
 def diagnosed(
-    after: Evidence, *, of: str = "drop", given: Artifact | None = None, before: Any = None
+    after: Evidence,
+    *,
+    of: str = "drop",
+    given: Artifact | None = None,
+    before: Any = None,
+    inputs: tuple[TensorInfo, ...] = (),
 ) -> Diagnosis:
     reference = evidence(answers()) if before is None else before
     paired = reference if isinstance(reference, NotMeasured) else Paired(reference, after)
@@ -90,7 +97,7 @@ def diagnosed(
         reference=lambda: reference,
         predictions=lambda: after,
     )
-    described = SimpleNamespace(inputs=())
+    described = SimpleNamespace(inputs=inputs, operators=())
     file = SimpleNamespace(artifact=given or artifact(), description=lambda: described)
     found: Diagnosis = getattr(accuracy, of)(DROP, cast("Any", passes), cast("Any", file))
     return found
@@ -126,8 +133,30 @@ def test_ranges_that_lie_apart_are_the_first_suspect(of: str) -> None:
     assert found.cause == (
         "the calibration samples go from 0 to 1, the evaluation samples from 0 to 255"
     )
-    assert "preprocessing" in found.remedy
+    assert found.remedy == (
+        "give calibration and evaluation samples the same preprocessing: x * 255 takes the "
+        "calibration samples to the range of the others"
+    )
     assert found.details
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero", "says", "remedy"),
+    [
+        (2 / 255, -1, "holds -0.9961 to 1.004", "feed x / 127.5 - 1, if the file was made"),
+        (1 / 255, -128, "holds 0 to 1", "feed x / 255, if the file was made"),
+        (5 / 255, 0, "holds -2.51 to 2.49", "feed x / 51 - 2.5098, if the file was made"),
+    ],
+)
+def test_raw_pixels_for_a_quantised_input(
+    scale: float, zero: int, says: str, remedy: str
+) -> None:
+    x = TensorInfo("x", (1,), "int8", scales=(scale,), zero_points=(zero,))
+    given = artifact((), {})
+    found = diagnosed(evidence(answers(3), 0, 255), given=given, inputs=(x,))
+    assert found.cause == f"the file's input {says}, and the evaluation samples go from 0 to 255"
+    assert found.remedy.startswith(remedy)
+    assert not diagnosed(evidence(answers(3), -1, 1), given=given, inputs=(x,)).cause
 
 
 def test_the_artifacts_own_errors() -> None:
