@@ -1,7 +1,8 @@
 """How samples are encoded as numbers, and other ways to feed them.
 
-Pixels from 0 to 255 reach models in a few encodings. The mean and the standard deviation of ImageNet
-are those of torchvision's models (of RGB from 0 to 1) and of Caffe's (of BGR from 0 to 255).
+Pixels from 0 to 255 reach models in a few encodings. The mean and the standard deviation of
+ImageNet are those of torchvision's models (of RGB from 0 to 1) and of Caffe's (of BGR from 0 to
+255, without a standard deviation).
 """
 
 from __future__ import annotations
@@ -204,9 +205,7 @@ def _encodings_of(array: Array) -> tuple[Encoding, ...]:
     images = [each for each in images if coloured or not each.of_channels]
     if images:
         width = min(each.range[1] - each.range[0] for each in images)
-        return tuple(
-            each for each in images if each.range[1] - each.range[0] <= width * 1.1
-        )
+        return tuple(each for each in images if each.range[1] - each.range[0] <= width * 1.1)
     return (_SOUND,) if _holds(_SOUND, low, high, whole) else ()
 
 
@@ -223,8 +222,8 @@ def _encoded(
     """In the order of colours that goes with that encoding, and in the other one."""
     swaps = source.bgr != wanted.bgr
     for swap in (False,) if axis is None else (swaps, not swaps):
-        at = axis if swap else None
-        code = _code(source, wanted, lambda x, at=at: _reversed(x, at, array))
+        swapped = partial(_reversed, axis=axis if swap else None, array=array)
+        code = _code(source, wanted, swapped)
         name = f"{code} in place of x"
         if wanted.of_channels:
             name = f"{wanted.of_channels} ({code})"
@@ -321,9 +320,7 @@ def _transposed_images(array: Array) -> Iterator[_Change]:
     for axes, sizes, channels in (((1, 2), (one, two), three), ((2, 3), (two, three), one)):
         if sizes[0] == sizes[1] and channels <= _MOST_CHANNELS and sizes[0] > 1:
             code = f"x.swapaxes({axes[0]}, {axes[1]})"
-            yield _Change(
-                f"rows and columns swapped ({code})", code, partial(_swapped, axes)
-            )
+            yield _Change(f"rows and columns swapped ({code})", code, partial(_swapped, axes))
 
 
 def _reordered(shape: tuple[int, ...], axes: tuple[int, ...], array: Array) -> Array:
