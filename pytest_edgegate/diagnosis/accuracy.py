@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,14 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.diagnosis.confusion import by_confusion
+from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming
+from pytest_edgegate.diagnosis.feeding import of_file, of_model
 from pytest_edgegate.diagnosis.making import closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.providers import File, Passes
+from pytest_edgegate.measures.tries import Aim, Tries
 
 
 def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -23,9 +26,7 @@ def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     paired = passes.paired()
     if isinstance(paired, NotMeasured):
         return Diagnosis()
-    return _by_making(
-        file.artifact, _of_pair(passes.scoring, paired.reference, paired.artifact, file)
-    )
+    return _by_making(file.artifact, _of_pair(passes, paired.reference, paired.artifact, file))
 
 
 def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -33,29 +34,57 @@ def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosi
     reference = passes.reference()
     if isinstance(reference, NotMeasured):
         return Diagnosis()
-    found = _of_pair(passes.scoring, reference, passes.predictions(), file)
+    found = _of_pair(passes, reference, passes.predictions(), file)
     return _by_making(file.artifact, found)
 
 
-def floor(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
-    """Explains an accuracy below its own limit."""
+def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Diagnosis:
+    """Explains an accuracy below its own limit, or an error above it."""
     artifact = passes.predictions()
-    found = replace(by_ranges(artifact, file), details=_own_errors(passes.scoring, artifact))
-    return _by_making(file.artifact, found)
+    renamed = by_labels(artifact, "the file") if isinstance(passes.scoring, TopN) else Diagnosis()
+    found = renamed if renamed.cause else _by_feeding(passes, artifact, Aim(limit=limit), file)
+    own = Diagnosis(_own_errors(passes.scoring, artifact))
+    return _by_making(file.artifact, own.then(found))
 
 
-def _of_pair(scoring: Scoring, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
-    found = by_ranges(artifact, file)
+def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) -> Diagnosis:
+    """Explains a model under test that is no better than chance.
+
+    *tried* feeds it some of the samples otherwise.
+    """
+    renamed = by_labels(found, "it") if isinstance(scoring, TopN) else Diagnosis()
+    return renamed if renamed.cause else of_model(tried())
+
+
+def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
+    scoring, aim = passes.scoring, Aim(reference=reference)
     if not isinstance(scoring, TopN):
-        return found
+        return _by_feeding(passes, artifact, aim, file)
     flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
     if not len(flipped):
-        return found
-    details = (
-        f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
-        _first_flips(reference, artifact, flipped),
+        return by_ranges(artifact, file)
+    listed = Diagnosis(
+        (
+            f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
+            _first_flips(reference, artifact, flipped),
+        )
     )
-    return replace(found if found.cause else by_confusion(reference, artifact), details=details)
+    renamed = by_renaming(reference, artifact)
+    if renamed.cause:
+        return listed.then(renamed)
+    fed = _by_feeding(passes, artifact, aim, file)
+    return listed.then(fed).then(by_collapse(reference, artifact))
+
+
+def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:
+    """Explains by how the file is fed: its ranges, and what it regains if it is fed otherwise."""
+    ranges, made = by_ranges(artifact, file), file.artifact.made
+    if ranges.cause and made:
+        return ranges  # calibrated on other samples: that the model is fed rightly is known
+    found = of_file(passes.tried(artifact, aim), made=made)
+    if not found.cause or not ranges.cause:
+        return ranges.then(found)
+    return replace(found, cause=f"{ranges.cause}; {found.cause}")
 
 
 def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:

@@ -18,6 +18,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.evidence import Evidence, Paired
 from pytest_edgegate.measures.metrics import Resampling, Scoring
+from pytest_edgegate.measures.tries import Aim, Tries
 
 if TYPE_CHECKING:
     from pytest_edgegate.measures.latency_percentiles import Times
@@ -60,6 +61,12 @@ class Passes(Protocol):
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         """Swapped outputs, recognised by their values."""
+
+    def tried(self, as_fed: Evidence, aim: Aim) -> Tries:
+        """The artifact with some of the samples fed otherwise, for the diagnosis of lost accuracy.
+
+        *as_fed*: its results; those of *aim* are of the same samples.
+        """
 
 
 class File(Protocol):

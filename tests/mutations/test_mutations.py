@@ -131,7 +131,7 @@ def _accuracy(fault: Callable[[Any], None], *says: str) -> Mutation:
 COLLAPSED = "the outputs have collapsed"
 MUTATIONS = (
     _accuracy(shift_input_zero_point, "probably: "),
-    _accuracy(shrink_input_scale, "the file's input stands for 0 to 0.25"),
+    _accuracy(shrink_input_scale, "the file's input holds 0 to 0.25"),
     _accuracy(disagree_on_input_scale),
     _accuracy(saturate_output),
     _accuracy(saturate_logits),

@@ -28,6 +28,7 @@ from pytest_edgegate.measures.evidence import (
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import FIGURES, compare
+from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
 from pytest_edgegate.session.measuring.kept_evidence import (
     Fits,
@@ -39,6 +40,7 @@ from pytest_edgegate.session.measuring.kept_evidence import (
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 6
@@ -78,6 +80,13 @@ class Observer:
     ) -> ResampleCounts:
         """The kept numbers of resamples for a metric, given by its name, on these samples."""
         return ResampleCounts(self._cache, limit, data=split.digest, metric=metric)
+
+    def tried(
+        self, specimen: Specimen, split: Split, scored: Scored, as_fed: Evidence, aim: Aim
+    ) -> Tries:
+        """The model with some of the samples fed otherwise; *as_fed*: its results on them."""
+        trier = Trier(self.opener, self._cache, observe, self._progress)
+        return trier.tried(specimen, split, scored, as_fed, aim)
 
     def _predictions_key(self, specimen: Specimen, split: Split, scoring: Scoring) -> str:
         return key_of(
