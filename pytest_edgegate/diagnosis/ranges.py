@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.data.encodings import Range, fitting
 from pytest_edgegate.data.feeding import real_range
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.fed_inputs import FedInput, held_inputs
+from pytest_edgegate.measures.input_check import HeldInput
 from pytest_edgegate.measures.providers import File
 
 _SAME = "give calibration and evaluation samples the same preprocessing"
@@ -20,21 +22,28 @@ def by_ranges(evaluated: Evidence, file: File) -> Diagnosis:
     """
     if len(evaluated.input_range) != 2:
         return Diagnosis()
-    calibrated = file.artifact.provenance.get("calibration_range")
+    calibrated = file.artifact.provenance.get("calibration_ranges")
     if calibrated is None:
         return _by_inputs(evaluated, file)
-    low, high = evaluated.input_range
-    return _by_calibration((calibrated[0], calibrated[1]), (low, high))
+    alone = len(calibrated) == 1
+    found = (
+        _by_calibration(tuple(calibrated[each.name]), each, alone=alone)
+        for each in evaluated.inputs
+        if each.name in calibrated
+    )
+    return next((each for each in found if each.cause), Diagnosis())
 
 
-def _by_calibration(calibrated: Range, seen: Range) -> Diagnosis:
+def _by_calibration(calibrated: Range, fed: FedInput, *, alone: bool) -> Diagnosis:
+    seen = (fed.low, fed.high)
     if _alike(calibrated, seen):
         return Diagnosis()
     code = fitting(calibrated, seen)
     remedy = f"{_SAME}: {code} takes the calibration samples to the range of the others"
+    of_input = "" if alone else f" for the input {fed.name}"
     return Diagnosis(
-        cause=f"the calibration samples go from {_spelt(calibrated)}, the evaluation samples from "
-        f"{_spelt(seen)}",
+        cause=f"the calibration samples go from {_spelt(calibrated)}{of_input}, the evaluation "
+        f"samples from {_spelt(seen)}",
         remedy=remedy if code else _SAME,
     )
 
@@ -71,3 +80,13 @@ def _alike(one: Range, other: Range) -> bool:
     wider = max(one[1] - one[0], other[1] - other[0])
     shared = min(one[1], other[1]) - max(one[0], other[0])
     return wider <= 0 or shared >= wider / 2
+
+
+def of_clipped(found: HeldInput, artifact: Artifact) -> Diagnosis:
+    """The cause and the remedy of an input that clips the evaluation samples."""
+    if artifact.made:
+        remedy = f"{_SAME}, or calibrate on samples that go as far as the evaluation samples"
+        return Diagnosis(cause=str(found), remedy=remedy)
+    code = fitting((found.fed.low, found.fed.high), found.held)
+    remedy = f"feed {code}, if the file was made for such samples; or {_SAME}" if code else _SAME
+    return Diagnosis(cause=str(found), remedy=remedy)

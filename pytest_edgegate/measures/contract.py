@@ -16,6 +16,8 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.fed_inputs import held_inputs
+from pytest_edgegate.measures.input_check import clipped, without_width
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.refusals import REFUSALS
@@ -30,6 +32,8 @@ class OffenceKind(StrEnum):
     INPUT_DTYPE = "input dtype"
     OUTPUT_DTYPE = "output dtype"
     DYNAMIC_SHAPE = "dynamic shape"
+    NO_WIDTH = "input without width"
+    CLIPPED = "input values clipped"
     UNQUANTISED = "not quantised"
     WIDE = "wider than int8"
     WIDE_WEIGHTS = "weights wider than int8"
@@ -72,6 +76,15 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     return tuple(found)
 
 
+def clipping(passes: Passes, file: File) -> tuple[Offence, ...]:
+    """Inputs that clip more than 5 % of the evaluation values: not a fault of the file alone, so
+    that an accuracy that is proven within its budget outweighs it."""
+    return tuple(
+        Offence(OffenceKind.CLIPPED, f"{each.fed.share:.1%} of the values are clipped: {each}")
+        for each in clipped(passes, file)
+    )
+
+
 def expected_dtype(artifact: Artifact, target: Target) -> str | None:
     """The dtype that the recipe promises, otherwise the only dtype that the target takes."""
     return artifact.dtype or (target.dtypes[0] if len(target.dtypes) == 1 else None)
@@ -80,6 +93,8 @@ def expected_dtype(artifact: Artifact, target: Target) -> str | None:
 def in_file(described: ModelDescription, target: Target, expected: str | None) -> Iterator[Offence]:
     """Offences that are visible in the file itself."""
     yield from _io(described, target)
+    for text in without_width(held_inputs(described)):
+        yield Offence(OffenceKind.NO_WIDTH, text)
     if target.static_shape:
         for tensor in (*described.inputs, *described.outputs):
             if -1 in tensor.shape:

@@ -17,6 +17,7 @@ from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.evidence import Evidence, Paired
+from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import Resampling, Scoring
 from pytest_edgegate.measures.tries import Aim, Tries
 
@@ -58,6 +59,10 @@ class Passes(Protocol):
 
     def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
         """Differences between the target's runtimes on the same file."""
+
+    def fed(self) -> tuple[FedInput, ...]:
+        """The evaluation values of the artifact's inputs: those of its pass if there was one, else
+        of up to 200 samples drawn at random; empty without evaluation samples."""
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         """Swapped outputs, recognised by their values."""

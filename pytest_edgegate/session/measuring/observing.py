@@ -14,8 +14,8 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import Progress, silent
-from pytest_edgegate.data.feeding import bare_name
-from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given
+from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given, drawn_batches
 from pytest_edgegate.measures.comparison import check_compared, compare_models
 from pytest_edgegate.measures.evidence import (
     Collector,
@@ -199,6 +199,26 @@ class Observer:
             models=[self.opener.identity(reference), self.opener.identity(other)],
         )
         return self._remembered(key, look, check_compared, lasting=reference.lasting)
+
+    def fed(self, specimen: Specimen, split: Split, limit: int) -> Evidence:
+        """The values that a part of the samples, drawn at random, gives the inputs of a model."""
+
+        def look() -> Evidence:
+            with self.opener.open(specimen) as runner:
+                collector = Collector(model=runner, held=specimen.held())
+                for batch in drawn_batches(split, limit):
+                    inputs = arrange(batch.inputs, split.names, runner.inputs, split.name)
+                    collector.add(batch, (), {}, inputs)
+            return collector.evidence(f"host:{specimen.runtime}")
+
+        key = key_of(
+            kind="fed",
+            version=_VERSION,
+            data=split.digest(),
+            limit=limit,
+            model=self.opener.identity(specimen),
+        )
+        return self._remembered(key, look, partial(check_figures, figures={}))
 
     def _remembered(
         self, key: str, look: Callable[[], Evidence], fits: Fits, *, lasting: bool = True

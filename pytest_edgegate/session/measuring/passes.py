@@ -24,6 +24,7 @@ from pytest_edgegate.diagnosis.accuracy import of_reference
 from pytest_edgegate.diagnosis.catalogue import guarded
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
+from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN, check_groups
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.reference import check_reference
@@ -183,6 +184,16 @@ class CasePasses:
         if isinstance(export, NotMeasured):
             return export
         return self._against_reference(self._file.specimen.of_export(export), COMPARED)
+
+    def fed(self) -> tuple[FedInput, ...]:
+        if not self._case.subject.has_evaluation:
+            return ()
+        seen = self.__dict__.get("_predictions")
+        if seen is None and isinstance(paired := self.__dict__.get("_paired"), Paired):
+            seen = paired.artifact
+        if seen is None:
+            seen = self._observer.fed(self._file.specimen, self._split, SHOWN)
+        return seen.inputs
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         return self._misplaced

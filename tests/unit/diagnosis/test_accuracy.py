@@ -28,7 +28,7 @@ from pytest_edgegate.measures.tries import Lift, Tries
 Array = npt.NDArray[Any]
 CLASSES = 10
 LABELS = np.arange(200) % CLASSES
-MADE = {"calibration_range": [0.0, 1.0]}
+MADE = {"calibration_ranges": {"x": [0.0, 1.0]}}
 NOTHING_TRIED = Tries()
 DROP = Measurement(0.5, "host:fake")
 
