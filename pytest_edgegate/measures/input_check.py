@@ -70,7 +70,8 @@ def cautions(passes: Passes, file: File) -> Iterator[str]:
 
 def constant_inputs(ranges: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The inputs that had one value in all calibration samples, with that value."""
-    return {name: low for name, (low, high) in ranges.items() if low == high}
+    # adding 0 turns -0 into 0
+    return {name: low + 0.0 for name, (low, high) in ranges.items() if low == high}
 
 
 def varied(passes: Passes, file: File) -> Iterator[str]:
