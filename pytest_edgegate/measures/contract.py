@@ -16,7 +16,6 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.fed_inputs import held_inputs
 from pytest_edgegate.measures.input_check import clipped, without_width
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import File, Passes
@@ -70,6 +69,7 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
     target, expected = file.target, expected_dtype(file.artifact, file.target)
     found = [*in_file(file.description(), target, expected)]
+    found += (Offence(OffenceKind.NO_WIDTH, each) for each in without_width(file))
     found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
     if not file.probe():
         found += when_executed(file.executed(), expected, target)
@@ -93,8 +93,6 @@ def expected_dtype(artifact: Artifact, target: Target) -> str | None:
 def in_file(described: ModelDescription, target: Target, expected: str | None) -> Iterator[Offence]:
     """Offences that are visible in the file itself."""
     yield from _io(described, target)
-    for text in without_width(held_inputs(described)):
-        yield Offence(OffenceKind.NO_WIDTH, text)
     if target.static_shape:
         for tensor in (*described.inputs, *described.outputs):
             if -1 in tensor.shape:

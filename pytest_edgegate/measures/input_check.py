@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.encodings import Range
 from pytest_edgegate.data.feeding import real_range
@@ -84,7 +83,9 @@ def varied(passes: Passes, file: File) -> Iterator[str]:
         return
     fed = {each.name: (each.low, each.high) for each in passes.fed()}
     check_varied(constant, fed)
-    for name in constant.keys() & fed.keys():
+    for name in sorted(constant.keys() & fed.keys()):
+        if constant[name] == 0:
+            continue  # an offence
         yield (
             f"caution: the input {name} is {constant[name]:.4g} in all calibration and evaluation "
             "samples: how the artifact treats other values was not measured"
@@ -108,13 +109,17 @@ def check_varied(constant: Mapping[str, float], evaluated: Mapping[str, Range]) 
             )
 
 
-def without_width(inputs: dict[str, TensorInfo]) -> Iterator[str]:
-    """The quantised inputs whose range is so small that the file can't tell values apart."""
-    for name, each in inputs.items():
-        if not _has_width(real_range(each)):
+def without_width(file: File) -> Iterator[str]:
+    """The quantised inputs whose range is so small that the file can't tell values apart.
+
+    A calibration of zeros shows in the files of some converters; others write a scale of 1.
+    """
+    constant = constant_inputs(file.artifact.provenance.get("calibration_ranges") or {})
+    for name, each in held_inputs(file.description()).items():
+        if not _has_width(real_range(each)) or constant.get(name) == 0:
             yield (
-                f"input {name}: its quantised range has no width (scale {each.scales[0]:.3g}), "
-                "whatever is fed to it reads as one value"
+                f"input {name}: its quantised range has no width, because it was 0 in calibration "
+                f"(scale {each.scales[0]:.3g})"
             )
 
 

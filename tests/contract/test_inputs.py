@@ -97,6 +97,12 @@ def test_constant_in_calibration(edge_ptq): ...
 
 @SMALL
 @model(holds=[0, 199])
+@pytest.mark.data(200, 0.0, 0.0)
+def test_zero_in_both(edge_ptq): ...
+
+
+@SMALL
+@model(holds=[0, 199])
 @pytest.mark.data(200, 7.0, 7.0)
 def test_constant_in_both(edge_ptq): ...
 """
@@ -127,6 +133,7 @@ def contract(played: Any, name: str) -> Any:
         ("test_narrow", "."),
         ("test_no_width", "F"),
         ("test_hardly_a_width", "F"),
+        ("test_zero_in_both", "F"),
         ("test_constant_in_both", "."),
     ],
 )
@@ -171,10 +178,10 @@ def test_samples_in_another_scale_are_a_caution(played: Any) -> None:
     assert "caution: the evaluation samples use 0.02 of an input's range" in reason
 
 
-@pytest.mark.parametrize("name", ["test_no_width", "test_hardly_a_width"])
+@pytest.mark.parametrize("name", ["test_no_width", "test_hardly_a_width", "test_zero_in_both"])
 def test_an_input_without_width_is_red(played: Any, name: str) -> None:
     text = played.text(name)
-    assert "input x: its quantised range has no width" in text
+    assert "input x: its quantised range has no width, because it was 0" in text
     assert "calibrate on samples in which that input varies" in text
 
 

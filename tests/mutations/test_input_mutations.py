@@ -202,4 +202,5 @@ def test_a_state_that_calibration_never_sees(gate: Gate) -> None:
 def test_a_state_that_nothing_sees(gate: Gate) -> None:
     asleep = gate.data(calibrated=as_it_is, evaluated=as_it_is, state=0, state_evaluated=0)
     verdicts = gate.judge(asleep, SIZE)
-    assert "caution: the input state is 0 in all calibration" in said(verdicts)
+    assert verdicts["contract"].red
+    assert "input state: its quantised range has no width" in said(verdicts)
