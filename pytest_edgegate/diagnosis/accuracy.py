@@ -11,6 +11,7 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming
 from pytest_edgegate.diagnosis.feeding import of_file, of_model
 from pytest_edgegate.diagnosis.making import closer_outputs
@@ -41,8 +42,12 @@ def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosi
 def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Diagnosis:
     """Explains an accuracy below its own limit, or an error above it."""
     artifact = passes.predictions()
-    renamed = by_labels(artifact, "the file") if isinstance(passes.scoring, TopN) else Diagnosis()
-    found = renamed if renamed.cause else _by_feeding(passes, artifact, Aim(limit=limit), file)
+    classes = isinstance(passes.scoring, TopN)
+    found = by_labels(artifact, "the file") if classes else Diagnosis()
+    if not found.cause:
+        found = _by_feeding(passes, artifact, Aim(limit=limit), file)
+    if not found.cause and not classes:
+        found = found.then(by_activations(passes.activations()))
     own = Diagnosis(_own_errors(passes.scoring, artifact))
     return _by_making(file.artifact, own.then(found))
 
@@ -58,8 +63,9 @@ def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) 
 
 def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
     scoring, aim = passes.scoring, Aim(reference=reference)
-    if not isinstance(scoring, TopN):
-        return _by_feeding(passes, artifact, aim, file)
+    if not isinstance(scoring, TopN):  # which reads no more than the order of scores
+        ended = by_activations(passes.activations())
+        return ended if ended.cause else _by_feeding(passes, artifact, aim, file)
     flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
     if not len(flipped):
         return by_ranges(artifact, file)

@@ -4,7 +4,7 @@ names that, and the same file made for the samples of the data is green."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +204,27 @@ def test_what_helps_in_no_way_is_excluded(gate: Gate) -> None:
     assert found.red
     assert "excluded on 100 random samples" in found.details[-1]
     assert "x[..., ::-1], x * 255" in found.details[-1]
+
+
+def test_a_softmax_that_was_removed(gate: Gate) -> None:
+    x, y = gate.evaluation
+    samples = (x, np.eye(CLASSES, dtype=np.float32)[y])
+    bare = replace(gate.network, softmax=False)
+    asked = Budget("sqnr_db", 20), Budget("accuracy_drop", 0.01)
+    found = gate.judge(bare, *asked, samples=samples, metric="mse")
+    for each in found.values():
+        assert each.red
+        assert each.cause == (
+            "the output y of the file lacks the softmax that the model ends in: with it the "
+            "values agree"
+        )
+        assert each.remedy.startswith("make the file with the softmax, or give an edge_model")
+        assert "is that of the same class in 100% of the rows" in " ".join(each.details)
+    other = gate.network.taking(1, 0.001)
+    healthy = gate.judge(other, *asked, samples=samples, metric="mse")
+    assert not any(each.red for each in healthy.values())
+    turned = gate.judge(other, asked[0], model=bare)
+    assert "the file ends the output y in a softmax" in turned["sqnr_db"].cause
 
 
 def test_an_error_metric_and_a_floor(gate: Gate) -> None:

@@ -22,6 +22,7 @@ from pytest_edgegate.core.rules import may_end_early
 from pytest_edgegate.data.splits import ArraySplit, Split
 from pytest_edgegate.diagnosis.accuracy import of_reference
 from pytest_edgegate.diagnosis.catalogue import guarded
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN, check_groups
@@ -198,6 +199,19 @@ class CasePasses:
         except (OutputsDifferError, BackendUnavailableError, UnsupportedError):
             return ()  # a file may have other outputs than its model, or be gated without it
         return () if isinstance(found, NotMeasured) else misplaced(found)
+
+    def activations(self, *, of_export: bool = False) -> Mapping[str, Activation]:
+        if not self._case.subject.has_model:
+            return {}
+        model, file = self._model, self._file.specimen
+        export = self._file.float_export() if of_export else None
+        if isinstance(model, NotMeasured) or isinstance(export, NotMeasured):
+            return {}
+        try:
+            compared = file if export is None else file.of_export(export)
+            return self._observer.activations(model, compared, self._split)
+        except OutputsDifferError:
+            return {}  # a verdict on the outputs says so
 
     def tried(self, as_fed: Evidence, aim: Aim) -> Tries:
         return self._tried(self._file.specimen, as_fed, aim)

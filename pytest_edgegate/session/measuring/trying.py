@@ -115,15 +115,15 @@ class Trier:
         with self.opener.open(specimen) as runner:
             seconds = self._seconds_a_sample(runner, samples)
             sizes = _sizes(len(rows), len(feeds), seconds)
-            feeds = feeds[: sizes.feeds]
-            parts = [
-                _Part(rows[at], _at(samples, at), scored, as_fed, aim, self.observe)
-                for at in (slice(0, sizes.chosen), slice(sizes.chosen, sizes.chosen + sizes.proven))
-            ]
-            if not feeds or not sizes.proven:
+            if not sizes.feeds:
                 return Tries()
-            best = self._best(specimen, runner, feeds, parts[0])
-            lift = None if best is None else _lift(runner, best, parts[1])
+            feeds, ends = feeds[: sizes.feeds], sizes.chosen + sizes.proven
+            choosing, proving = (
+                _Part(rows[at], _at(samples, at), scored, as_fed, aim, self.observe)
+                for at in (slice(sizes.chosen), slice(sizes.chosen, ends))
+            )
+            best = self._best(specimen, runner, feeds, choosing)
+            lift = None if best is None else _lift(runner, best, proving)
             return Tries(tuple(each.code for each in feeds), sizes.chosen, lift)
 
     def _best(
@@ -139,12 +139,17 @@ class Trier:
         return best
 
     def _seconds_a_sample(self, runner: Runner, samples: ArraySplit) -> float:
-        batch = next(samples.batches(_FEWEST))
-        inputs = arrange(batch.inputs, samples.names, runner.inputs, samples.name)
-        runner.infer(inputs)  # the first call may prepare things
+        """By a second call, since the first one may prepare things; by one sample if it is slow."""
+        slow = self._seconds(runner, samples, 1) * _FEWEST > _SECONDS
+        count = 1 if slow else _FEWEST
+        return self._seconds(runner, samples, count) / count
+
+    def _seconds(self, runner: Runner, samples: ArraySplit, count: int) -> float:
+        inputs = next(samples.batches(count)).inputs
+        inputs = arrange(inputs, samples.names, runner.inputs, samples.name)
         start = self.clock()
         runner.infer(inputs)
-        return (self.clock() - start) / len(batch)
+        return self.clock() - start
 
 
 @dataclass(frozen=True)
