@@ -5,7 +5,6 @@ This explains red verdicts only. It is bounded in samples and in time, and kept 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -39,6 +38,8 @@ _FEWEST = 8
 """With fewer samples than this nothing is chosen; as many are run to learn the speed."""
 _FOR_A_CHOICE, _FOR_A_PROOF = 0.05, 1.0
 """The time for an interval, in seconds."""
+_ABOUT_AS_GOOD = 0.05
+"""By how much of the best gain another one may be smaller."""
 _SEED = 0
 
 Now = Callable[[], float]
@@ -129,14 +130,23 @@ class Trier:
     def _best(
         self, specimen: Specimen, runner: Runner, feeds: tuple[Feed, ...], part: _Part
     ) -> Feed | None:
-        """The way that gives back most on the samples for choosing; None if none helps."""
-        best, least = None, math.inf
+        """The way that gives back most on the samples for choosing; None if none helps.
+
+        Of ways that are about as good it is the commonest.
+        """
+        gains: list[float] = []
         for at, each in enumerate(feeds):
             self.progress(f"{specimen.title}, fed in other ways", at, len(feeds))
             found = part.fed(runner, each, _FOR_A_CHOICE)
-            if found is not None and found[1].enough and found[1].rest < least:
-                best, least = each, found[1].rest
-        return best
+            gains.append(found[1].gain if found is not None and found[1].enough else 0.0)
+        best = max(gains)
+        if best <= 0:
+            return None
+        return next(
+            each
+            for each, gain in zip(feeds, gains, strict=True)
+            if gain >= (1 - _ABOUT_AS_GOOD) * best
+        )
 
     def _seconds_a_sample(self, runner: Runner, samples: ArraySplit) -> float:
         """By a second call, since the first one may prepare things; by one sample if it is slow."""
