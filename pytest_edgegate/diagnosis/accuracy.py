@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from pytest_edgegate.diagnosis.feeding import of_file, of_model
 from pytest_edgegate.diagnosis.making import closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
 from pytest_edgegate.measures.evidence import Evidence
-from pytest_edgegate.measures.metrics import Scoring, TopN
+from pytest_edgegate.measures.metrics import MeanIoU, Scoring, TopN
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.tries import Aim, Tries
 
@@ -47,7 +48,7 @@ def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Di
     if not found.cause:
         found = _by_feeding(passes, artifact, Aim(limit=limit), file)
     if not found.cause and not classes:
-        found = found.then(by_activations(passes.activations()))
+        found = found.then(_by_activations(passes))
     own = Diagnosis(_own_errors(passes.scoring, artifact))
     return _by_making(file.artifact, own.then(found))
 
@@ -63,8 +64,8 @@ def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) 
 
 def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
     scoring, aim = passes.scoring, Aim(reference=reference)
-    if not isinstance(scoring, TopN):  # which reads no more than the order of scores
-        ended = by_activations(passes.activations())
+    if not isinstance(scoring, TopN):
+        ended = _by_activations(passes)
         return ended if ended.cause else _by_feeding(passes, artifact, aim, file)
     flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
     if not len(flipped):
@@ -80,6 +81,14 @@ def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File
         return listed.then(renamed)
     fed = _by_feeding(passes, artifact, aim, file)
     return listed.then(fed).then(by_collapse(reference, artifact))
+
+
+def _by_activations(passes: Passes) -> Diagnosis:
+    """The activation that a metric notices: only the highest score counts for mean IoU."""
+    found = passes.activations()
+    if isinstance(passes.scoring, MeanIoU):
+        found = {name: each for name, each in found.items() if math.isnan(each.same_highest)}
+    return by_activations(found)
 
 
 def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:

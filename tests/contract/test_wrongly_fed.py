@@ -90,7 +90,9 @@ def test_the_text_names_the_way_that_gives_the_accuracy_back(ran: Any) -> None:
     assert "  probably: with channels reversed the file reaches 0." in text
     assert "the model 0." in text
     assert " on 134 random samples\n" in text
-    assert "\n  next: the file was made for x[..., ::-1]: feed it so, here and on the device" in text
+    assert (
+        "\n  next: the file was made for x[..., ::-1]: feed it so, here and on the device" in text
+    )
     verdict = ran.verdicts("test_bgr_file")["accuracy_drop"]
     assert verdict["cause"].startswith("with channels reversed the file reaches")
 

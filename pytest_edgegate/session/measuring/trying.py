@@ -34,6 +34,8 @@ _CHOSEN_ON, _PROVEN_ON = 100, 200
 """The largest numbers of samples for choosing one of the ways, and for proving that it helps."""
 _SECONDS = 4.0
 """The time for choosing, the time for proving, and the time for reading a stream."""
+_MOST_BYTES = 256 << 20
+"""The largest size of the samples in bytes."""
 _FEWEST = 8
 """With fewer samples than this nothing is chosen; as many are run to learn the speed."""
 _FOR_A_CHOICE, _FOR_A_PROOF = 0.05, 1.0
@@ -123,30 +125,25 @@ class Trier:
                 _Part(rows[at], _at(samples, at), scored, as_fed, aim, self.observe)
                 for at in (slice(sizes.chosen), slice(sizes.chosen, ends))
             )
-            best = self._best(specimen, runner, feeds, choosing)
+            gains = self._gains(specimen, runner, feeds, choosing)
+            best = _commonest_of_best(gains)
             lift = None if best is None else _lift(runner, best, proving)
-            return Tries(tuple(each.code for each in feeds), sizes.chosen, lift)
+            return Tries(tuple(each.code for each, _ in gains), sizes.chosen, lift)
 
-    def _best(
+    def _gains(
         self, specimen: Specimen, runner: Runner, feeds: tuple[Feed, ...], part: _Part
-    ) -> Feed | None:
-        """The way that gives back most on the samples for choosing; None if none helps.
+    ) -> list[tuple[Feed, float]]:
+        """What each way gives back, 0 if it is less than half of the loss.
 
-        Of ways that are about as good it is the commonest.
+        Ways that the model fails on are left out.
         """
-        gains: list[float] = []
+        gains: list[tuple[Feed, float]] = []
         for at, each in enumerate(feeds):
             self.progress(f"{specimen.title}, fed in other ways", at, len(feeds))
             found = part.fed(runner, each, _FOR_A_CHOICE)
-            gains.append(found[1].gain if found is not None and found[1].enough else 0.0)
-        best = max(gains)
-        if best <= 0:
-            return None
-        return next(
-            each
-            for each, gain in zip(feeds, gains, strict=True)
-            if gain >= (1 - _ABOUT_AS_GOOD) * best
-        )
+            if found is not None:
+                gains.append((each, found[1].gain if found[1].enough else 0.0))
+        return gains
 
     def _seconds_a_sample(self, runner: Runner, samples: ArraySplit) -> float:
         """By a second call, since the first one may prepare things; by one sample if it is slow."""
@@ -160,6 +157,14 @@ class Trier:
         start = self.clock()
         runner.infer(inputs)
         return self.clock() - start
+
+
+def _commonest_of_best(gains: list[tuple[Feed, float]]) -> Feed | None:
+    """The first of the ways that are about as good as the best; None if none helps."""
+    best = max((gain for _, gain in gains), default=0.0)
+    if best <= 0:
+        return None
+    return next(each for each, gain in gains if gain >= (1 - _ABOUT_AS_GOOD) * best)
 
 
 @dataclass(frozen=True)
@@ -273,10 +278,12 @@ def _drawn(split: Split, seen: Evidence, clock: Now) -> tuple[Array, ArraySplit]
         return None
     random, most = np.random.default_rng(_SEED), _CHOSEN_ON + _PROVEN_ON
     if isinstance(split, ArraySplit):
+        bytes_each = sum(each[:1].nbytes for each in split.inputs)
+        most = min(most, max(_MOST_BYTES // max(bytes_each, 1), _FEWEST))
         rows = random.permutation(seen.n)[:most]
         batch = split.take(rows if seen.positions is None else seen.positions[rows])
         return rows, ArraySplit(split.name, batch.inputs, batch.labels, split.names)
-    kept = KeptSamples(most)
+    kept = KeptSamples(most, _MOST_BYTES)
     for columns in _read_for_a_while(split, clock):
         kept.add(columns)
     columns, rows = kept.arrays, kept.positions

@@ -20,9 +20,10 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.data.splits import Batch
 from pytest_edgegate.diagnosis import accuracy
 from pytest_edgegate.diagnosis.confusion import renamed
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
 from pytest_edgegate.measures.fed_inputs import FedInput
-from pytest_edgegate.measures.metrics import TopN
+from pytest_edgegate.measures.metrics import TopN, as_scoring
 from pytest_edgegate.measures.tries import Lift, Tries
 
 Array = npt.NDArray[Any]
@@ -92,11 +93,14 @@ def diagnosed(
     before: Any = None,
     inputs: tuple[TensorInfo, ...] = (),
     tries: Tries = NOTHING_TRIED,
+    scoring: Any = None,
+    activations: Any = None,
 ) -> Diagnosis:
     reference = evidence(answers()) if before is None else before
     paired = reference if isinstance(reference, NotMeasured) else Paired(reference, after)
     passes = SimpleNamespace(
-        scoring=TopN(1),
+        scoring=scoring or TopN(1),
+        activations=lambda: activations or {},
         paired=lambda: paired,
         reference=lambda: reference,
         predictions=lambda: after,
@@ -184,6 +188,21 @@ def test_the_way_of_feeding_that_gives_the_accuracy_back_is_the_cause(of: str) -
     made = diagnosed(evidence(answers(*range(90))), of=of, tries=tries)
     assert "reversed the artifact reaches 0.853" in made.cause
     assert made.remedy == "give edge_data samples as x[..., ::-1]"
+
+
+@pytest.mark.parametrize(
+    ("metric", "highest", "named"),
+    [("mse", 1.0, True), ("miou", 1.0, False), ("miou", float("nan"), True), ("auc", 1.0, True)],
+)
+@pytest.mark.parametrize("of", ["drop", "floor"])
+def test_an_activation_that_the_metric_notices(
+    metric: str, highest: float, named: bool, of: str
+) -> None:
+    removed = {"y": Activation("sigmoid", added=False, proven=True, same_highest=highest)}
+    scoring = as_scoring(metric, indexable=True)
+    before, after = evidence(answers()), evidence(answers(3))
+    found = diagnosed(after, of=of, before=before, scoring=scoring, activations=removed)
+    assert ("lacks the sigmoid" in found.cause) == named
 
 
 def test_what_names_in_the_code_stand_for() -> None:

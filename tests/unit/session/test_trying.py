@@ -133,6 +133,8 @@ def test_of_few_samples_nothing_is_claimed_without_proof(tried: Any, count: int)
 def test_ways_that_the_model_refuses_are_left_out(tried: Any) -> None:
     found = tried(Runner(least=0.0))
     assert found.lift is not None
+    assert "x * 2 - 1" not in found.tried
+    assert "x * 255" in found.tried
     assert found.lift.code == "x[..., ::-1]"
 
 
