@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
-from pytest_edgegate import EdgeData
+from pytest_edgegate import EdgeData, Metric
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.verdict import Verdict
@@ -259,3 +259,17 @@ def test_labels_in_another_order_than_the_reference(gate: Gate) -> None:
     with pytest.raises(ConfigurationError, match="its classes are in another order") as raised:
         gate.judge(gate.network, model=gate.network.taking(1, 0.01), samples=(x, (y + 2) % CLASSES))
     assert raised.value.remedy.startswith("give the labels in the order of the outputs; or ")
+
+
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_a_metric_that_reads_the_inputs(gate: Gate, per_sample: bool) -> None:
+    """It takes the inputs of the samples that are tried, as they are in the data."""
+
+    def right(outputs: Array, labels: Array, inputs: Array) -> Any:
+        assert 0 <= inputs.min() <= inputs.max() <= 1
+        hits = (outputs.argmax(axis=1) == labels) & (inputs.mean(axis=(1, 2, 3)) > 0)
+        return hits if per_sample else hits.mean()
+
+    metric = Metric(right, per_sample=per_sample, wants_inputs=True)
+    found = gate.judge(gate.network.taking(255, 0), metric=metric)["accuracy_drop"]
+    assert "with x * 255 in place of x the file reaches 0." in found.cause
