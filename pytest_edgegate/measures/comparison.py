@@ -59,7 +59,7 @@ def compare_models(
     and for every other output of the same shape. All in real values.
     """
     collector = Collector(tuple(bare_name(each.name) for each in reference.outputs))
-    order = matched(reference, other)
+    order = _matched(reference, other)
     for batch, inputs in fed_batches(reference, split, limit, progress):
         own = reference.infer(inputs)
         theirs = other.infer(inputs)
@@ -67,7 +67,7 @@ def compare_models(
     return collector.evidence(source)
 
 
-def matched(reference: Runner, other: Runner) -> list[int]:
+def _matched(reference: Runner, other: Runner) -> list[int]:
     """For each output of the reference, the position of its counterpart."""
     wanted = [bare_name(each.name) for each in reference.outputs]
     given = [bare_name(each.name) for each in other.outputs]

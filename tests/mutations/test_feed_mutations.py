@@ -227,6 +227,23 @@ def test_a_softmax_that_was_removed(gate: Gate) -> None:
     assert "the file ends the output y in a softmax" in turned["sqnr_db"].cause
 
 
+def test_another_run_opens_no_model_to_explain(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = gate.evaluation
+    samples = (x, np.eye(CLASSES, dtype=np.float32)[y])
+    asked = Budget("sqnr_db", 20), Budget("accuracy_drop", 0.01)
+    wrong = replace(gate.network.taking(255, 0), softmax=False)
+    first = gate.judge(wrong, *asked, samples=samples, metric="mse")
+    assert first["accuracy_drop"].cause
+    later = EdgeSession(gate.session.settings, Registry())
+    monkeypatch.setattr(gate, "session", later)
+    monkeypatch.setattr("pytest_edgegate.session.measuring.opening.Opener.open", None)
+    again = gate.judge(wrong, *asked, samples=samples, metric="mse")
+    assert {name: each.cause for name, each in again.items()} == {
+        name: each.cause for name, each in first.items()
+    }
+    later.close()
+
+
 def test_an_error_metric_and_a_floor(gate: Gate) -> None:
     signed = gate.network.taking(2, -1)
     x, y = gate.evaluation

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import arrange, bare_name
-from pytest_edgegate.data.splits import ArraySplit, Batch, Split
+from pytest_edgegate.data.splits import Array, ArraySplit, Batch, Split
 from pytest_edgegate.measures.activations import Activation, activation_between
-from pytest_edgegate.measures.comparison import matched
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
@@ -51,16 +51,22 @@ class LastActivations:
     def _looked(self, model: Specimen, file: Specimen, split: Split) -> dict[str, Activation]:
         batch = _some(split)
         with self.opener.open(model) as one, self.opener.open(file) as other:
-            order = matched(one, other)
-            own, theirs = (
-                each.infer(arrange(batch.inputs, split.names, each.inputs, split.name))
-                for each in (one, other)
-            )
-            found = {
-                bare_name(tensor.name): activation_between(own[at], theirs[to])
-                for at, (tensor, to) in enumerate(zip(one.outputs, order, strict=True))
-            }
+            own, theirs = (_named(each, batch, split) for each in (one, other))
+        if len(own) != len(theirs):
+            return {}  # a verdict on the outputs says so
+        if set(own) != set(theirs):
+            theirs = dict(zip(own, theirs.values(), strict=True))
+        found = {name: activation_between(own[name], theirs[name]) for name in own}
         return {name: each for name, each in found.items() if each is not None}
+
+
+def _named(runner: Runner, batch: Batch, split: Split) -> dict[str, Array]:
+    """The outputs by name, in the runner's order."""
+    inputs = arrange(batch.inputs, split.names, runner.inputs, split.name)
+    names = [bare_name(each.name) for each in runner.outputs]
+    if len(set(names)) < len(names):
+        names = [each.name for each in runner.outputs]
+    return dict(zip(names, runner.infer(inputs), strict=True))
 
 
 def _some(split: Split) -> Batch:
