@@ -13,12 +13,12 @@ from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.diagnosis.activations import by_activations
-from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming
+from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming, by_reversal
 from pytest_edgegate.diagnosis.feeding import of_file, of_model
 from pytest_edgegate.diagnosis.making import closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
 from pytest_edgegate.measures.evidence import Evidence
-from pytest_edgegate.measures.metrics import MeanIoU, Scoring, TopN
+from pytest_edgegate.measures.metrics import Auc, MeanIoU, Scoring, TopN
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.tries import Aim, Tries
 
@@ -43,11 +43,10 @@ def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosi
 def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Diagnosis:
     """Explains an accuracy below its own limit, or an error above it."""
     artifact = passes.predictions()
-    classes = isinstance(passes.scoring, TopN)
-    found = by_labels(artifact, "the file") if classes else Diagnosis()
+    found = _by_answers(passes.scoring, artifact, "the file")
     if not found.cause:
         found = _by_feeding(passes, artifact, Aim(limit=limit), file)
-    if not found.cause and not classes:
+    if not found.cause and not isinstance(passes.scoring, TopN):
         found = found.then(_by_activations(passes))
     own = Diagnosis(_own_errors(passes.scoring, artifact))
     return _by_making(file.artifact, own.then(found))
@@ -58,15 +57,23 @@ def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) 
 
     *tried* feeds it some of the samples otherwise.
     """
-    renamed = by_labels(found, "it") if isinstance(scoring, TopN) else Diagnosis()
+    renamed = _by_answers(scoring, found, "it")
     return renamed if renamed.cause else of_model(tried())
+
+
+def _by_answers(scoring: Scoring, evidence: Evidence, who: str) -> Diagnosis:
+    """What answers show by themselves, against the labels."""
+    if isinstance(scoring, TopN):
+        return by_labels(evidence, who)
+    return by_reversal(scoring, evidence, who) if isinstance(scoring, Auc) else Diagnosis()
 
 
 def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
     scoring, aim = passes.scoring, Aim(reference=reference)
     if not isinstance(scoring, TopN):
-        ended = _by_activations(passes)
-        return ended if ended.cause else _by_feeding(passes, artifact, aim, file)
+        shown = _by_answers(scoring, artifact, "the file")
+        shown = shown if shown.cause else _by_activations(passes)
+        return shown if shown.cause else _by_feeding(passes, artifact, aim, file)
     flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
     if not len(flipped):
         return by_ranges(artifact, file)

@@ -192,7 +192,7 @@ def test_the_way_of_feeding_that_gives_the_accuracy_back_is_the_cause(of: str) -
 
 @pytest.mark.parametrize(
     ("metric", "highest", "named"),
-    [("mse", 1.0, True), ("miou", 1.0, False), ("miou", float("nan"), True), ("auc", 1.0, True)],
+    [("mse", 1.0, True), ("miou", 1.0, False), ("miou", float("nan"), True)],
 )
 @pytest.mark.parametrize("of", ["drop", "floor"])
 def test_an_activation_that_the_metric_notices(
@@ -203,6 +203,23 @@ def test_an_activation_that_the_metric_notices(
     before, after = evidence(answers()), evidence(answers(3))
     found = diagnosed(after, of=of, before=before, scoring=scoring, activations=removed)
     assert ("lacks the sigmoid" in found.cause) == named
+
+
+@pytest.mark.parametrize("of", ["drop", "relative_drop", "floor"])
+def test_scores_of_the_other_class(of: str) -> None:
+    positive = np.arange(200) % 2 == 1
+    scores = np.where(positive, 0.6, 0.4) + np.random.default_rng(0).normal(0, 0.1, 200)
+    before, after = (
+        Evidence({"score": each, "positive": positive}, 200, "", "host:fake")
+        for each in (scores, 1 - scores)
+    )
+    found = diagnosed(after, of=of, before=before, scoring=as_scoring("auc", indexable=True))
+    assert found.cause.startswith("the scores are those of the other class: reversed, the file")
+    assert found.remedy == "exchange the two outputs, or the labels 0 and 1"
+    flat = replace(before, arrays={"score": np.arange(200) % 4 / 4, "positive": positive})
+    for each in (before, flat):
+        healthy = diagnosed(each, of=of, before=before, scoring=as_scoring("auc", indexable=True))
+        assert not healthy.cause
 
 
 def test_what_names_in_the_code_stand_for() -> None:
