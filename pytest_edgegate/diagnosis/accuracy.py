@@ -28,7 +28,7 @@ def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     paired = passes.paired()
     if isinstance(paired, NotMeasured):
         return Diagnosis()
-    return _by_making(file.artifact, _of_pair(passes, paired.reference, paired.artifact, file))
+    return _of_pair(passes, paired.reference, paired.artifact, file)
 
 
 def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -36,8 +36,7 @@ def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosi
     reference = passes.reference()
     if isinstance(reference, NotMeasured):
         return Diagnosis()
-    found = _of_pair(passes, reference, passes.predictions(), file)
-    return _by_making(file.artifact, found)
+    return _of_pair(passes, reference, passes.predictions(), file)
 
 
 def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Diagnosis:
@@ -48,8 +47,7 @@ def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Di
         found = _by_feeding(passes, artifact, Aim(limit=limit), file)
     if not found.cause and not isinstance(passes.scoring, TopN):
         found = found.then(_by_activations(passes))
-    own = Diagnosis(_own_errors(passes.scoring, artifact))
-    return _by_making(file.artifact, own.then(found))
+    return _by_making(file.artifact, _own_errors(passes.scoring, artifact), found)
 
 
 def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) -> Diagnosis:
@@ -69,25 +67,31 @@ def _by_answers(scoring: Scoring, evidence: Evidence, who: str) -> Diagnosis:
 
 
 def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
-    scoring, aim = passes.scoring, Aim(reference=reference)
-    if not isinstance(scoring, TopN):
-        shown = _by_answers(scoring, artifact, "the file")
-        shown = shown if shown.cause else _by_activations(passes)
-        return shown if shown.cause else _by_feeding(passes, artifact, aim, file)
+    scoring = passes.scoring
+    if isinstance(scoring, TopN):
+        return _of_classes(scoring, passes, reference, artifact, file)
+    found = _by_answers(scoring, artifact, "the file")
+    found = found if found.cause else _by_activations(passes)
+    if not found.cause:
+        found = _by_feeding(passes, artifact, Aim(reference), file)
+    return _by_making(file.artifact, (), found)
+
+
+def _of_classes(
+    scoring: TopN, passes: Passes, reference: Evidence, artifact: Evidence, file: File
+) -> Diagnosis:
     flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
     if not len(flipped):
-        return by_ranges(artifact, file)
-    listed = Diagnosis(
-        (
-            f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
-            _first_flips(reference, artifact, flipped),
-        )
+        return _by_making(file.artifact, (), by_ranges(artifact, file))
+    listed = (
+        f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
+        _first_flips(reference, artifact, flipped),
     )
-    renamed = by_renaming(reference, artifact)
-    if renamed.cause:
-        return listed.then(renamed)
-    fed = _by_feeding(passes, artifact, aim, file)
-    return listed.then(fed).then(by_collapse(reference, artifact))
+    found = by_renaming(reference, artifact)
+    if not found.cause:
+        fed = _by_feeding(passes, artifact, Aim(reference), file)
+        found = fed.then(by_collapse(reference, artifact))
+    return _by_making(file.artifact, listed, found)
 
 
 def _by_activations(passes: Passes) -> Diagnosis:
@@ -109,10 +113,13 @@ def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Dia
     return replace(found, cause=f"{ranges.cause}; {found.cause}")
 
 
-def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
-    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own."""
-    remedy = found.remedy or closer_outputs(artifact, listed=bool(found.details))
-    return replace(found, remedy=remedy)
+def _by_making(artifact: Artifact, listed: tuple[str, ...], found: Diagnosis) -> Diagnosis:
+    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own.
+
+    *listed*: the lines about single samples.
+    """
+    remedy = found.remedy or closer_outputs(artifact, listed=bool(listed))
+    return replace(Diagnosis(listed).then(found), remedy=remedy)
 
 
 def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:

@@ -382,3 +382,7 @@ def test_samples_are_mentioned_only_where_some_are_listed() -> None:
     found = diagnosed(evidence(answers()))
     assert found.details == ()
     assert found.remedy.startswith("calibrate on more samples")
+    tries, mse = Tries(("x / 255",), 9), as_scoring("mse", indexable=True)
+    found = diagnosed(evidence(answers(3)), scoring=mse, tries=tries)
+    assert found.details[-1].startswith("excluded on 9 random samples")
+    assert found.remedy.startswith("calibrate on more samples")
