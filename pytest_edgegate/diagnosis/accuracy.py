@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renam
 from pytest_edgegate.diagnosis.feeding import of_file, of_model
 from pytest_edgegate.diagnosis.making import closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Auc, MeanIoU, Scoring, TopN
 from pytest_edgegate.measures.providers import File, Passes
@@ -44,9 +45,8 @@ def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Di
     artifact = passes.predictions()
     found = _by_answers(passes.scoring, artifact, "the file")
     if not found.cause:
-        found = _by_feeding(passes, artifact, Aim(limit=limit), file)
-    if not found.cause and not isinstance(passes.scoring, TopN):
-        found = found.then(_by_activations(passes))
+        explain = _by_feeding if isinstance(passes.scoring, TopN) else _by_values
+        found = explain(passes, artifact, Aim(limit=limit), file)
     return _by_making(file.artifact, _own_errors(passes.scoring, artifact), found)
 
 
@@ -71,9 +71,8 @@ def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File
     if isinstance(scoring, TopN):
         return _of_classes(scoring, passes, reference, artifact, file)
     found = _by_answers(scoring, artifact, "the file")
-    found = found if found.cause else _by_activations(passes)
     if not found.cause:
-        found = _by_feeding(passes, artifact, Aim(reference), file)
+        found = _by_values(passes, artifact, Aim(reference), file)
     return _by_making(file.artifact, (), found)
 
 
@@ -94,12 +93,25 @@ def _of_classes(
     return _by_making(file.artifact, listed, found)
 
 
-def _by_activations(passes: Passes) -> Diagnosis:
-    """The activation that a metric notices: only the highest score counts for mean IoU."""
+def _by_values(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:
+    """Explains a metric that reads more than the order of scores.
+
+    An activation with which all values agree excludes every other cause; one that rows of
+    probabilities only suggest comes last.
+    """
+    activations = _noticed(passes)
+    proven = {name: each for name, each in activations.items() if each.proven}
+    if proven:
+        return by_activations(proven)
+    return _by_feeding(passes, artifact, aim, file).then(by_activations(activations))
+
+
+def _noticed(passes: Passes) -> Mapping[str, Activation]:
+    """The activations that a metric notices: only the highest score counts for mean IoU."""
     found = passes.activations()
-    if isinstance(passes.scoring, MeanIoU):
-        found = {name: each for name, each in found.items() if math.isnan(each.same_highest)}
-    return by_activations(found)
+    if not isinstance(passes.scoring, MeanIoU):
+        return found
+    return {name: each for name, each in found.items() if math.isnan(each.same_highest)}
 
 
 def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:

@@ -205,6 +205,24 @@ def test_an_activation_that_the_metric_notices(
     assert ("lacks the sigmoid" in found.cause) == named
 
 
+@pytest.mark.parametrize("of", ["drop", "floor"])
+def test_rows_of_probabilities_alone_explain_what_nothing_else_does(of: str) -> None:
+    doubtful = {"y": Activation("softmax", added=False, proven=False, same_highest=0.1)}
+    proven = {"y": Activation("softmax", added=False, proven=True, same_highest=1.0)}
+    mse, lift = as_scoring("mse", indexable=True), Tries(("x[..., ::-1]",), 9, LIFT)
+
+    def cause(activations: Any, tries: Tries) -> str:
+        after = evidence(answers(3))
+        found = diagnosed(
+            after, of=of, given=GIVEN, tries=tries, scoring=mse, activations=activations
+        )
+        return found.cause
+
+    assert cause(doubtful, lift).startswith("with channels reversed")
+    assert "a softmax may have been removed" in cause(doubtful, NOTHING_TRIED)
+    assert "lacks the softmax" in cause(proven, lift)
+
+
 @pytest.mark.parametrize("of", ["drop", "relative_drop", "floor"])
 def test_scores_of_the_other_class(of: str) -> None:
     positive = np.arange(200) % 2 == 1
