@@ -17,11 +17,11 @@ from pytest_edgegate.data.splits import ArraySplit, Split, StreamSplit
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import TopN, as_scoring
 from pytest_edgegate.measures.metrics.own import Metric
-from pytest_edgegate.measures.tries import Aim, Tries
+from pytest_edgegate.measures.tries import Aim, Lift, Tries
 from pytest_edgegate.session.measuring.observing import observe
-from pytest_edgegate.session.measuring.trying import Scored, Trier
+from pytest_edgegate.session.measuring.trying import Scored, Trier, _read
 from pytest_edgegate.stats.groups import Groups
-from pytest_edgegate.storage.cache import Cache
+from pytest_edgegate.storage.cache import Cache, Entry
 
 Array = npt.NDArray[Any]
 RANDOM = np.random.default_rng(0)
@@ -203,3 +203,37 @@ def test_a_model_that_is_fed_rightly_and_errs_by_itself(tried: Any) -> None:
     found = tried(Lossy(bgr=False), as_fed=as_fed, aim=Aim(right))
     assert found.tried
     assert found.lift is None
+
+
+LIFT: dict[str, Any] = {
+    "name": "channels reversed",
+    "code": "x[..., ::-1]",
+    "value": 0.9,
+    "as_fed": 0.1,
+    "reference": None,
+    "n": 200,
+    "proven": True,
+}
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"tried": "x / 255", "n": 9, "lift": None},
+        {"tried": [1], "n": 9, "lift": None},
+        {"tried": [], "n": "9", "lift": None},
+        {"tried": [], "n": 9, "lift": {**LIFT, "proven": 1}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "value": "0.9"}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "more": 1}},
+        {"tried": [], "n": 9, "lift": {}},
+    ],
+)
+def test_a_forged_entry_is_refused(info: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="malformed"):
+        _read(Entry(Path(), info, frozenset(), cached=True))
+
+
+def test_a_kept_entry_is_what_was_found() -> None:
+    info = {"tried": ["x / 255"], "n": 9, "lift": LIFT}
+    found = _read(Entry(Path(), info, frozenset(), cached=True))
+    assert found == Tries(("x / 255",), 9, Lift(**LIFT))
