@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +12,14 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming
+from pytest_edgegate.diagnosis.activations import by_activations
+from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming, by_reversal
 from pytest_edgegate.diagnosis.feeding import of_file, of_model
 from pytest_edgegate.diagnosis.making import closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence
-from pytest_edgegate.measures.metrics import Scoring, TopN
+from pytest_edgegate.measures.metrics import Auc, MeanIoU, Scoring, TopN
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.tries import Aim, Tries
 
@@ -26,7 +29,7 @@ def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     paired = passes.paired()
     if isinstance(paired, NotMeasured):
         return Diagnosis()
-    return _by_making(file.artifact, _of_pair(passes, paired.reference, paired.artifact, file))
+    return _of_pair(passes, paired.reference, paired.artifact, file)
 
 
 def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -34,17 +37,17 @@ def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosi
     reference = passes.reference()
     if isinstance(reference, NotMeasured):
         return Diagnosis()
-    found = _of_pair(passes, reference, passes.predictions(), file)
-    return _by_making(file.artifact, found)
+    return _of_pair(passes, reference, passes.predictions(), file)
 
 
 def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Diagnosis:
     """Explains an accuracy below its own limit, or an error above it."""
     artifact = passes.predictions()
-    renamed = by_labels(artifact, "the file") if isinstance(passes.scoring, TopN) else Diagnosis()
-    found = renamed if renamed.cause else _by_feeding(passes, artifact, Aim(limit=limit), file)
-    own = Diagnosis(_own_errors(passes.scoring, artifact))
-    return _by_making(file.artifact, own.then(found))
+    found = _by_answers(passes.scoring, artifact, "the file")
+    if not found.cause:
+        explain = _by_feeding if isinstance(passes.scoring, TopN) else _by_values
+        found = explain(passes, artifact, Aim(limit=limit), file)
+    return _by_making(file.artifact, _own_errors(passes.scoring, artifact), found)
 
 
 def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) -> Diagnosis:
@@ -52,28 +55,63 @@ def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) 
 
     *tried* feeds it some of the samples otherwise.
     """
-    renamed = by_labels(found, "it") if isinstance(scoring, TopN) else Diagnosis()
+    renamed = _by_answers(scoring, found, "it")
     return renamed if renamed.cause else of_model(tried())
 
 
+def _by_answers(scoring: Scoring, evidence: Evidence, who: str) -> Diagnosis:
+    """What answers show by themselves, against the labels."""
+    if isinstance(scoring, TopN):
+        return by_labels(evidence, who)
+    return by_reversal(scoring, evidence, who) if isinstance(scoring, Auc) else Diagnosis()
+
+
 def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
-    scoring, aim = passes.scoring, Aim(reference=reference)
-    if not isinstance(scoring, TopN):
-        return _by_feeding(passes, artifact, aim, file)
+    scoring = passes.scoring
+    if isinstance(scoring, TopN):
+        return _of_classes(scoring, passes, reference, artifact, file)
+    found = _by_answers(scoring, artifact, "the file")
+    if not found.cause:
+        found = _by_values(passes, artifact, Aim(reference), file)
+    return _by_making(file.artifact, (), found)
+
+
+def _of_classes(
+    scoring: TopN, passes: Passes, reference: Evidence, artifact: Evidence, file: File
+) -> Diagnosis:
     flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
     if not len(flipped):
-        return by_ranges(artifact, file)
-    listed = Diagnosis(
-        (
-            f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
-            _first_flips(reference, artifact, flipped),
-        )
+        return _by_making(file.artifact, (), by_ranges(artifact, file))
+    listed = (
+        f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
+        _first_flips(reference, artifact, flipped),
     )
-    renamed = by_renaming(reference, artifact)
-    if renamed.cause:
-        return listed.then(renamed)
-    fed = _by_feeding(passes, artifact, aim, file)
-    return listed.then(fed).then(by_collapse(reference, artifact))
+    found = by_renaming(reference, artifact)
+    if not found.cause:
+        fed = _by_feeding(passes, artifact, Aim(reference), file)
+        found = fed.then(by_collapse(reference, artifact))
+    return _by_making(file.artifact, listed, found)
+
+
+def _by_values(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:
+    """Explains a metric that reads more than the order of scores.
+
+    An activation with which all values agree excludes every other cause; one that rows of
+    probabilities only suggest comes last.
+    """
+    activations = _noticed(passes)
+    proven = {name: each for name, each in activations.items() if each.proven}
+    if proven:
+        return by_activations(proven)
+    return _by_feeding(passes, artifact, aim, file).then(by_activations(activations))
+
+
+def _noticed(passes: Passes) -> Mapping[str, Activation]:
+    """The activations that a metric notices: only the highest score counts for mean IoU."""
+    found = passes.activations()
+    if not isinstance(passes.scoring, MeanIoU):
+        return found
+    return {name: each for name, each in found.items() if math.isnan(each.same_highest)}
 
 
 def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:
@@ -87,10 +125,13 @@ def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Dia
     return replace(found, cause=f"{ranges.cause}; {found.cause}")
 
 
-def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
-    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own."""
-    remedy = found.remedy or closer_outputs(artifact, listed=bool(found.details))
-    return replace(found, remedy=remedy)
+def _by_making(artifact: Artifact, listed: tuple[str, ...], found: Diagnosis) -> Diagnosis:
+    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own.
+
+    *listed*: the lines about single samples.
+    """
+    remedy = found.remedy or closer_outputs(artifact, listed=bool(listed))
+    return replace(Diagnosis(listed).then(found), remedy=remedy)
 
 
 def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.metrics import Auc
 
 _SEED = 0
 _MOST_SHOWN = 4
@@ -84,6 +85,18 @@ def by_labels(evidence: Evidence, who: str) -> Diagnosis:
     return Diagnosis(
         cause=f"its classes are in another order than the labels ({found}): put back, {told}",
         remedy="give the labels in the order of the outputs",
+    )
+
+
+def by_reversal(scoring: Auc, evidence: Evidence, who: str) -> Diagnosis:
+    """Detects scores of the other class: an AUC that is proven to lie below a half."""
+    if not scoring.estimate(evidence).interval.high < 0.5:
+        return Diagnosis()
+    was = scoring.value(evidence)
+    return Diagnosis(
+        cause=f"the scores are those of the other class: reversed, {who} reaches {1 - was:.3g} (it "
+        f"has {was:.3g})",
+        remedy="exchange the two outputs, or the labels 0 and 1",
     )
 
 

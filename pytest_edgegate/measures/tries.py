@@ -58,8 +58,9 @@ class Tries:
 class Regained:
     """How much better a model is if it is fed otherwise."""
 
-    rest: float
-    """What is left of the loss, in the unit of the metric: the less, the likelier is the way."""
+    gain: float
+    """In the unit of the metric, and no more than was lost, where a reference tells that: more is
+    the figure of another network."""
     enough: bool
     """Whether that is at least half of what was lost, on these samples."""
     proven: bool
@@ -81,9 +82,8 @@ def regained(
         and not resampling.too_few_groups
         and _is_above_chance(scoring, fed, aim, resampling)
     )
-    # only a reference says how much there is to regain: more of it is another network's figure
-    rest = abs(loss - found.value) if aim.reference is not None else -found.value
-    return Regained(rest, bool(enough), bool(proven))
+    gain = found.value if aim.reference is None else min(found.value, loss)
+    return Regained(gain, bool(enough), bool(proven))
 
 
 def _loss(scoring: Scoring, as_fed: Evidence, aim: Aim, resampling: Resampling) -> float:

@@ -19,6 +19,8 @@ from pytest_edgegate.core.errors import InferenceError
 
 FORMAT = "edgegate-fake"
 CLASSES = 10
+IMAGE = (4, 4, 3)
+"""The shape of an image."""
 
 
 def fake_model(path: Path, **what: Any) -> Path:
@@ -34,6 +36,7 @@ def fake_model(path: Path, **what: Any) -> Path:
     its batch is free;
     ``classes``: how many there are, 10 if it is left out; ``outputs``: the names of several
     outputs, the first with the scores, each further one with those of the next class;
+    ``colours``: "rgb" or "bgr", for a model of the images of ``fake_images``;
     ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
     clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
     ``outliers``: the share of inferences that take five times as long; ``drift``: the slow-down
@@ -51,7 +54,8 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
     quantised = content["dtype"] == "int8"
     io = content.get("io", "uint8") if quantised else "float32"
     zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
-    x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
+    sample = IMAGE if "colours" in content else (2,)
+    x = TensorInfo("x", (-1, *sample), "float32")  # numbers above 255 have to pass unharmed
     y, *more = (
         TensorInfo(
             name,

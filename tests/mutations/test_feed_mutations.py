@@ -4,7 +4,7 @@ names that, and the same file made for the samples of the data is green."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
-from pytest_edgegate import EdgeData
+from pytest_edgegate import EdgeData, Metric
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.verdict import Verdict
@@ -206,6 +206,44 @@ def test_what_helps_in_no_way_is_excluded(gate: Gate) -> None:
     assert "x[..., ::-1], x * 255" in found.details[-1]
 
 
+def test_a_softmax_that_was_removed(gate: Gate) -> None:
+    x, y = gate.evaluation
+    samples = (x, np.eye(CLASSES, dtype=np.float32)[y])
+    bare = replace(gate.network, softmax=False)
+    asked = Budget("sqnr_db", 20), Budget("accuracy_drop", 0.01)
+    found = gate.judge(bare, *asked, samples=samples, metric="mse")
+    for each in found.values():
+        assert each.red
+        assert each.cause == (
+            "the output y of the file lacks the softmax that the model ends in: with it the "
+            "values agree"
+        )
+        assert each.remedy.startswith("make the file with the softmax, or give an edge_model")
+        assert "is that of the same class in 100% of the rows" in " ".join(each.details)
+    other = gate.network.taking(1, 0.001)
+    healthy = gate.judge(other, *asked, samples=samples, metric="mse")
+    assert not any(each.red for each in healthy.values())
+    turned = gate.judge(other, asked[0], model=bare)
+    assert "the file ends the output y in a softmax" in turned["sqnr_db"].cause
+
+
+def test_another_run_opens_no_model_to_explain(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = gate.evaluation
+    samples = (x, np.eye(CLASSES, dtype=np.float32)[y])
+    asked = Budget("sqnr_db", 20), Budget("accuracy_drop", 0.01)
+    wrong = replace(gate.network.taking(255, 0), softmax=False)
+    first = gate.judge(wrong, *asked, samples=samples, metric="mse")
+    assert first["accuracy_drop"].cause
+    later = EdgeSession(gate.session.settings, Registry())
+    monkeypatch.setattr(gate, "session", later)
+    monkeypatch.setattr("pytest_edgegate.session.measuring.opening.Opener.open", None)
+    again = gate.judge(wrong, *asked, samples=samples, metric="mse")
+    assert {name: each.cause for name, each in again.items()} == {
+        name: each.cause for name, each in first.items()
+    }
+    later.close()
+
+
 def test_an_error_metric_and_a_floor(gate: Gate) -> None:
     signed = gate.network.taking(2, -1)
     x, y = gate.evaluation
@@ -238,3 +276,17 @@ def test_labels_in_another_order_than_the_reference(gate: Gate) -> None:
     with pytest.raises(ConfigurationError, match="its classes are in another order") as raised:
         gate.judge(gate.network, model=gate.network.taking(1, 0.01), samples=(x, (y + 2) % CLASSES))
     assert raised.value.remedy.startswith("give the labels in the order of the outputs; or ")
+
+
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_a_metric_that_reads_the_inputs(gate: Gate, per_sample: bool) -> None:
+    """It takes the inputs of the samples that are tried, as they are in the data."""
+
+    def right(outputs: Array, labels: Array, inputs: Array) -> Any:
+        assert 0 <= inputs.min() <= inputs.max() <= 1
+        hits = (outputs.argmax(axis=1) == labels) & (inputs.mean(axis=(1, 2, 3)) > 0)
+        return hits if per_sample else hits.mean()
+
+    metric = Metric(right, per_sample=per_sample, wants_inputs=True)
+    found = gate.judge(gate.network.taking(255, 0), metric=metric)["accuracy_drop"]
+    assert "with x * 255 in place of x the file reaches 0." in found.cause

@@ -16,6 +16,7 @@ from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.data.feeding import arrange, bare_name
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given, drawn_batches
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import check_compared, compare_models
 from pytest_edgegate.measures.evidence import (
     Collector,
@@ -37,6 +38,7 @@ from pytest_edgegate.session.measuring.kept_evidence import (
     write,
     write_paired,
 )
+from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.specimen import Specimen
@@ -80,6 +82,12 @@ class Observer:
     ) -> ResampleCounts:
         """The kept numbers of resamples for a metric, given by its name, on these samples."""
         return ResampleCounts(self._cache, limit, data=split.digest, metric=metric)
+
+    def activations(
+        self, model: Specimen, file: Specimen, split: Split
+    ) -> Mapping[str, Activation]:
+        """The last activations by which the outputs of a file differ from those of its model."""
+        return LastActivations(self.opener, self._cache).between(model, file, split)
 
     def tried(
         self, specimen: Specimen, split: Split, scored: Scored, as_fed: Evidence, aim: Aim

@@ -20,8 +20,7 @@ from pytest_edgegate.core.errors import (
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.rules import may_end_early
 from pytest_edgegate.data.splits import ArraySplit, Split
-from pytest_edgegate.diagnosis.accuracy import of_reference
-from pytest_edgegate.diagnosis.catalogue import guarded
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
@@ -33,7 +32,7 @@ from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.specimen import Specimen
-from pytest_edgegate.session.measuring.trying import Scored
+from pytest_edgegate.session.measuring.wrong_reference import explained, fed_otherwise
 
 
 @dataclass(frozen=True)
@@ -210,13 +209,18 @@ class CasePasses:
             return ()  # a file may have other outputs than its model, or be gated without it
         return () if isinstance(found, NotMeasured) else misplaced(found)
 
-    def tried(self, as_fed: Evidence, aim: Aim) -> Tries:
-        return self._tried(self._file.specimen, as_fed, aim)
+    def activations(self, *, of_export: bool = False) -> Mapping[str, Activation]:
+        if not self._case.subject.has_model:
+            return {}
+        model, file = self._model, self._file.specimen
+        export = self._file.float_export() if of_export else None
+        if isinstance(model, NotMeasured) or isinstance(export, NotMeasured):
+            return {}
+        compared = file if export is None else file.of_export(export)
+        return self._observer.activations(model, compared, self._split)
 
-    def _tried(self, specimen: Specimen, as_fed: Evidence, aim: Aim) -> Tries:
-        subject = self._case.subject
-        scored = Scored(self.scoring, subject.scoring_of, subject.groups)
-        return self._observer.tried(specimen, self._split, scored, as_fed, aim)
+    def tried(self, as_fed: Evidence, aim: Aim) -> Tries:
+        return fed_otherwise(self._case, self._observer, self._file.specimen, as_fed, aim)
 
     def _against_reference(self, specimen: Specimen, limit: int) -> Evidence | NotMeasured:
         if not self._case.subject.has_model:
@@ -251,17 +255,5 @@ class CasePasses:
         if check.fault is None:
             return
         if check.grave:
-            raise ConfigurationError(*self._with_cause(check.fault, found))
+            raise ConfigurationError(*explained(check.fault, self._case, self._observer, found))
         warnings.warn("; ".join(check.fault), EdgeGateWarning, stacklevel=2)
-
-    def _with_cause(self, fault: tuple[str, str], found: Evidence) -> tuple[str, str]:
-        """The fault of the reference with its cause, as far as a diagnosis finds one."""
-
-        def tried() -> Tries:
-            model = self._model
-            return Tries() if isinstance(model, NotMeasured) else self._tried(model, found, Aim())
-
-        message, remedy = fault
-        cause = guarded(lambda: of_reference(self.scoring, found, tried))
-        told = "; ".join((message, *filter(None, (cause.cause, *cause.details))))
-        return told, "; or ".join(filter(None, (cause.remedy, remedy)))

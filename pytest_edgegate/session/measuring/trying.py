@@ -5,7 +5,6 @@ This explains red verdicts only. It is bounded in samples and in time, and kept 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -35,10 +34,14 @@ _CHOSEN_ON, _PROVEN_ON = 100, 200
 """The largest numbers of samples for choosing one of the ways, and for proving that it helps."""
 _SECONDS = 4.0
 """The time for choosing, the time for proving, and the time for reading a stream."""
+_MOST_BYTES = 256 << 20
+"""The largest size of the samples in bytes."""
 _FEWEST = 8
 """With fewer samples than this nothing is chosen; as many are run to learn the speed."""
 _FOR_A_CHOICE, _FOR_A_PROOF = 0.05, 1.0
 """The time for an interval, in seconds."""
+_ABOUT_AS_GOOD = 0.05
+"""By how much of the best gain another one may be smaller."""
 _SEED = 0
 
 Now = Callable[[], float]
@@ -115,36 +118,53 @@ class Trier:
         with self.opener.open(specimen) as runner:
             seconds = self._seconds_a_sample(runner, samples)
             sizes = _sizes(len(rows), len(feeds), seconds)
-            feeds = feeds[: sizes.feeds]
-            parts = [
-                _Part(rows[at], _at(samples, at), scored, as_fed, aim, self.observe)
-                for at in (slice(0, sizes.chosen), slice(sizes.chosen, sizes.chosen + sizes.proven))
-            ]
-            if not feeds or not sizes.proven:
+            if not sizes.feeds:
                 return Tries()
-            best = self._best(specimen, runner, feeds, parts[0])
-            lift = None if best is None else _lift(runner, best, parts[1])
-            return Tries(tuple(each.code for each in feeds), sizes.chosen, lift)
+            feeds, ends = feeds[: sizes.feeds], sizes.chosen + sizes.proven
+            choosing, proving = (
+                _Part(rows[at], _at(samples, at), scored, as_fed, aim, self.observe)
+                for at in (slice(sizes.chosen), slice(sizes.chosen, ends))
+            )
+            gains = self._gains(specimen, runner, feeds, choosing)
+            best = _commonest_of_best(gains)
+            lift = None if best is None else _lift(runner, best, proving)
+            return Tries(tuple(each.code for each, _ in gains), sizes.chosen, lift)
 
-    def _best(
+    def _gains(
         self, specimen: Specimen, runner: Runner, feeds: tuple[Feed, ...], part: _Part
-    ) -> Feed | None:
-        """The way that gives back most on the samples for choosing; None if none helps."""
-        best, least = None, math.inf
+    ) -> list[tuple[Feed, float]]:
+        """What each way gives back, 0 if it is less than half of the loss.
+
+        Ways that the model fails on are left out.
+        """
+        gains: list[tuple[Feed, float]] = []
         for at, each in enumerate(feeds):
             self.progress(f"{specimen.title}, fed in other ways", at, len(feeds))
             found = part.fed(runner, each, _FOR_A_CHOICE)
-            if found is not None and found[1].enough and found[1].rest < least:
-                best, least = each, found[1].rest
-        return best
+            if found is not None:
+                gains.append((each, found[1].gain if found[1].enough else 0.0))
+        return gains
 
     def _seconds_a_sample(self, runner: Runner, samples: ArraySplit) -> float:
-        batch = next(samples.batches(_FEWEST))
-        inputs = arrange(batch.inputs, samples.names, runner.inputs, samples.name)
-        runner.infer(inputs)  # the first call may prepare things
+        """By a second call, since the first one may prepare things; by one sample if it is slow."""
+        slow = self._seconds(runner, samples, 1) * _FEWEST > _SECONDS
+        count = 1 if slow else _FEWEST
+        return self._seconds(runner, samples, count) / count
+
+    def _seconds(self, runner: Runner, samples: ArraySplit, count: int) -> float:
+        inputs = next(samples.batches(count)).inputs
+        inputs = arrange(inputs, samples.names, runner.inputs, samples.name)
         start = self.clock()
         runner.infer(inputs)
-        return (self.clock() - start) / len(batch)
+        return self.clock() - start
+
+
+def _commonest_of_best(gains: list[tuple[Feed, float]]) -> Feed | None:
+    """The first of the ways that are about as good as the best; None if none helps."""
+    best = max((gain for _, gain in gains), default=0.0)
+    if best <= 0:
+        return None
+    return next(each for each, gain in gains if gain >= (1 - _ABOUT_AS_GOOD) * best)
 
 
 @dataclass(frozen=True)
@@ -258,10 +278,12 @@ def _drawn(split: Split, seen: Evidence, clock: Now) -> tuple[Array, ArraySplit]
         return None
     random, most = np.random.default_rng(_SEED), _CHOSEN_ON + _PROVEN_ON
     if isinstance(split, ArraySplit):
+        bytes_each = sum(each[:1].nbytes for each in split.inputs)
+        most = min(most, max(_MOST_BYTES // max(bytes_each, 1), _FEWEST))
         rows = random.permutation(seen.n)[:most]
         batch = split.take(rows if seen.positions is None else seen.positions[rows])
         return rows, ArraySplit(split.name, batch.inputs, batch.labels, split.names)
-    kept = KeptSamples(most)
+    kept = KeptSamples(most, _MOST_BYTES)
     for columns in _read_for_a_while(split, clock):
         kept.add(columns)
     columns, rows = kept.arrays, kept.positions

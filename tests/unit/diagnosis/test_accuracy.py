@@ -20,9 +20,10 @@ from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.data.splits import Batch
 from pytest_edgegate.diagnosis import accuracy
 from pytest_edgegate.diagnosis.confusion import renamed
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
 from pytest_edgegate.measures.fed_inputs import FedInput
-from pytest_edgegate.measures.metrics import TopN
+from pytest_edgegate.measures.metrics import TopN, as_scoring
 from pytest_edgegate.measures.tries import Lift, Tries
 
 Array = npt.NDArray[Any]
@@ -92,11 +93,14 @@ def diagnosed(
     before: Any = None,
     inputs: tuple[TensorInfo, ...] = (),
     tries: Tries = NOTHING_TRIED,
+    scoring: Any = None,
+    activations: Any = None,
 ) -> Diagnosis:
     reference = evidence(answers()) if before is None else before
     paired = reference if isinstance(reference, NotMeasured) else Paired(reference, after)
     passes = SimpleNamespace(
-        scoring=TopN(1),
+        scoring=scoring or TopN(1),
+        activations=lambda: activations or {},
         paired=lambda: paired,
         reference=lambda: reference,
         predictions=lambda: after,
@@ -184,6 +188,56 @@ def test_the_way_of_feeding_that_gives_the_accuracy_back_is_the_cause(of: str) -
     made = diagnosed(evidence(answers(*range(90))), of=of, tries=tries)
     assert "reversed the artifact reaches 0.853" in made.cause
     assert made.remedy == "give edge_data samples as x[..., ::-1]"
+
+
+@pytest.mark.parametrize(
+    ("metric", "highest", "named"),
+    [("mse", 1.0, True), ("miou", 1.0, False), ("miou", float("nan"), True)],
+)
+@pytest.mark.parametrize("of", ["drop", "floor"])
+def test_an_activation_that_the_metric_notices(
+    metric: str, highest: float, named: bool, of: str
+) -> None:
+    removed = {"y": Activation("sigmoid", added=False, proven=True, same_highest=highest)}
+    scoring = as_scoring(metric, indexable=True)
+    before, after = evidence(answers()), evidence(answers(3))
+    found = diagnosed(after, of=of, before=before, scoring=scoring, activations=removed)
+    assert ("lacks the sigmoid" in found.cause) == named
+
+
+@pytest.mark.parametrize("of", ["drop", "floor"])
+def test_rows_of_probabilities_alone_explain_what_nothing_else_does(of: str) -> None:
+    doubtful = {"y": Activation("softmax", added=False, proven=False, same_highest=0.1)}
+    proven = {"y": Activation("softmax", added=False, proven=True, same_highest=1.0)}
+    mse, lift = as_scoring("mse", indexable=True), Tries(("x[..., ::-1]",), 9, LIFT)
+
+    def cause(activations: Any, tries: Tries) -> str:
+        after = evidence(answers(3))
+        found = diagnosed(
+            after, of=of, given=GIVEN, tries=tries, scoring=mse, activations=activations
+        )
+        return found.cause
+
+    assert cause(doubtful, lift).startswith("with channels reversed")
+    assert "a softmax may have been removed" in cause(doubtful, NOTHING_TRIED)
+    assert "lacks the softmax" in cause(proven, lift)
+
+
+@pytest.mark.parametrize("of", ["drop", "relative_drop", "floor"])
+def test_scores_of_the_other_class(of: str) -> None:
+    positive = np.arange(200) % 2 == 1
+    scores = np.where(positive, 0.6, 0.4) + np.random.default_rng(0).normal(0, 0.1, 200)
+    before, after = (
+        Evidence({"score": each, "positive": positive}, 200, "", "host:fake")
+        for each in (scores, 1 - scores)
+    )
+    found = diagnosed(after, of=of, before=before, scoring=as_scoring("auc", indexable=True))
+    assert found.cause.startswith("the scores are those of the other class: reversed, the file")
+    assert found.remedy == "exchange the two outputs, or the labels 0 and 1"
+    flat = replace(before, arrays={"score": np.arange(200) % 4 / 4, "positive": positive})
+    for each in (before, flat):
+        healthy = diagnosed(each, of=of, before=before, scoring=as_scoring("auc", indexable=True))
+        assert not healthy.cause
 
 
 def test_what_names_in_the_code_stand_for() -> None:
@@ -345,4 +399,8 @@ def test_without_a_reference_there_is_nothing_to_explain() -> None:
 def test_samples_are_mentioned_only_where_some_are_listed() -> None:
     found = diagnosed(evidence(answers()))
     assert found.details == ()
+    assert found.remedy.startswith("calibrate on more samples")
+    tries, mse = Tries(("x / 255",), 9), as_scoring("mse", indexable=True)
+    found = diagnosed(evidence(answers(3)), scoring=mse, tries=tries)
+    assert found.details[-1].startswith("excluded on 9 random samples")
     assert found.remedy.startswith("calibrate on more samples")
