@@ -139,6 +139,8 @@ class Conversion:
     """Makes all layers int8."""
     io: str = "make the inputs and outputs {dtype} where the file is made"
     """Sets the dtype of inputs and outputs; may use {dtype}, which is numpy's name."""
+    per_tensor: str = "quantise the fully connected layers again with one scale for each tensor"
+    """Quantises dense layers as targets without scales per channel take them."""
     symmetric: str = "quantise again with zero points of 0 and biases in float"
     """Quantises as targets with symmetric activations take it."""
 

@@ -59,6 +59,8 @@ _OPTIONS = {
 _CONVERSION = Conversion(
     int8="convert with a representative dataset and supported_ops = "
     "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8]",
+    per_tensor="convert with "
+    "converter._experimental_disable_per_channel_quantization_for_dense_layers = True",
     io="convert with converter.inference_input_type = converter.inference_output_type = tf.{dtype}",
 )
 
@@ -166,6 +168,15 @@ def float_tensors(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
         return ()
     tensors = (*(each for each in operator.inputs if each is not None), *operator.outputs)
     return tuple(each for each in tensors if each.dtype in ("float32", "float16", "bfloat16"))
+
+
+def in_integers(operator: OperatorInfo) -> bool:
+    """Whether an operator takes and gives quantised activations."""
+    moving = (each for each in operator.inputs if each is not None and not each.constant)
+    return not operator.border and all(
+        any(each.dtype in _INTEGERS and each.scales for each in side)
+        for side in (tuple(moving), operator.outputs)
+    )
 
 
 class _Graph:
