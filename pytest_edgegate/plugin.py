@@ -107,12 +107,17 @@ def pytest_collection_modifyitems(
         deselect(config, items, state.settings, state.edge_session.known_targets())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if item.get_closest_marker("edge") is not None:
-        from pytest_edgegate.gating import forget
+        from pytest_edgegate.gating import begin
 
-        forget(item)
+        begin(item)
+    try:
+        return (yield)
+    except EdgeGateError as error:
+        _note(item, error)
+        raise
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -123,12 +128,32 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    result = yield
-    if item.get_closest_marker("edge") is not None:
-        from pytest_edgegate.gating import judge_item
+    try:
+        result = yield
+        if item.get_closest_marker("edge") is not None:
+            from pytest_edgegate.gating import judge_item
 
-        judge_item(item)
+            judge_item(item)
+    except EdgeGateError as error:
+        _note(item, error)
+        raise
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except EdgeGateError as error:
+        _note(item, error)
+        raise
+
+
+def _note(item: pytest.Item, error: EdgeGateError) -> None:
+    """Notes an error where it is raised: a plugin that runs a test again may report it or not."""
+    from pytest_edgegate.gating import note_error
+
+    note_error(item, error)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,7 +177,8 @@ def pytest_runtest_makereport(
         from pytest_edgegate.reporting import clean_text
 
         report.longrepr = clean_text(call.excinfo.value, item.config)
-    if item.get_closest_marker("edge") is not None:
+    is_ours = item.get_closest_marker("edge") is not None
+    if is_ours or (call.excinfo is not None and isinstance(call.excinfo.value, EdgeGateError)):
         from pytest_edgegate.gating import forget
         from pytest_edgegate.reporting import attach
 
