@@ -140,25 +140,9 @@ def finite_or_error(samples: CalibrationSamples) -> None:
                 )
 
 
-def shared_samples(samples: CalibrationSamples, evaluation: Split) -> int:
-    """The number of calibration samples that are also evaluation samples (0 for streams)."""
-    if not isinstance(evaluation, ArraySplit):
-        return 0
-    seen = _row_hashes(evaluation.inputs)
-    return sum(row in seen for row in _row_hashes(samples.arrays(), distinct=False))
-
-
 def value_range(arrays: tuple[Array, ...]) -> tuple[float, float]:
     """The smallest and the largest value over all inputs."""
     return (
         float(min(array.min() for array in arrays)),
         float(max(array.max() for array in arrays)),
     )
-
-
-def _row_hashes(arrays: tuple[Array, ...], distinct: bool = True) -> set[int] | list[int]:
-    rows = [
-        hash(b"".join(np.ascontiguousarray(array[index]).tobytes() for array in arrays))
-        for index in range(len(arrays[0]))
-    ]
-    return set(rows) if distinct else rows

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.core.measurement import Finding
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import Progress
@@ -59,8 +61,21 @@ class Judging:
             found[0] = _noted(
                 found[0], artifact.provenance.get("plan", ""), notes.of_building(artifact)
             )
+        self._tell_shared_samples(found, case, artifact)
         explained = [self._explained(each, providers) if each.red else each for each in found]
         return _with_artifact(explained, providers)
+
+    def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
+        """Cautions the first verdict that evaluation samples have decided, and warns."""
+        for at, each in enumerate(found):
+            if each.measured is None or each.measured.n is None:
+                continue
+            split = case.subject.dataset.evaluation
+            caution = notes.of_calibration(artifact, lambda: self.observer.samples.of(split))
+            if caution:
+                found[at] = _noted(each, caution)
+                warnings.warn(caution, EdgeGateWarning, stacklevel=2)
+            return
 
     def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
         finding = self._finding(budget.metric, providers)

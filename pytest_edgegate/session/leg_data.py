@@ -41,22 +41,19 @@ class LegData:
     progress: Progress = silent
     notes: list[str] = field(default_factory=list)
     calibration_range: tuple[float, float] | None = None
+    calibration_samples: tuple[int, ...] = ()
+    """The digests of the samples that the leg was calibrated on."""
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
-        from pytest_edgegate.data.dataset import finite_or_error, shared_samples, value_range
+        from pytest_edgegate.data.dataset import finite_or_error, value_range
         from pytest_edgegate.data.laid_out import FedSamples
+        from pytest_edgegate.data.row_digests import row_digests
 
-        dataset = wanted(self.dataset)
-        samples = dataset.calibration(count)
+        samples = wanted(self.dataset).calibration(count)
         finite_or_error(samples)
-        self.calibration_range = value_range(samples.arrays())
-        evaluation = dataset.split("evaluation")
-        shared = 0 if evaluation is None else shared_samples(samples, evaluation)
-        if shared:
-            self.notes.append(
-                f"{shared} calibration samples are evaluation samples too: the accuracy is "
-                "measured on samples that chose the ranges; draw them from the train data"
-            )
+        arrays = samples.arrays()
+        self.calibration_range = value_range(arrays)
+        self.calibration_samples = tuple(row_digests(arrays, samples.names).tolist())
         return FedSamples(samples, inputs, self.layout)
 
     def training(self, inputs: Sequence[TensorInfo]) -> TrainingSamples:

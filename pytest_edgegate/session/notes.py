@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.lone_runner import ALONE
+from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.providers import File, Passes
 
@@ -22,6 +24,23 @@ def of_building(artifact: Artifact) -> str:
     """What the transforms say of how they built the artifact: ``note`` of their facts."""
     facts = artifact.provenance.get("facts") or {}
     return "; ".join(str(each["note"]) for each in facts.values() if each.get("note"))
+
+
+def of_calibration(artifact: Artifact, evaluation: Callable[[], Array]) -> str:
+    """The number of calibration samples that the artifact is also measured on.
+
+    *evaluation* returns the digests of the evaluation samples.
+    """
+    calibrated = artifact.provenance.get("calibration_samples") or ()
+    if not calibrated:
+        return ""
+    shared = int(np.isin(np.array(calibrated, np.uint64), evaluation()).sum())
+    if not shared:
+        return ""
+    return (
+        f"{shared} calibration samples are evaluation samples too: the accuracy is measured on "
+        "samples that chose the ranges; draw them from the train data"
+    )
 
 
 def of_state(file: File) -> str:

@@ -167,6 +167,7 @@ class Builder:
                 "tools": versions(*transform.packages),
                 "notes": [*produced.notes, *data.notes],
                 "calibration_range": data.calibration_range,
+                "calibration_samples": list(data.calibration_samples),
                 "layout": data.layout.then(produced.layout).as_lists(),
                 "facts": dict(produced.facts),
             }

@@ -11,7 +11,15 @@ from typing import Any
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.storage.cache import Entry
 
-_KEPT = ("model", "model_digest", "tools", "notes", "calibration_range", "layout")
+_KEPT = (
+    "model",
+    "model_digest",
+    "tools",
+    "notes",
+    "calibration_range",
+    "calibration_samples",
+    "layout",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class KeptLeg:
 
 def _check_kinds(info: Mapping[str, Any]) -> None:
     given, files = info["calibration_range"], info["files"]
+    calibration = info["calibration_samples"]
     fits = {
         "main": isinstance(files, list) and info["main"] in files,
         "files": _are_texts(files),
@@ -55,6 +64,8 @@ def _check_kinds(info: Mapping[str, Any]) -> None:
         "tools": isinstance(info["tools"], dict) and _are_texts([*info["tools"].values()]),
         "notes": _are_texts(info["notes"]),
         "facts": isinstance(info["facts"], dict),
+        "calibration_samples": isinstance(calibration, list)
+        and all(type(each) is int for each in calibration),
         "calibration_range": given is None or _is_range(given),
     }
     if wrong := [name for name, held in fits.items() if not held]:
