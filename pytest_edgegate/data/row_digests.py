@@ -15,8 +15,8 @@ _BYTES = 8
 def row_digests(inputs: tuple[Array, ...], names: tuple[str, ...] | None = None) -> Array:
     """A digest for each sample: uint64 of shape (n,).
 
-    *inputs*: arrays of shape (n, ...), which are taken in the order of their *names*. Numbers are compared as float32, since splits may hold the
-    same samples in other dtypes.
+    *inputs*: arrays of shape (n, ...), which are taken in the order of their *names*. Numbers are
+    compared as float32, since splits may hold the same samples in other dtypes.
     """
     order = range(len(inputs)) if names is None else np.argsort(names)
     columns = [_comparable(inputs[at]) for at in order]

@@ -67,15 +67,16 @@ class Judging:
 
     def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
         """Cautions the first verdict that evaluation samples have decided, and warns."""
-        for at, each in enumerate(found):
-            if each.measured is None or each.measured.n is None:
-                continue
-            split = case.subject.dataset.evaluation
-            caution = notes.of_calibration(artifact, lambda: self.observer.samples.of(split))
-            if caution:
-                found[at] = _noted(each, caution)
-                warnings.warn(caution, EdgeGateWarning, stacklevel=2)
+        at = next((at for at, each in enumerate(found) if each.measured and each.measured.n), None)
+        if at is None:
             return
+        samples = self.observer.samples
+        caution = notes.of_calibration(
+            artifact, lambda: samples.of(case.subject.dataset.evaluation)
+        )
+        if caution:
+            found[at] = _noted(found[at], caution)
+            warnings.warn(caution, EdgeGateWarning, stacklevel=2)
 
     def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
         finding = self._finding(budget.metric, providers)

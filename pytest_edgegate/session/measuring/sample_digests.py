@@ -46,12 +46,9 @@ class _Gathering:
     indexable = False
 
     def __init__(self, split: Split, gathered: dict[str, Array]) -> None:
+        self.name = split.name
         self._split = split
         self._gathered = gathered
-
-    @property
-    def name(self) -> str:
-        return self._split.name
 
     @property
     def names(self) -> tuple[str, ...] | None:

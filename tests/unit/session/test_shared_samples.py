@@ -1,4 +1,4 @@
-"""Calibration samples that are evaluation samples too are a caution of the verdict, in every run."""
+"""Calibration samples among the evaluation samples are a caution of the verdict, in every run."""
 
 from __future__ import annotations
 
