@@ -61,6 +61,17 @@ def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
         )
 
 
+def refuse_near_marks(metafunc: pytest.Metafunc) -> None:
+    """Raises CollectError for a mark that is almost one of the gate's."""
+    from pytest_edgegate.near_marks import check_marks
+
+    test = metafunc.definition
+    try:
+        check_marks(test.iter_markers(), metafunc.fixturenames, metafunc.config)
+    except ConfigurationError as error:
+        raise RefusedTestError(test.nodeid, error) from None
+
+
 def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str]) -> None:
     """Parametrises the test by its targets. Raises CollectError for an invalid marker."""
     from pytest_edgegate.settings.markers import check_fixtures, read_markers

@@ -55,6 +55,8 @@ class BudgetKind:
     """Whether a limit below 0 makes sense."""
     most: float | None = None
     """The largest limit that makes sense."""
+    least: float | None = None
+    """The smallest limit that can be meant: one below it is gated by nothing."""
     doubtful_from: float | None = None
     """A limit that suggests percent instead of points, for a metric between 0 and 1."""
     most_of_a_share: float | None = None
@@ -146,6 +148,7 @@ _ROWS = (
         diagnoses=("files:compression",),
         explanation="against a float export of the reference",
         remedy="check that weights are int8; a small model's graph does not shrink",
+        least=0.5,
         is_factor=True,
     ),
     BudgetKind(
@@ -212,6 +215,7 @@ _ROWS = (
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         most=1,
+        least=0.5,
         every_sample=True,
         in_every_runtime=True,
     ),
