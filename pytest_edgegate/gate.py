@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pytest_edgegate.reports.failure import explain, worst_first
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.units import budgets_from
+from pytest_edgegate.spelling import spell_value
 
 _STOPPED = "What follows this call in the test, and its markers, is not judged."
 
@@ -100,12 +101,21 @@ class ItemGate:
         return list({(each.path, each.sha256): each for each in judged}.values())
 
     def _is_judged(self, artifact: Artifact, metric: str) -> bool:
-        return any(
-            each.budget.metric == metric
-            and each.artifact is not None
-            and each.artifact.digest == artifact.digest
-            for each in self.verdicts
-        )
+        return any(_is_of(each, artifact, metric) for each in self.verdicts)
+
+    def _with_replaced(self, verdict: Verdict, artifact: Artifact) -> Verdict:
+        """Notes a stricter limit of a marker that a call of the test's body replaces."""
+        metric = verdict.budget.metric
+        marker = next((each for each in self.case.budgets if each.metric == metric), None)
+        requested = {each.digest for each in self.requested.values()}
+        if marker is None or (requested and artifact.digest not in requested):
+            return verdict  # the marker is about another artifact
+        judged = [each.budget for each in self.verdicts if _is_of(each, artifact, metric)]
+        if not all(_is_looser(each, marker, verdict) for each in (verdict.budget, *judged)):
+            return verdict
+        limit = spell_value(metric, marker.limit)
+        said = f"the marker's limit of {limit}, which is stricter, is replaced by this call"
+        return replace(verdict, note="; ".join(filter(None, (verdict.note, said))))
 
     def _judge(
         self,
@@ -115,13 +125,27 @@ class ItemGate:
         contract: bool,
         show_parity: bool = False,
     ) -> list[Verdict]:
-        verdicts = self.session.judge(
+        judged = self.session.judge(
             self.case, artifact, budgets, contract=contract, show_parity=show_parity
         )
+        verdicts = [self._with_replaced(each, artifact) for each in judged]
         self.verdicts += verdicts
         for each in verdicts:
             self.announce(each)
         return verdicts
+
+
+def _is_of(verdict: Verdict, artifact: Artifact, metric: str) -> bool:
+    judged = verdict.artifact
+    return (
+        verdict.budget.metric == metric and judged is not None and judged.digest == artifact.digest
+    )
+
+
+def _is_looser(budget: Budget, than: Budget, verdict: Verdict) -> bool:
+    measured = verdict.measured
+    direction = (measured and measured.direction) or budget.kind.direction
+    return budget.limit > than.limit if direction == "at most" else budget.limit < than.limit
 
 
 def nothing_gated() -> ConfigurationError:
