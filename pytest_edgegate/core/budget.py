@@ -65,6 +65,8 @@ class BudgetKind:
     """Whether the whole evaluation set is needed, so that no pass may stop early."""
     in_every_runtime: bool = False
     """Whether all runtimes of the target are compared."""
+    of_compiled_files: bool = False
+    """Whether it can be measured on a file that was compiled for a chip, which nothing here runs."""
     against: Against | None = None
     """For a latency: the second file that the artifact is timed against, if there is one."""
     is_factor: bool = False
@@ -88,6 +90,7 @@ CONTRACT = BudgetKind(
     rule="exact",
     measure="contract:contract",
     diagnoses=("contract:contract",),
+    of_compiled_files=True,
     remedy="make the file as the target takes it (--edge-list-targets describes that)",
 )
 """The contract that every artifact has to satisfy: the target's dtypes, I/O and operators."""
@@ -138,6 +141,7 @@ _ROWS = (
         diagnoses=("files:size",),
         explanation="bytes of the files that ship",
         remedy=_FEWER_FILTERS,
+        of_compiled_files=True,
     ),
     BudgetKind(
         "compression",
@@ -149,6 +153,7 @@ _ROWS = (
         explanation="against a float export of the reference",
         remedy="check that weights are int8; a small model's graph does not shrink",
         least=0.5,
+        of_compiled_files=True,
         is_factor=True,
     ),
     BudgetKind(

@@ -109,9 +109,11 @@ class Judging:
         self, case: Case, providers: Providers, budgets: tuple[Budget, ...], show_parity: bool
     ) -> tuple[str, ...]:
         file, passes = providers.file, providers.passes
-        shown = show_parity and case.subject.has_evaluation
+        compiled = notes.of_compiled(file)
+        shown = show_parity and case.subject.has_evaluation and not compiled
         return (
             "" if budgets else "no budgets",
+            compiled,
             notes.of_state(file),
             notes.of_execution(file),
             notes.of_batch(file),

@@ -54,6 +54,19 @@ def of_state(file: File) -> str:
     )
 
 
+def of_compiled(file: File) -> str:
+    """What is judged of a file that was compiled for a chip."""
+    described = file.description()
+    if described.compiled is None:
+        return ""
+    left = Counter(each.kind for each in described.beside_the_chip)
+    named = ", ".join(f"{count} x {kind}" for kind, count in left.items())
+    return (
+        f"{file.artifact.path.name} is compiled for {described.compiled.chip} and was not run: its "
+        f"size, inputs and outputs are judged; left to the CPU: {named or 'nothing'}"
+    )
+
+
 def of_execution(file: File) -> str:
     """The number of operators in the file, and as the runtime executes them."""
     executed = file.executed()

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
 from pytest_edgegate.backends.litert.origins import with_origins
-from pytest_edgegate.backends.litert.schema import DTYPES, import_schema, names_of, unpack
+from pytest_edgegate.backends.litert.schema import COMPILED_FOR, DTYPES, import_schema, names_of, unpack
 from pytest_edgegate.backends.macs import (
     Macs,
     each_input,
@@ -18,6 +18,7 @@ from pytest_edgegate.backends.macs import (
     total,
 )
 from pytest_edgegate.core.description import (
+    CompiledFor,
     Conversion,
     KeptState,
     ModelDescription,
@@ -81,6 +82,7 @@ def _describe(model: Any) -> ModelDescription:
         fully_quantized=bool(operators) and not any(map(float_tensors, operators)),
         conversion=_CONVERSION,
         state=_state(operators),
+        compiled=_compiled(operators),
     )
 
 
@@ -90,6 +92,14 @@ def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
         kinds = dict.fromkeys(each.kind for each in operators if found(each))
         if kinds:
             return KeptState(tuple(kinds), reset)
+    return None
+
+
+def _compiled(operators: Sequence[OperatorInfo]) -> CompiledFor | None:
+    for code, chip in COMPILED_FOR.items():
+        kind = f"CUSTOM:{code}"
+        if any(each.kind == kind for each in operators):
+            return CompiledFor(chip, kind)
     return None
 
 
