@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.litert.not_readable import unknown_operator
 from pytest_edgegate.backends.litert.origins import with_origins
-from pytest_edgegate.backends.litert.schema import COMPILED_FOR, DTYPES, import_schema, names_of, unpack
+from pytest_edgegate.backends.litert.schema import (
+    COMPILED_FOR,
+    DTYPES,
+    import_schema,
+    names_of,
+    unpack,
+)
 from pytest_edgegate.backends.macs import (
     Macs,
     each_input,
@@ -63,7 +70,18 @@ class LiteRTInspector:
         """The content of the file: of all subgraphs; inputs and outputs are those of the first."""
         model = unpack(path)
         with refused_if_inconsistent(path):
+            _check_operators(path, model)
             return _describe(model)
+
+
+def _check_operators(path: Path, model: Any) -> None:
+    """Refuses operators that this version of the schema does not know."""
+    kinds = names_of(import_schema().BuiltinOperator)
+    for each in model.operatorCodes:
+        number = max(each.builtinCode, each.deprecatedBuiltinCode)
+        fault = None if number in kinds else unknown_operator(path, number, max(kinds))
+        if fault is not None:
+            raise fault
 
 
 def _describe(model: Any) -> ModelDescription:

@@ -10,7 +10,8 @@ import numpy as np
 
 from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.schema import COMPILED_FOR, state_of
+from pytest_edgegate.backends.litert.not_readable import not_readable
+from pytest_edgegate.backends.litert.schema import state_of
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.core.defaults import FileRuntime
@@ -187,13 +188,7 @@ class LiteRTRunner(QuantisingRunner):
 
 def _not_opened(path: Path, reason: str) -> InferenceError:
     reason = reason.strip().replace("\n", " ")
-    for code, chip in COMPILED_FOR.items():
-        if code in reason:
-            return InferenceError(
-                f"{path.name} is compiled for {chip}, and no CPU runs it",
-                "give the file that it was compiled from",
-            )
-    return damaged(path, reason)
+    return not_readable(path, reason) or damaged(path, reason)
 
 
 def _refuse_what_aborts(path: Path) -> None:
