@@ -33,7 +33,7 @@ def lacks_operator(
 def too_new(path: Path, version: str, runtime: str, newest: str, way: str) -> InferenceError:
     """The error for a file of a newer *version* than the *newest* that a *runtime* reads."""
     return InferenceError(
-        f"{path.name} is of {version}, and {runtime} reads up to {newest}: the file is not damaged, "
-        "but it can't be read here",
+        f"{path.name} is of {version}, and {runtime} reads up to {newest}: the file is not "
+        "damaged, but it can't be read here",
         way,
     )

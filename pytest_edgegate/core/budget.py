@@ -66,7 +66,7 @@ class BudgetKind:
     in_every_runtime: bool = False
     """Whether all runtimes of the target are compared."""
     of_compiled_files: bool = False
-    """Whether it can be measured on a file that was compiled for a chip, which nothing here runs."""
+    """Whether a file that was compiled for a chip has it, which nothing here runs."""
     against: Against | None = None
     """For a latency: the second file that the artifact is timed against, if there is one."""
     is_factor: bool = False
