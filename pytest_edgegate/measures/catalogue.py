@@ -7,9 +7,7 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
-from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import kind_of
-from pytest_edgegate.core.description import CompiledFor
 from pytest_edgegate.core.measurement import Finding, NotMeasured
 from pytest_edgegate.measures.providers import Providers
 
@@ -28,27 +26,12 @@ def measure_of(metric: str) -> Measure | None:
 def measure(metric: str, providers: Providers) -> Finding:
     """The figure, or not measured where nothing installed can measure this budget."""
     found = measure_of(metric)
-    if found is not None and not kind_of(metric).of_compiled_files:
-        compiled = providers.file.description().compiled
-        if compiled is not None:
-            return _hidden(providers.file.artifact, compiled)
     if found is not None:
         return found(**asked_by(found, providers))
     target = providers.file.target.name
     return NotMeasured(
         f"nothing installed measures {metric} on {target}",
         f"take the budget out, or run with --edge-allow-unmeasured={target}:{metric}",
-    )
-
-
-def _hidden(artifact: Artifact, compiled: CompiledFor) -> NotMeasured:
-    """For a file that was compiled for a chip."""
-    name = artifact.path.name
-    source = name.replace("_edgetpu.tflite", ".tflite")
-    example = f" ({source}?)" if source != name else ""
-    return NotMeasured(
-        f"{name} is compiled for {compiled.chip}, which hides its operators, and no CPU runs it",
-        f"gate this budget on the file that it was compiled from{example}, and size on this one",
     )
 
 

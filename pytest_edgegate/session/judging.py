@@ -16,6 +16,7 @@ from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.diagnosis.catalogue import diagnose, diagnose_artifact, guarded
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures.catalogue import measure
+from pytest_edgegate.measures.compiled import hidden
 from pytest_edgegate.measures.providers import Providers
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
@@ -103,7 +104,7 @@ class Judging:
         """The figure from a tool of the target, or else a measurement."""
         file = providers.file
         found = self.tooling.finding(metric, file.artifact, file.target)
-        return measure(metric, providers) if found is None else found
+        return found or hidden(metric, file) or measure(metric, providers)
 
     def _contract_notes(
         self, case: Case, providers: Providers, budgets: tuple[Budget, ...], show_parity: bool
