@@ -72,6 +72,27 @@ class ItemGate:
         _raise_if_red(verdicts, _STOPPED)
         return verdicts
 
+    def by_hand_with_source(
+        self, compiled: Artifact | str | Path, source: str | Path, budgets: tuple[Budget, ...]
+    ) -> list[Verdict]:
+        """As ``by_hand``, for a file that was compiled for a chip: what it hides is judged on the
+        file that it was compiled from."""
+        self.case.check(budgets)
+        target = self.case.target
+        artifact = (
+            compiled if isinstance(compiled, Artifact) else self.session.adopt(compiled, target)
+        )
+        before = self.session.adopt(source, target)
+        self.session.check_compiled(artifact, before)
+        self.given += [artifact, before]
+        own = tuple(each for each in budgets if not each.kind.of_source_files)
+        others = tuple(each for each in budgets if each.kind.of_source_files)
+        verdicts = self._judge(artifact, own, contract=True)
+        if others:
+            verdicts += self._judge(before, others, contract=True)
+        _raise_if_red(verdicts, _STOPPED)
+        return verdicts
+
     def take_unreported(self) -> list[Verdict]:
         """The verdicts since the previous call."""
         fresh = self.verdicts[self._reported :]
@@ -233,9 +254,17 @@ class EdgeGate:
             parity_abs=abs,
         )
 
-    def check(self, artifact: Artifact | str | Path, **budgets: Any) -> list[Verdict]:
-        """Checks the file against the target's contract, and any budgets by their full names."""
+    def check(
+        self, artifact: Artifact | str | Path, *, source: str | Path | None = None, **budgets: Any
+    ) -> list[Verdict]:
+        """Checks the file against the target's contract, and any budgets by their full names.
+
+        *source*: for a file that was compiled for a chip, the file that it was compiled from, on
+        which accuracy and all else is judged that the compiled one hides.
+        """
         parsed = budgets_from(budgets, "edge_gate.check")
+        if source is not None:
+            return self._gate.by_hand_with_source(artifact, source, parsed)
         return self._gate.by_hand(artifact, parsed, always_contract=True)
 
     def _by_hand(self, artifact: Artifact | str | Path, call: str, **written: Any) -> list[Verdict]:

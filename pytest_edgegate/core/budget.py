@@ -73,6 +73,11 @@ class BudgetKind:
     """Whether it is spelt as ``3.96x``."""
 
     @property
+    def of_source_files(self) -> bool:
+        """Whether of a compiled file and the one it was compiled from, only the second has it."""
+        return bool(self.measure) and not self.of_compiled_files
+
+    @property
     def ends_early(self) -> bool:
         """Whether a part of the samples may decide it."""
         return bool(self.early_explanation)

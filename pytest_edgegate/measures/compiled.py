@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_edgegate.core.budget import kind_of
+from pytest_edgegate.core.description import ModelDescription, TensorInfo
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.measures.providers import File
 
@@ -18,9 +21,23 @@ def hidden(metric: str, file: File) -> NotMeasured | None:
     if compiled is None:
         return None
     name = file.artifact.path.name
-    source = f"{name.removesuffix(_SUFFIX)}.tflite?" if name.endswith(_SUFFIX) else ""
+    source = f"{name.removesuffix(_SUFFIX)}.tflite" if name.endswith(_SUFFIX) else "model.tflite"
     return NotMeasured(
         f"{name} is compiled for {compiled.chip}, which hides its operators, and no CPU runs it",
-        f"gate this budget on the file that it was compiled from{f' ({source})' if source else ''},"
-        " and size on this one",
+        "give the file that it was compiled from, on which this budget is then judged: "
+        f'edge_gate.check("{name}", source="{source}", {metric}=...)',
     )
+
+
+def differing_ends(before: ModelDescription, after: ModelDescription) -> str:
+    """How the inputs and outputs differ of a file and of a compiled one; empty if they agree."""
+    sides = (("inputs", before.inputs, after.inputs), ("outputs", before.outputs, after.outputs))
+    for side, given, kept in sides:
+        ends = [[(each.shape, each.dtype, each.scales) for each in ends] for ends in (given, kept)]
+        if ends[0] != ends[1]:
+            return f"their {side} differ ({_spelt(given)}, and {_spelt(kept)} where it is compiled)"
+    return ""
+
+
+def _spelt(tensors: Sequence[TensorInfo]) -> str:
+    return ", ".join(f"{each.name} {each.dtype} {each.shape}" for each in tensors[:4])
