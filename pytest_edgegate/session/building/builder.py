@@ -28,7 +28,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building.external_programs import Programs
-from pytest_edgegate.session.building.kept_leg import KeptLeg
+from pytest_edgegate.session.building.kept_leg import KEPT_VERSION, KeptLeg
 from pytest_edgegate.session.intake.foreign_files import converting
 from pytest_edgegate.session.intake.recognition import Recogniser
 from pytest_edgegate.session.intake.taken_in import TakenIn, ready
@@ -230,6 +230,7 @@ class Builder:
             }
         return key_of(
             kind="artifact",
+            kept=KEPT_VERSION,
             before=before,
             transform=leg.transform,
             version=transform.version,

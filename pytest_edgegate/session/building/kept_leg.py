@@ -11,6 +11,8 @@ from typing import Any
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.storage.cache import Entry
 
+KEPT_VERSION = 2
+"""Incremented whenever an entry holds something else about a leg."""
 _KEPT = (
     "model",
     "model_digest",
