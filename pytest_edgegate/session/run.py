@@ -15,7 +15,6 @@ from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.recipe import PTQ, Recipe, distils
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
-from pytest_edgegate.measures.compiled import differing_ends
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building.builder import Builder, Order, adopted
 from pytest_edgegate.session.building.external_programs import Programs
@@ -194,6 +193,8 @@ class EdgeSession:
 
     def check_compiled(self, compiled: Artifact, source: Artifact) -> None:
         """Raises ConfigurationError unless a file may have been compiled from the *source*."""
+        from pytest_edgegate.measures.compiled import differing_ends
+
         after = self.inspector(compiled.format).describe(compiled.main)
         before = self.inspector(source.format).describe(source.main)
         if after.compiled is None:
