@@ -221,7 +221,7 @@ def _too_low(kind: BudgetKind, limit: float, value: Any, where: str) -> Configur
         meant = f"did you mean {1 / limit:g}?" if limit else "write for example 3"
     else:
         fault = "is a share of equal answers, at least"
-        meant = f"did you mean {1 - limit:g}?"
+        meant = f"did you mean {1 - limit:g}?" if limit < 0.2 else "write for example 0.99"
     return ConfigurationError(f"{where}: {kind.name}={value!r} can't be meant: it {fault}", meant)
 
 
