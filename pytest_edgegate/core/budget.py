@@ -259,8 +259,18 @@ _ROWS = (
         rule="exact",
         measure="comparison:export_error",
         diagnoses=("outputs:of_export",),
-        explanation="up to 1,000 evaluation samples, the float export in {runtime} against the "
-        "reference",
+        explanation="up to 1,000 evaluation samples in {runtime} against the reference: a float "
+        "file itself, of an int8 artifact its float export",
+    ),
+    BudgetKind(
+        "max_error",
+        unit="value",
+        direction="at most",
+        rule="exact",
+        measure="comparison:max_error",
+        diagnoses=("outputs:of_values",),
+        explanation="up to 1,000 evaluation samples in {runtime} against the reference, whatever "
+        "the dtype of the outputs",
     ),
     BudgetKind(
         "sqnr_db",

@@ -114,3 +114,20 @@ class ModelDescription:
     conversion: Conversion = Conversion()
     """The words of the format's converter."""
     state: KeptState | None = None
+
+    @property
+    def is_float(self) -> bool:
+        """Whether no weight and no activation is quantised, so that only rounding separates it
+        from its model."""
+        if self.fully_quantized or any(each.scales for each in (*self.inputs, *self.outputs)):
+            return False
+        operators = self.operators
+        tensors = [one for each in operators for one in (*each.inputs, *each.outputs)]
+        return not any(each is not None and each.scales for each in tensors) and not any(
+            map(_has_integer_weights, operators)
+        )
+
+
+def _has_integer_weights(operator: OperatorInfo) -> bool:
+    weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
+    return weights is not None and weights.dtype.startswith(("int", "uint"))

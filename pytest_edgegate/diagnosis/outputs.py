@@ -8,7 +8,8 @@ from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
-from pytest_edgegate.measures.comparison import decibels, misplaced
+from pytest_edgegate.measures.comparison import compared_export, decibels, misplaced
+from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import File, Passes
 
 _ROUNDING = {
@@ -28,13 +29,37 @@ _ROUNDING = {
 """Remedies for runtimes that differ; int8 files have the budget's own."""
 
 
-def of_export(measured: Measurement, passes: Passes) -> Diagnosis:
-    """Differences between the float export and the model under test."""
-    found = passes.export_compared()
+def of_export(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
+    """Differences between a float file, or the float export, and the model under test."""
+    found = compared_export(passes, file)
     if isinstance(found, NotMeasured):
         return Diagnosis()
-    worst = int(found.arrays["absolute"].argmax())
-    return Diagnosis((f"largest difference: sample #{worst}",), "; ".join(misplaced(found)))
+    cause = "; ".join(misplaced(found))
+    remedy = in_order(file.artifact) if cause else _of_this_model(file)
+    return Diagnosis(_largest(found), cause, remedy)
+
+
+def _of_this_model(file: File) -> str:
+    """What to do about a float file that computes something else; empty for the gate's own."""
+    if file.artifact.made:
+        return ""
+    return (
+        f"make {file.artifact.path.name} again, of the model under test as it is now and in its "
+        "inference mode, or raise the budget knowingly"
+    )
+
+
+def of_values(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
+    """The largest difference between the artifact and the model under test."""
+    found = passes.compared()
+    if isinstance(found, NotMeasured):
+        return Diagnosis()
+    cause = "; ".join(misplaced(found))
+    return Diagnosis(_largest(found), cause, _remedy_of(cause, file))
+
+
+def _largest(found: Evidence) -> tuple[str, ...]:
+    return (f"largest difference: sample #{int(found.arrays['absolute'].argmax())}",)
 
 
 def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:

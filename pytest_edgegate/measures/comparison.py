@@ -6,12 +6,13 @@ Outputs are matched by name if both models use the same names, otherwise by posi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.measurement import Finding, Measurement
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, Split
@@ -24,12 +25,14 @@ from pytest_edgegate.measures.evidence import (
     fed_batches,
     finite_or_finding,
 )
-from pytest_edgegate.measures.providers import Passes
+from pytest_edgegate.measures.providers import File, Passes
 
 COMPARED = 1_000
 """The largest number of samples to compare; the verdict's n is the actual number."""
 IDENTICAL_DB = 200.0
 """The value reported for no noise at all: beyond the 150 dB that float32 can resolve."""
+EXPORT = "float export of the model"
+"""The note of a figure that is not of the artifact in its row."""
 _MANY = 12
 
 
@@ -103,9 +106,45 @@ def _sums(own: Sequence[Array], theirs: Sequence[Array]) -> dict[str, Array]:
     return found
 
 
-def export_error(passes: Passes) -> Finding:
-    """The largest absolute difference between the outputs of the float export and the model."""
-    found = finite_or_finding(passes.export_compared())
+def export_error(passes: Passes, file: File) -> Finding:
+    """The largest absolute difference between the outputs of a float file and of the model.
+
+    The file is the artifact, or the float export of the model if the artifact is quantised.
+    """
+    measured = _largest(compared_export(passes, file), passes)
+    if isinstance(measured, Measurement) and not _is_float(file):
+        return replace(measured, remark=EXPORT)
+    return measured
+
+
+def compared_export(passes: Passes, file: File) -> Evidence | NotMeasured:
+    """The comparison that ``export_error`` judges."""
+    if _is_float(file):
+        return passes.compared()
+    if file.artifact.made:
+        return passes.export_compared()
+    return NotMeasured(
+        f"{file.artifact.path.name} is not a float file, and what it was quantised from is not "
+        "known",
+        "use max_error, which compares the file itself, or gate the float file that it was made of",
+    )
+
+
+def _is_float(file: File) -> bool:
+    promised = file.artifact.dtype
+    return file.description().is_float if promised is None else promised.startswith("float")
+
+
+def max_error(passes: Passes) -> Finding:
+    """The largest absolute difference between the outputs of the artifact and of the model.
+
+    In real values: integer outputs are dequantised.
+    """
+    return _largest(passes.compared(), passes)
+
+
+def _largest(compared: Evidence | NotMeasured, passes: Passes) -> Finding:
+    found = finite_or_finding(compared)
     if not isinstance(found, Evidence):
         return found
     values = found.arrays["absolute"]

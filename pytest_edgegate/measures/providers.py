@@ -53,7 +53,7 @@ class Passes(Protocol):
         """Differences between artifact and model under test, output by output, in real values."""
 
     def export_compared(self) -> Evidence | NotMeasured:
-        """Differences between the float export in the artifact's format and the model."""
+        """Differences between the model's float export in the artifact's format and the model."""
 
     def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
         """Differences between the target's runtimes on the same file."""
