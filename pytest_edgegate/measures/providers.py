@@ -5,7 +5,7 @@ A measure declares the providers that it needs by its parameters: ``def size(fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,6 +36,9 @@ class Passes(Protocol):
     @property
     def samples(self) -> int | None:
         """The number of evaluation samples, if that is known without a pass."""
+
+    def reads_classes(self, outputs: Sequence[str], at: int, rows: int) -> bool:
+        """Whether the metric reads an output with so many rows of channels as class scores."""
 
     def reference(self) -> Evidence | NotMeasured:
         """Results of the model under test."""

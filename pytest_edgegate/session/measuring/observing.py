@@ -27,7 +27,7 @@ from pytest_edgegate.measures.evidence import (
 )
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
-from pytest_edgegate.measures.parity import FIGURES, compare
+from pytest_edgegate.measures.parity import check_parity, compare
 from pytest_edgegate.session.measuring import early
 from pytest_edgegate.session.measuring.kept_evidence import (
     Fits,
@@ -41,7 +41,7 @@ from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 6
+_VERSION = 7
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -163,7 +163,6 @@ class Observer:
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
                 return compare(runners, split, f"host:{','.join(runtimes)}", limit, progress)
 
-        fits = partial(check_figures, figures=FIGURES)
         key = key_of(
             kind="parity",
             version=_VERSION,
@@ -171,7 +170,7 @@ class Observer:
             limit=limit,
             models=[self.opener.identity(each) for each in everywhere],
         )
-        return self._remembered(key, look, fits)
+        return self._remembered(key, look, check_parity)
 
     def compared(self, reference: Specimen, other: Specimen, split: Split, limit: int) -> Evidence:
         """Differences between a model and its reference, output by output."""

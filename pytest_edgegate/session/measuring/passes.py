@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -78,6 +78,9 @@ class CasePasses:
     @property
     def samples(self) -> int | None:
         return self._split.size
+
+    def reads_classes(self, outputs: Sequence[str], at: int, rows: int) -> bool:
+        return self._case.subject.reads_classes(outputs, at, rows)
 
     def cautions(self) -> tuple[str, ...]:
         return self._cautions

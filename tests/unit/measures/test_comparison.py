@@ -24,6 +24,7 @@ from pytest_edgegate.measures.comparison import (
     export_error,
     max_error,
     misplaced,
+    signals,
     sqnr_db,
 )
 from pytest_edgegate.measures.comparison import (
@@ -85,6 +86,11 @@ class Context:
     found: Evidence | NotMeasured
     export: Evidence | NotMeasured | None = None
     samples: int | None = 5_000
+    classes: tuple[str, ...] = ()
+    """The outputs that the metric reads as class scores."""
+
+    def reads_classes(self, outputs: tuple[str, ...], at: int, rows: int) -> bool:
+        return outputs[at] in self.classes
 
     def compared(self) -> Evidence | NotMeasured:
         return self.found
@@ -179,6 +185,57 @@ def test_the_worst_output_counts() -> None:
     found = compared(Answers(a=a, b=b), Answers(a=a, b=noisy))
     assert value(sqnr_db, found) == pytest.approx(decibels(b, noisy))
     assert of_outputs(found)[0] == IDENTICAL_DB
+
+
+def boxes_and_scores(noise: float = 1.0) -> tuple[Array, Array]:
+    """Four channels in pixels and two from 0 to 1, and the same with all scores lost."""
+    x = np.concatenate([rows(6, 4, scale=80), RNG.random((N, 6, 2))], axis=2).astype(np.float32)
+    y = x + np.float32(noise) * rows(6, 6)
+    y[..., 4:] = 0
+    return x, y
+
+
+def test_scores_do_not_vanish_among_boxes() -> None:
+    x, y = boxes_and_scores()
+    found = compared(Answers(a=rows(3), y=x), Answers(a=rows(3) * 0, y=y))
+    [*_, scores, boxes] = [each.decibels for each in signals(found, cast("Any", Context(found)))]
+    assert of_outputs(found)[1] > 30
+    assert boxes == pytest.approx(decibels(x[..., :4], y[..., :4]))
+    assert scores == pytest.approx(0)
+    alone = compared(Answers(y=x), Answers(y=y))
+    told = cast("Any", measured(sqnr_db, alone))
+    assert told.value == pytest.approx(0)
+    assert told.remark == "of channels 4-5 of output y, the worst group of like channels"
+
+
+def test_groups_that_are_well_change_nothing_but_the_figure() -> None:
+    x, _ = boxes_and_scores()
+    y = x * np.float32(1.001)
+    told = cast("Any", measured(sqnr_db, compared(Answers(y=x), Answers(y=y))))
+    assert told.value == pytest.approx(decibels(x, y), abs=1e-3)
+
+
+def test_class_scores_are_one_group() -> None:
+    x, y = boxes_and_scores()
+    found = compared(Answers(y=x), Answers(y=y))
+    told = cast("Any", sqnr_db(cast("Any", Context(found, classes=("y",)))))
+    assert (told.value, told.remark) == (pytest.approx(decibels(x, y)), "")
+
+
+def test_noise_in_a_constant_channel_is_in_the_figure_of_the_output() -> None:
+    x, y = boxes_and_scores(noise=1e-3)
+    x[..., 4], y[..., 4] = 0.5, 900
+    y[..., 5] = x[..., 5]
+    told = cast("Any", measured(sqnr_db, compared(Answers(y=x), Answers(y=y))))
+    assert (told.value, told.remark) == (pytest.approx(decibels(x, y)), "")
+
+
+def test_ranges_of_both_models_are_kept_under_the_names_of_the_model() -> None:
+    a, b = rows(3), rows(2, 70)
+    found = compared(Answers(a=a, b=b), Answers(c=a * 0, d=b))
+    assert found.channels["a"].tolist() == [a.min(0).tolist(), a.max(0).tolist()]
+    assert found.other_channels["a"].tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert found.other_channels["b"].shape == (2, 70)
 
 
 def test_ends_of_the_scale() -> None:
