@@ -268,7 +268,7 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="comparison:max_error",
-        diagnoses=("outputs:of_values",),
+        diagnoses=("channels:dead", "outputs:of_values"),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference, whatever "
         "the dtype of the outputs",
     ),
@@ -278,7 +278,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="comparison:sqnr_db",
-        diagnoses=("outputs:of_artifact",),
+        diagnoses=("channels:dead", "channels:unlike", "outputs:of_artifact"),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference",
         signed=True,
     ),

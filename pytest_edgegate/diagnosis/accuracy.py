@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.diagnosis.channels import by_dead_channels
 from pytest_edgegate.diagnosis.confusion import by_confusion
 from pytest_edgegate.diagnosis.making import closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
@@ -23,9 +23,8 @@ def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     paired = passes.paired()
     if isinstance(paired, NotMeasured):
         return Diagnosis()
-    return _by_making(
-        file.artifact, _of_pair(passes.scoring, paired.reference, paired.artifact, file)
-    )
+    found = _of_pair(passes.scoring, paired.reference, paired.artifact, file)
+    return _by_making(found, passes, file)
 
 
 def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -34,14 +33,14 @@ def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosi
     if isinstance(reference, NotMeasured):
         return Diagnosis()
     found = _of_pair(passes.scoring, reference, passes.predictions(), file)
-    return _by_making(file.artifact, found)
+    return _by_making(found, passes, file)
 
 
 def floor(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     """Explains an accuracy below its own limit."""
     artifact = passes.predictions()
     found = replace(by_ranges(artifact, file), details=_own_errors(passes.scoring, artifact))
-    return _by_making(file.artifact, found)
+    return _by_making(found, passes, file)
 
 
 def _of_pair(scoring: Scoring, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
@@ -58,9 +57,12 @@ def _of_pair(scoring: Scoring, reference: Evidence, artifact: Evidence, file: Fi
     return replace(found if found.cause else by_confusion(reference, artifact), details=details)
 
 
-def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
-    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own."""
-    remedy = found.remedy or closer_outputs(artifact, listed=bool(found.details))
+def _by_making(found: Diagnosis, passes: Passes, file: File) -> Diagnosis:
+    """Adds dead channels where there is no other cause, and the remedy by what made the artifact,
+    unless the cause has a remedy of its own."""
+    if not found.cause:
+        found = found.then(by_dead_channels(passes, file))
+    remedy = found.remedy or closer_outputs(file.artifact, listed=bool(found.details))
     return replace(found, remedy=remedy)
 
 

@@ -20,6 +20,7 @@ from pytest_edgegate.measures.evidence import Evidence, Paired
 from pytest_edgegate.measures.metrics import Resampling, Scoring
 
 if TYPE_CHECKING:
+    from pytest_edgegate.measures.dead_channels import DeadChannels
     from pytest_edgegate.measures.latency_percentiles import Times
 
 
@@ -45,6 +46,9 @@ class Passes(Protocol):
 
     def cautions(self) -> tuple[str, ...]:
         """What the check of the reference found that is no fault; known once it was run."""
+
+    def dead_channels(self) -> tuple[DeadChannels, ...]:
+        """What varies in the model under test and not in the artifact, in the passes so far."""
 
     def predictions(self) -> Evidence:
         """The artifact."""

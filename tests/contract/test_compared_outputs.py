@@ -57,6 +57,36 @@ def test_max_of_an_int8_file(edge_gate, file):
     edge_gate.check(file(dtype="int8", io="uint8", wrong=[7]), max_error=1)
 
 
+@only("fake-board")
+@model(ptq_wrong=range(9, 200, 10))
+@budget(accuracy_drop=0.2, size=1500)
+def test_dead_channel(edge_ptq): ...
+
+
+@only("fake-board")
+@model(ptq_wrong=range(9, 200, 10))
+@budget(sqnr_db=0)
+def test_dead_channel_in_a_comparison(edge_ptq): ...
+
+
+@only("fake-board")
+@model(ptq_wrong=range(9, 200, 10))
+@budget(sqnr_db=30)
+def test_dead_channel_in_a_red_figure(edge_ptq): ...
+
+
+@only("fake-board")
+@model(ptq_wrong=range(9, 150, 10))
+@budget(accuracy_drop=0.2)
+def test_rare_channel(edge_ptq): ...
+
+
+@only("fake-board")
+@model(ptq_wrong=range(9, 200, 10))
+@budget(size=1500)
+def test_nothing_was_run(edge_ptq): ...
+
+
 @only("fake-host")
 @budget(export_error=0, max_error=0)
 def test_itself(edge_gate, edge_model):
@@ -109,3 +139,24 @@ def test_a_file_does_not_differ_from_itself(judged: Any) -> None:
     found = judged.verdicts("test_itself", "fake-host")
     for metric in ("export_error", "max_error"):
         assert found[metric]["outcome"] == "not_measured"
+
+
+DEAD = "channel 9 of output y varies in the model under test (0 to 1) and is constant in the file"
+
+
+@pytest.mark.parametrize("name", ["dead_channel", "dead_channel_in_a_comparison"])
+def test_a_dead_channel_is_a_caution_on_green(judged: Any, name: str) -> None:
+    contract = judged.verdicts(f"test_{name}")["contract"]
+    assert contract["outcome"] == "pass"
+    assert f"caution: {DEAD}" in contract["note"]
+    assert judged.letter(f"test_{name}") == "."
+    assert f"caution: {DEAD}" in judged.output
+
+
+def test_a_dead_channel_is_the_cause_of_a_red_figure(judged: Any) -> None:
+    assert f"probably: {DEAD}" in judged.text("test_dead_channel_in_a_red_figure")
+
+
+@pytest.mark.parametrize("name", ["rare_channel", "nothing_was_run"])
+def test_no_channel_is_called_dead_that_varies_or_was_not_seen(judged: Any, name: str) -> None:
+    assert "constant in the file" not in judged.verdicts(f"test_{name}")["contract"]["note"]

@@ -18,6 +18,7 @@ from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.data.splits import Batch
 from pytest_edgegate.diagnosis import accuracy
+from pytest_edgegate.measures.dead_channels import DeadChannels
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
 from pytest_edgegate.measures.metrics import TopN
 
@@ -80,7 +81,12 @@ def artifact(recipe: Any = CALIBRATED, provenance: Any = None) -> Artifact:
 
 
 def diagnosed(
-    after: Evidence, *, of: str = "drop", given: Artifact | None = None, before: Any = None
+    after: Evidence,
+    *,
+    of: str = "drop",
+    given: Artifact | None = None,
+    before: Any = None,
+    dead: tuple[DeadChannels, ...] = (),
 ) -> Diagnosis:
     reference = evidence(answers()) if before is None else before
     paired = reference if isinstance(reference, NotMeasured) else Paired(reference, after)
@@ -89,11 +95,23 @@ def diagnosed(
         paired=lambda: paired,
         reference=lambda: reference,
         predictions=lambda: after,
+        dead_channels=lambda: dead,
     )
-    described = SimpleNamespace(inputs=())
+    described = SimpleNamespace(inputs=(), is_float=False)
     file = SimpleNamespace(artifact=given or artifact(), description=lambda: described)
     found: Diagnosis = getattr(accuracy, of)(DROP, cast("Any", passes), cast("Any", file))
     return found
+
+
+@pytest.mark.parametrize("of", ["drop", "relative_drop", "floor"])
+def test_channels_that_are_lost_are_the_cause_where_there_is_no_other(of: str) -> None:
+    dead = (DeadChannels("y", (4,), (0, 1), (0, 300)),)
+    found = diagnosed(evidence(answers(0, 10, 21)), of=of, dead=dead)
+    assert found.cause.startswith("channel 4 of output y varies in the model under test")
+    assert found.remedy.startswith("split the output")
+    if of != "floor":  # whose evidence says nothing of classes that were mixed up
+        collapsed = diagnosed(evidence(np.full(200, 4)), of=of, dead=dead)
+        assert collapsed.cause.startswith("the outputs have collapsed")
 
 
 @pytest.mark.parametrize("of", ["drop", "relative_drop"])
