@@ -190,8 +190,8 @@ class CasePasses:
 
     def dead_channels(self) -> tuple[DeadChannels, ...]:
         ranges = self._ranges_so_far()
-        if ranges is None:
-            return ()
+        if ranges is None or not dead_channels(*ranges, {}):
+            return ()  # the file need not be read for its steps
         return dead_channels(*ranges, self._class_steps(list(ranges[0])))
 
     def _ranges_so_far(self) -> tuple[Mapping[str, Array], Mapping[str, Array]] | None:

@@ -16,7 +16,9 @@ import pytest
 
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.layout import CHANNELS_FIRST, Layout
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
+from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.measures.comparison import (
     IDENTICAL_DB,
@@ -213,6 +215,19 @@ def test_groups_that_are_well_change_nothing_but_the_figure() -> None:
     y = x * np.float32(1.001)
     told = cast("Any", measured(sqnr_db, compared(Answers(y=x), Answers(y=y))))
     assert told.value == pytest.approx(decibels(x, y), abs=1e-3)
+
+
+def test_channels_are_those_of_the_model_where_the_file_has_other_axes() -> None:
+    x = rows(3, 4, 5)
+    x[:, :, :, 2] *= 500  # the last axis of the model, which comes second in the file
+    y = x.copy()
+    y[..., 3] = 0
+    turned = y.transpose(0, 3, 1, 2)
+    file = LaidOutRunner(Answers(a=turned), Layout((None,), (CHANNELS_FIRST,)))
+    told = cast("Any", measured(sqnr_db, compared(Answers(a=x), cast("Any", file))))
+    others = [0, 1, 3, 4]
+    assert told.value == pytest.approx(decibels(x[..., others], y[..., others]))
+    assert told.remark.startswith("of channels 0-1, 3-4 of output a")
 
 
 def test_class_scores_are_one_group() -> None:
