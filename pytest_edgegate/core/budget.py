@@ -278,8 +278,18 @@ _ROWS = (
         rule="exact",
         measure="comparison:export_error",
         diagnoses=("outputs:of_export",),
-        explanation="up to 1,000 evaluation samples, the float export in {runtime} against the "
-        "reference",
+        explanation="up to 1,000 evaluation samples in {runtime} against the reference: a float "
+        "file itself, of an int8 artifact its float export",
+    ),
+    BudgetKind(
+        "max_error",
+        unit="value",
+        direction="at most",
+        rule="exact",
+        measure="comparison:max_error",
+        diagnoses=("channels:dead", "outputs:of_values"),
+        explanation="up to 1,000 evaluation samples in {runtime} against the reference, whatever "
+        "the dtype of the outputs",
     ),
     BudgetKind(
         "sqnr_db",
@@ -287,7 +297,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="comparison:sqnr_db",
-        diagnoses=("outputs:of_artifact",),
+        diagnoses=("channels:dead", "channels:unlike", "outputs:of_artifact"),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference",
         signed=True,
     ),

@@ -182,3 +182,20 @@ class ModelDescription:
         """The operators that the file shows: of a compiled one, those left to the CPU."""
         hidden = None if self.compiled is None else self.compiled.operator
         return tuple(each for each in self.operators if each.kind != hidden)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether no weight and no activation is quantised, so that only rounding separates it
+        from its model."""
+        if self.fully_quantized or any(each.scales for each in (*self.inputs, *self.outputs)):
+            return False
+        operators = self.operators
+        tensors = [one for each in operators for one in (*each.inputs, *each.outputs)]
+        return not any(each is not None and each.scales for each in tensors) and not any(
+            map(_has_integer_weights, operators)
+        )
+
+
+def _has_integer_weights(operator: OperatorInfo) -> bool:
+    weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
+    return weights is not None and weights.dtype.startswith(("int", "uint"))

@@ -63,7 +63,10 @@ class Judging:
             found[0] = replace(noted, no_budgets=not budgets)
         if found:
             found[0] = _noted(
-                found[0], artifact.provenance.get("plan", ""), notes.of_building(artifact)
+                found[0],
+                artifact.provenance.get("plan", ""),
+                notes.of_building(artifact),
+                notes.of_dead_channels(providers.passes),
             )
         self._tell_shared_samples(found, case, artifact)
         explained = [self._explained(each, providers) if each.red else each for each in found]

@@ -121,6 +121,11 @@ def of_batch(file: File) -> str:
     return f"{file.artifact.path.name} {ALONE}" if file.runs_alone() else ""
 
 
+def of_dead_channels(passes: Passes) -> str:
+    """Cautions about channels that vary in the model under test and not in the artifact."""
+    return "; ".join(f"caution: {each}" for each in passes.dead_channels())
+
+
 def of_parity(file: File, passes: Passes) -> str:
     """The agreement on some samples, if no budget is about parity."""
     try:

@@ -217,6 +217,12 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
 
 
 @pytest.fixture
+def surgery() -> Callable[[Path], Surgery]:
+    """Opens any file."""
+    return Surgery
+
+
+@pytest.fixture
 def damaged(gate: Gate, tmp_path: Path) -> Callable[[Callable[[Surgery], None]], Path]:
     """Writes the healthy artifact with one fault put into it."""
 

@@ -28,7 +28,7 @@ from pytest_edgegate.measures.evidence import (
 )
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
-from pytest_edgegate.measures.parity import FIGURES, compare
+from pytest_edgegate.measures.parity import check_parity, compare
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
 from pytest_edgegate.session.measuring.kept_evidence import (
@@ -46,7 +46,7 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 6
+_VERSION = 7
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -183,7 +183,6 @@ class Observer:
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
                 return compare(runners, split, f"host:{','.join(runtimes)}", limit, progress)
 
-        fits = partial(check_figures, figures=FIGURES)
         key = key_of(
             kind="parity",
             version=_VERSION,
@@ -191,7 +190,7 @@ class Observer:
             limit=limit,
             models=[self.opener.identity(each) for each in everywhere],
         )
-        return self._remembered(key, look, fits)
+        return self._remembered(key, look, check_parity)
 
     def compared(self, reference: Specimen, other: Specimen, split: Split, limit: int) -> Evidence:
         """Differences between a model and its reference, output by output."""
