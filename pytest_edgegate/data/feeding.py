@@ -16,10 +16,12 @@ def arrange(
     names: Sequence[str] | None,
     inputs: Sequence[TensorInfo],
     where: str,
+    start: int | None = None,
 ) -> tuple[Array, ...]:
     """The arrays in the order of the model's inputs, each checked against its shape and dtype.
 
     Arrays have shape (n, ...). They are matched by name if *names* are given, else by position.
+    *start* is the position of the first of these samples in its split, if errors can number them.
     Raises ConfigurationError before anything runs.
     """
     if len(arrays) != len(inputs):
@@ -31,8 +33,8 @@ def arrange(
     if names is not None and len(inputs) > 1:
         arrays = _by_name(arrays, names, inputs, where)
     for array, each in zip(arrays, inputs, strict=True):
-        _check_shape(array, each, where)
-        _check_values(array, each, where)
+        _check_shape(array, each, where, start)
+        _check_values(array, each, where, start)
     return arrays
 
 
@@ -55,7 +57,7 @@ def bare_name(name: str) -> str:
     return name.split(":", maxsplit=1)[0].removeprefix("serving_default_")
 
 
-def _check_shape(array: Array, tensor: TensorInfo, where: str) -> None:
+def _check_shape(array: Array, tensor: TensorInfo, where: str, start: int | None) -> None:
     sample, wanted = array.shape[1:], tensor.shape[1:]
     if len(sample) == len(wanted) and all(
         size in (want, -1) or want == -1 for size, want in zip(sample, wanted, strict=True)
@@ -65,16 +67,18 @@ def _check_shape(array: Array, tensor: TensorInfo, where: str) -> None:
     if wanted and wanted[-1] == 1 and sample == wanted[:-1]:
         hint += ": add the channel with x[..., None]"
     raise ConfigurationError(
-        f"edge_data.{where}: samples of shape {sample} do not fit the input {tensor.name!r} "
-        f"of shape {wanted}",
+        f"edge_data.{where}: samples of shape {sample}{f' (from #{start} on)' if start else ''} "
+        f"do not fit the input {tensor.name!r} of shape {wanted}",
         hint,
     )
 
 
-def _check_values(array: Array, tensor: TensorInfo, where: str) -> None:
+def _check_values(array: Array, tensor: TensorInfo, where: str, start: int | None) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         raise ConfigurationError(
-            f"edge_data.{where} holds NaN or Inf for the input {tensor.name!r}",
+            f"edge_data.{where} holds NaN or Inf for the input {tensor.name!r}"
+            f"{'' if start is None else f', first in sample #{start + int(bad.argmax())}'}",
             "fix or drop those samples",
         )
     if tensor.dtype.startswith(("int", "uint")) and not tensor.scales:

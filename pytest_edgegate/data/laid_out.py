@@ -70,8 +70,8 @@ class FedSamples:
 
         Raises ConfigurationError if the samples do not fit the inputs.
         """
-        for sample in self._samples:
-            arrays = arrange(sample, self._samples.names, self._as_model, "calibration")
+        for at, sample in enumerate(self._samples):
+            arrays = arrange(sample, self._samples.names, self._as_model, "calibration", at)
             yield tuple(
                 np.ascontiguousarray(array, dtype=each.dtype)
                 for array, each in zip(

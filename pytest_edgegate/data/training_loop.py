@@ -112,7 +112,7 @@ class TrainingSamples:
                 "traceback is at --tb=long",
             ) from error
         _check_augmented(inputs, batch.inputs)
-        return Batch(inputs, batch.labels)
+        return Batch(inputs, batch.labels, batch.start)
 
     def _output_of(self, batch: Batch, numbers: Array | None) -> Array | None:
         if self._teacher is None:
@@ -148,7 +148,7 @@ class TrainingSamples:
         return output
 
     def _fed(self, batch: Batch, teacher: Array | None) -> TrainingBatch:
-        arrays = arrange(batch.inputs, self._split.names, self._as_model, "train")
+        arrays = arrange(batch.inputs, self._split.names, self._as_model, "train", batch.start)
         fed = tuple(
             np.ascontiguousarray(array, dtype=each.dtype)
             for array, each in zip(
