@@ -42,7 +42,10 @@ def _by_name(
     arrays: tuple[Array, ...], names: Sequence[str], inputs: Sequence[TensorInfo], where: str
 ) -> tuple[Array, ...]:
     given = dict(zip(names, arrays, strict=True))
-    wanted = [bare_name(each.name) for each in inputs]
+    wanted = bare_names(inputs)
+    if not set(wanted) <= given.keys():  # the user may have copied the file's own
+        own = [each.name for each in inputs]
+        wanted = own if set(own) <= given.keys() else wanted
     missing = [name for name in wanted if name not in given]
     if missing:
         raise ConfigurationError(
@@ -55,6 +58,12 @@ def _by_name(
 def bare_name(name: str) -> str:
     """A tensor's name without converters' affixes (``serving_default_x:0`` -> ``x``)."""
     return name.split(":", maxsplit=1)[0].removeprefix("serving_default_")
+
+
+def bare_names(tensors: Sequence[TensorInfo]) -> list[str]:
+    """Bare names, or the names as they are where two would be alike."""
+    found = [bare_name(each.name) for each in tensors]
+    return found if len(set(found)) == len(found) else [each.name for each in tensors]
 
 
 def _check_shape(array: Array, tensor: TensorInfo, where: str, start: int | None) -> None:
@@ -113,7 +122,14 @@ def noise(tensor: TensorInfo) -> Array:
     if tensor.scales:
         low, high = real_range(tensor)
         return np.asarray(low + drawn * (high - low), np.float32)
-    return drawn.astype(tensor.dtype)
+    return fed(drawn, tensor)
+
+
+def fed(array: Array, tensor: TensorInfo) -> Array:
+    """The array, contiguous and in the dtype of an input; float32 for bfloat16, which numpy does
+    not have by itself."""
+    dtype = "float32" if tensor.dtype == "bfloat16" else tensor.dtype
+    return np.ascontiguousarray(array, dtype=dtype)
 
 
 def real_range(tensor: TensorInfo) -> tuple[float, float]:
@@ -130,7 +146,7 @@ def quantised(array: Array, tensor: TensorInfo) -> Array:
     kernels round a half away from zero, the only difference.
     """
     if not tensor.scales:
-        return np.ascontiguousarray(array, dtype=tensor.dtype)
+        return fed(array, tensor)
     limits = np.iinfo(tensor.dtype)
     steps = np.asarray(array, np.float32) * (np.float32(1) / np.float32(tensor.scales[0]))
     np.rint(steps, out=steps)

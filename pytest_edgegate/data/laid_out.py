@@ -12,7 +12,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST, Axes, Layout, inverse
 from pytest_edgegate.core.ports import Example, Runner
 from pytest_edgegate.data.dataset import CalibrationSamples
-from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.feeding import arrange, bare_names, fed
 from pytest_edgegate.data.splits import Array
 
 
@@ -73,7 +73,7 @@ class FedSamples:
         for at, sample in enumerate(self._samples):
             arrays = arrange(sample, self._samples.names, self._as_model, "calibration", at)
             yield tuple(
-                np.ascontiguousarray(array, dtype=each.dtype)
+                fed(array, each)
                 for array, each in zip(
                     transposed(arrays, self._layout.inputs), self._inputs, strict=True
                 )
@@ -86,7 +86,7 @@ def layout_by_samples(example: Example, inputs: Sequence[TensorInfo]) -> Layout:
     The channels of images are moved only if they fit the input in no other way.
     """
     given = dict(zip(example.names or (), example.arrays, strict=False))
-    names = [bare_name(each.name) for each in inputs]
+    names = bare_names(inputs)
     known = all(name in given for name in names)
     arrays = [given[name] for name in names] if known else example.arrays
     if len(arrays) != len(inputs):

@@ -15,7 +15,7 @@ from pytest_edgegate.core.ports import TrainingData
 from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.recipe import QAT, Distill, Prune
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
-from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.feeding import arrange, fed
 from pytest_edgegate.data.laid_out import as_model, transposed
 from pytest_edgegate.data.splits import Array, ArraySplit, Batch, Split
 
@@ -149,13 +149,9 @@ class TrainingSamples:
 
     def _fed(self, batch: Batch, teacher: Array | None) -> TrainingBatch:
         arrays = arrange(batch.inputs, self._split.names, self._as_model, "train", batch.start)
-        fed = tuple(
-            np.ascontiguousarray(array, dtype=each.dtype)
-            for array, each in zip(
-                transposed(arrays, self._layout.inputs), self._inputs, strict=True
-            )
-        )
-        return TrainingBatch(fed, batch.labels, teacher)
+        moved = transposed(arrays, self._layout.inputs)
+        inputs = tuple(fed(array, each) for array, each in zip(moved, self._inputs, strict=True))
+        return TrainingBatch(inputs, batch.labels, teacher)
 
 
 def _check_augmented(made: tuple[Any, ...], given: tuple[Array, ...]) -> None:
