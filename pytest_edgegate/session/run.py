@@ -62,6 +62,7 @@ class EdgeSession:
         )
         self.tooling = Tooling(registry, self.cache, progress)
         self._targets: dict[str, Target] = {}
+        self._built: dict[tuple[str, str], Artifact] = {}
 
     @cached_property
     def observer(self) -> Observer:
@@ -144,6 +145,8 @@ class EdgeSession:
     def compress(self, case: Case, recipe: Recipe | None) -> Artifact:
         """The artifact of a recipe, from the cache if possible."""
         made = self._made(case, self.plan(case, recipe))
+        if made.made:
+            self._built[case.target.name, made.digest] = made
         return self.tooling.compiled(made, case.target)
 
     def _made(self, case: Case, plan: Plan) -> Artifact:
@@ -178,7 +181,11 @@ class EdgeSession:
         )
 
     def adopt(self, path: object, target: Target) -> Artifact:
-        """A file that the user built, as an artifact. Raises ConfigurationError, InferenceError."""
+        """A file that the user built, as an artifact. Raises ConfigurationError, InferenceError.
+
+        One with the bytes of an artifact of this session is that artifact, wherever it lies: it
+        has its recipe, and the remedies for it.
+        """
         from pytest_edgegate.planner import no_road
 
         model = self.recogniser.model(path)
@@ -189,7 +196,18 @@ class EdgeSession:
                 f"{nowhere.remedy}, and let edge_ptq make the file; or gate this one for a target "
                 "of its format (--edge-list-targets)",
             )
-        return self.tooling.compiled(adopted(model, target), target)
+        found = adopted(model, target)
+        return self.tooling.compiled(self._known_again(found, target), target)
+
+    def _known_again(self, found: Artifact, target: Target) -> Artifact:
+        from dataclasses import replace
+
+        made = self._built.get((target.name, found.digest))
+        if made is None:
+            return found
+        return replace(
+            found, dtype=made.dtype, recipe=made.recipe, provenance=made.provenance
+        )
 
     def float_export(self, case: Case, form: str, steps: Recipe = ()) -> Artifact:
         """The model under test in float, in the given format, after the float *steps*."""

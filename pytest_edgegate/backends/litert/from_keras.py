@@ -20,6 +20,7 @@ from pytest_edgegate.backends.other_floats import refuse_other_graph
 from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tf_graphs import freeze, graph_names
 from pytest_edgegate.backends.tools import needed, tool_errors
+from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     CompressionError,
@@ -220,6 +221,9 @@ def in_order(path: Path, loaded: LoadedModel) -> bytes:
 
 def _conversion_error(model: SourceModel, error: Exception, printed: str) -> EdgeGateError:
     text = f"{error} {printed}"
+    wrapped = unwrapping(text)
+    if wrapped:
+        return UnsupportedError(f"{model.name} has layers that are wrapped for a training", wrapped)
     if "TensorListReserve" in text:
         return UnsupportedError(
             f"{model.name} has loops, and its loops keep tensors of a free shape, which TFLite's "

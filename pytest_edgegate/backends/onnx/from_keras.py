@@ -17,6 +17,7 @@ from pytest_edgegate.backends.other_floats import refuse_other_graph
 from pytest_edgegate.backends.stateful_models import refuse_stateful
 from pytest_edgegate.backends.tf_graphs import graph_names, trace
 from pytest_edgegate.backends.tools import one_line, tool_errors
+from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -148,6 +149,9 @@ def _bare(name: str) -> str:
 
 
 def _conversion_error(model: SourceModel, error: Exception) -> EdgeGateError:
+    wrapped = unwrapping(str(error))
+    if wrapped:
+        return UnsupportedError(f"{model.name} has layers that are wrapped for a training", wrapped)
     return CompressionError(
         f"tf2onnx failed on {model.name}: {type(error).__name__}: {one_line(error)}",
         "the converter's own traceback is at --tb=long",
