@@ -9,8 +9,8 @@ _STRIPPED = (
     "save that model"
 )
 _QUANTISED = (
-    "give the model as it was before quantize_model, and let QAT() of the recipe train it; or, where "
-    "its own training counts, load it within tfmot.quantization.keras.quantize_scope(), convert it "
+    "give the model as it was before quantize_model, and let QAT() of the recipe train it; or, "
+    "where its own training counts, load it within tfmot.quantization.keras.quantize_scope(), convert it "
     "by tf.lite.TFLiteConverter and gate that file by edge_gate.check"
 )
 _WRAPPERS = (

@@ -111,14 +111,17 @@ def _native(where: str, array: Array) -> Array:
 def _not_numbers(where: str, array: Array) -> ConfigurationError:
     dtype = array.dtype
     held = array if dtype.kind == "O" and array.ndim == 1 else ()
-    shapes = [getattr(each, "shape", None) for each in held]
+    shapes = [each.shape for each in held if hasattr(each, "shape")]
+    are_arrays = bool(shapes) and len(shapes) == len(held)
     other = next((at for at, shape in enumerate(shapes) if shape != shapes[0]), None)
-    if shapes and None not in shapes and other is not None:
+    if are_arrays and other is not None:
         return unlike_shapes(where, shapes[0], other, shapes[other])
-    if shapes and None not in shapes:
+    if are_arrays:
         remedy = "make one array of them: np.stack(x)"
     elif dtype.names:
-        remedy = "give one array for each field, as a dict: {name: x[name] for name in x.dtype.names}"
+        remedy = (
+            "give one array for each field, as a dict: {name: x[name] for name in x.dtype.names}"
+        )
     else:
         remedy = _OTHER_KINDS.get(dtype.kind, "give integers or floats: x.astype('float32')")
     return ConfigurationError(

@@ -17,6 +17,18 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.arrays import FORMS, Array, as_array, is_tensor, kind_of
 from pytest_edgegate.reading.foreign import foreign
 
+__all__ = [
+    "FORMS",
+    "Array",
+    "ArraySplit",
+    "Batch",
+    "Fingerprint",
+    "Split",
+    "StreamSplit",
+    "as_given",
+    "make_split",
+]
+
 _BATCH_BYTES, _BATCH_SAMPLES = 32_000_000, 512
 """Bytes of inputs per batch: enough to amortise the cost of a batch and to keep all cores busy,
 but small compared with memory, and short enough for a progress bar."""
@@ -155,9 +167,12 @@ class _Form(NamedTuple):
         """The inputs of a batch in the order of the first one. Raises ConfigurationError."""
         if other == self:
             return inputs
-        if self.names is None or other.names is None or set(self.names) != set(other.names):
-            difference = _difference(self, other)
-        elif self.labelled != other.labelled:
+        if (
+            self.names is None
+            or other.names is None
+            or set(self.names) != set(other.names)
+            or self.labelled != other.labelled
+        ):
             difference = _difference(self, other)
         else:
             given = dict(zip(other.names, inputs, strict=True))

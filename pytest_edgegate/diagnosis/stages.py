@@ -48,7 +48,9 @@ def _in_float(recipe: Recipe) -> Iterator[Recipe]:
 
 def _told(passes: Passes, steps: list[Step], values: list[float]) -> Diagnosis:
     """*values*: of the model under test, after each of the *steps*, and of the artifact."""
-    after = ", ".join(f"{value:.4g} after {step}" for step, value in zip(steps, values[1:], strict=False))
+    after = ", ".join(
+        f"{value:.4g} after {step}" for step, value in zip(steps, values[1:], strict=False)
+    )
     line = f"{passes.scoring.name}: {values[0]:.4g} of the model, {after}, {values[-1]:.4g} at last"
     sign = 1 if passes.scoring.higher_is_better else -1
     losses = [sign * (one - other) for one, other in pairwise(values)]

@@ -205,9 +205,7 @@ class EdgeSession:
         made = self._built.get((target.name, found.digest))
         if made is None:
             return found
-        return replace(
-            found, dtype=made.dtype, recipe=made.recipe, provenance=made.provenance
-        )
+        return replace(found, dtype=made.dtype, recipe=made.recipe, provenance=made.provenance)
 
     def float_export(self, case: Case, form: str, steps: Recipe = ()) -> Artifact:
         """The model under test in float, in the given format, after the float *steps*."""

@@ -169,7 +169,52 @@ class TestLost:
 
     @pytest.mark.model(prune_wrong=range(4), qat_wrong=range(44))
     def test_by_training(self, edge_artifact): ...
+
+
+@pytest.mark.model(ptq_wrong=range(44))
+def test_own_file(edge_ptq, edge_gate):
+    edge_gate.check(edge_ptq.path, accuracy_drop=0.01)
+
+
+@pytest.mark.model(ptq_wrong=range(44))
+def test_file_of_others(edge_ptq, edge_gate, tmp_path):
+    other = tmp_path / "other.fake"
+    other.write_text(edge_ptq.path.read_text() + " ")
+    edge_gate.check(other, accuracy_drop=0.01)
 """
+UNPROVEN = """
+import pytest
+
+
+@pytest.mark.edge_budget(accuracy_drop=0.01)
+class TestFew:
+    @pytest.mark.model(ptq_wrong=[3])
+    def test_within(self, edge_ptq): ...
+
+    @pytest.mark.model(ptq_wrong=range(40))
+    def test_over(self, edge_ptq): ...
+"""
+
+
+def test_a_file_of_the_session_has_the_remedies_of_its_recipe(play: Any) -> None:
+    ran = play({"test_it.py": STAGES}, "--edge-target=fake-board")
+    own, other = (
+        ran.verdicts(name)["accuracy_drop"] for name in ("test_own_file", "test_file_of_others")
+    )
+    assert (own["outcome"], other["outcome"]) == ("fail", "fail")
+    assert "let edge_ptq make it" not in own["remedy"]
+    assert own["artifact"]["recipe"] == ["PTQ(samples=200)"]
+    assert other["artifact"]["recipe"] == []
+
+
+def test_what_only_more_samples_would_prove_says_so(play: Any) -> None:
+    ran = play({"test_it.py": UNPROVEN}, "--edge-target=fake-board", "--edge-policy=strict")
+    within, over = (
+        ran.verdicts(f"TestFew::test_{name}")["accuracy_drop"] for name in ("within", "over")
+    )
+    assert (within["outcome"], over["outcome"]) == ("fail", "fail")
+    assert within["remedy"].startswith("give more evaluation samples")
+    assert "evaluation samples (the note" not in over["remedy"]
 
 
 def test_pruning_that_lost_the_points_is_blamed_and_not_the_training_after_it(play: Any) -> None:

@@ -9,8 +9,8 @@ from pytest_edgegate.backends.keras.goals import ChooseGoal, Goal, own_labels, s
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.keras.training import fit
-from pytest_edgegate.backends.tf_losses import as_logits as student_logits
 from pytest_edgegate.backends.other_floats import refuse_other_layers
+from pytest_edgegate.backends.tf_losses import as_logits as student_logits
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.plan import Move

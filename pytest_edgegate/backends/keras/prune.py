@@ -14,8 +14,8 @@ from pytest_edgegate.backends.keras.pruning.pruned import Pruned, prune
 from pytest_edgegate.backends.keras.pruning.tracing import OUTPUT
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.training import check_fit, fit
-from pytest_edgegate.backends.pruned_layers import KeptLayers
 from pytest_edgegate.backends.other_floats import refuse_other_layers
+from pytest_edgegate.backends.pruned_layers import KeptLayers
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.plan import Move

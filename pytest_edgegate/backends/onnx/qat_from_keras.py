@@ -17,8 +17,8 @@ from pytest_edgegate.backends.onnx.canonical import name_as_model
 from pytest_edgegate.backends.onnx.integer_operators import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, write
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
-from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.backends.tf_graphs import graph_names
+from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT

@@ -13,6 +13,7 @@ from pytest_edgegate.backends.torch_programs import refuse_other_floats
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
 
+
 def trainable_of(name: str, loaded: LoadedModel) -> Any:
     """The model as a module that may be trained.
 

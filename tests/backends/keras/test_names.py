@@ -51,7 +51,9 @@ def model(keras: ModuleType) -> Any:
     """An output for each input, which shows what it was fed with."""
     keras.utils.set_random_seed(0)
     inputs = [keras.Input((3,), name=each) for each in NAMES]
-    return keras.Model(inputs, [keras.layers.Dense(3, name=f"d{at}")(x) for at, x in enumerate(inputs)])
+    return keras.Model(
+        inputs, [keras.layers.Dense(3, name=f"d{at}")(x) for at, x in enumerate(inputs)]
+    )
 
 
 @pytest.mark.parametrize("road", ["int8 litert", "float onnx"])

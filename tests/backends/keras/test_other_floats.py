@@ -14,8 +14,8 @@ from pytest_edgegate import PTQ, QAT, Cast, Distill, EdgeData, Prune
 from pytest_edgegate.backends.keras.distill import TRANSFORM as DISTILL
 from pytest_edgegate.backends.keras.prune import TRANSFORM as PRUNE
 from pytest_edgegate.backends.keras.reader import READER
-from pytest_edgegate.backends.keras_qat.work import Work
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM as TO_LITERT
+from pytest_edgegate.backends.litert.qat_from_keras import TRANSFORM as QUANTISE
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.from_keras import TRANSFORM as TO_ONNX
 from pytest_edgegate.core.errors import UnsupportedError
@@ -42,8 +42,6 @@ def refusal(transform: Any, model: object, step: Step | None, host: Target, out:
     source = READER.recognise(model, surroundings())
     assert source is not None
     with pytest.raises(UnsupportedError) as raised:
-        if transform is Work:
-            Work("m", source.load(), CaseData(DATA), step)  # type: ignore[arg-type]
         transform.apply(source, step, host, CaseData(DATA), out)
     assert "set_dtype_policy('float32')" in raised.value.remedy
     assert "new.set_weights(old.get_weights())" in raised.value.remedy
@@ -53,7 +51,7 @@ def refusal(transform: Any, model: object, step: Step | None, host: Target, out:
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
 @pytest.mark.parametrize(
     ("transform", "step"),
-    [(PRUNE, Prune(0.5)), (DISTILL, Distill()), (Work, QAT()), (TO_LITERT, PTQ())],
+    [(PRUNE, Prune(0.5)), (DISTILL, Distill()), (QUANTISE, QAT()), (TO_LITERT, PTQ())],
     ids=["prune", "distill", "qat", "litert"],
 )
 def test_other_floats_are_no_start_of_a_recipe(

@@ -117,9 +117,7 @@ def test_a_sample_that_is_not_finite(bad: float) -> None:
     finite_or_error(data.calibration(4))
     with pytest.raises(ConfigurationError) as raised:
         finite_or_error(data.calibration(10))
-    assert "2 of 10 calibration samples hold NaN or Inf (the first is #4)" in str(
-        raised.value
-    )
+    assert "2 of 10 calibration samples hold NaN or Inf (the first is #4)" in str(raised.value)
 
 
 @pytest.mark.parametrize("other", [X[:6, :1], X[:6, :, None]])

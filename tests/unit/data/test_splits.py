@@ -190,8 +190,7 @@ def test_a_stream_that_raises(elements: tuple[Any, ...]) -> None:
     with pytest.raises(ConfigurationError) as raised:
         list(split(Failing(error, *elements)).batches())
     assert raised.value.message == (
-        f"edge_data.evaluation failed at its batch #{len(elements)}: "
-        "RuntimeError: the disk is gone"
+        f"edge_data.evaluation failed at its batch #{len(elements)}: RuntimeError: the disk is gone"
     )
     assert raised.value.__cause__ is error
 
@@ -269,7 +268,7 @@ def test_floats_that_runtimes_do_not_know(given: str, wanted: str) -> None:
     np.testing.assert_array_equal(found.inputs[0], X)
 
 
-HOLED = np.ma.masked_array(X, mask=X == X[4, 2])
+HOLED = np.ma.masked_array(X, mask=X[4, 2] == X)
 RECORDS = np.zeros(6, [("a", "f4"), ("b", "f4")])
 UNEQUAL = np.array([X[0], X[1], X[2, :2]], dtype=object)
 
