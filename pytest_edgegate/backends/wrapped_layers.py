@@ -10,8 +10,8 @@ _STRIPPED = (
 )
 _QUANTISED = (
     "give the model as it was before quantize_model, and let QAT() of the recipe train it; or, "
-    "where its own training counts, load it within tfmot.quantization.keras.quantize_scope(), convert it "
-    "by tf.lite.TFLiteConverter and gate that file by edge_gate.check"
+    "where its own training counts, load it within tfmot.quantization.keras.quantize_scope(), "
+    "convert it by tf.lite.TFLiteConverter and gate that file by edge_gate.check"
 )
 _WRAPPERS = (
     (r"prune_?low_?magnitude|pruning_wrapper", "sparsity.keras.strip_pruning"),
