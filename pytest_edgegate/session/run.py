@@ -22,6 +22,7 @@ from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.intake.foreign_files import ForeignInspector
 from pytest_edgegate.session.intake.recognition import Recogniser
+from pytest_edgegate.session.intake.signatures import with_signature
 from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.session.tooling.tooling import Tooling
@@ -33,6 +34,7 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 if TYPE_CHECKING:
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
     from pytest_edgegate.session.judging import Judging
+    from pytest_edgegate.session.measuring.input_orders import InputOrders
     from pytest_edgegate.session.measuring.observing import Observer
     from pytest_edgegate.workers.process import Hired, Workers
 
@@ -137,10 +139,17 @@ class EdgeSession:
         """
         from pytest_edgegate.planner import make_plan
 
+        if case.subject.has_data:
+            self._orders(case).check_model()
         if recipe is None:
             recipe = () if _is_finished(case.subject.model, case.target) else (PTQ(),)
         source = case.subject.source(recipe)
         return make_plan(source, recipe, case.target, self.registry.all("transform"))
+
+    def _orders(self, case: Case) -> InputOrders:
+        from pytest_edgegate.session.measuring.input_orders import InputOrders
+
+        return InputOrders(self.observer.opener, case.subject)
 
     def compress(self, case: Case, recipe: Recipe | None) -> Artifact:
         """The artifact of a recipe, from the cache if possible."""
@@ -180,11 +189,12 @@ class EdgeSession:
             subject.source(plan.recipe), plan, case.target, data, subject.training, teacher
         )
 
-    def adopt(self, path: object, target: Target) -> Artifact:
-        """A file that the user built, as an artifact. Raises ConfigurationError, InferenceError.
+    def adopt(self, path: object, target: Target, signature: str = "") -> Artifact:
+        """A file that the user built, as an artifact; *signature*: the one to gate.
 
         One with the bytes of an artifact of this session is that artifact, wherever it lies: it
         has its recipe, and the remedies for it.
+        Raises ConfigurationError, UnknownNameError, InferenceError.
         """
         from pytest_edgegate.planner import no_road
 
@@ -196,8 +206,10 @@ class EdgeSession:
                 f"{nowhere.remedy}, and let edge_ptq make the file; or gate this one for a target "
                 "of its format (--edge-list-targets)",
             )
-        found = adopted(model, target)
-        return self.tooling.compiled(self._known_again(found, target), target)
+        artifact = self._known_again(adopted(model, target), target)
+        if signature:
+            artifact = with_signature(artifact, model, signature)
+        return self.tooling.compiled(artifact, target)
 
     def _known_again(self, found: Artifact, target: Target) -> Artifact:
         from dataclasses import replace
