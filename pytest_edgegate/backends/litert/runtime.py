@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_edgegate.backends.damaged import Lack, not_opened
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.not_readable import not_readable
 from pytest_edgegate.backends.litert.schema import state_of
 from pytest_edgegate.backends.litert.signatures import input_names
 from pytest_edgegate.backends.native_output import held_native_output
@@ -246,39 +247,7 @@ class LiteRTRunner(QuantisingRunner):
 
 def _not_opened(path: Path, reason: str) -> InferenceError:
     reason = reason.strip().replace("\n", " ")
-    if "edgetpu-custom-op" in reason:
-        return InferenceError(
-            f"{path.name} is compiled for the Edge TPU, and no CPU runs it",
-            "gate the file that it was compiled from",
-        )
-    return not_opened(path, reason, "LiteRT", _LACKS)
-
-
-_NEWER = "upgrade ai-edge-litert, or make the file with an older converter"
-_LACKS = (
-    Lack(
-        r"Didn't find op for builtin opcode '(\w+)' version '(\d+)'",
-        "the operator {} in version {}",
-        _NEWER,
-    ),
-    Lack(r"Op builtin_code out of range: (\d+)", "the operator number {}", _NEWER),
-    Lack(
-        r"(?:Select|Regular) TensorFlow op",
-        "operators of TensorFlow (Flex)",
-        "convert the model with tf.lite.OpsSet.TFLITE_BUILTINS alone, and replace the layers that "
-        "the converter then names",
-    ),
-    Lack(
-        r"unresolved custom op: ([^\s.]+)",
-        "the custom operator {}",
-        "make the file without it, and run that part on the CPU after the file",
-    ),
-    Lack(
-        r"Node number (\d+) \((\w+)\) failed to prepare",
-        "the operator {1} #{0} with these inputs and outputs",
-        "replace that layer where the model is built, or give it inputs of one dtype",
-    ),
-)
+    return not_readable(path, reason) or damaged(path, reason)
 
 
 def _refuse_what_aborts(path: Path) -> None:

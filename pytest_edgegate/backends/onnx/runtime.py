@@ -12,9 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.backends.damaged import Lack, not_opened
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
+from pytest_edgegate.backends.onnx.not_readable import not_readable
 from pytest_edgegate.backends.tools import needed, one_line
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
@@ -262,32 +263,7 @@ def _no_tensor(path: Path, value: Any) -> InferenceError:
 
 
 def _not_opened(path: Path, error: Exception) -> InferenceError:
-    reason, whole = one_line(error, 400), " ".join(str(error).split())
-    if "not a registered function/op" in whole or "NotImplemented" in type(error).__name__:
-        return InferenceError(
-            f"{path.name} has an operator that this ONNX Runtime does not have: {reason}",
-            "export it with an older opset, without custom operators, or upgrade onnxruntime",
-        )
-    return not_opened(path, reason, "ONNX Runtime", _LACKS, whole)
-
-
-_LACKS = (
-    Lack(
-        r"Unsupported model IR version: (\d+)",
-        "IR version {}",
-        "upgrade onnxruntime, or write the file with an older one: model.ir_version = 10",
-    ),
-    Lack(
-        r"Type 'tensor\((\w+)\)' of input parameter .* of operator \((\w+)\)",
-        "the operator {1} on {0}",
-        "export the model in float32",
-    ),
-    Lack(
-        r"No Op registered for (\w+) with domain_version of (\d+)",
-        "the operator {} of opset {}",
-        "export it with an older opset, without custom operators, or upgrade onnxruntime",
-    ),
-)
+    return not_readable(path, str(error)) or damaged(path, one_line(error, 400))
 
 
 OPTIMISED = OnnxRuntime("ORT_ENABLE_ALL")

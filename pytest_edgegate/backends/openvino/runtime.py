@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_edgegate.backends.damaged import Lack, not_opened
+from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.openvino.not_readable import not_readable
 from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.backends.tools import needed, one_line
 from pytest_edgegate.core.defaults import FileRuntime
@@ -137,22 +138,8 @@ def _compiled(path: Path) -> tuple[Any, Any]:
             model = core.read_model(str(path))
             return model, core.compile_model(model, "CPU", CONFIGURATION)
         except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
-            whole = " ".join(str(error).split())
-            raise not_opened(path, one_line(error, 400), "OpenVINO", _LACKS, whole) from error
-
-
-_LACKS = (
-    Lack(
-        r"Cannot create (\w+) layer .* from unsupported opset: (\w+)",
-        "the operator {} of {}",
-        "upgrade openvino, or convert the model again with this version",
-    ),
-    Lack(
-        r"Opset (\w+) doesn't contain the operation with type: (\w+)",
-        "the operator {1} of {0}",
-        "upgrade openvino, or convert the model without it",
-    ),
-)
+            fault = not_readable(path, str(error)) or damaged(path, one_line(error, 400))
+            raise fault from error
 
 
 def _input(port: Any) -> TensorInfo:
