@@ -39,12 +39,15 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
         return _inconclusive(finding, budget, rules, target)
     proof = _proof(finding, budget) if by_interval else held
     outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
+    unproven = outcome is Outcome.FAIL and held and proof is None
+    remedy = _MORE_SAMPLES if unproven else budget.kind.remedy
     return Verdict(
         budget,
         outcome,
         _reason(finding, budget, held if proof is None else proof),
-        budget.kind.remedy if outcome is Outcome.FAIL else "",
+        remedy if outcome is Outcome.FAIL else "",
         proven=proof is not None,
+        unproven=unproven,
         measured=finding,
         note=_notes(
             _early(finding) if proof is not None else _unproven(finding, budget), finding.remark
@@ -204,6 +207,10 @@ def _rounded(count: int) -> int:
     return -(-count // scale) * scale
 
 
+_MORE_SAMPLES = (
+    "give more evaluation samples (the note says about how many), or judge this set by itself: "
+    "edge_policy = point"
+)
 _MORE_TIME = (
     "stop what else runs on this machine, or give the measurement longer (ini edge_latency_time)"
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -49,8 +51,40 @@ def trace_sample(tf: Any, loaded: LoadedModel) -> Any:
                 "board has fixed shapes",
                 _with_fixed_sizes(loaded, each),
             )
-    specs = [tf.TensorSpec((1, *each.shape[1:]), each.dtype, each.name) for each in loaded.inputs]
+    specs = [
+        tf.TensorSpec((1, *each.shape[1:]), each.dtype, name)
+        for each, name in zip(loaded.inputs, graph_names(loaded.inputs), strict=True)
+    ]
     return tf.function(loaded.function).get_concrete_function(*specs)
+
+
+_TAKEN = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]*")
+"""Names that TensorFlow takes for the inputs of a function as they are."""
+
+
+def graph_names(inputs: Sequence[TensorInfo]) -> tuple[str, ...]:
+    """A name in a graph for each input: its own, or one like it that TensorFlow does not change.
+
+    TensorFlow renames what is no identifier, and a name that differs from another one by its case;
+    signatures have no keywords of Python, and no self.
+    """
+    found: list[str] = []
+    known: set[str] = set()
+    for each in inputs:
+        wanted = name = _identifier(each.name)
+        number = 1
+        while name.lower() in known:
+            number += 1
+            name = f"{wanted}_{number}"
+        known.add(name.lower())
+        found.append(name)
+    return tuple(found)
+
+
+def _identifier(name: str) -> str:
+    if not _TAKEN.fullmatch(name):
+        name = f"input_{re.sub('[^A-Za-z0-9_]', '_', name)}"
+    return f"{name}_" if keyword.iskeyword(name) or name == "self" else name
 
 
 def _with_fixed_sizes(loaded: LoadedModel, free: TensorInfo) -> str:
@@ -73,8 +107,8 @@ def trace(tf: Any, loaded: LoadedModel) -> Any:
     if known is not None:
         return known
     specs = [
-        tf.TensorSpec([None if size < 0 else size for size in each.shape], each.dtype, each.name)
-        for each in loaded.inputs
+        tf.TensorSpec([None if size < 0 else size for size in each.shape], each.dtype, name)
+        for each, name in zip(loaded.inputs, graph_names(loaded.inputs), strict=True)
     ]
     return tf.function(loaded.function, input_signature=specs).get_concrete_function()
 

@@ -41,11 +41,20 @@ def agreement_with_file(
 
 
 def refuse_other_floats(name: str, loaded: LoadedModel) -> None:
-    """Refuses a program with weights in another float format. Raises UnsupportedError."""
+    """Refuses a program with weights in another float format, or that multiplies in one.
+
+    Raises UnsupportedError.
+    """
+    if any("autocast" in str(node.target) for node in loaded.framework_model.graph.nodes):
+        raise UnsupportedError(
+            f"the forward of {name} has torch.autocast in it, and recipes start from float32",
+            "take it out of the forward: training may go on with it around the call of the model",
+        )
     dtypes = {str(each.dtype) for each in loaded.framework_model.state_dict.values()}
     other = sorted(dtypes & _OTHER_FLOATS)
     if other:
         raise UnsupportedError(
             f"{name} has {other[0]} weights, and recipes start from float32",
-            "return model.float() from edge_model; Cast('float16') makes the file small again",
+            "return model.float() from edge_model, and take casts to other floats out of its "
+            "forward; Cast('float16') makes the file small again",
         )

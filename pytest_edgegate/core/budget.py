@@ -105,6 +105,9 @@ CONTRACT = BudgetKind(
 )
 """The contract that every artifact has to satisfy: the target's dtypes, I/O and operators."""
 
+_OF_LOSSES = ("stretched:by_masks", "stages:of_recipe")
+"""Diagnoses of every lost accuracy that go before its own."""
+
 _ROWS = (
     BudgetKind(
         "accuracy_drop",
@@ -112,7 +115,7 @@ _ROWS = (
         direction="at most",
         rule="interval",
         measure="accuracy:accuracy_drop",
-        diagnoses=("accuracy:drop",),
+        diagnoses=(*_OF_LOSSES, "accuracy:drop"),
         explanation=_PAIRED,
         early_explanation=_PAIRED_EARLY,
         remedy=_COMPARE,
@@ -124,7 +127,7 @@ _ROWS = (
         direction="at most",
         rule="interval",
         measure="accuracy:accuracy_drop_relative",
-        diagnoses=("accuracy:relative_drop",),
+        diagnoses=(*_OF_LOSSES, "accuracy:relative_drop"),
         explanation=_PAIRED,
         remedy=_COMPARE,
         every_sample=True,
@@ -135,7 +138,7 @@ _ROWS = (
         direction="at least",
         rule="interval",
         measure="accuracy:accuracy_min",
-        diagnoses=("accuracy:floor",),
+        diagnoses=(*_OF_LOSSES, "accuracy:floor"),
         explanation="every evaluation sample in {runtime}; policy {policy}",
         remedy=_COMPARE,
         signed=True,
@@ -297,7 +300,12 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="comparison:sqnr_db",
-        diagnoses=("channels:dead", "channels:unlike", "outputs:of_artifact"),
+        diagnoses=(
+            "stretched:by_masks",
+            "channels:dead",
+            "channels:unlike",
+            "outputs:of_artifact",
+        ),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference",
         signed=True,
     ),

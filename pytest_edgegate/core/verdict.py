@@ -42,6 +42,8 @@ class Verdict:
     """The probable cause, if the verdict is red."""
     no_budgets: bool = False
     """Whether only the contract of the artifact was judged."""
+    unproven: bool = False
+    """Whether it is red only because its samples can't prove it: nothing has lost anything."""
 
     @property
     def red(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from pytest_edgegate.core.data import EdgeData
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Example
+from pytest_edgegate.data.arrays import unlike_shapes
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, make_split
 
 _SPLITS = ("train", "calibration", "evaluation")
@@ -125,7 +126,17 @@ class CalibrationSamples:
             have += len(kept[-1][0])
             if have >= self._count:
                 break
-        return tuple(np.concatenate(column) for column in zip(*kept, strict=True))
+        return tuple(self._joined(column) for column in zip(*kept, strict=True))
+
+    def _joined(self, parts: tuple[Array, ...]) -> Array:
+        """The batches of one input as one array. Raises ConfigurationError."""
+        first, start = parts[0].shape[1:], 0
+        for part in parts:
+            if part.shape[1:] != first:
+                where = f"edge_data.{self._split.name}"
+                raise unlike_shapes(where, first, start, part.shape[1:])
+            start += len(part)
+        return np.concatenate(parts)
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         arrays = self.arrays()
@@ -141,6 +152,6 @@ def finite_or_error(samples: CalibrationSamples) -> None:
             if bad.any():
                 raise ConfigurationError(
                     f"{int(bad.sum())} of {len(array)} calibration samples hold NaN or Inf "
-                    f"(the first is number {int(bad.argmax())})",
+                    f"(the first is #{int(bad.argmax())})",
                     "fix or drop them: one such sample ruins every range",
                 )

@@ -17,10 +17,12 @@ def arrange(
     names: Sequence[str] | None,
     inputs: Sequence[TensorInfo],
     where: str,
+    start: int | None = None,
 ) -> tuple[Array, ...]:
     """The arrays in the order of the model's inputs, each checked against its shape and dtype.
 
     Arrays have shape (n, ...). They are matched by name if *names* are given, else by position.
+    *start* is the position of the first of these samples in its split, if errors can number them.
     Raises ConfigurationError before anything runs.
     """
     if len(arrays) != len(inputs):
@@ -32,8 +34,8 @@ def arrange(
     if names is not None and len(inputs) > 1:
         arrays = _by_name(arrays, names, inputs, where)
     for array, each in zip(arrays, inputs, strict=True):
-        _check_shape(array, each, where)
-        _check_values(array, each, where)
+        _check_shape(array, each, where, start)
+        _check_values(array, each, where, start)
     return arrays
 
 
@@ -52,12 +54,11 @@ def _by_name(
 
 
 def input_names(inputs: Sequence[TensorInfo], known: Sequence[str]) -> list[str]:
-    """The names of a file's inputs: of its tensors, or of its signature if those are *known*."""
-    bare = [bare_name(each.name) for each in inputs]
-    signature = [each.argument for each in inputs]
-    if set(bare) <= set(known) or not set(signature) <= set(known):
-        return bare
-    return signature
+    """The names of a file's inputs: of its tensors, or, if those are *known*, of its signature or
+    of its tensors with what a converter has added."""
+    bare = bare_names(inputs)
+    others = ([each.argument for each in inputs], [each.name for each in inputs])
+    return next((each for each in (bare, *others) if set(each) <= set(known)), bare)
 
 
 def bare_name(name: str) -> str:
@@ -65,7 +66,13 @@ def bare_name(name: str) -> str:
     return name.split(":", maxsplit=1)[0].removeprefix("serving_default_")
 
 
-def _check_shape(array: Array, tensor: TensorInfo, where: str) -> None:
+def bare_names(tensors: Sequence[TensorInfo]) -> list[str]:
+    """Bare names, or the names as they are where two would be alike."""
+    found = [bare_name(each.name) for each in tensors]
+    return found if len(set(found)) == len(found) else [each.name for each in tensors]
+
+
+def _check_shape(array: Array, tensor: TensorInfo, where: str, start: int | None) -> None:
     sample, wanted = array.shape[1:], tensor.shape[1:]
     if _fits(sample, wanted) or _is_without_batch(sample, tensor.shape):
         return
@@ -75,8 +82,8 @@ def _check_shape(array: Array, tensor: TensorInfo, where: str) -> None:
     if wanted and wanted[-1] == 1 and sample == wanted[:-1]:
         hint += ": add the channel with x[..., None]"
     raise ConfigurationError(
-        f"edge_data.{where}: samples of shape {sample} do not fit the input {tensor.name!r} "
-        f"of shape {wanted}",
+        f"edge_data.{where}: samples of shape {sample}{f' (from #{start} on)' if start else ''} "
+        f"do not fit the input {tensor.name!r} of shape {wanted}",
         hint,
     )
 
@@ -94,10 +101,12 @@ def _fits(sample: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     )
 
 
-def _check_values(array: Array, tensor: TensorInfo, where: str) -> None:
+def _check_values(array: Array, tensor: TensorInfo, where: str, start: int | None) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         raise ConfigurationError(
-            f"edge_data.{where} holds NaN or Inf for the input {tensor.name!r}",
+            f"edge_data.{where} holds NaN or Inf for the input {tensor.name!r}"
+            f"{'' if start is None else f', first in sample #{start + int(bad.argmax())}'}",
             "fix or drop those samples",
         )
     if tensor.dtype.startswith(("int", "uint")) and not tensor.scales:
@@ -144,7 +153,14 @@ def noise(tensor: TensorInfo) -> Array:
     if tensor.scales:
         low, high = real_range(tensor)
         return np.asarray(low + drawn * (high - low), np.float32)
-    return drawn.astype(tensor.dtype)
+    return fed(drawn, tensor)
+
+
+def fed(array: Array, tensor: TensorInfo) -> Array:
+    """The array, contiguous and in the dtype of an input; float32 for bfloat16, which numpy does
+    not have by itself."""
+    dtype = "float32" if tensor.dtype == "bfloat16" else tensor.dtype
+    return np.ascontiguousarray(array, dtype=dtype)
 
 
 def zeros(tensor: TensorInfo) -> Array:
@@ -167,7 +183,7 @@ def quantised(array: Array, tensor: TensorInfo) -> Array:
     kernels round a half away from zero, the only difference.
     """
     if not tensor.scales:
-        return np.ascontiguousarray(array, dtype=tensor.dtype)
+        return fed(array, tensor)
     limits = np.iinfo(tensor.dtype)
     steps = np.asarray(array, np.float32) * (np.float32(1) / np.float32(tensor.scales[0]))
     np.rint(steps, out=steps)

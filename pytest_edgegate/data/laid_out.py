@@ -12,7 +12,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST, Axes, Layout, inverse
 from pytest_edgegate.core.ports import Example, Runner
 from pytest_edgegate.data.dataset import CalibrationSamples
-from pytest_edgegate.data.feeding import arrange, bare_name, input_names
+from pytest_edgegate.data.feeding import arrange, bare_name, fed, input_names
 from pytest_edgegate.data.runners import without_batch
 from pytest_edgegate.data.splits import Array, ArraySplit
 
@@ -93,11 +93,11 @@ class FedSamples:
 
         Raises ConfigurationError if the samples do not fit the inputs.
         """
-        for sample in self._samples:
-            arrays = arrange(sample, self._samples.names, self._as_model, "calibration")
+        for at, sample in enumerate(self._samples):
+            arrays = arrange(sample, self._samples.names, self._as_model, "calibration", at)
             arrays = without_batch([each.shape for each in self._as_model], arrays)
             yield tuple(
-                np.ascontiguousarray(array, dtype=each.dtype)
+                fed(array, each)
                 for array, each in zip(
                     transposed(arrays, self._layout.inputs), self._inputs, strict=True
                 )

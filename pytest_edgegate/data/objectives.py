@@ -43,6 +43,7 @@ class Objective:
         """
         if self.kind == "own":
             return labels
+        _check_finite(labels)
         if self.kind == "classes":
             return _class_targets(labels, output_shape, self.axis)
         if _bare(labels.shape) != _bare(output_shape):
@@ -78,6 +79,7 @@ def choose_objective(
             "edge_data.train has no labels, and this training learns from them",
             "give a pair: EdgeData(train=(x_train, y_train), ...)",
         )
+    _check_finite(labels)
     if len(outputs) != 1:
         raise ConfigurationError(
             f"the model has {len(outputs)} outputs, so the labels do not determine a loss",
@@ -222,6 +224,13 @@ def _sums_to_one(output: Array, axis: int) -> bool:
 
 def _in_unit(output: Array) -> bool:
     return bool(((output >= 0) & (output <= 1)).all())
+
+
+def _check_finite(labels: Array) -> None:
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ConfigurationError(
+            "edge_data.train: the labels hold NaN or Inf", "drop the samples that have no label"
+        )
 
 
 def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:

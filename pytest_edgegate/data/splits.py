@@ -9,20 +9,25 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.data.arrays import FORMS, Array, as_array, is_tensor, kind_of
+from pytest_edgegate.reading.foreign import foreign
 
-Array = NDArray[Any]
-
-FORMS = (
-    "a split is an array x of shape (n, ...), a pair (x, y), or a re-iterable of batches; "
-    "x is an array, or a tuple or dict of arrays for several inputs"
-)
-
+__all__ = [
+    "FORMS",
+    "Array",
+    "ArraySplit",
+    "Batch",
+    "Fingerprint",
+    "Split",
+    "StreamSplit",
+    "as_given",
+    "make_split",
+]
 
 _BATCH_BYTES, _BATCH_SAMPLES = 32_000_000, 512
 """Bytes of inputs per batch: enough to amortise the cost of a batch and to keep all cores busy,
@@ -35,6 +40,8 @@ class Batch:
 
     inputs: tuple[Array, ...]
     labels: Array | None
+    start: int | None = None
+    """The position of its first sample in the split; None if they are not in the split's order."""
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -42,7 +49,7 @@ class Batch:
     def first(self, count: int) -> Batch:
         """Its first *count* samples at most."""
         labels = None if self.labels is None else self.labels[:count]
-        return Batch(tuple(array[:count] for array in self.inputs), labels)
+        return Batch(tuple(array[:count] for array in self.inputs), labels, self.start)
 
 
 def as_given(inputs: tuple[Array, ...], names: tuple[str, ...] | None) -> Any:
@@ -90,17 +97,18 @@ class ArraySplit:
         self._inputs = inputs
         self._labels = labels
         self._digests: dict[int | None, str] = {}
-        for array in (*inputs, *(() if labels is None else (labels,))):
-            _check_array(name, array)
+        _check_inputs(f"edge_data.{name}", inputs)
         lengths = {len(array) for array in inputs}
         if labels is not None:
             lengths.add(len(labels))
         if len(lengths) > 1:
-            shapes = ", ".join(str(array.shape) for array in inputs)
+            shapes = ", ".join(str(array.shape) for array in inputs[:4])
+            shapes += "" if len(inputs) <= 4 else f" and {len(inputs) - 4} more"
             labelled = "" if labels is None else f" and labels of shape {labels.shape}"
             raise ConfigurationError(
                 f"edge_data.{name}: inputs of shape {shapes}{labelled} differ in their length",
-                "give every sample its label: the first dimensions have to be equal",
+                "give every sample its label: the first dimensions have to be equal; a list of "
+                "samples is np.stack(x)",
             )
         if lengths == {0}:
             raise ConfigurationError(
@@ -126,7 +134,7 @@ class ArraySplit:
         for start in range(0, self.size, size):
             part = slice(start, start + size)
             labels = None if self._labels is None else self._labels[part]
-            yield Batch(tuple(array[part] for array in self._inputs), labels)
+            yield Batch(tuple(array[part] for array in self._inputs), labels, start)
 
     def take(self, numbers: Array) -> Batch:
         """The samples at these positions, in this order."""
@@ -143,6 +151,48 @@ class ArraySplit:
             made.update(repr(self.names).encode())
             self._digests[first] = made.hexdigest()
         return self._digests[first]
+
+
+_END = object()
+
+
+class _Form(NamedTuple):
+    """What the batches of a stream have in common."""
+
+    inputs: int
+    names: tuple[str, ...] | None
+    labelled: bool
+
+    def in_order(self, inputs: tuple[Array, ...], other: _Form, where: str) -> tuple[Array, ...]:
+        """The inputs of a batch in the order of the first one. Raises ConfigurationError."""
+        if other == self:
+            return inputs
+        if (
+            self.names is None
+            or other.names is None
+            or set(self.names) != set(other.names)
+            or self.labelled != other.labelled
+        ):
+            difference = _difference(self, other)
+        else:
+            given = dict(zip(other.names, inputs, strict=True))
+            return tuple(given[name] for name in self.names)
+        raise ConfigurationError(
+            f"{where} differs from the first one: it has {difference}",
+            "give all batches the same inputs, under the same keys, and all or none their labels",
+        )
+
+
+def _difference(first: _Form, other: _Form) -> str:
+    if (first.inputs, first.names) != (other.inputs, other.names):
+        return f"{_inputs_of(other)}, not {_inputs_of(first)}"
+    return "labels, and the first has none" if other.labelled else "no labels"
+
+
+def _inputs_of(form: _Form) -> str:
+    if form.names is not None:
+        return f"the keys {', '.join(form.names)}"
+    return "one array" if form.inputs == 1 else f"{form.inputs} arrays without keys"
 
 
 class StreamSplit:
@@ -163,35 +213,64 @@ class StreamSplit:
                 'name its content: EdgeData(..., version="digits-2024-05"), changed with the data',
             )
         self.name = name
-        self.names: tuple[str, ...] | None = None
+        self._form: _Form | None = None
         self._source = source
         self._version = version
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Known once the first batch has been read."""
+        return None if self._form is None else self._form.names
+
     def batches(self, size: int | None = None) -> Iterator[Batch]:
-        empty = True
-        for element in self._source:
-            inputs, labels, self.names = _parts(self.name, _unwrapped(element))
-            for array in (*inputs, *(() if labels is None else (labels,))):
-                _check_array(self.name, array)
-            if len({len(array) for array in inputs}) > 1:
-                raise ConfigurationError(
-                    f"edge_data.{self.name}: the inputs of a batch differ in their length",
-                    "give every sample all of its inputs",
-                )
-            if labels is not None and len(labels) != len(inputs[0]):
-                raise ConfigurationError(
-                    f"edge_data.{self.name}: a batch of {len(inputs[0])} samples has "
-                    f"{len(labels)} labels",
-                    "give every sample its label",
-                )
-            if len(inputs[0]):
-                empty = False
-                yield Batch(inputs, labels)
-        if empty:
+        """Raises ConfigurationError for a batch that differs in form from the first one."""
+        done = 0
+        for number, element in enumerate(self._elements()):
+            where = f"edge_data.{self.name}: batch #{number}"
+            batch = self._batch(_parts(where, _unwrapped(element)), where, done)
+            if len(batch):
+                done += len(batch)
+                yield batch
+        if not done:
             raise ConfigurationError(
-                f"edge_data.{self.name} gave no samples",
+                f"edge_data.{self.name} gave no samples"
+                f"{' on another pass' if self._form is not None else ''}",
                 "give it at least one batch, and something that can be iterated again",
             )
+
+    def _elements(self) -> Iterator[Any]:
+        """The elements of the source, whose own exceptions become errors that name the batch."""
+        number, elements = 0, None
+        while True:
+            with foreign(
+                f"edge_data.{self.name} failed at its batch #{number}",
+                "mend what yields the batches; its own traceback is at --tb=long",
+            ):
+                elements = iter(self._source) if elements is None else elements
+                element = next(elements, _END)
+            if element is _END:
+                return
+            yield element
+            number += 1
+
+    def _batch(self, parts: _Parts, where: str, start: int) -> Batch:
+        inputs, labels, names = parts
+        _check_inputs(where, inputs)
+        if len({len(array) for array in inputs}) > 1:
+            raise ConfigurationError(
+                f"{where}: the inputs of a batch differ in their length",
+                "give every sample all of its inputs; a list of samples is np.stack(x)",
+            )
+        if labels is not None and len(labels) != len(inputs[0]):
+            raise ConfigurationError(
+                f"{where}: a batch of {len(inputs[0])} samples has {len(labels)} labels",
+                "give every sample its label",
+            )
+        if len(inputs[0]):
+            form = _Form(len(inputs), names, labels is not None)
+            self._form = self._form or form
+            inputs = self._form.in_order(inputs, form, where)
+        return Batch(inputs, labels, start)
 
     def digest(self, first: int | None = None) -> str:
         return hashlib.sha256(f"stream {self.name} {self._version}".encode()).hexdigest()
@@ -234,11 +313,15 @@ def drawn_batches(split: Split, limit: int) -> Iterator[Batch]:
 
 def make_split(name: str, given: Any, version: str | None) -> Split:
     """The split *name* of an EdgeData. Raises ConfigurationError for an invalid value."""
-    if isinstance(given, np.ndarray | np.generic | Mapping) or _is_pair(given) or _is_tensor(given):
-        return ArraySplit(name, *_parts(name, given))
+    where = f"edge_data.{name}"
+    if isinstance(given, Mapping) or _is_pair(given) or is_tensor(given):
+        return ArraySplit(name, *_parts(where, given))
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | tuple):
         return StreamSplit(name, given, version)
-    raise ConfigurationError(f"edge_data.{name} is {_kind(given)}, which is not a split", FORMS)
+    remedy = FORMS
+    if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
+        remedy = f"{FORMS}; a Dataset of torch becomes one by DataLoader(dataset, batch_size=64)"
+    raise ConfigurationError(f"{where} is {kind_of(given)}, which is not a split", remedy)
 
 
 def _unwrapped(element: Any) -> Any:
@@ -252,44 +335,27 @@ def _is_pair(given: Any) -> bool:
     return isinstance(given, tuple) and len(given) == 2
 
 
-def _is_tensor(given: Any) -> bool:
-    return hasattr(given, "shape") and hasattr(given, "dtype") and hasattr(given, "numpy")
+_Parts = tuple[tuple[Array, ...], Array | None, tuple[str, ...] | None]
+"""Inputs, labels, and the names of the inputs."""
 
 
-def _parts(name: str, given: Any) -> tuple[tuple[Array, ...], Array | None, tuple[str, ...] | None]:
+def _parts(where: str, given: Any) -> _Parts:
     x, y = given if isinstance(given, tuple | list) and len(given) == 2 else (given, None)
-    labels = None if y is None else _array(name, y)
+    labels = None if y is None else as_array(where, y)
     if isinstance(x, Mapping):
-        return tuple(_array(name, each) for each in x.values()), labels, tuple(map(str, x))
-    if isinstance(x, tuple):
-        return tuple(_array(name, each) for each in x), labels, None
-    return (_array(name, x),), labels, None
+        return tuple(as_array(where, each) for each in x.values()), labels, tuple(map(str, x))
+    # a DataLoader makes lists of the tuples that its samples are
+    if isinstance(x, tuple) or (isinstance(x, list) and x and all(map(is_tensor, x))):
+        return tuple(as_array(where, each) for each in x), labels, None
+    return (as_array(where, x),), labels, None
 
 
-def _array(name: str, value: Any) -> Array:
-    """Converts an array or tensor to numpy, without importing the tensor's framework."""
-    if isinstance(value, np.ndarray):
-        return value
-    for method in ("detach", "cpu", "numpy"):  # torch wants all three, others only the last
-        if hasattr(value, method):
-            value = getattr(value, method)()
-    if isinstance(value, np.ndarray | np.generic):
-        return np.asarray(value)
-    raise ConfigurationError(f"edge_data.{name} has {_kind(value)} where an array is wanted", FORMS)
-
-
-def _check_array(name: str, array: Array) -> None:
-    if array.ndim == 0:
+def _check_inputs(where: str, inputs: tuple[Array, ...]) -> None:
+    if not inputs:
+        raise ConfigurationError(f"{where} has no inputs", FORMS)
+    empty = next((each for each in inputs if len(each) and not each.size), None)
+    if empty is not None:
         raise ConfigurationError(
-            f"edge_data.{name} has a single number where an array of samples is wanted", FORMS
+            f"{where} has samples of shape {empty.shape[1:]}, which hold no values",
+            "give samples of the shape that the model takes",
         )
-    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise ConfigurationError(
-            f"edge_data.{name} has an array of dtype {array.dtype}, which is not a number",
-            "give integers or floats: x.astype('float32'), and labels as class indices "
-            "(np.unique(names, return_inverse=True)[1])",
-        )
-
-
-def _kind(value: Any) -> str:
-    return f"a {type(value).__module__}.{type(value).__qualname__}"

@@ -15,7 +15,7 @@ from pytest_edgegate.core.ports import TrainingData
 from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.recipe import QAT, Distill, Prune
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
-from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.feeding import arrange, fed
 from pytest_edgegate.data.laid_out import as_model, transposed
 from pytest_edgegate.data.splits import Array, ArraySplit, Batch, Split
 
@@ -112,7 +112,7 @@ class TrainingSamples:
                 "traceback is at --tb=long",
             ) from error
         _check_augmented(inputs, batch.inputs)
-        return Batch(inputs, batch.labels)
+        return Batch(inputs, batch.labels, batch.start)
 
     def _output_of(self, batch: Batch, numbers: Array | None) -> Array | None:
         if self._teacher is None:
@@ -148,14 +148,10 @@ class TrainingSamples:
         return output
 
     def _fed(self, batch: Batch, teacher: Array | None) -> TrainingBatch:
-        arrays = arrange(batch.inputs, self._split.names, self._as_model, "train")
-        fed = tuple(
-            np.ascontiguousarray(array, dtype=each.dtype)
-            for array, each in zip(
-                transposed(arrays, self._layout.inputs), self._inputs, strict=True
-            )
-        )
-        return TrainingBatch(fed, batch.labels, teacher)
+        arrays = arrange(batch.inputs, self._split.names, self._as_model, "train", batch.start)
+        moved = transposed(arrays, self._layout.inputs)
+        inputs = tuple(fed(array, each) for array, each in zip(moved, self._inputs, strict=True))
+        return TrainingBatch(inputs, batch.labels, teacher)
 
 
 def _check_augmented(made: tuple[Any, ...], given: tuple[Array, ...]) -> None:

@@ -60,6 +60,15 @@ def _less_compression(recipe: Recipe) -> list[str]:
     return [*larger, "prune less"] if _pruning(recipe) else larger
 
 
+def before(step: Step) -> str:
+    """The remedy for a step that lost too much before the last one."""
+    ways = ["prune less"] if step.removes_filters else []
+    if step.has_teacher:
+        ways.append("give a larger edge_student")
+    longer = _in_place(step, step.for_twice_the_epochs())
+    return ", or ".join((*ways, f"train longer in that step{longer}"))
+
+
 def in_order(artifact: Artifact) -> str:
     """The remedy for outputs of one shape that changed places."""
     if not artifact.made:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pytest_edgegate.core.description import TensorInfo
-from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.data.feeding import bare_names
 from pytest_edgegate.data.splits import Array
 
 MOST_CHANNELS = 4_096
@@ -18,9 +18,7 @@ class ChannelRanges:
     """The smallest and the largest value of each channel, batch by batch."""
 
     def __init__(self, outputs: Sequence[TensorInfo]) -> None:
-        self._names = [bare_name(each.name) for each in outputs]
-        if len(set(self._names)) < len(self._names):
-            self._names = [each.name for each in outputs]
+        self._names = bare_names(outputs)
         self._found: dict[str, Array] = {}
 
     def add(self, outputs: Sequence[Array]) -> None:

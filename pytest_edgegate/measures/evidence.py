@@ -232,7 +232,7 @@ def fed_batches(
         progress(done, total)
         done += len(whole)
         batch = whole if left is None else whole.first(left)
-        yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name)
+        yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name, batch.start)
         if left is not None:
             left -= len(batch)
             if left <= 0:

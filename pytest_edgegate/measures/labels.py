@@ -41,6 +41,11 @@ def class_indices(labels: Array, scores: Array) -> Array:
             f"labels of shape {labels.shape} do not fit outputs of shape {scores.shape}",
             "give class indices of shape (n,) or one-hot rows of shape (n, classes)",
         )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ConfigurationError(
+            "the labels hold NaN or Inf, and top-N needs class indices",
+            "drop the samples that have no label",
+        )
     if labels.dtype.kind == "f" and (labels != np.rint(labels)).any():
         raise ConfigurationError(
             "the labels are fractions, but top-N needs class indices",

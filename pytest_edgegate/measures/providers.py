@@ -67,6 +67,9 @@ class Passes(Protocol):
     def predictions(self) -> Evidence:
         """The artifact."""
 
+    def exported(self, steps: Recipe) -> Evidence | NotMeasured:
+        """The float export after *steps*, in the artifact's format."""
+
     def paired(self) -> Paired | NotMeasured:
         """Results of both on the same samples; on a part of them if that decides the drop."""
 

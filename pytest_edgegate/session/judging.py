@@ -115,9 +115,10 @@ class Judging:
         return _noted(first, *said, *input_check.cautions(passes, file))
 
     def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
-        """Adds the diagnosis; what more time would decide keeps that remedy."""
+        """Adds the diagnosis; what more time or more samples would decide keeps that remedy."""
         found = guarded(lambda: self._diagnosis(verdict, providers))
-        remedy = verdict.remedy if verdict.undecided else found.remedy or verdict.remedy
+        keeps = verdict.undecided or verdict.unproven
+        remedy = verdict.remedy if keeps else found.remedy or verdict.remedy
         return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
 
     def _diagnosis(self, verdict: Verdict, providers: Providers) -> Diagnosis:

@@ -64,6 +64,7 @@ class EdgeSession:
         )
         self.tooling = Tooling(registry, self.cache, progress)
         self._targets: dict[str, Target] = {}
+        self._built: dict[tuple[str, str], Artifact] = {}
 
     @cached_property
     def observer(self) -> Observer:
@@ -153,6 +154,8 @@ class EdgeSession:
     def compress(self, case: Case, recipe: Recipe | None) -> Artifact:
         """The artifact of a recipe, from the cache if possible."""
         made = self._made(case, self.plan(case, recipe))
+        if made.made:
+            self._built[case.target.name, made.digest] = made
         return self.tooling.compiled(made, case.target)
 
     def _made(self, case: Case, plan: Plan) -> Artifact:
@@ -189,6 +192,8 @@ class EdgeSession:
     def adopt(self, path: object, target: Target, signature: str = "") -> Artifact:
         """A file that the user built, as an artifact; *signature*: the one to gate.
 
+        One with the bytes of an artifact of this session is that artifact, wherever it lies: it
+        has its recipe, and the remedies for it.
         Raises ConfigurationError, UnknownNameError, InferenceError.
         """
         from pytest_edgegate.planner import no_road
@@ -201,10 +206,18 @@ class EdgeSession:
                 f"{nowhere.remedy}, and let edge_ptq make the file; or gate this one for a target "
                 "of its format (--edge-list-targets)",
             )
-        artifact = adopted(model, target)
+        artifact = self._known_again(adopted(model, target), target)
         if signature:
             artifact = with_signature(artifact, model, signature)
         return self.tooling.compiled(artifact, target)
+
+    def _known_again(self, found: Artifact, target: Target) -> Artifact:
+        from dataclasses import replace
+
+        made = self._built.get((target.name, found.digest))
+        if made is None:
+            return found
+        return replace(found, dtype=made.dtype, recipe=made.recipe, provenance=made.provenance)
 
     def check_compiled(self, compiled: Artifact, source: Artifact) -> None:
         """Raises ConfigurationError unless a file may have been compiled from the *source*."""

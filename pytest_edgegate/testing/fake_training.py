@@ -24,7 +24,8 @@ class FakeTraining:
     """Records its training in the file: ``taught`` lists steps, samples seen and losses.
 
     ``diverges`` in the model's content: the number of the step, from 1, whose loss is NaN;
-    ``classes``: the number of a student's classes. Pruning removes its share of the bytes.
+    ``classes``: the number of a student's classes. Pruning removes its share of the bytes, and
+    answers ``prune_wrong`` wrongly.
     """
 
     version = 1
@@ -55,7 +56,8 @@ class FakeTraining:
         changes: dict[str, Any] = {"taught": taught}
         if isinstance(step, Prune):
             size = round(size * (1 - step.amount))
-            changes |= {"bytes": size}
+            wrong = content.get("prune_wrong", content.get("wrong", []))
+            changes |= {"bytes": size, "wrong": wrong}
         if isinstance(step, QAT):
             size //= 4
             changes |= {

@@ -9,6 +9,7 @@ from pytest_edgegate.backends.keras.goals import ChooseGoal, Goal, own_labels, s
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.keras.training import fit
+from pytest_edgegate.backends.other_floats import refuse_other_layers
 from pytest_edgegate.backends.tf_losses import as_logits as student_logits
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
@@ -46,6 +47,7 @@ class KerasDistill(TransformDefaults):
                 f"{model.name} has no weights that a training could change",
                 "give the Keras model that it was exported from",
             )
+        refuse_other_layers(model.name, loaded)
         student = loaded.trainable()
         refuse_unreadable(student)
         facts = fit(student, data.training(loaded.inputs), step, model.name, goal=distilling(step))

@@ -334,7 +334,9 @@ _HEADERS = (
 
 
 def _tensor_name(tensor: Any) -> str:
-    return str(tensor.name).split(":")[0]
+    """As the user wrote it; tf-keras may put the number of an output behind it."""
+    name = str(tensor.name)
+    return name if type(tensor).__module__.startswith("keras.") else name.split(":", maxsplit=1)[0]
 
 
 def _shape(shape: Any) -> tuple[int, ...]:

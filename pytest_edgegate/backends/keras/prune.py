@@ -14,6 +14,7 @@ from pytest_edgegate.backends.keras.pruning.pruned import Pruned, prune
 from pytest_edgegate.backends.keras.pruning.tracing import OUTPUT
 from pytest_edgegate.backends.keras.saving import refuse_unreadable, save
 from pytest_edgegate.backends.keras.training import check_fit, fit
+from pytest_edgegate.backends.other_floats import refuse_other_layers
 from pytest_edgegate.backends.pruned_layers import KeptLayers
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import UnsupportedError
@@ -46,6 +47,7 @@ class KerasPrune(TransformDefaults):
     ) -> Produced:
         assert isinstance(step, Prune)  # the only step of its moves
         loaded = model.load()
+        refuse_other_layers(model.name, loaded)
         training = data.training(loaded.inputs)
         original, pruned = _pruned(model.name, loaded, step, training)
         trained = fit(pruned.model, training, step, model.name)
@@ -59,6 +61,7 @@ class KerasPrune(TransformDefaults):
         """Everything but the training: the number of removed filters does not depend on weights."""
         assert isinstance(step, Prune)  # the only step of its moves
         loaded = model.load()
+        refuse_other_layers(model.name, loaded)
         training = data.training(loaded.inputs)
         _, pruned = _pruned(model.name, loaded, step, training)
         check_fit(pruned.model, training, step, model.name)

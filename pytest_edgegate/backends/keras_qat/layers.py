@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pytest_edgegate.backends.keras_qat.flat_graph import Call, FlatGraph, FlatLayer
+from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.errors import UnsupportedError
 
 _AS_IT_IS = (
@@ -193,7 +194,7 @@ def _refused(layer: FlatLayer, remedy: str) -> UnsupportedError:
     kind = layer.kind.replace("ops.", "keras.ops.")
     return UnsupportedError(
         f"quantisation-aware training can't take the layer {layer.path!r} ({kind}) as it is",
-        remedy,
+        unwrapping(kind) or remedy,
     )
 
 

@@ -40,6 +40,8 @@ def layer_names(graph: FlatGraph) -> dict[str, str]:
     names: dict[str, str] = {}
     for path in graph.layers:
         wanted = name = re.sub(r"[^A-Za-z0-9_.-]", "_", path)
+        if not name[:1].isalnum():  # what a scope of TensorFlow begins with
+            wanted = name = f"layer{name}"
         number = 1
         while name in names.values():
             number += 1

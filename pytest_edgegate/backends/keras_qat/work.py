@@ -12,7 +12,9 @@ import numpy as np
 from pytest_edgegate.backends.keras_qat.flat_graph import as_message, flat_graph
 from pytest_edgegate.backends.keras_qat.layers import for_training
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.other_floats import refuse_other_layers
 from pytest_edgegate.backends.stateful_models import refuse_stateful
+from pytest_edgegate.backends.tf_graphs import graph_names
 from pytest_edgegate.backends.tf_losses import targets_by
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -71,6 +73,7 @@ class Work:
         """*symmetric*: activations have zero points of 0."""
         _refuse_missing()
         refuse_stateful(name, loaded)
+        refuse_other_layers(name, loaded)
         _refuse_inputs_outputs(name, loaded)
         self._name, self._loaded, self._step = name, loaded, step
         self._symmetric = symmetric
@@ -99,7 +102,8 @@ class Work:
 
     def converted(self, child: ChildProcess, io: str) -> bytes:
         """The .tflite file of the trained model, with inputs and outputs of the dtype *io*."""
-        inputs = [[each.name, list(each.shape[1:])] for each in self._loaded.inputs]
+        named = zip(graph_names(self._loaded.inputs), self._loaded.inputs, strict=True)
+        inputs = [[name, list(each.shape[1:])] for name, each in named]
         _, (content,) = child.call("convert", longer=_CONVERTING, inputs=inputs, io=io)
         return content.tobytes()
 

@@ -16,9 +16,11 @@ from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.litert.sequences import mend_sequences
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.other_floats import refuse_other_graph
 from pytest_edgegate.backends.stateful_models import refuse_stateful
-from pytest_edgegate.backends.tf_graphs import freeze
+from pytest_edgegate.backends.tf_graphs import freeze, graph_names
 from pytest_edgegate.backends.tools import needed, tool_errors
+from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     CompressionError,
@@ -80,6 +82,7 @@ class KerasToLiteRT(TransformDefaults):
             with tool_errors(lambda error: _conversion_error(model, error, printed.errors())):
                 unrolled = _without_loops(loaded, step)
                 frozen = freeze(tf, loaded if unrolled is None else unrolled.model)
+                refuse_other_graph(model.name, frozen.graph)
                 converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
                 if isinstance(step, Cast):
                     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -91,7 +94,7 @@ class KerasToLiteRT(TransformDefaults):
         main.write_bytes(content)
         if isinstance(step, PTQ) and _has_sequences(frozen):
             mend_sequences(main)
-        if len(loaded.inputs) > 1 or len(loaded.outputs) > 1:
+        if len(loaded.inputs) > 1 or len(loaded.outputs) > 1 or _renamed(loaded):
             main.write_bytes(in_order(main, loaded))
         return Produced(main, (main,), loaded.notes, facts=_told(main, unrolled))
 
@@ -170,7 +173,7 @@ def _full_integer(
     tf: Any, converter: Any, loaded: LoadedModel, step: PTQ, target: Target, data: TransformData
 ) -> None:
     samples = data.calibration(step.samples, loaded.inputs)
-    names = [each.name for each in loaded.inputs]
+    names = graph_names(loaded.inputs)
 
     def representative() -> Iterator[dict[str, Array]]:
         for sample in samples:
@@ -189,8 +192,14 @@ def _full_integer(
     )
 
 
+def _renamed(loaded: LoadedModel) -> bool:
+    return graph_names(loaded.inputs) != tuple(each.name for each in loaded.inputs)
+
+
 def in_order(path: Path, loaded: LoadedModel) -> bytes:
     """The file with its inputs and outputs in the model's order, the outputs under its names.
+
+    So are inputs whose names TensorFlow does not take.
 
     The converter orders them as it likes; its signature says which is which.
     """
@@ -199,8 +208,11 @@ def in_order(path: Path, loaded: LoadedModel) -> bytes:
     inputs, outputs = signed_tensors(model)
     ordered = [outputs[f"output_{index}"] for index in range(len(loaded.outputs))]
     # The packer writes whatever integers it gets byte by byte: they have to be 32 bits wide
-    graph.inputs = np.array([inputs[each.name] for each in loaded.inputs], np.int32)
+    graph.inputs = np.array([inputs[name] for name in graph_names(loaded.inputs)], np.int32)
     graph.outputs = np.array(ordered, np.int32)
+    if _renamed(loaded):
+        for index, each in zip(graph.inputs, loaded.inputs, strict=True):
+            graph.tensors[index].name = each.name
     if len(set(ordered)) == len(ordered):
         for index, name in zip(ordered, loaded.outputs, strict=True):
             graph.tensors[index].name = name
@@ -209,6 +221,9 @@ def in_order(path: Path, loaded: LoadedModel) -> bytes:
 
 def _conversion_error(model: SourceModel, error: Exception, printed: str) -> EdgeGateError:
     text = f"{error} {printed}"
+    wrapped = unwrapping(text)
+    if wrapped:
+        return UnsupportedError(f"{model.name} has layers that are wrapped for a training", wrapped)
     if "TensorListReserve" in text:
         return UnsupportedError(
             f"{model.name} has loops, and its loops keep tensors of a free shape, which TFLite's "

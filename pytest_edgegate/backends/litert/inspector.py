@@ -260,7 +260,8 @@ class _Graph:
 
     def _operator(self, index: int, operator: Any) -> OperatorInfo:
         code = self._model.operatorCodes[operator.opcodeIndex]
-        kind = self._kinds[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        kind = self._kinds.get(number, f"BUILTIN_{number}")  # a newer converter has more
         if kind == "CUSTOM":
             kind = f"CUSTOM:{(code.customCode or b'?').decode('utf-8', 'replace')}"
         return OperatorInfo(

@@ -10,6 +10,7 @@ from pytest_edgegate.backends.litert.inputs_outputs import put_in_order_of
 from pytest_edgegate.backends.litert.output_steps import output_steps
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.backends.tf_graphs import graph_names
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
@@ -60,7 +61,7 @@ class KerasQatToLiteRT(TransformDefaults):
 def _in_order(path: Path, loaded: LoadedModel) -> bytes:
     """The file with its inputs and outputs in the model's order, under the model's names."""
     model = unpack(path)
-    put_in_order_of(model, loaded, [each.name for each in loaded.inputs])
+    put_in_order_of(model, loaded, graph_names(loaded.inputs))
     return pack(model)
 
 

@@ -15,8 +15,10 @@ from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, open_model, write
 from pytest_edgegate.backends.onnx.preparing import outputs, prepared
 from pytest_edgegate.backends.onnx.runtime import import_onnxruntime
+from pytest_edgegate.backends.other_floats import OTHER_FLOATS
 from pytest_edgegate.backends.tools import all_lines, tool_errors
 from pytest_edgegate.core.defaults import TransformDefaults
+from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import (
     CompressionError,
     ConfigurationError,
@@ -95,6 +97,7 @@ def _quantise(
     samples = data.calibration(step.samples, described.inputs)
     names = [each.name for each in described.inputs]
     _refuse_old(source, step)
+    _refuse_other_floats(source, described)
     first = next(iter(samples), None)  # data that does not fit is refused before any work
     if first is None:
         raise ConfigurationError(
@@ -210,6 +213,19 @@ def _refuse_large(source: Path) -> None:
                     f"largest float16 is {_LARGEST}",
                     "keep the model in float32, or scale that layer down in training",
                 )
+
+
+def _refuse_other_floats(source: Path, described: ModelDescription) -> None:
+    """Refuses what ONNX Runtime's quantiser would leave in float without a word."""
+    for each in described.operators:
+        weights = None if each.weights_at is None else each.inputs[each.weights_at]
+        if weights is not None and weights.dtype in OTHER_FLOATS:
+            raise UnsupportedError(
+                f"{source.stem} has {weights.dtype} weights ({each.name}), and int8 starts from "
+                "float32",
+                "give the model in float32 (set_dtype_policy('float32') of keras.config before it "
+                "is built, model.float() of torch), or write Cast('float16') in place of PTQ",
+            )
 
 
 def _refuse_old(source: Path, step: PTQ) -> None:

@@ -13,9 +13,11 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.canonical import name_as_model
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx, write
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
+from pytest_edgegate.backends.other_floats import refuse_other_graph
 from pytest_edgegate.backends.stateful_models import refuse_stateful
-from pytest_edgegate.backends.tf_graphs import trace
+from pytest_edgegate.backends.tf_graphs import graph_names, trace
 from pytest_edgegate.backends.tools import one_line, tool_errors
+from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -65,7 +67,7 @@ class KerasToOnnx(TransformDefaults):
         import_onnx()
         main = out / f"{model.name}.onnx"
         with held_native_output(), tool_errors(lambda error: _conversion_error(model, error)):
-            made = _convert(loaded)
+            made = _convert(model.name, loaded)
             _refuse_unknown(model, made)
             made = cleaned(made)
             _name_inputs_outputs(made, loaded)
@@ -79,7 +81,7 @@ class KerasToOnnx(TransformDefaults):
             check_training(model, step, data)
 
 
-def _convert(loaded: LoadedModel) -> Any:
+def _convert(name: str, loaded: LoadedModel) -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import tensorflow as tf
@@ -88,9 +90,14 @@ def _convert(loaded: LoadedModel) -> Any:
         raise BackendUnavailableError(
             error.name or "tf2onnx", "making an .onnx file of a Keras model", "all"
         ) from error
-    traced = _Traced(trace(tf, loaded))
-    made, _ = tf2onnx.convert.from_function(traced, input_signature=(), opset=OPSET)
+    function = trace(tf, loaded)
+    refuse_other_graph(name, function.graph, _UNKNOWN_FLOATS)
+    made, _ = tf2onnx.convert.from_function(_Traced(function), input_signature=(), opset=OPSET)
     return made
+
+
+_UNKNOWN_FLOATS = ("bfloat16",)
+"""ONNX has layers of the other floats: a model in float16 may stay in it."""
 
 
 class _Traced:
@@ -134,7 +141,7 @@ _CONTRIBUTED = ("ai.onnx.ml", "com.microsoft")
 def _name_inputs_outputs(made: Any, loaded: LoadedModel) -> None:
     """tf2onnx puts a number behind a name, and keeps the order in which outputs are returned."""
     given = {_bare(each.name): each.name for each in made.graph.input}
-    name_as_model(made.graph, [given[_bare(each.name)] for each in loaded.inputs], loaded)
+    name_as_model(made.graph, [given[name] for name in graph_names(loaded.inputs)], loaded)
 
 
 def _bare(name: str) -> str:
@@ -142,6 +149,9 @@ def _bare(name: str) -> str:
 
 
 def _conversion_error(model: SourceModel, error: Exception) -> EdgeGateError:
+    wrapped = unwrapping(str(error))
+    if wrapped:
+        return UnsupportedError(f"{model.name} has layers that are wrapped for a training", wrapped)
     return CompressionError(
         f"tf2onnx failed on {model.name}: {type(error).__name__}: {one_line(error)}",
         "the converter's own traceback is at --tb=long",

@@ -17,6 +17,7 @@ from pytest_edgegate.backends.onnx.canonical import name_as_model
 from pytest_edgegate.backends.onnx.integer_operators import in_integers, output_steps
 from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, write
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED
+from pytest_edgegate.backends.tf_graphs import graph_names
 from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -41,7 +42,7 @@ def trained_for_int8(
     main = out / f"{model.name}.onnx"
     with held_native_output(), tool_errors(lambda error: _failed(model, error)):
         made = cleaned(in_integers(_read_back(content), target.activations))
-        given = [f"serving_default_{each.name}:0" for each in loaded.inputs]
+        given = [f"serving_default_{name}:0" for name in graph_names(loaded.inputs)]
         name_as_model(made.graph, given, loaded)
         write(made, main)
     with OPTIMISED.open(main) as runner:

@@ -9,10 +9,9 @@ from pytest_edgegate.backends.tools import first_line
 from pytest_edgegate.backends.torch.arguments import Arguments
 from pytest_edgegate.backends.torch.exporting import flat_module
 from pytest_edgegate.backends.torch.layers import Layers
+from pytest_edgegate.backends.torch_programs import refuse_other_floats
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
-
-_OTHER_FLOATS = ("torch.float16", "torch.bfloat16", "torch.float64")
 
 
 def trainable_of(name: str, loaded: LoadedModel) -> Any:
@@ -30,6 +29,8 @@ def trainable_of(name: str, loaded: LoadedModel) -> Any:
             "from one run to the next",
             "give that state as an input and return it as an output",
         )
+    if loaded.framework_model is not None:
+        refuse_other_floats(name, loaded)
     return loaded.trainable()
 
 
@@ -125,11 +126,4 @@ def _refuse(module: Any, name: str) -> None:
         raise UnsupportedError(
             f"all {len(parameters)} parameters of {name} are frozen: there is nothing to train",
             "let those that may change require gradients: parameter.requires_grad_(True)",
-        )
-    dtypes = {str(each.dtype) for each in (*parameters, *module.buffers())}
-    other = sorted(dtypes.intersection(_OTHER_FLOATS))
-    if other:
-        raise UnsupportedError(
-            f"{name} has {other[0]} weights, and recipes start from float32",
-            "return model.float() from edge_model; Cast('float16') makes the file small again",
         )

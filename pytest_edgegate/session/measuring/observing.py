@@ -14,7 +14,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import Progress, silent
-from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.feeding import arrange, bare_name, bare_names
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given, drawn_batches
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import check_compared, compare_models
@@ -284,9 +284,7 @@ def _choice(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> tuple[Pick, tu
     if not scoring.reads_all_outputs or len(outputs) == 1:
         at = _index(scoring.output, outputs)
         return lambda given: given[at], ()
-    names = tuple(bare_name(each.name) for each in outputs)
-    if len(set(names)) < len(names):
-        names = tuple(each.name for each in outputs)
+    names = tuple(bare_names(outputs))
     return lambda given: dict(zip(names, given, strict=True)), names
 
 
@@ -296,8 +294,9 @@ def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
         return 0
     if isinstance(output, int) and -len(outputs) <= output < len(outputs):
         return output
-    if isinstance(output, str) and output in names:
-        return names.index(output)
+    for known in ([each.name for each in outputs], names):  # a name may look like an affixed one
+        if isinstance(output, str) and output in known:
+            return known.index(output)
     said = "edge_metric does not say which to score" if output is None else f"none is {output!r}"
     raise ConfigurationError(
         f"the model has {len(outputs)} outputs ({', '.join(names)}), and {said}",

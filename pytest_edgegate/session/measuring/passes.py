@@ -18,6 +18,7 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.rules import may_end_early
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
@@ -134,6 +135,13 @@ class CasePasses:
         return self._grouped(
             self._observer.predictions(self._file.specimen, self._split, self.scoring)
         )
+
+    def exported(self, steps: Recipe) -> Evidence | NotMeasured:
+        export = self._file.float_export(steps)
+        if isinstance(export, NotMeasured):
+            return export
+        specimen = self._file.specimen.of_export(export)
+        return self._observer.predictions(specimen, self._split, self.scoring)
 
     def paired(self) -> Paired | NotMeasured:
         return self._paired

@@ -128,3 +128,18 @@ def test_a_package_that_is_missing(
     model = recognise(networks.Chain(), X)
     error = refused(transform, step, model, coral, train_on(), tmp_path)
     assert isinstance(error, BackendUnavailableError)
+
+
+@named
+def test_other_floats_are_refused_though_numpy_has_no_bfloat16(
+    torch: ModuleType,
+    networks: Any,
+    recognise: Any,
+    coral: Target,
+    tmp_path: Path,
+    transform: Any,
+    step: Any,
+) -> None:
+    model = recognise(networks.Chain().to(torch.bfloat16), X)
+    error = refused(transform, step, model, coral, train_on(), tmp_path)
+    assert error.message == "Chain has torch.bfloat16 weights, and recipes start from float32"

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.torch.trainable import trainable_of
+from pytest_edgegate.backends.torch_programs import refuse_other_floats
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel
 
@@ -253,9 +254,29 @@ def test_what_has_nothing_to_train_is_refused(
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_other_floats_are_refused(torch: ModuleType, recognise: Any, dtype: str) -> None:
     module = torch.nn.Linear(8, 3).to(getattr(torch, dtype))
-    assert f"Linear has torch.{dtype} weights, and recipes start from float32" in refusal(
-        recognise(module, IMAGES[:, 0, 0]).load()
+    with pytest.raises(UnsupportedError) as raised:
+        trainable_of("Linear", recognise(module, IMAGES[:, 0, 0]).load())
+    assert raised.value.message == (
+        f"Linear has torch.{dtype} weights, and recipes start from float32"
     )
+    assert "return model.float() from edge_model" in raised.value.remedy
+
+
+def test_a_forward_in_autocast_is_refused(torch: ModuleType, recognise: Any) -> None:
+    class Mixed(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(8, 3)
+
+        def forward(self, x: Any) -> Any:
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.layer(x)
+
+    loaded = recognise(Mixed(), IMAGES[:, 0, 0]).load()
+    with pytest.raises(UnsupportedError, match=r"the forward of Mixed has torch\.autocast in it"):
+        trainable_of("Mixed", loaded)
+    with pytest.raises(UnsupportedError, match=r"torch\.autocast"):
+        refuse_other_floats("Mixed", loaded)
 
 
 def test_a_program_of_a_fixed_batch_is_refused(exported: Load, networks: Any) -> None:

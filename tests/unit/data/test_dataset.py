@@ -115,9 +115,25 @@ def test_a_sample_that_is_not_finite(bad: float) -> None:
     finite_or_error(data.calibration(4))
     with pytest.raises(ConfigurationError) as raised:
         finite_or_error(data.calibration(10))
-    assert "2 of 10 calibration samples hold NaN or Inf (the first is number 4)" in str(
-        raised.value
+    assert "2 of 10 calibration samples hold NaN or Inf (the first is #4)" in str(raised.value)
+
+
+@pytest.mark.parametrize("other", [X[:6, :1], X[:6, :, None]])
+def test_calibration_samples_of_different_shapes(other: Array) -> None:
+    data = EdgeData(calibration=[X[:4], other], version="1")
+    assert len(first(Dataset(data).calibration(4))) == 4
+    with pytest.raises(ConfigurationError) as raised:
+        Dataset(data).calibration(5).arrays()
+    assert raised.value.message == (
+        "edge_data.calibration has samples of different shapes: "
+        f"#0 has {X.shape[1:]}, #4 has {other.shape[1:]}"
     )
+
+
+def test_a_calibration_stream_with_keys_in_another_order() -> None:
+    batches = [{"a": X, "b": -X}, {"b": -X, "a": X}]
+    one, other = Dataset(EdgeData(calibration=batches, version="1")).calibration(20).arrays()
+    np.testing.assert_array_equal(one, -other)
 
 
 def test_integers_are_always_finite() -> None:

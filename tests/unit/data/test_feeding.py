@@ -147,3 +147,18 @@ def test_real_ranges() -> None:
 @pytest.mark.parametrize("name", ["image", "image:0", "serving_default_image:0"])
 def test_bare_names(name: str) -> None:
     assert bare_name(name) == "image"
+
+
+@pytest.mark.parametrize(("start", "said"), [(None, "'x'"), (0, "sample #2"), (30, "sample #32")])
+def test_a_value_that_is_not_finite_is_found_in_the_split(start: int | None, said: str) -> None:
+    array = np.zeros((5, 2), np.float32)
+    array[2, 1] = array[4, 0] = np.nan
+    with pytest.raises(ConfigurationError) as raised:
+        arrange((array,), None, (TensorInfo("x", (-1, 2), "float32"),), "evaluation", start)
+    assert raised.value.message.startswith("edge_data.evaluation holds NaN or Inf")
+    assert raised.value.message.endswith(said)
+
+
+def test_samples_of_another_shape_are_found_in_the_split() -> None:
+    with pytest.raises(ConfigurationError, match=r"of shape \(3,\) \(from #12 on\) do not fit"):
+        arrange((np.zeros((5, 3)),), None, (NUMBER,), "evaluation", 12)

@@ -111,6 +111,7 @@ def test_a_loss_of_ones_own_needs_no_labels_and_takes_any_outputs() -> None:
         ((LOGITS, LOGITS), INDICES, "the model has 2 outputs"),
         ((LOGITS,), INDICES + 1, "labels go from 1 to 5, but the model has 5 classes"),
         ((LOGITS,), INDICES - 1, "labels go from -1 to 3"),
+        ((LOGITS,), INDICES * np.nan, "the labels hold NaN or Inf"),
         ((LOGITS,), np.zeros((12, 4)), "labels of shape (12, 4) do not fit outputs"),
         ((LOGITS,), INDICES + 0.5, "labels of shape (12,) do not fit outputs"),
         ((LOGITS[:, :1],), np.zeros((12, 2)), "do not fit outputs of shape"),

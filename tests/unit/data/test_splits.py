@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,193 @@ def test_forms_of_streams(elements: list[Any], labels: bool) -> None:
             assert all((each.labels is not None) is labels for each in batches)
 
 
+def test_batches_say_where_they_start() -> None:
+    for given in ((X, Y), [(X[:4], Y[:4]), (X[:0], Y[:0]), (X[4:], Y[4:])]):
+        assert [each.start for each in split(given).batches(4)] == [0, 4]
+    assert split((X, Y)).take(np.array([3])).start is None
+
+
+def test_keys_in_another_order_are_the_same_inputs() -> None:
+    found = split(Stream(({"a": X, "b": -X}, Y), ({"b": -X, "a": X}, Y)))
+    for batch in found.batches():
+        np.testing.assert_array_equal(batch.inputs[0], X)
+        np.testing.assert_array_equal(batch.inputs[1], -X)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ((X, Y), ((X, X), Y), "batch #1 differs from the first one: it has 2 arrays without keys"),
+        (((X, X), Y), (X, Y), "it has one array, not 2 arrays without keys"),
+        (({"a": X}, Y), ({"b": X}, Y), "it has the keys b, not the keys a"),
+        (({"a": X}, Y), ({"a": X, "b": X}, Y), "it has the keys a, b, not the keys a"),
+        (({"a": X}, Y), (X, Y), "it has one array, not the keys a"),
+        ((X, Y), X, "it has no labels"),
+        (X, (X, Y), "it has labels, and the first has none"),
+    ],
+)
+def test_batches_of_different_forms(first: Any, second: Any, said: str) -> None:
+    assert said in refusal(Stream(first, second))
+    found = split(Turns([first], [second]))
+    list(found.batches())
+    with pytest.raises(ConfigurationError, match="differs from the first one"):
+        list(found.batches())
+
+
+class Turns:
+    """Gives other batches on every pass."""
+
+    def __init__(self, *passes: list[Any]) -> None:
+        self.passes = iter(passes)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(next(self.passes))
+
+
+def test_a_stream_that_is_spent_after_a_pass() -> None:
+    found = split(Turns([(X, Y)], []))
+    list(found.batches())
+    with pytest.raises(ConfigurationError, match="gave no samples on another pass"):
+        list(found.batches())
+
+
+class Failing:
+    """Breaks after its first batch, or before it."""
+
+    def __init__(self, error: BaseException, *elements: Any) -> None:
+        self.error, self.elements = error, elements
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.elements
+        raise self.error
+
+
+@pytest.mark.parametrize("elements", [(), ((X, Y),)])
+def test_a_stream_that_raises(elements: tuple[Any, ...]) -> None:
+    error = RuntimeError("the disk is gone")
+    with pytest.raises(ConfigurationError) as raised:
+        list(split(Failing(error, *elements)).batches())
+    assert raised.value.message == (
+        f"edge_data.evaluation failed at its batch #{len(elements)}: RuntimeError: the disk is gone"
+    )
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), ConfigurationError("our own", "mend it"), SystemExit(3)]
+)
+def test_what_is_no_failure_of_a_stream_passes_through_it(error: BaseException) -> None:
+    with pytest.raises(type(error)) as raised:
+        list(split(Failing(error)).batches())
+    assert raised.value is error
+
+
+def test_a_loaders_lists_are_tuples() -> None:
+    """``default_collate`` of torch makes ``[[a, b], y]`` of samples ``((a, b), y)``."""
+    [batch] = split(Stream([[Tensor(X), Tensor(-X)], Tensor(Y)])).batches()
+    np.testing.assert_array_equal(batch.inputs[1], -X)
+    np.testing.assert_array_equal(batch.labels, Y)
+
+
+class Frame:
+    """As a data frame: columns are attributes."""
+
+    cpu = "a column"
+
+    def __init__(self, array: Array) -> None:
+        self.array, self.shape = array, array.shape
+
+    def to_numpy(self) -> Array:
+        return self.array
+
+
+class Lazy:
+    """As an array of JAX or HDF5."""
+
+    def __init__(self, array: Array) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __array__(self, dtype: object = None, copy: object = None) -> Array:
+        return self.array
+
+
+class Bfloat16(Tensor):
+    def numpy(self) -> Array:
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
+@pytest.mark.parametrize("of", [Frame, Lazy, np.ma.masked_array, np.asfortranarray])
+def test_arrays_of_other_kinds(of: Any) -> None:
+    found = split((of(X), Frame(Y)))
+    assert type(found.inputs[0]) is np.ndarray
+    np.testing.assert_array_equal(found.inputs[0], X)
+    np.testing.assert_array_equal(found.labels, Y)
+
+
+def test_a_mapped_file_is_not_read_into_memory(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    found = split(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert isinstance(found.inputs[0].base, np.memmap)
+
+
+def test_a_tensor_that_numpy_does_not_take() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        split((Bfloat16(X), Y))
+    assert "numpy can't take: TypeError: Got unsupported ScalarType BFloat16" in str(raised.value)
+    assert "x.float()" in raised.value.remedy
+    assert isinstance(raised.value.__cause__, TypeError)
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("bfloat16", "float32"), ("longdouble", "float64")])
+def test_floats_that_runtimes_do_not_know(given: str, wanted: str) -> None:
+    dtype = pytest.importorskip("ml_dtypes").bfloat16 if given == "bfloat16" else np.longdouble
+    found = split((X.astype(dtype), Y.astype(dtype)))
+    assert (found.inputs[0].dtype, found.labels.dtype) == (wanted, wanted)
+    np.testing.assert_array_equal(found.inputs[0], X)
+
+
+HOLED = np.ma.masked_array(X, mask=X[4, 2] == X)
+RECORDS = np.zeros(6, [("a", "f4"), ("b", "f4")])
+UNEQUAL = np.array([X[0], X[1], X[2, :2]], dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "remedy"),
+    [
+        (HOLED, "values missing in 1 of 6 samples (the first is #4)", "x.filled(0)"),
+        (UNEQUAL, "samples of different shapes: #0 has (4,), #2 has (2,)", "pad, crop or resize"),
+        (X.astype(object), "of dtype object", "x.astype('float32')"),
+        (np.array([*X, None], object)[:6], "of dtype object", "np.stack(x)"),
+        (X + 1j, "of dtype complex", "np.stack([x.real, x.imag], -1)"),
+        (RECORDS, "which is not a number that models take", "x[name] for name in x.dtype.names"),
+        (np.zeros(6, "M8[D]"), "of dtype datetime64", "x.astype('int64')"),
+        (X[:, :0], "has samples of shape (0,), which hold no values", "that the model takes"),
+        (((), Y), "has no inputs", "a split is an array"),
+        (({}, Y), "has no inputs", "a split is an array"),
+        (([X[0], X[1]], Y), "differ in their length", "a list of samples is np.stack(x)"),
+        ([(X[0], Y[0])], "batch #0 has a single number", ".batch(64)"),
+    ],
+)
+def test_what_to_type_instead(given: Any, said: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        list(split(given).batches())
+    assert said in raised.value.message
+    assert remedy in raised.value.remedy
+
+
+def test_a_dataset_of_torch_is_no_stream() -> None:
+    class Samples:
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, at: int) -> tuple[Array, int]:
+            return X[at], int(Y[at])
+
+    with pytest.raises(ConfigurationError) as raised:
+        split(Samples())
+    assert "DataLoader(dataset, batch_size=64)" in raised.value.remedy
+
+
 def test_a_stream_of_several_inputs() -> None:
     found = split(Stream(({"a": X, "b": X[:, :1]}, Y)))
     [batch] = found.batches()
@@ -201,12 +389,18 @@ def test_digests_change_with_all_that_matters() -> None:
         {"b": X},
         {"a": X, "b": X},
         {"b": X, "a": X},
-        X.astype(">f4"),
         X.view(np.int32),
         X.view(np.uint32),
     ]
     digests = [digest(each) for each in versions]
     assert len(set(digests)) == len(versions)
+
+
+def test_the_byte_order_of_the_users_machine_is_no_content() -> None:
+    swapped = split((X.astype(">f4"), Y.astype(">i8")))
+    assert swapped.inputs[0].dtype.isnative
+    assert swapped.labels.dtype.isnative
+    assert digest((X.astype(">f4"), Y.astype(">i8"))) == digest((X, Y))
 
 
 def test_a_digest_of_the_first_samples_sees_no_others() -> None:

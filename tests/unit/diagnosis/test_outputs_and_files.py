@@ -13,6 +13,7 @@ import pytest
 
 from pytest_edgegate import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.description import OperatorInfo, TensorInfo
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.recipe import Recipe
@@ -41,11 +42,12 @@ def given() -> Any:
 
 def as_file(given: Artifact, dtypes: tuple[str, ...] = ("float32", "float16", "int8")) -> Any:
     target = SimpleNamespace(dtypes=dtypes)
+    described = SimpleNamespace(operators=(), is_float=True)
     return SimpleNamespace(
         artifact=given,
         target=target,
         float_export=lambda: artifact(40_000),
-        description=lambda: SimpleNamespace(is_float=True),
+        description=lambda: described,
     )
 
 
@@ -175,6 +177,33 @@ def test_the_files_that_ship_are_listed_where_there_are_several(tmp_path: Path) 
     assert files.size(RED, both).details == ("a.bin: 4 bytes", "b.bin: 2 bytes")
     alone = cast("Any", SimpleNamespace(artifact=artifact(4, one)))
     assert files.size(RED, alone).details == ()
+
+
+def test_runtimes_that_agree_on_every_sample_have_none_to_look_at() -> None:
+    found = of(outputs.agreement, evidence(agreement=np.ones(20)))
+    assert found.details == ()
+    assert found.remedy.startswith("give more evaluation samples")
+
+
+def _recurrent(dtype: str, size: int) -> OperatorInfo:
+    weights = TensorInfo("w", (1, 64, size), dtype, constant=True)
+    bias = TensorInfo("b", (64,), "float32", constant=True)
+    made = TensorInfo("h", (1, 64), "float32")
+    return OperatorInfo(2, "GRU", (made, weights, bias, None), (made,))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "named"),
+    [("float32", 64, True), ("float16", 64, True), ("int8", 64, False), ("float32", 8, False)],
+)
+def test_weights_left_in_float_are_the_cause_before_the_graph(
+    dtype: str, size: int, named: bool
+) -> None:
+    file = made()
+    file.description = lambda: SimpleNamespace(operators=(_recurrent(dtype, size),))
+    cause = files.compression(RED, file).cause
+    assert ("weights were left in float: GRU #2 (h)" in cause) is named
+    assert ("mostly graph" in cause) is not named
 
 
 ELSEWHERE = "make the file smaller where it was made, or raise the budget knowingly"

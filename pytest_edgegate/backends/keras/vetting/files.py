@@ -13,6 +13,7 @@ from pytest_edgegate.backends.keras.vetting import configs, graphs, operators
 from pytest_edgegate.backends.keras.vetting.lists import Loader, harmless_operators, names
 from pytest_edgegate.backends.keras.vetting.trial import AGAIN, Trial
 from pytest_edgegate.backends.keras.vetting.wiring import stuck
+from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.environment import versions
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.reading.archives import Archive, Limits, opened
@@ -177,7 +178,8 @@ def _refused(path: Path, found: Sequence[str], newer: str = "") -> UnsupportedEr
     return UnsupportedError(
         f"{path.name} names what is not on the list of harmless parts of Keras and TensorFlow "
         f"({_listed(found)}), and a gate runs no code from a file{version if newer else ''}",
-        f"{f'pip install --upgrade keras, or save it by Keras {here}; ' if newer else ''}"
+        unwrapping(" ".join(found))
+        or f"{f'pip install --upgrade keras, or save it by Keras {here}; ' if newer else ''}"
         "where you trust it: edge_allow_code = true in the ini, or load it yourself and return "
         "the model object from edge_model",
     )
