@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.evidence import Column, Columns, Evidence
-from pytest_edgegate.measures.labels import same_shape
+from pytest_edgegate.measures.labels import check_known, same_shape
 from pytest_edgegate.measures.metrics.chance import (
     Chance,
     Unchecked,
@@ -48,6 +48,10 @@ class ErrorPerSample:
         difference = output.astype(np.float64) - same_shape(labels, output)
         error = np.abs(difference) if self.name == "mae" else difference**2
         return {"error": error.reshape(len(error), -1).mean(axis=1)}
+
+    def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
+        same_shape(labels, output)
+        check_known(labels if every is None else every, self.name)
 
     def keeper(self, split: Split) -> Keeper:
         if isinstance(split, ArraySplit):
