@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_edgegate.collection_faults import note, place_of
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.settings.options import MARKERS, Settings
 
@@ -37,31 +38,36 @@ def _uses_target(marks: list[pytest.Mark]) -> bool:
 
 
 def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
-    """Raises for an edge marker on a TestCase, whose methods pytest can't parametrise."""
+    """Notes an edge marker on a TestCase, whose methods pytest can't parametrise."""
     unittest = sys.modules.get("unittest")
     if unittest is None or not issubclass(thing, unittest.TestCase):
         return
     methods = [each for each in vars(thing).values() if inspect.isfunction(each)]
     if any(_has_edge_marker(collector, each) for each in (thing, *methods)):
-        raise pytest.Collector.CollectError(
-            f"edgegate error: {collector.nodeid}::{thing.__name__}: an edge marker on a "
-            "unittest.TestCase can't be run for each target\nuse a function or a plain class"
+        error = ConfigurationError(
+            f"{thing.__name__}: an edge marker on a unittest.TestCase can't be run for each target",
+            "use a function or a plain class",
         )
+        note(collector, place_of(collector, (f"class {thing.__name__}",)), error)
 
 
 def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str]) -> None:
-    """Parametrises the test by its targets. Raises CollectError for an invalid marker."""
-    from pytest_edgegate.settings.markers import check_fixtures, read_markers
+    """Parametrises the test by its targets, or notes the mistakes in its markers."""
+    from pytest_edgegate.settings.markers import Fault, check_fixtures, markers_and_faults
 
+    test = metafunc.definition
+    markers, faults = markers_and_faults(test, known)
     try:
-        markers = read_markers(metafunc.definition, known)
         check_fixtures(markers, metafunc.fixturenames)
     except ConfigurationError as error:
-        raise pytest.Collector.CollectError(
-            f"edgegate error: {metafunc.definition.nodeid}: {error.message}\n{error.remedy}"
-        ) from None
-    names = markers.targets_of(settings.targets) or settings.targets
-    metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
+        faults.append(Fault(test, (f"def {test.name}",), error))
+    for each in faults:
+        owner = each.owner if isinstance(each.owner, pytest.Collector | pytest.Item) else test
+        assert isinstance(test.parent, pytest.Collector)  # functions are found in one
+        note(test.parent, place_of(owner, each.words), each.error)
+    if not faults:
+        names = markers.targets_of(settings.targets) or settings.targets
+        metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
 
 
 def deselect(

@@ -162,7 +162,10 @@ def pytest_make_collect_report(
         from pytest_edgegate.reporting import clean_collection
 
         clean_collection(report)
-    return report
+        return report
+    from pytest_edgegate.collection_faults import reported
+
+    return reported(collector, report)
 
 
 @pytest.hookimpl(wrapper=True)

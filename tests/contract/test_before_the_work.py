@@ -376,3 +376,126 @@ def test_a_second_run_opens_no_model_for_it(again: Any, conftest: str) -> None:
     second = again(files, "--edge-target=fake-board", ini=ini)
     assert second.status == 0
     assert [each for each in done(second.folder) if "float32" in each] == []
+
+
+MISTAKES = """
+import unittest
+
+import pytest
+
+pytestmark = [
+    pytest.mark.edge_targets("fake-board"),
+    pytest.mark.edge_budget(sise=1),
+]
+
+
+@pytest.mark.edge_budget(accuracy_drp=0.01, size="120 kBs")
+@pytest.mark.edge_budget(latency_p95=6)
+def test_three(edge_ptq): ...
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.edge_targets("fake-bord", "fake-hots")
+def test_two(edge_ptq, number): ...
+
+
+@pytest.mark.edge_budget(size=1)
+def test_which(edge_ptq, edge_qat): ...
+
+
+class TestInside:
+    @pytest.mark.edge_recipe()
+    def test_inside(self, edge_artifact): ...
+
+    class TestDeeper:
+        @pytest.mark.edge_budget(parity_agreement=99)
+        def test_deeper(self, edge_ptq): ...
+
+
+@pytest.mark.edge_budget(size=1)
+class TestCase(unittest.TestCase):
+    def test_case(self): ...
+
+
+@pytest.mark.edge_budget(size=1)
+def test_sound(edge_ptq):
+    raise AssertionError("a file with a mistake runs no test")
+"""
+TOLD = {
+    8: "unknown budget 'sise', did you mean 'size'?",
+    12: "unknown budget 'accuracy_drp', did you mean 'accuracy_drop'?",
+    13: "latency_p95=6 has no unit",
+    18: "unknown target 'fake-bord', did you mean 'fake-board'?",
+    23: "edge_budget with edge_ptq and edge_qat: which of them does it gate?",
+    27: "edge_recipe has no step",
+    31: "parity_agreement=99 is a share",
+    36: "an edge marker on a unittest.TestCase",
+}
+
+
+@pytest.fixture
+def mistaken(play: Any) -> Any:
+    files = {"test_mistakes.py": MISTAKES, "test_right.py": "def test_right(): ..."}
+    return play(files, "--edge-target=fake-board", "--continue-on-collection-errors", "-vv")
+
+
+@pytest.mark.parametrize("line", TOLD)
+def test_each_mistake_of_a_file_has_its_line_in_the_summary(mistaken: Any, line: int) -> None:
+    told = f"edgegate error: test_mistakes.py:{line}: "
+    found = next(each for each in mistaken.faults if each.startswith(told))
+    mistaken.assert_fault(found, TOLD[line])
+    summary = mistaken.output.partition("short test summary info")[2]
+    assert told in summary
+
+
+def test_two_mistakes_of_a_line_are_both_told_and_none_twice(mistaken: Any) -> None:
+    assert len(mistaken.faults) == len(set(mistaken.faults)) == len(TOLD) + 2
+    assert any("size='120 kBs' has the unknown unit" in each for each in mistaken.faults)
+    assert any("'fake-hots', did you mean 'fake-host'?" in each for each in mistaken.faults)
+
+
+def test_a_file_with_mistakes_runs_no_test(mistaken: Any) -> None:
+    assert set(mistaken.tests) == {"test_right"}
+    assert mistaken.status == 1
+
+
+@pytest.mark.workers
+def test_mistakes_interrupt_the_run_as_pytest_s_own_do(play: Any, mode: str) -> None:
+    ran = play({"test_mistakes.py": MISTAKES}, "--edge-target=fake-board")
+    assert len(ran.faults) == len(set(ran.faults)) == len(TOLD) + 2
+    assert ran.status == (1 if mode == "n2" else 2)
+
+
+BROKEN = {
+    'from = "fake-board"\nformats = 3': "formats",
+    'from = "fake-bord"': "did you mean 'fake-board'?",
+    'from = "fake-board"\nmachin = "any"': "machin",
+    'title = "a board with nothing else"': "mine",
+}
+
+
+@pytest.mark.parametrize("table", BROKEN)
+@pytest.mark.workers
+def test_a_broken_target_stops_the_run_as_a_misspelt_one_does(
+    play: Any, mode: str, table: str
+) -> None:
+    files = {
+        "pyproject.toml": f"[tool.edgegate.targets.mine]\n{table}\n",
+        "test_it.py": "def test_it(edge_ptq): ...",
+    }
+    ran = play(files, "--edge-target=fake-board,mine")
+    assert ran.status == 4
+    assert ran.tests == {}
+    assert "ERROR: edgegate error: " in ran.everything
+    assert BROKEN[table] in ran.everything
+    assert play(files, "--edge-target=fake-board").status == 0  # nobody asks for it
+
+
+def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
+    files = {
+        "pyproject.toml": '[tool.edgegate.targets.host]\nfrom = "host"\nformats = 3\n',
+        "test_it.py": "def test_it(edge_ptq): ...",
+    }
+    ran = play(files)
+    assert ran.status == 4
+    assert "formats" in ran.everything

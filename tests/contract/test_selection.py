@@ -675,8 +675,14 @@ def test_a_mistake_in_a_target_of_the_users_own(play: Any, name: str) -> None:
         f"[tool.edgegate.targets.{each}]\n{table}" for each, (table, _) in WRONG_TARGETS.items()
     )
     ran = play({"pyproject.toml": tables, **WHERE}, f"--edge-target={','.join(WRONG_TARGETS)}")
-    assert ran.letter("test_where", name) == "E"
-    ran.assert_fault(ran.text("test_where", name), WRONG_TARGETS[name][1])
+    assert ran.status == 4
+    assert ran.tests == {}
+    told = next(each for each in ran.everything.splitlines() if _is_about(name, each))
+    assert WRONG_TARGETS[name][1] in told
+
+
+def _is_about(name: str, line: str) -> bool:
+    return f"target {name!r}" in line or (name == "circle" and "start from each other" in line)
 
 
 @pytest.mark.parametrize("table", ["[tool.edgegate]\ntargets = 3", "[tool]\nedgegate = 3"])
