@@ -42,10 +42,11 @@ class LookAhead:
         look.at_data()
         case.check(case.budgets)
         look.at_target()
-        if plan.legs and "samples" in look.needs:
-            look.at_model(keep=not only_try)
-            if not only_try:
-                look.at_chance()
+        if not plan.legs:
+            return  # the model under test is the artifact
+        look.at_model(keep=not only_try)
+        if not only_try:
+            look.at_chance()
 
 
 @dataclass(frozen=True)
@@ -74,22 +75,38 @@ class _Look:
             self.session.registry.get("runtime", name)
 
     def at_model(self, *, keep: bool) -> None:
-        subject, trials = self.case.subject, self.session.trials
-        split, scoring = subject.dataset.evaluation, self._scoring
         specimen = self._specimen
         if specimen is None:
             return
-        inputs = trials.passed(specimen, split, scoring)
-        if inputs is None:
-            try:
-                inputs = trials.run(specimen, split, scoring, keep=keep)
-            except ConfigurationError:
+        try:
+            if "samples" in self.needs:
+                inputs = self._tried(specimen, keep=keep)
+            elif self._may_take_integers:
+                inputs = self.session.trials.declared(specimen, keep=keep)
+            else:
+                return
+        except ConfigurationError:
+            raise
+        except EdgeGateError:
+            if "reference" in self.needs:
                 raise
-            except EdgeGateError:
-                if "reference" in self.needs:
-                    raise
-                return  # an artifact may be judged without its model being run
+            return  # an artifact may be judged without its model being run
         _check_inputs(inputs, self.case.target)
+
+    def _tried(self, specimen: Specimen, *, keep: bool) -> Inputs:
+        trials, split = self.session.trials, self.case.subject.dataset.evaluation
+        known = trials.passed(specimen, split, self._scoring)
+        return trials.run(specimen, split, self._scoring, keep=keep) if known is None else known
+
+    @property
+    def _may_take_integers(self) -> bool:
+        """Whether the target refuses some inputs, and the samples look like such."""
+        subject = self.case.subject
+        if not self.case.target.io_dtypes or not subject.has_data:
+            return False
+        splits = (subject.dataset.split(name) for name in ("evaluation", "calibration", "train"))
+        arrays = next((each.inputs for each in splits if isinstance(each, ArraySplit)), ())
+        return any(each.dtype.kind in "iub" for each in arrays)
 
     @cached_property
     def _scoring(self) -> Scoring | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.core.ports import Runner
@@ -60,11 +59,25 @@ class Trials:
         with self._observer.opener.open(specimen) as runner:
             try_on(runner, split, scoring)
             inputs = tuple(Taken(each.name, each.dtype) for each in runner.inputs)
-        key = self._key(specimen, split, scoring)
-        self._seen[key] = inputs
-        if keep and specimen.lasting and (scoring is None or scoring.key is not None):
-            self._cache.fetch(key, lambda folder: _written(folder, inputs), _read)
+        lasting = keep and specimen.lasting and (scoring is None or scoring.key is not None)
+        self._keep(self._key(specimen, split, scoring), inputs, lasting=lasting)
         return inputs
+
+    def declared(self, specimen: Specimen, *, keep: bool) -> Inputs:
+        """The inputs of a model that no samples are run through. Raises EdgeGateError."""
+        key = key_of(kind="declared", version=_VERSION, model=specimen.digest)
+        found = self._seen.get(key) or self._cache.find(key, _read)
+        if found is None:
+            with self._observer.opener.open(specimen) as runner:
+                found = tuple(Taken(each.name, each.dtype) for each in runner.inputs)
+            self._keep(key, found, lasting=keep and specimen.lasting)
+        self._seen[key] = found
+        return found
+
+    def _keep(self, key: str, inputs: Inputs, *, lasting: bool) -> None:
+        self._seen[key] = inputs
+        if lasting:
+            self._cache.fetch(key, lambda folder: _written(inputs), _read)
 
     def _key(self, specimen: Specimen, split: Split, scoring: Scoring | None) -> str:
         return key_of(
@@ -93,7 +106,7 @@ def _every_label(split: Split) -> Array | None:
     return split.labels if isinstance(split, ArraySplit) else None
 
 
-def _written(folder: Path, inputs: Inputs) -> Mapping[str, Any]:
+def _written(inputs: Inputs) -> Mapping[str, Any]:
     return {"inputs": [[each.name, each.dtype] for each in inputs]}
 
 
