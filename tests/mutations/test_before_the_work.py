@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pytest_edgesession.given import Given
 
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.keras.tensorflow import import_keras
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.measures.metrics import Metric
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.given import Given
+from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.settings.options import Settings
 
 CLASSES, WORDS, LENGTH, SAMPLES = 4, 40, 6, 200
 DROP, FLOOR, SIZE = (
