@@ -16,6 +16,7 @@ from pytest_edgegate.measures.reference import ReferenceCheck, check_reference
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.wrong_reference import explained
 from pytest_edgegate.settings.options import Settings
 
 
@@ -99,7 +100,7 @@ class CaseReference:
             check = check_reference(self._subject.scoring, found, self.resampling)
             known.append((found, check))
         if check.fault is not None and check.grave:
-            raise ConfigurationError(*check.fault)
+            raise ConfigurationError(*explained(check.fault, self._case, self._observer, found))
         return check
 
     def check(self, found: Evidence) -> tuple[str, ...]:
