@@ -8,20 +8,12 @@ from typing import Any
 
 import pytest
 
-from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
-from pytest_edgegate.core.record import ErrorRecord
+from pytest_edgegate.collection_faults import note, place_of
+from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.settings.options import MARKERS, Settings
 
 _ASKING = frozenset(MARKERS) - {"edge"}
 _DESELECTED = pytest.StashKey[bool]()
-
-
-class RefusedTestError(pytest.Collector.CollectError):
-    """An edgegate error about one test, which is an error of the collection of its file."""
-
-    def __init__(self, test: str, error: EdgeGateError) -> None:
-        super().__init__(f"edgegate error: {test}: {error.message}\n{error.remedy}")
-        self.edge_errors = (ErrorRecord(test, None, error.message, error.remedy),)
 
 
 def add_target_fixture(collector: pytest.Collector, thing: Any) -> None:
@@ -46,43 +38,49 @@ def _uses_target(marks: list[pytest.Mark]) -> bool:
 
 
 def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
-    """Raises for an edge marker on a TestCase, whose methods pytest can't parametrise."""
+    """Notes an edge marker on a TestCase, whose methods pytest can't parametrise."""
     unittest = sys.modules.get("unittest")
     if unittest is None or not issubclass(thing, unittest.TestCase):
         return
     methods = [each for each in vars(thing).values() if inspect.isfunction(each)]
     if any(_has_edge_marker(collector, each) for each in (thing, *methods)):
-        raise RefusedTestError(
-            f"{collector.nodeid}::{thing.__name__}",
-            ConfigurationError(
-                "an edge marker on a unittest.TestCase can't be run for each target",
-                "use a function or a plain class",
-            ),
+        error = ConfigurationError(
+            f"{thing.__name__}: an edge marker on a unittest.TestCase can't be run for each target",
+            "use a function or a plain class",
         )
+        test = f"{collector.nodeid}::{thing.__name__}"
+        note(collector, test, place_of(collector, (f"class {thing.__name__}",)), error)
 
 
 def refuse_near_marks(metafunc: pytest.Metafunc) -> None:
-    """Raises CollectError for a mark that is almost one of the gate's."""
+    """Notes a mark that is almost one of the gate's."""
     from pytest_edgegate.near_marks import check_marks
 
     test = metafunc.definition
     try:
         check_marks(test.iter_markers(), metafunc.fixturenames, metafunc.config)
     except ConfigurationError as error:
-        raise RefusedTestError(test.nodeid, error) from None
+        assert isinstance(test.parent, pytest.Collector)  # functions are found in one
+        note(test.parent, test.nodeid, place_of(test, ()), error)
 
 
 def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str]) -> None:
-    """Parametrises the test by its targets. Raises CollectError for an invalid marker."""
-    from pytest_edgegate.settings.markers import check_fixtures, read_markers
+    """Parametrises the test by its targets, or notes the mistakes in its markers."""
+    from pytest_edgegate.settings.markers import Fault, check_fixtures, markers_and_faults
 
+    test = metafunc.definition
+    markers, faults = markers_and_faults(test, known)
     try:
-        markers = read_markers(metafunc.definition, known)
         check_fixtures(markers, metafunc.fixturenames)
     except ConfigurationError as error:
-        raise RefusedTestError(metafunc.definition.nodeid, error) from None
-    names = markers.targets_of(settings.targets) or settings.targets
-    metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
+        faults.append(Fault(test, (f"def {test.name}",), error))
+    for each in faults:
+        owner = each.owner if isinstance(each.owner, pytest.Collector | pytest.Item) else test
+        assert isinstance(test.parent, pytest.Collector)  # functions are found in one
+        note(test.parent, test.nodeid, place_of(owner, each.words), each.error)
+    if not faults:
+        names = markers.targets_of(settings.targets) or settings.targets
+        metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
 
 
 def deselect(

@@ -99,8 +99,10 @@ def edge_compress(_edge_gate: ItemGate) -> Callable[..., Artifact]:
     from pytest_edgegate.core.recipe import as_recipe
 
     def compress(*steps: Step) -> Artifact:
-        return _edge_gate.make("edge_compress", as_recipe(steps))
+        return _edge_gate.by_call(as_recipe(steps))
 
+    if not _edge_gate.requested:
+        _edge_gate.stop_at()
     return compress
 
 
@@ -151,4 +153,6 @@ def edge_gate(_edge_gate: ItemGate) -> EdgeGate:
     from pytest_edgegate.gate import EdgeGate
 
     _edge_gate.case.check(_edge_gate.case.budgets)
+    if not _edge_gate.requested:
+        _edge_gate.stop_at()
     return EdgeGate(_edge_gate)

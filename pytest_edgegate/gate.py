@@ -40,20 +40,54 @@ class ItemGate:
     verdicts: list[Verdict] = field(default_factory=list)
     plans: list[tuple[str, Plan, bool]] = field(default_factory=list)
     """For --edge-explain: (fixture, plan, whether the artifact is cached)."""
+    unmeasured: list[Verdict] = field(default_factory=list)
+    """Red verdicts on budgets of the markers that nothing can measure here."""
     _reported: int = 0
 
     def request(self, fixture: str, recipe: Recipe | None) -> Artifact:
         """The artifact for a fixture; the markers' budgets will be judged on it."""
-        self.case.check(self.case.budgets)
         self.requested[fixture] = self.make(fixture, recipe)
         return self.requested[fixture]
 
     def make(self, fixture: str, recipe: Recipe | None) -> Artifact:
-        if not self.session.settings.explain:
-            return self.session.compress(self.case, recipe)
-        plan = self.session.plan(self.case, recipe)
-        self.plans.append((fixture, plan, self.session.is_cached(self.case, plan)))
-        return _planned(plan, self.session)
+        """An artifact, or a placeholder where none is built."""
+        session, plan = self.session, self.session.plan(self.case, recipe)
+        explains = session.settings.explain
+        if explains:
+            self.plans.append((fixture, plan, session.is_cached(self.case, plan)))
+        self.stop_at(plan)
+        if explains or not self.is_stopped:
+            session.look_ahead(self.case, plan)
+        if explains or self.is_stopped:
+            return _planned(plan, session)
+        return session.build(self.case, plan)
+
+    def by_call(self, recipe: Recipe) -> Artifact:
+        """An artifact that the test's body, or a fixture of the user, asks for.
+
+        Raises BudgetExceeded if the markers have budgets that can't be measured on it.
+        """
+        made = self.make("edge_compress", recipe)
+        if self.is_stopped and not self.session.settings.explain:
+            self._raise_stopped("Nothing was built, and the rest of the test did not run.")
+        return made
+
+    def stop_at(self, plan: Plan | None = None) -> None:
+        """Finds the budgets that can't be measured for this plan, or for any file."""
+        self.unmeasured = self.session.unmeasurable(self.case, plan)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the test is red by now: nothing is built for it, and its body does not run."""
+        return bool(self.unmeasured)
+
+    @property
+    def allowing(self) -> str:
+        """The option by which a test that is stopped would run."""
+        named = ",".join(
+            f"{self.case.target.name}:{each.budget.metric}" for each in self.unmeasured
+        )
+        return f"--edge-allow-unmeasured={named}"
 
     def by_hand(
         self,
@@ -112,6 +146,8 @@ class ItemGate:
 
     def after_body(self) -> None:
         """Judges the markers' budgets on the artifact that the test requested."""
+        if self.is_stopped:
+            self._raise_stopped("Nothing was built, and the body of the test did not run.")
         budgets, artifacts = self.case.budgets, self._to_judge()
         if budgets and not artifacts:
             raise nothing_gated()
@@ -124,6 +160,14 @@ class ItemGate:
                 show_parity = not any(each.kind.in_every_runtime for each in left)
                 found += self._judge(artifact, left, contract=contract, show_parity=show_parity)
         _raise_if_red(found)
+
+    def _raise_stopped(self, done: str) -> None:
+        self._add(self.unmeasured)
+        metrics = [each.budget.metric for each in self.unmeasured]
+        others = [each.metric for each in self.case.budgets if each.metric not in metrics]
+        left = f" Not judged: {', '.join(others)}." if others else ""
+        remedy = f"To build the artifact and judge the rest: {self.allowing}"
+        _raise_if_red(self.unmeasured, opening=f"{done}{left}\n{remedy}")
 
     def _to_judge(self) -> list[Artifact]:
         if self.requested:
@@ -161,10 +205,13 @@ class ItemGate:
             self.case, artifact, budgets, contract=contract, show_parity=show_parity
         )
         verdicts = [self._with_replaced(each, artifact) for each in judged]
+        self._add(verdicts)
+        return verdicts
+
+    def _add(self, verdicts: list[Verdict]) -> None:
         self.verdicts += verdicts
         for each in verdicts:
             self.announce(each)
-        return verdicts
 
 
 def _is_of(verdict: Verdict, artifact: Artifact, metric: str) -> bool:
@@ -292,9 +339,9 @@ class EdgeGate:
         return self._gate.by_hand(artifact, budgets)
 
 
-def _raise_if_red(verdicts: list[Verdict], closing: str = "") -> None:
+def _raise_if_red(verdicts: list[Verdict], closing: str = "", opening: str = "") -> None:
     if any(each.red for each in verdicts):
-        text = explain((each.record for each in verdicts), closing)
+        text = explain((each.record for each in verdicts), closing, opening)
         raise BudgetExceeded(text, worst_first(verdicts))
 
 

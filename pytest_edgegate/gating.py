@@ -78,6 +78,23 @@ def target_name(item: pytest.Item) -> str | None:
     return None if name is None else str(name)
 
 
+def is_stopped(item: pytest.Item) -> bool:
+    """Whether a test is red before its body, which then does not run."""
+    gate = item.stash.get(GATE_KEY, None)
+    return gate is not None and gate.is_stopped
+
+
+def set_aside(
+    item: pytest.Item, fixture: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> bool:
+    """Whether a fixture is not set up, because the test is red by now: it could want the artifact
+    that is not built."""
+    if fixture.scope != "function" or not is_stopped(item):
+        return False
+    fixture.cached_result = (None, getattr(request, "param", None), None)
+    return True
+
+
 def judge_item(item: pytest.Item) -> None:
     """Judges a test whose body has passed. Raises BudgetExceeded or an EdgeGateError."""
     if GATE_KEY not in item.stash and target_name(item) is None:

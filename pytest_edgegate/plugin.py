@@ -147,9 +147,31 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> bool | None:
+    """A test that is red before its body sets up no further fixtures."""
+    if not isinstance(request.node, pytest.Item) or not _is_ours(request.node):
+        return None
+    from pytest_edgegate.gating import set_aside
+
+    return True if set_aside(request.node, fixturedef, request) else None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """With --edge-explain no test body runs."""
-    return True if state_of(pyfuncitem.config).settings.explain else None
+    """With --edge-explain no test body runs, nor that of a test that is red by now."""
+    if state_of(pyfuncitem.config).settings.explain:
+        return True
+    if not _is_ours(pyfuncitem):
+        return None
+    from pytest_edgegate.gating import is_stopped
+
+    return True if is_stopped(pyfuncitem) else None
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    return item.get_closest_marker("edge") is not None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -191,7 +213,10 @@ def pytest_make_collect_report(
         from pytest_edgegate.reporting import clean_collection
 
         clean_collection(report)
-    return report
+        return report
+    from pytest_edgegate.collection_faults import reported
+
+    return reported(collector, report)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -168,4 +168,6 @@ def _plan_lines(gate: ItemGate) -> list[str]:
     if gate.plans or gate.case.budgets:
         policy = gate.session.settings.policy
         lines += explain_budgets(gate.case.budgets, gate.case.target, form, policy)
+    if gate.is_stopped:
+        lines.append(f"nothing is built and no body runs: {gate.allowing}")
     return lines or ["edge_gate in the body: not known before it runs"]

@@ -8,6 +8,7 @@ from typing import Literal
 Rule = Literal["interval", "exact", "latency"]
 Direction = Literal["at most", "at least"]
 Against = Literal["float export", "accepted file"]
+Need = Literal["samples", "labels", "reference"]
 Unit = Literal[
     "points", "ratio", "metric", "bytes", "count", "s", "steps", "value", "dB", "offenders"
 ]
@@ -30,6 +31,10 @@ _PAIRED_EARLY = (
     "end early; policy {policy}"
 )
 _IN_RUNTIMES = "every evaluation sample in {runtimes}"
+_FED: tuple[Need, ...] = ("samples",)
+_COMPARED: tuple[Need, ...] = ("samples", "reference")
+_SCORED: tuple[Need, ...] = ("samples", "labels")
+_SCORED_AGAINST: tuple[Need, ...] = ("samples", "labels", "reference")
 _TIMED = "single inferences in {runtime}, until it is decided"
 
 
@@ -71,6 +76,11 @@ class BudgetKind:
     """For a latency: the second file that the artifact is timed against, if there is one."""
     is_factor: bool = False
     """Whether it is spelt as ``3.96x``."""
+    needs: tuple[Need, ...] = ()
+    """What is looked at before anything is built: the evaluation samples, their labels by the
+    metric, the answers of the model under test."""
+    in_steps: bool = False
+    """Whether only integer outputs have it."""
 
     @property
     def of_source_files(self) -> bool:
@@ -120,6 +130,7 @@ _ROWS = (
         early_explanation=_PAIRED_EARLY,
         remedy=_COMPARE,
         doubtful_from=0.5,
+        needs=_SCORED_AGAINST,
     ),
     BudgetKind(
         "accuracy_drop_relative",
@@ -131,6 +142,7 @@ _ROWS = (
         explanation=_PAIRED,
         remedy=_COMPARE,
         every_sample=True,
+        needs=_SCORED_AGAINST,
     ),
     BudgetKind(
         "accuracy_min",
@@ -144,6 +156,7 @@ _ROWS = (
         signed=True,
         most_of_a_share=1,
         every_sample=True,
+        needs=_SCORED,
     ),
     BudgetKind(
         "size",
@@ -236,6 +249,7 @@ _ROWS = (
         least=0.5,
         every_sample=True,
         in_every_runtime=True,
+        needs=_FED,
     ),
     BudgetKind(
         "parity_within_lsb",
@@ -249,6 +263,8 @@ _ROWS = (
         most=1,
         every_sample=True,
         in_every_runtime=True,
+        needs=_FED,
+        in_steps=True,
     ),
     BudgetKind(
         "parity_lsb",
@@ -261,6 +277,8 @@ _ROWS = (
         remedy=_ROUNDING,
         every_sample=True,
         in_every_runtime=True,
+        needs=_FED,
+        in_steps=True,
     ),
     BudgetKind(
         "parity_abs",
@@ -273,6 +291,7 @@ _ROWS = (
         remedy=_ROUNDING,
         every_sample=True,
         in_every_runtime=True,
+        needs=_FED,
     ),
     BudgetKind(
         "export_error",
@@ -283,6 +302,7 @@ _ROWS = (
         diagnoses=("outputs:of_export",),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference: a float "
         "file itself, of an int8 artifact its float export",
+        needs=_COMPARED,
     ),
     BudgetKind(
         "max_error",
@@ -293,6 +313,7 @@ _ROWS = (
         diagnoses=("channels:dead", "outputs:of_values"),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference, whatever "
         "the dtype of the outputs",
+        needs=_COMPARED,
     ),
     BudgetKind(
         "sqnr_db",
@@ -308,6 +329,7 @@ _ROWS = (
         ),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference",
         signed=True,
+        needs=_COMPARED,
     ),
     BudgetKind("memory", unit="bytes", direction="at most", rule="exact"),
     BudgetKind("flash", unit="bytes", direction="at most", rule="exact"),

@@ -28,7 +28,11 @@ def measure(metric: str, providers: Providers) -> Finding:
     found = measure_of(metric)
     if found is not None:
         return found(**asked_by(found, providers))
-    target = providers.file.target.name
+    return by_nothing(metric, providers.file.target.name)
+
+
+def by_nothing(metric: str, target: str) -> NotMeasured:
+    """The finding for a budget that nothing measures on the target of this name."""
     return NotMeasured(
         f"nothing installed measures {metric} on {target}",
         f"take the budget out, or run with --edge-allow-unmeasured={target}:{metric}",

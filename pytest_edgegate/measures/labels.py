@@ -13,6 +13,13 @@ def class_scores(output: Array) -> Array:
     if output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1):
         single = output.reshape(len(output), 1)
         finite = single[np.isfinite(single)]
+        if finite.size and finite.max() > 1 and (finite == np.rint(finite)).all():
+            raise ConfigurationError(
+                f"the model answers with whole numbers from {finite.min():g} to {finite.max():g}, "
+                "which are class ids, as an argmax gives them, and no scores of classes",
+                "let the model end before its argmax, in the scores; or compare the ids yourself: "
+                "edge_metric returns Metric(lambda ids, labels: ids.reshape(-1) == labels)",
+            )
         if finite.size and (finite.min() < 0 or finite.max() > 1):
             raise ConfigurationError(
                 f"the model has one output from {finite.min():.4g} to {finite.max():.4g}, which is "
@@ -32,6 +39,7 @@ def class_scores(output: Array) -> Array:
 def class_indices(labels: Array, scores: Array) -> Array:
     """Class indices of shape (n,) from indices or one-hot rows, checked against the scores."""
     classes = scores.shape[1]
+    check_known(labels, "top-N")
     if labels.ndim == 2 and labels.shape[1] == classes and classes > 1:
         return np.asarray(labels.argmax(axis=1))
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -88,6 +96,32 @@ def positive_scores(output: Array) -> Array:
         f"auc needs one score or two class scores per sample; the output has shape {output.shape}",
         "write your own metric for several classes: edge_metric returns Metric(my_function)",
     )
+
+
+def positives(labels: Array) -> Array:
+    """Marks the samples with the label 1, from 0 and 1 or one-hot rows: bool of shape (n,)."""
+    check_known(labels, "auc")
+    indices = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] == 2 else labels
+    if not np.isin(indices, (0, 1)).all():
+        raise ConfigurationError(
+            f"auc needs the labels 0 and 1, and these go from {indices.min()} to {indices.max()}",
+            "give binary labels, or write your own Metric for several classes",
+        )
+    return np.asarray(indices.reshape(-1) == 1)
+
+
+def check_known(labels: Array, metric: str) -> None:
+    """Raises ConfigurationError for labels that are NaN or Inf."""
+    if labels.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(labels.reshape(len(labels), -1)).all(axis=1)
+    if bad.any():
+        raise ConfigurationError(
+            f"the labels of {int(bad.sum())} of {len(labels)} samples hold NaN or Inf (the first "
+            f"is number {int(bad.argmax())}), and {metric} compares with them",
+            "drop the samples without a label, or write a metric that leaves them out: edge_metric "
+            "returns Metric(my_function)",
+        )
 
 
 def same_shape(labels: Array, output: Array) -> Array:

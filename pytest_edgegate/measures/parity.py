@@ -269,10 +269,7 @@ def _exact(passes: Passes, key: str) -> Finding:
         return found
     values = found.arrays[key]
     if key != "absolute" and (found.arrays["steps"] < 0).any():
-        return NotMeasured(
-            "an output is float, so it has no quantisation steps",
-            "gate parity_abs instead, or make the outputs int8 or uint8",
-        )
+        return without_steps()
     value = float(values.mean() if key == "within" else values.max())
     return Measurement(
         value,
@@ -281,6 +278,24 @@ def _exact(passes: Passes, key: str) -> Finding:
         n_total=found.n,
         cached=found.cached,
         exact=_counted(values, found.arrays["elements"]) if key == "within" else None,
+    )
+
+
+def without_steps() -> NotMeasured:
+    """The finding for a figure in steps of outputs that have none."""
+    return NotMeasured(
+        "an output is float, so it has no quantisation steps",
+        "gate parity_abs instead, or make the outputs int8 or uint8",
+    )
+
+
+def alone_in(runtimes: Sequence[str], form: str, target: str) -> NotMeasured | None:
+    """The finding for a target with fewer than two runtimes for a format, else None."""
+    if len(runtimes) > 1:
+        return None
+    return NotMeasured(
+        f"{target} lists one runtime for {form}",
+        "list another one to compare with in the target's runtimes",
     )
 
 

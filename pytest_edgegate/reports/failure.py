@@ -39,11 +39,15 @@ def worst_first(verdicts: Iterable[_Judged]) -> list[_Judged]:
     )
 
 
-def explain(verdicts: Iterable[VerdictRecord], closing: str = "") -> str:
-    """The message of a BudgetExceeded. Its first line has metric and numbers: the short summary."""
+def explain(verdicts: Iterable[VerdictRecord], closing: str = "", opening: str = "") -> str:
+    """The message of a BudgetExceeded. Its first line has metric and numbers: the short summary.
+
+    *opening* follows it, *closing* is at the end.
+    """
     ordered = worst_first(verdicts)
     red = [each for each in ordered if each.red]
-    lines = [_headline(red), "", *table(HEADINGS[1:], (row(each)[1:] for each in ordered), "  ")]
+    lines = [_headline(red), *(["", opening] if opening else [])]
+    lines += ["", *table(HEADINGS[1:], (row(each)[1:] for each in ordered), "  ")]
     for each in red:
         lines += ["", *_story(each)]
     if closing:
@@ -54,7 +58,8 @@ def explain(verdicts: Iterable[VerdictRecord], closing: str = "") -> str:
 def _headline(red: Sequence[VerdictRecord]) -> str:
     worst = red[0]
     more = f" (and {len(red) - 1} more)" if len(red) > 1 else ""
-    return f"{_summary(worst)} ({worst.target}, {row(worst)[0]}){more}"
+    about = ", ".join(filter(None, (worst.target, row(worst)[0])))
+    return f"{_summary(worst)} ({about}){more}"
 
 
 def _summary(verdict: VerdictRecord) -> str:

@@ -23,10 +23,11 @@ from pytest_edgegate.measures.providers import File, Providers
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
 from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.measuring.case_reference import PassRules
 from pytest_edgegate.session.measuring.clock import CaseClock
 from pytest_edgegate.session.measuring.file import CaseFile, Export
 from pytest_edgegate.session.measuring.observing import Observer
-from pytest_edgegate.session.measuring.passes import CasePasses, PassRules
+from pytest_edgegate.session.measuring.passes import CasePasses
 from pytest_edgegate.session.measuring.timing import Timing
 from pytest_edgegate.session.tooling.tooling import Tooling
 from pytest_edgegate.settings.options import Settings
@@ -159,7 +160,7 @@ class Judging:
     ) -> Providers:
         settings = self.settings
         asked = {each.metric: each for each in budgets}
-        rules = PassRules(settings.policy, settings.reference_check, settings.bootstrap_time)
+        rules = PassRules.of(settings)
         file = CaseFile(case, artifact, inspector, self.observer.opener, self.export)
         timing = Timing(
             self.registry,

@@ -32,6 +32,8 @@ from pytest_edgegate.storage.cache import Cache
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 if TYPE_CHECKING:
+    from pytest_edgegate.session.ahead.look import LookAhead
+    from pytest_edgegate.session.ahead.unmeasurable import Unmeasurable
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
     from pytest_edgegate.session.judging import Judging
     from pytest_edgegate.session.measuring.input_orders import InputOrders
@@ -86,6 +88,21 @@ class EdgeSession:
             self.float_export,
             self.progress,
         )
+
+    @cached_property
+    def _look(self) -> LookAhead:
+        from pytest_edgegate.session.ahead.look import LookAhead
+        from pytest_edgegate.session.ahead.trial import Trials
+        from pytest_edgegate.session.measuring.case_reference import PassRules
+
+        trials = Trials(self.observer, self.cache)
+        return LookAhead(self.registry, self.observer, trials, PassRules.of(self.settings))
+
+    @cached_property
+    def _unmeasurable(self) -> Unmeasurable:
+        from pytest_edgegate.session.ahead.unmeasurable import Unmeasurable
+
+        return Unmeasurable(self.registry, self.tooling, self.settings.rules)
 
     @cached_property
     def _workers(self) -> Workers:
@@ -146,6 +163,22 @@ class EdgeSession:
         source = case.subject.source(recipe)
         return make_plan(source, recipe, case.target, self.registry.all("transform"))
 
+    def look_ahead(self, case: Case, plan: Plan) -> None:
+        """Raises EdgeGateError if no artifact of the plan could be judged by the case's budgets.
+
+        With --edge-explain a few samples are run, at most.
+        """
+        self._look.check(case, plan, only_try=self.settings.explain)
+
+    def unmeasurable(self, case: Case, plan: Plan | None = None) -> list[Verdict]:
+        """The red verdicts on budgets of the case that are known not to be measurable.
+
+        Without a plan: of any file that the target takes.
+        """
+        if plan is None:
+            return self._unmeasurable.verdicts(case, case.target.formats)
+        return self._unmeasurable.verdicts(case, (plan.format,), plan.dtype)
+
     def _orders(self, case: Case) -> InputOrders:
         from pytest_edgegate.session.measuring.input_orders import InputOrders
 
@@ -153,7 +186,11 @@ class EdgeSession:
 
     def compress(self, case: Case, recipe: Recipe | None) -> Artifact:
         """The artifact of a recipe, from the cache if possible."""
-        made = self._made(case, self.plan(case, recipe))
+        return self.build(case, self.plan(case, recipe))
+
+    def build(self, case: Case, plan: Plan) -> Artifact:
+        """The artifact of a plan, from the cache if possible."""
+        made = self._made(case, plan)
         if made.made:
             self._built[case.target.name, made.digest] = made
         return self.tooling.compiled(made, case.target)

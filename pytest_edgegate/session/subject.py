@@ -15,7 +15,9 @@ from pytest_edgegate.session.given import Given, Missing
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.data.splits import ArraySplit
+    from pytest_edgegate.measures.evidence import Evidence
     from pytest_edgegate.measures.metrics import Scoring
+    from pytest_edgegate.measures.reference import ReferenceCheck
     from pytest_edgegate.session.intake.recognition import Recogniser
     from pytest_edgegate.stats.groups import Groups
 
@@ -30,6 +32,8 @@ class Subject:
     def __init__(self, given: Given, recogniser: Recogniser) -> None:
         self._given = given
         self._recogniser = recogniser
+        self.compared_with_chance: list[tuple[Evidence, ReferenceCheck]] = []
+        """The answers of the model that were compared with chance, and what that found."""
 
     @property
     def has_model(self) -> bool:

@@ -20,7 +20,7 @@ _MOST_BYTES = 10_000_000
 
 def known_targets(root: Path, registry: Registry) -> list[str]:
     """The names of all targets: built in, installed, registered and user-defined."""
-    return sorted({*registry.names("target"), *_tables(root)})
+    return sorted({*registry.names("target"), *own_targets(root)})
 
 
 def find_target(name: str, root: Path, registry: Registry) -> Target:
@@ -29,11 +29,12 @@ def find_target(name: str, root: Path, registry: Registry) -> Target:
 
 
 def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> Target:
-    tables = _tables(root)
+    tables = own_targets(root)
     if name not in tables:
         known = known_targets(root, registry)
         if name not in known:
-            raise UnknownNameError("target", name, known)
+            where = f"target {below[-1]!r} (pyproject.toml)" if below else ""
+            raise UnknownNameError("target", name, known, where)
         return _registered(name, registry)
     if name in below:
         raise ConfigurationError(
@@ -60,7 +61,8 @@ def _registered(name: str, registry: Registry) -> Target:
 
 
 @cache
-def _tables(root: Path) -> Mapping[str, Mapping[str, Any]]:
+def own_targets(root: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The tables of the user's own targets, by name. Raises ConfigurationError."""
     path = root / "pyproject.toml"
     if not is_there(path) or path.is_dir():
         return {}

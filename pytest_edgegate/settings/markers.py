@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 from pytest_edgegate.core.recipe import Recipe, as_recipe
-from pytest_edgegate.settings.units import budgets_from
+from pytest_edgegate.settings.units import budget
 
 ARTIFACT_FIXTURES = ("edge_artifact", "edge_ptq", "edge_qat", "edge_pruned", "edge_distilled")
 
@@ -62,27 +63,87 @@ class Markers:
         return bool(self.budgets or self.recipes or self.only)
 
 
+@dataclass(frozen=True)
+class Fault:
+    """A mistake in the markers of a test."""
+
+    owner: object
+    """The node that has the marker: a function, a class or a module."""
+    words: tuple[str, ...]
+    """What the line of the mistake has in it, the most telling first."""
+    error: ConfigurationError
+
+
 def read_markers(node: pytest.Item, known: Collection[str]) -> Markers:
     """The markers of a test. Raises ConfigurationError for a mistake in one of them."""
-    nodes: list[object] = []
-    budgets, recipes, only = [], [], []
+    markers, faults = markers_and_faults(node, known)
+    if faults:
+        raise faults[0].error
+    return markers
+
+
+def markers_and_faults(node: pytest.Item, known: Collection[str]) -> tuple[Markers, list[Fault]]:
+    """The markers of a test as far as they can be read, and every mistake in them."""
+    reading = _Reading(known)
     for owner, mark in node.iter_markers_with_node():
-        if owner not in nodes:
-            nodes.append(owner)
-        level = nodes.index(owner)
+        reading.add(owner, mark)
+    found = Markers(tuple(reading.budgets), tuple(reading.recipes), tuple(reading.only))
+    return found, reading.faults
+
+
+class _Reading:
+    """Reads marker by marker, and gathers the mistakes."""
+
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = known
+        self._nodes: list[object] = []
+        self.budgets: list[Line] = []
+        self.recipes: list[Line] = []
+        self.only: list[tuple[str, ...]] = []
+        self.faults: list[Fault] = []
+
+    def add(self, owner: object, mark: pytest.Mark) -> None:
+        """Takes the next marker; the nearest node comes first."""
+        if owner not in self._nodes:
+            self._nodes.append(owner)
+        level = self._nodes.index(owner)
         if mark.name == "edge_budget":
-            names = _names(mark, mark.args, known)
-            given = budgets_from(mark.kwargs, "edge_budget")
-            if not given:
+            self._add_budgets(owner, mark, level)
+        elif mark.name == "edge_recipe":
+            with self._noting(owner, mark.name):
+                self.recipes.append(_recipe(mark, level, self._known))
+        elif mark.name == "edge_targets":
+            with self._noting(owner, mark.name):
+                _named_at_all(mark)
+            self.only.append(self._names(owner, mark))
+
+    def _add_budgets(self, owner: object, mark: pytest.Mark, level: int) -> None:
+        before = len(self.faults)
+        names = self._names(owner, mark)
+        given: list[Budget] = []
+        for name, value in mark.kwargs.items():
+            with self._noting(owner, name, mark.name):
+                given.append(budget(name, value, mark.name))
+        if not mark.kwargs and len(self.faults) == before:
+            with self._noting(owner, mark.name):
                 raise ConfigurationError(
                     "edge_budget has no budget", "write edge_budget(accuracy_drop=0.01)"
                 )
-            budgets.append(Line(names, level, budgets=given))
-        elif mark.name == "edge_recipe":
-            recipes.append(_recipe(mark, level, known))
-        elif mark.name == "edge_targets":
-            only.append(_only(mark, known))
-    return Markers(tuple(budgets), tuple(recipes), tuple(only))
+        self.budgets.append(Line(names, level, budgets=tuple(given)))
+
+    def _names(self, owner: object, mark: pytest.Mark) -> tuple[str, ...]:
+        found: tuple[str, ...] = ()
+        for each in mark.args:
+            with self._noting(owner, str(each), mark.name):
+                found += _names(mark, (each,), self._known)
+        return found
+
+    @contextmanager
+    def _noting(self, owner: object, *words: str) -> Iterator[None]:
+        try:
+            yield
+        except ConfigurationError as error:
+            self.faults.append(Fault(owner, words, error))
 
 
 def check_fixtures(markers: Markers, fixtures: Collection[str]) -> None:
@@ -122,10 +183,9 @@ def _recipe(mark: pytest.Mark, level: int, known: Collection[str]) -> Line:
     return Line(_names(mark, names, known), level, recipe=as_recipe(steps))
 
 
-def _only(mark: pytest.Mark, known: Collection[str]) -> tuple[str, ...]:
+def _named_at_all(mark: pytest.Mark) -> None:
     if mark.kwargs or not mark.args:
         raise ConfigurationError("edge_targets names no target", 'write edge_targets("coral")')
-    return _names(mark, mark.args, known)
 
 
 def _names(mark: pytest.Mark, names: tuple[object, ...], known: Collection[str]) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
-from pytest_edgegate.reading.regular import is_there, regular_size
+from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, UnreadableFileError
+from pytest_edgegate.reading.regular import is_there, read_bytes, regular_size
 from pytest_edgegate.registry import Registry
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 GROUP = "edgegate"
 """The options of the plugin in pytest's help."""
 DEFAULT_TARGET = "host"
+_MOST_BYTES = 10_000_000
+"""The largest size of a pyproject.toml in bytes."""
 PROGRAMS = ("onnx2tf",)
 """External converters; each may be located by an ini key."""
 TIMES = {
@@ -201,7 +203,41 @@ def _targets(config: pytest.Config, registry: Registry) -> tuple[str, ...]:
     if unique != (DEFAULT_TARGET,):  # spares reading entry points at every start
         for name in unique:
             _known_target(name, config, registry)
+    _check_own(unique, config.rootpath, registry)
     return unique
+
+
+def _check_own(names: tuple[str, ...], root: Path, registry: Registry) -> None:
+    """Reads those of the targets that the user defined. Raises ConfigurationError for the broken
+    ones together."""
+    if names == (DEFAULT_TARGET,) and not _may_define_host(root):
+        return
+    from pytest_edgegate.settings.boards import find_target, own_targets
+
+    own, faults = own_targets(root), []
+    for name in names:
+        try:
+            if name in own:
+                find_target(name, root, registry)
+        except ConfigurationError as error:
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        told = "".join(f"\n{each.message}: {each.remedy}" for each in faults)
+        raise ConfigurationError(
+            f"{len(faults)} targets in pyproject.toml can't be read:{told}",
+            "fix them, or leave them out of --edge-target",
+        )
+
+
+def _may_define_host(root: Path) -> bool:
+    """Whether the pyproject.toml may have a table in place of the default target."""
+    path = root / "pyproject.toml"
+    try:
+        return is_there(path) and b"edgegate.targets" in read_bytes(path, _MOST_BYTES)
+    except UnreadableFileError:
+        return False  # a run without edge tests does not need it, others tell it
 
 
 def _known_target(name: str, config: pytest.Config, registry: Registry) -> None:

@@ -143,6 +143,11 @@ class Ran:
         """Texts of collection errors by file."""
         return dict(self.seen["collection"])
 
+    @property
+    def faults(self) -> list[str]:
+        """Texts of all collection errors."""
+        return [text for _, text in self.seen["collection"]]
+
     def _test(self, name: str, target: str = "fake-board") -> dict[str, str]:
         wanted = (f"::{name}[{target}]", f"::{name}")
         found = [s for node, s in self.seen["tests"].items() if node.endswith(wanted)]

@@ -453,7 +453,10 @@ def test_parity_with_a_missing_runtime_is_not_measured(
 ) -> None:
     verdicts = referred.verdicts("test_runtime_missing", target)
     assert verdicts[metric]["outcome"] == "not_measured"
-    assert verdicts["accuracy_drop"]["outcome"] == "pass"
+    if target == "without":  # a runtime that is known by its name, and found missing when it opens
+        assert verdicts["accuracy_drop"]["outcome"] == "pass"
+    else:
+        assert "accuracy_drop" not in verdicts
     assert referred.letter("test_runtime_missing", target) == "F"
 
 
@@ -528,7 +531,7 @@ def checked(play: Any, conftest: str) -> Any:
 
 @pytest.mark.parametrize("name", ["test_just_not_proven", "test_wrong_at_100"])
 def test_a_reference_that_may_be_chance_is_an_error(checked: Any, name: str) -> None:
-    assert checked.letter(name) == "F"
+    assert checked.letter(name) == "E"
     checked.assert_fault(checked.text(name), "not proven better", "edge_reference_check = false")
     assert "accuracy_drop" not in checked.verdicts(name)
 

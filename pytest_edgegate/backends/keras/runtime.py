@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
+from pytest_edgegate.backends.lookups import beyond_table
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.reference_runtime import ReferenceRuntime
 from pytest_edgegate.core.description import TensorInfo
@@ -65,11 +66,22 @@ class KerasRunner(FloatRunner):
             with held_native_output():
                 results: list[Any] = self._function(*tensors)
         except Exception as error:  # the model's layers may raise anything
+            beyond = beyond_table(error, "the model under test", self.inputs, batch)
+            if beyond is not None:
+                raise beyond from error
             raise InferenceError(
                 f"the model under test can't run on the evaluation data: {error}",
                 "compare the shape of edge_data's x with the model's input",
             ) from error
-        return tuple(np.asarray(result, dtype=np.float32) for result in results)
+        made = tuple(np.asarray(result, dtype=np.float32) for result in results)
+        for each, array in zip(self.outputs, made, strict=True):
+            if not array.ndim or len(array) != len(batch[0]):
+                raise InferenceError(
+                    f"the output {each.name!r} has shape {array.shape} for {len(batch[0])} "
+                    "samples, not one result for each",
+                    "let the model give each output with the samples as its first dimension",
+                )
+        return made
 
 
 RUNTIME = ReferenceRuntime(

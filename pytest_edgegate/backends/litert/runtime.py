@@ -14,6 +14,7 @@ from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.not_readable import not_readable
 from pytest_edgegate.backends.litert.schema import state_of
 from pytest_edgegate.backends.litert.signatures import input_names
+from pytest_edgegate.backends.lookups import beyond_table
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.core.defaults import FileRuntime
@@ -148,7 +149,7 @@ class LiteRTRunner(QuantisingRunner):
                 for view, result in zip(outs, results, strict=True):
                     result[index] = view()[0]
         except (ValueError, RuntimeError) as error:
-            raise self._failed(error) from error
+            raise self._failed(error, feeds) from error
         return tuple(results)
 
     def _in_blocks(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
@@ -232,13 +233,16 @@ class LiteRTRunner(QuantisingRunner):
                 self._interpreter.get_tensor(each["index"]) for each in self._output_details
             )
         except (ValueError, RuntimeError) as error:
-            raise self._failed(error) from error
+            raise self._failed(error, feeds) from error
 
     def _room(self, count: int, detail: Any) -> Array:
         shape = (count, *(int(size) for size in detail["shape"][1:]))
         return np.empty(shape, detail["dtype"])
 
-    def _failed(self, error: Exception) -> InferenceError:
+    def _failed(self, error: Exception, feeds: Sequence[Array] = ()) -> InferenceError:
+        beyond = beyond_table(error, self._path.name, self.inputs, feeds) if feeds else None
+        if beyond is not None:
+            return beyond
         return InferenceError(
             f"{self._path.name} opens but does not run: {error}".replace("\n", " "),
             "open it in a model viewer at the operator that is named, and convert it again",

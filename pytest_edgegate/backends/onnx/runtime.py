@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_edgegate.backends.damaged import damaged
+from pytest_edgegate.backends.lookups import beyond_table
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.not_readable import not_readable
@@ -196,7 +197,13 @@ class OnnxRunner(QuantisingRunner):
         """Outputs of up to *size* samples; a fixed batch is filled up with its last sample."""
         block = Block.of(batch, start, size, self._fixed)
         feeds = dict(zip(self._names, block.arrays, strict=True))
-        results = _run(self._path, self._session, feeds, self._wanted)
+        try:
+            results = _run(self._path, self._session, feeds, self._wanted)
+        except InferenceError as error:
+            beyond = beyond_table(error, self._path.name, self.inputs, block.arrays)
+            if beyond is not None:
+                raise beyond from error.__cause__
+            raise
         check_per_sample(self._path, self.outputs, results, len(block), _KEEP_BATCH)
         return [made[: block.count] for made in results]
 

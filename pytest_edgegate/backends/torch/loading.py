@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pytest_edgegate.backends.lookups import beyond_table
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import first_line, needed
 from pytest_edgegate.backends.torch.archive import vetted
@@ -27,6 +28,7 @@ from pytest_edgegate.backends.torch.undisturbed import undisturbed
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import (
     ConfigurationError,
+    InferenceError,
     UnsupportedError,
 )
 from pytest_edgegate.core.ports import Example, LoadedModel
@@ -266,12 +268,23 @@ def _tried(
         try:
             tensors, result = single, wrapped.call(single)
         except Exception as error:  # the module's layers may raise anything
+            beyond = _beyond_table(error, name, tensors)
+            if beyond is not None:
+                raise ConfigurationError(beyond.message, beyond.remedy) from error
             shapes = ", ".join(str(tuple(each.shape[1:])) for each in tensors)
             raise ConfigurationError(
                 f"{name} can't take the samples of edge_data (shape {shapes}): {first_line(error)}",
                 "give edge_data's x in the shape and dtype that the module's forward takes",
             ) from error
     return tensors, result
+
+
+def _beyond_table(error: Exception, name: str, tensors: tuple[Any, ...]) -> InferenceError | None:
+    given = [each.cpu().numpy() for each in tensors]
+    inputs = [
+        TensorInfo(f"input {at}", each.shape, str(each.dtype)) for at, each in enumerate(given)
+    ]
+    return beyond_table(error, name, inputs, given)
 
 
 def _were_written(tensors: Sequence[Any]) -> bool:

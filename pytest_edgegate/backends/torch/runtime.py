@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.lookups import beyond_table
 from pytest_edgegate.backends.reference_runtime import ReferenceRuntime
 from pytest_edgegate.backends.torch.loading import import_torch
 from pytest_edgegate.core.description import TensorInfo
@@ -55,6 +56,9 @@ class TorchRunner(FloatRunner):
             with torch.no_grad():
                 results = list(self._function(*map(self._tensor, block.arrays, self.inputs)))
         except Exception as error:  # the module's layers may raise anything
+            beyond = beyond_table(error, "the model under test", self.inputs, block.arrays)
+            if beyond is not None:
+                raise beyond from error
             raise InferenceError(
                 f"the model under test can't run on the evaluation data: {error}",
                 "compare the shape of edge_data's x with what the module's forward takes",

@@ -10,7 +10,7 @@ import numpy as np
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.evidence import Column, Columns, Evidence
-from pytest_edgegate.measures.labels import class_indices, class_scores, positive_scores
+from pytest_edgegate.measures.labels import class_indices, class_scores, positive_scores, positives
 from pytest_edgegate.measures.metrics.chance import (
     Chance,
     Unchecked,
@@ -57,6 +57,12 @@ class TopN:
 
     def reads_classes(self, rows: int) -> bool:
         return rows == 1
+
+    def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
+        scores = class_scores(output)
+        if every is not None:
+            labels, scores = every, np.broadcast_to(scores[:1], (len(every), scores.shape[1]))
+        class_indices(labels, scores)
 
     def keeper(self, split: Split) -> None:
         return None
@@ -109,15 +115,12 @@ class Auc:
         self.output = output
 
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
-        scores = positive_scores(output)
-        indices = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] == 2 else labels
-        if not np.isin(indices, (0, 1)).all():
-            raise ConfigurationError(
-                f"auc needs the labels 0 and 1, and these go from {indices.min()} "
-                f"to {indices.max()}",
-                "give binary labels, or write your own Metric for several classes",
-            )
-        return {"score": scores, "positive": indices.reshape(-1) == 1}
+        return {"score": positive_scores(output), "positive": positives(labels)}
+
+    def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
+        self.observe(output, labels)
+        if every is not None:
+            _both_classes(int(positives(every).sum()), len(every))
 
     def reads_classes(self, rows: int) -> bool:
         return rows == 1
@@ -126,7 +129,7 @@ class Auc:
         return None
 
     def value(self, evidence: Evidence) -> float:
-        self._both_classes(evidence)
+        _both_classes(int(evidence.arrays["positive"].sum()), evidence.n)
         return auc(evidence.arrays["score"], evidence.arrays["positive"])
 
     def estimate(self, evidence: Evidence, resampling: Resampling = ALL) -> Estimate:
@@ -135,39 +138,39 @@ class Auc:
     def worse_by(
         self, reference: Evidence, artifact: Evidence, resampling: Resampling = ALL
     ) -> Estimate:
-        self._both_classes(reference)
-        positives = reference.arrays["positive"]
+        _both_classes(int(reference.arrays["positive"].sum()), reference.n)
+        positive = reference.arrays["positive"]
         before, after = reference.arrays["score"], artifact.arrays["score"]
         if resampling.groups is not None:
 
             def difference(drawn: Array | slice) -> float:
-                return _auc(before, positives, drawn) - _auc(after, positives, drawn)
+                return _auc(before, positive, drawn) - _auc(after, positive, drawn)
 
             return of_set(difference, reference.n, resampling, "drop")
-        value, interval = delong_paired(before, after, positives, LEVEL)
+        value, interval = delong_paired(before, after, positive, LEVEL)
         return self._estimate(value, interval, "DeLong's paired interval", reference.n)
 
     def chance(
         self, reference: Evidence, resampling: Resampling = ALL
     ) -> Chance | Unchecked | None:
-        positives = int(reference.arrays["positive"].sum())
+        count = int(reference.arrays["positive"].sum())
         found = self._of_one(reference, resampling, "reference")
         return without_interval(found) or Chance(
             "scores at random",
             0.5,
             found.interval.low > 0.5,
             reference.n,
-            min(positives, reference.n - positives),
+            min(count, reference.n - count),
         )
 
     def _of_one(self, evidence: Evidence, resampling: Resampling, purpose: Purpose) -> Estimate:
-        self._both_classes(evidence)
-        scores, positives = evidence.arrays["score"], evidence.arrays["positive"]
+        _both_classes(int(evidence.arrays["positive"].sum()), evidence.n)
+        scores, positive = evidence.arrays["score"], evidence.arrays["positive"]
         if resampling.groups is not None:
             return of_set(
-                lambda drawn: _auc(scores, positives, drawn), evidence.n, resampling, purpose
+                lambda drawn: _auc(scores, positive, drawn), evidence.n, resampling, purpose
             )
-        value, interval = delong(scores, positives, LEVEL)
+        value, interval = delong(scores, positive, LEVEL)
         return self._estimate(value, interval, "DeLong's interval", evidence.n)
 
     @staticmethod
@@ -176,18 +179,18 @@ class Auc:
         provable = interval.low < interval.high
         return Estimate(value, interval, method, None, provable, spread(interval, n))
 
-    def _both_classes(self, evidence: Evidence) -> None:
-        count = int(evidence.arrays["positive"].sum())
-        if count in (0, evidence.n):
-            raise ConfigurationError(
-                f"auc needs samples of both classes, but {count} of {evidence.n} have the label 1",
-                "give evaluation samples with both labels, 0 and 1",
-            )
+
+def _both_classes(count: int, n: int) -> None:
+    if count in (0, n):
+        raise ConfigurationError(
+            f"auc needs samples of both classes, but {count} of {n} have the label 1",
+            "give evaluation samples with both labels, 0 and 1",
+        )
 
 
-def _auc(scores: Array, positives: Array, drawn: Array | slice) -> float:
+def _auc(scores: Array, positive: Array, drawn: Array | slice) -> float:
     """The AUC of some samples; NaN if they are of one class."""
-    chosen = positives[drawn]
+    chosen = positive[drawn]
     if chosen.all() or not chosen.any():
         return float("nan")
     return auc(scores[drawn], chosen)

@@ -100,6 +100,11 @@ class OwnMetric:
     def reads_classes(self, rows: int) -> bool:
         return False
 
+    def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
+        """The function itself is tried on streams only: of arrays it is given all answers at once,
+        and may rely on that."""
+        self.observe(output, labels, inputs)
+
     def keeper(self, split: Split) -> Keeper | None:
         """Nothing for arrays: all answers are kept."""
         return None if isinstance(split, ArraySplit) else ScoresOfStream(self._function)

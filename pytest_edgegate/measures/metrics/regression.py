@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.evidence import Column, Columns, Evidence
-from pytest_edgegate.measures.labels import same_shape
+from pytest_edgegate.measures.labels import check_known, same_shape
 from pytest_edgegate.measures.metrics.chance import (
     Chance,
     Unchecked,
@@ -51,6 +51,10 @@ class ErrorPerSample:
 
     def reads_classes(self, rows: int) -> bool:
         return False
+
+    def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
+        same_shape(labels, output)
+        check_known(labels if every is None else every, self.name)
 
     def keeper(self, split: Split) -> Keeper:
         if isinstance(split, ArraySplit):

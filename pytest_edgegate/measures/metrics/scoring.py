@@ -44,6 +44,12 @@ class Scoring(Protocol):
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
         """Per-sample figures of a batch; *inputs* as in the user's data."""
 
+    def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
+        """Raises ConfigurationError if the answers on a few samples do not fit the metric.
+
+        *every*: the labels of all samples, where they are in memory; they are checked too.
+        """
+
     def keeper(self, split: Split) -> Keeper | None:
         """Gathers from a pass over the split what ``chance`` needs beside ``observe``."""
 

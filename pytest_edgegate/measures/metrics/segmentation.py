@@ -10,7 +10,7 @@ import numpy as np
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.evidence import Column, Columns, Evidence
-from pytest_edgegate.measures.labels import classes_last, same_shape
+from pytest_edgegate.measures.labels import check_known, classes_last, same_shape
 from pytest_edgegate.measures.metrics.chance import (
     Chance,
     Unchecked,
@@ -42,25 +42,21 @@ class MeanIoU:
         self.output = output
 
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
-        if labels.dtype.kind == "f" and (labels != np.rint(labels)).any():
-            raise ConfigurationError(
-                "miou: the labels are fractions or NaN, but they have to be class indices",
-                "give whole numbers: for masks from 0 to 1, (masks > 0.5).astype('int64')",
-            )
+        _check_classes(labels)
         classes = _class_map(classes_last(output, labels), labels)
         truth = same_shape(labels, classes).astype(np.int64).reshape(len(labels), -1)
         guess = classes.astype(np.int64).reshape(len(labels), -1)
-        if truth.min() < 0 or truth.max() > VOID:
-            raise ConfigurationError(
-                f"miou: labels go from {truth.min()} to {truth.max()}",
-                "give class indices from 0 to 254; 255 is void",
-            )
         rows = [_overlap(*pair) for pair in zip(truth, guess, strict=True)]
         names = ("intersection", "union", "truth")
         return dict(zip(names, map(np.stack, zip(*rows, strict=True)), strict=True))
 
     def reads_classes(self, rows: int) -> bool:
         return True
+
+    def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
+        self.observe(output, labels)
+        if every is not None:
+            _check_classes(every)
 
     def keeper(self, split: Split) -> None:
         return None
@@ -97,6 +93,20 @@ class MeanIoU:
             is_better(drop),
             reference.n,
             int(others.sum()),
+        )
+
+
+def _check_classes(labels: Array) -> None:
+    check_known(labels, "miou")
+    if labels.dtype.kind == "f" and (labels != np.rint(labels)).any():
+        raise ConfigurationError(
+            "miou: the labels are fractions, but they have to be class indices",
+            "give whole numbers: for masks from 0 to 1, (masks > 0.5).astype('int64')",
+        )
+    if labels.min() < 0 or labels.max() > VOID:
+        raise ConfigurationError(
+            f"miou: labels go from {labels.min()} to {labels.max()}",
+            "give class indices from 0 to 254; 255 is void",
         )
 
 

@@ -91,6 +91,29 @@ def clear(known: Sequence[Evidence | None], total: int) -> Paired | None:
     return Paired(reference, artifact, None, total)
 
 
+def until_trusted(
+    bet: Bet, reference: ComparedModel, progress: Progress, clock: Now = time.monotonic
+) -> Evidence | None:
+    """Runs the reference on as many samples as it takes to trust it.
+
+    Returns its results on all of them, in full where that is quick; None where a part was enough
+    (or gave NaN or Inf, which decides the verdict).
+    """
+    with ExitStack() as stack:
+        side = _Asked(reference, bet, stack)
+        if side.seconds_a_sample(clock) * bet.split.size <= bet.early_after:
+            return side.in_full()
+        total = bet.split.size
+        order = np.random.default_rng(SEED).permutation(total)
+        for at, drawn in _chunks(order, _sample_bytes(bet.split)):
+            side.answer(bet.split.take(drawn), drawn)
+            seen = at + len(drawn)
+            progress("evaluation samples of the model under test", seen, total)
+            if seen < total and (side.broken or bet.trusted(side.evidence(order[:seen]))):
+                return None
+        return side.evidence(None, order)
+
+
 def _until_decided(bet: Bet, sides: list[_Asked], progress: Progress, clock: Now) -> Paired:
     total = bet.split.size
     test = BettingTest(total, bet.budget, ALPHA)

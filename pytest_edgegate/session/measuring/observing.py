@@ -44,7 +44,7 @@ from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.sample_digests import SampleDigests
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
-from pytest_edgegate.storage.cache import Cache, key_of
+from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 _VERSION = 7
 """Incremented whenever a pass over the same samples would record different results."""
@@ -63,6 +63,7 @@ class Observer:
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
         self.samples = SampleDigests(cache)
+        self._trusted: set[str] = set()
 
     def predictions(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence:
         """The per-sample figures of *scoring* for one model in one runtime."""
@@ -133,13 +134,58 @@ class Observer:
         stored = self._cache.find(key, partial(read_paired, fits=_fits(scoring)))
         if stored is not None and _is_valid(stored, trusted):
             return stored
-        sides = [
-            early.ComparedModel(
-                evidence, partial(self.opener.open, each), f"host:{each.runtime}", each.held
-            )
-            for each, evidence in zip((reference, artifact), known, strict=True)
-        ]
+        pair = (reference, artifact)
+        sides = [self._side(*each) for each in zip(pair, known, strict=True)]
+        bet = self._bet(split, scoring, budget, trusted)
+        found = early.run(bet, sides[0], sides[1], self._progress)
+        if found.total is not None:
+            if stored is None and reference.lasting:
+                again = partial(read_paired, fits=_fits(scoring))
+                self._cache.fetch(key, lambda folder: write_paired(folder, found), again)
+            return found
+        for name, specimen, evidence in zip(
+            keys, pair, (found.reference, found.artifact), strict=True
+        ):
+            self._keep(name, evidence, scoring, specimen)
+        return found
 
+    def look_at(
+        self,
+        reference: Specimen,
+        split: ArraySplit,
+        scoring: TopN,
+        trusted: Callable[[Evidence], bool],
+    ) -> Evidence | None:
+        """The results of the reference on all samples; None if a part of them shows that *trusted*
+        holds for it, now or in an earlier run."""
+        key = self._predictions_key(reference, split, scoring)
+        known = self._known(key, scoring)
+        if known is not None:
+            return known
+        enough = key_of(kind="trusted", of=key, after=self._early_after)
+        if enough in self._trusted or self._cache.find(enough, _was_enough):
+            return None
+        bet = self._bet(split, scoring, Fraction(0), trusted)
+        found = early.until_trusted(bet, self._side(reference, None), self._progress)
+        if found is not None:
+            self._keep(key, found, scoring, reference)
+            return found
+        self._trusted.add(enough)
+        if reference.lasting:
+            self._cache.fetch(enough, lambda folder: _ENOUGH, _was_enough)
+        return None
+
+    def _side(self, specimen: Specimen, known: Evidence | None) -> early.ComparedModel:
+        opened = partial(self.opener.open, specimen)
+        return early.ComparedModel(known, opened, f"host:{specimen.runtime}", specimen.held)
+
+    def _bet(
+        self,
+        split: ArraySplit,
+        scoring: TopN,
+        budget: Fraction,
+        trusted: Callable[[Evidence], bool],
+    ) -> early.Bet:
         def in_full(side: early.ComparedModel, runner: Runner) -> Evidence:
             progress = partial(self._progress, "samples")
             return observe(runner, split, scoring, side.source, progress, side.held())
@@ -147,18 +193,16 @@ class Observer:
         def pick(runner: Runner, outputs: tuple[Array, ...]) -> Array:
             return outputs[_index(scoring.output, runner.outputs)]
 
-        bet = early.Bet(split, scoring, budget, self._early_after, trusted, pick, in_full)
-        found = early.run(bet, sides[0], sides[1], self._progress)
-        if found.total is not None:
-            if stored is None and reference.lasting:
-                again = partial(read_paired, fits=_fits(scoring))
-                self._cache.fetch(key, lambda folder: write_paired(folder, found), again)
-            return found
-        pair = ((reference, found.reference), (artifact, found.artifact))
-        for name, (specimen, evidence) in zip(keys, pair, strict=True):
-            look = partial(_given, evidence)
-            self._remembered(name, look, _fits(scoring), lasting=specimen.lasting)
-        return found
+        return early.Bet(split, scoring, budget, self._early_after, trusted, pick, in_full)
+
+    def _keep(self, key: str, found: Evidence, scoring: Scoring, specimen: Specimen) -> None:
+        self._remembered(key, partial(_given, found), _fits(scoring), lasting=specimen.lasting)
+
+    def known(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence | None:
+        """The results of an earlier pass; nothing is run."""
+        if scoring.key is None:
+            return None
+        return self._known(self._predictions_key(specimen, split, scoring), scoring)
 
     def _known(self, key: str, scoring: Scoring) -> Evidence | None:
         """The results of an earlier pass, in this session or in the cache."""
@@ -257,14 +301,11 @@ def observe(
 
     Raises ConfigurationError if data, labels and outputs do not fit.
     """
-    pick, names = _choice(scoring, runner.outputs)
+    pick, names = choice(scoring, runner.outputs)
     collector, keeper = Collector(names, runner, held), scoring.keeper(split)
     for batch, inputs in fed_batches(runner, split, progress=progress):
         if batch.labels is None:
-            raise ConfigurationError(
-                f"edge_data.{split.name} has no labels, and {scoring.name} compares with them",
-                "give a pair: EdgeData(..., evaluation=(x_test, y_test))",
-            )
+            raise unlabelled(split, scoring)
         outputs = runner.infer(inputs)
         seen = (pick(outputs), batch.labels, as_given(batch.inputs, split.names))
         collector.add(batch, outputs, scoring.observe(*seen), inputs)
@@ -275,11 +316,19 @@ def observe(
     return replace(made, arrays={**made.arrays, **more})
 
 
+def unlabelled(split: Split, scoring: Scoring) -> ConfigurationError:
+    """The error for samples without the labels that a metric compares with."""
+    return ConfigurationError(
+        f"edge_data.{split.name} has no labels, and {scoring.name} compares with them",
+        "give a pair: EdgeData(..., evaluation=(x_test, y_test))",
+    )
+
+
 Pick = Callable[[tuple[Array, ...]], Any]
 """Selects what a metric scores from the outputs of a model."""
 
 
-def _choice(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> tuple[Pick, tuple[str, ...]]:
+def choice(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> tuple[Pick, tuple[str, ...]]:
     """Selects one output, or all of them by name if the metric takes them; with their names."""
     if not scoring.reads_all_outputs or len(outputs) == 1:
         at = _index(scoring.output, outputs)
@@ -312,6 +361,15 @@ def _is_valid(kept: Paired, trusted: Callable[[Evidence], bool]) -> bool:
 
 def _fits(scoring: Scoring) -> Fits:
     return partial(check_figures, figures=scoring.figures)
+
+
+_ENOUGH = {"enough": True}
+
+
+def _was_enough(entry: Entry) -> bool:
+    if entry.info != _ENOUGH:
+        raise ValueError("it is not the entry of a reference that was looked at")
+    return True
 
 
 def _given(evidence: Evidence) -> Evidence:

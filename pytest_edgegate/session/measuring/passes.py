@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import cast
@@ -12,14 +10,11 @@ from typing import cast
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
-    ConfigurationError,
-    EdgeGateWarning,
     UnknownNameError,
     UnsupportedError,
 )
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.recipe import Recipe
-from pytest_edgegate.core.rules import may_end_early
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.activations import Activation
@@ -32,25 +27,15 @@ from pytest_edgegate.measures.comparison import (
 from pytest_edgegate.measures.dead_channels import DeadChannels, dead_channels, output_steps
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
-from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN, check_groups
-from pytest_edgegate.measures.parity import SHOWN
-from pytest_edgegate.measures.reference import check_reference
+from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
+from pytest_edgegate.measures.parity import SHOWN, alone_in
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.measuring.case_reference import CaseReference, PassRules
 from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.specimen import Specimen
-from pytest_edgegate.session.measuring.wrong_reference import explained, fed_otherwise
-
-
-@dataclass(frozen=True)
-class PassRules:
-    """The user's settings about passes."""
-
-    policy: str = "point"
-    reference_check: bool = True
-    bootstrap_time: float = 20.0
-    """The seconds that the bootstrap of an interval may take."""
+from pytest_edgegate.session.measuring.wrong_reference import fed_otherwise
 
 
 class CasePasses:
@@ -67,7 +52,7 @@ class CasePasses:
         self._case = case
         self._file = file
         self._observer = observer
-        self._rules = rules
+        self._under_test = CaseReference(case, observer, rules)
         self._asked = asked
         self._cautions: tuple[str, ...] = ()
 
@@ -75,17 +60,9 @@ class CasePasses:
     def scoring(self) -> Scoring:
         return self._case.subject.scoring
 
-    @cached_property
+    @property
     def resampling(self) -> Resampling:
-        subject, limit = self._case.subject, self._rules.bootstrap_time
-        counts = self._observer.resample_counts(limit, self._split, lambda: subject.metric_name)
-        return Resampling(subject.groups, limit, counts)
-
-    def _grouped(self, found: Evidence) -> Evidence:
-        """Checks that there is a group for each sample: the length of a stream is known late."""
-        if self.resampling.groups is not None:
-            check_groups(self.resampling.groups, found.n)
-        return found
+        return self._under_test.resampling
 
     @property
     def samples(self) -> int | None:
@@ -109,9 +86,9 @@ class CasePasses:
         model = self._model
         if isinstance(model, NotMeasured):
             return model
-        found = self._observer.predictions(model, self._split, self.scoring)
+        found = self._under_test.predictions(model)
         same_samples(found, self.predictions(), "evaluation")
-        self._check_reference(found)
+        self._cautions = self._under_test.check(found)
         return found
 
     @cached_property
@@ -132,9 +109,7 @@ class CasePasses:
 
     @cached_property
     def _predictions(self) -> Evidence:
-        return self._grouped(
-            self._observer.predictions(self._file.specimen, self._split, self.scoring)
-        )
+        return self._under_test.predictions(self._file.specimen)
 
     def exported(self, steps: Recipe) -> Evidence | NotMeasured:
         export = self._file.float_export(steps)
@@ -148,7 +123,7 @@ class CasePasses:
 
     @cached_property
     def _paired(self) -> Paired | NotMeasured:
-        if not self._may_end_early:
+        if not self._under_test.ends_early(self._asked):
             reference = self.reference()
             if isinstance(reference, NotMeasured):
                 return reference
@@ -162,36 +137,16 @@ class CasePasses:
             cast("ArraySplit", self._split),
             cast("TopN", self.scoring),
             Fraction(str(self._early_limit)),
-            self._is_trusted,
+            self._under_test.is_trusted,
         )
         if found.total is None:
-            self._check_reference(found.reference)
+            self._cautions = self._under_test.check(found.reference)
         return found
-
-    @property
-    def _may_end_early(self) -> bool:
-        """Whether only the drop of a 0/1 metric is judged, on arrays, on this very set."""
-        metrics = {*self._asked, *(each.metric for each in self._case.budgets)}
-        return (
-            may_end_early(self._rules.policy, metrics)
-            and isinstance(self._split, ArraySplit)
-            and isinstance(self.scoring, TopN)
-            and self.resampling.groups is None
-        )
-
-    @property
-    def _checks_reference(self) -> bool:
-        return self._rules.reference_check and self._case.subject.dataset.reference_check
 
     @property
     def _early_limit(self) -> float:
         """The limit of the budget that a part of the samples may decide."""
         return next(each.limit for each in self._asked.values() if each.kind.ends_early)
-
-    def _is_trusted(self, found: Evidence) -> bool:
-        if not self._checks_reference:
-            return True
-        return check_reference(self.scoring, found, self.resampling).fault is None
 
     def compared(self) -> Evidence | NotMeasured:
         return self._compared
@@ -294,24 +249,11 @@ class CasePasses:
     def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
         form, target = self._file.artifact.format, self._case.target
         runtimes = target.runtimes[form]
-        if len(runtimes) < 2:
-            return NotMeasured(
-                f"{target.name} lists one runtime for {form}",
-                "list another one to compare with in the target's runtimes",
-            )
+        alone = alone_in(runtimes, form, target.name)
+        if alone is not None:
+            return alone
         try:
             found = self._observer.parity(self._file.specimen, runtimes, self._split, limit)
-            return found if limit is not None else self._grouped(found)
+            return found if limit is not None else self._under_test.grouped(found)
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured(error.message, error.remedy)
-
-    def _check_reference(self, found: Evidence) -> None:
-        if not self._checks_reference or found.nonfinite:
-            return
-        check = check_reference(self.scoring, found, self.resampling)
-        self._cautions = check.cautions
-        if check.fault is None:
-            return
-        if check.grave:
-            raise ConfigurationError(*explained(check.fault, self._case, self._observer, found))
-        warnings.warn("; ".join(check.fault), EdgeGateWarning, stacklevel=2)

@@ -38,22 +38,13 @@ class Timing:
 
     def fault(self, metric: str) -> NotMeasured | None:
         """The finding if nothing here can time *metric*, else None."""
-        source = self._source(on_host_only=kind_of(metric).on_host_only)
-        if source is None:
-            return unreachable(metric, self.target)
-        return None if self._is_reached(source) else self._nothing_opens(metric, source)
+        return untimed(metric, self.target, self.registry)
 
     @property
     def compares(self) -> bool:
         """Whether two files can be timed against each other."""
-        source = self._source(on_host_only=True)
-        return source is not None and self._is_reached(source)
-
-    def _source(self, *, on_host_only: bool) -> LatencySource | None:
-        return self.target.timed_by(processor().machine, on_host_only=on_host_only)
-
-    def _is_reached(self, source: LatencySource) -> bool:
-        return source.scheme in self.registry.names("device")
+        source = _source(self.target, on_host_only=True)
+        return source is not None and _is_reached(source, self.registry)
 
     def open(self, specimen: Specimen, reference: Specimen | None) -> Stopwatch:
         """A stopwatch for the files. Requires that ``fault`` returned None."""
@@ -72,13 +63,6 @@ class Timing:
         )
         return device.open(job)
 
-    def _nothing_opens(self, metric: str, source: LatencySource) -> NotMeasured:
-        return NotMeasured(
-            f"{self.target.name} is timed on {source.url!r}, and nothing installed reaches it",
-            "install the package that brings it, or fix latency.source of the target; without, "
-            f"run with --edge-allow-unmeasured={self.target.name}:{metric}",
-        )
-
     def _timed(self, specimen: Specimen) -> Timed:
         """The file with a real sample if there is one, else with noise."""
         path, example = _file(specimen), specimen.example
@@ -88,6 +72,28 @@ class Timing:
         seen = specimen.as_model(inputs)
         sample = arrange(example.arrays, example.names, seen, "evaluation")
         return Timed(path, specimen.as_file(sample), specimen.files)
+
+
+def untimed(metric: str, target: Target, registry: Registry) -> NotMeasured | None:
+    """The finding if nothing here can time *metric* for the target, else None."""
+    source = _source(target, on_host_only=kind_of(metric).on_host_only)
+    if source is None:
+        return unreachable(metric, target)
+    if _is_reached(source, registry):
+        return None
+    return NotMeasured(
+        f"{target.name} is timed on {source.url!r}, and nothing installed reaches it",
+        "install the package that brings it, or fix latency.source of the target; without, "
+        f"run with --edge-allow-unmeasured={target.name}:{metric}",
+    )
+
+
+def _source(target: Target, *, on_host_only: bool) -> LatencySource | None:
+    return target.timed_by(processor().machine, on_host_only=on_host_only)
+
+
+def _is_reached(source: LatencySource, registry: Registry) -> bool:
+    return source.scheme in registry.names("device")
 
 
 def _file(specimen: Specimen) -> Path:

@@ -91,8 +91,26 @@ class Tooling:
         if isinstance(question, Absent):
             return _not_measured(question)
         if metric not in question.tool.metrics:
-            return _not_measured(_of_other_metrics(question, metric))
+            return _not_measured(
+                _of_other_metrics(question.name, question.tool, metric, question.target)
+            )
         return _finding(metric, self._answer(question), question)
+
+    def absent(self, metric: str, form: str, target: Target) -> NotMeasured | None:
+        """The finding if the tool that *target* names for *metric* can't report it of any file.
+
+        None if it may, or if the target names no tool. Raises CompressionError if the tool can't
+        say its version.
+        """
+        name = target.tools.get(metric)
+        if name is None:
+            return None
+        tool = self._installed.find(name, form, target)
+        if isinstance(tool, Absent):
+            return _not_measured(tool)
+        if metric not in tool.metrics:
+            return _not_measured(_of_other_metrics(name, tool, metric, target))
+        return None
 
     def diagnosis(self, metric: str, artifact: Artifact, target: Target) -> Diagnosis | None:
         """The tool's explanation of *metric*; None without a tool."""
@@ -172,10 +190,10 @@ def _not_measured(absent: Absent) -> NotMeasured:
     return NotMeasured(absent.reason, absent.remedy)
 
 
-def _of_other_metrics(question: _Question, metric: str) -> Absent:
+def _of_other_metrics(name: str, tool: Tool, metric: str, target: Target) -> Absent:
     return Absent(
-        f"{question.name} does not report {metric} for {question.target.title}",
-        f"gate one of {', '.join(question.tool.metrics)} instead",
+        f"{name} does not report {metric} for {target.title}",
+        f"gate one of {', '.join(tool.metrics)} instead",
     )
 
 

@@ -1,0 +1,79 @@
+"""Mistakes in the markers of a test file: gathered, and told together with their lines.
+
+pytest reports one error for each file or class. The further ones become reports of their own, so
+that each mistake has a line in the short summary.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_edgegate.core.errors import ConfigurationError, presentable
+from pytest_edgegate.core.record import ErrorRecord
+
+_FAULTS = pytest.StashKey[dict[str, ErrorRecord]]()
+"""The mistakes that were found while a file or a class was collected, by their places."""
+_TOLD = pytest.StashKey[set[str]]()
+"""The mistakes of a file that were told; a marker of a module is read for each of its tests."""
+_BEGINNINGS = ("def ", "async def ", "class ")
+
+
+def note(collector: pytest.Collector, test: str, place: str, error: ConfigurationError) -> None:
+    """Keeps a mistake in the markers of a *test* until the collector reports."""
+    text = f"edgegate error: {place}: {error.message}\n{error.remedy}"
+    record = ErrorRecord(presentable(test), None, error.message, error.remedy)
+    collector.stash.setdefault(_FAULTS, {}).setdefault(text, record)
+
+
+def place_of(owner: pytest.Collector | pytest.Item, words: tuple[str, ...]) -> str:
+    """``file:line`` of the first of the *words* that is found in the owner's markers."""
+    file = owner.nodeid.partition("::")[0]
+    lines = list(_lines(owner))
+    for word in words:
+        for number, text in lines:
+            if word in text:
+                return f"{file}:{number}"
+    return f"{file}:{lines[0][0]}" if lines else file
+
+
+def _lines(owner: pytest.Collector | pytest.Item) -> Iterator[tuple[int, str]]:
+    """The numbered lines of the decorators of a function or class; of a module ``pytestmark`` and
+    what follows, then all."""
+    written = list(enumerate(linecache.getlines(str(owner.path)), 1))
+    if not isinstance(owner, pytest.Function | pytest.Class):
+        marked = (at for at, (_, text) in enumerate(written) if text.startswith("pytestmark"))
+        yield from written[next(marked, len(written)) :]
+        yield from written
+        return
+    for number, text in written[owner.reportinfo()[1] or 0 :]:
+        yield number, text
+        if text.lstrip().startswith(_BEGINNINGS):
+            return
+
+
+def reported(collector: pytest.Collector, report: pytest.CollectReport) -> pytest.CollectReport:
+    """The report of a collector, failed if mistakes were found in it; tells all but one itself."""
+    faults = collector.stash.get(_FAULTS, {})
+    if not faults or not report.passed:
+        return report
+    for child in report.result or ():
+        if isinstance(child, pytest.Class):  # pytest leaves the classes of a failed file alone
+            below = child.ihook.pytest_make_collect_report(collector=child)
+            if below.failed:
+                child.ihook.pytest_collectreport(report=below)
+    told = (collector.getparent(pytest.Module) or collector).stash.setdefault(_TOLD, set())
+    texts = [each for each in faults if each not in told]
+    told.update(texts)
+    reports = [_failed(report.nodeid, each, faults[each]) for each in texts]
+    for each in reports[:-1]:
+        collector.ihook.pytest_collectreport(report=each)
+    return reports[-1] if reports else pytest.CollectReport(report.nodeid, "passed", None, [])
+
+
+def _failed(nodeid: str, text: str, error: ErrorRecord) -> pytest.CollectReport:
+    report = pytest.CollectReport(nodeid, "failed", text, [])
+    report.edge_errors = [error.to_json()]  # type: ignore[attr-defined]
+    return report

@@ -1,0 +1,1 @@
+"""What is known of a test before anything is built for it."""

@@ -1,0 +1,501 @@
+"""What is known before the work is told before it: nothing is built, no body runs (section 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MORE = """
+
+from pathlib import Path
+
+import numpy as np
+
+from pytest_edgegate import EdgeData, Metric
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.testing.fakes import FakeRunner, FakeRuntime, FakeTransform, fake_samples
+
+
+def note(text):
+    with open(Path(__file__).with_name("done.txt"), "a") as opened:
+        opened.write(f"{text}\\n")
+
+
+class Counting(FakeTransform):
+    def apply(self, model, step, target, data, out):
+        note(f"built {model.content.get('marked')}")
+        return super().apply(model, step, target, data, out)
+
+
+class CountingRuntime(FakeRuntime):
+    def open(self, model):
+        path = getattr(model, "path", model)
+        opened = super().open(model)
+        note(f"opened {opened._content.get('marked')} {opened._content['dtype']}")
+        if opened._content.get("broken"):
+            raise InferenceError("the fake does not open", "mend it")
+        return opened
+
+
+def pytest_edgegate_register(registry):
+    registry.add("transform", "fake", Counting())
+    registry.add("runtime", "fake", CountingRuntime(""))
+
+
+def holed(labels):
+    labels = labels.astype(np.float32)
+    labels[7] = np.nan
+    return labels
+
+
+def scores(outputs, labels):
+    return outputs.argmax(axis=1) == labels
+
+
+LABELS = {
+    "late": lambda y: np.where(np.arange(len(y)) == 150, 10, y),
+    "nan": holed,
+    "none": lambda y: None,
+    "one_class": lambda y: np.zeros_like(y),
+}
+METRICS = {
+    "nothing": 3,
+    "misspelt": "top_1",
+    "named": Metric("top1", output="scores"),
+    "beyond": Metric("top1", output=7),
+    "set_of_stream": Metric(lambda outputs, labels: 1.0, per_sample=False),
+    "own": Metric(scores),
+}
+
+
+@pytest.fixture
+def edge_model(request, tmp_path):
+    from pytest_edgegate.testing.fakes import fake_model
+
+    mark = request.node.get_closest_marker("model")
+    what = {} if mark is None else mark.kwargs
+    lists = {key: list(value) for key, value in what.items() if isinstance(value, range)}
+    return fake_model(tmp_path / "m.fake", marked=request.node.originalname, **what | lists)
+
+
+@pytest.fixture
+def edge_data(request):
+    mark = request.node.get_closest_marker("samples")
+    kind = "" if mark is None else mark.args[0]
+    x, y = fake_samples(200)
+    calibration = fake_samples(20, start=10_000)[0]
+    if kind == "nowhere":
+        return EdgeData(calibration=calibration)
+    if kind == "stream":
+        batches = [(x[:100], y[:100]), (x[100:], y[100:])]
+        return EdgeData(calibration=calibration, evaluation=batches, version="1")
+    if kind == "wide":
+        x = np.concatenate([x, x], axis=1)
+    y = LABELS.get(kind, lambda y: y)(y)
+    return EdgeData(calibration=calibration, evaluation=x if y is None else (x, y))
+
+
+@pytest.fixture
+def edge_metric(request):
+    mark = request.node.get_closest_marker("metric")
+    return "top1" if mark is None else METRICS.get(mark.args[0], mark.args[0])
+"""
+UNMEASURED = """
+import pytest
+
+from conftest import note
+
+budget, model = pytest.mark.edge_budget, pytest.mark.model
+board = pytest.mark.edge_targets("fake-board")
+
+
+@budget(memory="1 MB", accuracy_drop=0.01, size="120 kB")
+@board
+def test_of_a_fixture(edge_ptq):
+    note("body of_a_fixture")
+
+
+@pytest.fixture
+def size_of_the_file(edge_ptq):
+    note("fixture on_top")
+    return edge_ptq.path.stat().st_size
+
+
+@budget(memory="1 MB", accuracy_drop=0.01)
+@board
+def test_below_a_fixture_of_the_user(size_of_the_file):
+    note("body below")
+
+
+@budget(latency_p95="1 ms")
+@board
+def test_of_a_file(edge_gate, tmp_path):
+    note("body of_a_file")
+
+
+@budget(latency_p95="1 ms", size=1)
+@board
+def test_by_hand(edge_compress, edge_gate):
+    note("body by_hand")
+
+
+@pytest.mark.xfail(strict=True)
+@budget(memory="1 MB")
+@board
+def test_expected(edge_ptq):
+    note("body expected")
+
+
+@budget(size="120 kB")
+@board
+def test_measurable(edge_ptq):
+    note("body measurable")
+
+
+@pytest.mark.edge_targets("lonely")
+@budget(parity_lsb=1, accuracy_drop=0.01)
+def test_one_runtime(edge_ptq):
+    note("body one_runtime")
+
+
+@pytest.mark.edge_targets("unheard")
+@budget(parity_agreement=0.9, accuracy_drop=0.01)
+def test_unknown_runtime(edge_ptq):
+    note("body unknown_runtime")
+
+
+@pytest.mark.edge_targets("fake-host")
+@budget(parity_lsb=1)
+def test_float_has_no_steps(edge_compress, edge_gate):
+    edge_gate.check(edge_compress())
+    note("rest of float")
+
+
+@model(dtype="nonsense")
+@budget(memory="1 MB")
+@board
+def test_the_model_comes_first(edge_ptq):
+    note("body first")
+"""
+TARGETS = """
+[tool.edgegate.targets.lonely]
+from = "fake-board"
+runtimes = {edgegate-fake = ["fake"]}
+
+[tool.edgegate.targets.unheard]
+from = "fake-board"
+runtimes = {edgegate-fake = ["fake", "unheard-of"]}
+"""
+FAULTS = {  # samples, metric, model, budget: letter, words
+    "late_label": ("late", "top1", {}, "accuracy_drop=0.01", "labels go from 0 to 10"),
+    "late_label_of_a_floor": ("late", "top1", {}, "accuracy_min=0.5", "labels go from 0 to 10"),
+    "nan_label": ("nan", "top1", {}, "accuracy_min=0.5", "1 of 200 samples hold NaN"),
+    "nan_label_mse": ("nan", "mse", {}, "accuracy_min=0.5", "do not fit outputs"),
+    "unlabelled": ("none", "top1", {}, "accuracy_drop=0.01", "has no labels"),
+    "no_evaluation": ("nowhere", "top1", {}, "accuracy_drop=0.01", "no evaluation split"),
+    "no_evaluation_parity": ("nowhere", "top1", {}, "parity_lsb=3", "no evaluation split"),
+    "wide": ("wide", "top1", {}, "sqnr_db=3", "do not fit the input 'x'"),
+    "wide_parity": ("wide", "top1", {}, "parity_lsb=3", "do not fit the input 'x'"),
+    "no_metric": ("", "nothing", {}, "accuracy_drop=0.01", "neither a name nor a Metric"),
+    "misspelt": ("", "misspelt", {}, "accuracy_drop=0.01", "unknown metric 'top_1'"),
+    "auc_shape": ("", "auc", {}, "accuracy_drop=0.01", "one score or two class scores"),
+    "mse_shape": ("", "mse", {}, "accuracy_drop=0.1", "do not fit outputs of shape"),
+    "outputs": ("", "top1", {"outputs": ["y", "z"]}, "accuracy_drop=0.01", "has 2 outputs (y, z)"),
+    "named": ("", "named", {}, "accuracy_drop=0.01", "none is 'scores'"),
+    "beyond": ("", "beyond", {}, "accuracy_drop=0.01", "none is 7"),
+    "stream": ("stream", "set_of_stream", {}, "accuracy_drop=0.1", "never held whole"),
+    "chance": ("", "top1", {"wrong": range(200)}, "accuracy_drop=0.01", "not proven better"),
+    "chance_own": ("", "own", {"wrong": range(200)}, "accuracy_drop=0.01", "not proven better"),
+    "broken": ("", "top1", {"broken": True}, "accuracy_drop=0.01", "does not open"),
+    "data_before_metric": ("nowhere", "misspelt", {}, "accuracy_drop=0.01", "no evaluation split"),
+    "percent": ("", "misspelt", {}, "accuracy_drop=1", "unknown metric 'top_1'"),
+}
+SOUND = {
+    "labels_nobody_reads": ("none", "top1", {}, "size='120 kB'"),
+    "outputs_nobody_scores": ("", "top1", {"outputs": ["y", "z"]}, "parity_agreement=0.9"),
+    "unlabelled_parity": ("none", "top1", {}, "parity_lsb=300"),
+    "metric_nobody_asks": ("", "misspelt", {}, "size='120 kB'"),
+    "sound": ("", "top1", {"wrong": range(5)}, "accuracy_drop=0.05, accuracy_min=0.5"),
+    "own": ("", "own", {}, "accuracy_drop=0.05"),
+    "stream_sound": ("stream", "top1", {}, "accuracy_drop=0.05"),
+}
+
+
+def _fault(name: str, samples: str, metric: str, model: dict[str, Any], budget: str) -> str:
+    return f"""
+@pytest.mark.samples({samples!r})
+@pytest.mark.metric({metric!r})
+@pytest.mark.model(**{model!r})
+@pytest.mark.edge_budget({budget})
+@pytest.mark.edge_targets("fake-board")
+def test_{name}(edge_ptq):
+    note("body {name}")
+"""
+
+
+FILES = {
+    "test_unmeasured.py": UNMEASURED,
+    "test_faults.py": "import pytest\n\nfrom conftest import note\n"
+    + "".join(_fault(name, *what[:4]) for name, what in {**FAULTS, **SOUND}.items()),
+    "pyproject.toml": TARGETS,
+}
+
+
+@pytest.fixture
+def conftest(inner_conftest: str) -> str:
+    mark = '    config.addinivalue_line("markers", "metric(kind): what edge_metric returns")\n'
+    at = inner_conftest.index('    config.addinivalue_line("markers", "samples(')
+    return inner_conftest[:at] + mark + inner_conftest[at:] + MORE
+
+
+@pytest.fixture
+def ran(play: Any, conftest: str) -> Any:
+    names = "fake-board,lonely,unheard,fake-host"
+    return play({**FILES, "conftest.py": conftest}, f"--edge-target={names}")
+
+
+def done(folder: Path) -> list[str]:
+    return (folder / "done.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "others"),
+    [
+        ("test_of_a_fixture", "memory", "accuracy_drop, size"),
+        ("test_below_a_fixture_of_the_user", "memory", "accuracy_drop"),
+        ("test_of_a_file", "latency_p95", ""),
+        ("test_by_hand", "latency_p95", "size"),
+    ],
+)
+def test_what_the_target_can_t_measure_is_red_before_the_build_and_the_body(
+    ran: Any, name: str, metric: str, others: str
+) -> None:
+    assert ran.letter(name) == "F"
+    assert set(ran.verdicts(name)) == {metric}
+    assert ran.verdicts(name)[metric]["outcome"] == "not_measured"
+    text = ran.text(name)
+    assert text.startswith(f"{metric} not measured (fake-board")
+    assert "Nothing was built, and the body of the test did not run." in text
+    assert (f"Not judged: {others}." in text) == bool(others)
+    assert f"judge the rest: --edge-allow-unmeasured=fake-board:{metric}\n" in text
+    assert not {f"built {name}", f"body {name[5:]}"} & set(done(ran.folder))
+
+
+def test_no_fixture_is_set_up_on_top_of_a_missing_artifact(ran: Any) -> None:
+    assert "fixture on_top" not in done(ran.folder)
+
+
+def test_no_budget_measured_is_expected_to_fail_as_any_red_one(ran: Any) -> None:
+    assert ran.letter("test_expected") == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "words"),
+    [
+        ("test_one_runtime", "lonely", "lists one runtime"),
+        ("test_unknown_runtime", "unheard", "unknown runtime 'unheard-of'"),
+    ],
+)
+def test_parity_without_runtimes_is_known_before(
+    ran: Any, name: str, target: str, words: str
+) -> None:
+    assert ran.letter(name, target) == "F"
+    assert words in ran.text(name, target)
+    assert f"built {name}" not in done(ran.folder)
+
+
+def test_a_call_is_stopped_where_the_plan_tells(ran: Any) -> None:
+    assert ran.letter("test_float_has_no_steps", "fake-host") == "F"
+    assert "no quantisation steps" in ran.text("test_float_has_no_steps", "fake-host")
+    assert "rest of the test did not run" in ran.text("test_float_has_no_steps", "fake-host")
+    assert "built test_float_has_no_steps" not in done(ran.folder)
+
+
+def test_a_fault_of_the_model_comes_before_its_budgets(ran: Any) -> None:
+    assert ran.letter("test_the_model_comes_first") == "E"
+
+
+def test_what_is_measurable_is_built(ran: Any) -> None:
+    assert ran.letter("test_measurable") == "."
+    assert {"built test_measurable", "body measurable"} <= set(done(ran.folder))
+
+
+def test_what_is_allowed_is_built_and_the_rest_is_judged(play: Any, conftest: str) -> None:
+    allowed = "--edge-allow-unmeasured=memory,fake-board:latency_p95"
+    files = {"test_unmeasured.py": UNMEASURED, "pyproject.toml": TARGETS, "conftest.py": conftest}
+    ran = play(files, "--edge-target=fake-board", allowed, "-k", "of_a_fixture")
+    assert ran.letter("test_of_a_fixture") == "."
+    found = ran.verdicts("test_of_a_fixture")
+    assert set(found) == {"contract", "memory", "accuracy_drop", "size"}
+    assert found["memory"]["allowed"]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_of_model_data_or_metric_is_told_before_the_build(ran: Any, name: str) -> None:
+    assert ran.letter(f"test_{name}") == "E"
+    ran.assert_fault(ran.text(f"test_{name}"), FAULTS[name][4])
+    assert not {f"built test_{name}", f"body {name}"} & set(done(ran.folder))
+    assert ran.verdicts(f"test_{name}") == {}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_no_budget_asks_for_is_no_fault(ran: Any, name: str) -> None:
+    assert ran.letter(f"test_{name}") == ".", ran.text(f"test_{name}")
+    assert f"built test_{name}" in done(ran.folder)
+
+
+def test_explaining_tries_and_writes_nothing(play: Any, conftest: str) -> None:
+    files = {**FILES, "conftest.py": conftest}
+    ran = play(files, "--edge-target=fake-board", "--edge-explain")
+    for name in ("outputs", "late_label", "nan_label", "wide_parity", "misspelt"):
+        assert ran.letter(f"test_{name}") == "E"
+        ran.assert_fault(ran.text(f"test_{name}"), FAULTS[name][4])
+    assert ran.letter("test_sound") == "."
+    assert ran.letter("test_chance") == "."  # it takes all samples
+    assert not [each for each in done(ran.folder) if each.startswith(("built", "body"))]
+    assert not list((ran.folder / ".edgegate_cache").rglob("entry.json"))
+    assert "nothing is built and no body runs: --edge-allow-unmeasured=fake-board:memory" in (
+        ran.output
+    )
+
+
+def test_a_second_run_opens_no_model_for_it(again: Any, conftest: str) -> None:
+    sound = "".join(_fault(f"{at}", *what) for at, what in enumerate(SOUND.values()))
+    files = {
+        "test_sound.py": "import pytest\n\nfrom conftest import note\n" + sound,
+        "conftest.py": conftest.replace(
+            'tmp_path / "m.fake"', 'Path(__file__).with_name(f"{request.node.originalname}.fake")'
+        ),
+    }
+    ini = "edge_early_after = 0 s"  # a reference that is looked at in part is not run again either
+    first = again(files, "--edge-target=fake-board", ini=ini)
+    assert first.status == 0
+    (first.folder / "done.txt").unlink()
+    second = again(files, "--edge-target=fake-board", ini=ini)
+    assert second.status == 0
+    assert [each for each in done(second.folder) if "float32" in each] == []
+
+
+MISTAKES = """
+import unittest
+
+import pytest
+
+pytestmark = [
+    pytest.mark.edge_targets("fake-board"),
+    pytest.mark.edge_budget(sise=1),
+]
+
+
+@pytest.mark.edge_budget(accuracy_drp=0.01, size="120 kBs")
+@pytest.mark.edge_budget(latency_p95=6)
+def test_three(edge_ptq): ...
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.edge_targets("fake-bord", "fake-hots")
+def test_two(edge_ptq, number): ...
+
+
+@pytest.mark.edge_budget(size=1)
+def test_which(edge_ptq, edge_qat): ...
+
+
+class TestInside:
+    @pytest.mark.edge_recipe()
+    def test_inside(self, edge_artifact): ...
+
+    class TestDeeper:
+        @pytest.mark.edge_budget(parity_agreement=99)
+        def test_deeper(self, edge_ptq): ...
+
+
+@pytest.mark.edge_budget(size=1)
+class TestCase(unittest.TestCase):
+    def test_case(self): ...
+
+
+@pytest.mark.edge_budget(size=1)
+def test_sound(edge_ptq):
+    raise AssertionError("a file with a mistake runs no test")
+"""
+TOLD = {
+    8: "unknown budget 'sise', did you mean 'size'?",
+    12: "unknown budget 'accuracy_drp', did you mean 'accuracy_drop'?",
+    13: "latency_p95=6 has no unit",
+    18: "unknown target 'fake-bord', did you mean 'fake-board'?",
+    23: "edge_budget with edge_ptq and edge_qat: which of them does it gate?",
+    27: "edge_recipe has no step",
+    31: "parity_agreement=99 is a share",
+    36: "an edge marker on a unittest.TestCase",
+}
+
+
+@pytest.fixture
+def mistaken(play: Any) -> Any:
+    files = {"test_mistakes.py": MISTAKES, "test_right.py": "def test_right(): ..."}
+    return play(files, "--edge-target=fake-board", "--continue-on-collection-errors", "-vv")
+
+
+@pytest.mark.parametrize("line", TOLD)
+def test_each_mistake_of_a_file_has_its_line_in_the_summary(mistaken: Any, line: int) -> None:
+    told = f"edgegate error: test_mistakes.py:{line}: "
+    found = next(each for each in mistaken.faults if each.startswith(told))
+    mistaken.assert_fault(found, TOLD[line])
+    summary = mistaken.output.partition("short test summary info")[2]
+    assert told in summary
+
+
+def test_two_mistakes_of_a_line_are_both_told_and_none_twice(mistaken: Any) -> None:
+    assert len(mistaken.faults) == len(set(mistaken.faults)) == len(TOLD) + 2
+    assert any("size='120 kBs' has the unknown unit" in each for each in mistaken.faults)
+    assert any("'fake-hots', did you mean 'fake-host'?" in each for each in mistaken.faults)
+
+
+def test_a_file_with_mistakes_runs_no_test(mistaken: Any) -> None:
+    assert set(mistaken.tests) == {"test_right"}
+    assert mistaken.status == 1
+
+
+@pytest.mark.workers
+def test_mistakes_interrupt_the_run_as_pytest_s_own_do(play: Any, mode: str) -> None:
+    ran = play({"test_mistakes.py": MISTAKES}, "--edge-target=fake-board")
+    assert len(ran.faults) == len(set(ran.faults)) == len(TOLD) + 2
+    assert ran.status == (1 if mode == "n2" else 2)
+
+
+BROKEN = {
+    'from = "fake-board"\nformats = 3': "formats",
+    'from = "fake-bord"': "did you mean 'fake-board'?",
+    'from = "fake-board"\nmachin = "any"': "machin",
+    'title = "a board with nothing else"': "mine",
+}
+
+
+@pytest.mark.parametrize("table", BROKEN)
+@pytest.mark.workers
+def test_a_broken_target_stops_the_run_as_a_misspelt_one_does(
+    play: Any, mode: str, table: str
+) -> None:
+    files = {
+        "pyproject.toml": f"[tool.edgegate.targets.mine]\n{table}\n",
+        "test_it.py": "def test_it(edge_ptq): ...",
+    }
+    ran = play(files, "--edge-target=fake-board,mine")
+    assert ran.status == 4
+    assert ran.tests == {}
+    assert "ERROR: edgegate error: " in ran.everything
+    assert BROKEN[table] in ran.everything
+    assert play(files, "--edge-target=fake-board").status == 0  # nobody asks for it
+
+
+def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
+    files = {
+        "pyproject.toml": '[tool.edgegate.targets.host]\nfrom = "host"\nformats = 3\n',
+        "test_it.py": "def test_it(edge_ptq): ...",
+    }
+    ran = play(files)
+    assert ran.status == 4
+    assert "formats" in ran.everything
