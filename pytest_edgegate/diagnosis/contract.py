@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import replace
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.diagnosis.making import in_float16, in_order
-from pytest_edgegate.measures.contract import Offence, OffenceKind, offences
+from pytest_edgegate.diagnosis.ranges import of_clipped
+from pytest_edgegate.measures.contract import Offence, OffenceKind, clipping, offences
+from pytest_edgegate.measures.input_check import clipped
 from pytest_edgegate.measures.providers import File, Passes
 
 _DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}
@@ -19,6 +22,15 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
         "the file is quantised for another processor: the target takes zero points of 0 only, and "
         "biases in float",
     ),
+    (
+        {OffenceKind.NO_WIDTH},
+        "the input was always 0 while the file was calibrated: a state, or a flag that is off",
+    ),
+    (
+        {OffenceKind.SIGNATURE},
+        "the runtime ends the process at a signature that this gate does not use, and an "
+        "application may call",
+    ),
     ({OffenceKind.MISPLACED}, "outputs of one shape changed places when the file was made"),
     (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
     (
@@ -27,6 +39,7 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
     ),
     ({OffenceKind.UNQUANTISED}, "part of the model was not quantised"),
     ({OffenceKind.FELL_BACK}, "the provider that was asked for does not run those operators"),
+    ({OffenceKind.DYNAMIC_SHAPE}, "sizes were left free when the file was converted"),
 )
 """Causes by kinds of offences; the first match applies."""
 
@@ -34,6 +47,21 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
 def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
     """The offences, one per line, with their probable cause and the remedy."""
     found = offences(file, passes)
+    if measured.value > len(found):
+        return _with_clipped(found, file, passes)
+    return _of_offences(found, file)
+
+
+def _with_clipped(found: tuple[Offence, ...], file: File, passes: Passes) -> Diagnosis:
+    """The same with the inputs that clip their values; the file's own faults come first."""
+    own = _of_offences(found, file) if found else Diagnosis()
+    first, *_ = clipped(passes, file)
+    details = tuple(map(str, clipping(passes, file)))
+    of_inputs = replace(of_clipped(first, file.artifact), details=details)
+    return own.then(of_inputs)
+
+
+def _of_offences(found: tuple[Offence, ...], file: File) -> Diagnosis:
     kinds = {each.kind for each in found}
     origin = next((each.origin for each in found if each.origin), None)
     if origin is not None and not kinds & {OffenceKind.MISPLACED, *_DTYPES}:
@@ -44,11 +72,24 @@ def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
     kinds = {each.kind for each in found}
+    if OffenceKind.DYNAMIC_SHAPE not in kinds:
+        return _of_kinds(found, file)
+    rest = tuple(each for each in found if each.kind is not OffenceKind.DYNAMIC_SHAPE)
+    return "; then ".join((_for_shapes(file), *([_of_kinds(rest, file)] if rest else ())))
+
+
+def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
+    """The remedy for offences that are not about shapes."""
+    kinds = {each.kind for each in found}
     described = file.description()
     if OffenceKind.REFUSED in kinds:
         return _for_symmetric(file)
     if OffenceKind.FELL_BACK in kinds:
         return _for_fall_back(file)
+    if OffenceKind.NO_WIDTH in kinds:
+        return "calibrate on samples in which that input varies as on the device"
+    if kinds == {OffenceKind.SIGNATURE}:
+        return "make the file again without that signature, or gate it by signature= and mend it"
     if OffenceKind.MISPLACED in kinds:
         return in_order(file.artifact)
     if OffenceKind.RUNS_IN_FLOAT in kinds and not described.mixed:
@@ -61,8 +102,8 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
-    if kinds == {OffenceKind.DYNAMIC_SHAPE}:
-        return _for_shapes(file)
+    if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
+        return f"{described.conversion.per_tensor}, or let edge_ptq make the file"
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 

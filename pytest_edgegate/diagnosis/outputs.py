@@ -7,8 +7,9 @@ import numpy as np
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
-from pytest_edgegate.measures.comparison import compared_export, decibels, misplaced
+from pytest_edgegate.measures.comparison import compared_export, decibels, is_float, misplaced
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import File, Passes
 
@@ -35,8 +36,11 @@ def of_export(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     if isinstance(found, NotMeasured):
         return Diagnosis()
     cause = "; ".join(misplaced(found))
-    remedy = in_order(file.artifact) if cause else _of_this_model(file)
-    return Diagnosis(_largest(found), cause, remedy)
+    if cause:
+        return Diagnosis(_largest(found), cause, in_order(file.artifact))
+    activations = passes.activations(of_export=not is_float(file))
+    made = Diagnosis(_largest(found)).then(by_activations(activations))
+    return made.then(Diagnosis(remedy=_of_this_model(file)))
 
 
 def _of_this_model(file: File) -> str:
@@ -55,7 +59,10 @@ def of_values(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     if isinstance(found, NotMeasured):
         return Diagnosis()
     cause = "; ".join(misplaced(found))
-    return Diagnosis(_largest(found), cause, _remedy_of(cause, file))
+    if cause:
+        return Diagnosis(_largest(found), cause, in_order(file.artifact))
+    made = Diagnosis(_largest(found)).then(by_activations(passes.activations()))
+    return made.then(Diagnosis(remedy=closer_outputs(file.artifact, listed=False)))
 
 
 def _largest(found: Evidence) -> tuple[str, ...]:
@@ -71,11 +78,10 @@ def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     each = ", ".join(f"{name} {it:.1f}" for name, it in zip(found.outputs, ratios, strict=True))
     details = (f"by output: {each}",) if len(ratios) > 1 else ()
     cause = "; ".join(misplaced(found))
-    return Diagnosis(details, cause, _remedy_of(cause, file))
-
-
-def _remedy_of(cause: str, file: File) -> str:
-    return in_order(file.artifact) if cause else closer_outputs(file.artifact, listed=False)
+    if cause:
+        return Diagnosis(details, cause, in_order(file.artifact))
+    made = Diagnosis(details).then(by_activations(passes.activations()))
+    return made.then(Diagnosis(remedy=closer_outputs(file.artifact, listed=False)))
 
 
 def rounding(measured: Measurement, file: File) -> Diagnosis:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import (
     ExecutedOperator,
     ModelDescription,
@@ -16,6 +17,7 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.input_check import clipped, without_width
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.refusals import REFUSALS
@@ -30,6 +32,8 @@ class OffenceKind(StrEnum):
     INPUT_DTYPE = "input dtype"
     OUTPUT_DTYPE = "output dtype"
     DYNAMIC_SHAPE = "dynamic shape"
+    NO_WIDTH = "input without width"
+    CLIPPED = "input values clipped"
     UNQUANTISED = "not quantised"
     WIDE = "wider than int8"
     WIDE_WEIGHTS = "weights wider than int8"
@@ -39,6 +43,18 @@ class OffenceKind(StrEnum):
     MISPLACED = "outputs changed places"
     FELL_BACK = "fell back"
     RUNS_IN_FLOAT = "runs in float"
+    SIGNATURE = "a signature crashes"
+
+
+_AT_THE_CPU = frozenset(
+    {
+        OffenceKind.INPUT_DTYPE,
+        OffenceKind.OUTPUT_DTYPE,
+        OffenceKind.UNQUANTISED,
+        OffenceKind.UNMAPPED,
+    }
+)
+"""The kinds that parts for the CPU may have."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,10 @@ class Offence:
     """The offending dtype, if the offence is about a dtype."""
     origin: Origin | None = None
     """The part of the model that the offending operator comes from, if that is known."""
+    limit: str = ""
+    """The name of the limit, if the offence is about one."""
+    part: TensorInfo | OperatorInfo | None = field(default=None, compare=False)
+    """The input, output or operator of the file that it is about."""
 
     def __str__(self) -> str:
         return self.text
@@ -64,12 +84,45 @@ def contract(file: File, passes: Passes) -> Finding:
 
 def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
-    target, expected = file.target, expected_dtype(file.artifact, file.target)
-    found = [*in_file(file.description(), target, expected)]
+    expected = expected_dtype(file.artifact, file.target)
+    found = [each for each in _of_file(file) if not _is_tolerated(each, file)]
+    found += (Offence(OffenceKind.NO_WIDTH, each) for each in without_width(file))
     found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
+    found += (
+        Offence(OffenceKind.SIGNATURE, f"signature {each.name}: {each.crashed}")
+        for each in file.other_signatures()
+        if each.crashed
+    )
     if not file.probe():
-        found += when_executed(file.executed(), expected, target)
+        found += when_executed(file.executed(), expected, file.target)
     return tuple(found)
+
+
+def clipping(passes: Passes, file: File) -> tuple[Offence, ...]:
+    """Inputs that clip more than 5 % of the evaluation values: not a fault of the file alone, so
+    that an accuracy that is proven within its budget outweighs it."""
+    return tuple(
+        Offence(OffenceKind.CLIPPED, f"{each.fed.share:.1%} of the values are clipped: {each}")
+        for each in clipped(passes, file)
+    )
+
+
+def tolerated(file: File) -> tuple[Offence, ...]:
+    """What the target does not take of a third-party file and leaves to the CPU, as its maker
+    meant it: a caution."""
+    return tuple(each for each in _of_file(file) if _is_tolerated(each, file))
+
+
+def _of_file(file: File) -> Iterator[Offence]:
+    return in_file(file.description(), file.target, expected_dtype(file.artifact, file.target))
+
+
+def _is_tolerated(offence: Offence, file: File) -> bool:
+    """Whether it is about floats at the inputs and outputs of a third-party file, or behind its
+    last integer operator. An artifact of the gate has none: its recipe promises the dtype."""
+    if file.artifact.made or offence.part is None:
+        return False
+    return offence.kind in _AT_THE_CPU and cpu_parts(file.description()).holds(offence.part)
 
 
 def expected_dtype(artifact: Artifact, target: Target) -> str | None:
@@ -82,7 +135,7 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
     yield from _io(described, target)
     if target.static_shape:
         for tensor in (*described.inputs, *described.outputs):
-            if -1 in tensor.shape:
+            if tensor.dynamic:
                 yield Offence(
                     OffenceKind.DYNAMIC_SHAPE,
                     f"{tensor.name}: dynamic shape {tensor.shape} on a target with static shapes",
@@ -134,7 +187,7 @@ def _io(described: ModelDescription, target: Target) -> Iterator[Offence]:
         for tensor in tensors:
             if target.io_dtypes and tensor.dtype not in target.io_dtypes:
                 text = f"{side} {tensor.name}: {tensor.dtype}, where {target.name} takes {allowed}"
-                yield Offence(kind, text, tensor.dtype)
+                yield Offence(kind, text, tensor.dtype, part=tensor)
 
 
 def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence]:
@@ -145,7 +198,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
     wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
     if wide in _FLOATS:
         text = f"{operator.name}: runs in float"
-        yield Offence(OffenceKind.UNQUANTISED, text, wide, operator.origin)
+        yield Offence(OffenceKind.UNQUANTISED, text, wide, operator.origin, part=operator)
         return
     if wide is not None:
         yield Offence(OffenceKind.WIDE, f"{operator.name}: runs in {wide}", wide)
@@ -174,13 +227,14 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
             OffenceKind.UNMAPPED,
             f"{operator.name}: not an operator of {target.name}; it would run on the CPU",
             origin=operator.origin,
+            part=operator,
         )
         return
     for limit in rule.limits:
         fault = LIMITS[limit](operator)
         if fault:
             text = f"{operator.name}: {fault}, which {target.name} does not map"
-            yield Offence(OffenceKind.LIMIT, text)
+            yield Offence(OffenceKind.LIMIT, text, limit=limit)
 
 
 def _refused(operator: OperatorInfo, target: Target) -> Iterator[Offence]:

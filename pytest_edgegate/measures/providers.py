@@ -10,18 +10,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
+from pytest_edgegate.core.description import ExecutedOperator, HeldTwice, ModelDescription
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence, Paired
+from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import Resampling, Scoring
+from pytest_edgegate.measures.tries import Aim, Tries
 
 if TYPE_CHECKING:
     from pytest_edgegate.measures.dead_channels import DeadChannels
     from pytest_edgegate.measures.latency_percentiles import Times
+
+
+@dataclass(frozen=True)
+class TriedSignature:
+    """A signature that is not gated, and what one run on zeros came to."""
+
+    name: str
+    crashed: str = ""
+    """How the process that ran it ended."""
+    caution: str = ""
+    """What else is wrong with it, or why it was not run."""
 
 
 class Passes(Protocol):
@@ -65,8 +79,24 @@ class Passes(Protocol):
     def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
         """Differences between the target's runtimes on the same file."""
 
+    def fed(self) -> tuple[FedInput, ...]:
+        """The evaluation values of the artifact's inputs: those of its pass if there was one, else
+        of up to 200 samples drawn at random; empty without evaluation samples."""
+
     def misplaced_outputs(self) -> tuple[str, ...]:
         """Swapped outputs, recognised by their values."""
+
+    def activations(self, *, of_export: bool = False) -> Mapping[str, Activation]:
+        """The last activations by which the artifact, or the float export, differs from the model.
+
+        By the names of the model's outputs; none if there is no model to compare with.
+        """
+
+    def tried(self, as_fed: Evidence, aim: Aim) -> Tries:
+        """The artifact with some of the samples fed otherwise, for the diagnosis of lost accuracy.
+
+        *as_fed*: its results; those of *aim* are of the same samples.
+        """
 
 
 class File(Protocol):
@@ -84,6 +114,9 @@ class File(Protocol):
     def described(self, export: Artifact) -> ModelDescription:
         """The content of a float export."""
 
+    def held_twice(self, export: Artifact) -> HeldTwice:
+        """The weights that a float export holds more than once."""
+
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         """Operators as the runtime that measures accuracy runs them; None if it hides them."""
 
@@ -92,6 +125,10 @@ class File(Protocol):
 
     def runs_alone(self) -> bool:
         """Whether it declares a free batch and runs with one sample at a time only."""
+
+    def other_signatures(self) -> tuple[TriedSignature, ...]:
+        """The signatures of the file that are not gated, each run once on zeros where that can be
+        done."""
 
     def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
         """The model under test in float, in the artifact's format, after *steps*."""

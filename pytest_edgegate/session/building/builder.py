@@ -31,6 +31,7 @@ from pytest_edgegate.session.building.external_programs import Programs
 from pytest_edgegate.session.building.kept_leg import KeptLeg
 from pytest_edgegate.session.intake.foreign_files import converting
 from pytest_edgegate.session.intake.recognition import Recogniser
+from pytest_edgegate.session.intake.signatures import selecting
 from pytest_edgegate.session.intake.taken_in import TakenIn, ready
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.storage.cache import Cache, key_of
@@ -166,7 +167,7 @@ class Builder:
                 "model_digest": source.digest(),
                 "tools": versions(*transform.packages),
                 "notes": [*produced.notes, *data.notes],
-                "calibration_range": data.calibration_range,
+                "calibration_ranges": data.calibration_ranges,
                 "layout": data.layout.then(produced.layout).as_lists(),
                 "facts": dict(produced.facts),
             }
@@ -229,6 +230,7 @@ class Builder:
             }
         return key_of(
             kind="artifact",
+            record=KeptLeg.version,
             before=before,
             transform=leg.transform,
             version=transform.version,
@@ -320,6 +322,7 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
         recipe=(),
         target=target.name,
         cached=False,
+        select=selecting(model),
         copy=model.copy if isinstance(model, TakenIn) else None,
     )
 

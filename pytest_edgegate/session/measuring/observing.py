@@ -14,8 +14,9 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import Progress, silent
-from pytest_edgegate.data.feeding import bare_name
-from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given
+from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given, drawn_batches
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import check_compared, compare_models
 from pytest_edgegate.measures.evidence import (
     Collector,
@@ -28,6 +29,7 @@ from pytest_edgegate.measures.evidence import (
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import check_parity, compare
+from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
 from pytest_edgegate.session.measuring.kept_evidence import (
     Fits,
@@ -36,9 +38,11 @@ from pytest_edgegate.session.measuring.kept_evidence import (
     write,
     write_paired,
 )
+from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 7
@@ -78,6 +82,19 @@ class Observer:
     ) -> ResampleCounts:
         """The kept numbers of resamples for a metric, given by its name, on these samples."""
         return ResampleCounts(self._cache, limit, data=split.digest, metric=metric)
+
+    def activations(
+        self, model: Specimen, file: Specimen, split: Split
+    ) -> Mapping[str, Activation]:
+        """The last activations by which the outputs of a file differ from those of its model."""
+        return LastActivations(self.opener, self._cache).between(model, file, split)
+
+    def tried(
+        self, specimen: Specimen, split: Split, scored: Scored, as_fed: Evidence, aim: Aim
+    ) -> Tries:
+        """The model with some of the samples fed otherwise; *as_fed*: its results on them."""
+        trier = Trier(self.opener, self._cache, observe, self._progress)
+        return trier.tried(specimen, split, scored, as_fed, aim)
 
     def _predictions_key(self, specimen: Specimen, split: Split, scoring: Scoring) -> str:
         return key_of(
@@ -189,6 +206,26 @@ class Observer:
             models=[self.opener.identity(reference), self.opener.identity(other)],
         )
         return self._remembered(key, look, check_compared, lasting=reference.lasting)
+
+    def fed(self, specimen: Specimen, split: Split, limit: int) -> Evidence:
+        """The values that a part of the samples, drawn at random, gives the inputs of a model."""
+
+        def look() -> Evidence:
+            with self.opener.open(specimen) as runner:
+                collector = Collector(model=runner, held=specimen.held())
+                for batch in drawn_batches(split, limit):
+                    inputs = arrange(batch.inputs, split.names, runner.inputs, split.name)
+                    collector.add(batch, (), {}, inputs)
+            return collector.evidence(f"host:{specimen.runtime}")
+
+        key = key_of(
+            kind="fed",
+            version=_VERSION,
+            data=split.digest(),
+            limit=limit,
+            model=self.opener.identity(specimen),
+        )
+        return self._remembered(key, look, partial(check_figures, figures={}))
 
     def _remembered(
         self, key: str, look: Callable[[], Evidence], fits: Fits, *, lasting: bool = True

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.reader import READER
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import OperatorInfo
 from pytest_edgegate.testing.contract import surroundings
 
@@ -179,3 +182,44 @@ def test_taken_apart_and_put_together_a_file_says_the_same(
     again = tmp_path / "again.tflite"
     again.write_bytes(pack(unpack(files[kind])))
     assert INSPECTOR.describe(again) == INSPECTOR.describe(files[kind])
+
+
+def test_weights_that_are_held_twice(keras: Any, convert: Any) -> None:
+    """In another order; the converter holds those of one order once."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(64, 32)).astype(np.float32)
+    for own, twice in ((table[::-1].T, table.nbytes), (table.T, 0), (table.T + 1, 0)):
+        ids = keras.Input((4,), dtype="int32")
+        embedding, head = keras.layers.Embedding(64, 32), keras.layers.Dense(64, use_bias=False)
+        model = keras.Model(ids, head(keras.layers.Flatten()(embedding(ids))[:, :32]))
+        embedding.set_weights([table])
+        head.set_weights([own])
+        assert INSPECTOR.held_twice(convert(model)).size_bytes == twice
+
+
+def test_a_file_that_is_quantised_in_part_is_gated_as_it_is(
+    tf: Any, files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Key points: the best place of each channel, which TensorFlow has no integer form of."""
+
+    def points(x: Any) -> Any:
+        heat = tf.reshape(tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME")), [1, 36, 4])
+        return tf.cast(tf.argmax(heat, axis=1, output_type=tf.int32), tf.float32) / 36
+
+    numbers = np.random.default_rng(0)
+    kernel = tf.constant(numbers.normal(size=(3, 3, 2, 4)).astype(np.float32))
+    spec = tf.TensorSpec((1, 6, 6, 2), name="image")
+    with held_native_output():
+        concrete = tf.function(points).get_concrete_function(spec)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        samples = numbers.random((8, 1, 6, 6, 2)).astype(np.float32)
+        converter.representative_dataset = lambda: ([each] for each in samples)
+        path = tmp_path / "points.tflite"
+        path.write_bytes(converter.convert())
+    described = INSPECTOR.describe(path)
+    kinds = {each.kind for each in cpu_parts(described).operators}
+    assert "ARG_MAX" in kinds
+    assert not kinds & {"CONV_2D", "RESHAPE"}
+    for made, node in ((path, "int8"), (files["int8"], "int8"), (files["float"], "float32")):
+        assert READER.recognise(made, surroundings()).node == ("litert", node)

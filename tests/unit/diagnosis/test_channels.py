@@ -66,7 +66,9 @@ def evidence(scores: float, boxes: float) -> Evidence:
 
 
 def of_unlike(found: Evidence | NotMeasured, *, is_float: bool = False) -> Diagnosis:
-    passes = SimpleNamespace(compared=lambda: found, reads_classes=lambda *given: False)
+    passes = SimpleNamespace(
+        compared=lambda: found, reads_classes=lambda *given: False, activations=dict
+    )
     return channels.unlike(RED, cast("Any", passes), file(is_float=is_float))
 
 
