@@ -86,6 +86,16 @@ class KeptState:
 
 
 @dataclass(frozen=True)
+class CompiledFor:
+    """The chip that a file was compiled for: nothing else runs it, and its operators are hidden."""
+
+    chip: str
+    """With its article."""
+    operator: str
+    """The kind of the operator that holds the program of the chip."""
+
+
+@dataclass(frozen=True)
 class ExecutedOperator:
     """An operator as a runtime runs it: after fusion, replacement and assignment to a device."""
 
@@ -165,6 +175,13 @@ class ModelDescription:
     state: KeptState | None = None
     signatures: tuple[SignatureInfo, ...] = ()
     """The signatures that the file names; none in a format that has no such names."""
+    compiled: CompiledFor | None = None
+
+    @property
+    def beside_the_chip(self) -> tuple[OperatorInfo, ...]:
+        """The operators that the file shows: of a compiled one, those left to the CPU."""
+        hidden = None if self.compiled is None else self.compiled.operator
+        return tuple(each for each in self.operators if each.kind != hidden)
 
     @property
     def is_float(self) -> bool:

@@ -126,13 +126,13 @@ def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Dia
 
 
 def _by_making(passes: Passes, file: File, listed: tuple[str, ...], found: Diagnosis) -> Diagnosis:
-    """Adds lost channels where there is no other cause, and the remedy by what made the artifact,
+    """Adds dead channels where there is no other cause, and the remedy by what made the artifact,
     unless the cause has a remedy of its own.
 
     *listed*: the lines about single samples.
     """
     if not found.cause:
-        found = by_dead_channels(passes, file).then(found)
+        found = found.then(by_dead_channels(passes, file))
     remedy = found.remedy or closer_outputs(file.artifact, listed=bool(listed))
     return replace(Diagnosis(listed).then(found), remedy=remedy)
 

@@ -9,7 +9,7 @@ from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
-from pytest_edgegate.measures.comparison import compared_export, decibels, is_float, misplaced
+from pytest_edgegate.measures.comparison import compared_export, decibels, misplaced
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import File, Passes
 
@@ -38,8 +38,8 @@ def of_export(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     cause = "; ".join(misplaced(found))
     if cause:
         return Diagnosis(_largest(found), cause, in_order(file.artifact))
-    activations = passes.activations(of_export=not is_float(file))
-    made = Diagnosis(_largest(found)).then(by_activations(activations))
+    of_export = not file.description().is_float
+    made = Diagnosis(_largest(found)).then(by_activations(passes.activations(of_export=of_export)))
     return made.then(Diagnosis(remedy=_of_this_model(file)))
 
 
@@ -59,10 +59,7 @@ def of_values(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     if isinstance(found, NotMeasured):
         return Diagnosis()
     cause = "; ".join(misplaced(found))
-    if cause:
-        return Diagnosis(_largest(found), cause, in_order(file.artifact))
-    made = Diagnosis(_largest(found)).then(by_activations(passes.activations()))
-    return made.then(Diagnosis(remedy=closer_outputs(file.artifact, listed=False)))
+    return _of_differences(_largest(found), cause, passes, file)
 
 
 def _largest(found: Evidence) -> tuple[str, ...]:
@@ -78,8 +75,14 @@ def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     each = ", ".join(f"{name} {it:.1f}" for name, it in zip(found.outputs, ratios, strict=True))
     details = (f"by output: {each}",) if len(ratios) > 1 else ()
     cause = "; ".join(misplaced(found))
-    if cause:
-        return Diagnosis(details, cause, in_order(file.artifact))
+    return _of_differences(details, cause, passes, file)
+
+
+def _of_differences(
+    details: tuple[str, ...], misplacing: str, passes: Passes, file: File
+) -> Diagnosis:
+    if misplacing:
+        return Diagnosis(details, misplacing, in_order(file.artifact))
     made = Diagnosis(details).then(by_activations(passes.activations()))
     return made.then(Diagnosis(remedy=closer_outputs(file.artifact, listed=False)))
 

@@ -138,14 +138,14 @@ def export_error(passes: Passes, file: File) -> Finding:
     The file is the artifact, or the float export of the model if the artifact is quantised.
     """
     measured = _largest(compared_export(passes, file), passes)
-    if isinstance(measured, Measurement) and not is_float(file):
+    if isinstance(measured, Measurement) and not _is_float(file):
         return replace(measured, remark=EXPORT)
     return measured
 
 
 def compared_export(passes: Passes, file: File) -> Evidence | NotMeasured:
     """The comparison that ``export_error`` judges."""
-    if is_float(file):
+    if _is_float(file):
         return passes.compared()
     if file.artifact.made:
         return passes.export_compared()
@@ -156,8 +156,7 @@ def compared_export(passes: Passes, file: File) -> Evidence | NotMeasured:
     )
 
 
-def is_float(file: File) -> bool:
-    """Whether ``export_error`` judges the artifact itself."""
+def _is_float(file: File) -> bool:
     promised = file.artifact.dtype
     return file.description().is_float if promised is None else promised.startswith("float")
 

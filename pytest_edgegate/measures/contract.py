@@ -142,15 +142,15 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
                 )
     if expected == "int8":
         float_biases = described.mixed and target.activations == "int8"
-        for operator in described.operators:
+        for operator in described.beside_the_chip:
             if operator.kind in target.float_operators:
                 continue
             if operator.accumulates or not described.mixed:
                 yield from _not_int8(operator, float_biases=float_biases)
     if target.operators:
-        for operator in described.operators:
+        for operator in described.beside_the_chip:
             yield from _operator(operator, target)
-    for operator in described.operators:
+    for operator in described.beside_the_chip:
         yield from _refused(operator, target)
 
 

@@ -206,6 +206,12 @@ def in_float() -> Callable[[Surgery], None]:
 
 
 @pytest.fixture(scope="session")
+def operate() -> type[Surgery]:
+    """Opens a .tflite file for changes."""
+    return Surgery
+
+
+@pytest.fixture(scope="session")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
     return Gate(tmp_path_factory.mktemp("mutations"))
 

@@ -41,6 +41,7 @@ from pytest_edgegate.session.measuring.kept_evidence import (
 from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
+from pytest_edgegate.session.measuring.sample_digests import SampleDigests
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, key_of
@@ -61,6 +62,7 @@ class Observer:
         self._progress = progress
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
+        self.samples = SampleDigests(cache)
 
     def predictions(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence:
         """The per-sample figures of *scoring* for one model in one runtime."""
@@ -69,7 +71,8 @@ class Observer:
             with self.opener.open(specimen) as runner:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
-                return observe(runner, split, scoring, source, progress, specimen.held())
+                gathering = self.samples.gathering(split)
+                return observe(runner, gathering, scoring, source, progress, specimen.held())
 
         keep = scoring.key is not None
         key = self._predictions_key(specimen, split, scoring)

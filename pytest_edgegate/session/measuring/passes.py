@@ -248,7 +248,8 @@ class CasePasses:
 
     @cached_property
     def _misplaced(self) -> tuple[str, ...]:
-        several = len(self._file.description().outputs) > 1
+        described = self._file.description()
+        several = len(described.outputs) > 1 and described.compiled is None
         subject = self._case.subject
         if not several or not subject.has_model or not subject.has_evaluation:
             return ()

@@ -106,8 +106,8 @@ def diagnosed(
         paired=lambda: paired,
         reference=lambda: reference,
         predictions=lambda: after,
-        dead_channels=lambda: dead,
         tried=lambda as_fed, aim: tries,
+        dead_channels=lambda: dead,
     )
     described = SimpleNamespace(inputs=inputs, operators=(), is_float=False)
     file = SimpleNamespace(artifact=given or artifact(), description=lambda: described)
