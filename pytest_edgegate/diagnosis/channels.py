@@ -48,7 +48,8 @@ def unlike(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
         return Diagnosis()
     shown = ", ".join(f"{spell_channels(each.channels)} {each.decibels:.1f}" for each in groups)
     details = (f"by group of channels of {worst.output}: {shown}",)
-    if worst == groups[-1] or misplaced(found):  # by their spread: no other one made its scale
+    # sorted by their spread, so that no other group made the scale of the last
+    if worst == groups[-1] or misplaced(found) or passes.activations():
         return Diagnosis(details)
     low, high = _spread(found, worst.output, worst.channels)
     verbs = ("goes", "shares") if len(worst.channels) == 1 else ("go", "share")

@@ -65,8 +65,14 @@ def evidence(scores: float, boxes: float) -> Evidence:
     return Evidence(arrays, 2, "", "", outputs=("y",))
 
 
-def of_unlike(found: Evidence | NotMeasured, *, is_float: bool = False) -> Diagnosis:
-    passes = SimpleNamespace(compared=lambda: found, reads_classes=lambda *given: False)
+def of_unlike(
+    found: Evidence | NotMeasured, *, is_float: bool = False, activations: Any = None
+) -> Diagnosis:
+    passes = SimpleNamespace(
+        compared=lambda: found,
+        reads_classes=lambda *given: False,
+        activations=lambda: activations or {},
+    )
     return channels.unlike(RED, cast("Any", passes), file(is_float=is_float))
 
 
@@ -82,6 +88,7 @@ def test_noise_in_a_group_of_small_channels() -> None:
     [
         of_unlike(evidence(scores=0, boxes=10_000)),  # the large ones are the noisy ones
         of_unlike(evidence(scores=0.5, boxes=1), is_float=True),
+        of_unlike(evidence(scores=0.5, boxes=1), activations={"y": "a softmax"}),
         of_unlike(NotMeasured("no model", "")),
     ],
 )
