@@ -114,3 +114,5 @@ class ModelDescription:
     conversion: Conversion = Conversion()
     """The words of the format's converter."""
     state: KeptState | None = None
+    by_range: tuple[str, ...] = ()
+    """The kinds of operators that quantise by the range of all samples in a batch."""

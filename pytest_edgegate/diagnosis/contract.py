@@ -19,6 +19,11 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
         "the file is quantised for another processor: the target takes zero points of 0 only, and "
         "biases in float",
     ),
+    (
+        {OffenceKind.BY_BATCH},
+        "a layer computes over the batch: batch normalisation with the statistics of the batch, or "
+        "a maximum, a mean or a softmax over axis 0",
+    ),
     ({OffenceKind.MISPLACED}, "outputs of one shape changed places when the file was made"),
     (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
     (
@@ -47,6 +52,8 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
     described = file.description()
     if OffenceKind.REFUSED in kinds:
         return _for_symmetric(file)
+    if OffenceKind.BY_BATCH in kinds:
+        return _for_batch(file)
     if OffenceKind.FELL_BACK in kinds:
         return _for_fall_back(file)
     if OffenceKind.MISPLACED in kinds:
@@ -64,6 +71,15 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
     if kinds == {OffenceKind.DYNAMIC_SHAPE}:
         return _for_shapes(file)
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
+
+
+def _for_batch(file: File) -> str:
+    """A file of the gate has it from its model, whose reference has no such answers."""
+    ways = (
+        "let batch normalisation use its stored statistics (model.eval(), training=False), and "
+        "compute over each sample, not over the batch"
+    )
+    return ways if file.artifact.made else f"{ways}, where the file is made"
 
 
 def _for_fall_back(file: File) -> str:

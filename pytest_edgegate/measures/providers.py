@@ -18,6 +18,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.evidence import Evidence, Paired
 from pytest_edgegate.measures.metrics import Resampling, Scoring
+from pytest_edgegate.measures.steadiness import Steadiness
 
 if TYPE_CHECKING:
     from pytest_edgegate.measures.latency_percentiles import Times
@@ -60,6 +61,9 @@ class Passes(Protocol):
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         """Swapped outputs, recognised by their values."""
+
+    def steadiness(self) -> Steadiness:
+        """How the artifact answers the same samples again, in other batches, and alone."""
 
 
 class File(Protocol):

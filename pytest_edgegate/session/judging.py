@@ -98,7 +98,7 @@ class Judging:
             "" if budgets else "no budgets",
             notes.of_state(file),
             notes.of_execution(file),
-            notes.of_batch(file),
+            notes.of_batch(file, passes),
             notes.of_parity(file, passes) if shown else "",
         )
 
@@ -112,7 +112,10 @@ class Judging:
         settings = self.settings
         asked = {each.metric: each for each in budgets}
         rules = PassRules(settings.policy, settings.reference_check, settings.bootstrap_time)
-        file = CaseFile(case, artifact, inspector, self.observer.opener, self.export)
+        observer = self.observer
+        file = CaseFile(
+            case, artifact, inspector, observer.opener, observer.kept_steadiness, self.export
+        )
         timing = Timing(
             self.registry,
             case.target,

@@ -22,6 +22,7 @@ from pytest_edgegate.data.lone_runner import LoneRunner
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
 from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.measuring.kept_steadiness import KeptSteadiness
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import Specimen
 
@@ -41,12 +42,20 @@ class CaseFile:
     """An artifact of a case. It is opened once for each query to its runtime."""
 
     def __init__(
-        self, case: Case, artifact: Artifact, inspector: Inspector, opener: Opener, export: Export
+        self,
+        case: Case,
+        artifact: Artifact,
+        inspector: Inspector,
+        opener: Opener,
+        steadiness: KeptSteadiness,
+        export: Export,
     ) -> None:
+        """*steadiness* looks at the artifact while it is opened for a first inference."""
         self._case = case
         self.artifact = artifact
         self._inspector = inspector
         self._opener = opener
+        self._steadiness = steadiness
         self._export = export
         self._exports: dict[Recipe, Artifact | NotMeasured] = {}
 
@@ -81,6 +90,8 @@ class CaseFile:
         with self._opener.open(self.specimen) as runner:
             sample = self._one_sample(runner)
             nonfinite = bool(nonfinite_samples(runner.infer(sample)).any())
+            if self._case.subject.has_evaluation and not nonfinite:
+                self._steadiness.of(runner, self.specimen, self._case.subject.dataset.evaluation)
             if not isinstance(runner, LoneRunner):
                 return _Trial(nonfinite, alone=False)
             runner.infer(tuple(np.repeat(each, 2, axis=0) for each in sample))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -28,6 +28,7 @@ from pytest_edgegate.measures.evidence import (
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import FIGURES, compare
+from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.session.measuring import early
 from pytest_edgegate.session.measuring.kept_evidence import (
     Fits,
@@ -36,12 +37,17 @@ from pytest_edgegate.session.measuring.kept_evidence import (
     write,
     write_paired,
 )
+from pytest_edgegate.session.measuring.kept_steadiness import (
+    KeptSteadiness,
+    fitting,
+    refuse_unsteady,
+)
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 6
+_VERSION = 7
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -57,12 +63,38 @@ class Observer:
         self._progress = progress
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
+        self.kept_steadiness = KeptSteadiness(opener, cache)
+
+    def steadiness(self, specimen: Specimen, split: Split) -> Steadiness:
+        """How a model answers the same samples again, in other batches, and alone.
+
+        Raises ConfigurationError or InferenceError where no figure could be trusted.
+        """
+        found = self.kept_steadiness.known(specimen, split)
+        if found is None:
+            with self.opener.open(specimen) as runner:
+                found = self.kept_steadiness.of(runner, specimen, split)
+        refuse_unsteady(specimen, found)
+        return found
+
+    @contextmanager
+    def _open(self, specimen: Specimen, split: Split, *, repeats: bool = True) -> Iterator[Runner]:
+        """A model for a pass: in batches, if these give the answers of single samples.
+
+        *repeats*: whether answers at random are looked for. Raises as ``steadiness``.
+        """
+        known = self.kept_steadiness.known(specimen, split, repeats=repeats)
+        refuse_unsteady(specimen, known)
+        with self.opener.open(specimen) as runner:
+            found = self.kept_steadiness.of(runner, specimen, split, repeats=repeats)
+            refuse_unsteady(specimen, found)
+            yield fitting(runner, found)
 
     def predictions(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence:
         """The per-sample figures of *scoring* for one model in one runtime."""
 
         def look() -> Evidence:
-            with self.opener.open(specimen) as runner:
+            with self._open(specimen, split) as runner:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
                 return observe(runner, split, scoring, source, progress, specimen.held())
@@ -115,7 +147,7 @@ class Observer:
             return stored
         sides = [
             early.ComparedModel(
-                evidence, partial(self.opener.open, each), f"host:{each.runtime}", each.held
+                evidence, partial(self._open, each, split), f"host:{each.runtime}", each.held
             )
             for each, evidence in zip((reference, artifact), known, strict=True)
         ]
@@ -158,7 +190,8 @@ class Observer:
         def look() -> Evidence:
             with ExitStack() as stack:
                 runners: list[Runner] = [
-                    stack.enter_context(self.opener.open(each)) for each in everywhere
+                    stack.enter_context(self._open(each, split, repeats=at == 0))
+                    for at, each in enumerate(everywhere)
                 ]
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
                 return compare(runners, split, f"host:{','.join(runtimes)}", limit, progress)
@@ -177,7 +210,7 @@ class Observer:
         """Differences between a model and its reference, output by output."""
 
         def look() -> Evidence:
-            with self.opener.open(reference) as one, self.opener.open(other) as two:
+            with self._open(reference, split) as one, self._open(other, split) as two:
                 source = f"host:{reference.runtime},{other.runtime}"
                 progress = partial(self._progress, f"{other.title} against the model, samples")
                 return compare_models(one, two, split, source, limit, progress)

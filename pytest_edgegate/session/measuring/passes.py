@@ -25,6 +25,7 @@ from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN, check_groups
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.reference import check_reference
+from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer
@@ -80,7 +81,21 @@ class CasePasses:
         return self._split.size
 
     def cautions(self) -> tuple[str, ...]:
-        return self._cautions
+        return (*self._cautions, *self._of_reference)
+
+    @cached_property
+    def _of_reference(self) -> tuple[str, ...]:
+        """That the model under test is measured one sample at a time, and why."""
+        model = self._model
+        if isinstance(model, NotMeasured):
+            return ()
+        note = self._observer.steadiness(model, self._split).note
+        return (f"caution: the model under test {note}",) if note else ()
+
+    def steadiness(self) -> Steadiness:
+        if not self._case.subject.has_evaluation:
+            return Steadiness()
+        return self._observer.steadiness(self._file.specimen, self._split)
 
     @property
     def _split(self) -> Split:

@@ -31,6 +31,8 @@ class Specimen:
     """One sample of the user's data, if there is data."""
     held: Callable[[], Held] = field(default=lambda: NOT_QUANTISED, compare=False)
     """The quantised inputs of a file; it is read for them."""
+    by_range: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
+    """The operators of a file that quantise by the range of a batch; it is read for them."""
     content: tuple[Path, ...] = ()
     """The files of an artifact, as in ``Artifact.content``; a model under test knows its own."""
 
@@ -62,7 +64,10 @@ class Specimen:
         def held() -> Held:
             return held_inputs(description())
 
-        return cls(main, digest, runtime, layout, made, example, held, artifact.content)
+        def by_range() -> tuple[str, ...]:
+            return description().by_range
+
+        return cls(main, digest, runtime, layout, made, example, held, by_range, artifact.content)
 
     def of_export(self, export: Artifact) -> Specimen:
         """A float export of the same model, in the same runtime and with the same sample."""
@@ -74,6 +79,7 @@ class Specimen:
             made=True,
             content=export.content,
             held=lambda: NOT_QUANTISED,
+            by_range=tuple,
         )
 
     def in_runtime(self, runtime: str) -> Specimen:

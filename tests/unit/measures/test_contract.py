@@ -25,11 +25,13 @@ from pytest_edgegate.diagnosis import contract as diagnosis
 from pytest_edgegate.measures.contract import contract, in_file
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.refusals import REFUSALS
+from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.operators import REFUSALS as REFUSED
 
 CORAL: Target = built_in()["coral"]
 HOST: Target = built_in()["host"]
+STEADY = Steadiness()
 
 
 def tensor(
@@ -339,6 +341,7 @@ class Context:
     broken: str = ""
     run: tuple[ExecutedOperator, ...] | None = None
     misplaced: tuple[str, ...] = ()
+    answers: Steadiness = STEADY
 
     def description(self) -> ModelDescription:
         return self.described
@@ -348,6 +351,9 @@ class Context:
 
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         return self.run
+
+    def steadiness(self) -> Steadiness:
+        return self.answers
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         return self.misplaced
