@@ -19,6 +19,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import noise, quantised
 from pytest_edgegate.data.laid_out import transposed
 from pytest_edgegate.data.lone_runner import LoneRunner
+from pytest_edgegate.data.runners import Block
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
 from pytest_edgegate.session.case import Case
@@ -105,7 +106,11 @@ class CaseFile:
         if not self.target.is_host(processor().machine):
             return None  # this host's kernels are not the device's
         with self._opener.open(self.specimen) as runner:
-            raw = tuple(map(quantised, self._one_sample(runner), runner.inputs))
+            sample = self._one_sample(runner)
+            batch = Block.of(
+                sample, 0, 1, max(each.shape[0] for each in runner.inputs if each.shape)
+            )
+            raw = tuple(map(quantised, batch.arrays, runner.inputs))
         return self._opener.executed(self.specimen, transposed(raw, self.specimen.layout.inputs))
 
     def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
