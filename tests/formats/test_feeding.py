@@ -52,6 +52,12 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> EdgeSession:
     return EdgeSession(settings, Registry())
 
 
+ERRORS = {
+    "the model under test answers at random": Conduct.RANDOM,
+    "the answers of the model under test depend on the batch": Conduct.BY_BATCH,
+}
+
+
 def of_reference(session: EdgeSession, model: object, data: EdgeData = DATA) -> Conduct:
     """What is found of a model under test; an error by what it says."""
     case = session.case(Given(model, data), session.target("host"))
@@ -59,8 +65,7 @@ def of_reference(session: EdgeSession, model: object, data: EdgeData = DATA) -> 
     try:
         found = session.observer.steadiness(specimen, case.subject.dataset.evaluation)
     except ConfigurationError as error:
-        assert error.message.startswith(("the answers of the model", "the model under test"))
-        return Conduct.RANDOM if "at random" in error.message else Conduct.BY_BATCH
+        return next(conduct for text, conduct in ERRORS.items() if text in error.message)
     return found.conduct
 
 
