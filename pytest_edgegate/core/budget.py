@@ -74,6 +74,11 @@ class BudgetKind:
         return bool(self.early_explanation)
 
     @property
+    def is_accuracy(self) -> bool:
+        """Whether it is about the metric of the evaluation samples, with an interval."""
+        return self.rule == "interval" and not self.in_every_runtime
+
+    @property
     def on_host_only(self) -> bool:
         """For a latency: whether it compares two files, which a device or a tool cannot do."""
         return self.against is not None

@@ -24,6 +24,11 @@ class Step:
     removes_filters: ClassVar[bool] = False
 
     @property
+    def clips_outliers(self) -> bool:
+        """Whether the ranges that it chooses leave out rare values on purpose."""
+        return False
+
+    @property
     def calibration_samples(self) -> int | None:
         """The largest number of calibration samples used; None for a step without calibration."""
         return None
@@ -96,6 +101,10 @@ class PTQ(Step):
     def __post_init__(self) -> None:
         super().__post_init__()
         _at_least(self, "samples", self.samples, 1)
+
+    @property
+    def clips_outliers(self) -> bool:
+        return self.method != "minmax"
 
     @property
     def calibration_samples(self) -> int:

@@ -148,14 +148,6 @@ def shared_samples(samples: CalibrationSamples, evaluation: Split) -> int:
     return sum(row in seen for row in _row_hashes(samples.arrays(), distinct=False))
 
 
-def value_range(arrays: tuple[Array, ...]) -> tuple[float, float]:
-    """The smallest and the largest value over all inputs."""
-    return (
-        float(min(array.min() for array in arrays)),
-        float(max(array.max() for array in arrays)),
-    )
-
-
 def _row_hashes(arrays: tuple[Array, ...], distinct: bool = True) -> set[int] | list[int]:
     rows = [
         hash(b"".join(np.ascontiguousarray(array[index]).tobytes() for array in arrays))

@@ -8,6 +8,7 @@ import numpy as np
 
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.data.encodings import fitting
 from pytest_edgegate.data.splits import Array
 
 
@@ -96,10 +97,22 @@ def _check_values(array: Array, tensor: TensorInfo, where: str) -> None:
         if outside > 0.5:
             raise ConfigurationError(
                 f"edge_data.{where} is {array.dtype} from {array.min()} to {array.max()}, but the "
-                f"input {tensor.name!r} stands for real values from {low:.4g} to {high:.4g}",
-                "give real values, preprocessed as in training (for example x / 255): "
-                "the gate quantises them itself",
+                f"input {tensor.name!r} holds real values from {low:.4g} to {high:.4g}",
+                _remedy_for_raw(array, tensor),
             )
+
+
+def _remedy_for_raw(array: Array, tensor: TensorInfo) -> str:
+    """The remedy for raw integers where real values are wanted."""
+    pixels = array.dtype == np.uint8
+    seen = (0.0, 255.0) if pixels else (float(array.min()), float(array.max()))
+    code = fitting(seen, real_range(tensor))
+    if array.dtype == tensor.dtype and not code:  # quantised already, as the file does it
+        zero = tensor.zero_points[0]
+        shifted = f"(x {'-' if zero > 0 else '+'} {abs(zero)})" if zero else "x"
+        code = f"{shifted} * {tensor.scales[0]:.6g}"
+    feed = f"feed {code}" if code else "feed real values, preprocessed as in training"
+    return f"{feed}: the gate quantises them itself"
 
 
 def noise(tensor: TensorInfo) -> Array:

@@ -13,7 +13,7 @@ from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST, Axes, Lay
 from pytest_edgegate.core.ports import Example, Runner
 from pytest_edgegate.data.dataset import CalibrationSamples
 from pytest_edgegate.data.feeding import arrange, bare_name
-from pytest_edgegate.data.splits import Array
+from pytest_edgegate.data.splits import Array, ArraySplit
 
 
 class LaidOutRunner:
@@ -64,6 +64,27 @@ class FedSamples:
         self._inputs = tuple(inputs)
         self._layout = layout
         self._as_model = as_model(self._inputs, layout.inputs)
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The smallest and the largest value of each input over all samples, by its name.
+
+        Raises ConfigurationError as iterating does.
+        """
+        return self._ranges(self._samples.arrays(), self._samples.names, "calibration")
+
+    def ranges_of(self, split: ArraySplit) -> dict[str, tuple[float, float]]:
+        """The same of another split for the same inputs."""
+        return self._ranges(split.inputs, split.names, split.name)
+
+    def _ranges(
+        self, arrays: tuple[Array, ...], names: Sequence[str] | None, where: str
+    ) -> dict[str, tuple[float, float]]:
+        return {
+            bare_name(each.name): (float(array.min()), float(array.max()))
+            for each, array in zip(
+                self._as_model, arrange(arrays, names, self._as_model, where), strict=True
+            )
+        }
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         """One tuple a sample: an array of shape (1, ...) for each input.

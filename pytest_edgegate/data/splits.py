@@ -218,6 +218,20 @@ class Fingerprint:
         return f"{self._sum:08x}"
 
 
+def drawn_batches(split: Split, limit: int) -> Iterator[Batch]:
+    """At most *limit* samples drawn at random with a fixed seed; of a stream the first ones."""
+    if isinstance(split, ArraySplit):
+        drawn = np.random.default_rng(0).permutation(split.size)[:limit]
+        yield split.take(np.sort(drawn))
+        return
+    left = limit
+    for batch in split.batches(limit):
+        yield batch.first(left)
+        left -= len(batch)
+        if left <= 0:
+            return
+
+
 def make_split(name: str, given: Any, version: str | None) -> Split:
     """The split *name* of an EdgeData. Raises ConfigurationError for an invalid value."""
     if isinstance(given, np.ndarray | np.generic | Mapping) or _is_pair(given) or _is_tensor(given):

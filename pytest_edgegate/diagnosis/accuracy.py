@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +12,16 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.diagnosis.confusion import by_confusion
+from pytest_edgegate.diagnosis.activations import by_activations
+from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming, by_reversal
+from pytest_edgegate.diagnosis.feeding import of_file, of_model
 from pytest_edgegate.diagnosis.making import closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence
-from pytest_edgegate.measures.metrics import Scoring, TopN
+from pytest_edgegate.measures.metrics import Auc, MeanIoU, Scoring, TopN
 from pytest_edgegate.measures.providers import File, Passes
+from pytest_edgegate.measures.tries import Aim, Tries
 
 
 def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -23,9 +29,7 @@ def drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     paired = passes.paired()
     if isinstance(paired, NotMeasured):
         return Diagnosis()
-    return _by_making(
-        file.artifact, _of_pair(passes.scoring, paired.reference, paired.artifact, file)
-    )
+    return _of_pair(passes, paired.reference, paired.artifact, file)
 
 
 def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -33,35 +37,101 @@ def relative_drop(measured: Measurement, passes: Passes, file: File) -> Diagnosi
     reference = passes.reference()
     if isinstance(reference, NotMeasured):
         return Diagnosis()
-    found = _of_pair(passes.scoring, reference, passes.predictions(), file)
-    return _by_making(file.artifact, found)
+    return _of_pair(passes, reference, passes.predictions(), file)
 
 
-def floor(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
-    """Explains an accuracy below its own limit."""
+def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Diagnosis:
+    """Explains an accuracy below its own limit, or an error above it."""
     artifact = passes.predictions()
-    found = replace(by_ranges(artifact, file), details=_own_errors(passes.scoring, artifact))
-    return _by_making(file.artifact, found)
+    found = _by_answers(passes.scoring, artifact, "the file")
+    if not found.cause:
+        explain = _by_feeding if isinstance(passes.scoring, TopN) else _by_values
+        found = explain(passes, artifact, Aim(limit=limit), file)
+    return _by_making(file.artifact, _own_errors(passes.scoring, artifact), found)
 
 
-def _of_pair(scoring: Scoring, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
-    found = by_ranges(artifact, file)
-    if not isinstance(scoring, TopN):
-        return found
+def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) -> Diagnosis:
+    """Explains a model under test that is no better than chance.
+
+    *tried* feeds it some of the samples otherwise.
+    """
+    renamed = _by_answers(scoring, found, "it")
+    return renamed if renamed.cause else of_model(tried())
+
+
+def _by_answers(scoring: Scoring, evidence: Evidence, who: str) -> Diagnosis:
+    """What answers show by themselves, against the labels."""
+    if isinstance(scoring, TopN):
+        return by_labels(evidence, who)
+    return by_reversal(scoring, evidence, who) if isinstance(scoring, Auc) else Diagnosis()
+
+
+def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File) -> Diagnosis:
+    scoring = passes.scoring
+    if isinstance(scoring, TopN):
+        return _of_classes(scoring, passes, reference, artifact, file)
+    found = _by_answers(scoring, artifact, "the file")
+    if not found.cause:
+        found = _by_values(passes, artifact, Aim(reference), file)
+    return _by_making(file.artifact, (), found)
+
+
+def _of_classes(
+    scoring: TopN, passes: Passes, reference: Evidence, artifact: Evidence, file: File
+) -> Diagnosis:
     flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
     if not len(flipped):
-        return found
-    details = (
+        return _by_making(file.artifact, (), by_ranges(artifact, file))
+    listed = (
         f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
         _first_flips(reference, artifact, flipped),
     )
-    return replace(found if found.cause else by_confusion(reference, artifact), details=details)
+    found = by_renaming(reference, artifact)
+    if not found.cause:
+        fed = _by_feeding(passes, artifact, Aim(reference), file)
+        found = fed.then(by_collapse(reference, artifact))
+    return _by_making(file.artifact, listed, found)
 
 
-def _by_making(artifact: Artifact, found: Diagnosis) -> Diagnosis:
-    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own."""
-    remedy = found.remedy or closer_outputs(artifact, listed=bool(found.details))
-    return replace(found, remedy=remedy)
+def _by_values(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:
+    """Explains a metric that reads more than the order of scores.
+
+    An activation with which all values agree excludes every other cause; one that rows of
+    probabilities only suggest comes last.
+    """
+    activations = _noticed(passes)
+    proven = {name: each for name, each in activations.items() if each.proven}
+    if proven:
+        return by_activations(proven)
+    return _by_feeding(passes, artifact, aim, file).then(by_activations(activations))
+
+
+def _noticed(passes: Passes) -> Mapping[str, Activation]:
+    """The activations that a metric notices: only the highest score counts for mean IoU."""
+    found = passes.activations()
+    if not isinstance(passes.scoring, MeanIoU):
+        return found
+    return {name: each for name, each in found.items() if math.isnan(each.same_highest)}
+
+
+def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:
+    """Explains by how the file is fed: its ranges, and what it regains if it is fed otherwise."""
+    ranges, made = by_ranges(artifact, file), file.artifact.made
+    if ranges.cause and made:
+        return ranges  # calibrated on other samples: that the model is fed rightly is known
+    found = of_file(passes.tried(artifact, aim), made=made)
+    if not found.cause or not ranges.cause:
+        return ranges.then(found)
+    return replace(found, cause=f"{ranges.cause}; {found.cause}")
+
+
+def _by_making(artifact: Artifact, listed: tuple[str, ...], found: Diagnosis) -> Diagnosis:
+    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own.
+
+    *listed*: the lines about single samples.
+    """
+    remedy = found.remedy or closer_outputs(artifact, listed=bool(listed))
+    return replace(Diagnosis(listed).then(found), remedy=remedy)
 
 
 def _own_errors(scoring: Scoring, artifact: Evidence) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial, reduce
 from importlib import import_module
+from inspect import signature
 from math import isfinite
 
 from pytest_edgegate.core.budget import CONTRACT
@@ -25,7 +26,7 @@ def diagnose(verdict: Verdict, providers: Providers) -> Diagnosis:
     measured = verdict.measured
     if measured is None:
         return Diagnosis()
-    return _joined(_asked(measured, verdict), measured, providers)
+    return _joined(_asked(measured, verdict), verdict, providers)
 
 
 def diagnose_artifact(providers: Providers) -> Diagnosis:
@@ -52,16 +53,18 @@ def _asked(measured: Measurement, verdict: Verdict) -> tuple[str, ...]:
     return kind.diagnoses if isfinite(measured.value) else ()
 
 
-def _joined(
-    names: tuple[str, ...], measured: Measurement | None, providers: Providers
-) -> Diagnosis:
-    found = (guarded(partial(_called, name, measured, providers)) for name in names)
+def _joined(names: tuple[str, ...], verdict: Verdict | None, providers: Providers) -> Diagnosis:
+    found = (guarded(partial(_called, name, verdict, providers)) for name in names)
     return reduce(Diagnosis.then, found, Diagnosis())
 
 
-def _called(name: str, measured: Measurement | None, providers: Providers) -> Diagnosis:
+def _called(name: str, verdict: Verdict | None, providers: Providers) -> Diagnosis:
+    """Calls a diagnosis with the measurement, the providers and the limit that it names."""
     module, _, function = name.partition(":")
     explain = getattr(import_module(f"pytest_edgegate.diagnosis.{module}"), function)
-    given = () if measured is None else (measured,)
-    found: Diagnosis = explain(*given, **asked_by(explain, providers))
+    asked = asked_by(explain, providers)
+    if verdict is not None and "limit" in signature(explain).parameters:
+        asked["limit"] = float(verdict.budget.limit)
+    given = () if verdict is None else (verdict.measured,)
+    found: Diagnosis = explain(*given, **asked)
     return found

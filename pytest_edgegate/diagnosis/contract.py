@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import replace
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.diagnosis.making import in_float16, in_order
-from pytest_edgegate.measures.contract import Offence, OffenceKind, offences
+from pytest_edgegate.diagnosis.ranges import of_clipped
+from pytest_edgegate.measures.contract import Offence, OffenceKind, clipping, offences
+from pytest_edgegate.measures.input_check import clipped
 from pytest_edgegate.measures.providers import File, Passes
 
 _DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}
@@ -24,6 +27,10 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
         "a layer computes over the batch: batch normalisation with the statistics of the batch, or "
         "a maximum, a mean or a softmax over axis 0",
     ),
+    (
+        {OffenceKind.NO_WIDTH},
+        "the input was always 0 while the file was calibrated: a state, or a flag that is off",
+    ),
     ({OffenceKind.MISPLACED}, "outputs of one shape changed places when the file was made"),
     (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
     (
@@ -39,6 +46,21 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
 def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
     """The offences, one per line, with their probable cause and the remedy."""
     found = offences(file, passes)
+    if measured.value > len(found):
+        return _with_clipped(found, file, passes)
+    return _of_offences(found, file)
+
+
+def _with_clipped(found: tuple[Offence, ...], file: File, passes: Passes) -> Diagnosis:
+    """The same with the inputs that clip their values; the file's own faults come first."""
+    own = _of_offences(found, file) if found else Diagnosis()
+    first, *_ = clipped(passes, file)
+    details = tuple(map(str, clipping(passes, file)))
+    of_inputs = replace(of_clipped(first, file.artifact), details=details)
+    return own.then(of_inputs)
+
+
+def _of_offences(found: tuple[Offence, ...], file: File) -> Diagnosis:
     kinds = {each.kind for each in found}
     origin = next((each.origin for each in found if each.origin), None)
     if origin is not None and not kinds & {OffenceKind.MISPLACED, *_DTYPES}:
@@ -56,6 +78,8 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
         return _for_batch(file)
     if OffenceKind.FELL_BACK in kinds:
         return _for_fall_back(file)
+    if OffenceKind.NO_WIDTH in kinds:
+        return "calibrate on samples in which that input varies as on the device"
     if OffenceKind.MISPLACED in kinds:
         return in_order(file.artifact)
     if OffenceKind.RUNS_IN_FLOAT in kinds and not described.mixed:

@@ -7,6 +7,7 @@ import numpy as np
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
 from pytest_edgegate.measures.comparison import decibels, misplaced
 from pytest_edgegate.measures.providers import File, Passes
@@ -34,7 +35,9 @@ def of_export(measured: Measurement, passes: Passes) -> Diagnosis:
     if isinstance(found, NotMeasured):
         return Diagnosis()
     worst = int(found.arrays["absolute"].argmax())
-    return Diagnosis((f"largest difference: sample #{worst}",), "; ".join(misplaced(found)))
+    cause = "; ".join(misplaced(found))
+    made = Diagnosis((f"largest difference: sample #{worst}",), cause)
+    return made if cause else made.then(by_activations(passes.activations(of_export=True)))
 
 
 def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -46,11 +49,10 @@ def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     each = ", ".join(f"{name} {it:.1f}" for name, it in zip(found.outputs, ratios, strict=True))
     details = (f"by output: {each}",) if len(ratios) > 1 else ()
     cause = "; ".join(misplaced(found))
-    return Diagnosis(details, cause, _remedy_of(cause, file))
-
-
-def _remedy_of(cause: str, file: File) -> str:
-    return in_order(file.artifact) if cause else closer_outputs(file.artifact, listed=False)
+    if cause:
+        return Diagnosis(details, cause, in_order(file.artifact))
+    made = Diagnosis(details).then(by_activations(passes.activations()))
+    return made.then(Diagnosis(remedy=closer_outputs(file.artifact, listed=False)))
 
 
 def rounding(measured: Measurement, file: File) -> Diagnosis:

@@ -16,6 +16,7 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.input_check import clipped, without_width
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.refusals import REFUSALS
@@ -31,6 +32,8 @@ class OffenceKind(StrEnum):
     INPUT_DTYPE = "input dtype"
     OUTPUT_DTYPE = "output dtype"
     DYNAMIC_SHAPE = "dynamic shape"
+    NO_WIDTH = "input without width"
+    CLIPPED = "input values clipped"
     UNQUANTISED = "not quantised"
     WIDE = "wider than int8"
     WIDE_WEIGHTS = "weights wider than int8"
@@ -68,11 +71,21 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
     target, expected = file.target, expected_dtype(file.artifact, file.target)
     found = [*in_file(file.description(), target, expected)]
+    found += (Offence(OffenceKind.NO_WIDTH, each) for each in without_width(file))
     found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
     if not file.probe():
         found += _by_batch(passes.steadiness())
         found += when_executed(file.executed(), expected, target)
     return tuple(found)
+
+
+def clipping(passes: Passes, file: File) -> tuple[Offence, ...]:
+    """Inputs that clip more than 5 % of the evaluation values: not a fault of the file alone, so
+    that an accuracy that is proven within its budget outweighs it."""
+    return tuple(
+        Offence(OffenceKind.CLIPPED, f"{each.fed.share:.1%} of the values are clipped: {each}")
+        for each in clipped(passes, file)
+    )
 
 
 def expected_dtype(artifact: Artifact, target: Target) -> str | None:

@@ -68,6 +68,15 @@ class Evidence:
         """The index of a sample in its split."""
         return at if self.positions is None else int(self.positions[at])
 
+    def at(self, rows: Array) -> Evidence:
+        """The results of the samples in these rows of the arrays, in this order.
+
+        What was counted over the whole pass stays as it is.
+        """
+        numbers = rows if self.positions is None else self.positions[rows]
+        arrays = {name: array[rows] for name, array in self.arrays.items()}
+        return replace(self, arrays=arrays, n=len(rows), positions=numbers)
+
 
 @dataclass(frozen=True)
 class Paired:

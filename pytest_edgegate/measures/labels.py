@@ -50,7 +50,9 @@ def class_indices(labels: Array, scores: Array) -> Array:
         raise ConfigurationError(
             f"labels go from {labels.min()} to {labels.max()}, but the model has {classes} classes "
             f"(0 to {classes - 1})",
-            "check the labels, and that they belong to this model",
+            "check the labels: they seem to begin at 1, so give labels - 1"
+            if labels.min() >= 1 and labels.max() == classes
+            else "check the labels, and that they belong to this model",
         )
     return labels.astype(np.int64)
 

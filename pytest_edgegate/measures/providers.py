@@ -16,9 +16,12 @@ from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence, Paired
+from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import Resampling, Scoring
 from pytest_edgegate.measures.steadiness import Steadiness
+from pytest_edgegate.measures.tries import Aim, Tries
 
 if TYPE_CHECKING:
     from pytest_edgegate.measures.latency_percentiles import Times
@@ -59,11 +62,27 @@ class Passes(Protocol):
     def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
         """Differences between the target's runtimes on the same file."""
 
+    def fed(self) -> tuple[FedInput, ...]:
+        """The evaluation values of the artifact's inputs: those of its pass if there was one, else
+        of up to 200 samples drawn at random; empty without evaluation samples."""
+
     def misplaced_outputs(self) -> tuple[str, ...]:
         """Swapped outputs, recognised by their values."""
 
     def steadiness(self) -> Steadiness:
         """How the artifact answers the same samples again, in other batches, and alone."""
+
+    def activations(self, *, of_export: bool = False) -> Mapping[str, Activation]:
+        """The last activations by which the artifact, or the float export, differs from the model.
+
+        By the names of the model's outputs; none if there is no model to compare with.
+        """
+
+    def tried(self, as_fed: Evidence, aim: Aim) -> Tries:
+        """The artifact with some of the samples fed otherwise, for the diagnosis of lost accuracy.
+
+        *as_fed*: its results; those of *aim* are of the same samples.
+        """
 
 
 class File(Protocol):

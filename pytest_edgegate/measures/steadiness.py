@@ -15,9 +15,9 @@ import numpy as np
 
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.data.drawn_batches import Arrays, DrawnBatches, drawn_batches
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.lone_runner import LoneRunner, one_at_a_time
+from pytest_edgegate.data.mixed_batches import Arrays, MixedBatches, mixed_batches
 from pytest_edgegate.data.splits import Array, Split
 
 _SAME = 1e-5
@@ -95,7 +95,7 @@ def examine(
     *repeats*: whether answers at random are looked for. *by_range*: whether the model quantises
     by the range of a batch; asked only if its answers depend on the batch.
     """
-    drawn = drawn_batches(split, runner.inputs)
+    drawn = mixed_batches(split, runner.inputs)
     several = drawn.size > 1 and not _takes_one(runner)
     if not repeats and not several:
         return Steadiness()
@@ -119,7 +119,7 @@ def _is_alone(runner: Runner) -> bool:
 class _Trial:
     """A model and the batches for it. The first of them was answered when it was made."""
 
-    def __init__(self, runner: Runner, drawn: DrawnBatches) -> None:
+    def __init__(self, runner: Runner, drawn: MixedBatches) -> None:
         self._runner = runner
         self._drawn = drawn
         self._own = runner.infer(drawn.first)

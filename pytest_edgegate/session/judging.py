@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.diagnosis import Diagnosis
-from pytest_edgegate.core.measurement import Finding
+from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import Progress
-from pytest_edgegate.core.verdict import Verdict
+from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.diagnosis.catalogue import diagnose, diagnose_artifact, guarded
 from pytest_edgegate.judge import judge
+from pytest_edgegate.measures import input_check
 from pytest_edgegate.measures.catalogue import measure
-from pytest_edgegate.measures.providers import Providers
+from pytest_edgegate.measures.contract import clipping
+from pytest_edgegate.measures.providers import File, Providers
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
 from pytest_edgegate.session.case import Case
@@ -53,6 +55,7 @@ class Judging:
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         found = [self._judged(each, case, providers) for each in asked]
         if contract:
+            found[0] = self._with_inputs(found, case, providers)
             noted = _noted(found[0], *self._contract_notes(case, providers, budgets, show_parity))
             found[0] = replace(noted, no_budgets=not budgets)
         if found:
@@ -64,12 +67,30 @@ class Judging:
 
     def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
         finding = self._finding(budget.metric, providers)
+        return self._verdict(finding, budget, case, providers.file)
+
+    def _verdict(self, finding: Finding, budget: Budget, case: Case, file: File) -> Verdict:
         return replace(
             judge(finding, budget, self.settings.rules, case.target.name),
-            artifact=providers.file.artifact,
+            artifact=file.artifact,
             target=case.target.name,
             test=case.test,
         )
+
+    def _with_inputs(self, found: list[Verdict], case: Case, providers: Providers) -> Verdict:
+        """The verdict on the contract, the first one, with what the inputs make of the samples.
+
+        That is known, or decided, once the other budgets are judged.
+        """
+        file, passes = providers.file, providers.passes
+        first, said = found[0], list(input_check.varied(passes, file))
+        if not self.settings.input_check or not isinstance(first.measured, Measurement):
+            return _noted(first, *said)
+        offending = clipping(passes, file)
+        if offending and not _outweighed(file.artifact, found[1:]):
+            value = first.measured.value + len(offending)
+            return self._verdict(replace(first.measured, value=value), first.budget, case, file)
+        return _noted(first, *said, *input_check.cautions(passes, file))
 
     def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
         """Adds the diagnosis; what more time would decide keeps that remedy."""
@@ -129,6 +150,15 @@ class Judging:
             file,
             CaseClock(file, timing, asked, settings.latency_floor),
         )
+
+
+def _outweighed(artifact: Artifact, judged: list[Verdict]) -> bool:
+    """Whether clipped inputs are meant, or proven to do no harm to the accuracy."""
+    meant = artifact.made and any(step.clips_outliers for step in artifact.recipe)
+    return meant or any(
+        each.outcome is Outcome.PASS and each.proven and each.budget.kind.is_accuracy
+        for each in judged
+    )
 
 
 def _with_artifact(verdicts: list[Verdict], providers: Providers) -> list[Verdict]:

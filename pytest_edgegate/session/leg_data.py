@@ -40,16 +40,16 @@ class LegData:
     hire: Hire | None = None
     progress: Progress = silent
     notes: list[str] = field(default_factory=list)
-    calibration_range: tuple[float, float] | None = None
+    calibration_ranges: dict[str, tuple[float, float]] | None = None
+    """The smallest and the largest calibration value of each input, by its name."""
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
-        from pytest_edgegate.data.dataset import finite_or_error, shared_samples, value_range
+        from pytest_edgegate.data.dataset import finite_or_error, shared_samples
         from pytest_edgegate.data.laid_out import FedSamples
 
         dataset = wanted(self.dataset)
         samples = dataset.calibration(count)
         finite_or_error(samples)
-        self.calibration_range = value_range(samples.arrays())
         evaluation = dataset.split("evaluation")
         shared = 0 if evaluation is None else shared_samples(samples, evaluation)
         if shared:
@@ -57,7 +57,20 @@ class LegData:
                 f"{shared} calibration samples are evaluation samples too: the accuracy is "
                 "measured on samples that chose the ranges; draw them from the train data"
             )
-        return FedSamples(samples, inputs, self.layout)
+        fed = FedSamples(samples, inputs, self.layout)
+        self.calibration_ranges = fed.ranges()
+        self._check_varied(fed, evaluation)
+        return fed
+
+    def _check_varied(self, fed: FedSamples, evaluation: Split | None) -> None:
+        """Refuses an input that never varies in calibration and does in evaluation, before any
+        work; a stream is checked in its first pass."""
+        from pytest_edgegate.data.splits import ArraySplit
+        from pytest_edgegate.measures.input_check import check_varied, constant_inputs
+
+        constant = constant_inputs(self.calibration_ranges or {})
+        if constant and isinstance(evaluation, ArraySplit):
+            check_varied(constant, fed.ranges_of(evaluation))
 
     def training(self, inputs: Sequence[TensorInfo]) -> TrainingSamples:
         from pytest_edgegate.data.laid_out import layout_by_samples

@@ -13,6 +13,7 @@ from pytest_edgegate.session.given import Given, Missing
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
+    from pytest_edgegate.data.splits import ArraySplit
     from pytest_edgegate.measures.metrics import Scoring
     from pytest_edgegate.session.intake.recognition import Recogniser
     from pytest_edgegate.stats.groups import Groups
@@ -79,6 +80,16 @@ class Subject:
         from pytest_edgegate.measures.metrics import as_scoring
 
         return as_scoring(self._given.metric, indexable=indexable, inputs=self._inputs)
+
+    def scoring_of(self, part: ArraySplit) -> Scoring:
+        """The metric for some of the evaluation samples alone."""
+        from pytest_edgegate.data.splits import as_given
+        from pytest_edgegate.measures.metrics import as_scoring
+
+        def inputs() -> object:
+            return as_given(part.inputs, part.names)
+
+        return as_scoring(self._given.metric, indexable=True, inputs=inputs)
 
     def _inputs(self) -> object:
         """The inputs of all evaluation samples, in the form of the user's data."""

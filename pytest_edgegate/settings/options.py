@@ -67,6 +67,12 @@ def add_options(parser: pytest.Parser) -> None:
         "bool",
         default=True,
     )
+    parser.addini(
+        "edge_input_check",
+        "compare the evaluation values with what the quantised inputs of a file hold",
+        "bool",
+        default=True,
+    )
     parser.addini("edge_allow_code", "load model files that hold code", "bool", default=False)
     for name, (default, text) in TIMES.items():
         parser.addini(name, f"{text} (default: {default})", default=default)
@@ -97,6 +103,7 @@ class Settings:
     explain: bool
     root: Path
     allow_code: bool = False
+    input_check: bool = True
     programs: Mapping[str, str] = field(default_factory=dict)
     """The locations of external programs from ini keys."""
     latency_time: float = 20.0
@@ -138,6 +145,7 @@ class Settings:
             data=data,
             budgets=_budgets(config),
             reference_check=bool(config.getini("edge_reference_check")),
+            input_check=bool(config.getini("edge_input_check")),
             allow_code=bool(config.getini("edge_allow_code")),
             programs={name: str(config.getini(f"edge_{name}")) for name in PROGRAMS},
             explain=bool(config.getoption("edge_explain")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from pytest_edgegate.core.errors import InferenceError
 
 FORMAT = "edgegate-fake"
 CLASSES = 10
+IMAGE = (4, 4, 3)
+"""The shape of an image."""
 
 
 def fake_model(path: Path, **what: Any) -> Path:
@@ -27,6 +30,7 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``other_wrong``: after PTQ, in the second runtime; ``nan``: numbers that give NaN after PTQ;
     ``io``: the dtype of inputs and outputs after PTQ; ``float_fallback``: operators that PTQ
     leaves in float, and ``origin``: their (cause, remedy); ``note``: what PTQ tells of its file;
+    ``holds``: the two ends of the range of its input after PTQ, which a QUANTIZE reads;
     ``state``: the call that resets the state of the file; ``bytes``: the size of the float file,
     of which PTQ leaves a quarter; ``alone``: it fails on more than one sample at a time, though
     its batch is free; ``leaks``: how much each score changes with the mean number of a batch, and
@@ -36,6 +40,7 @@ def fake_model(path: Path, **what: Any) -> Path:
     after PTQ;
     ``classes``: how many there are, 10 if it is left out; ``outputs``: the names of several
     outputs, the first with the scores, each further one with those of the next class;
+    ``colours``: "rgb" or "bgr", for a model of the images of ``fake_images``;
     ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
     clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
     ``outliers``: the share of inferences that take five times as long; ``drift``: the slow-down
@@ -53,7 +58,8 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
     quantised = content["dtype"] == "int8"
     io = content.get("io", "uint8") if quantised else "float32"
     zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
-    x = TensorInfo("x", (-1, 2), "float32")  # numbers above 255 have to pass unharmed
+    sample = IMAGE if "colours" in content else (2,)
+    x = TensorInfo("x", (-1, *sample), "float32")  # numbers above 255 have to pass unharmed
     y, *more = (
         TensorInfo(
             name,
@@ -71,6 +77,8 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
         for at, kind in enumerate(content.get("float_fallback", []))
     ]
     operators = (OperatorInfo(0, "FAKE", (inside,), (inside,)), *fallback)
+    if quantised and "holds" in content:
+        operators = (_quantize(x, *content["holds"]), *operators)
     whole = quantised and not fallback
     return ModelDescription(
         (x,),
@@ -82,6 +90,14 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
         state=KeptState(("FAKE",), content["state"]) if "state" in content else None,
         by_range=("FakeDynamicQuantize",) if "by_range" in content else (),
     )
+
+
+def _quantize(given: TensorInfo, low: float, high: float) -> OperatorInfo:
+    """The operator that turns the real values of an input into uint8."""
+    scale = (high - low) / 255
+    zero = round(-low / scale) if scale else 0
+    held = replace(given, name="held", dtype="uint8", scales=(scale,), zero_points=(zero,))
+    return OperatorInfo(99, "QUANTIZE", (given,), (held,), border=True)
 
 
 def read_fake(path: Path) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.fake_files import (
     CLASSES,
     FORMAT,
+    IMAGE,
     describe,
     read_fake,
     write_fake,
@@ -56,6 +57,17 @@ def fake_samples(count: int, start: int = 0) -> tuple[Array, Array]:
     numbers = np.arange(start, start + count)
     labels = numbers % CLASSES
     return np.stack([numbers, labels], axis=1).astype(np.float32), labels
+
+
+def fake_images(count: int, start: int = 0) -> tuple[Array, Array]:
+    """The same samples as images from 0 to 1: x float32 (count, 4, 4, 3).
+
+    Red is the label, green the number, up to 1,000; blue is that of label 3.
+    """
+    x, labels = fake_samples(count, start)
+    colours = np.stack([x[:, 1] / CLASSES, x[:, 0] / _NUMBERS, np.full(count, 0.3)], axis=1)
+    images = np.broadcast_to(colours[:, None, None], (count, *IMAGE))
+    return np.ascontiguousarray(images, np.float32), labels
 
 
 def fake_data(count: int = 200) -> EdgeData:
@@ -207,7 +219,7 @@ class FakeRunner:
         (x,) = batch
         if self._content.get("alone") and len(x) > 1:
             raise InferenceError("a Reshape of 1 sample got several", "give one at a time")
-        numbers, labels = x[:, 0].astype(int), x[:, 1].astype(int)
+        numbers, labels = _read_from(x, self._content.get("colours"))
         classes = self.outputs[0].shape[1]
         answers = (labels + np.isin(numbers, self._wrong)) % classes
         scores = np.eye(classes, dtype=np.float32)[answers]
@@ -239,6 +251,16 @@ class FakeRunner:
         return tuple(each.astype(dtype) for each in steps)
 
 
+def _read_from(x: Array, colours: str | None) -> tuple[Array, Array]:
+    """Numbers and labels of samples; of images in the order of *colours*."""
+    if colours is None:
+        return x[:, 0].astype(int), x[:, 1].astype(int)
+    label, number = (x[:, 0, 0, 0 if colours == "rgb" else 2], x[:, 0, 0, 1])
+    return np.rint(number * _NUMBERS).astype(int), np.rint(label * CLASSES).astype(int)
+
+
+_NUMBERS = 1_000
+"""The number that the brightest green stands for."""
 _DRAWN = 256
 _draws = np.random.default_rng(1)
 _noise = np.random.default_rng(2)

@@ -131,7 +131,7 @@ def _accuracy(fault: Callable[[Any], None], *says: str) -> Mutation:
 COLLAPSED = "the outputs have collapsed"
 MUTATIONS = (
     _accuracy(shift_input_zero_point, "probably: "),
-    _accuracy(shrink_input_scale, "the file's input stands for 0 to 0.25"),
+    _accuracy(shrink_input_scale, "the file's input holds 0 to 0.25"),
     _accuracy(disagree_on_input_scale),
     _accuracy(saturate_output),
     _accuracy(saturate_logits),
@@ -306,3 +306,21 @@ def test_the_artifact_of_another_training(gate: Any) -> None:
     judged = gate.judge(gate.built(gate.train[0][:200], model).path, QUICK)
     assert judged.red == {"accuracy_drop"}
     assert judged.verdicts["accuracy_drop"].proven
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "code"), [(0.5, 0.5, "x * 2 - 1"), (-1.0, 1.0, "1 - x")]
+)
+def test_a_file_for_samples_in_another_encoding(
+    gate: Any, scale: float, offset: float, code: str
+) -> None:
+    """The healthy model behind ``x * scale + offset``, which undoes *code*."""
+    keras = import_keras()
+    image = keras.Input((28, 28, 1))
+    healthy = keras.models.load_model(gate.model, compile=False)
+    model = keras.Model(image, healthy(keras.layers.Rescaling(scale, offset)(image)))
+    made = gate.built((gate.train[0][:200] - offset) / scale, model).path
+    judged = gate.judge(made, QUICK)
+    assert judged.red == {"accuracy_drop"}
+    assert f"with {code} in place of x the file reaches 0.9" in judged.text
+    assert f"next: the file was made for {code}: feed it so" in judged.text

@@ -166,7 +166,7 @@ class Builder:
                 "model_digest": source.digest(),
                 "tools": versions(*transform.packages),
                 "notes": [*produced.notes, *data.notes],
-                "calibration_range": data.calibration_range,
+                "calibration_ranges": data.calibration_ranges,
                 "layout": data.layout.then(produced.layout).as_lists(),
                 "facts": dict(produced.facts),
             }
@@ -229,6 +229,7 @@ class Builder:
             }
         return key_of(
             kind="artifact",
+            record=KeptLeg.version,
             before=before,
             transform=leg.transform,
             version=transform.version,

@@ -6,17 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.storage.cache import Entry
 
-_KEPT = ("model", "model_digest", "tools", "notes", "calibration_range", "layout")
+_KEPT = ("model", "model_digest", "tools", "notes", "calibration_ranges", "layout")
 
 
 @dataclass(frozen=True)
 class KeptLeg:
     """The output of a leg, with facts about how it was made."""
+
+    version: ClassVar[int] = 2
+    """Incremented whenever other facts are kept."""
 
     key: str
     main: Path
@@ -46,7 +49,7 @@ class KeptLeg:
 
 
 def _check_kinds(info: Mapping[str, Any]) -> None:
-    given, files = info["calibration_range"], info["files"]
+    given, files = info["calibration_ranges"], info["files"]
     fits = {
         "main": isinstance(files, list) and info["main"] in files,
         "files": _are_texts(files),
@@ -55,7 +58,7 @@ def _check_kinds(info: Mapping[str, Any]) -> None:
         "tools": isinstance(info["tools"], dict) and _are_texts([*info["tools"].values()]),
         "notes": _are_texts(info["notes"]),
         "facts": isinstance(info["facts"], dict),
-        "calibration_range": given is None or _is_range(given),
+        "calibration_ranges": given is None or _are_ranges(given),
     }
     if wrong := [name for name, held in fits.items() if not held]:
         raise ValueError(f"{', '.join(wrong)} out of range")
@@ -63,6 +66,10 @@ def _check_kinds(info: Mapping[str, Any]) -> None:
 
 def _are_texts(found: Any) -> bool:
     return isinstance(found, list) and all(isinstance(each, str) for each in found)
+
+
+def _are_ranges(found: Any) -> bool:
+    return isinstance(found, dict) and all(map(_is_range, found.values()))
 
 
 def _is_range(found: Any) -> bool:

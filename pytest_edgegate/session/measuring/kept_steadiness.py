@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,29 @@ class KeptSteadiness:
         )
 
 
-def fitting(runner: Runner, found: Steadiness) -> Runner:
-    """The runner as it has to be measured."""
-    return one_at_a_time(runner) if found.alone else runner
+@dataclass(frozen=True)
+class FittingOpener:
+    """Opens models as they have to be measured on a split: one sample at a time, or in batches
+    that have been shown to give the same answers."""
+
+    opener: Opener
+    kept: KeptSteadiness
+    split: Split
+
+    def identity(self, specimen: Specimen) -> dict[str, object]:
+        return self.opener.identity(specimen)
+
+    @contextmanager
+    def open(self, specimen: Specimen, *, repeats: bool = True) -> Iterator[Runner]:
+        """*repeats*: whether answers at random are looked for.
+
+        Raises ConfigurationError or InferenceError where no figure could be trusted.
+        """
+        refuse_unsteady(specimen, self.kept.known(specimen, self.split, repeats=repeats))
+        with self.opener.open(specimen) as runner:
+            found = self.kept.of(runner, specimen, self.split, repeats=repeats)
+            refuse_unsteady(specimen, found)
+            yield one_at_a_time(runner) if found.alone else runner
 
 
 def refuse_unsteady(specimen: Specimen, found: Steadiness | None) -> None:

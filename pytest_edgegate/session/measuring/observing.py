@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -14,8 +14,9 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import Progress, silent
-from pytest_edgegate.data.feeding import bare_name
-from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given
+from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given, drawn_batches
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import check_compared, compare_models
 from pytest_edgegate.measures.evidence import (
     Collector,
@@ -29,6 +30,7 @@ from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import FIGURES, compare
 from pytest_edgegate.measures.steadiness import Steadiness
+from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
 from pytest_edgegate.session.measuring.kept_evidence import (
     Fits,
@@ -38,13 +40,15 @@ from pytest_edgegate.session.measuring.kept_evidence import (
     write_paired,
 )
 from pytest_edgegate.session.measuring.kept_steadiness import (
+    FittingOpener,
     KeptSteadiness,
-    fitting,
     refuse_unsteady,
 )
+from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 7
@@ -77,24 +81,14 @@ class Observer:
         refuse_unsteady(specimen, found)
         return found
 
-    @contextmanager
-    def _open(self, specimen: Specimen, split: Split, *, repeats: bool = True) -> Iterator[Runner]:
-        """A model for a pass: in batches, if these give the answers of single samples.
-
-        *repeats*: whether answers at random are looked for. Raises as ``steadiness``.
-        """
-        known = self.kept_steadiness.known(specimen, split, repeats=repeats)
-        refuse_unsteady(specimen, known)
-        with self.opener.open(specimen) as runner:
-            found = self.kept_steadiness.of(runner, specimen, split, repeats=repeats)
-            refuse_unsteady(specimen, found)
-            yield fitting(runner, found)
+    def _fitting(self, split: Split) -> FittingOpener:
+        return FittingOpener(self.opener, self.kept_steadiness, split)
 
     def predictions(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence:
         """The per-sample figures of *scoring* for one model in one runtime."""
 
         def look() -> Evidence:
-            with self._open(specimen, split) as runner:
+            with self._fitting(split).open(specimen) as runner:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
                 return observe(runner, split, scoring, source, progress, specimen.held())
@@ -110,6 +104,19 @@ class Observer:
     ) -> ResampleCounts:
         """The kept numbers of resamples for a metric, given by its name, on these samples."""
         return ResampleCounts(self._cache, limit, data=split.digest, metric=metric)
+
+    def activations(
+        self, model: Specimen, file: Specimen, split: Split
+    ) -> Mapping[str, Activation]:
+        """The last activations by which the outputs of a file differ from those of its model."""
+        return LastActivations(self._fitting(split), self._cache).between(model, file, split)
+
+    def tried(
+        self, specimen: Specimen, split: Split, scored: Scored, as_fed: Evidence, aim: Aim
+    ) -> Tries:
+        """The model with some of the samples fed otherwise; *as_fed*: its results on them."""
+        trier = Trier(self._fitting(split), self._cache, observe, self._progress)
+        return trier.tried(specimen, split, scored, as_fed, aim)
 
     def _predictions_key(self, specimen: Specimen, split: Split, scoring: Scoring) -> str:
         return key_of(
@@ -147,7 +154,10 @@ class Observer:
             return stored
         sides = [
             early.ComparedModel(
-                evidence, partial(self._open, each, split), f"host:{each.runtime}", each.held
+                evidence,
+                partial(self._fitting(split).open, each),
+                f"host:{each.runtime}",
+                each.held,
             )
             for each, evidence in zip((reference, artifact), known, strict=True)
         ]
@@ -190,7 +200,7 @@ class Observer:
         def look() -> Evidence:
             with ExitStack() as stack:
                 runners: list[Runner] = [
-                    stack.enter_context(self._open(each, split, repeats=at == 0))
+                    stack.enter_context(self._fitting(split).open(each, repeats=at == 0))
                     for at, each in enumerate(everywhere)
                 ]
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
@@ -210,7 +220,8 @@ class Observer:
         """Differences between a model and its reference, output by output."""
 
         def look() -> Evidence:
-            with self._open(reference, split) as one, self._open(other, split) as two:
+            opener = self._fitting(split)
+            with opener.open(reference) as one, opener.open(other) as two:
                 source = f"host:{reference.runtime},{other.runtime}"
                 progress = partial(self._progress, f"{other.title} against the model, samples")
                 return compare_models(one, two, split, source, limit, progress)
@@ -223,6 +234,26 @@ class Observer:
             models=[self.opener.identity(reference), self.opener.identity(other)],
         )
         return self._remembered(key, look, check_compared, lasting=reference.lasting)
+
+    def fed(self, specimen: Specimen, split: Split, limit: int) -> Evidence:
+        """The values that a part of the samples, drawn at random, gives the inputs of a model."""
+
+        def look() -> Evidence:
+            with self.opener.open(specimen) as runner:
+                collector = Collector(model=runner, held=specimen.held())
+                for batch in drawn_batches(split, limit):
+                    inputs = arrange(batch.inputs, split.names, runner.inputs, split.name)
+                    collector.add(batch, (), {}, inputs)
+            return collector.evidence(f"host:{specimen.runtime}")
+
+        key = key_of(
+            kind="fed",
+            version=_VERSION,
+            data=split.digest(),
+            limit=limit,
+            model=self.opener.identity(specimen),
+        )
+        return self._remembered(key, look, partial(check_figures, figures={}))
 
     def _remembered(
         self, key: str, look: Callable[[], Evidence], fits: Fits, *, lasting: bool = True

@@ -20,16 +20,20 @@ from pytest_edgegate.core.errors import (
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.rules import may_end_early
 from pytest_edgegate.data.splits import ArraySplit, Split
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
+from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN, check_groups
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.reference import check_reference
 from pytest_edgegate.measures.steadiness import Steadiness
+from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.wrong_reference import explained, fed_otherwise
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,16 @@ class CasePasses:
             return export
         return self._against_reference(self._file.specimen.of_export(export), COMPARED)
 
+    def fed(self) -> tuple[FedInput, ...]:
+        if not self._case.subject.has_evaluation:
+            return ()
+        seen = self.__dict__.get("_predictions")
+        if seen is None and isinstance(paired := self.__dict__.get("_paired"), Paired):
+            seen = paired.artifact
+        if seen is None:
+            seen = self._observer.fed(self._file.specimen, self._split, SHOWN)
+        return seen.inputs
+
     def misplaced_outputs(self) -> tuple[str, ...]:
         return self._misplaced
 
@@ -209,6 +223,19 @@ class CasePasses:
         except (OutputsDifferError, BackendUnavailableError, UnsupportedError):
             return ()  # a file may have other outputs than its model, or be gated without it
         return () if isinstance(found, NotMeasured) else misplaced(found)
+
+    def activations(self, *, of_export: bool = False) -> Mapping[str, Activation]:
+        if not self._case.subject.has_model:
+            return {}
+        model, file = self._model, self._file.specimen
+        export = self._file.float_export() if of_export else None
+        if isinstance(model, NotMeasured) or isinstance(export, NotMeasured):
+            return {}
+        compared = file if export is None else file.of_export(export)
+        return self._observer.activations(model, compared, self._split)
+
+    def tried(self, as_fed: Evidence, aim: Aim) -> Tries:
+        return fed_otherwise(self._case, self._observer, self._file.specimen, as_fed, aim)
 
     def _against_reference(self, specimen: Specimen, limit: int) -> Evidence | NotMeasured:
         if not self._case.subject.has_model:
@@ -243,5 +270,5 @@ class CasePasses:
         if check.fault is None:
             return
         if check.grave:
-            raise ConfigurationError(*check.fault)
+            raise ConfigurationError(*explained(check.fault, self._case, self._observer, found))
         warnings.warn("; ".join(check.fault), EdgeGateWarning, stacklevel=2)

@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pytest
 
 from pytest_edgegate import PTQ
+from pytest_edgegate.backends.litert.inputs_outputs import conversion
 from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK, LiteRTRuntime
 from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.measures.metrics import TopN
@@ -181,3 +183,44 @@ except EdgeGateError:
 """
     ran = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
     assert ran.returncode == 0
+
+
+def quantizer(path: Path, dtype: str, scale: float, zero: int, size: int) -> Path:
+    """A file whose only operator is QUANTIZE, from float32 to *dtype*."""
+    schema = import_schema()
+    given, made = schema.TensorT(), schema.TensorT()
+    for tensor, name, kind in ((given, b"x", "FLOAT32"), (made, b"q", dtype.upper())):
+        tensor.name, tensor.shape = name, np.array([1, size], np.int32)
+        tensor.type = getattr(schema.TensorType, kind)
+    made.quantization = schema.QuantizationParametersT()
+    made.quantization.scale = np.array([scale], np.float32)
+    made.quantization.zeroPoint = np.array([zero], np.int64)
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.buffers, model.subgraphs = 3, [schema.BufferT()], [graph]
+    model.operatorCodes = []
+    graph.tensors, graph.operators = [given, made], [conversion(schema, model, "QUANTIZE", 0, 1)]
+    graph.inputs, graph.outputs = np.array([0], np.int32), np.array([1], np.int32)
+    path.write_bytes(pack(model))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "zero"), [("int8", 0.0397987552, -11), ("uint8", 1 / 255, 0)]
+)
+@pytest.mark.parametrize("ties", [False, True])
+def test_inputs_are_quantised_to_the_bit_as_by_quantize(
+    tmp_path: Path, dtype: str, scale: float, zero: int, ties: bool
+) -> None:
+    random, size = np.random.default_rng(4), 1 << 18
+    limits = np.iinfo(dtype)
+    values = random.integers(limits.min, limits.max, size) - zero + (0.5 if ties else 0.0)
+    spread = 0 if ties else random.normal(0, 1, size)
+    samples = ((values + spread) * scale).astype(np.float32)[None]
+    path = quantizer(tmp_path / "q.tflite", dtype, scale, zero, size)
+    tensor = TensorInfo("x", (1, size), dtype, scales=(scale,), zero_points=(zero,))
+    [raw], _ = plain_loop(path, samples, "AUTO")
+    np.testing.assert_array_equal(quantised(samples, tensor)[0], raw)
+    [by_reference], _ = plain_loop(path, samples, "BUILTIN_REF")
+    apart = np.abs(by_reference.astype(int) - raw)
+    assert apart.max() <= 1
+    assert ties or (apart > 0).mean() < 1e-4

@@ -12,7 +12,6 @@ from pytest_edgegate.data.dataset import (
     Dataset,
     finite_or_error,
     shared_samples,
-    value_range,
 )
 from pytest_edgegate.data.splits import Array
 
@@ -148,7 +147,3 @@ def test_a_sample_is_shared_only_with_all_of_its_inputs() -> None:
 def test_streams_are_not_looked_through() -> None:
     data = Dataset(EdgeData(calibration=X, evaluation=[(X, Y)], version="1"))
     assert shared_samples(data.calibration(9), data.evaluation) == 0
-
-
-def test_ranges() -> None:
-    assert value_range((np.array([1, 2]), np.array([-3.5, 0]))) == (-3.5, 2.0)

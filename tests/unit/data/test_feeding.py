@@ -112,7 +112,30 @@ def test_a_quantised_input_takes_real_values() -> None:
     found = refusal((np.full((4, 2), 200, np.uint8),), None, (QUANTISED,))
     assert "is uint8 from 200 to 200" in found.message
     assert "real values from 0 to 1" in found.message
-    assert "for example x / 255" in found.remedy
+    assert found.remedy == "feed x / 255: the gate quantises them itself"
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero", "dtype", "remedy"),
+    [
+        (2 / 255, -1, "int8", "feed x / 127.5 - 1"),
+        (2 / 255, 127, "uint8", "feed x / 127.5 - 1"),
+        (1 / 255, -128, "int8", "feed x / 255"),
+        (3.3 / 255, -128, "int8", "feed x / 77.2727"),
+    ],
+)
+def test_raw_pixels_are_told_what_the_input_holds(
+    scale: float, zero: int, dtype: str, remedy: str
+) -> None:
+    tensor = TensorInfo("x", (1, 4), dtype, scales=(scale,), zero_points=(zero,))
+    found = refusal((np.full((4, 4), 90, np.uint8),), None, (tensor,))
+    assert found.remedy == f"{remedy}: the gate quantises them itself"
+
+
+def test_samples_that_are_quantised_already() -> None:
+    tensor = TensorInfo("x", (1, 4), "int8", scales=(0.05,), zero_points=(-3,))
+    found = refusal((np.full((4, 4), -128, np.int8),), None, (tensor,))
+    assert found.remedy == "feed (x + 3) * 0.05: the gate quantises them itself"
 
 
 def test_real_ranges() -> None:

@@ -17,6 +17,7 @@ from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.diagnosis import files, outputs, overflow, times
+from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence
 
 RED = Measurement(1.0, "host:fake")
@@ -43,13 +44,46 @@ def as_file(given: Artifact, dtypes: tuple[str, ...] = ("float32", "float16", "i
     return SimpleNamespace(artifact=given, target=target, float_export=lambda: artifact(40_000))
 
 
-def of(function: Any, found: Evidence | NotMeasured, file: Any = None) -> Diagnosis:
+def of(
+    function: Any, found: Evidence | NotMeasured, file: Any = None, activations: Any = None
+) -> Diagnosis:
     passes = SimpleNamespace(
-        parity=lambda: found, compared=lambda: found, export_compared=lambda: found
+        parity=lambda: found,
+        compared=lambda: found,
+        export_compared=lambda: found,
+        activations=lambda of_export=False: activations or {},
     )
     more = {"file": file or made()} if "file" in signature(function).parameters else {}
     diagnosis: Diagnosis = function(RED, cast("Any", passes), **more)
     return diagnosis
+
+
+@pytest.mark.parametrize("function", [outputs.of_artifact, outputs.of_export])
+def test_an_activation_that_one_of_two_has_is_the_cause(function: Any) -> None:
+    one = evidence(("a",), absolute=[0.5], signal_0=[100.0], noise_0_0=[1.0])
+    removed = {"a": Activation("softmax", added=False, proven=True, same_highest=1.0)}
+    found = of(function, one, activations=removed)
+    assert found.cause == (
+        "the output a of the file lacks the softmax that the model ends in: with it the values "
+        "agree"
+    )
+    assert found.remedy == (
+        "make the file with the softmax, or give an edge_model that ends as the file does"
+    )
+    assert found.details[-1] == (
+        "the highest score of the output a is that of the same class in 100% of the rows"
+    )
+    single = float("nan")
+    added = {"a": Activation("sigmoid", added=True, proven=True, same_highest=single)}
+    found = of(function, one, activations=added)
+    assert "ends the output a in a sigmoid, which the model does not have" in found.cause
+    assert found.remedy.startswith("make the file without the sigmoid")
+    assert "highest" not in " ".join(found.details)
+    doubtful = {"a": Activation("softmax", added=False, proven=False, same_highest=0.1)}
+    assert of(function, one, activations=doubtful).cause == (
+        "each row of the output a sums to 1 in the model and not in the file: a softmax may have "
+        "been removed when the file was made"
+    )
 
 
 def test_samples_on_which_runtimes_differ_are_listed() -> None:

@@ -51,7 +51,7 @@ def test_a_diagnosis_takes_the_measurement_and_providers(kind: BudgetKind) -> No
         assert kind.measure, "nothing can be red that nothing measures"
         first, *asked = parameters_of(each)
         assert first == "measured"
-        assert set(asked) <= PROVIDERS
+        assert set(asked) <= {"limit", *PROVIDERS}
 
 
 def test_a_diagnosis_of_the_artifact_takes_providers_only() -> None:

@@ -142,3 +142,10 @@ def test_classes_that_come_first_are_told_by_the_labels(
 ) -> None:
     assert classes_last(np.zeros(output), np.zeros(labels)).shape == made
     assert classes_last(np.zeros(output), None).shape == output
+
+
+def test_labels_that_begin_at_one() -> None:
+    found = refusal(lambda: class_indices(np.array([1, 2, 3]), np.zeros((3, 3))))
+    assert found.remedy == "check the labels: they seem to begin at 1, so give labels - 1"
+    found = refusal(lambda: class_indices(np.array([0, 3]), np.zeros((2, 3))))
+    assert found.remedy.startswith("check the labels")

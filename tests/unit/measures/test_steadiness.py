@@ -11,8 +11,8 @@ import pytest
 
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError
-from pytest_edgegate.data.drawn_batches import drawn_batches
 from pytest_edgegate.data.lone_runner import LoneRunner
+from pytest_edgegate.data.mixed_batches import mixed_batches
 from pytest_edgegate.data.runners import FloatRunner
 from pytest_edgegate.data.splits import Array, Split, make_split
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness, examine
@@ -225,7 +225,7 @@ def test_the_extremes_of_each_input_are_drawn() -> None:
     other = np.zeros((200, 1), np.float32)
     other[150], other[151] = 9, -9
     inputs = (INPUT, TensorInfo("z", (-1, 1), "float32"))
-    drawn = drawn_batches(split({"x": X, "z": other}), inputs)
+    drawn = mixed_batches(split({"x": X, "z": other}), inputs)
     assert drawn.size == 8
     assert drawn.first[0].max() == X.max()
     assert drawn.first[0].min() == X.min()

@@ -42,7 +42,7 @@ ODD = {
     "nan inside": {"inputs": [[0, 0]], "outputs": [], "loss": float("nan")},
 }
 MEANT = {
-    ("calibration_range", "none"),
+    ("calibration_ranges", "none"),
     ("model", "text"),
     ("model_digest", "text"),
     ("source", "text"),

@@ -27,7 +27,7 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class DrawnBatches:
+class MixedBatches:
     """Batches of one size: an array of shape (size, ...) for each input, in the model's order.
 
     If ``size`` is 1, ``first`` has some more samples, to be fed one at a time.
@@ -45,7 +45,7 @@ class DrawnBatches:
     places of those that they share."""
 
 
-def drawn_batches(split: Split, inputs: Sequence[TensorInfo]) -> DrawnBatches:
+def mixed_batches(split: Split, inputs: Sequence[TensorInfo]) -> MixedBatches:
     """Samples of the split, drawn at random from arrays, and the first ones of a stream.
 
     The batch is as large as that of a pass, and smaller where that would cost more than a small
@@ -113,11 +113,11 @@ def _extremes(arrays: Arrays, size: int) -> list[int]:
     return list(dict.fromkeys(found))[: min(_EXTREME, size // 2)]
 
 
-def _batches(arrays: Arrays, size: int, extremes: list[int]) -> DrawnBatches:
+def _batches(arrays: Arrays, size: int, extremes: list[int]) -> MixedBatches:
     count = len(arrays[0])
     if size == 1:
         alone = (_taken(arrays, [0]), np.arange(1))
-        return DrawnBatches(1, arrays, np.arange(count), (), (alone, alone))
+        return MixedBatches(1, arrays, np.arange(count), (), (alone, alone))
     rest = [at for at in range(count) if at not in set(extremes)]
     members, usual = _alternating(extremes, rest[: size - len(extremes)])
     pool = rest[size - len(extremes) :]
@@ -135,7 +135,7 @@ def _batches(arrays: Arrays, size: int, extremes: list[int]) -> DrawnBatches:
     one, other = (
         (_taken(arrays, [*few, *[each] * (size - shared)]), places) for each in (few[0], few[-1])
     )
-    return DrawnBatches(size, _taken(arrays, members), tested, others, (one, other))
+    return MixedBatches(size, _taken(arrays, members), tested, others, (one, other))
 
 
 def _alternating(extremes: list[int], rest: list[int]) -> tuple[list[int], list[bool]]:

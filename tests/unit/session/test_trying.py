@@ -1,0 +1,239 @@
+"""Samples that are fed otherwise: what is tried, on how many samples, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.data.splits import ArraySplit, Split, StreamSplit
+from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.metrics import TopN, as_scoring
+from pytest_edgegate.measures.metrics.own import Metric
+from pytest_edgegate.measures.tries import Aim, Lift, Tries
+from pytest_edgegate.session.measuring.observing import observe
+from pytest_edgegate.session.measuring.trying import Scored, Trier, _read
+from pytest_edgegate.stats.groups import Groups
+from pytest_edgegate.storage.cache import Cache, Entry
+
+Array = npt.NDArray[Any]
+RANDOM = np.random.default_rng(0)
+LABELS = RANDOM.integers(0, 3, 400)
+RGB = (RANDOM.random((400, 4, 4, 3)) * 0.5).astype(np.float32)
+RGB[np.arange(400), :, :, LABELS] += 0.5
+FIXED = (TensorInfo("x", (-1, 4, 4, 3), "float32"),)
+
+
+class Runner:
+    """Answers the channel with the most in it, counted by samples; time passes by sample."""
+
+    def __init__(self, seconds: float = 1e-3, least: float = -np.inf, *, bgr: bool = True) -> None:
+        self.inputs, self.outputs = FIXED, (TensorInfo("y", (-1, 3), "float32"),)
+        self.seen, self.now, self.opened = 0, 0.0, 0
+        self._seconds, self._least, self._bgr = seconds, least, bgr
+
+    def __enter__(self) -> Runner:
+        self.opened += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        (x,) = batch
+        self.seen += len(x)
+        self.now += self._seconds * len(x)
+        if x.min() < self._least:
+            raise InferenceError("no such values", "give others")
+        scores = x.mean(axis=(1, 2))
+        return (scores[:, ::-1] if self._bgr else scores,)
+
+    def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return self.infer(batch)
+
+    def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
+        return lambda: self.infer(sample)
+
+
+def split_of(count: int = 400) -> ArraySplit:
+    return ArraySplit("evaluation", (RGB[:count],), LABELS[:count], None)
+
+
+@pytest.fixture
+def tried(tmp_path: Path) -> Callable[..., Tries]:
+    def look(
+        runner: Runner,
+        split: Split | None = None,
+        *,
+        metric: Any = "top1",
+        aim: Aim | None = None,
+        groups: Groups | None = None,
+        as_fed: Evidence | None = None,
+    ) -> Tries:
+        used = split_of() if split is None else split
+        opener = SimpleNamespace(open=lambda _: runner, identity=lambda _: {"model": "a digest"})
+        scoring = as_scoring(metric, indexable=True)
+        seen = observe(Runner(), used, scoring, "host:fake") if as_fed is None else as_fed
+        right = observe(Runner(bgr=False), used, scoring, "host:fake") if aim is None else None
+        trier = Trier(opener, Cache(tmp_path), observe, clock=lambda: runner.now)  # type: ignore[arg-type]
+        specimen: Any = SimpleNamespace(title="a file", lasting=True)
+        scored = Scored(scoring, lambda _: as_scoring(metric, indexable=True), groups)
+        return trier.tried(specimen, used, scored, seen, aim or Aim(right))
+
+    return look
+
+
+def test_the_way_is_chosen_on_some_samples_and_proven_on_others(tried: Any) -> None:
+    runner = Runner()
+    found = tried(runner)
+    assert found.lift is not None
+    assert (found.lift.code, found.lift.n, found.lift.proven) == ("x[..., ::-1]", 200, True)
+    assert found.lift.value == found.lift.reference > 0.9
+    assert found.lift.as_fed < 0.5
+    assert found.n == 100
+    assert runner.seen == 1 + 8 + 100 * len(found.tried) + 200
+
+
+def test_another_run_opens_nothing(tried: Any) -> None:
+    first = tried(Runner())
+    again = Runner()
+    assert tried(again) == first
+    assert not again.opened
+
+
+def test_a_slow_file_is_tried_on_fewer_samples_and_the_slowest_in_fewer_ways(tried: Any) -> None:
+    slow = Runner(0.02)
+    found = tried(slow, split_of(399))
+    assert found.lift is not None
+    assert found.n < 20
+    assert slow.now < 9
+    slowest = Runner(0.2)
+    found = tried(slowest, split_of(398))
+    assert len(found.tried) == 2
+    assert slowest.now < 12
+    hopeless = Runner(2.0)
+    assert tried(hopeless, split_of(397)) == Tries()
+    assert hopeless.seen == 2
+
+
+@pytest.mark.parametrize("count", [20, 12])
+def test_of_few_samples_nothing_is_claimed_without_proof(tried: Any, count: int) -> None:
+    found = tried(Runner(), split_of(count))
+    assert found.lift is None or found.lift.n < count
+    assert tried(Runner(), split_of(7)) == Tries()
+
+
+def test_ways_that_the_model_refuses_are_left_out(tried: Any) -> None:
+    found = tried(Runner(least=0.0))
+    assert found.lift is not None
+    assert "x * 2 - 1" not in found.tried
+    assert "x * 255" in found.tried
+    assert found.lift.code == "x[..., ::-1]"
+
+
+def test_a_stream_is_read_for_a_while(tried: Any) -> None:
+    class Batches:
+        read = 0
+
+        def __iter__(self) -> Iterator[tuple[Array, Array]]:
+            for at in range(0, 400, 50):
+                self.read += 1
+                runner.now += 1.0
+                yield RGB[at : at + 50], LABELS[at : at + 50]
+
+    runner, source = Runner(), Batches()
+    stream = StreamSplit("evaluation", source, "1")
+    as_fed = observe(Runner(), stream, TopN(1), "host:fake")
+    right = observe(Runner(bgr=False), stream, TopN(1), "host:fake")
+    source.read = 0
+    found = tried(runner, stream, as_fed=as_fed, aim=Aim(right))
+    assert found.lift is not None
+    assert (found.lift.code, found.lift.proven) == ("x[..., ::-1]", True)
+    assert source.read == 5
+
+
+def test_a_floor_and_no_reference_at_all(tried: Any) -> None:
+    for aim in (Aim(limit=0.9), Aim()):
+        found = tried(Runner(), aim=aim)
+        assert found.lift is not None
+        assert (found.lift.code, found.lift.reference) == ("x[..., ::-1]", None)
+        assert found.lift.proven
+
+
+def test_a_function_of_the_user(tried: Any) -> None:
+    def right(outputs: Array, labels: Array) -> Array:
+        return np.asarray(outputs.argmax(axis=1) == labels)
+
+    found = tried(Runner(), metric=Metric(right))
+    assert found.lift is not None
+    assert found.lift.code == "x[..., ::-1]"
+
+
+def test_a_few_groups_prove_nothing(tried: Any) -> None:
+    found = tried(Runner(), groups=Groups(np.arange(400) % 5))
+    assert found.lift is not None
+    assert not found.lift.proven
+
+
+def test_results_of_a_part_in_another_order(tried: Any) -> None:
+    rows = np.random.default_rng(5).permutation(400)[:350]
+    as_fed = observe(Runner(), split_of(), TopN(1), "host:fake").at(rows)
+    right = observe(Runner(bgr=False), split_of(), TopN(1), "host:fake").at(rows)
+    found = tried(Runner(), as_fed=as_fed, aim=Aim(right))
+    assert found.lift is not None
+    assert found.lift.value == found.lift.reference
+
+
+def test_a_model_that_is_fed_rightly_and_errs_by_itself(tried: Any) -> None:
+    class Lossy(Runner):
+        def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+            (scores,) = super().infer(batch)
+            wrong = (batch[0] * 1e4).astype(int).sum(axis=(1, 2, 3)) % 9 == 0
+            return (np.where(wrong[:, None], np.roll(scores, 1, axis=1), scores),)
+
+    as_fed = observe(Lossy(bgr=False), split_of(), TopN(1), "host:fake")
+    right = observe(Runner(bgr=False), split_of(), TopN(1), "host:fake")
+    found = tried(Lossy(bgr=False), as_fed=as_fed, aim=Aim(right))
+    assert found.tried
+    assert found.lift is None
+
+
+LIFT: dict[str, Any] = {
+    "name": "channels reversed",
+    "code": "x[..., ::-1]",
+    "value": 0.9,
+    "as_fed": 0.1,
+    "reference": None,
+    "n": 200,
+    "proven": True,
+}
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"tried": "x / 255", "n": 9, "lift": None},
+        {"tried": [1], "n": 9, "lift": None},
+        {"tried": [], "n": "9", "lift": None},
+        {"tried": [], "n": 9, "lift": {**LIFT, "proven": 1}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "value": "0.9"}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "more": 1}},
+        {"tried": [], "n": 9, "lift": {}},
+    ],
+)
+def test_a_forged_entry_is_refused(info: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="malformed"):
+        _read(Entry(Path(), info, frozenset(), cached=True))
+
+
+def test_a_kept_entry_is_what_was_found() -> None:
+    info = {"tried": ["x / 255"], "n": 9, "lift": LIFT}
+    found = _read(Entry(Path(), info, frozenset(), cached=True))
+    assert found == Tries(("x / 255",), 9, Lift(**LIFT))
