@@ -313,14 +313,23 @@ def test_a_file_for_a_cpu_is_red_on_a_jetson(gate: Gate) -> None:
 
 
 def ends_in(*steps: tuple[str, str, str, dict[str, Any]]) -> Callable[[Any], None]:
-    """Ends the file in these operators: (kind, inputs, output, attributes), from h to y."""
+    """Ends the file in these operators: (kind, inputs, output, attributes), from h to y.
+
+    The axes of a reduction are an input since opset 18.
+    """
 
     def mutate(model: Any) -> None:
-        ends = {"h": "scores", "y": model.graph.output[0].name}
-        producer(model, ends["y"]).output[0] = "scores"
+        ends = {"h": "end_h", "y": model.graph.output[0].name}
+        producer(model, ends["y"]).output[0] = "end_h"
         for kind, given, made, how in steps:
-            names = [ends.get(each, each) for each in given.split()]
-            model.graph.node.append(helper.make_node(kind, names, [ends.get(made, made)], **how))
+            names = [ends.get(each, f"end_{each}") for each in given.split()]
+            if "axes" in how:
+                names.append(f"end_axes_of_{made}")
+                axes = numpy_helper.from_array(np.array(how["axes"], np.int64), names[-1])
+                model.graph.initializer.append(axes)
+            rest = {name: value for name, value in how.items() if name != "axes"}
+            output = ends.get(made, f"end_{made}")
+            model.graph.node.append(helper.make_node(kind, names, [output], **rest))
 
     return mutate
 
