@@ -25,7 +25,7 @@ from pytest_edgegate.diagnosis import contract as diagnosis
 from pytest_edgegate.measures.contract import contract, in_file
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.refusals import REFUSALS
-from pytest_edgegate.measures.steadiness import Steadiness
+from pytest_edgegate.measures.steadiness import Conduct, Steadiness
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.operators import REFUSALS as REFUSED
 
@@ -526,3 +526,18 @@ def test_an_integer_file_that_its_runtime_runs_in_float() -> None:
     made = judged(model(), run=(float_conv,), target=HOST, recipe=(PTQ(),))
     assert "where the file is made" not in made.remedy
     assert "write Cast('float16') in place of PTQ(samples=200)" in made.remedy
+
+
+def test_answers_that_depend_on_the_batch_are_an_offence_of_its_own() -> None:
+    found = Steadiness(Conduct.BY_BATCH, "y", 0.25, 16)
+    (told,) = judged(model(), answers=found).details
+    assert told == (
+        "answers depend on the batch: of the same samples in two batches of 16, the output 'y' "
+        "differs by 25 % of its range; a device runs one sample at a time"
+    )
+    assert judged(model(), answers=found).remedy.endswith("where the file is made")
+    made = judged(model(), answers=found, made=True)
+    assert "computes over the batch" in made.cause
+    assert not made.remedy.endswith("where the file is made")
+    for conduct in (Conduct.BY_KERNELS, Conduct.BY_RANGE):
+        assert judged(model(), answers=Steadiness(conduct, "y", 0.25, 16)).value == 0
