@@ -60,11 +60,18 @@ class ItemGate:
         budgets: tuple[Budget, ...],
         *,
         always_contract: bool = False,
+        signature: str = "",
     ) -> list[Verdict]:
         """Judges the budgets of one helper call, then raises at most once."""
         self.case.check(budgets)
         if not isinstance(artifact, Artifact):
-            artifact = self.session.adopt(artifact, self.case.target)
+            artifact = self.session.adopt(artifact, self.case.target, signature)
+        elif signature:
+            raise ConfigurationError(
+                f"signature={signature!r} chooses in a file, and edge_gate.check was given an "
+                "artifact of this gate, which has one",
+                "give the path of a file that has several, or take signature= out",
+            )
         self.given.append(artifact)
         contract = always_contract or not self._is_judged(artifact, CONTRACT.name)
         verdicts = self._judge(artifact, budgets, contract=contract)
@@ -209,10 +216,15 @@ class EdgeGate:
             parity_abs=abs,
         )
 
-    def check(self, artifact: Artifact | str | Path, **budgets: Any) -> list[Verdict]:
-        """Checks the file against the target's contract, and any budgets by their full names."""
+    def check(
+        self, artifact: Artifact | str | Path, *, signature: str = "", **budgets: Any
+    ) -> list[Verdict]:
+        """Checks the file against the target's contract, and any budgets by their full names.
+
+        *signature*: the one to gate, of a ``.tflite`` file that has several; else its first.
+        """
         parsed = budgets_from(budgets, "edge_gate.check")
-        return self._gate.by_hand(artifact, parsed, always_contract=True)
+        return self._gate.by_hand(artifact, parsed, always_contract=True, signature=signature)
 
     def _by_hand(self, artifact: Artifact | str | Path, call: str, **written: Any) -> list[Verdict]:
         budgets = budgets_from({k: v for k, v in written.items() if v is not None}, call)

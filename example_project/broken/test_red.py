@@ -29,11 +29,6 @@ def test_budget_too_tight(edge_ptq: Artifact) -> None: ...
 
 
 @pytest.mark.edge_targets("coral")
-def test_float_io_left_in(edge_gate: EdgeGate) -> None:
-    edge_gate.check("models/digits_float_io.tflite", accuracy_drop=0.01)
-
-
-@pytest.mark.edge_targets("coral")
 @pytest.mark.edge_budget(latency_p95="6 ms")
 def test_latency_without_a_board(edge_ptq: Artifact) -> None: ...
 

@@ -204,7 +204,7 @@ same versions on the same kind of processor a second run gives the same bytes.
     python example_project/models/convert.py
 
 Both are quantised to 8 bits with 200 training digits as representative data, for batch 1.
-`digits_uint8.tflite` takes and gives uint8. `digits_float_io.tflite` is the classic mistake: its
+`digits_uint8.tflite` takes and gives uint8. In `digits_float_io.tflite`
 inputs and outputs were left float32, so a QUANTIZE and a DEQUANTIZE operator stand at its ends.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +41,10 @@ class Artifact:
     cached: bool
     compiled: Path | None = None
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    signature: str = ""
+    """The signature of the file to gate, if the user named one; ``content`` has it first."""
+    select: Callable[[str, Path], None] | None = field(default=None, repr=False, compare=False)
+    """Writes the file with another of its signatures first; None in a format without any."""
     copy: Copied | None = field(default=None, repr=False, compare=False)
     """The copies of third-party files; None for files in the cache."""
 
@@ -57,7 +61,8 @@ class Artifact:
     @property
     def digest(self) -> str:
         """The digest over all files, which identifies an artifact of several files."""
-        return self.sha256 if len(self.files) < 2 else files_digest(self.content)
+        alone = len(self.files) < 2 and not self.signature
+        return self.sha256 if alone else files_digest(self.content)
 
     @property
     def made(self) -> bool:

@@ -17,6 +17,21 @@ class TensorInfo:
     zero_points: tuple[int, ...] = ()
     state: bool = False
     """Whether it keeps its value from one inference to the next."""
+    argument: str = ""
+    """The name that the file's signature gives it, which may not be that of the tensor."""
+    placed: bool = True
+    """For an input, whether its place among the others is that of the model: False in a format
+    that knows inputs by name, and whose converters sort or shuffle them."""
+    allocated: tuple[int, ...] = ()
+    """The fixed shape that a file names beside a dynamic one, in which it runs if nobody asks for
+    another; empty if it names none."""
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether a device that fixes its shapes can't take it: a batch that the file leaves free
+        and allocates for some number of samples is fixed."""
+        free = [at for at, size in enumerate(self.shape) if size < 0]
+        return bool(free) and not (free == [0] and self.allocated[:1] > (0,))
 
     @property
     def per_channel(self) -> bool:
@@ -85,6 +100,38 @@ class ExecutedOperator:
 
 
 @dataclass(frozen=True)
+class HeldTwice:
+    """Weights of a file that hold the values of other weights in it, as of layers that share
+    them."""
+
+    names: tuple[str, ...] = ()
+    size_bytes: int = 0
+    """The bytes of the second and any further ones."""
+
+
+@dataclass(frozen=True)
+class SignatureInfo:
+    """An entry point of a file that has several."""
+
+    name: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    gated: bool = False
+    """Whether it is the one that the description is about, and that a runtime runs."""
+    runnable: bool = False
+    """Whether its inputs are numbers and its operators those of the format, so that zeros can be
+    fed to it."""
+
+    def __str__(self) -> str:
+        given, made = (", ".join(map(_shown, each)) for each in (self.inputs, self.outputs))
+        return f"{self.name} ({given} -> {made})"
+
+
+def _shown(tensor: TensorInfo) -> str:
+    return f"{tensor.argument or tensor.name} {tensor.dtype} {list(tensor.shape)}"
+
+
+@dataclass(frozen=True)
 class Conversion:
     """What to write where a file of a format is made, for remedies about third-party files."""
 
@@ -116,3 +163,5 @@ class ModelDescription:
     state: KeptState | None = None
     by_range: tuple[str, ...] = ()
     """The kinds of operators that quantise by the range of all samples in a batch."""
+    signatures: tuple[SignatureInfo, ...] = ()
+    """The signatures that the file names; none in a format that has no such names."""

@@ -13,6 +13,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Example
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, make_split
 
+_SPLITS = ("train", "calibration", "evaluation")
 SEED = 0
 """The seed of the draw of calibration samples from a train split."""
 
@@ -43,9 +44,14 @@ class Dataset:
             self._splits[name] = make_split(name, given, self._given.version)
         return self._splits[name]
 
+    @property
+    def has_samples(self) -> bool:
+        """Whether there is a split of any kind."""
+        return any(self.split(name) is not None for name in _SPLITS)
+
     def check(self) -> None:
         """Validates every given split. Raises ConfigurationError."""
-        for name in ("train", "calibration", "evaluation"):
+        for name in _SPLITS:
             self.split(name)
 
     def example(self) -> Example:

@@ -41,7 +41,7 @@ def _by_name(
     arrays: tuple[Array, ...], names: Sequence[str], inputs: Sequence[TensorInfo], where: str
 ) -> tuple[Array, ...]:
     given = dict(zip(names, arrays, strict=True))
-    wanted = [bare_name(each.name) for each in inputs]
+    wanted = input_names(inputs, names)
     missing = [name for name in wanted if name not in given]
     if missing:
         raise ConfigurationError(
@@ -51,6 +51,15 @@ def _by_name(
     return tuple(given[name] for name in wanted)
 
 
+def input_names(inputs: Sequence[TensorInfo], known: Sequence[str]) -> list[str]:
+    """The names of a file's inputs: of its tensors, or of its signature if those are *known*."""
+    bare = [bare_name(each.name) for each in inputs]
+    signature = [each.argument for each in inputs]
+    if set(bare) <= set(known) or not set(signature) <= set(known):
+        return bare
+    return signature
+
+
 def bare_name(name: str) -> str:
     """A tensor's name without converters' affixes (``serving_default_x:0`` -> ``x``)."""
     return name.split(":", maxsplit=1)[0].removeprefix("serving_default_")
@@ -58,17 +67,30 @@ def bare_name(name: str) -> str:
 
 def _check_shape(array: Array, tensor: TensorInfo, where: str) -> None:
     sample, wanted = array.shape[1:], tensor.shape[1:]
-    if len(sample) == len(wanted) and all(
-        size in (want, -1) or want == -1 for size, want in zip(sample, wanted, strict=True)
-    ):
+    if _fits(sample, wanted) or _is_without_batch(sample, tensor.shape):
         return
     hint = f"the model takes samples of shape {wanted}"
+    if _fits(sample, tensor.shape):
+        hint += f": the first axis, of {tensor.shape[0]}, is its batch"
     if wanted and wanted[-1] == 1 and sample == wanted[:-1]:
         hint += ": add the channel with x[..., None]"
     raise ConfigurationError(
         f"edge_data.{where}: samples of shape {sample} do not fit the input {tensor.name!r} "
         f"of shape {wanted}",
         hint,
+    )
+
+
+def _is_without_batch(sample: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an input takes samples as they are. A first axis of 1, or a free one before others,
+    is a batch: samples with an axis too many would fit it too."""
+    bare = len(shape) == 1 or shape[:1] > (1,)
+    return bare and _fits(sample, shape)
+
+
+def _fits(sample: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return len(sample) == len(wanted) and all(
+        size in (want, -1) or want == -1 for size, want in zip(sample, wanted, strict=True)
     )
 
 
@@ -123,6 +145,12 @@ def noise(tensor: TensorInfo) -> Array:
         low, high = real_range(tensor)
         return np.asarray(low + drawn * (high - low), np.float32)
     return drawn.astype(tensor.dtype)
+
+
+def zeros(tensor: TensorInfo) -> Array:
+    """A sample of zeros for an input, in real values: float32 or the input's own dtype."""
+    shape = (1, *(max(size, 1) for size in tensor.shape[1:]))
+    return np.zeros(shape, np.float32 if tensor.scales else tensor.dtype)
 
 
 def real_range(tensor: TensorInfo) -> tuple[float, float]:

@@ -12,7 +12,8 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST, Axes, Layout, inverse
 from pytest_edgegate.core.ports import Example, Runner
 from pytest_edgegate.data.dataset import CalibrationSamples
-from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.feeding import arrange, bare_name, input_names
+from pytest_edgegate.data.runners import without_batch
 from pytest_edgegate.data.splits import Array, ArraySplit
 
 
@@ -87,12 +88,14 @@ class FedSamples:
         }
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
-        """One tuple a sample: an array of shape (1, ...) for each input.
+        """One tuple a sample: an array of shape (1, ...) for each input, or of the input's own
+        shape where a model has no batch axis.
 
         Raises ConfigurationError if the samples do not fit the inputs.
         """
         for sample in self._samples:
             arrays = arrange(sample, self._samples.names, self._as_model, "calibration")
+            arrays = without_batch([each.shape for each in self._as_model], arrays)
             yield tuple(
                 np.ascontiguousarray(array, dtype=each.dtype)
                 for array, each in zip(
@@ -107,7 +110,7 @@ def layout_by_samples(example: Example, inputs: Sequence[TensorInfo]) -> Layout:
     The channels of images are moved only if they fit the input in no other way.
     """
     given = dict(zip(example.names or (), example.arrays, strict=False))
-    names = [bare_name(each.name) for each in inputs]
+    names = input_names(inputs, example.names or ())
     known = all(name in given for name in names)
     arrays = [given[name] for name in names] if known else example.arrays
     if len(arrays) != len(inputs):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -101,6 +101,29 @@ def joined(parts: Iterable[Sequence[Array]]) -> tuple[Array, ...]:
     """Concatenates the outputs of blocks to those of the whole batch."""
     columns = zip(*parts, strict=True)
     return tuple(each[0] if len(each) == 1 else np.concatenate(each) for each in columns)
+
+
+def have_no_batch(inputs: Sequence[TensorInfo], arrays: Sequence[Array]) -> bool:
+    """Whether a model takes single samples without a batch axis: each of the *arrays*, of shape
+    (n, ...), has one axis more than its input."""
+    pairs = zip(inputs, arrays, strict=True)
+    return bool(inputs) and all(array.ndim == len(each.shape) + 1 for each, array in pairs)
+
+
+def without_batch(shapes: Sequence[Sequence[Any]], sample: tuple[Array, ...]) -> tuple[Array, ...]:
+    """One *sample*, of shape (1, ...) for each input, as a model with inputs of these *shapes*
+    takes it: without its first axis if they have no batch."""
+    pairs = zip(shapes, sample, strict=False)
+    bare = bool(sample) and all(array.ndim == len(shape) + 1 for shape, array in pairs)
+    return tuple(array[0] for array in sample) if bare else sample
+
+
+def each_by_itself(
+    call: Callable[[tuple[Array, ...]], Sequence[Array]], arrays: Sequence[Array]
+) -> tuple[Array, ...]:
+    """The whole outputs of *call* for each sample without its batch axis, stacked."""
+    parts = [call(tuple(array[at] for array in arrays)) for at in range(len(arrays[0]))]
+    return tuple(np.stack(column) for column in zip(*parts, strict=True))
 
 
 def check_per_sample(

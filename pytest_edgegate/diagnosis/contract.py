@@ -31,6 +31,11 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
         {OffenceKind.NO_WIDTH},
         "the input was always 0 while the file was calibrated: a state, or a flag that is off",
     ),
+    (
+        {OffenceKind.SIGNATURE},
+        "the runtime ends the process at a signature that this gate does not use, and an "
+        "application may call",
+    ),
     ({OffenceKind.MISPLACED}, "outputs of one shape changed places when the file was made"),
     (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
     (
@@ -39,6 +44,7 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
     ),
     ({OffenceKind.UNQUANTISED}, "part of the model was not quantised"),
     ({OffenceKind.FELL_BACK}, "the provider that was asked for does not run those operators"),
+    ({OffenceKind.DYNAMIC_SHAPE}, "sizes were left free when the file was converted"),
 )
 """Causes by kinds of offences; the first match applies."""
 
@@ -71,6 +77,15 @@ def _of_offences(found: tuple[Offence, ...], file: File) -> Diagnosis:
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
     kinds = {each.kind for each in found}
+    if OffenceKind.DYNAMIC_SHAPE not in kinds:
+        return _of_kinds(found, file)
+    rest = tuple(each for each in found if each.kind is not OffenceKind.DYNAMIC_SHAPE)
+    return "; then ".join((_for_shapes(file), *([_of_kinds(rest, file)] if rest else ())))
+
+
+def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
+    """The remedy for offences that are not about shapes."""
+    kinds = {each.kind for each in found}
     described = file.description()
     if OffenceKind.REFUSED in kinds:
         return _for_symmetric(file)
@@ -80,6 +95,8 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
         return _for_fall_back(file)
     if OffenceKind.NO_WIDTH in kinds:
         return "calibrate on samples in which that input varies as on the device"
+    if kinds == {OffenceKind.SIGNATURE}:
+        return "make the file again without that signature, or gate it by signature= and mend it"
     if OffenceKind.MISPLACED in kinds:
         return in_order(file.artifact)
     if OffenceKind.RUNS_IN_FLOAT in kinds and not described.mixed:
@@ -92,8 +109,6 @@ def _remedy(found: tuple[Offence, ...], file: File) -> str:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
-    if kinds == {OffenceKind.DYNAMIC_SHAPE}:
-        return _for_shapes(file)
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import (
     ExecutedOperator,
     ModelDescription,
@@ -44,6 +45,18 @@ class OffenceKind(StrEnum):
     BY_BATCH = "answers depend on the batch"
     FELL_BACK = "fell back"
     RUNS_IN_FLOAT = "runs in float"
+    SIGNATURE = "a signature crashes"
+
+
+_AT_THE_CPU = frozenset(
+    {
+        OffenceKind.INPUT_DTYPE,
+        OffenceKind.OUTPUT_DTYPE,
+        OffenceKind.UNQUANTISED,
+        OffenceKind.UNMAPPED,
+    }
+)
+"""The kinds that parts for the CPU may have."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,8 @@ class Offence:
     """The offending dtype, if the offence is about a dtype."""
     origin: Origin | None = None
     """The part of the model that the offending operator comes from, if that is known."""
+    part: TensorInfo | OperatorInfo | None = field(default=None, compare=False)
+    """The input, output or operator of the file that it is about."""
 
     def __str__(self) -> str:
         return self.text
@@ -69,13 +84,18 @@ def contract(file: File, passes: Passes) -> Finding:
 
 def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
-    target, expected = file.target, expected_dtype(file.artifact, file.target)
-    found = [*in_file(file.description(), target, expected)]
+    expected = expected_dtype(file.artifact, file.target)
+    found = [each for each in _of_file(file) if not _is_tolerated(each, file)]
     found += (Offence(OffenceKind.NO_WIDTH, each) for each in without_width(file))
     found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
+    found += (
+        Offence(OffenceKind.SIGNATURE, f"signature {each.name}: {each.crashed}")
+        for each in file.other_signatures()
+        if each.crashed
+    )
     if not file.probe():
         found += _by_batch(passes.steadiness())
-        found += when_executed(file.executed(), expected, target)
+        found += when_executed(file.executed(), expected, file.target)
     return tuple(found)
 
 
@@ -88,6 +108,24 @@ def clipping(passes: Passes, file: File) -> tuple[Offence, ...]:
     )
 
 
+def tolerated(file: File) -> tuple[Offence, ...]:
+    """What the target does not take of a third-party file and leaves to the CPU, as its maker
+    meant it: a caution."""
+    return tuple(each for each in _of_file(file) if _is_tolerated(each, file))
+
+
+def _of_file(file: File) -> Iterator[Offence]:
+    return in_file(file.description(), file.target, expected_dtype(file.artifact, file.target))
+
+
+def _is_tolerated(offence: Offence, file: File) -> bool:
+    """Whether it is about floats at the inputs and outputs of a third-party file, or behind its
+    last integer operator. An artifact of the gate has none: its recipe promises the dtype."""
+    if file.artifact.made or offence.part is None:
+        return False
+    return offence.kind in _AT_THE_CPU and cpu_parts(file.description()).holds(offence.part)
+
+
 def expected_dtype(artifact: Artifact, target: Target) -> str | None:
     """The dtype that the recipe promises, otherwise the only dtype that the target takes."""
     return artifact.dtype or (target.dtypes[0] if len(target.dtypes) == 1 else None)
@@ -98,7 +136,7 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
     yield from _io(described, target)
     if target.static_shape:
         for tensor in (*described.inputs, *described.outputs):
-            if -1 in tensor.shape:
+            if tensor.dynamic:
                 yield Offence(
                     OffenceKind.DYNAMIC_SHAPE,
                     f"{tensor.name}: dynamic shape {tensor.shape} on a target with static shapes",
@@ -160,7 +198,7 @@ def _io(described: ModelDescription, target: Target) -> Iterator[Offence]:
         for tensor in tensors:
             if target.io_dtypes and tensor.dtype not in target.io_dtypes:
                 text = f"{side} {tensor.name}: {tensor.dtype}, where {target.name} takes {allowed}"
-                yield Offence(kind, text, tensor.dtype)
+                yield Offence(kind, text, tensor.dtype, part=tensor)
 
 
 def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence]:
@@ -171,7 +209,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
     wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
     if wide in _FLOATS:
         text = f"{operator.name}: runs in float"
-        yield Offence(OffenceKind.UNQUANTISED, text, wide, operator.origin)
+        yield Offence(OffenceKind.UNQUANTISED, text, wide, operator.origin, operator)
         return
     if wide is not None:
         yield Offence(OffenceKind.WIDE, f"{operator.name}: runs in {wide}", wide)
@@ -200,6 +238,7 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
             OffenceKind.UNMAPPED,
             f"{operator.name}: not an operator of {target.name}; it would run on the CPU",
             origin=operator.origin,
+            part=operator,
         )
         return
     for limit in rule.limits:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
+from pytest_edgegate.core.description import ExecutedOperator, HeldTwice, ModelDescription
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
@@ -25,6 +25,17 @@ from pytest_edgegate.measures.tries import Aim, Tries
 
 if TYPE_CHECKING:
     from pytest_edgegate.measures.latency_percentiles import Times
+
+
+@dataclass(frozen=True)
+class TriedSignature:
+    """A signature that is not gated, and what one run on zeros came to."""
+
+    name: str
+    crashed: str = ""
+    """How the process that ran it ended."""
+    caution: str = ""
+    """What else is wrong with it, or why it was not run."""
 
 
 class Passes(Protocol):
@@ -100,6 +111,9 @@ class File(Protocol):
     def described(self, export: Artifact) -> ModelDescription:
         """The content of a float export."""
 
+    def held_twice(self, export: Artifact) -> HeldTwice:
+        """The weights that a float export holds more than once."""
+
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         """Operators as the runtime that measures accuracy runs them; None if it hides them."""
 
@@ -108,6 +122,10 @@ class File(Protocol):
 
     def runs_alone(self) -> bool:
         """Whether it declares a free batch and runs with one sample at a time only."""
+
+    def other_signatures(self) -> tuple[TriedSignature, ...]:
+        """The signatures of the file that are not gated, each run once on zeros where that can be
+        done."""
 
     def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
         """The model under test in float, in the artifact's format, after *steps*."""

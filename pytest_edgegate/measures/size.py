@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.measures.providers import File
 
@@ -19,7 +20,19 @@ def compression(file: File) -> Finding:
     if isinstance(export, NotMeasured):
         return export
     exact = Fraction(export.size_bytes, file.artifact.size_bytes)
-    return Measurement(float(exact), "file", exact=exact)
+    return Measurement(float(exact), "file", exact=exact, remark=_twice(file, export))
+
+
+def _twice(file: File, export: Artifact) -> str:
+    """The remark on shared weights, which count as often as the export holds them."""
+    found = file.held_twice(export)
+    if not found.names:
+        return ""
+    listed = ", ".join(found.names[:3]) + (" ..." if len(found.names) > 3 else "")
+    return (
+        f"caution: the float export holds {found.size_bytes:,} bytes twice, of weights that layers "
+        f"share ({listed}): to hold them once is no compression"
+    )
 
 
 def parameters(file: File) -> Finding:

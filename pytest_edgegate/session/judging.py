@@ -117,6 +117,8 @@ class Judging:
         shown = show_parity and case.subject.has_evaluation
         return (
             "" if budgets else "no budgets",
+            notes.of_cpu_parts(file),
+            notes.of_signatures(file),
             notes.of_state(file),
             notes.of_execution(file),
             notes.of_batch(file, passes),

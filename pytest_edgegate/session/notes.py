@@ -7,10 +7,12 @@ from collections import Counter
 import numpy as np
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.description import OperatorInfo, TensorInfo
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.lone_runner import ALONE
+from pytest_edgegate.measures.contract import tolerated
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.providers import File, Passes
 
@@ -33,6 +35,38 @@ def of_state(file: File) -> str:
         f"the file keeps state between inferences ({', '.join(state.operators)}): every figure is "
         f"of samples that start afresh, so reset it before each on the device too ({state.reset})"
     )
+
+
+def of_cpu_parts(file: File) -> str:
+    """What of a third-party file is float though the target takes integers: never left unsaid."""
+    found = tolerated(file)
+    if not found:
+        return ""
+    named = dict.fromkeys(_on_the_cpu(each.part) for each in found)
+    return f"caution: left to the CPU of {file.target.name}: {', '.join(filter(None, named))}"
+
+
+def of_signatures(file: File) -> str:
+    """All signatures of a file that has several, and what is wrong with those not gated."""
+    found = file.description().signatures
+    if len(found) < 2:
+        return ""
+    gated = ", ".join(str(each) for each in found if each.gated) or "the first graph, unnamed"
+    others = "; ".join(str(each) for each in found if not each.gated)
+    named = f"the file has {len(found)} signatures, gated: {gated}"
+    cautions = [
+        f"caution: signature {each.name} {each.caution}"
+        for each in file.other_signatures()
+        if each.caution
+    ]
+    rest = f"; not gated (signature= chooses): {others}" if others else ""
+    return "; ".join((named + rest, *cautions))
+
+
+def _on_the_cpu(part: TensorInfo | OperatorInfo | None) -> str:
+    if isinstance(part, OperatorInfo):
+        return part.name
+    return "" if part is None else f"{part.name} ({part.dtype})"
 
 
 def of_execution(file: File) -> str:

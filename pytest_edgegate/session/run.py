@@ -22,6 +22,7 @@ from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.intake.foreign_files import ForeignInspector
 from pytest_edgegate.session.intake.recognition import Recogniser
+from pytest_edgegate.session.intake.signatures import with_signature
 from pytest_edgegate.session.leg_data import train_split
 from pytest_edgegate.session.subject import Subject
 from pytest_edgegate.session.tooling.tooling import Tooling
@@ -33,6 +34,7 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 if TYPE_CHECKING:
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
     from pytest_edgegate.session.judging import Judging
+    from pytest_edgegate.session.measuring.input_orders import InputOrders
     from pytest_edgegate.session.measuring.observing import Observer
     from pytest_edgegate.workers.process import Hired, Workers
 
@@ -136,10 +138,17 @@ class EdgeSession:
         """
         from pytest_edgegate.planner import make_plan
 
+        if case.subject.has_data:
+            self._orders(case).check_model()
         if recipe is None:
             recipe = () if _is_finished(case.subject.model, case.target) else (PTQ(),)
         source = case.subject.source(recipe)
         return make_plan(source, recipe, case.target, self.registry.all("transform"))
+
+    def _orders(self, case: Case) -> InputOrders:
+        from pytest_edgegate.session.measuring.input_orders import InputOrders
+
+        return InputOrders(self.observer.opener, case.subject)
 
     def compress(self, case: Case, recipe: Recipe | None) -> Artifact:
         """The artifact of a recipe, from the cache if possible."""
@@ -177,8 +186,11 @@ class EdgeSession:
             subject.source(plan.recipe), plan, case.target, data, subject.training, teacher
         )
 
-    def adopt(self, path: object, target: Target) -> Artifact:
-        """A file that the user built, as an artifact. Raises ConfigurationError, InferenceError."""
+    def adopt(self, path: object, target: Target, signature: str = "") -> Artifact:
+        """A file that the user built, as an artifact; *signature*: the one to gate.
+
+        Raises ConfigurationError, UnknownNameError, InferenceError.
+        """
         from pytest_edgegate.planner import no_road
 
         model = self.recogniser.model(path)
@@ -189,7 +201,10 @@ class EdgeSession:
                 f"{nowhere.remedy}, and let edge_ptq make the file; or gate this one for a target "
                 "of its format (--edge-list-targets)",
             )
-        return self.tooling.compiled(adopted(model, target), target)
+        artifact = adopted(model, target)
+        if signature:
+            artifact = with_signature(artifact, model, signature)
+        return self.tooling.compiled(artifact, target)
 
     def float_export(self, case: Case, form: str, steps: Recipe = ()) -> Artifact:
         """The model under test in float, in the given format, after the float *steps*."""

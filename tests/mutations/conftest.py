@@ -167,6 +167,44 @@ class Surgery:
         return path
 
 
+def leave_layer_in_float(surgery: Surgery) -> None:
+    """A pointwise layer between a DEQUANTIZE and a QUANTIZE, its weights as real numbers."""
+    schema = import_schema()
+    real = schema.TensorType.FLOAT32
+    operator = surgery.operator("residual_a_pointwise")
+    given, made = surgery.tensor(operator, 0), surgery.made(operator)
+    weights, bias = surgery.tensor(operator, 1), surgery.tensor(operator, 2)
+    scales = weights.quantization.scale.reshape(-1, 1, 1, 1)
+    constants = {
+        "weights": (weights, surgery.values(weights) * scales),
+        "bias": (bias, surgery.values(bias) * bias.quantization.scale),
+    }
+    indices = [surgery.add_tensor(given, "fallback/in", real)]
+    indices += [
+        surgery.add_tensor(like, f"fallback/{name}", real, values)
+        for name, (like, values) in constants.items()
+    ]
+    out = surgery.add_tensor(made, "fallback/out", real)
+    edges = []
+    for code, ends in (
+        (schema.BuiltinOperator.DEQUANTIZE, (operator.inputs[0], indices[0])),
+        (schema.BuiltinOperator.QUANTIZE, (out, operator.outputs[0])),
+    ):
+        edge = schema.OperatorT()
+        edge.opcodeIndex = surgery.add_code(code)
+        edge.inputs, edge.outputs = np.array([[ends[0]], [ends[1]]], np.int32)
+        edges.append(edge)
+    operator.inputs, operator.outputs = np.array(indices, np.int32), np.array([out], np.int32)
+    at = surgery.graph.operators.index(operator)
+    surgery.graph.operators[at : at + 1] = [edges[0], operator, edges[1]]
+
+
+@pytest.fixture
+def in_float() -> Callable[[Surgery], None]:
+    """The fault of a layer that was left in float."""
+    return leave_layer_in_float
+
+
 @pytest.fixture(scope="session")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
     return Gate(tmp_path_factory.mktemp("mutations"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -122,8 +122,11 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
         with without_dropout(model):
             return forward(tensors, False)
 
+    placed = not isinstance(structure, Mapping)  # which is flattened in the order of its keys
     inputs = tuple(
-        TensorInfo(_tensor_name(each), _shape(each.shape), tf.as_dtype(each.dtype).name)
+        TensorInfo(
+            _tensor_name(each), _shape(each.shape), tf.as_dtype(each.dtype).name, placed=placed
+        )
         for each in tf.nest.flatten(structure)
     )
     names = getattr(model, "output_names", None) or [each.name for each in model.outputs]
@@ -195,17 +198,21 @@ def load_saved_model(vetted: Vetted) -> LoadedModel:
     try:
         with held_native_output():
             loaded = tf.saved_model.load(str(folder))
-        signature = getattr(loaded, "signatures", {}).get("serving_default")
+        signatures = dict(getattr(loaded, "signatures", {}))
     except Exception as error:  # TensorFlow may raise anything for a damaged folder
         raise _unreadable(folder, error) from error
-    if signature is None:
+    name = _DEFAULT if _DEFAULT in signatures or len(signatures) != 1 else next(iter(signatures))
+    if name not in signatures:
+        others = f", and cannot choose among {', '.join(sorted(signatures))}" if signatures else ""
         raise UnsupportedError(
-            f"the SavedModel {folder.name} has no serving_default signature",
+            f"the SavedModel {folder.name} has no {_DEFAULT} signature{others}",
             "export it with model.export(folder), or with "
             "tf.saved_model.save(..., signatures=model_function)",
         )
+    signature = signatures.pop(name)
     specs = signature.structured_input_signature[1]
-    names = sorted(specs)
+    ordered = _order_of_arguments(loaded, set(specs))
+    names = ordered or sorted(specs)
     unknown = [name for name in names if specs[name].shape.rank is None]
     if unknown:
         raise UnsupportedError(
@@ -219,10 +226,67 @@ def load_saved_model(vetted: Vetted) -> LoadedModel:
         result = signature(**dict(zip(names, tensors, strict=True)))
         return [result[name] for name in outputs]
 
+    placed = bool(ordered)
     inputs = tuple(
-        TensorInfo(name, _shape(specs[name].shape), specs[name].dtype.name) for name in names
+        TensorInfo(name, _shape(specs[name].shape), specs[name].dtype.name, placed=placed)
+        for name in names
     )
-    return LoadedModel(_keeping(function, loaded), inputs, tuple(outputs))
+    return LoadedModel(
+        _keeping(function, loaded), inputs, tuple(outputs), notes=_others(folder, name, signatures)
+    )
+
+
+_DEFAULT, _TWIN = "serving_default", "serve"
+"""Keras exports one function under both names."""
+
+
+def _others(folder: Path, name: str, signatures: Mapping[str, Any]) -> tuple[str, ...]:
+    """The note of a SavedModel that has more than the signature that is read."""
+    others = sorted(signatures.keys() - {_TWIN} if name == _DEFAULT else signatures)
+    if not others:
+        return ()
+    listed = ", ".join(f"{each} ({_taking(signatures[each])})" for each in others)
+    return (f"{folder.name} is read by its signature {name}; it also has {listed}",)
+
+
+def _taking(signature: Any) -> str:
+    specs = signature.structured_input_signature[1]
+    return ", ".join(
+        f"{each} {specs[each].dtype.name} {list(_shape(specs[each].shape))}"
+        for each in sorted(specs)
+        if specs[each].shape.rank is not None
+    )
+
+
+def _order_of_arguments(loaded: Any, names: set[str]) -> list[str]:
+    """The names of the signature's inputs in the order of the arguments of the function behind it.
+
+    A signature sorts its inputs by name. Empty if no function shows an order of its own: one that
+    takes a dict has none either.
+    """
+    for attribute in ("serve", "__call__"):
+        for each in getattr(getattr(loaded, attribute, None), "concrete_functions", ()):
+            found = _in_order(each.structured_input_signature)
+            if found is not None and len(found) == len(names) and set(found) == names:
+                return found
+    return []
+
+
+def _in_order(arguments: Any) -> list[str] | None:
+    """The names of the tensors in positional arguments, in lists too; None if a dict names them."""
+    positional, _ = arguments
+    found: list[str] = []
+    for each in positional:
+        if isinstance(each, Mapping):
+            return None
+        if isinstance(each, list | tuple):
+            within = _in_order((each, {}))
+            if within is None:
+                return None
+            found += within
+        elif hasattr(each, "name") and hasattr(each, "dtype"):
+            found.append(str(each.name))
+    return found
 
 
 def _keeping(function: Callable[..., Sequence[Any]], owner: Any) -> Callable[..., Sequence[Any]]:

@@ -12,7 +12,13 @@ from pytest_edgegate.backends.reference_runtime import ReferenceRuntime
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import LoadedModel
-from pytest_edgegate.data.runners import Block, FloatRunner, joined
+from pytest_edgegate.data.runners import (
+    Block,
+    FloatRunner,
+    each_by_itself,
+    have_no_batch,
+    joined,
+)
 from pytest_edgegate.data.splits import Array
 
 
@@ -39,6 +45,8 @@ class KerasRunner(FloatRunner):
         self._function = None
 
     def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        if have_no_batch(self.inputs, batch):
+            return each_by_itself(self._call, batch)
         fixed = 1 if self._loaded.reset else self.inputs[0].shape[0]
         if fixed < 0 or fixed == len(batch[0]):
             return self._call(batch)

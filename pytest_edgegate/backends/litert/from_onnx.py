@@ -14,6 +14,7 @@ from pytest_edgegate.backends.litert.batch import fix_batch
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.onnx_inputs_outputs import prepared, restored
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.backends.lost_metadata import of_onnx
 from pytest_edgegate.core.defaults import TransformDefaults
 from pytest_edgegate.core.errors import CompressionError, EdgeGateError, UnsupportedError
 from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
@@ -40,7 +41,7 @@ TIME_LIMIT = 600
 class OnnxToLiteRT(TransformDefaults):
     """Float export with a static batch of 1, images with their channels last."""
 
-    version = 1
+    version = 2
     packages = ("onnx", "ai-edge-litert", "flatbuffers")
     programs = (PROGRAM,)
     moves = (Move(("onnx", "float32"), None, ("litert", "float32")),)
@@ -68,7 +69,9 @@ class OnnxToLiteRT(TransformDefaults):
         main.write_bytes(pack(finished))
         _refuse_custom(model, main, source.nodes)
         inputs = tuple(CHANNELS_LAST if each.image else None for each in source.inputs)
-        return Produced(main, (main,), (), Layout(inputs, (None,) * len(source.outputs)))
+        assert model.path is not None  # the format onnx is always a file
+        layout = Layout(inputs, (None,) * len(source.outputs))
+        return Produced(main, (main,), (), layout, of_onnx(model.path))
 
     def _run(self, program: Path, given: Path, kept: Sequence[str], model: SourceModel) -> str:
         """Runs the program and returns its output. Raises CompressionError, UnsupportedError."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
 from pytest_edgegate.backends.litert.origins import with_origins
 from pytest_edgegate.backends.litert.schema import DTYPES, import_schema, names_of, unpack
+from pytest_edgegate.backends.litert.signatures import argument_names, signature_defs, text
 from pytest_edgegate.backends.macs import (
     Macs,
     each_input,
@@ -17,11 +19,15 @@ from pytest_edgegate.backends.macs import (
     shape_at,
     total,
 )
+from pytest_edgegate.backends.weights_held_twice import held_twice
+from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import (
     Conversion,
+    HeldTwice,
     KeptState,
     ModelDescription,
     OperatorInfo,
+    SignatureInfo,
     TensorInfo,
 )
 
@@ -34,6 +40,10 @@ _BIAS_AT = {
     "CONV_3D": 2,
 }
 """The position of the bias among an operator's inputs: an int32 constant that is a parameter."""
+_NUMBERS = (*_INTEGERS[:3], "int32", "int64", "uint32", "float32", "float16", "bool")
+"""The dtypes that can be fed as zeros."""
+_ARRAYS = ("float32", "float16", "int8", "uint8", "int16")
+"""The dtypes of weights that numpy has."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 _OPTIONS = {
@@ -58,11 +68,30 @@ class LiteRTInspector:
 
     formats = ("litert",)
 
+    def held_twice(self, path: Path) -> HeldTwice:
+        model = unpack(path)
+        with refused_if_inconsistent(path):
+            return held_twice(_weights(model))
+
     def describe(self, path: Path) -> ModelDescription:
         """The content of the file: of all subgraphs; inputs and outputs are those of the first."""
         model = unpack(path)
         with refused_if_inconsistent(path):
             return _describe(model)
+
+
+def _weights(model: Any) -> Iterator[tuple[str, Any]]:
+    """The constants of each buffer, once, as numpy arrays."""
+    import numpy as np
+
+    types, seen = names_of(import_schema().TensorType), set()
+    for tensor in (each for graph in model.subgraphs for each in graph.tensors):
+        dtype = DTYPES.get(types[tensor.type], "")
+        data = model.buffers[tensor.buffer].data
+        if data is None or dtype not in _ARRAYS or tensor.buffer in seen:
+            continue
+        seen.add(tensor.buffer)
+        yield text(tensor.name), np.asarray(data, np.uint8).view(dtype)
 
 
 def _describe(model: Any) -> ModelDescription:
@@ -71,17 +100,44 @@ def _describe(model: Any) -> ModelDescription:
     operators = with_origins([operator for graph in graphs for operator in graph.operators()])
     main = model.subgraphs[0]
     constants = {id(tensor): size for graph in graphs for tensor, size in graph.parameters()}
-    return ModelDescription(
+    described = ModelDescription(
         inputs=tuple(graphs[0].tensor(index) for index in main.inputs),
         outputs=tuple(graphs[0].tensor(index) for index in main.outputs),
         operators=operators,
         parameters=sum(constants.values()),
         macs=total(operators, _MACS),
         uncounted=tuple(each.name for each in operators if each.kind in _UNKNOWN_MACS),
-        fully_quantized=bool(operators) and not any(map(float_tensors, operators)),
         conversion=_CONVERSION,
         state=_state(operators),
+        signatures=tuple(_signature(each, model, graphs) for each in signature_defs(model)),
     )
+    return replace(described, fully_quantized=_is_quantised(described))
+
+
+def _signature(signature: Any, model: Any, graphs: Sequence[_Graph]) -> SignatureInfo:
+    at = signature.subgraphIndex
+    inputs, outputs = (
+        tuple(
+            replace(graphs[at].tensor(each.tensorIndex), argument=text(each.name)) for each in side
+        )
+        for side in (signature.inputs or (), signature.outputs or ())
+    )
+    custom = any(each.kind.startswith("CUSTOM:") for each in graphs[at].operators())
+    numbers = all(each.dtype in _NUMBERS for each in inputs)
+    return SignatureInfo(
+        text(signature.signatureKey),
+        inputs,
+        outputs,
+        gated=at == 0,
+        runnable=numbers and not custom,
+    )
+
+
+def _is_quantised(described: ModelDescription) -> bool:
+    """Whether nothing computes in float but what is meant for the CPU behind the last integer."""
+    after = cpu_parts(described)
+    computing = [each for each in described.operators if not after.holds(each)]
+    return bool(computing) and not any(map(float_tensors, computing))
 
 
 def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
@@ -121,7 +177,12 @@ class _Graph:
         self._graph = graph
         self._types = names_of(schema.TensorType)
         self._kinds = names_of(schema.BuiltinOperator)
-        self._tensors = [self._make(tensor) for tensor in graph.tensors]
+        given = set(map(int, graph.inputs))
+        named = argument_names(model, graph)
+        self._tensors = [
+            replace(self._make(tensor), placed=at not in given, argument=named.get(at, ""))
+            for at, tensor in enumerate(graph.tensors)
+        ]
 
     def tensor(self, index: int) -> TensorInfo:
         return self._tensors[index]
@@ -155,6 +216,7 @@ class _Graph:
             scales=_tuple(quantization and quantization.scale, float),
             zero_points=_tuple(quantization and quantization.zeroPoint, int),
             state=bool(tensor.isVariable),
+            allocated=_tuple(tensor.shape, int) if shape is signature else (),
         )
 
     def _operator(self, index: int, operator: Any) -> OperatorInfo:
@@ -170,6 +232,7 @@ class _Graph:
             options=tuple(self._options(kind, operator)),
             border=kind in _BORDER,
             weights_at=1 if kind in _WEIGHTED else None,
+            accumulates=kind in _MACS or kind in _UNKNOWN_MACS,
         )
 
     def _options(self, kind: str, operator: Any) -> list[tuple[str, object]]:

@@ -24,6 +24,11 @@ QUANTIZER = Origin(
     "convert the tf-keras model that it was made from to int8, with a representative dataset and "
     "supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], and gate that file",
 )
+BATCH = Origin(
+    "the file computes shapes of its own from a batch that it leaves free",
+    "convert the model with a batch of 1: keras.Input(..., batch_size=1), or a concrete function "
+    "of tf.TensorSpec((1, ...))",
+)
 _IN_FLOAT = {"NOT_EQUAL": MASK, "UNIDIRECTIONAL_SEQUENCE_LSTM": QUANTIZER}
 
 
@@ -35,6 +40,8 @@ def with_origins(operators: Sequence[OperatorInfo]) -> tuple[OperatorInfo, ...]:
 
 def _origin(operator: OperatorInfo, integer: bool) -> Origin | None:
     """*integer*: the file is quantised, so that what is left in float has a reason of its own."""
+    if operator.kind == "SHAPE":
+        return BATCH
     if operator.kind == "UNPACK" and _in_integers(operator):
         return STEPS
     return _IN_FLOAT.get(operator.kind) if integer and _takes_float(operator) else None

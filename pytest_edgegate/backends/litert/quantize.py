@@ -18,6 +18,7 @@ from pytest_edgegate.backends.litert.inputs_outputs import (
     make_names_unique,
 )
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.metadata import Metadata
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import needed, tool_errors
@@ -42,7 +43,7 @@ class LiteRTQuantizer(TransformDefaults):
     Operators without int8 support in ai-edge-quantizer stay float; the gate reports them.
     """
 
-    version = 1
+    version = 2
     packages = ("ai-edge-quantizer", "ai-edge-litert", "flatbuffers", "ml_dtypes", "numpy")
     moves = (
         Move(_SOURCE, PTQ, ("litert", "int8")),
@@ -74,11 +75,13 @@ class LiteRTQuantizer(TransformDefaults):
                 content = _quantised(quantizer, source, recipe, samples)
         main = out / f"{model.name}.tflite"
         main.write_bytes(content)
+        finished = unpack(main)
         if isinstance(step, PTQ):
-            finished = unpack(main)
             change_integer_io(finished, target.default_io)
-            main.write_bytes(pack(finished))
-        return Produced(main, (main,))
+        source.metadata.put_into(finished)
+        main.write_bytes(source.metadata.behind(pack(finished)))
+        note = source.metadata.note
+        return Produced(main, (main,), facts={"note": note} if note else {})
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class _Source:
 
     content: bytes
     signature: str
+    metadata: Metadata
     inputs: tuple[str, ...]
     """The names that the signature gives the inputs, in the file's order."""
 
@@ -99,11 +103,12 @@ class _Source:
                 f"{path.name} has several signatures, and samples are for one",
                 "convert the model again with the one function that the board runs",
             )
+        metadata = Metadata.of(model, path)
         fix_batch(model, path)
         drop_unused_tensors(model)
         make_names_unique(model)
         signature, inputs = ensure_signature(model)
-        return cls(pack(model), signature, inputs)
+        return cls(pack(model), signature, metadata, inputs)
 
 
 @dataclass(frozen=True)

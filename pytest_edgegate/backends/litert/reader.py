@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pytest_edgegate.backends.damaged import refused_if_inconsistent
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.schema import MAGIC
+from pytest_edgegate.backends.litert.schema import MAGIC, pack, unpack
+from pytest_edgegate.backends.litert.signatures import put_first
 from pytest_edgegate.core.defaults import FileModel
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.ports import LoadedModel, SourceModel, Surroundings
@@ -36,6 +38,16 @@ class LiteRTFile(FileModel):
     def node(self) -> tuple[str, str]:
         quantised = INSPECTOR.describe(self.path).fully_quantized
         return ("litert", "int8" if quantised else "float32")
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        return tuple(each.name for each in INSPECTOR.describe(self.path).signatures)
+
+    def select(self, name: str, out: Path) -> None:
+        model = unpack(self.path)
+        with refused_if_inconsistent(self.path):
+            put_first(model, name)
+            out.write_bytes(pack(model))
 
     def load(self) -> LoadedModel:
         raise UnsupportedError(

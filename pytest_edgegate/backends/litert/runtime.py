@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,30 @@ import numpy as np
 from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import state_of
+from pytest_edgegate.backends.litert.signatures import input_names
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import needed
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.data.runners import Block, QuantisingRunner, check_per_sample, not_per_sample
+from pytest_edgegate.data.runners import (
+    Block,
+    QuantisingRunner,
+    check_per_sample,
+    each_by_itself,
+    have_no_batch,
+    joined,
+    not_per_sample,
+)
 from pytest_edgegate.data.splits import Array
 
 THREADS = 1
 """More do not help small models, and with xdist the cores are taken."""
-_KEEP_BATCH = "convert the model with its batch dimension kept to the end"
+_KEEP_BATCH = (
+    "convert the model with its batch dimension kept to the end; one that has none takes samples "
+    "of the whole shape of its input"
+)
 
 
 class LiteRTRuntime(FileRuntime):
@@ -54,15 +67,18 @@ class LiteRTRunner(QuantisingRunner):
             _refuse_what_aborts(path)
         self._interpreter: Any = self._opened()
         self._state = state_of(path)
+        self._shapes: list[tuple[int, ...]] = []
+        """To which the inputs were resized; empty if they were not."""
         self._input_details = self._interpreter.get_input_details()
         self._output_details = self._interpreter.get_output_details()
-        self.inputs = tuple(map(_info, self._input_details))
+        named = input_names(path)
+        self.inputs = tuple(
+            replace(_info(each), placed=False, argument=named.get(each["index"], ""))
+            for each in self._input_details
+        )
         self.outputs = tuple(map(_info, self._output_details))
         self._batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
-        for each in self.outputs:
-            fixed = self._batch > 0 and bool(each.shape) and each.shape[0] > 0
-            if not each.shape or (fixed and each.shape[0] != self._batch):
-                raise not_per_sample(path, each.name, each.shape, _KEEP_BATCH)
+        self._free = any(-1 in each.shape[1:] for each in self.inputs)
 
     def _opened(self) -> Any:
         with held_native_output() as printed:
@@ -82,16 +98,24 @@ class LiteRTRunner(QuantisingRunner):
         self._interpreter = None
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        if have_no_batch(self.inputs, batch):
+            return each_by_itself(self._alone, batch)
+        self._check_batch()
         if self._batch < 1:
             return self._whole(batch)
+        if self._free:
+            return self._resized(batch)
         if self._batch == 1 and not self._state:
             return self._one_by_one(batch)
         return self._in_blocks(batch)
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        feeds = self.repeated(sample, max(self._batch, 1))
+        if have_no_batch(self.inputs, sample):
+            feeds = tuple(each[0] for each in self.repeated(sample, 1))
+        else:
+            feeds = self.repeated(sample, max(self._batch, 1))
         try:
-            if self._batch < 1:
+            if self._batch < 1 or self._free:
                 self._resize(feeds)
             for each, feed in zip(self._input_details, feeds, strict=True):
                 self._interpreter.set_tensor(each["index"], feed)
@@ -140,6 +164,39 @@ class LiteRTRunner(QuantisingRunner):
                 result[start : start + block.count] = made[: block.count]
         return tuple(results)
 
+    def _check_batch(self) -> None:
+        """Refuses outputs of which the first axis is not that of the samples."""
+        for each in self.outputs:
+            fixed = self._batch > 0 and bool(each.shape) and each.shape[0] > 0
+            if not each.shape or (fixed and each.shape[0] != self._batch):
+                raise not_per_sample(self._path, each.name, each.shape, _KEEP_BATCH)
+
+    def _alone(self, sample: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The outputs of one sample in a file without a batch axis."""
+        self._forget()
+        try:
+            self._resize_if_free(sample)
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(error) from error
+        return self._invoke(sample)
+
+    def _resized(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
+        """A fixed batch of samples whose other sizes are free, and that of the samples at hand."""
+        parts = []
+        for start in range(0, len(feeds[0]), self._batch):
+            block = Block.of(feeds, start, self._batch, self._batch)
+            made = self._alone(block.arrays)
+            check_per_sample(self._path, self.outputs, made, self._batch, _KEEP_BATCH)
+            parts.append([each[: block.count] for each in made])
+        return joined(parts)
+
+    def _resize_if_free(self, feeds: Sequence[Array]) -> None:
+        """Only to another size than before: that prepares the whole graph again."""
+        shapes = [each.shape for each in feeds]
+        if any(-1 in each.shape for each in self.inputs) and shapes != self._shapes:
+            self._resize(feeds)
+            self._shapes = shapes
+
     def _whole(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
         """A free batch: the interpreter is resized to what it is given."""
         self._forget()
@@ -155,11 +212,13 @@ class LiteRTRunner(QuantisingRunner):
         for each, feed in zip(self._input_details, feeds, strict=True):
             self._interpreter.resize_tensor_input(each["index"], feed.shape)
         self._interpreter.allocate_tensors()
+        self._shapes = []
 
     def _forget(self) -> None:
         """Makes the next call the first one. Resources outlive even a reset: a new interpreter."""
         if self._state == "resources":
             self._interpreter = self._opened()
+            self._shapes = []
         elif self._state:
             self._interpreter.reset_all_variables()
 

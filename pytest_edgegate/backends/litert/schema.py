@@ -62,14 +62,18 @@ def unpack(path: Path) -> Any:
         return _with_its_data(schema.ModelT.InitFromPackedBuf(content, 0), content)
 
 
+def opened(path: Path) -> Any:
+    """The Model of a file, of which parts are read as they are asked for."""
+    return import_schema().Model.GetRootAs(read_bytes(path, _MOST_BYTES), 0)
+
+
 def state_of(path: Path) -> str:
     """The kind of state that a model keeps between calls: ``tensors``, ``resources`` or "".
 
     ``tensors``: variable tensors, of recurrent operators. ``resources``: variables of their own.
     Weights are not read.
     """
-    schema = import_schema()
-    model = schema.Model.GetRootAs(read_bytes(path, _MOST_BYTES), 0)
+    schema, model = import_schema(), opened(path)
     codes = (model.OperatorCodes(at) for at in range(model.OperatorCodesLength()))
     if schema.BuiltinOperator.VAR_HANDLE in {each.BuiltinCode() for each in codes}:
         return "resources"

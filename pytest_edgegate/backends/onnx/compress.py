@@ -53,7 +53,7 @@ class CompressOnnx(TransformDefaults):
     other than 0 and biases in integers.
     """
 
-    version = 2
+    version = 3
     packages = ("onnx", "onnxruntime")
     moves = (
         Move(("onnx", "float32"), PTQ, ("onnx", "int8")),
@@ -83,7 +83,7 @@ class CompressOnnx(TransformDefaults):
             if isinstance(step, PTQ):
                 notes = _quantise(source, main, step, target, data)
             else:
-                write(cleaned(_float16(source)), main)
+                write(_with_metadata(cleaned(_float16(source)), source), main)
         return Produced(main, (main,), notes)
 
 
@@ -105,7 +105,7 @@ def _quantise(
 
     def quantise(path: Path) -> None:
         given = (dict(zip(names, each, strict=True)) for each in samples)
-        write(cleaned(_int8(path, given, step, target)), main)
+        write(_with_metadata(cleaned(_int8(path, given, step, target)), source), main)
         (failed,) = outputs(main, [feeds])
         if isinstance(failed, str):
             raise InvalidModelError(failed)
@@ -184,6 +184,12 @@ def _float16(source: Path) -> Any:
         made = OnnxModel(convert_float_to_float16(open_model(source), keep_io_types=True))
         made.topological_sort()  # the casts of inputs are put last, wherever they belong
         return made.model
+
+
+def _with_metadata(made: Any, source: Path) -> Any:
+    """The model with what the *source* says of itself: labels, strides, versions."""
+    made.metadata_props.extend(open_model(source, weights=False).metadata_props)
+    return made
 
 
 def _refuse_large(source: Path) -> None:

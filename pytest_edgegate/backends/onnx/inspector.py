@@ -24,7 +24,14 @@ from pytest_edgegate.backends.macs import (
 )
 from pytest_edgegate.backends.onnx.model_file import import_onnx, open_model
 from pytest_edgegate.backends.onnx.shapes import with_shapes
-from pytest_edgegate.core.description import Conversion, ModelDescription, OperatorInfo, TensorInfo
+from pytest_edgegate.backends.weights_held_twice import held_twice
+from pytest_edgegate.core.description import (
+    Conversion,
+    HeldTwice,
+    ModelDescription,
+    OperatorInfo,
+    TensorInfo,
+)
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
 _KEEPING = ("Cast", "Identity")
@@ -98,6 +105,14 @@ class OnnxInspector:
         onnx = import_onnx()
         with refused_if_inconsistent(path):
             return _Graph(onnx, with_shapes(onnx, model)).describe()
+
+    def held_twice(self, path: Path) -> HeldTwice:
+        model, onnx = open_model(path), import_onnx()
+        with refused_if_inconsistent(path):
+            initializers = ((each.name, each) for each in model.graph.initializer)
+            return held_twice(
+                (name, onnx.numpy_helper.to_array(each)) for name, each in initializers
+            )
 
 
 class _Graph:

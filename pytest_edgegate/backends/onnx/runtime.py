@@ -21,7 +21,15 @@ from pytest_edgegate.core.description import ExecutedOperator, ModelDescription,
 from pytest_edgegate.core.environment import usable_cores
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.data.runners import Block, QuantisingRunner, check_per_sample, joined
+from pytest_edgegate.data.runners import (
+    Block,
+    QuantisingRunner,
+    check_per_sample,
+    each_by_itself,
+    have_no_batch,
+    joined,
+    without_batch,
+)
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.tidy.scratch import SCRATCH
 
@@ -31,7 +39,10 @@ BLOCK_BYTES = 4_000_000
 """Bytes of inputs per block: activations are much larger, and large samples gain nothing."""
 THREADS = 1
 """Threads per operator. Blocks run in parallel instead, which does not affect results."""
-_KEEP_BATCH = "export the model with its batch dimension kept to the end"
+_KEEP_BATCH = (
+    "export the model with its batch dimension kept to the end; one that has none takes samples "
+    "of the whole shape of its input"
+)
 _FLOAT_KERNELS = frozenset(
     {
         "Conv",
@@ -85,7 +96,9 @@ class OnnxRuntime(FileRuntime):
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = self._session(model, options)
-            names = [each.name for each in session.get_inputs()]
+            given = session.get_inputs()
+            names = [each.name for each in given]
+            batch = without_batch([each.shape for each in given], batch)
             with held_native_output():
                 _run(model, session, dict(zip(names, batch, strict=True)))
                 events = json.loads(Path(session.end_profiling()).read_text())
@@ -153,6 +166,8 @@ class OnnxRunner(QuantisingRunner):
             self._pool.shutdown()
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        if have_no_batch(self.inputs, batch):
+            return each_by_itself(self._alone, batch)
         count = len(batch[0])
         size = self._fixed if self._fixed > 0 else _block_size(batch)
         starts = range(0, count, size)
@@ -164,8 +179,17 @@ class OnnxRunner(QuantisingRunner):
         return joined(parts)
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
-        feeds = dict(zip(self._names, self.repeated(sample, max(self._fixed, 1)), strict=True))
+        if have_no_batch(self.inputs, sample):
+            fed = tuple(each[0] for each in self.repeated(sample, 1))
+        else:
+            fed = self.repeated(sample, max(self._fixed, 1))
+        feeds = dict(zip(self._names, fed, strict=True))
         return partial(self._session.run, self._wanted, feeds)
+
+    def _alone(self, sample: tuple[Array, ...]) -> Sequence[Array]:
+        """The outputs of one sample in a file without a batch axis."""
+        feeds = dict(zip(self._names, sample, strict=True))
+        return _run(self._path, self._session, feeds, self._wanted)
 
     def _block(self, batch: tuple[Array, ...], start: int, size: int) -> Sequence[Array]:
         """Outputs of up to *size* samples; a fixed batch is filled up with its last sample."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.calibration import minmax_only
+from pytest_edgegate.backends.lost_metadata import note_on
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.from_onnx import save
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
@@ -23,7 +25,7 @@ from pytest_edgegate.core.target import Target
 class CompressOpenVino(TransformDefaults):
     """PTQ with inputs and outputs in float, and Cast of the stored weights to float16."""
 
-    version = 1
+    version = 2
     packages = ("openvino", "nncf")
     moves = (
         Move(("openvino", "float32"), PTQ, ("openvino", "int8")),
@@ -41,9 +43,16 @@ class CompressOpenVino(TransformDefaults):
         main = out / f"{model.name}.xml"
         with held_native_output(), tool_errors(lambda error: _failed(model, step, error)):
             read = openvino.Core().read_model(str(model.path))
+            told = note_on([_INFO] if read.has_rt_info(_INFO) else [], model.path.name)
             if isinstance(step, PTQ):
-                return save(_quantised(model.path, read, step, data), main)
-            return save(read, main, half=True)
+                made = save(_quantised(model.path, read, step, data), main)
+            else:
+                made = save(read, main, half=True)
+        return replace(made, facts=told)
+
+
+_INFO = "model_info"
+"""What an application's own tools write into an IR: labels, sizes, kinds of models."""
 
 
 def _failed(model: SourceModel, step: Step | None, error: Exception) -> CompressionError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.lost_metadata import of_onnx
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.ir import weights_file
 from pytest_edgegate.backends.openvino.runtime import import_openvino
@@ -25,7 +27,7 @@ _MADE_BY = b"\n\t<rt_info>\n"
 class OnnxToOpenVino(TransformDefaults):
     """Float export; batch and names as in the ONNX file."""
 
-    version = 1
+    version = 2
     packages = ("openvino",)
     moves = (Move(("onnx", "float32"), None, ("openvino", "float32")),)
 
@@ -37,7 +39,8 @@ class OnnxToOpenVino(TransformDefaults):
         with held_native_output(), tool_errors(lambda error: _conversion_error(model, error)):
             with unreported():
                 converted = openvino.convert_model(str(model.path))
-            return save(converted, out / f"{model.name}.xml")
+            made = save(converted, out / f"{model.name}.xml")
+        return replace(made, facts=of_onnx(model.path))
 
 
 def save(model: Any, main: Path, *, half: bool = False) -> Produced:

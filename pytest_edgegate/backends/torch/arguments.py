@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
@@ -17,6 +17,15 @@ class Arguments:
 
     names: tuple[str, ...]
     of: Callable[[tuple[Any, ...]], tuple[tuple[Any, ...], dict[str, Any]]]
+
+    def copying(self) -> Arguments:
+        """The same of copies of the tensors, for a forward that writes to what it is given.
+
+        Whoever calls it keeps the tensors, and a converter sees no input that changes, which it
+        would take for a state.
+        """
+        of = self.of
+        return replace(self, of=lambda tensors: of(tuple(each.clone() for each in tensors)))
 
 
 def of_forward(module: Any, example: Example) -> Arguments:

@@ -58,6 +58,9 @@ def from_module(module: Any, example: Example) -> LoadedModel:
     wrapped = flat_module(torch, module, arguments)
     with held_native_output(), torch.no_grad(), undisturbed(torch, module) as changed:
         tensors, result = _tried(torch, wrapped, tensors, name)
+        if _were_written(tensors):
+            arguments = arguments.copying()
+            wrapped = flat_module(torch, module, arguments)
         outputs = _output_names(torch, result, name, arguments.names)
         stateful = changed()
         try:
@@ -93,6 +96,9 @@ def from_archive(path: Path) -> LoadedModel:
     wrapped = flat_module(torch, module, arguments)
     with undisturbed(torch, module), held_native_output(), torch.no_grad():
         result = wrapped.call(tensors)
+        if _were_written(tensors):
+            arguments = arguments.copying()
+            wrapped = flat_module(torch, module, arguments)
         outputs = _output_names(torch, result, path.name, arguments.names)
         try:
             positional = torch.export.export(wrapped, tensors, dynamic_shapes=(free,), strict=False)
@@ -273,6 +279,11 @@ def _tried(
                 "give edge_data's x in the shape and dtype that the module's forward takes",
             ) from error
     return tensors, result
+
+
+def _were_written(tensors: Sequence[Any]) -> bool:
+    """Whether a call has written to tensors that were made for it: torch counts the writes."""
+    return any(each._version > 0 for each in tensors)
 
 
 def _per_sample(torch: Any, result: Any, count: int) -> bool:

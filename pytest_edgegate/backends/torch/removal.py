@@ -139,7 +139,8 @@ class _Trial:
     def _outputs(self, module: Any, picks: list[Pick]) -> list[Any]:
         through = {each.path for pick in picks for each in pick.group.members}
         with self._torch.no_grad(), without_statistics(self._torch, module, through):
-            return list(self._torch.utils._pytree.tree_leaves(module(*self._tensors)))
+            fresh = (each.clone() for each in self._tensors)  # a forward may write to them
+            return list(self._torch.utils._pytree.tree_leaves(module(*fresh)))
 
     def _read(self, picks: list[Pick]) -> dict[str, set[int]]:
         """By the path of each layer that reads removed channels, which of its inputs they are."""

@@ -4,6 +4,7 @@ from pytest_edgegate.core.ports.models import (
     Example,
     GraphBatch,
     HasGraph,
+    HasSignatures,
     LoadedModel,
     MayOnlyRun,
     ModelReader,
@@ -12,7 +13,7 @@ from pytest_edgegate.core.ports.models import (
     Unrolled,
 )
 from pytest_edgegate.core.ports.reporters import Reporter
-from pytest_edgegate.core.ports.runtimes import Inspector, Runner, Runtime
+from pytest_edgegate.core.ports.runtimes import FindsHeldTwice, Inspector, Runner, Runtime
 from pytest_edgegate.core.ports.timing import Device, Round, Stopwatch, Timed, TimingJob
 from pytest_edgegate.core.ports.transforms import (
     ChecksAhead,
@@ -31,8 +32,10 @@ __all__ = [
     "Device",
     "Example",
     "ExternalProgram",
+    "FindsHeldTwice",
     "GraphBatch",
     "HasGraph",
+    "HasSignatures",
     "Inspector",
     "LoadedModel",
     "MayOnlyRun",

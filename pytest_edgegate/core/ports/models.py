@@ -121,6 +121,18 @@ class Surroundings:
     allow_code: bool = False
 
 
+@runtime_checkable
+class HasSignatures(Protocol):
+    """A model file with several entry points, of which a runtime runs the first."""
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """Their names."""
+
+    def select(self, name: str, out: Path) -> None:
+        """Writes the same model with the signature *name* first to the file *out*."""
+
+
 class ModelReader(Protocol):
     """Recognises models of its formats."""
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    HeldTwice,
+    ModelDescription,
+    TensorInfo,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +81,14 @@ class Runtime(Protocol):
 
         *batch* is one sample for each input, in the dtypes of the file.
         """
+
+
+@runtime_checkable
+class FindsHeldTwice(Protocol):
+    """An inspector that can compare the weights of a file with each other."""
+
+    def held_twice(self, path: Path) -> HeldTwice:
+        """Weights with the values of others, in another order of axes too. Reads all weights."""
 
 
 class Inspector(Protocol):

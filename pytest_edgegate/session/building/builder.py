@@ -31,6 +31,7 @@ from pytest_edgegate.session.building.external_programs import Programs
 from pytest_edgegate.session.building.kept_leg import KeptLeg
 from pytest_edgegate.session.intake.foreign_files import converting
 from pytest_edgegate.session.intake.recognition import Recogniser
+from pytest_edgegate.session.intake.signatures import selecting
 from pytest_edgegate.session.intake.taken_in import TakenIn, ready
 from pytest_edgegate.session.leg_data import LegData, train_split, wanted
 from pytest_edgegate.storage.cache import Cache, key_of
@@ -321,6 +322,7 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
         recipe=(),
         target=target.name,
         cached=False,
+        select=selecting(model),
         copy=model.copy if isinstance(model, TakenIn) else None,
     )
 

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.description import HeldTwice, ModelDescription
 from pytest_edgegate.core.errors import CompressionError, InferenceError
-from pytest_edgegate.core.ports import Inspector, LoadedModel, SourceModel, Surroundings
+from pytest_edgegate.core.ports import (
+    FindsHeldTwice,
+    Inspector,
+    LoadedModel,
+    SourceModel,
+    Surroundings,
+)
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.storage.cache import FULL_DISK
 
@@ -105,3 +111,9 @@ class ForeignInspector:
     def describe(self, path: Path) -> ModelDescription:
         with reading(path):
             return self.inspector.describe(path)
+
+    def held_twice(self, path: Path) -> HeldTwice:
+        if not isinstance(self.inspector, FindsHeldTwice):
+            return HeldTwice()
+        with reading(path):
+            return self.inspector.held_twice(path)

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    HeldTwice,
+    ModelDescription,
+    SignatureInfo,
+)
+from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.measurement import NotMeasured
-from pytest_edgegate.core.ports import Inspector, Runner
+from pytest_edgegate.core.ports import FindsHeldTwice, Inspector, Runner
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import noise, quantised
-from pytest_edgegate.data.laid_out import transposed
+from pytest_edgegate.data.input_order import InputOrder
 from pytest_edgegate.data.lone_runner import LoneRunner
 from pytest_edgegate.data.runners import Block
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
+from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.intake.signatures import SelectedCopy
+from pytest_edgegate.session.measuring.input_orders import InputOrders
 from pytest_edgegate.session.measuring.kept_steadiness import KeptSteadiness
 from pytest_edgegate.session.measuring.opening import Opener
-from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.specimen import AS_GIVEN, Specimen
 
 Export = Callable[[Case, str, Recipe], Artifact]
 """Exports the model under test of a case in float, in a format, after float steps."""
@@ -74,11 +83,30 @@ class CaseFile:
     def described(self, export: Artifact) -> ModelDescription:
         return self._inspector.describe(export.main)
 
+    def held_twice(self, export: Artifact) -> HeldTwice:
+        inspector = self._inspector
+        if not isinstance(inspector, FindsHeldTwice):
+            return HeldTwice()
+        return self._opener.held_twice(export.digest, lambda: inspector.held_twice(export.main))
+
     @cached_property
     def specimen(self) -> Specimen:
         """The artifact in the runtime that measures accuracy."""
         runtime = self.target.runtimes[self.artifact.format][0]
-        return Specimen.of_artifact(self.artifact, runtime, self._case.subject, self.description)
+        return Specimen.of_artifact(
+            self.artifact,
+            runtime,
+            self._case.subject,
+            self.description,
+            self._order_of_inputs(),
+        )
+
+    def _order_of_inputs(self) -> InputOrder:
+        """Of a third-party file; the gate's own files have the order of the model."""
+        if self.artifact.made:
+            return AS_GIVEN
+        orders = InputOrders(self._opener, self._case.subject)
+        return orders.of_file(self.artifact.path.name, lambda: self._description.inputs)
 
     def probe(self) -> str:
         return "one inference gives NaN or Inf" if self._trial.nonfinite else ""
@@ -107,11 +135,9 @@ class CaseFile:
             return None  # this host's kernels are not the device's
         with self._opener.open(self.specimen) as runner:
             sample = self._one_sample(runner)
-            batch = Block.of(
-                sample, 0, 1, max(each.shape[0] for each in runner.inputs if each.shape)
-            )
+            batch = Block.of(sample, 0, 1, _fixed_batch(sample, runner.inputs))
             raw = tuple(map(quantised, batch.arrays, runner.inputs))
-        return self._opener.executed(self.specimen, transposed(raw, self.specimen.layout.inputs))
+        return self._opener.executed(self.specimen, self.specimen.as_file(raw))
 
     def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
         """A real sample where there is one, else noise."""
@@ -119,6 +145,31 @@ class CaseFile:
         if subject.has_evaluation:
             return next(fed_batches(runner, subject.dataset.evaluation, 1))[1]
         return tuple(map(noise, runner.inputs))
+
+    def other_signatures(self) -> tuple[TriedSignature, ...]:
+        return self._other_signatures
+
+    @cached_property
+    def _other_signatures(self) -> tuple[TriedSignature, ...]:
+        found = self._description.signatures
+        return tuple(map(self._tried, (each for each in found if not each.gated)))
+
+    def _tried(self, signature: SignatureInfo) -> TriedSignature:
+        select = self.artifact.select
+        if select is None:
+            return TriedSignature(signature.name, caution="was not run")
+        if not signature.runnable:
+            return TriedSignature(
+                signature.name,
+                caution="was not run: it takes other things than numbers, or has operators of "
+                "its own",
+            )
+        copy = SelectedCopy(self.artifact.path.name)
+        select(signature.name, copy.files[0])
+        chosen = Specimen(
+            copy.files[0], file_digest(copy.files[0]), self.specimen.runtime, content=copy.files
+        )
+        return self._opener.on_zeros(chosen, signature.name)
 
     def float_export(self, steps: Recipe = ()) -> Artifact | NotMeasured:
         if steps not in self._exports:
@@ -135,3 +186,9 @@ class CaseFile:
             return self._export(self._case, self.artifact.format, steps)
         except UnsupportedError as error:
             return NotMeasured(error.message, error.remedy)
+
+
+def _fixed_batch(sample: tuple[Array, ...], inputs: Sequence[TensorInfo]) -> int:
+    """The number of samples that a file takes at a time; 1 if it is free or has no axis."""
+    pairs = zip(sample, inputs, strict=True)
+    return max((each.shape[0] for array, each in pairs if array.ndim == len(each.shape)), default=1)

@@ -7,13 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_edgegate.core.description import ExecutedOperator, ModelDescription
+from pytest_edgegate.core.by_value import as_plain, from_plain
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    HeldTwice,
+    ModelDescription,
+    TensorInfo,
+)
 from pytest_edgegate.core.environment import processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
-from pytest_edgegate.data.feeding import noise
+from pytest_edgegate.data.feeding import noise, zeros
+from pytest_edgegate.data.input_order import OrderedRunner
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.lone_runner import LoneRunner, declares_a_free_batch
+from pytest_edgegate.measures.evidence import nonfinite_samples
+from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.foreign_files import ForeignInspector
 from pytest_edgegate.session.intake.taken_in import reading_volatile
@@ -26,6 +35,12 @@ if TYPE_CHECKING:
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
 
 _RAN = {"ran": True}
+_ZEROS_VERSION = 1
+"""Incremented whenever a signature has to be tried again."""
+_HELD_VERSION = 1
+"""Incremented whenever other weights are found alike."""
+_INPUTS_VERSION = 1
+"""Incremented whenever the same model would show other inputs."""
 _VERSION = 3
 """Incremented whenever a file that has run before has to be tried again."""
 
@@ -47,6 +62,7 @@ class Opener:
         self._workers = workers
         self._frameworks = frameworks
         self._tried: set[str] = set()
+        self._inputs: dict[str, tuple[TensorInfo, ...]] = {}
 
     def open(self, specimen: Specimen) -> Runner:
         """A runner that accepts samples in the layout of the model under test."""
@@ -57,6 +73,8 @@ class Opener:
             raise fault
         if specimen.layout:
             runner = LaidOutRunner(runner, specimen.layout)
+        if specimen.order:
+            runner = OrderedRunner(runner, specimen.order)
         if not declares_a_free_batch(runner):
             return runner
         return LoneRunner(runner, "" if isinstance(specimen.model, Path) else specimen.title)
@@ -83,12 +101,58 @@ class Opener:
             return runtime.executed(path, sample)
         return executed_remotely(self._workers, entry, path, specimen.title, sample, specimen.files)
 
+    def inputs(self, specimen: Specimen) -> tuple[TensorInfo, ...]:
+        """The inputs of a model, which is opened for them once."""
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            return {"inputs": as_plain(_opened_inputs(self, specimen))}
+
+        key = key_of(kind="inputs", version=_INPUTS_VERSION, model=self.identity(specimen))
+        if key not in self._inputs:
+            self._inputs[key] = (
+                self._cache.fetch(key, work, _inputs_in)
+                if specimen.lasting
+                else _opened_inputs(self, specimen)
+            )
+        return self._inputs[key]
+
+    def held_twice(self, digest: str, look: Callable[[], HeldTwice]) -> HeldTwice:
+        """What *look* finds in the file of this digest, kept for later runs."""
+
+        def read(entry: Entry) -> HeldTwice:
+            found = from_plain(HeldTwice, dict(entry.info))
+            if type(found.size_bytes) is not int or not all(
+                isinstance(each, str) for each in found.names
+            ):
+                raise ValueError("what it says of weights is malformed")
+            return found
+
+        key = key_of(kind="held twice", version=_HELD_VERSION, model=digest)
+        return self._cache.fetch(key, lambda folder: as_plain(look()), read)
+
+    def on_zeros(self, specimen: Specimen, name: str) -> TriedSignature:
+        """The outcome of one run of a third-party file on zeros, in a worker, kept for later."""
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            crashed, caution = _run_on_zeros(lambda: self.open(specimen))
+            return {"crashed": crashed, "caution": caution}
+
+        def read(entry: Entry) -> TriedSignature:
+            found = from_plain(TriedSignature, {"name": name, **entry.info})
+            if not all(isinstance(each, str) for each in (found.crashed, found.caution)):
+                raise ValueError("its outcome is malformed")
+            return found
+
+        key = key_of(kind="on zeros", version=_ZEROS_VERSION, model=self.identity(specimen))
+        return self._cache.fetch(key, work, read)
+
     def identity(self, specimen: Specimen) -> dict[str, object]:
         """Everything that affects the outputs: the model, the runtime's version, the processor."""
         chip, runtime = processor(), self._runtime(specimen.runtime)
         return {
             "model": specimen.digest,
             "layout": specimen.layout.as_lists(),
+            "order": specimen.order.positions,
             "name": specimen.runtime,
             "packages": versions(*runtime.packages),
             "options": dict(runtime.options),
@@ -202,6 +266,32 @@ def _never_runs(specimen: Specimen, runner: Runner) -> InferenceError | None:
 
 def _path(model: Path | SourceModel) -> Path | None:
     return model if isinstance(model, Path) else model.path
+
+
+def _run_on_zeros(opened: Callable[[], Runner]) -> tuple[str, str]:
+    """How the process ended that ran the model, and what else was wrong."""
+    try:
+        with opened() as runner:
+            outputs = runner.infer(tuple(map(zeros, runner.inputs)))
+    except CrashedError as error:
+        return error.message, ""
+    except InferenceError as error:
+        return "", f"does not run on zeros: {error.message}"
+    broken = bool(nonfinite_samples(outputs).any()) if outputs else False
+    return "", "gives NaN or Inf on zeros" if broken else ""
+
+
+def _opened_inputs(opener: Opener, specimen: Specimen) -> tuple[TensorInfo, ...]:
+    with opener.open(specimen) as runner:
+        return runner.inputs
+
+
+def _inputs_in(entry: Entry) -> tuple[TensorInfo, ...]:
+    """Raises KeyError or TypeError for an invalid entry."""
+    found = tuple(from_plain(TensorInfo, each) for each in entry.info["inputs"])
+    if not all(type(each.name) is str and type(each.placed) is bool for each in found):
+        raise ValueError("its inputs are malformed")
+    return found
 
 
 def _ran(entry: Entry) -> bool:

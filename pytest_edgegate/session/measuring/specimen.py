@@ -7,14 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.description import ModelDescription, TensorInfo
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import Example, MayOnlyRun, SourceModel
-from pytest_edgegate.data.laid_out import layout_by_samples
+from pytest_edgegate.data.input_order import InputOrder
+from pytest_edgegate.data.laid_out import as_model, layout_by_samples, transposed
+from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held, held_inputs
 from pytest_edgegate.session.intake.taken_in import ready
 from pytest_edgegate.session.subject import Subject
+
+AS_GIVEN = InputOrder()
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Specimen:
     """Whether this gate made the file, so that its bytes can be trusted."""
     example: Example | None = field(default=None, compare=False)
     """One sample of the user's data, if there is data."""
+    order: InputOrder = AS_GIVEN
+    """The order of its inputs relative to those of the model under test."""
     held: Callable[[], Held] = field(default=lambda: NOT_QUANTISED, compare=False)
     """The quantised inputs of a file; it is read for them."""
     by_range: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
@@ -53,12 +59,14 @@ class Specimen:
         runtime: str,
         subject: Subject,
         description: Callable[[], ModelDescription],
+        order: InputOrder = AS_GIVEN,
     ) -> Specimen:
         """*description*: the content of the file, read only if it is needed."""
         example = subject.dataset.example() if subject.has_evaluation else None
         layout = artifact.layout
         if not artifact.made and example is not None:
-            layout = layout_by_samples(example, description().inputs)
+            fed = replace(example, arrays=order.to_file(example.arrays))
+            layout = layout_by_samples(fed, description().inputs)
         main, digest, made = artifact.main, artifact.digest, artifact.made
 
         def held() -> Held:
@@ -67,7 +75,9 @@ class Specimen:
         def by_range() -> tuple[str, ...]:
             return description().by_range
 
-        return cls(main, digest, runtime, layout, made, example, held, by_range, artifact.content)
+        return cls(
+            main, digest, runtime, layout, made, example, order, held, by_range, artifact.content
+        )
 
     def of_export(self, export: Artifact) -> Specimen:
         """A float export of the same model, in the same runtime and with the same sample."""
@@ -76,6 +86,7 @@ class Specimen:
             model=export.main,
             digest=export.digest,
             layout=export.layout,
+            order=AS_GIVEN,
             made=True,
             content=export.content,
             held=lambda: NOT_QUANTISED,
@@ -84,6 +95,14 @@ class Specimen:
 
     def in_runtime(self, runtime: str) -> Specimen:
         return replace(self, runtime=runtime)
+
+    def as_file(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Arrays of the model under test in the order and the axes of the file."""
+        return transposed(self.order.to_file(arrays), self.layout.inputs)
+
+    def as_model(self, inputs: tuple[TensorInfo, ...]) -> tuple[TensorInfo, ...]:
+        """The file's inputs in the axes and the order of the model under test."""
+        return self.order.of_model(as_model(inputs, self.layout.inputs))
 
     @property
     def title(self) -> str:

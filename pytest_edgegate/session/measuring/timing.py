@@ -18,7 +18,6 @@ from pytest_edgegate.core.ports import (
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.target import LatencySource, Target
 from pytest_edgegate.data.feeding import arrange, noise
-from pytest_edgegate.data.laid_out import as_model, transposed
 from pytest_edgegate.measures.latency import unreachable
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.measuring.specimen import Specimen
@@ -86,9 +85,9 @@ class Timing:
         inputs = self.inspector.describe(path).inputs
         if example is None:
             return Timed(path, tuple(map(noise, inputs)), specimen.files)
-        seen = as_model(inputs, specimen.layout.inputs)
+        seen = specimen.as_model(inputs)
         sample = arrange(example.arrays, example.names, seen, "evaluation")
-        return Timed(path, transposed(sample, specimen.layout.inputs), specimen.files)
+        return Timed(path, specimen.as_file(sample), specimen.files)
 
 
 def _file(specimen: Specimen) -> Path:

@@ -452,3 +452,24 @@ def test_a_state_that_a_file_would_lose_is_refused(
     with pytest.raises(UnsupportedError, match=r"keeps state between calls \(memory\)") as raised:
         transform.apply(recognised(model), None, coral, CaseData(EdgeData()), tmp_path)
     assert "stateful=False" in raised.value.remedy
+
+
+def test_a_saved_model_with_several_signatures_names_the_one_that_is_read(
+    tf: Any, tmp_path: Path
+) -> None:
+    module = tf.Module()
+    module.double, module.halve = (
+        tf.function(function, input_signature=[tf.TensorSpec((None, 3), name="x")])
+        for function in (lambda x: {"y": x * 2}, lambda x: {"y": x / 2})
+    )
+    both = {"serving_default": module.double, "halve": module.halve}
+    alone = {"halve": module.halve}
+    for name, signatures in (("both", both), ("alone", alone)):
+        tf.saved_model.save(module, str(tmp_path / name), signatures=signatures)
+    loaded = recognised(tmp_path / "both").load()
+    assert loaded.notes == (
+        "both is read by its signature serving_default; it also has halve (x float32 [-1, 3])",
+    )
+    [made] = recognised(tmp_path / "alone").load().function(tf.ones((1, 3)))
+    assert made.numpy().tolist() == [[0.5] * 3]
+    assert recognised(tmp_path / "alone").load().notes == ()

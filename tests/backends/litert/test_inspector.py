@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
@@ -179,3 +180,16 @@ def test_taken_apart_and_put_together_a_file_says_the_same(
     again = tmp_path / "again.tflite"
     again.write_bytes(pack(unpack(files[kind])))
     assert INSPECTOR.describe(again) == INSPECTOR.describe(files[kind])
+
+
+def test_weights_that_are_held_twice(keras: Any, convert: Any) -> None:
+    """In another order; the converter holds those of one order once."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(64, 32)).astype(np.float32)
+    for own, twice in ((table[::-1].T, table.nbytes), (table.T, 0), (table.T + 1, 0)):
+        ids = keras.Input((4,), dtype="int32")
+        embedding, head = keras.layers.Embedding(64, 32), keras.layers.Dense(64, use_bias=False)
+        model = keras.Model(ids, head(keras.layers.Flatten()(embedding(ids))[:, :32]))
+        embedding.set_weights([table])
+        head.set_weights([own])
+        assert INSPECTOR.held_twice(convert(model)).size_bytes == twice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -318,6 +319,44 @@ def test_weights_start_at_multiples_of_16(files: dict[str, Path], quantise: Quan
     long = [each for each in kept if len(each) >= 24]  # short ones are found by chance elsewhere
     assert long
     assert all(content.index(each) % 16 == 0 for each in long)
+
+
+@pytest.mark.parametrize("step", [PTQ(16), Cast("float16")], ids=str)
+def test_metadata_and_the_files_behind_the_model_are_kept(
+    files: dict[str, Path], quantise: Quantise, tmp_path: Path, step: Any
+) -> None:
+    model, schema = unpack(files["float"]), import_schema()
+    entry, buffer = schema.MetadataT(), schema.BufferT()
+    buffer.data = np.frombuffer(b"what the inputs mean", np.uint8)
+    model.buffers.append(buffer)
+    entry.name, entry.buffer = b"TFLITE_METADATA", len(model.buffers) - 1
+    model.metadata = [*(model.metadata or ()), entry]
+    source = tmp_path / "described.tflite"
+    source.write_bytes(pack(model))
+    with zipfile.ZipFile(source, "a") as archive:
+        archive.writestr("labels.txt", "cat\ndog\nbird\n")
+    made = [quantise(source, step).main.read_bytes() for _ in range(2)]
+    assert made[0] == made[1]
+    path = tmp_path / "again.tflite"
+    path.write_bytes(made[0])
+    content = unpack(path)
+    kept = {each.name: content.buffers[each.buffer].data for each in content.metadata}
+    assert bytes(kept[b"TFLITE_METADATA"]) == b"what the inputs mean"
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt") == b"cat\ndog\nbird\n"
+    with XNNPACK.open(path) as runner:
+        assert runner.inputs[0].shape[1:] == (6, 6, 2)
+
+
+def test_files_behind_the_model_that_can_not_be_read_are_told(
+    files: dict[str, Path], quantise: Quantise, tmp_path: Path
+) -> None:
+    source = tmp_path / "described.tflite"
+    source.write_bytes(files["float"].read_bytes())
+    with zipfile.ZipFile(source, "a") as archive:
+        archive.writestr("../labels.txt", "cat")
+    facts = quantise(source, Cast("float16")).facts
+    assert "the files behind described.tflite are left out" in facts["note"]
 
 
 def test_tensors_that_share_a_name(

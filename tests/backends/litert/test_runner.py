@@ -17,8 +17,8 @@ from pytest_edgegate.backends.litert.inputs_outputs import conversion
 from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK, LiteRTRuntime
 from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
 from pytest_edgegate.core.description import TensorInfo
-from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.data.feeding import quantised
+from pytest_edgegate.core.errors import ConfigurationError, InferenceError
+from pytest_edgegate.data.feeding import arrange, quantised
 from pytest_edgegate.measures.metrics import TopN
 
 Array = npt.NDArray[Any]
@@ -115,6 +115,55 @@ def test_an_output_without_the_batch_is_refused_not_cut(
     x = np.ones((3, 4), np.float32)
     with pytest.raises(InferenceError), XNNPACK.open(path) as runner:
         runner.infer((x,))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
+@pytest.mark.parametrize("batch", [1, 2], ids=["one", "two"])
+def test_sizes_that_a_file_leaves_free_are_those_of_the_samples(
+    from_function: Callable[..., Path], tf: Any, runtime: LiteRTRuntime, batch: int
+) -> None:
+    """And the next samples may have others; the file itself names a size of 1 by 1."""
+    path = from_function(lambda x: tf.nn.avg_pool2d(x, 2, 1, "VALID"), (batch, None, None, 3))
+    with runtime.open(path) as runner:
+        assert runner.inputs[0].shape == (batch, -1, -1, 3)
+        for sides in ((6, 4), (3, 5)):
+            x = np.random.default_rng(0).random((3, *sides, 3)).astype(np.float32)
+            [made] = runner.infer((x,))
+            expected = tf.nn.avg_pool2d(x, 2, 1, "VALID").numpy()
+            np.testing.assert_allclose(made, expected, atol=1e-6)
+            runner.once((x[:1],))()
+
+
+FLAT: dict[str, tuple[Callable[[Any], Any], tuple[int | None, ...]]] = {
+    "to numbers": (lambda x: x[0] * 2, (8, 6)),
+    "to one number": (lambda x: x[0, 0] * 2, (8, 6)),
+    "to its own shape": (lambda x: x * 2, (8, 6)),
+    "of any length": (lambda x: x[:4] * 2, (None,)),
+}
+"""Functions of a single sample."""
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_a_file_without_a_batch_takes_one_sample_after_the_other(
+    from_function: Callable[..., Path], name: str
+) -> None:
+    function, shape = FLAT[name]
+    path = from_function(function, shape)
+    x = np.random.default_rng(0).random((5, *(size or 16 for size in shape))).astype(np.float32)
+    with XNNPACK.open(path) as runner:
+        [fed] = arrange((x,), None, runner.inputs, "evaluation")
+        [made] = runner.infer((fed,))
+        runner.once((x[:1],))()
+    np.testing.assert_array_equal(made, np.stack([function(each) for each in x]))
+
+
+def test_samples_with_an_axis_too_many_are_not_taken_for_it(
+    from_function: Callable[..., Path],
+) -> None:
+    for batch in (1, None):
+        path = from_function(lambda x: x * 2, (batch, 3))
+        with XNNPACK.open(path) as runner, pytest.raises(ConfigurationError):
+            arrange((np.zeros((5, 1, 3), np.float32),), None, runner.inputs, "evaluation")
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)

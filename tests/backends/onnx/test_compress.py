@@ -400,3 +400,17 @@ def test_an_overflow_at_the_end_shows(
     with runtime.open(made) as runner:
         [steep] = runner.infer((np.full((1, 4), 100, np.float32),))
     assert not np.isfinite(steep).any() or (steep == 1e5).all()
+
+
+@pytest.mark.parametrize("step", [PTQ(16), Cast("float16")], ids=str)
+def test_metadata_is_kept(
+    onnx: ModuleType, tiny: Path, compress: Any, tmp_path: Path, step: Any
+) -> None:
+    model = onnx.load(tiny)
+    onnx.helper.set_model_props(model, {"names": "cat, dog", "stride": "32"})
+    onnx.save(model, tmp_path / "named.onnx")
+    made = onnx.load(compress(tmp_path / "named.onnx", step))
+    assert {each.key: each.value for each in made.metadata_props} == {
+        "names": "cat, dog",
+        "stride": "32",
+    }

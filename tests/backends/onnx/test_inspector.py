@@ -12,7 +12,7 @@ import pytest
 
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
-from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.description import HeldTwice, ModelDescription
 
 from .conftest import TINY_MACS, TINY_PARAMETERS
 
@@ -284,3 +284,20 @@ def test_nodes_in_a_ring_are_described_in_time(
     )
     path.write_bytes(model.SerializeToString())
     assert [each.kind for each in INSPECTOR.describe(path).operators] == ["Relu"] * 3
+
+
+def test_weights_that_are_held_twice(build: Any, tmp_path: Path) -> None:
+    """In another order of axes too; not zeros, small ones, or others of the same size."""
+    rng = np.random.default_rng(0)
+    table, other = (rng.normal(size=(64, 32)).astype(np.float32) for _ in range(2))
+    arrays = {
+        "table": table,
+        "head": np.ascontiguousarray(table.T),
+        "other": other,
+        "zeros": np.zeros((64, 32), np.float32),
+        "more zeros": np.zeros((64, 32), np.float32),
+        "few": table[:1],
+        "few again": table[:1],
+    }
+    path = build(tmp_path / "tied.onnx", [("Identity", ["x"], ["y"])], arrays)
+    assert INSPECTOR.held_twice(path) == HeldTwice(("head",), table.nbytes)

@@ -12,6 +12,7 @@ import pytest
 from pytest_edgegate.backends.onnx import runtime
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED, OnnxRuntime
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.data.feeding import arrange
 
 RNG = np.random.default_rng(7)
 
@@ -214,3 +215,28 @@ def test_inputs_stay_as_they_are(tiny: Path, photos: np.ndarray) -> None:
     with OPTIMISED.open(tiny) as runner:
         for run in (runner.infer, runner.infer_raw):
             np.testing.assert_array_equal(run((strided,))[0], run((photos,))[0])
+
+
+@pytest.mark.parametrize("keep", [0, 1], ids=["fewer axes", "as many axes"])
+def test_a_file_without_a_batch_takes_one_sample_after_the_other(
+    build: Any, tmp_path: Path, keep: int
+) -> None:
+    node = ("ReduceMax", ["x"], ["y"], {"keepdims": keep})
+    path = build(tmp_path / "flat.onnx", [node], {}, {"x": [8, 6]})
+    x = np.random.default_rng(0).random((5, 8, 6)).astype(np.float32)
+    with OPTIMISED.open(path) as runner:
+        [fed] = arrange((x,), None, runner.inputs, "evaluation")
+        [made] = runner.infer((fed,))
+        runner.once((x[:1],))()
+    np.testing.assert_array_equal(made, x.max((1, 2), keepdims=bool(keep)))
+    assert OPTIMISED.executed(path, (x[:1],))
+
+
+def test_sizes_that_a_file_leaves_free_are_those_of_the_samples(build: Any, tmp_path: Path) -> None:
+    node = ("GlobalMaxPool", ["x"], ["y"], {})
+    path = build(tmp_path / "free.onnx", [node], {}, {"x": [1, 3, "height", "width"]})
+    with OPTIMISED.open(path) as runner:
+        for sides in ((6, 4), (3, 5)):
+            x = np.random.default_rng(0).random((3, 3, *sides)).astype(np.float32)
+            [made] = runner.infer((x,))
+            np.testing.assert_array_equal(made, x.max((2, 3), keepdims=True))

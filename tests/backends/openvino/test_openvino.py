@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
+import openvino
 import pytest
 from onnx import helper
 
 from pytest_edgegate import PTQ, Cast, EdgeData
+from pytest_edgegate.backends.onnx.reader import READER as ONNX
 from pytest_edgegate.backends.openvino.compress import TRANSFORM as COMPRESS
+from pytest_edgegate.backends.openvino.from_onnx import TRANSFORM as CONVERT
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
 from pytest_edgegate.backends.openvino.reader import READER
 from pytest_edgegate.backends.openvino.runtime import BLOCK, RUNTIME
@@ -33,7 +37,7 @@ from pytest_edgegate.core.errors import (
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.contract import in_file
-from pytest_edgegate.testing.contract import surroundings
+from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Array = npt.NDArray[Any]
 
@@ -321,7 +325,7 @@ def test_reading_loads_nothing_heavy(floats: Produced) -> None:
         "import sys\nfrom pathlib import Path\n"
         "from pytest_edgegate.backends.openvino.reader import READER\n"
         "from pytest_edgegate.backends.openvino.inspector import INSPECTOR\n"
-        "from pytest_edgegate.testing.contract import surroundings\n"
+        "from pytest_edgegate.testing.contract import CaseData, surroundings\n"
         f"path = Path({str(floats.main)!r})\nmodel = READER.recognise(path, surroundings())\n"
         "model.digest(), model.node, INSPECTOR.describe(path)\n"
         "print([name for name in ('openvino', 'nncf', 'onnx', 'torch') if name in sys.modules])\n"
@@ -381,3 +385,27 @@ def test_a_convolution_in_groups_counts_the_channels_of_a_group(
     ends: Any = ({"x": ["n", 4, 5, 5]}, {"y": ["n", 6, 3, 3]})
     path = kit.write(tmp_path / "groups.onnx", nodes, weights, *ends)
     assert INSPECTOR.describe(make(path).main).macs == 6 * 3 * 3 * 2 * 9
+
+
+def test_metadata_that_is_left_behind_is_told(
+    small: Path, board: Target, data: EdgeData, tmp_path: Path
+) -> None:
+    model = onnx.load(small)
+    onnx.helper.set_model_props(model, {"names": "cat, dog"})
+    onnx.save(model, tmp_path / "named.onnx")
+    source = ONNX.recognise(tmp_path / "named.onnx", surroundings())
+    assert source is not None
+    made = CONVERT.apply(source, None, board, CaseData(data), tmp_path)
+    assert "the metadata of named.onnx (names) is not in the converted file" in made.facts["note"]
+    read = openvino.Core().read_model(str(made.main))
+    read.set_rt_info("cat, dog", ["model_info", "labels"])
+    openvino.save_model(read, str(tmp_path / "told.xml"))
+    facts = []
+    for path in (made.main, tmp_path / "told.xml"):
+        ir = READER.recognise(path, surroundings())
+        assert ir is not None
+        (tmp_path / path.stem).mkdir()
+        half = COMPRESS.apply(ir, Cast("float16"), board, CaseData(data), tmp_path / path.stem)
+        facts.append(dict(half.facts))
+    assert facts[0] == {}
+    assert "(model_info) is not in the converted file" in facts[1]["note"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from pytest_edgegate.backends.litert.torch_layers import written_state
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.torch.runtime import RUNTIME
 from pytest_edgegate.core.errors import ConfigurationError, InferenceError, UnsupportedError
@@ -330,6 +332,31 @@ def test_inputs_are_left_as_they_were(recognise: Any, of: Any) -> None:
     made = run(recognise, of(lambda self, x: x.add_(1)), x)["output"]
     np.testing.assert_array_equal(made, X + 1)
     np.testing.assert_array_equal(x, X)
+
+
+@pytest.mark.parametrize("batch", ["free", "one"])
+def test_a_forward_that_works_in_place_has_no_state(
+    torch: ModuleType, recognise: Any, of: Any, tmp_path: Path, batch: str
+) -> None:
+    """Neither in its graph nor in that of its file: an input that is written to is a copy."""
+
+    def forward(self: Any, x: Any) -> Any:
+        x[:, 0] += 1
+        return self.layer(torch.nn.functional.relu_(x.view(-1, 4)))
+
+    module = of(forward, layer=torch.nn.Linear(4, 2))
+    expected = module(torch.from_numpy(X.copy())).detach().numpy()
+    free = ({0: torch.export.Dim("n", min=1)},) if batch == "free" else None
+    sample = torch.zeros(2 if batch == "free" else 1, 4)
+    path = tmp_path / "m.pt2"
+    with held_native_output():
+        torch.export.save(torch.export.export(module, (sample,), dynamic_shapes=free), path)
+    for candidate in (module, path):
+        loaded = recognise(candidate, X[:1]).load()
+        with held_native_output():
+            assert written_state(loaded.framework_model) == []
+        assert loaded.stateful == ()
+        np.testing.assert_allclose(run(recognise, candidate, X)["output"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["GraphModule", "parametrized", "compiled", "TorchScript"])

@@ -306,6 +306,18 @@ def test_what_removal_would_change_is_left(
     assert pruned.locked["one"] == "what follows it depends on its channels by more than layers"
 
 
+def test_a_forward_that_writes_to_its_input_is_verified_on_fresh_samples(
+    remove: Remove, networks: Any
+) -> None:
+    class InPlace(networks.Chain):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any) -> Any:
+            return super().forward(x.sub_(0.5).mul_(4))
+
+    plain, in_place = remove(networks.Chain()), remove(InPlace())
+    assert filters(in_place.module) == filters(plain.module)
+    assert in_place.locked == plain.locked
+
+
 def test_weights_in_common_are_left(torch: ModuleType, remove: Remove, networks: Any) -> None:
     class Tied(networks.Network):  # type: ignore[misc, name-defined]
         def build(self) -> None:

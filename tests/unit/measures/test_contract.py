@@ -22,8 +22,9 @@ from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.diagnosis import contract as diagnosis
-from pytest_edgegate.measures.contract import contract, in_file
+from pytest_edgegate.measures.contract import contract, in_file, tolerated
 from pytest_edgegate.measures.operator_limits import LIMITS
+from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness
 from pytest_edgegate.targets.folder import built_in
@@ -342,6 +343,7 @@ class Context:
     run: tuple[ExecutedOperator, ...] | None = None
     misplaced: tuple[str, ...] = ()
     answers: Steadiness = STEADY
+    signatures: tuple[TriedSignature, ...] = ()
 
     def description(self) -> ModelDescription:
         return self.described
@@ -354,6 +356,9 @@ class Context:
 
     def steadiness(self) -> Steadiness:
         return self.answers
+
+    def other_signatures(self) -> tuple[TriedSignature, ...]:
+        return self.signatures
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         return self.misplaced
@@ -370,12 +375,16 @@ class Judged:
     remedy: str
 
 
-def judged(described: ModelDescription, **more: Any) -> Judged:
-    dtype, recipe = more.pop("dtype", "int8"), more.pop("recipe", ())
-    provenance = {"model": "m"} if more.pop("made", bool(recipe)) else {}
-    artifact = Artifact(
+def artifact_of(made: bool, dtype: str | None = "int8", recipe: Recipe = ()) -> Artifact:
+    provenance = {"model": "m"} if made else {}
+    return Artifact(
         Path("m"), "litert", dtype, (), 0, "", recipe, "coral", cached=False, provenance=provenance
     )
+
+
+def judged(described: ModelDescription, **more: Any) -> Judged:
+    dtype, recipe = more.pop("dtype", "int8"), more.pop("recipe", ())
+    artifact = artifact_of(more.pop("made", bool(recipe)), dtype, recipe)
     context = cast("Any", Context(described, artifact, **more))
     measured = contract(context, context)
     assert isinstance(measured, Measurement)
@@ -410,6 +419,77 @@ def test_the_part_of_the_model_that_left_an_operator_is_the_cause() -> None:
     assert judged(model(compared, io="float32")).cause != mask.cause
     assert judged(model(compared), misplaced=("a is b",)).cause != mask.cause
     assert judged(model(replace(operator("ADD"), origin=mask))).cause == ""
+
+
+def with_floats_outside(after: OperatorInfo | None = None) -> ModelDescription:
+    """QUANTIZE, an integer layer, DEQUANTIZE, and what follows it."""
+    x, y = tensor("x", dtype="float32"), tensor("y", dtype="float32")
+    given, made, real = tensor("a"), tensor("b"), tensor("c", dtype="float32")
+    last = y if after is None else real
+    chain = [
+        operator("QUANTIZE", (x,), (given,)),
+        operator("ADD", (given,), (made,)),
+        operator("DEQUANTIZE", (made,), (last,)),
+    ]
+    if after is not None:
+        chain.append(replace(after, inputs=(real, *after.inputs[1:]), outputs=(y,)))
+    return ModelDescription((x,), (y,), tuple(chain), 0, 0, conversion=CONVERSION)
+
+
+DECODING = operator("CUSTOM:TFLite_Detection_PostProcess")
+
+
+@pytest.mark.parametrize("after", [None, DECODING], ids=["dequantised", "post-processed"])
+def test_floats_outside_the_integer_part_are_the_makers_business(
+    after: OperatorInfo | None,
+) -> None:
+    described = with_floats_outside(after)
+    file = cast("Any", Context(described, artifact_of(made=False)))
+    assert judged(described, dtype=None).value == 0
+    named = [each.part.name for each in tolerated(file) if each.part]
+    assert named[:2] == ["x", "y"]
+    assert set(named[2:]) == (set() if after is None else {described.operators[-1].name})
+    made = judged(described, made=True)
+    assert made.value == (2 if after is None else 4), "an artifact of the gate keeps its promise"
+    assert tolerated(cast("Any", Context(described, artifact_of(made=True)))) == ()
+
+
+def test_a_float_layer_with_weights_is_no_post_processing() -> None:
+    weights = tensor("w", dtype="float32", constant=True)
+    dense = operator("FULLY_CONNECTED", (FLOAT, weights))
+    described = with_floats_outside(dense)
+    assert [each.split(":")[0] for each in judged(described, dtype=None).details] == [
+        "output y",
+        "FULLY_CONNECTED #3 (y)",
+    ]
+
+
+def test_a_free_batch_that_the_file_allocates_is_fixed() -> None:
+    for shape, allocated, count in (
+        ((-1, 4), (1, 4), 0),
+        ((-1, 4), (), 2),
+        ((-1, 4), (0, 4), 2),
+        ((1, -1), (1, 1), 2),
+        ((-1, -1), (1, 1), 2),
+    ):
+        x, y = (tensor(each, shape, "uint8", allocated=allocated) for each in "xy")
+        assert judged(ModelDescription((x,), (y,), (), 0, 0), dtype=None).value == count, shape
+
+
+def test_a_signature_that_ends_its_process_is_red_and_any_other_fault_is_not() -> None:
+    tried = (TriedSignature("encode", caution="gives NaN or Inf on zeros"), TriedSignature("b"))
+    assert judged(model(), signatures=tried).value == 0
+    crashing = judged(model(), signatures=(*tried, TriedSignature("train", "ended by SIGSEGV")))
+    assert crashing.details == ("signature train: ended by SIGSEGV",)
+    assert "signature" in crashing.cause
+    assert "signature=" in crashing.remedy
+
+
+def test_shapes_and_dtypes_have_a_remedy_each() -> None:
+    both = judged(model(io="float32", shape=(-1, 4)))
+    assert both.remedy.startswith("export the file again with fixed shapes")
+    assert "; then set dtype=uint8" in both.remedy
+    assert judged(model(shape=(-1, 4))).cause == "sizes were left free when the file was converted"
 
 
 @pytest.mark.parametrize(

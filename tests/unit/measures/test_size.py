@@ -11,7 +11,7 @@ import pytest
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import BUDGETS, Budget
-from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.description import HeldTwice, ModelDescription
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.target import Target
@@ -26,12 +26,20 @@ BARE: dict[str, Any] = {"formats": ["f"], "dtypes": ["int8"], "runtimes": {"f": 
 BOARD = target_from_table("board", BARE)
 
 
+NOT_TWICE = HeldTwice()
+
+
 @dataclass
 class Context:
     artifact: Artifact
     export: Artifact | NotMeasured | None = None
     described: ModelDescription | None = None
     target: Target = BOARD
+    twice: HeldTwice = NOT_TWICE
+
+    def held_twice(self, export: Artifact) -> HeldTwice:
+        assert export is self.export
+        return self.twice
 
     def float_export(self) -> Artifact | NotMeasured | None:
         return self.export
@@ -87,3 +95,12 @@ def test_what_nothing_measures_is_said_to_be_so(metric: str) -> None:
     finding = measure(metric, Providers(file, file, file))
     assert isinstance(finding, NotMeasured)
     assert f"--edge-allow-unmeasured=board:{metric}" in finding.remedy
+
+
+def test_weights_that_an_export_holds_twice_are_told_beside_the_ratio() -> None:
+    context = Context(artifact(1_000), artifact(8_000))
+    assert measured(compression, context).remark == ""
+    context.twice = HeldTwice(("head", "b", "c", "d"), 4_096)
+    found = measured(compression, context)
+    assert found.exact == 8
+    assert "holds 4,096 bytes twice, of weights that layers share (head, b, c ...)" in found.remark
