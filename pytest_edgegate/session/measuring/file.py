@@ -14,6 +14,7 @@ from pytest_edgegate.core.description import (
     HeldTwice,
     ModelDescription,
     SignatureInfo,
+    TensorInfo,
 )
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
