@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
+from pytest_edgegate.core.record import ErrorRecord
 from pytest_edgegate.settings.options import MARKERS, Settings
 
 _ASKING = frozenset(MARKERS) - {"edge"}
 _DESELECTED = pytest.StashKey[bool]()
+
+
+class RefusedTestError(pytest.Collector.CollectError):
+    """An edgegate error about one test, which is an error of the collection of its file."""
+
+    def __init__(self, test: str, error: EdgeGateError) -> None:
+        super().__init__(f"edgegate error: {test}: {error.message}\n{error.remedy}")
+        self.edge_errors = (ErrorRecord(test, None, error.message, error.remedy),)
 
 
 def add_target_fixture(collector: pytest.Collector, thing: Any) -> None:
@@ -43,10 +52,24 @@ def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
         return
     methods = [each for each in vars(thing).values() if inspect.isfunction(each)]
     if any(_has_edge_marker(collector, each) for each in (thing, *methods)):
-        raise pytest.Collector.CollectError(
-            f"edgegate error: {collector.nodeid}::{thing.__name__}: an edge marker on a "
-            "unittest.TestCase can't be run for each target\nuse a function or a plain class"
+        raise RefusedTestError(
+            f"{collector.nodeid}::{thing.__name__}",
+            ConfigurationError(
+                "an edge marker on a unittest.TestCase can't be run for each target",
+                "use a function or a plain class",
+            ),
         )
+
+
+def refuse_near_marks(metafunc: pytest.Metafunc) -> None:
+    """Raises CollectError for a mark that is almost one of the gate's."""
+    from pytest_edgegate.near_marks import check_marks
+
+    test = metafunc.definition
+    try:
+        check_marks(test.iter_markers(), metafunc.fixturenames, metafunc.config)
+    except ConfigurationError as error:
+        raise RefusedTestError(test.nodeid, error) from None
 
 
 def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str]) -> None:
@@ -57,9 +80,7 @@ def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str])
         markers = read_markers(metafunc.definition, known)
         check_fixtures(markers, metafunc.fixturenames)
     except ConfigurationError as error:
-        raise pytest.Collector.CollectError(
-            f"edgegate error: {metafunc.definition.nodeid}: {error.message}\n{error.remedy}"
-        ) from None
+        raise RefusedTestError(metafunc.definition.nodeid, error) from None
     names = markers.targets_of(settings.targets) or settings.targets
     metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
 

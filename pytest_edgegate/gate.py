@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pytest_edgegate.reports.failure import explain, worst_first
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.units import budgets_from
+from pytest_edgegate.spelling import spell_value
 
 _STOPPED = "What follows this call in the test, and its markers, is not judged."
 
@@ -78,6 +79,31 @@ class ItemGate:
         _raise_if_red(verdicts, _STOPPED)
         return verdicts
 
+    def by_hand_with_source(
+        self,
+        compiled: Artifact | str | Path,
+        source: str | Path,
+        budgets: tuple[Budget, ...],
+        signature: str = "",
+    ) -> list[Verdict]:
+        """As ``by_hand``, for a file that was compiled for a chip: what it hides is judged on the
+        file that it was compiled from."""
+        self.case.check(budgets)
+        target = self.case.target
+        artifact = (
+            compiled if isinstance(compiled, Artifact) else self.session.adopt(compiled, target)
+        )
+        before = self.session.adopt(source, target, signature)
+        self.session.check_compiled(artifact, before)
+        self.given += [artifact, before]
+        own = tuple(each for each in budgets if not each.kind.of_source_files)
+        others = tuple(each for each in budgets if each.kind.of_source_files)
+        verdicts = self._judge(artifact, own, contract=True)
+        if others:
+            verdicts += self._judge(before, others, contract=True)
+        _raise_if_red(verdicts, _STOPPED)
+        return verdicts
+
     def take_unreported(self) -> list[Verdict]:
         """The verdicts since the previous call."""
         fresh = self.verdicts[self._reported :]
@@ -107,12 +133,21 @@ class ItemGate:
         return list({(each.path, each.sha256): each for each in judged}.values())
 
     def _is_judged(self, artifact: Artifact, metric: str) -> bool:
-        return any(
-            each.budget.metric == metric
-            and each.artifact is not None
-            and each.artifact.digest == artifact.digest
-            for each in self.verdicts
-        )
+        return any(_is_of(each, artifact, metric) for each in self.verdicts)
+
+    def _with_replaced(self, verdict: Verdict, artifact: Artifact) -> Verdict:
+        """Notes a stricter limit of a marker that a call of the test's body replaces."""
+        metric = verdict.budget.metric
+        marker = next((each for each in self.case.budgets if each.metric == metric), None)
+        requested = {each.digest for each in self.requested.values()}
+        if marker is None or (requested and artifact.digest not in requested):
+            return verdict  # the marker is about another artifact
+        judged = [each.budget for each in self.verdicts if _is_of(each, artifact, metric)]
+        if not all(_is_looser(each, marker, verdict) for each in (verdict.budget, *judged)):
+            return verdict
+        limit = spell_value(metric, marker.limit)
+        said = f"the marker's limit of {limit}, which is stricter, is replaced by this call"
+        return replace(verdict, note="; ".join(filter(None, (verdict.note, said))))
 
     def _judge(
         self,
@@ -122,13 +157,27 @@ class ItemGate:
         contract: bool,
         show_parity: bool = False,
     ) -> list[Verdict]:
-        verdicts = self.session.judge(
+        judged = self.session.judge(
             self.case, artifact, budgets, contract=contract, show_parity=show_parity
         )
+        verdicts = [self._with_replaced(each, artifact) for each in judged]
         self.verdicts += verdicts
         for each in verdicts:
             self.announce(each)
         return verdicts
+
+
+def _is_of(verdict: Verdict, artifact: Artifact, metric: str) -> bool:
+    judged = verdict.artifact
+    return (
+        verdict.budget.metric == metric and judged is not None and judged.digest == artifact.digest
+    )
+
+
+def _is_looser(budget: Budget, than: Budget, verdict: Verdict) -> bool:
+    measured = verdict.measured
+    direction = (measured and measured.direction) or budget.kind.direction
+    return budget.limit > than.limit if direction == "at most" else budget.limit < than.limit
 
 
 def nothing_gated() -> ConfigurationError:
@@ -217,13 +266,22 @@ class EdgeGate:
         )
 
     def check(
-        self, artifact: Artifact | str | Path, *, signature: str = "", **budgets: Any
+        self,
+        artifact: Artifact | str | Path,
+        *,
+        source: str | Path | None = None,
+        signature: str = "",
+        **budgets: Any,
     ) -> list[Verdict]:
         """Checks the file against the target's contract, and any budgets by their full names.
 
-        *signature*: the one to gate, of a ``.tflite`` file that has several; else its first.
+        *source*: for a file that was compiled for a chip, the file that it was compiled from, on
+        which accuracy and all else is judged that the compiled one hides. *signature*: the one to
+        gate, of a ``.tflite`` file that has several (with *source*: of that file); else its first.
         """
         parsed = budgets_from(budgets, "edge_gate.check")
+        if source is not None:
+            return self._gate.by_hand_with_source(artifact, source, parsed, signature)
         return self._gate.by_hand(artifact, parsed, always_contract=True, signature=signature)
 
     def _by_hand(self, artifact: Artifact | str | Path, call: str, **written: Any) -> list[Verdict]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate import attempts
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, presentable
+from pytest_edgegate.core.record import ErrorRecord
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.gate import GATE_KEY, ItemGate, nothing_gated
 from pytest_edgegate.session.case import Case
@@ -45,8 +47,25 @@ def keep_gate(item: pytest.Item, case: Case) -> ItemGate:
     return gate
 
 
+def begin(item: pytest.Item) -> None:
+    """Begins an attempt: what an earlier one judged is judged again."""
+    gate = item.stash.get(GATE_KEY, None)
+    if gate is not None:
+        attempts.keep(item, [each.record for each in gate.take_unreported()])
+    forget(item)
+    attempts.begin(item)
+
+
+def note_error(item: pytest.Item, error: EdgeGateError) -> None:
+    """Keeps an error of a test for the reports."""
+    if item.get_closest_marker("edge") is None:
+        attempts.begin(item)  # a test that the gate does not touch otherwise
+    record = ErrorRecord(presentable(item.nodeid), target_name(item), error.message, error.remedy)
+    attempts.keep_error(item, record)
+
+
 def forget(item: pytest.Item) -> None:
-    """Drops the verdicts of an earlier run of the same test, so that a rerun is judged again."""
+    """Drops the gate of a test with its artifacts and verdicts."""
     if GATE_KEY in item.stash:
         del item.stash[GATE_KEY]
 
@@ -54,7 +73,8 @@ def forget(item: pytest.Item) -> None:
 def target_name(item: pytest.Item) -> str | None:
     """The target that a test was parametrised with."""
     callspec = getattr(item, "callspec", None)
-    name = None if callspec is None else callspec.params.get("edge_target")
+    params = {} if callspec is None else callspec.params
+    name = params.get("edge_target", getattr(item, "target_name", None))
     return None if name is None else str(name)
 
 

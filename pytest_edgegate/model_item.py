@@ -28,7 +28,7 @@ class ModelItem(pytest.Item):
 
     def __init__(self, *, target: str, settings: Settings, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._target = target
+        self.target_name = target
         self._settings = settings
         self.add_marker("edge")
 
@@ -42,7 +42,7 @@ class ModelItem(pytest.Item):
         content = read_npz(self._settings.data)
         case = session.case(
             Given(self._settings.model, content.data, Metric("top1", groups=content.groups)),
-            session.target(self._target),
+            session.target(self.target_name),
             self._settings.budgets or DEFAULT_BUDGETS,
             self.nodeid,
         )

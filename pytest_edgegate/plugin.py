@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 import pytest
 
@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.stash[STATE_KEY] = state
     config.pluginmanager.register(state, "edgegate-run")
+    config.pluginmanager.register(_LateMarks(), "edgegate-marks")
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -79,11 +80,36 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if _may_have_near_marks(metafunc.definition, metafunc.fixturenames):
+        from pytest_edgegate.collection import refuse_near_marks
+
+        refuse_near_marks(metafunc)
     if "edge_target" in metafunc.fixturenames:
         from pytest_edgegate.collection import parametrise
 
         state = state_of(metafunc.config)
         parametrise(metafunc, state.settings, state.edge_session.known_targets())
+
+
+def _may_have_near_marks(item: pytest.Item, uses: Iterable[str]) -> bool:
+    """A coarse answer, which spares most tests a closer look."""
+    others = {mark.name for mark in item.iter_markers()} - MARKERS.keys()
+    if not others:
+        return False
+    is_ours = item.get_closest_marker("edge") is not None
+    return is_ours or any(name.startswith("edge_") for name in (*others, *uses))
+
+
+class _LateMarks:
+    """Looks at marks that collection does not see: of a parameter, of a unittest."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        uses: list[str] = getattr(item, "fixturenames", [])
+        if _may_have_near_marks(item, uses):
+            from pytest_edgegate.near_marks import check_marks
+
+            check_marks(item.iter_markers(), uses, item.config)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -107,12 +133,17 @@ def pytest_collection_modifyitems(
         deselect(config, items, state.settings, state.edge_session.known_targets())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if item.get_closest_marker("edge") is not None:
-        from pytest_edgegate.gating import forget
+        from pytest_edgegate.gating import begin
 
-        forget(item)
+        begin(item)
+    try:
+        return (yield)
+    except EdgeGateError as error:
+        _note(item, error)
+        raise
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -123,12 +154,32 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    result = yield
-    if item.get_closest_marker("edge") is not None:
-        from pytest_edgegate.gating import judge_item
+    try:
+        result = yield
+        if item.get_closest_marker("edge") is not None:
+            from pytest_edgegate.gating import judge_item
 
-        judge_item(item)
+            judge_item(item)
+    except EdgeGateError as error:
+        _note(item, error)
+        raise
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except EdgeGateError as error:
+        _note(item, error)
+        raise
+
+
+def _note(item: pytest.Item, error: EdgeGateError) -> None:
+    """Notes an error where it is raised: a plugin that runs a test again may report it or not."""
+    from pytest_edgegate.gating import note_error
+
+    note_error(item, error)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,7 +203,8 @@ def pytest_runtest_makereport(
         from pytest_edgegate.reporting import clean_text
 
         report.longrepr = clean_text(call.excinfo.value, item.config)
-    if item.get_closest_marker("edge") is not None:
+    is_ours = item.get_closest_marker("edge") is not None
+    if is_ours or (call.excinfo is not None and isinstance(call.excinfo.value, EdgeGateError)):
         from pytest_edgegate.gating import forget
         from pytest_edgegate.reporting import attach
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from pytest_edgegate import attempts
+from pytest_edgegate.attempts import Attempts
 from pytest_edgegate.core.environment import processor, python_version, versions
 from pytest_edgegate.core.errors import EdgeGateError, presentable
-from pytest_edgegate.core.record import RunRecord, VerdictRecord
+from pytest_edgegate.core.record import ErrorRecord, RunRecord
 from pytest_edgegate.gate import GATE_KEY, ItemGate
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
@@ -35,8 +37,35 @@ def clean_collection(report: pytest.CollectReport) -> None:
     call: pytest.CallInfo[object] | None = getattr(report, "call", None)
     raised = None if call is None or call.excinfo is None else call.excinfo.value
     fault = raised if isinstance(raised, EdgeGateError) else getattr(raised, "__cause__", None)
+    found: tuple[ErrorRecord, ...] = getattr(raised, "edge_errors", ())
     if isinstance(fault, EdgeGateError):
         report.longrepr = f"edgegate error: {report.nodeid}: {fault.message}\n{fault.remedy}"
+        found = (ErrorRecord(report.nodeid, None, fault.message, fault.remedy),)
+    report.edge_errors = [each.to_json() for each in found]  # type: ignore[attr-defined]
+
+
+def uncollected(report: pytest.CollectReport) -> list[ErrorRecord]:
+    """The errors attached to the report of a file."""
+    return [ErrorRecord.from_json(each) for each in getattr(report, "edge_errors", [])]
+
+
+def lost(report: pytest.TestReport, targets: Sequence[str]) -> ErrorRecord | None:
+    """The error for a test whose worker has died; None for a test that runs for no target.
+
+    Nothing of the worker tells what kind of test it was, but each test of the gate has its target
+    in its name.
+    """
+    parts = report.nodeid.rpartition("[")[2].removesuffix("]")
+    named = [each for each in targets if f"-{each}-" in f"-{parts}-"]
+    if not named:
+        return None
+    return ErrorRecord(
+        report.nodeid,
+        max(named, key=len),
+        presentable(f"the test was lost: {report.longreprtext.splitlines()[-1]}"),
+        "run it without workers to see what ends the process: "
+        f'pytest -p no:xdist "{presentable(report.nodeid)}"',
+    )
 
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -44,25 +73,17 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     from pytest_edgegate.reports.junit import properties
 
     gate = item.stash.get(GATE_KEY, None)
-    if gate is None:
-        return
-    if gate.session.settings.explain:
+    if gate is not None and gate.session.settings.explain:
         report.edge_plan = _plan_lines(gate) if report.when == "call" else []  # type: ignore[attr-defined]
-        return
     # a helper may have been called in a fixture
-    fresh = [each.record for each in gate.take_unreported()]
-    report.edge_verdicts = [each.to_json() for each in fresh]  # type: ignore[attr-defined]
-    item.user_properties += properties(fresh)  # JUnit reads them from the teardown report
-
-
-def attached(report: pytest.TestReport) -> list[VerdictRecord]:
-    """The records attached to a report."""
-    return [VerdictRecord.from_json(each) for each in getattr(report, "edge_verdicts", [])]
+    fresh = [] if gate is None else [each.record for each in gate.take_unreported()]
+    attempts.keep(item, fresh)
+    attempts.attach(item, report, properties(fresh))
 
 
 def print_summary(
     terminal: pytest.TerminalReporter,
-    verdicts: Sequence[VerdictRecord],
+    run: Attempts,
     plans: Sequence[tuple[str, list[str]]],
 ) -> None:
     """The table of verdicts, or the plans of --edge-explain."""
@@ -75,23 +96,34 @@ def print_summary(
             for line in lines:
                 terminal.line(f"  {line}")
         return
-    title, lines = summary(verdicts, verbose=terminal.config.getoption("verbose") > 0)
-    red = any(each.red for each in verdicts)
+    title, lines = summary(
+        run.verdicts,
+        verbose=terminal.config.getoption("verbose") > 0,
+        errors=run.errors,
+        lost=run.lost,
+        repeated=run.repeated,
+    )
+    red = bool(run.errors) or any(each.red for each in run.verdicts)
     terminal.section(title, red=red, green=not red)
     for line in lines:
         terminal.line(line)
 
 
-def write_reports(
-    config: pytest.Config, registry: Registry, verdicts: Sequence[VerdictRecord]
-) -> list[str]:
+def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts) -> list[str]:
     """Calls the hook pytest_edgegate_report and writes the requested files.
 
     Returns the errors of files that could not be written; the others are written regardless.
     """
+    verdicts = attempted.verdicts
     config.hook.pytest_edgegate_report(verdicts=[each.to_json() for each in verdicts])
     wanted = registry.wanted_reports.values()
-    run = RunRecord(_environment(registry) if wanted else {}, tuple(verdicts))
+    run = RunRecord(
+        _environment(registry) if wanted else {},
+        verdicts,
+        attempted.errors,
+        attempted.superseded_verdicts,
+        attempted.superseded_errors,
+    )
     faults = []
     with _uncaptured(config):
         for asked in wanted:

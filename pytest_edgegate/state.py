@@ -11,7 +11,7 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import Settings
 
 if TYPE_CHECKING:
-    from pytest_edgegate.core.record import VerdictRecord
+    from pytest_edgegate.attempts import Attempts
     from pytest_edgegate.progress_line import ProgressLine
     from pytest_edgegate.session.run import EdgeSession
 
@@ -26,7 +26,7 @@ class RunState:
             kwargs={"registry": self.registry, "config": config}
         )
         self.settings = Settings.from_config(config, self.registry)
-        self.verdicts: list[VerdictRecord] = []
+        self._attempts: Attempts | None = None
         self.plans: list[tuple[str, list[str]]] = []
         self._faults: list[str] = []
         self._warned_of_cache = False
@@ -52,13 +52,34 @@ class RunState:
         if self._session is not None:
             self._session.close()
 
+    @property
+    def attempts(self) -> Attempts:
+        """What the tests came to, each time they were run."""
+        if self._attempts is None:
+            from pytest_edgegate.attempts import Attempts
+
+            self._attempts = Attempts()
+        return self._attempts
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Collects errors of files that could not be collected, also from xdist workers."""
+        if getattr(report, "edge_errors", []):
+            from pytest_edgegate.reporting import uncollected
+
+            self.attempts.collected(uncollected(report))
+
+    @pytest.hookimpl(tryfirst=True)  # before JUnit
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collects the records attached to reports, including those of xdist workers."""
-        if hasattr(report, "edge_verdicts"):
-            from pytest_edgegate.reporting import attached
+        if brought := getattr(report, "edge_attempt", None):
+            if brought["records"]:
+                self._look_at_cache()
+            self.attempts.take(report)
+        if str(report.when) == "???":  # pytest-xdist writes it for a worker that has died
+            from pytest_edgegate.reporting import lost
 
-            self._look_at_cache()
-            self.verdicts += attached(report)
+            if error := lost(report, self.settings.targets):
+                self.attempts.lose(report, error)
         if plan := getattr(report, "edge_plan", []):
             self.plans.append((report.nodeid, plan))
 
@@ -74,13 +95,13 @@ class RunState:
     def _report(self) -> None:
         from pytest_edgegate.reporting import write_reports
 
-        self._faults += write_reports(self._config, self.registry, self.verdicts)
+        self._faults += write_reports(self._config, self.registry, self.attempts)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.verdicts or self.plans:
+        if self._has_verdicts or self.plans:
             from pytest_edgegate.reporting import print_summary
 
-            print_summary(terminalreporter, self.verdicts, self.plans)
+            print_summary(terminalreporter, self.attempts, self.plans)
         if self._faults:
             terminalreporter.section("edge gate", red=True)
             for fault in self._faults:
@@ -102,7 +123,13 @@ class RunState:
             self._faults.append(f"edgegate error: {error}")
 
     def _asked_to_report(self) -> bool:
-        return bool(self.verdicts) or bool(self.registry.wanted_reports)
+        return self._has_verdicts or bool(self.registry.wanted_reports)
+
+    @property
+    def _has_verdicts(self) -> bool:
+        """Whether there is a table to print; errors alone are all in pytest's own output."""
+        known = self._attempts
+        return known is not None and bool(known.verdicts or known.lost)
 
 
 STATE_KEY = pytest.StashKey[RunState]()

@@ -55,6 +55,8 @@ class BudgetKind:
     """Whether a limit below 0 makes sense."""
     most: float | None = None
     """The largest limit that makes sense."""
+    least: float | None = None
+    """The smallest limit that can be meant: one below it is gated by nothing."""
     doubtful_from: float | None = None
     """A limit that suggests percent instead of points, for a metric between 0 and 1."""
     most_of_a_share: float | None = None
@@ -63,10 +65,17 @@ class BudgetKind:
     """Whether the whole evaluation set is needed, so that no pass may stop early."""
     in_every_runtime: bool = False
     """Whether all runtimes of the target are compared."""
+    of_compiled_files: bool = False
+    """Whether a file that was compiled for a chip has it, which nothing here runs."""
     against: Against | None = None
     """For a latency: the second file that the artifact is timed against, if there is one."""
     is_factor: bool = False
     """Whether it is spelt as ``3.96x``."""
+
+    @property
+    def of_source_files(self) -> bool:
+        """Whether of a compiled file and the one it was compiled from, only the second has it."""
+        return bool(self.measure) and not self.of_compiled_files
 
     @property
     def ends_early(self) -> bool:
@@ -91,6 +100,7 @@ CONTRACT = BudgetKind(
     rule="exact",
     measure="contract:contract",
     diagnoses=("contract:contract",),
+    of_compiled_files=True,
     remedy="make the file as the target takes it (--edge-list-targets describes that)",
 )
 """The contract that every artifact has to satisfy: the target's dtypes, I/O and operators."""
@@ -141,6 +151,7 @@ _ROWS = (
         diagnoses=("files:size",),
         explanation="bytes of the files that ship",
         remedy=_FEWER_FILTERS,
+        of_compiled_files=True,
     ),
     BudgetKind(
         "compression",
@@ -151,6 +162,8 @@ _ROWS = (
         diagnoses=("files:compression",),
         explanation="against a float export of the reference",
         remedy="check that weights are int8; a small model's graph does not shrink",
+        least=0.5,
+        of_compiled_files=True,
         is_factor=True,
     ),
     BudgetKind(
@@ -217,6 +230,7 @@ _ROWS = (
         explanation=_IN_RUNTIMES,
         remedy=_ROUNDING,
         most=1,
+        least=0.5,
         every_sample=True,
         in_every_runtime=True,
     ),
@@ -264,8 +278,18 @@ _ROWS = (
         rule="exact",
         measure="comparison:export_error",
         diagnoses=("outputs:of_export",),
-        explanation="up to 1,000 evaluation samples, the float export in {runtime} against the "
-        "reference",
+        explanation="up to 1,000 evaluation samples in {runtime} against the reference: a float "
+        "file itself, of an int8 artifact its float export",
+    ),
+    BudgetKind(
+        "max_error",
+        unit="value",
+        direction="at most",
+        rule="exact",
+        measure="comparison:max_error",
+        diagnoses=("channels:dead", "outputs:of_values"),
+        explanation="up to 1,000 evaluation samples in {runtime} against the reference, whatever "
+        "the dtype of the outputs",
     ),
     BudgetKind(
         "sqnr_db",
@@ -273,7 +297,7 @@ _ROWS = (
         direction="at least",
         rule="exact",
         measure="comparison:sqnr_db",
-        diagnoses=("outputs:of_artifact",),
+        diagnoses=("channels:dead", "channels:unlike", "outputs:of_artifact"),
         explanation="up to 1,000 evaluation samples in {runtime} against the reference",
         signed=True,
     ),

@@ -1,9 +1,9 @@
 """The parts of a quantised file that are meant for the CPU: float inputs and outputs, and what
-follows the last integer operator."""
+follows the last layer with weights in other numbers than quantised ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
@@ -29,8 +29,9 @@ class CpuParts:
 def cpu_parts(described: ModelDescription) -> CpuParts:
     """The parts by how the file's tensors are connected.
 
-    Post-processing is what leads from quantised tensors to outputs only, has no weights and
-    computes in no quantised integers: the decoding of boxes, the best class of each pixel.
+    Post-processing leads from quantised tensors to outputs, through no layer with weights: the
+    decoding of boxes, the best class of each pixel, the coordinates of the highest score. It begins
+    where something else is computed with than quantised numbers.
     """
     graph = _Graph(described)
     after = graph.post_processing()
@@ -75,20 +76,55 @@ class _Graph:
         return id(producer) in after or (producer.border and _is_integer(_moving(producer)))
 
     def post_processing(self) -> dict[int, OperatorInfo]:
-        """The operators by their identity: all candidates, without those that do not fit."""
-        left = {id(each): each for each in self._described.operators if _may_follow(each)}
-        while True:
-            wrong = [at for at, each in left.items() if not self._fits(each, left)]
-            if not wrong:
-                return left
+        """By their identity: what computes in other numbers than quantised ones behind the last
+        layer with weights, and what follows that."""
+        before = self._before_weights()
+        left = {
+            id(each): each
+            for each in self._described.operators
+            if id(each) not in before and _may_follow(each)
+        }
+        while wrong := [at for at, each in left.items() if not self._fits(each, left)]:
             for at in wrong:
                 del left[at]
+        wide = [each for each in left.values() if not _has_integers(each.outputs)]
+        behind = self._reached(wide, self._readers)
+        return {at: each for at, each in left.items() if at in behind}
+
+    def _before_weights(self) -> set[int]:
+        """The operators that a layer with weights depends on, and these layers."""
+        weighted = [each for each in self._described.operators if _has_weights(each)]
+        return self._reached(weighted, self._makers)
+
+    def _reached(
+        self,
+        starts: Iterable[OperatorInfo],
+        neighbours: Callable[[OperatorInfo], Iterable[OperatorInfo]],
+    ) -> set[int]:
+        """The starts and everything that is connected with them in one direction."""
+        waiting = list(starts)
+        found = set(map(id, waiting))
+        while waiting:
+            for each in neighbours(waiting.pop()):
+                if id(each) not in found:
+                    found.add(id(each))
+                    waiting.append(each)
+        return found
+
+    def _readers(self, operator: OperatorInfo) -> Iterable[OperatorInfo]:
+        return (each for tensor in operator.outputs for each in self._consumers.get(id(tensor), ()))
+
+    def _makers(self, operator: OperatorInfo) -> Iterable[OperatorInfo]:
+        made = (self._producer.get(id(each)) for each in _moving(operator))
+        return (each for each in made if each is not None)
 
     def _fits(self, operator: OperatorInfo, left: Mapping[int, OperatorInfo]) -> bool:
-        """Whether all that it reads is quantised or of the part itself, and all that it gives
-        stays there or leaves the file."""
+        """Whether all that it reads is quantised or of the part itself, and somebody takes what it
+        gives."""
         inputs = all(self._is_from_within(each, left) for each in _moving(operator))
-        return inputs and all(self._stays(each, left) for each in operator.outputs)
+        return inputs and any(
+            id(each) in self._ends or id(each) in self._consumers for each in operator.outputs
+        )
 
     def _is_from_within(self, tensor: TensorInfo, left: Mapping[int, OperatorInfo]) -> bool:
         if tensor.dtype in _INTEGERS and tensor.scales:
@@ -98,11 +134,6 @@ class _Graph:
             return False
         return id(producer) in left or (producer.border and _is_integer(_moving(producer)))
 
-    def _stays(self, tensor: TensorInfo, left: Mapping[int, OperatorInfo]) -> bool:
-        readers = self._consumers.get(id(tensor), [])
-        read = bool(readers) and all(id(each) in left for each in readers)
-        return read or (id(tensor) in self._ends and not readers)
-
 
 def _moving(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
     """What an operator reads of other operators or of the inputs."""
@@ -110,9 +141,15 @@ def _moving(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
 
 
 def _may_follow(operator: OperatorInfo) -> bool:
-    weighted = operator.weights_at is not None or operator.accumulates
-    wide = not any(each.dtype in _INTEGERS for each in operator.outputs)
-    return not operator.border and not weighted and wide and bool(_moving(operator))
+    return not operator.border and not _has_weights(operator) and bool(_moving(operator))
+
+
+def _has_weights(operator: OperatorInfo) -> bool:
+    return operator.weights_at is not None or operator.accumulates
+
+
+def _has_integers(tensors: Iterable[TensorInfo]) -> bool:
+    return any(each.dtype in _INTEGERS for each in tensors)
 
 
 def _is_integer(tensors: Iterable[TensorInfo]) -> bool:

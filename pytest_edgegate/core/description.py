@@ -86,6 +86,16 @@ class KeptState:
 
 
 @dataclass(frozen=True)
+class CompiledFor:
+    """The chip that a file was compiled for: nothing else runs it, and its operators are hidden."""
+
+    chip: str
+    """With its article."""
+    operator: str
+    """The kind of the operator that holds the program of the chip."""
+
+
+@dataclass(frozen=True)
 class ExecutedOperator:
     """An operator as a runtime runs it: after fusion, replacement and assignment to a device."""
 
@@ -139,6 +149,8 @@ class Conversion:
     """Makes all layers int8."""
     io: str = "make the inputs and outputs {dtype} where the file is made"
     """Sets the dtype of inputs and outputs; may use {dtype}, which is numpy's name."""
+    per_tensor: str = "quantise the fully connected layers again with one scale for each tensor"
+    """Quantises dense layers as targets without scales per channel take them."""
     symmetric: str = "quantise again with zero points of 0 and biases in float"
     """Quantises as targets with symmetric activations take it."""
 
@@ -165,3 +177,27 @@ class ModelDescription:
     """The kinds of operators that quantise by the range of all samples in a batch."""
     signatures: tuple[SignatureInfo, ...] = ()
     """The signatures that the file names; none in a format that has no such names."""
+    compiled: CompiledFor | None = None
+
+    @property
+    def beside_the_chip(self) -> tuple[OperatorInfo, ...]:
+        """The operators that the file shows: of a compiled one, those left to the CPU."""
+        hidden = None if self.compiled is None else self.compiled.operator
+        return tuple(each for each in self.operators if each.kind != hidden)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether no weight and no activation is quantised, so that only rounding separates it
+        from its model."""
+        if self.fully_quantized or any(each.scales for each in (*self.inputs, *self.outputs)):
+            return False
+        operators = self.operators
+        tensors = [one for each in operators for one in (*each.inputs, *each.outputs)]
+        return not any(each is not None and each.scales for each in tensors) and not any(
+            map(_has_integer_weights, operators)
+        )
+
+
+def _has_integer_weights(operator: OperatorInfo) -> bool:
+    weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
+    return weights is not None and weights.dtype.startswith(("int", "uint"))

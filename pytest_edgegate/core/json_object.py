@@ -63,8 +63,8 @@ class JsonObject:
     def optional_number(self, key: str) -> float | int | None:
         return None if self._found(key) is None else self.number(key)
 
-    def items(self, key: str) -> list[Any]:
-        return self._take(key, "a list", _is_list)
+    def items(self, key: str, default: list[Any] = _REQUIRED) -> list[Any]:
+        return self._take(key, "a list", _is_list, default)
 
     def mapping(self, key: str, default: Mapping[str, Any] = _REQUIRED) -> Mapping[str, Any]:
         return self._take(key, "an object", _is_mapping, default)

@@ -1,15 +1,15 @@
 """Records: the content of a report as JSON values, with a round trip to JSON.
 
 ``from_json(x.to_json()) == x`` holds for each of them. Unknown keys are skipped, so that a later
-report of schema 1 can be read; keys that schema 1 has gained (``path``, ``details``, ``cause`` and
-optional ones) may be missing.
+report of schema 1 can be read; keys that schema 1 has gained (``path``, ``details``, ``cause``,
+``errors`` and optional ones) may be missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pytest_edgegate.core.budget import BUDGETS, CONTRACT, BudgetKind, Direction, kind_of
 from pytest_edgegate.core.errors import ConfigurationError
@@ -215,17 +215,57 @@ class VerdictRecord:
 
 
 @dataclass(frozen=True)
+class ErrorRecord:
+    """A test, or a file that could not be collected, that ended in an ``edgegate error``."""
+
+    test: str
+    """As pytest names it."""
+    target: str | None
+    """None where the error is not about one target, for example in collection."""
+    message: str
+    remedy: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "test": self.test,
+            "target": self.target,
+            "message": self.message,
+            "remedy": self.remedy,
+        }
+
+    @classmethod
+    def from_json(cls, value: object, place: str = "error") -> ErrorRecord:
+        """Raises ConfigurationError, with the *place* in the document, for an invalid value."""
+        given = JsonObject(value, place)
+        return cls(
+            test=given.text("test"),
+            target=given.optional_text("target"),
+            message=given.text("message"),
+            remedy=given.text("remedy"),
+        )
+
+
+@dataclass(frozen=True)
 class RunRecord:
-    """A whole run: every verdict, the machine and the packages."""
+    """A whole run: every verdict and error, the machine and the packages.
+
+    Of a test that was run again, ``verdicts`` and ``errors`` hold the last attempt, which is the
+    one that counts, and ``superseded_verdicts`` and ``superseded_errors`` the earlier ones. In JSON
+    all are in one list, the earlier ones with the mark ``superseded``.
+    """
 
     environment: Mapping[str, Any]
     verdicts: tuple[VerdictRecord, ...] = ()
+    errors: tuple[ErrorRecord, ...] = ()
+    superseded_verdicts: tuple[VerdictRecord, ...] = ()
+    superseded_errors: tuple[ErrorRecord, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
             "environment": dict(self.environment),
-            "verdicts": [each.to_json() for each in self.verdicts],
+            "verdicts": _with_superseded(self.verdicts, self.superseded_verdicts),
+            "errors": _with_superseded(self.errors, self.superseded_errors),
         }
 
     @classmethod
@@ -238,13 +278,41 @@ class RunRecord:
                 f"the report is of schema {schema}, and this version reads schema {SCHEMA}",
                 "read it with the version of pytest-edgegate that wrote it",
             )
-        return cls(
-            environment=given.mapping("environment"),
-            verdicts=tuple(
-                VerdictRecord.from_json(each, f"verdicts[{at}]")
-                for at, each in enumerate(given.items("verdicts"))
-            ),
+        verdicts, superseded_verdicts = _by_attempt(
+            given.items("verdicts"), "verdicts", VerdictRecord.from_json
         )
+        errors, superseded_errors = _by_attempt(
+            given.items("errors", []), "errors", ErrorRecord.from_json
+        )
+        return cls(
+            given.mapping("environment"), verdicts, errors, superseded_verdicts, superseded_errors
+        )
+
+
+_Record = TypeVar("_Record", VerdictRecord, ErrorRecord)
+_SUPERSEDED = "superseded"
+
+
+def _with_superseded(
+    counting: Iterable[VerdictRecord | ErrorRecord], earlier: Iterable[VerdictRecord | ErrorRecord]
+) -> list[dict[str, Any]]:
+    return [
+        *(each.to_json() for each in counting),
+        *(each.to_json() | {_SUPERSEDED: True} for each in earlier),
+    ]
+
+
+def _by_attempt(
+    values: Iterable[object], key: str, read: Callable[[object, str], _Record]
+) -> tuple[tuple[_Record, ...], tuple[_Record, ...]]:
+    """The records of last attempts, and those of earlier ones."""
+    counting: list[_Record] = []
+    earlier: list[_Record] = []
+    for at, value in enumerate(values):
+        place = f"{key}[{at}]"
+        marked = JsonObject(value, place).flag(_SUPERSEDED, False)
+        (earlier if marked else counting).append(read(value, place))
+    return tuple(counting), tuple(earlier)
 
 
 def _where_given(**optional: Any) -> dict[str, Any]:

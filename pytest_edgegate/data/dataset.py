@@ -144,19 +144,3 @@ def finite_or_error(samples: CalibrationSamples) -> None:
                     f"(the first is number {int(bad.argmax())})",
                     "fix or drop them: one such sample ruins every range",
                 )
-
-
-def shared_samples(samples: CalibrationSamples, evaluation: Split) -> int:
-    """The number of calibration samples that are also evaluation samples (0 for streams)."""
-    if not isinstance(evaluation, ArraySplit):
-        return 0
-    seen = _row_hashes(evaluation.inputs)
-    return sum(row in seen for row in _row_hashes(samples.arrays(), distinct=False))
-
-
-def _row_hashes(arrays: tuple[Array, ...], distinct: bool = True) -> set[int] | list[int]:
-    rows = [
-        hash(b"".join(np.ascontiguousarray(array[index]).tobytes() for array in arrays))
-        for index in range(len(arrays[0]))
-    ]
-    return set(rows) if distinct else rows

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.diagnosis.activations import by_activations
+from pytest_edgegate.diagnosis.channels import by_dead_channels
 from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming, by_reversal
 from pytest_edgegate.diagnosis.feeding import of_file, of_model
 from pytest_edgegate.diagnosis.making import closer_outputs
@@ -47,7 +47,7 @@ def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Di
     if not found.cause:
         explain = _by_feeding if isinstance(passes.scoring, TopN) else _by_values
         found = explain(passes, artifact, Aim(limit=limit), file)
-    return _by_making(file.artifact, _own_errors(passes.scoring, artifact), found)
+    return _by_making(passes, file, _own_errors(passes.scoring, artifact), found)
 
 
 def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) -> Diagnosis:
@@ -73,7 +73,7 @@ def _of_pair(passes: Passes, reference: Evidence, artifact: Evidence, file: File
     found = _by_answers(scoring, artifact, "the file")
     if not found.cause:
         found = _by_values(passes, artifact, Aim(reference), file)
-    return _by_making(file.artifact, (), found)
+    return _by_making(passes, file, (), found)
 
 
 def _of_classes(
@@ -81,7 +81,7 @@ def _of_classes(
 ) -> Diagnosis:
     flipped = np.flatnonzero(scoring.correct(reference) & ~scoring.correct(artifact))
     if not len(flipped):
-        return _by_making(file.artifact, (), by_ranges(artifact, file))
+        return _by_making(passes, file, (), by_ranges(artifact, file))
     listed = (
         f"classes that lost most: {_by_class(reference.arrays['label'], flipped)}",
         _first_flips(reference, artifact, flipped),
@@ -90,7 +90,7 @@ def _of_classes(
     if not found.cause:
         fed = _by_feeding(passes, artifact, Aim(reference), file)
         found = fed.then(by_collapse(reference, artifact))
-    return _by_making(file.artifact, listed, found)
+    return _by_making(passes, file, listed, found)
 
 
 def _by_values(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Diagnosis:
@@ -125,12 +125,15 @@ def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Dia
     return replace(found, cause=f"{ranges.cause}; {found.cause}")
 
 
-def _by_making(artifact: Artifact, listed: tuple[str, ...], found: Diagnosis) -> Diagnosis:
-    """Adds the remedy by what made the artifact, unless the cause has a remedy of its own.
+def _by_making(passes: Passes, file: File, listed: tuple[str, ...], found: Diagnosis) -> Diagnosis:
+    """Adds dead channels where there is no other cause, and the remedy by what made the artifact,
+    unless the cause has a remedy of its own.
 
     *listed*: the lines about single samples.
     """
-    remedy = found.remedy or closer_outputs(artifact, listed=bool(listed))
+    if not found.cause:
+        found = found.then(by_dead_channels(passes, file))
+    remedy = found.remedy or closer_outputs(file.artifact, listed=bool(listed))
     return replace(Diagnosis(listed).then(found), remedy=remedy)
 
 

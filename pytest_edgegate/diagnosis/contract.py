@@ -109,6 +109,8 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
+    if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
+        return f"{described.conversion.per_tensor}, or let edge_ptq make the file"
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 

@@ -9,7 +9,8 @@ from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
-from pytest_edgegate.measures.comparison import decibels, misplaced
+from pytest_edgegate.measures.comparison import compared_export, decibels, misplaced
+from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import File, Passes
 
 _ROUNDING = {
@@ -29,15 +30,40 @@ _ROUNDING = {
 """Remedies for runtimes that differ; int8 files have the budget's own."""
 
 
-def of_export(measured: Measurement, passes: Passes) -> Diagnosis:
-    """Differences between the float export and the model under test."""
-    found = passes.export_compared()
+def of_export(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
+    """Differences between a float file, or the float export, and the model under test."""
+    found = compared_export(passes, file)
     if isinstance(found, NotMeasured):
         return Diagnosis()
-    worst = int(found.arrays["absolute"].argmax())
     cause = "; ".join(misplaced(found))
-    made = Diagnosis((f"largest difference: sample #{worst}",), cause)
-    return made if cause else made.then(by_activations(passes.activations(of_export=True)))
+    if cause:
+        return Diagnosis(_largest(found), cause, in_order(file.artifact))
+    of_export = not file.description().is_float
+    made = Diagnosis(_largest(found)).then(by_activations(passes.activations(of_export=of_export)))
+    return made.then(Diagnosis(remedy=_of_this_model(file)))
+
+
+def _of_this_model(file: File) -> str:
+    """What to do about a float file that computes something else; empty for the gate's own."""
+    if file.artifact.made:
+        return ""
+    return (
+        f"make {file.artifact.path.name} again, of the model under test as it is now and in its "
+        "inference mode, or raise the budget knowingly"
+    )
+
+
+def of_values(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
+    """The largest difference between the artifact and the model under test."""
+    found = passes.compared()
+    if isinstance(found, NotMeasured):
+        return Diagnosis()
+    cause = "; ".join(misplaced(found))
+    return _of_differences(_largest(found), cause, passes, file)
+
+
+def _largest(found: Evidence) -> tuple[str, ...]:
+    return (f"largest difference: sample #{int(found.arrays['absolute'].argmax())}",)
 
 
 def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -49,8 +75,14 @@ def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     each = ", ".join(f"{name} {it:.1f}" for name, it in zip(found.outputs, ratios, strict=True))
     details = (f"by output: {each}",) if len(ratios) > 1 else ()
     cause = "; ".join(misplaced(found))
-    if cause:
-        return Diagnosis(details, cause, in_order(file.artifact))
+    return _of_differences(details, cause, passes, file)
+
+
+def _of_differences(
+    details: tuple[str, ...], misplacing: str, passes: Passes, file: File
+) -> Diagnosis:
+    if misplacing:
+        return Diagnosis(details, misplacing, in_order(file.artifact))
     made = Diagnosis(details).then(by_activations(passes.activations()))
     return made.then(Diagnosis(remedy=closer_outputs(file.artifact, listed=False)))
 

@@ -69,6 +69,8 @@ class Offence:
     """The offending dtype, if the offence is about a dtype."""
     origin: Origin | None = None
     """The part of the model that the offending operator comes from, if that is known."""
+    limit: str = ""
+    """The name of the limit, if the offence is about one."""
     part: TensorInfo | OperatorInfo | None = field(default=None, compare=False)
     """The input, output or operator of the file that it is about."""
 
@@ -143,15 +145,15 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
                 )
     if expected == "int8":
         float_biases = described.mixed and target.activations == "int8"
-        for operator in described.operators:
+        for operator in described.beside_the_chip:
             if operator.kind in target.float_operators:
                 continue
             if operator.accumulates or not described.mixed:
                 yield from _not_int8(operator, float_biases=float_biases)
     if target.operators:
-        for operator in described.operators:
+        for operator in described.beside_the_chip:
             yield from _operator(operator, target)
-    for operator in described.operators:
+    for operator in described.beside_the_chip:
         yield from _refused(operator, target)
 
 
@@ -209,7 +211,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
     wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
     if wide in _FLOATS:
         text = f"{operator.name}: runs in float"
-        yield Offence(OffenceKind.UNQUANTISED, text, wide, operator.origin, operator)
+        yield Offence(OffenceKind.UNQUANTISED, text, wide, operator.origin, part=operator)
         return
     if wide is not None:
         yield Offence(OffenceKind.WIDE, f"{operator.name}: runs in {wide}", wide)
@@ -245,7 +247,7 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
         fault = LIMITS[limit](operator)
         if fault:
             text = f"{operator.name}: {fault}, which {target.name} does not map"
-            yield Offence(OffenceKind.LIMIT, text)
+            yield Offence(OffenceKind.LIMIT, text, limit=limit)
 
 
 def _refused(operator: OperatorInfo, target: Target) -> Iterator[Offence]:

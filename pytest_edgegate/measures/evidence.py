@@ -54,6 +54,8 @@ class Evidence:
     channels: Mapping[str, Array] = field(default_factory=dict)
     """The smallest and the largest value of each channel of an output, by the output's name: shape
     (2, channels). Channels lie on the last axis; an output with one axis has one channel."""
+    other_channels: Mapping[str, Array] = field(default_factory=dict)
+    """Of a comparison: the same of the file, by the names that the model gives its outputs."""
     positions: Array | None = None
     """Positions in the split, if these are only some of its samples or in another order."""
     cached: bool = field(default=False, compare=False)

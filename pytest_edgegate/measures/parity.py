@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import quantised
 from pytest_edgegate.data.splits import Array, Split
+from pytest_edgegate.measures.comparison import (
+    OutputsDifferError,
+    channel_groups,
+    matched,
+    of_worst_group,
+    output_names,
+)
 from pytest_edgegate.measures.estimated import measured
 from pytest_edgegate.measures.evidence import (
     Collector,
@@ -18,11 +28,13 @@ from pytest_edgegate.measures.evidence import (
     Columns,
     Evidence,
     SamplesDone,
+    check_figures,
     fed_batches,
     finite_or_finding,
     nonfinite_samples,
 )
 from pytest_edgegate.measures.labels import classes_last
+from pytest_edgegate.measures.like_channels import MOST, Group, key
 from pytest_edgegate.measures.metrics.estimates import mean, share
 from pytest_edgegate.measures.providers import Passes
 from pytest_edgegate.stats.distances import steps, top1
@@ -37,7 +49,8 @@ FIGURES: Columns = {
     "absolute": Column(),
     "elements": Column("i", 1),
 }
-"""The per-sample results of ``compare``."""
+"""The per-sample results of ``compare``, beside those of each output."""
+_NEAR, _SIZE = "near_", "size_"
 
 
 def compare(
@@ -52,9 +65,10 @@ def compare(
     ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
     ``steps`` and ``within``: largest difference in output steps and share within one step (-1 and
     NaN where an output is float); ``absolute``: largest difference in real values; ``elements``:
-    the number of output values per sample.
+    the number of output values per sample; ``near_i`` of output i: the number of its values within
+    one step, by channel if it has any of its own (``like_channels``), and ``size_i``: of all.
     """
-    collector = Collector()
+    collector = Collector(output_names(runners[0]))
     first, *others = runners
     for batch, given in fed_batches(first, split, limit, progress):
         inputs = tuple(
@@ -69,6 +83,8 @@ def compare(
             "absolute": np.max([each["absolute"] for each in worst], axis=0),
             "elements": np.full(len(batch), sum(array[0].size for array in own), np.int64),
         }
+        for name in (each for each in worst[0] if each.startswith((_NEAR, _SIZE))):
+            merged[name] = np.min([each[name] for each in worst], axis=0)
         bad = np.max([each["bad"] for each in worst], axis=0)
         collector.add(batch, (np.where(bad > 0, np.nan, 0.0),), merged)
     return collector.evidence(source)
@@ -82,17 +98,22 @@ def _compare(
     largest, absolute = np.full(count, -1, np.int64), np.zeros(count)
     shares: list[Array] = []
     positions: list[Array] = []
-    quantised = all(each.dtype.kind in "iu" for each in own)
-    for info, a, b in zip(runner.outputs, own, other, strict=True):
+    by_output: dict[str, Array] = {}
+    quantised = all(each.dtype.kind in "iub" for each in own)
+    for at, (info, a, b) in enumerate(zip(runner.outputs, own, other, strict=True)):
         one, two = classes_last(a, labels), classes_last(b, labels)
         if one.ndim > 1 and one.shape[-1] > 1:
             positions.append((top1(one) == top1(two)).reshape(count, -1))
         scale = info.scales[0] if info.scales else 1.0
-        if a.dtype.kind in "iu":
-            apart = steps(a, b).reshape(count, -1)
+        if a.dtype.kind in "iub":
+            apart = (steps(a, b) if a.dtype.kind in "iu" else (a != b).astype(np.int64)).reshape(
+                count, -1
+            )
             absolute = np.maximum(absolute, apart.max(axis=1) * scale)
             largest = np.maximum(largest, apart.max(axis=1))
-            shares.append(apart <= 1)
+            near = apart <= _rounding(info, a)
+            shares.append(near)
+            by_output |= _by_channel(at, near.reshape(a.shape))
         else:
             with np.errstate(invalid="ignore"):  # Inf - Inf is NaN, which is reported
                 apart = np.abs(a.astype(np.float64) - b.astype(np.float64)).reshape(count, -1)
@@ -110,7 +131,38 @@ def _compare(
         "within": within,
         "absolute": absolute,
         "bad": bad.astype(np.int64),
+        **by_output,
     }
+
+
+def _rounding(output: TensorInfo, values: Array) -> int:
+    """The largest difference that rounding makes, in steps: none between class numbers, counts and
+    truth values, which are not quantised."""
+    quantised = bool(output.scales) or values.dtype.itemsize < 4
+    return 1 if quantised and values.dtype.kind != "b" else 0
+
+
+def _by_channel(at: int, near: Array) -> dict[str, Array]:
+    """The number of values within a step, by channel, and of all values."""
+    count, size = len(near), near[0].size
+    channels = near.shape[-1] if near.ndim > 1 and 2 <= near.shape[-1] <= MOST else 1
+    found = near.reshape(count, -1, channels).sum(axis=1, dtype=np.int64)
+    return {f"{_NEAR}{at}": found, f"{_SIZE}{at}": np.full(count, size, np.int64)}
+
+
+def check_parity(evidence: Evidence) -> None:
+    """Raises ValueError for evidence that ``compare`` cannot have produced."""
+    check_figures(evidence, FIGURES)
+    quantised = evidence.arrays["steps"].max() >= 0
+    for at in range(len(evidence.outputs)):
+        near, size = (evidence.arrays.get(f"{each}{at}") for each in (_NEAR, _SIZE))
+        if near is None or size is None:
+            if quantised or near is not size:
+                raise ValueError("the figures of an output are incomplete")
+            continue
+        fits = near.ndim == 2 and size.ndim == 1 and near.dtype.kind == size.dtype.kind == "i"
+        if not fits or not near.shape[1] or near.min() < 0 or (near.sum(axis=1) > size).any():
+            raise ValueError("the figures of an output are malformed")
 
 
 def parity_agreement(passes: Passes) -> Finding:
@@ -140,8 +192,70 @@ def parity_lsb(passes: Passes) -> Finding:
 
 
 def parity_within_lsb(passes: Passes) -> Finding:
-    """Share of output elements that differ by at most one step."""
-    return _exact(passes, "within")
+    """Share of output elements that differ by at most one step, of the worst output.
+
+    Of an output with groups of unlike channels it is that of the worst group.
+    """
+    whole = _exact(passes, "within")
+    found = passes.parity()
+    if isinstance(whole, NotMeasured) or whole.exact is None or isinstance(found, NotMeasured):
+        return whole
+    worst = min(_parts(found, passes), key=lambda each: each.share, default=None)
+    if worst is None or worst.share >= whole.exact:
+        return whole
+    return replace(whole, value=float(worst.share), exact=worst.share, remark=worst.note)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The share of elements within one step, of an output or of a group of its channels."""
+
+    share: Fraction
+    note: str
+
+
+def _parts(found: Evidence, passes: Passes) -> list[_Part]:
+    names = found.outputs
+    near = [found.arrays[f"{_NEAR}{at}"].sum(axis=0) for at in range(len(names))]
+    sizes = [int(found.arrays[f"{_SIZE}{at}"].sum()) for at in range(len(names))]
+    parts = [
+        _Part(Fraction(int(each.sum()), size), f"of output {name}, the worst")
+        for name, each, size in zip(names, near, sizes, strict=True)
+        if size
+    ]
+    for at, groups in _groups(found, passes).items():
+        for group in groups:
+            some = len(group) * sizes[at] // len(near[at])
+            share = Fraction(int(near[at][list(group)].sum()), some)
+            parts.append(_Part(share, of_worst_group(names[at], group)))
+    return parts
+
+
+def _groups(found: Evidence, passes: Passes) -> dict[int, tuple[Group, ...]]:
+    """The groups of unlike channels by the position of an output in the file.
+
+    They are those of the model under test; there are none without one.
+    """
+    names = found.outputs
+    near = [found.arrays[f"{_NEAR}{at}"].shape[1] for at in range(len(names))]
+    rows = [int(found.arrays[f"{_SIZE}{at}"][0]) // max(each, 1) for at, each in enumerate(near)]
+    if not any(
+        channels > 1 and not passes.reads_classes(names, at, rows[at])
+        for at, channels in enumerate(near)
+    ):
+        return {}  # the model need not run
+    try:
+        compared = passes.compared()
+        if isinstance(compared, NotMeasured):
+            return {}
+        order = matched(compared.outputs, names)
+    except (OutputsDifferError, BackendUnavailableError, UnsupportedError):
+        return {}  # a file may have other outputs than its model, or be gated without it
+    return {
+        order[at]: each
+        for at, each in channel_groups(compared, passes).items()
+        if near[order[at]] == compared.arrays[key(at)].shape[-1]
+    }
 
 
 def parity_abs(passes: Passes) -> Finding:

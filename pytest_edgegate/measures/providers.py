@@ -5,7 +5,7 @@ A measure declares the providers that it needs by its parameters: ``def size(fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +24,7 @@ from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 
 if TYPE_CHECKING:
+    from pytest_edgegate.measures.dead_channels import DeadChannels
     from pytest_edgegate.measures.latency_percentiles import Times
 
 
@@ -52,11 +53,17 @@ class Passes(Protocol):
     def samples(self) -> int | None:
         """The number of evaluation samples, if that is known without a pass."""
 
+    def reads_classes(self, outputs: Sequence[str], at: int, rows: int) -> bool:
+        """Whether the metric reads an output with so many rows of channels as class scores."""
+
     def reference(self) -> Evidence | NotMeasured:
         """Results of the model under test."""
 
     def cautions(self) -> tuple[str, ...]:
         """What the check of the reference found that is no fault; known once it was run."""
+
+    def dead_channels(self) -> tuple[DeadChannels, ...]:
+        """What varies in the model under test and not in the artifact, in the passes so far."""
 
     def predictions(self) -> Evidence:
         """The artifact."""
@@ -68,7 +75,7 @@ class Passes(Protocol):
         """Differences between artifact and model under test, output by output, in real values."""
 
     def export_compared(self) -> Evidence | NotMeasured:
-        """Differences between the float export in the artifact's format and the model."""
+        """Differences between the model's float export in the artifact's format and the model."""
 
     def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
         """Differences between the target's runtimes on the same file."""

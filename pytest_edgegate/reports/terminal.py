@@ -7,25 +7,40 @@ from itertools import groupby
 
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
-from pytest_edgegate.core.record import VerdictRecord
+from pytest_edgegate.core.record import ErrorRecord, VerdictRecord
 from pytest_edgegate.reports.table import HEADINGS, row, table
 
 MANY = 60
 """Above this many verdicts, plain passes are hidden unless -v is given."""
 
 
-def summary(verdicts: Sequence[VerdictRecord], *, verbose: bool) -> tuple[str, list[str]]:
-    """(title, lines) of a run's verdicts."""
+def summary(
+    verdicts: Sequence[VerdictRecord],
+    *,
+    verbose: bool,
+    errors: Sequence[ErrorRecord] = (),
+    lost: Sequence[str] = (),
+    repeated: int = 0,
+) -> tuple[str, list[str]]:
+    """(title, lines) of a run's verdicts.
+
+    *lost*: the tests whose worker has died. *repeated*: how many tests were run again.
+    """
     red = sum(each.red for each in verdicts)
     allowed = sum(each.allowed for each in verdicts)
     title = f"edge gate: {_count(len(verdicts), 'verdict')}, {red} red"
     if allowed:
         title += f", {allowed} allowed"
+    if errors:
+        title += f", {_count(len(errors), 'error')}"
     shown = [each for each in verdicts if verbose or not _is_dull(each, len(verdicts))]
     lines = _grouped(verdicts, shown)
     hidden = len(verdicts) - len(shown)
     if hidden:
         lines.append(f"({_count(hidden, 'passing verdict')} not shown: -v shows all)")
+    if repeated:
+        lines.append(f"({_count(repeated, 'test')} run again: the last attempt counts)")
+    lines += [f"lost with its worker, not judged: {test}" for test in lost]
     return title, lines
 
 

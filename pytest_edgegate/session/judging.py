@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import Progress
@@ -15,6 +17,7 @@ from pytest_edgegate.diagnosis.catalogue import diagnose, diagnose_artifact, gua
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures import input_check
 from pytest_edgegate.measures.catalogue import measure
+from pytest_edgegate.measures.compiled import hidden
 from pytest_edgegate.measures.contract import clipping
 from pytest_edgegate.measures.providers import File, Providers
 from pytest_edgegate.registry import Registry
@@ -60,10 +63,27 @@ class Judging:
             found[0] = replace(noted, no_budgets=not budgets)
         if found:
             found[0] = _noted(
-                found[0], artifact.provenance.get("plan", ""), notes.of_building(artifact)
+                found[0],
+                artifact.provenance.get("plan", ""),
+                notes.of_building(artifact),
+                notes.of_dead_channels(providers.passes),
             )
+        self._tell_shared_samples(found, case, artifact)
         explained = [self._explained(each, providers) if each.red else each for each in found]
         return _with_artifact(explained, providers)
+
+    def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
+        """Cautions the first verdict that evaluation samples have decided, and warns."""
+        at = next((at for at, each in enumerate(found) if each.measured and each.measured.n), None)
+        if at is None:
+            return
+        samples = self.observer.samples
+        caution = notes.of_calibration(
+            artifact, lambda: samples.of(case.subject.dataset.evaluation)
+        )
+        if caution:
+            found[at] = _noted(found[at], caution)
+            warnings.warn(caution, EdgeGateWarning, stacklevel=2)
 
     def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
         finding = self._finding(budget.metric, providers)
@@ -82,8 +102,10 @@ class Judging:
 
         That is known, or decided, once the other budgets are judged.
         """
-        file, passes = providers.file, providers.passes
-        first, said = found[0], list(input_check.varied(passes, file))
+        file, passes, first = providers.file, providers.passes, found[0]
+        if file.description().compiled is not None:
+            return first  # nothing here runs it, so nothing is fed to it
+        said = list(input_check.varied(passes, file))
         if not self.settings.input_check or not isinstance(first.measured, Measurement):
             return _noted(first, *said)
         offending = clipping(passes, file)
@@ -108,15 +130,17 @@ class Judging:
         """The figure from a tool of the target, or else a measurement."""
         file = providers.file
         found = self.tooling.finding(metric, file.artifact, file.target)
-        return measure(metric, providers) if found is None else found
+        return found or hidden(metric, file) or measure(metric, providers)
 
     def _contract_notes(
         self, case: Case, providers: Providers, budgets: tuple[Budget, ...], show_parity: bool
     ) -> tuple[str, ...]:
         file, passes = providers.file, providers.passes
-        shown = show_parity and case.subject.has_evaluation
+        compiled = notes.of_compiled(file)
+        shown = show_parity and case.subject.has_evaluation and not compiled
         return (
             "" if budgets else "no budgets",
+            compiled,
             notes.of_cpu_parts(file),
             notes.of_signatures(file),
             notes.of_state(file),

@@ -42,24 +42,21 @@ class LegData:
     notes: list[str] = field(default_factory=list)
     calibration_ranges: dict[str, tuple[float, float]] | None = None
     """The smallest and the largest calibration value of each input, by its name."""
+    calibration_samples: tuple[int, ...] = ()
+    """The digests of the samples that the leg was calibrated on."""
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
-        from pytest_edgegate.data.dataset import finite_or_error, shared_samples
+        from pytest_edgegate.data.dataset import finite_or_error
         from pytest_edgegate.data.laid_out import FedSamples
+        from pytest_edgegate.data.row_digests import row_digests
 
         dataset = wanted(self.dataset)
         samples = dataset.calibration(count)
         finite_or_error(samples)
-        evaluation = dataset.split("evaluation")
-        shared = 0 if evaluation is None else shared_samples(samples, evaluation)
-        if shared:
-            self.notes.append(
-                f"{shared} calibration samples are evaluation samples too: the accuracy is "
-                "measured on samples that chose the ranges; draw them from the train data"
-            )
+        self.calibration_samples = tuple(row_digests(samples.arrays(), samples.names).tolist())
         fed = FedSamples(samples, inputs, self.layout)
         self.calibration_ranges = fed.ranges()
-        self._check_varied(fed, evaluation)
+        self._check_varied(fed, dataset.split("evaluation"))
         return fed
 
     def _check_varied(self, fed: FedSamples, evaluation: Split | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.lone_runner import ALONE
+from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.contract import tolerated
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.providers import File, Passes
@@ -24,6 +26,23 @@ def of_building(artifact: Artifact) -> str:
     """What the transforms say of how they built the artifact: ``note`` of their facts."""
     facts = artifact.provenance.get("facts") or {}
     return "; ".join(str(each["note"]) for each in facts.values() if each.get("note"))
+
+
+def of_calibration(artifact: Artifact, evaluation: Callable[[], Array]) -> str:
+    """The number of calibration samples that the artifact is also measured on.
+
+    *evaluation* returns the digests of the evaluation samples.
+    """
+    calibrated = artifact.provenance.get("calibration_samples") or ()
+    if not calibrated:
+        return ""
+    shared = int(np.isin(np.array(calibrated, np.uint64), evaluation()).sum())
+    if not shared:
+        return ""
+    return (
+        f"{shared} calibration samples are evaluation samples too: the accuracy is measured on "
+        "samples that chose the ranges; draw them from the train data"
+    )
 
 
 def of_state(file: File) -> str:
@@ -69,6 +88,19 @@ def _on_the_cpu(part: TensorInfo | OperatorInfo | None) -> str:
     return "" if part is None else f"{part.name} ({part.dtype})"
 
 
+def of_compiled(file: File) -> str:
+    """What is judged of a file that was compiled for a chip."""
+    described = file.description()
+    if described.compiled is None:
+        return ""
+    left = Counter(each.kind for each in described.beside_the_chip)
+    named = ", ".join(f"{count} x {kind}" for kind, count in left.items())
+    return (
+        f"{file.artifact.path.name} is compiled for {described.compiled.chip} and was not run: its "
+        f"size, inputs and outputs are judged; left to the CPU: {named or 'nothing'}"
+    )
+
+
 def of_execution(file: File) -> str:
     """The number of operators in the file, and as the runtime executes them."""
     executed = file.executed()
@@ -89,6 +121,11 @@ def of_batch(file: File, passes: Passes) -> str:
     have, or one that gives other answers."""
     why = ALONE if file.runs_alone() else passes.steadiness().note
     return f"{file.artifact.path.name} {why}" if why else ""
+
+
+def of_dead_channels(passes: Passes) -> str:
+    """Cautions about channels that vary in the model under test and not in the artifact."""
+    return "; ".join(f"caution: {each}" for each in passes.dead_channels())
 
 
 def of_parity(file: File, passes: Passes) -> str:

@@ -206,6 +206,29 @@ class EdgeSession:
             artifact = with_signature(artifact, model, signature)
         return self.tooling.compiled(artifact, target)
 
+    def check_compiled(self, compiled: Artifact, source: Artifact) -> None:
+        """Raises ConfigurationError unless a file may have been compiled from the *source*."""
+        from pytest_edgegate.measures.compiled import differing_ends
+
+        after = self.inspector(compiled.format).describe(compiled.main)
+        before = self.inspector(source.format).describe(source.main)
+        if after.compiled is None:
+            raise ConfigurationError(
+                f"{compiled.path.name} is not compiled for a chip, and source= is for such files",
+                "take source= out",
+            )
+        if before.compiled is not None:
+            raise ConfigurationError(
+                f"{source.path.name} is compiled for {before.compiled.chip} itself",
+                "give the file that the compiler was given as source=",
+            )
+        fault = differing_ends(before, after)
+        if fault:
+            raise ConfigurationError(
+                f"{compiled.path.name} was not compiled from {source.path.name}: {fault}",
+                "give the file that the compiler was given as source=",
+            )
+
     def float_export(self, case: Case, form: str, steps: Recipe = ()) -> Artifact:
         """The model under test in float, in the given format, after the float *steps*."""
         from dataclasses import replace

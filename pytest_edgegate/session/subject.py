@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,22 @@ class Subject:
     def is_scored_from_0_to_1(self) -> bool:
         """Whether the metric lies between 0 and 1, determined without reading the data."""
         return self._scoring(indexable=True).bounded
+
+    def reads_classes(self, outputs: Sequence[str], at: int, rows: int) -> bool:
+        """Whether the metric reads an output with so many rows of channels as class scores.
+
+        *outputs*: the names of all outputs.
+        """
+        from pytest_edgegate.data.splits import ArraySplit
+
+        scoring, split = self._scoring(indexable=True), self.dataset.evaluation
+        unlabelled = isinstance(split, ArraySplit) and split.labels is None
+        if unlabelled or not scoring.reads_classes(rows):
+            return False
+        chosen = scoring.output
+        if chosen is None:
+            return len(outputs) == 1
+        return chosen in (outputs[at], at, at - len(outputs))
 
     @property
     def metric_name(self) -> str:

@@ -50,7 +50,7 @@ def budget(name: str, value: Any, where: str) -> Budget:
     if kind is None:
         raise UnknownNameError("budget", name, BUDGETS, where)
     try:
-        limit = _PARSERS[kind.unit](value)
+        limit = _factor(value) if kind.is_factor else _PARSERS[kind.unit](value)
     except _UnreadableError as error:
         raise ConfigurationError(
             f"{where}: {name}={_shown(value)} {error.args[0]}",
@@ -172,6 +172,10 @@ def _share(value: Any) -> float:
     return float(_scaled(value, {"": 1, "%": Fraction(1, 100)}, '0.01 or "1 %"'))
 
 
+def _factor(value: Any) -> float:
+    return float(_scaled(value, {"": 1, "x": 1, "%": Fraction(1, 100)}, '3 or "3x"'))
+
+
 def _plain(value: Any) -> float:
     return float(_scaled(value, {"": 1, "dB": 1}, "30"))
 
@@ -206,6 +210,19 @@ def _check_range(kind: BudgetKind, limit: float, value: Any, where: str) -> None
             f"{where}: {kind.name}={value!r} is a share, and a share is at most {kind.most:g}",
             f"did you mean {limit / 100:g}?",
         )
+    if kind.least is not None and limit < kind.least:
+        raise _too_low(kind, limit, value, where)
+
+
+def _too_low(kind: BudgetKind, limit: float, value: Any, where: str) -> ConfigurationError:
+    """The error for a floor that nearly every artifact holds: it was meant the other way round."""
+    if kind.is_factor:
+        fault = "is a factor, and below 1 the artifact may be larger than the float export"
+        meant = f"did you mean {1 / limit:g}?" if limit else "write for example 3"
+    else:
+        fault = "is a share of equal answers, at least"
+        meant = f"did you mean {1 - limit:g}?" if limit < 0.2 else "write for example 0.99"
+    return ConfigurationError(f"{where}: {kind.name}={value!r} can't be meant: it {fault}", meant)
 
 
 def _number_or_text(text: str) -> int | float | str:

@@ -314,7 +314,9 @@ def test_a_stream_is_taken(bad: Any) -> None:
 
 def test_calibration_samples_that_are_evaluated_are_a_warning(bad: Any) -> None:
     assert bad.letter("test_data_shared_calibration") == "."
-    assert "EdgeGateWarning: 7 calibration samples are evaluation samples too" in bad.output
+    told = "7 calibration samples are evaluation samples too"
+    assert f"EdgeGateWarning: {told}" in bad.output
+    assert told in bad.verdicts("test_data_shared_calibration")["accuracy_drop"]["reason"]
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -29,6 +29,7 @@ METRICS = {
     "parity_lsb": "1",
     "parity_abs": "0.1",
     "export_error": "0.001",
+    "max_error": "0.1",
     "sqnr_db": "30",
     "memory": "'256 kB'",
     "flash": "'1 MB'",
@@ -51,6 +52,7 @@ MEASURED = {
     "parity_lsb",
     "parity_abs",
     "export_error",
+    "max_error",
     "sqnr_db",
 }
 ON_HOSTS = {"latency_p50", "latency_p95", "latency_p99", "latency_first", "latency_ratio"}

@@ -206,8 +206,20 @@ def in_float() -> Callable[[Surgery], None]:
 
 
 @pytest.fixture(scope="session")
+def operate() -> type[Surgery]:
+    """Opens a .tflite file for changes."""
+    return Surgery
+
+
+@pytest.fixture(scope="session")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
     return Gate(tmp_path_factory.mktemp("mutations"))
+
+
+@pytest.fixture
+def surgery() -> Callable[[Path], Surgery]:
+    """Opens any file."""
+    return Surgery
 
 
 @pytest.fixture

@@ -60,7 +60,8 @@ def test_a_share_may_be_written_in_percent(share: Decimal) -> None:
 
 @settings(deadline=None)
 @given(st.sampled_from(sorted(BUDGETS)), st.integers(0, 1))
-def test_a_line_of_an_ini_says_what_a_marker_says(name: str, number: int) -> None:
+def test_a_line_of_an_ini_says_what_a_marker_says(name: str, number: float) -> None:
+    number = number or BUDGETS[name].least or 0
     written = f"{number} ms" if BUDGETS[name].unit == "s" else str(number)
     [found] = budgets_from_lines([f"{name} = {written}"], "ini")
     assert found.limit == limit(name, written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from pytest_edgegate.backends.keras.tensorflow import (
     import_tf_keras,
 )
 from pytest_edgegate.backends.keras.unrolling import unrolling_of
-from pytest_edgegate.backends.keras.vetting.files import Vetted
+from pytest_edgegate.backends.keras.vetting.files import Vetted, installed_keras
 from pytest_edgegate.backends.keras.vetting.lists import Loader
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tf_learner import Forward
@@ -59,7 +60,7 @@ def _loaded(vetted: Vetted, suffix: str) -> LoadedModel:
                 continue
             return from_keras_model(model, notes=_read_by(vetted, loader, suffix, refusals))
     # if no loader accepts it, the first reason is shown
-    raise _unreadable(vetted.path, refusals[0]) from refusals[0]
+    raise _unreadable(vetted.path, refusals[0], vetted.newer) from refusals[0]
 
 
 _LOADERS: dict[Loader, Callable[[], Any]] = {"keras": import_keras, "tf_keras": import_tf_keras}
@@ -295,7 +296,14 @@ def _keeping(function: Callable[..., Sequence[Any]], owner: Any) -> Callable[...
     return function
 
 
-def _unreadable(path: Path, error: Exception) -> ConfigurationError:
+def _unreadable(path: Path, error: Exception, newer: str = "") -> ConfigurationError:
+    if newer:
+        here = installed_keras()
+        return ConfigurationError(
+            f"{path.name} was saved by Keras {newer}, and the Keras {here} here can't read it: "
+            f"{_first_line(error)}",
+            f"pip install --upgrade keras, or save it by Keras {here}: the file is not damaged",
+        )
     again = "model.export('model')" if path.is_dir() else "model.save('model.keras')"
     return ConfigurationError(
         f"{path.name} can't be read as a {'SavedModel' if path.is_dir() else 'Keras model'}: "
@@ -306,11 +314,18 @@ def _unreadable(path: Path, error: Exception) -> ConfigurationError:
 
 def _first_line(error: Exception) -> str:
     """The first line with a reason: TensorFlow prints others before it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = str(error)
+    if _INNER in text:  # Keras repeats the configuration of every object around the fault
+        layer = _LAYER.findall(text)
+        where = f" (layer {layer[-1][1]}, {layer[-1][0]})" if layer else ""
+        return f"{text.rpartition(_INNER)[2].strip()[:200]}{where}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     reasons = [line for line in lines if not line.startswith(_HEADERS)]
     return f"{type(error).__name__}: {(reasons or lines or ['(no message)'])[0][:200]}"
 
 
+_INNER = "Exception encountered: "
+_LAYER = re.compile(r"deserializing class '(\w{1,80})' using config=\{'name': '([^']{1,80})'")
 _HEADERS = (
     "Graph execution error",
     "Detected at node",

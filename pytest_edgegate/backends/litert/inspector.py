@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.litert.not_readable import unknown_operator
 from pytest_edgegate.backends.litert.origins import with_origins
-from pytest_edgegate.backends.litert.schema import DTYPES, import_schema, names_of, unpack
+from pytest_edgegate.backends.litert.schema import (
+    COMPILED_FOR,
+    DTYPES,
+    import_schema,
+    names_of,
+    unpack,
+)
 from pytest_edgegate.backends.litert.signatures import argument_names, signature_defs, text
 from pytest_edgegate.backends.macs import (
     Macs,
@@ -22,6 +29,7 @@ from pytest_edgegate.backends.macs import (
 from pytest_edgegate.backends.weights_held_twice import held_twice
 from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import (
+    CompiledFor,
     Conversion,
     HeldTwice,
     KeptState,
@@ -59,6 +67,8 @@ _OPTIONS = {
 _CONVERSION = Conversion(
     int8="convert with a representative dataset and supported_ops = "
     "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8]",
+    per_tensor="convert with "
+    "converter._experimental_disable_per_channel_quantization_for_dense_layers = True",
     io="convert with converter.inference_input_type = converter.inference_output_type = tf.{dtype}",
 )
 
@@ -77,6 +87,7 @@ class LiteRTInspector:
         """The content of the file: of all subgraphs; inputs and outputs are those of the first."""
         model = unpack(path)
         with refused_if_inconsistent(path):
+            _check_operators(path, model)
             return _describe(model)
 
 
@@ -92,6 +103,16 @@ def _weights(model: Any) -> Iterator[tuple[str, Any]]:
             continue
         seen.add(tensor.buffer)
         yield text(tensor.name), np.asarray(data, np.uint8).view(dtype)
+
+
+def _check_operators(path: Path, model: Any) -> None:
+    """Refuses operators that this version of the schema does not know."""
+    kinds = names_of(import_schema().BuiltinOperator)
+    for each in model.operatorCodes:
+        number = max(each.builtinCode, each.deprecatedBuiltinCode)
+        fault = None if number in kinds else unknown_operator(path, number, max(kinds))
+        if fault is not None:
+            raise fault
 
 
 def _describe(model: Any) -> ModelDescription:
@@ -110,6 +131,7 @@ def _describe(model: Any) -> ModelDescription:
         conversion=_CONVERSION,
         state=_state(operators),
         signatures=tuple(_signature(each, model, graphs) for each in signature_defs(model)),
+        compiled=_compiled(operators),
     )
     return replace(described, fully_quantized=_is_quantised(described))
 
@@ -149,6 +171,14 @@ def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
     return None
 
 
+def _compiled(operators: Sequence[OperatorInfo]) -> CompiledFor | None:
+    for code, chip in COMPILED_FOR.items():
+        kind = f"CUSTOM:{code}"
+        if any(each.kind == kind for each in operators):
+            return CompiledFor(chip, kind)
+    return None
+
+
 _REOPENED = "a new interpreter"
 
 
@@ -166,6 +196,15 @@ def float_tensors(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
         return ()
     tensors = (*(each for each in operator.inputs if each is not None), *operator.outputs)
     return tuple(each for each in tensors if each.dtype in ("float32", "float16", "bfloat16"))
+
+
+def in_integers(operator: OperatorInfo) -> bool:
+    """Whether an operator takes and gives quantised activations."""
+    moving = (each for each in operator.inputs if each is not None and not each.constant)
+    return not operator.border and all(
+        any(each.dtype in _INTEGERS and each.scales for each in side)
+        for side in (tuple(moving), operator.outputs)
+    )
 
 
 class _Graph:

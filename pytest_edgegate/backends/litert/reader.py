@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
-from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.inspector import INSPECTOR, in_integers
 from pytest_edgegate.backends.litert.schema import MAGIC, pack, unpack
 from pytest_edgegate.backends.litert.signatures import put_first
 from pytest_edgegate.core.defaults import FileModel
@@ -30,13 +30,17 @@ class LiteRTReader:
 
 @dataclass(frozen=True)
 class LiteRTFile(FileModel):
-    """A .tflite file; whether it is int8 is read from its tensors."""
+    """A .tflite file; whether it is int8 is read from its tensors.
+
+    One that is quantised in part is int8 too: nothing quantises it again, and it is gated as it is.
+    """
 
     runtime: str = "litert-xnnpack"
 
     @cached_property
     def node(self) -> tuple[str, str]:
-        quantised = INSPECTOR.describe(self.path).fully_quantized
+        described = INSPECTOR.describe(self.path)
+        quantised = described.fully_quantized or any(map(in_integers, described.operators))
         return ("litert", "int8" if quantised else "float32")
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 
 from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.not_readable import not_readable
 from pytest_edgegate.backends.litert.schema import state_of
 from pytest_edgegate.backends.litert.signatures import input_names
 from pytest_edgegate.backends.native_output import held_native_output
@@ -246,12 +247,7 @@ class LiteRTRunner(QuantisingRunner):
 
 def _not_opened(path: Path, reason: str) -> InferenceError:
     reason = reason.strip().replace("\n", " ")
-    if "edgetpu-custom-op" in reason:
-        return InferenceError(
-            f"{path.name} is compiled for the Edge TPU, and no CPU runs it",
-            "gate the file that it was compiled from",
-        )
-    return damaged(path, reason)
+    return not_readable(path, reason) or damaged(path, reason)
 
 
 def _refuse_what_aborts(path: Path) -> None:

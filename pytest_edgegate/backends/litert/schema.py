@@ -21,6 +21,9 @@ _MOST_COPIED = 4
 _TABLE = 20
 """Bytes of the smallest tensor or operator, with the offset that leads to it."""
 
+COMPILED_FOR = {"edgetpu-custom-op": "the Edge TPU", "ethos-u": "an Arm Ethos-U"}
+"""The custom operators that hold the program of a chip, as compilers write them, with the chip."""
+
 DTYPES = {
     "FLOAT32": "float32",
     "FLOAT16": "float16",

@@ -15,6 +15,7 @@ from typing import Any
 from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
+from pytest_edgegate.backends.onnx.not_readable import not_readable
 from pytest_edgegate.backends.tools import needed, one_line
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
@@ -262,13 +263,7 @@ def _no_tensor(path: Path, value: Any) -> InferenceError:
 
 
 def _not_opened(path: Path, error: Exception) -> InferenceError:
-    reason = one_line(error, 400)
-    if "not a registered function/op" in reason or "NotImplemented" in type(error).__name__:
-        return InferenceError(
-            f"{path.name} has an operator that this ONNX Runtime does not have: {reason}",
-            "export it with an older opset, without custom operators, or upgrade onnxruntime",
-        )
-    return damaged(path, reason)
+    return not_readable(path, str(error)) or damaged(path, one_line(error, 400))
 
 
 OPTIMISED = OnnxRuntime("ORT_ENABLE_ALL")

@@ -15,6 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from pytest_edgegate.backends.damaged import damaged, refused_if_inconsistent
+from pytest_edgegate.backends.not_readable import installed, too_new
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import open_regular, read_bytes, regular_size
@@ -25,6 +26,13 @@ _MOST_ELEMENTS = 5_000_000
 """The most elements of an .xml: a layer has about thirty, which take much memory when parsed."""
 _DEEPEST = 200
 """The deepest nesting of elements: nested loops need about thirty levels."""
+_NEWEST = 11
+"""The version of IR that OpenVINO writes since 2022.1; it reads 10 and 11."""
+_FURTHEST = 100
+"""A version beyond this is damage."""
+_UPGRADE = (
+    "pip install --upgrade openvino, if the device's runtime is as new; else convert it again"
+)
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 DTYPES = {
@@ -199,6 +207,10 @@ def _root(path: Path) -> Any:
         root = parser.close()
     if root.tag != "net" or root.find("./layers/layer") is None:
         raise damaged(path, "it is no OpenVINO IR")
+    version = root.attrib.get("version", "")
+    if version.isdigit() and _NEWEST < int(version) <= _FURTHEST:
+        runtime = installed("openvino", "OpenVINO")
+        raise too_new(path, f"IR version {version}", runtime, f"version {_NEWEST}", _UPGRADE)
     return root
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.openvino.not_readable import not_readable
 from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.backends.tools import needed, one_line
 from pytest_edgegate.core.defaults import FileRuntime
@@ -137,7 +138,8 @@ def _compiled(path: Path) -> tuple[Any, Any]:
             model = core.read_model(str(path))
             return model, core.compile_model(model, "CPU", CONFIGURATION)
         except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
-            raise damaged(path, one_line(error, 400)) from error
+            fault = not_readable(path, str(error)) or damaged(path, one_line(error, 400))
+            raise fault from error
 
 
 def _input(port: Any) -> TensorInfo:

@@ -55,6 +55,9 @@ class TopN:
             "label": indices.astype(np.int32),
         }
 
+    def reads_classes(self, rows: int) -> bool:
+        return rows == 1
+
     def keeper(self, split: Split) -> None:
         return None
 
@@ -115,6 +118,9 @@ class Auc:
                 "give binary labels, or write your own Metric for several classes",
             )
         return {"score": scores, "positive": indices.reshape(-1) == 1}
+
+    def reads_classes(self, rows: int) -> bool:
+        return rows == 1
 
     def keeper(self, split: Split) -> None:
         return None

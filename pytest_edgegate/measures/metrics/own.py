@@ -97,6 +97,9 @@ class OwnMetric:
         arrays = {output_key(at): each for at, each in enumerate(seen.outputs.values())}
         return {**arrays, "label": labels}
 
+    def reads_classes(self, rows: int) -> bool:
+        return False
+
     def keeper(self, split: Split) -> Keeper | None:
         """Nothing for arrays: all answers are kept."""
         return None if isinstance(split, ArraySplit) else ScoresOfStream(self._function)

@@ -49,6 +49,9 @@ class ErrorPerSample:
         error = np.abs(difference) if self.name == "mae" else difference**2
         return {"error": error.reshape(len(error), -1).mean(axis=1)}
 
+    def reads_classes(self, rows: int) -> bool:
+        return False
+
     def keeper(self, split: Split) -> Keeper:
         if isinstance(split, ArraySplit):
             return _OfArray(self.name, split)

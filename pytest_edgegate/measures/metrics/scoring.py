@@ -38,6 +38,9 @@ class Scoring(Protocol):
     figures: Columns
     """The arrays that ``observe`` returns, by name."""
 
+    def reads_classes(self, rows: int) -> bool:
+        """Whether it reads an output with so many rows of channels per sample as class scores."""
+
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
         """Per-sample figures of a batch; *inputs* as in the user's data."""
 

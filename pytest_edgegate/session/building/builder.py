@@ -28,7 +28,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.building.external_programs import Programs
-from pytest_edgegate.session.building.kept_leg import KeptLeg
+from pytest_edgegate.session.building.kept_leg import KEPT_VERSION, KeptLeg
 from pytest_edgegate.session.intake.foreign_files import converting
 from pytest_edgegate.session.intake.recognition import Recogniser
 from pytest_edgegate.session.intake.signatures import selecting
@@ -168,6 +168,7 @@ class Builder:
                 "tools": versions(*transform.packages),
                 "notes": [*produced.notes, *data.notes],
                 "calibration_ranges": data.calibration_ranges,
+                "calibration_samples": list(data.calibration_samples),
                 "layout": data.layout.then(produced.layout).as_lists(),
                 "facts": dict(produced.facts),
             }
@@ -230,7 +231,7 @@ class Builder:
             }
         return key_of(
             kind="artifact",
-            record=KeptLeg.version,
+            kept=KEPT_VERSION,
             before=before,
             transform=leg.transform,
             version=transform.version,

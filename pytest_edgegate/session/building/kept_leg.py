@@ -6,20 +6,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.storage.cache import Entry
 
-_KEPT = ("model", "model_digest", "tools", "notes", "calibration_ranges", "layout")
+KEPT_VERSION = 2
+"""Incremented whenever an entry holds something else about a leg."""
+_KEPT = (
+    "model",
+    "model_digest",
+    "tools",
+    "notes",
+    "calibration_ranges",
+    "calibration_samples",
+    "layout",
+)
 
 
 @dataclass(frozen=True)
 class KeptLeg:
     """The output of a leg, with facts about how it was made."""
-
-    version: ClassVar[int] = 2
-    """Incremented whenever other facts are kept."""
 
     key: str
     main: Path
@@ -50,6 +57,7 @@ class KeptLeg:
 
 def _check_kinds(info: Mapping[str, Any]) -> None:
     given, files = info["calibration_ranges"], info["files"]
+    calibration = info["calibration_samples"]
     fits = {
         "main": isinstance(files, list) and info["main"] in files,
         "files": _are_texts(files),
@@ -58,6 +66,8 @@ def _check_kinds(info: Mapping[str, Any]) -> None:
         "tools": isinstance(info["tools"], dict) and _are_texts([*info["tools"].values()]),
         "notes": _are_texts(info["notes"]),
         "facts": isinstance(info["facts"], dict),
+        "calibration_samples": isinstance(calibration, list)
+        and all(type(each) is int for each in calibration),
         "calibration_ranges": given is None or _are_ranges(given),
     }
     if wrong := [name for name, held in fits.items() if not held]:

@@ -16,6 +16,7 @@ from pytest_edgegate.storage.cache import Entry
 
 _ARRAYS = "evidence.npz"
 _CHANNELS = "channels.npz"
+_OTHERS = "other-channels.npz"
 _POSITIONS = "positions.npy"
 _KINDS = {
     "n": int,
@@ -39,6 +40,7 @@ def write(folder: Path, evidence: Evidence, prefix: str = "") -> dict[str, Any]:
     """Writes the arrays; returns the remaining fields as JSON values."""
     np.savez(folder / f"{prefix}{_ARRAYS}", **evidence.arrays)  # type: ignore[arg-type]
     np.savez(folder / f"{prefix}{_CHANNELS}", **evidence.channels)  # type: ignore[arg-type]
+    np.savez(folder / f"{prefix}{_OTHERS}", **evidence.other_channels)  # type: ignore[arg-type]
     return {
         "n": evidence.n,
         "fingerprint": evidence.fingerprint,
@@ -91,13 +93,20 @@ def _evidence(entry: Entry, prefix: str, info: Mapping[str, Any], fits: Fits) ->
         "outputs": tuple(info["outputs"]),
         "inputs": tuple(map(_fed_input, info["inputs"])),
     }
-    channels = _arrays(entry, f"{prefix}{_CHANNELS}")
-    if any(each.dtype != np.float64 or each.shape[:-1] != (2,) for each in channels.values()):
-        raise ValueError("the ranges of its channels are malformed")
+    channels, others = (_ranges(entry, f"{prefix}{name}") for name in (_CHANNELS, _OTHERS))
     arrays = _arrays(entry, f"{prefix}{_ARRAYS}")
-    evidence = Evidence(arrays, **named, channels=channels, cached=entry.cached)
+    evidence = Evidence(
+        arrays, **named, channels=channels, other_channels=others, cached=entry.cached
+    )
     fits(evidence)
     return evidence
+
+
+def _ranges(entry: Entry, name: str) -> dict[str, Array]:
+    found = _arrays(entry, name)
+    if any(each.dtype != np.float64 or each.shape[:-1] != (2,) for each in found.values()):
+        raise ValueError("the ranges of its channels are malformed")
+    return found
 
 
 def _arrays(entry: Entry, name: str) -> dict[str, Array]:

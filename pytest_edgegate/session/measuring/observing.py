@@ -28,7 +28,7 @@ from pytest_edgegate.measures.evidence import (
 )
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
-from pytest_edgegate.measures.parity import FIGURES, compare
+from pytest_edgegate.measures.parity import check_parity, compare
 from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
@@ -47,6 +47,7 @@ from pytest_edgegate.session.measuring.kept_steadiness import (
 from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
+from pytest_edgegate.session.measuring.sample_digests import SampleDigests
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, key_of
@@ -68,6 +69,7 @@ class Observer:
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
         self.kept_steadiness = KeptSteadiness(opener, cache)
+        self.samples = SampleDigests(cache)
 
     def steadiness(self, specimen: Specimen, split: Split) -> Steadiness:
         """How a model answers the same samples again, in other batches, and alone.
@@ -91,7 +93,8 @@ class Observer:
             with self._fitting(split).open(specimen) as runner:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
-                return observe(runner, split, scoring, source, progress, specimen.held())
+                gathering = self.samples.gathering(split)
+                return observe(runner, gathering, scoring, source, progress, specimen.held())
 
         keep = scoring.key is not None
         key = self._predictions_key(specimen, split, scoring)
@@ -206,7 +209,6 @@ class Observer:
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
                 return compare(runners, split, f"host:{','.join(runtimes)}", limit, progress)
 
-        fits = partial(check_figures, figures=FIGURES)
         key = key_of(
             kind="parity",
             version=_VERSION,
@@ -214,7 +216,7 @@ class Observer:
             limit=limit,
             models=[self.opener.identity(each) for each in everywhere],
         )
-        return self._remembered(key, look, fits)
+        return self._remembered(key, look, check_parity)
 
     def compared(self, reference: Specimen, other: Specimen, split: Split, limit: int) -> Evidence:
         """Differences between a model and its reference, output by output."""

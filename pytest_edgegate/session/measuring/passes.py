@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -19,9 +19,16 @@ from pytest_edgegate.core.errors import (
 )
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.rules import may_end_early
-from pytest_edgegate.data.splits import ArraySplit, Split
+from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.activations import Activation
-from pytest_edgegate.measures.comparison import COMPARED, OutputsDifferError, misplaced
+from pytest_edgegate.measures.comparison import (
+    COMPARED,
+    OutputsDifferError,
+    matched,
+    misplaced,
+)
+from pytest_edgegate.measures.dead_channels import DeadChannels, dead_channels, output_steps
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN, check_groups
@@ -83,6 +90,9 @@ class CasePasses:
     @property
     def samples(self) -> int | None:
         return self._split.size
+
+    def reads_classes(self, outputs: Sequence[str], at: int, rows: int) -> bool:
+        return self._case.subject.reads_classes(outputs, at, rows)
 
     def cautions(self) -> tuple[str, ...]:
         return (*self._cautions, *self._of_reference)
@@ -191,7 +201,46 @@ class CasePasses:
         return check_reference(self.scoring, found, self.resampling).fault is None
 
     def compared(self) -> Evidence | NotMeasured:
+        return self._compared
+
+    @cached_property
+    def _compared(self) -> Evidence | NotMeasured:
         return self._against_reference(self._file.specimen, COMPARED)
+
+    def dead_channels(self) -> tuple[DeadChannels, ...]:
+        ranges = self._ranges_so_far()
+        if ranges is None or not dead_channels(*ranges, {}):
+            return ()  # the file need not be read for its steps
+        return dead_channels(*ranges, self._class_steps(list(ranges[0])))
+
+    def _ranges_so_far(self) -> tuple[Mapping[str, Array], Mapping[str, Array]] | None:
+        """The ranges of the channels of model and artifact; None before a pass over both."""
+        made = self.__dict__
+        paired, compared = made.get("_paired"), made.get("_compared")
+        if isinstance(paired, Paired):
+            return paired.reference.channels, paired.artifact.channels
+        reference = made.get("_reference")
+        if isinstance(reference, Evidence):
+            return reference.channels, self.predictions().channels
+        if isinstance(compared, Evidence):
+            return compared.channels, compared.other_channels
+        return None
+
+    def _class_steps(self, names: list[str]) -> dict[str, float]:
+        """The step of outputs that the metric reads as class scores.
+
+        The score of a class that is not among the samples changes by less, which an integer can't
+        show.
+        """
+        steps = output_steps(self._file.description())
+        if len(steps) != len(names):
+            return {}
+        order = matched(names, [bare_name(each.name) for each in self._file.description().outputs])
+        return {
+            name: steps[order[at]]
+            for at, name in enumerate(names)
+            if self.reads_classes(names, at, 1)
+        }
 
     def export_compared(self) -> Evidence | NotMeasured:
         export = self._file.float_export()
@@ -214,7 +263,8 @@ class CasePasses:
 
     @cached_property
     def _misplaced(self) -> tuple[str, ...]:
-        several = len(self._file.description().outputs) > 1
+        described = self._file.description()
+        several = len(described.outputs) > 1 and described.compiled is None
         subject = self._case.subject
         if not several or not subject.has_model or not subject.has_evaluation:
             return ()

@@ -11,6 +11,8 @@ import pytest
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.reader import READER
 from pytest_edgegate.backends.litert.schema import pack, unpack
+from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import OperatorInfo
 from pytest_edgegate.testing.contract import surroundings
 
@@ -193,3 +195,31 @@ def test_weights_that_are_held_twice(keras: Any, convert: Any) -> None:
         embedding.set_weights([table])
         head.set_weights([own])
         assert INSPECTOR.held_twice(convert(model)).size_bytes == twice
+
+
+def test_a_file_that_is_quantised_in_part_is_gated_as_it_is(
+    tf: Any, files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Key points: the best place of each channel, which TensorFlow has no integer form of."""
+
+    def points(x: Any) -> Any:
+        heat = tf.reshape(tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME")), [1, 36, 4])
+        return tf.cast(tf.argmax(heat, axis=1, output_type=tf.int32), tf.float32) / 36
+
+    numbers = np.random.default_rng(0)
+    kernel = tf.constant(numbers.normal(size=(3, 3, 2, 4)).astype(np.float32))
+    spec = tf.TensorSpec((1, 6, 6, 2), name="image")
+    with held_native_output():
+        concrete = tf.function(points).get_concrete_function(spec)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        samples = numbers.random((8, 1, 6, 6, 2)).astype(np.float32)
+        converter.representative_dataset = lambda: ([each] for each in samples)
+        path = tmp_path / "points.tflite"
+        path.write_bytes(converter.convert())
+    described = INSPECTOR.describe(path)
+    kinds = {each.kind for each in cpu_parts(described).operators}
+    assert "ARG_MAX" in kinds
+    assert not kinds & {"CONV_2D", "RESHAPE"}
+    for made, node in ((path, "int8"), (files["int8"], "int8"), (files["float"], "float32")):
+        assert READER.recognise(made, surroundings()).node == ("litert", node)

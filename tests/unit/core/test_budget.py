@@ -24,6 +24,7 @@ UNITS = {
     "parity_lsb": "steps",
     "parity_abs": "value",
     "export_error": "value",
+    "max_error": "value",
     "sqnr_db": "dB",
     "memory": "bytes",
     "flash": "bytes",

@@ -49,12 +49,20 @@ GRAPHS: dict[str, tuple[ModelDescription, int, int, list[int]]] = {
     "the best class": (graph("q1", "i1", *BODY[1:], ("q2", "ARG_MAX", "i1")), 0, 1, [1]),
     "back into the integers": (
         graph("q1", "q4", *BODY[1:], ("q2", "DEQUANTIZE", "f2"), ("f2", "EXP", "f3"),
-              ("f3", "QUANTIZE", "q3"), ("q3", "ADD", "q4")),
+              ("f3", "QUANTIZE", "q3"), ("q3 w1", "CONV", "q4")),
         0, 0, [],
+    ),
+    "coordinates, multiplied in integers again": (
+        graph("q1", "f3", *BODY[1:], ("q2", "ARG_MAX", "i1"), ("i1", "CAST", "f1"),
+              ("f1", "QUANTIZE", "q3"), ("q3 q2", "MUL", "q4"), ("q4", "DEQUANTIZE", "f3")),
+        0, 1, [1, 2, 4],
+    ),
+    "an integer operator at the end": (
+        graph("q1", "q3", ("q1 w1", "CONV", "q2"), ("q2", "LEAKY_RELU", "q3")), 0, 0, [],
     ),
     "an output that the body reads on": (
         graph("q1", "f3 q4", *BODY[1:], ("q2", "DEQUANTIZE", "f2"), ("f2", "EXP", "f3"),
-              ("f3", "QUANTIZE", "q4")),
+              ("f3", "QUANTIZE", "q3"), ("q3 w1", "CONV", "q4")),
         0, 0, [],
     ),
     "a layer with weights": (

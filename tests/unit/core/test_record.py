@@ -44,7 +44,18 @@ VERDICT: dict[str, Any] = {
     "cause": "",
     "note": "9 samples can't prove it",
 }
-REPORT: dict[str, Any] = {"schema": 1, "environment": {"python": "3.11"}, "verdicts": [VERDICT]}
+ERROR: dict[str, Any] = {
+    "test": "test_a.py::test_it[coral]",
+    "target": "coral",
+    "message": "edge_data.evaluation is empty",
+    "remedy": "give at least one sample",
+}
+REPORT: dict[str, Any] = {
+    "schema": 1,
+    "environment": {"python": "3.11"},
+    "verdicts": [VERDICT],
+    "errors": [ERROR],
+}
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -70,6 +81,24 @@ def test_a_report_is_read_back() -> None:
     assert verdict.artifact.recipe == ("PTQ(samples=200)",)
 
 
+def test_errors_are_read_back() -> None:
+    (error,) = RunRecord.from_json(REPORT).errors
+    assert (error.target, error.remedy) == ("coral", "give at least one sample")
+
+
+@pytest.mark.parametrize("key", ["verdicts", "errors"])
+def test_what_is_superseded_is_apart(key: str) -> None:
+    marked = REPORT[key][0] | {"superseded": True}
+    run = RunRecord.from_json(REPORT | {key: [*REPORT[key], marked]})
+    assert len(run.verdicts) == len(run.errors) == 1
+    assert len(run.superseded_verdicts) + len(run.superseded_errors) == 1
+    assert run.to_json()[key] == [*REPORT[key], marked]
+
+
+def test_a_report_from_before_errors_were_in_it_is_read() -> None:
+    assert RunRecord.from_json(changed("errors", None)).errors == ()
+
+
 @pytest.mark.parametrize("key", ["details", "cause", "artifact.path"])
 def test_a_key_that_schema_1_has_gained_may_be_missing(key: str) -> None:
     run = RunRecord.from_json(changed(f"verdicts.0.{key}", None))
@@ -77,7 +106,7 @@ def test_a_key_that_schema_1_has_gained_may_be_missing(key: str) -> None:
 
 
 def test_keys_that_are_unknown_are_skipped() -> None:
-    more = changed("verdicts.0.superseded", True) | {"errors": []}
+    more = changed("verdicts.0.weather", "fine") | {"moods": []}
     assert RunRecord.from_json(more) == RunRecord.from_json(REPORT)
 
 
@@ -95,6 +124,8 @@ SHAPES = {
     "schema": ("1", "the report.schema is '1', not a whole number"),
     "environment": (None, "the report has no key 'environment'"),
     "verdicts": ({}, "the report.verdicts is {}, not a list"),
+    "verdicts.0.superseded": ("no", "verdicts[0].superseded is 'no', not true or false"),
+    "errors.0.remedy": (None, "errors[0] has no key 'remedy'"),
     "verdicts.0.test": (None, "verdicts[0] has no key 'test'"),
     "verdicts.0.allowed": (0, "verdicts[0].allowed is 0, not true or false"),
     "verdicts.0.no_budgets": ("yes", "verdicts[0].no_budgets is 'yes', not true or false"),

@@ -11,7 +11,6 @@ from pytest_edgegate.data.dataset import (
     CalibrationSamples,
     Dataset,
     finite_or_error,
-    shared_samples,
 )
 from pytest_edgegate.data.splits import Array
 
@@ -123,27 +122,3 @@ def test_a_sample_that_is_not_finite(bad: float) -> None:
 
 def test_integers_are_always_finite() -> None:
     finite_or_error(Dataset(EdgeData(calibration=np.arange(9))).calibration(9))
-
-
-@pytest.mark.parametrize(
-    ("calibration", "count"),
-    [
-        (X[:10], 10),
-        (X[40:], 10),
-        (X[:10] + 1, 0),
-        (np.concatenate([X[:1], X[:1], X[:1] + 1]), 2),
-    ],
-)
-def test_samples_that_are_in_both(calibration: Array, count: int) -> None:
-    data = Dataset(EdgeData(calibration=calibration, evaluation=(X, Y)))
-    assert shared_samples(data.calibration(99), data.evaluation) == count
-
-
-def test_a_sample_is_shared_only_with_all_of_its_inputs() -> None:
-    data = Dataset(EdgeData(calibration=((X, X + 1), None), evaluation=((X, X), Y)))
-    assert shared_samples(data.calibration(99), data.evaluation) == 0
-
-
-def test_streams_are_not_looked_through() -> None:
-    data = Dataset(EdgeData(calibration=X, evaluation=[(X, Y)], version="1"))
-    assert shared_samples(data.calibration(9), data.evaluation) == 0

@@ -21,6 +21,7 @@ from pytest_edgegate.data.splits import Batch
 from pytest_edgegate.diagnosis import accuracy
 from pytest_edgegate.diagnosis.confusion import renamed
 from pytest_edgegate.measures.activations import Activation
+from pytest_edgegate.measures.dead_channels import DeadChannels
 from pytest_edgegate.measures.evidence import Collector, Evidence, Paired
 from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import TopN, as_scoring
@@ -95,6 +96,7 @@ def diagnosed(
     tries: Tries = NOTHING_TRIED,
     scoring: Any = None,
     activations: Any = None,
+    dead: tuple[DeadChannels, ...] = (),
 ) -> Diagnosis:
     reference = evidence(answers()) if before is None else before
     paired = reference if isinstance(reference, NotMeasured) else Paired(reference, after)
@@ -105,13 +107,25 @@ def diagnosed(
         reference=lambda: reference,
         predictions=lambda: after,
         tried=lambda as_fed, aim: tries,
+        dead_channels=lambda: dead,
     )
-    described = SimpleNamespace(inputs=inputs, operators=())
+    described = SimpleNamespace(inputs=inputs, operators=(), is_float=False)
     file = SimpleNamespace(artifact=given or artifact(), description=lambda: described)
     limit = {"limit": 0.99} if of == "floor" else {}
     explain: Any = getattr(accuracy, of)
     found: Diagnosis = explain(DROP, passes=passes, file=file, **limit)
     return found
+
+
+@pytest.mark.parametrize("of", ["drop", "relative_drop", "floor"])
+def test_channels_that_are_lost_are_the_cause_where_there_is_no_other(of: str) -> None:
+    dead = (DeadChannels("y", (4,), (0, 1), (0, 300)),)
+    found = diagnosed(evidence(answers(0, 10, 21)), of=of, dead=dead)
+    assert found.cause.startswith("channel 4 of output y varies in the model under test")
+    assert found.remedy.startswith("split the output")
+    if of != "floor":  # whose evidence says nothing of classes that were mixed up
+        collapsed = diagnosed(evidence(np.full(200, 4)), of=of, dead=dead)
+        assert collapsed.cause.startswith("the outputs have collapsed")
 
 
 @pytest.mark.parametrize("of", ["drop", "relative_drop"])

@@ -41,7 +41,12 @@ def given() -> Any:
 
 def as_file(given: Artifact, dtypes: tuple[str, ...] = ("float32", "float16", "int8")) -> Any:
     target = SimpleNamespace(dtypes=dtypes)
-    return SimpleNamespace(artifact=given, target=target, float_export=lambda: artifact(40_000))
+    return SimpleNamespace(
+        artifact=given,
+        target=target,
+        float_export=lambda: artifact(40_000),
+        description=lambda: SimpleNamespace(is_float=True),
+    )
 
 
 def of(
@@ -100,6 +105,7 @@ def test_samples_on_which_runtimes_differ_are_listed() -> None:
         (outputs.in_values, "absolute", [0, 0.1, 0.3, 0.1]),
         (outputs.within_a_step, "within", [1, 0.9, 0.5, 0.9]),
         (outputs.of_export, "absolute", [0, 0.1, 0.3, 0.1]),
+        (outputs.of_values, "absolute", [0, 0.1, 0.3, 0.1]),
     ],
 )
 def test_the_sample_that_is_farthest_apart(function: Any, key: str, values: list[float]) -> None:
@@ -139,7 +145,7 @@ def test_outputs_that_changed_places_are_the_cause() -> None:
         "noise_0_1": [0.1],
         "noise_1_0": [0.1],
     }
-    for function in (outputs.of_export, outputs.of_artifact):
+    for function in (outputs.of_export, outputs.of_artifact, outputs.of_values):
         cause = of(function, evidence(("a", "b"), **sums)).cause
         assert "output b: holds the values of output a of the model under test" in cause
     for file, remedy in (
@@ -152,7 +158,8 @@ def test_outputs_that_changed_places_are_the_cause() -> None:
 
 def test_what_was_not_compared_explains_nothing() -> None:
     none = NotMeasured("one runtime", "list another")
-    for each in (outputs.of_export, outputs.of_artifact, outputs.agreement, outputs.in_steps):
+    compared = (outputs.of_export, outputs.of_artifact, outputs.of_values)
+    for each in (*compared, outputs.agreement, outputs.in_steps):
         assert of(each, none) == Diagnosis()
 
 

@@ -485,6 +485,18 @@ def test_a_signature_that_ends_its_process_is_red_and_any_other_fault_is_not() -
     assert "signature=" in crashing.remedy
 
 
+def test_dense_layers_with_a_scale_for_each_channel_are_made_again() -> None:
+    dense = operator(
+        "FULLY_CONNECTED",
+        (tensor(), tensor("w", constant=True, scales=(0.1, 0.2), zero_points=(0, 0))),
+    )
+    given = judged(model(dense), dtype=None)
+    assert given.value == 1
+    assert given.remedy.startswith("quantise the fully connected layers again with one scale")
+    more = judged(model(dense, operator("LEAKY_RELU")), dtype=None)
+    assert "--edge-list-targets" in more.remedy
+
+
 def test_shapes_and_dtypes_have_a_remedy_each() -> None:
     both = judged(model(io="float32", shape=(-1, 4)))
     assert both.remedy.startswith("export the file again with fixed shapes")

@@ -19,6 +19,7 @@ from pytest_edgegate.core.verdict import Outcome
 from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures import parity
+from pytest_edgegate.measures.comparison import OutputsDifferError, compare_models
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Resampling
 from pytest_edgegate.measures.metrics.resampling import ALL
@@ -39,7 +40,7 @@ class Answers:
                 f"y{at}",
                 (-1, *each.shape[1:]),
                 each.dtype.name,
-                scales=(SCALE,) if each.dtype.kind in "iu" else (),
+                scales=(SCALE,) if each.dtype.name in ("int8", "uint8") else (),
             )
             for at, each in enumerate(outputs)
         )
@@ -65,9 +66,20 @@ class Answers:
 class Context:
     found: Evidence | NotMeasured
     resampling: Resampling = ALL
+    reference: Evidence | NotMeasured | Exception | None = None
+    """None: the metric reads every output as class scores, so the model is not run."""
 
     def parity(self) -> Evidence | NotMeasured:
         return self.found
+
+    def reads_classes(self, outputs: tuple[str, ...], at: int, rows: int) -> bool:
+        return self.reference is None
+
+    def compared(self) -> Evidence | NotMeasured:
+        assert self.reference is not None
+        if isinstance(self.reference, Exception):
+            raise self.reference
+        return self.reference
 
 
 def compared(*runners: Answers | Array, limit: int | None = None) -> Evidence:
@@ -134,6 +146,78 @@ def test_drift_in_output_steps_and_in_real_values() -> None:
     assert measured("parity_abs", scores(), drifted).value == 3 * SCALE
     within = measured("parity_within_lsb", scores(), drifted)
     assert within.value == pytest.approx(499 / 500)
+
+
+def detections(count: int = 20) -> tuple[Array, Answers]:
+    """Boxes in channels 0 to 3 and a score in channel 4, of a file and of its model."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 255, (count, 6, 5))
+    real = x * np.array([4, 4, 4, 4, 0.01])
+    return x.astype(np.uint8), Answers(real.astype(np.float32))
+
+
+def within(reference: Evidence | NotMeasured | Exception | None, *runners: Answers) -> Measurement:
+    given = Context(compared(*runners), reference=reference)
+    finding = parity.parity_within_lsb(cast("Any", given))
+    assert isinstance(finding, Measurement)
+    return finding
+
+
+def test_scores_that_drift_do_not_vanish_among_boxes() -> None:
+    one, model = detections()
+    two = one.copy()
+    two[:5, :, 4] ^= 8  # a quarter of the scores, a twentieth of the values
+    split = make_split("evaluation", np.arange(20, dtype=np.float32), None)
+    reference = compare_models(model, Answers(one), split, "host:a,b")
+    told = within(reference, Answers(one), Answers(two))
+    assert (told.value, told.exact) == (0.75, Fraction(3, 4))
+    assert told.remark == "of channel 4 of output y0, the worst group of like channels"
+    for none in (NotMeasured("no model", ""), OutputsDifferError("2", "1"), None):
+        pooled = within(none, Answers(one), Answers(two))
+        assert (pooled.exact, pooled.remark) == (Fraction(19, 20), "")
+
+
+def test_a_small_output_does_not_vanish_beside_a_large_one() -> None:
+    large, small = np.zeros((10, 1000), np.int8), np.zeros((10, 1), np.int8)
+    off = small.copy()
+    off[:5] = 9
+    told = within(None, Answers(large, small), Answers(large, off))
+    assert (told.exact, told.remark) == (Fraction(1, 2), "of output y1, the worst")
+    same = within(None, Answers(large, small), Answers(large, small))
+    assert (same.exact, same.remark) == (Fraction(1), "")
+
+
+def test_truth_values_and_class_numbers_are_not_rounded() -> None:
+    flags = np.array([[True, False]] * 10)
+    other = flags.copy()
+    other[0, 0] = False
+    assert measured("parity_within_lsb", flags, other).exact == Fraction(19, 20)
+    assert measured("parity_lsb", flags, other).value == 1
+    assert measured("parity_abs", flags, other).value == 1
+    numbers = np.arange(10, dtype=np.int64)[:, None]
+    assert measured("parity_within_lsb", numbers, numbers ^ 1).value == 0
+    quantised = numbers.astype(np.int8)
+    assert measured("parity_within_lsb", quantised, quantised ^ 1).value == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays.pop("near_0"),
+        lambda arrays: [arrays.pop(each) for each in ("near_0", "size_0")],
+        lambda arrays: arrays.update(near_0=arrays["near_0"][:, :0]),
+        lambda arrays: arrays.update(near_0=arrays["near_0"] + 9),
+        lambda arrays: arrays.update(near_0=arrays["near_0"] - 9),
+        lambda arrays: arrays.update(near_0=arrays["near_0"][:, 0]),
+        lambda arrays: arrays.update(size_0=arrays["size_0"].astype(float)),
+    ],
+)
+def test_evidence_of_another_shape_is_refused(change: Any) -> None:
+    whole = compared(scores(), scores())
+    parity.check_parity(whole)
+    change(whole.arrays)
+    with pytest.raises(ValueError, match="figures of an output"):
+        parity.check_parity(whole)
 
 
 def test_steps_do_not_wrap() -> None:

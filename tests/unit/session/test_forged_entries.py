@@ -117,8 +117,9 @@ def test_info_of_another_shape_is_a_miss(
 
     def change(folder: Path, manifest: Manifest) -> None:
         info = manifest["info"]
-        name = [each for each in sorted(info) if (each, kind) not in MEANT][at % 4]
-        manifest["info"] = forged(info, name, kind)
+        names = [each for each in sorted(info) if (each, kind) not in MEANT]
+        if names:  # digests of samples are all in a file
+            manifest["info"] = forged(info, names[at % 4], kind)
 
     changed = forge(tmp_path / "cache", change)
     assert changed > 3
@@ -135,6 +136,8 @@ def test_each_part_of_info_is_checked(warm: Given, tmp_path: Path) -> None:
     refused = 0
     for path in sorted((tmp_path / "cache").rglob("entry.json")):
         manifest = json.loads(path.read_text())
+        if not manifest["info"]:
+            continue
         read = next(each for part, each in readers.items() if part in manifest["info"])
         entry = Entry(path.parent, manifest["info"], frozenset(manifest["files"]), True)
         read(entry)

@@ -221,9 +221,10 @@ def test_calibration_samples_that_are_evaluation_samples_too(
 ) -> None:
     x, y = fake_samples(200)
     given = subject(EdgeData(calibration=x[:20], evaluation=(x, y)))
-    session = start()
     with pytest.warns(EdgeGateWarning, match="20 calibration samples are evaluation samples too"):
-        session.compress(session.case(given, session.target("fake-board")), (PTQ(),))
+        found = judged(start(), given, accuracy_drop=0.1)
+    assert "20 calibration samples are" in found["accuracy_drop"].note
+    assert "calibration" not in found["contract"].note
 
 
 def test_calibration_samples_with_nan(start: Starter, subject: Maker) -> None:

@@ -119,6 +119,11 @@ def test_counts(name: str, written: Any, count: int) -> None:
         ("sqnr_db", -2, -2),
         ("mapped_ops", 1.0, 1),
         ("size_regression", "1 %", 0.01),
+        ("compression", "4x", 4),
+        ("compression", "3.96 X", 3.96),
+        ("compression", 0.5, 0.5),
+        ("parity_agreement", 0.5, 0.5),
+        ("parity_within_lsb", 0.01, 0.01),
     ],
 )
 def test_other_units(name: str, written: Any, limit: float) -> None:
@@ -152,6 +157,14 @@ def test_other_units(name: str, written: Any, limit: float) -> None:
         ("parity_agreement", 99, "is a share, and a share is at most 1", "did you mean 0.99?"),
         ("parity_within_lsb", "101 %", "a share is at most 1", "did you mean"),
         ("mapped_ops", 100, "a share is at most 1", "did you mean 1?"),
+        ("compression", 0.25, "can't be meant: it is a factor", "did you mean 4?"),
+        ("compression", "40 %", "below 1 the artifact may be larger", "did you mean 2.5?"),
+        ("compression", 0, "compression=0 can't be meant", "write for example 3"),
+        ("compression", "three", "has no number that can be read", '3 or "3x"'),
+        ("parity_agreement", 0.01, "is a share of equal answers, at least", "did you mean 0.99?"),
+        ("parity_agreement", "1 %", "can't be meant", "did you mean 0.99?"),
+        ("parity_agreement", 0, "can't be meant", "did you mean 1?"),
+        ("size", "4x", "has the unknown unit 'x'", '"120 kB"'),
         ("macs", "1.2 kB", "has the unknown unit 'kB'", '"1.2 M" or 1_200_000'),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pytest_edgegate.backends.keras.vetting import configs, graphs, operators
 from pytest_edgegate.backends.keras.vetting.lists import Loader, harmless_operators, names
 from pytest_edgegate.backends.keras.vetting.trial import AGAIN, Trial
 from pytest_edgegate.backends.keras.vetting.wiring import stuck
+from pytest_edgegate.core.environment import versions
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.reading.archives import Archive, Limits, opened
 from pytest_edgegate.reading.documents import parse_json
@@ -28,6 +30,7 @@ _LARGEST_GRAPH = 2**31 - 1
 _LIMITS = Limits(members=10_000)
 _BOTH: tuple[Loader, ...] = ("keras", "tf_keras")
 _SHOWN = 4
+_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Vetted:
     loaders: tuple[Loader, ...] = ()
     note: str = ""
     allow_code: bool = False
+    newer: str = ""
+    """The version of Keras that wrote it, if that is newer than the one here."""
     trial: Trial | None = None
     """The trial of its HDF5, which may still be running."""
 
@@ -75,9 +80,12 @@ def vet_archive(path: Path, *, allow_code: bool = False) -> Vetted:
     """A ``.keras`` file. Raises UnsupportedError for what is not on the lists."""
     with opened(path, lambda reason: _damaged(path, reason), _LIMITS) as archive:
         config = configs.of_saved(parse_json(archive.read(_CONFIG, _LARGEST_CONFIG)))
-        old = _is_old(archive)
-    vetted = _chosen(path, config, ("tf_keras",) if old else ("keras",), allow_code)
-    return replace(vetted, trial=Trial(path))
+        version = _version(archive)
+    # tf-keras is Keras 2, and neither reads the archives of the other
+    wanted: tuple[Loader, ...] = ("tf_keras",) if version.startswith("2.") else ("keras",)
+    newer = version if _is_newer(version) else ""
+    vetted = _chosen(path, config, wanted, allow_code, newer)
+    return replace(vetted, trial=Trial(path), newer=newer)
 
 
 def vet_hdf5(path: Path, *, allow_code: bool = False) -> Vetted:
@@ -119,7 +127,9 @@ def config_faults(config: Any, loader: Loader) -> list[str]:
     return list(dict.fromkeys(configs.faults(config, names(loader))))
 
 
-def _chosen(path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: bool) -> Vetted:
+def _chosen(
+    path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: bool, newer: str = ""
+) -> Vetted:
     waiting = {loader: stuck(config, loader) for loader in wanted}
     ending = tuple(loader for loader in wanted if not waiting[loader])
     if not ending:
@@ -135,24 +145,39 @@ def _chosen(path: Path, config: Any, wanted: tuple[Loader, ...], allow_code: boo
     found = {loader: config_faults(config, loader) for loader in ending}
     loaders = tuple(loader for loader in ending if not found[loader])
     if not loaders:
-        raise _refused(path, min(found.values(), key=len))
+        raise _refused(path, min(found.values(), key=len), newer)
     lacking = found[ending[0]]
     return Vetted(path, loaders, note or (f"it names {_listed(lacking)}" if lacking else ""))
 
 
-def _is_old(archive: Archive) -> bool:
-    """Whether tf-keras, which is Keras 2, wrote it: neither reads the archives of the other."""
+def _version(archive: Archive) -> str:
+    """The version of Keras that wrote it; empty if it does not say a sensible one."""
     if _METADATA not in archive.names:
-        return False
+        return ""
     metadata = parse_json(archive.read(_METADATA, _LARGEST_CONFIG))
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    return isinstance(version, str) and version.startswith("2.")
+    return version if isinstance(version, str) and _VERSION.match(version) else ""
 
 
-def _refused(path: Path, found: Sequence[str]) -> UnsupportedError:
+def _is_newer(version: str) -> bool:
+    """Whether a version is newer than that of the Keras here; patches read the same files."""
+    numbers = [_VERSION.match(each) for each in (version, installed_keras())]
+    there, here = ([] if each is None else [int(each[1]), int(each[2])] for each in numbers)
+    return bool(here) and there > here
+
+
+def installed_keras() -> str:
+    """Its version, or an empty text."""
+    return versions("keras").get("keras", "")
+
+
+def _refused(path: Path, found: Sequence[str], newer: str = "") -> UnsupportedError:
+    here = installed_keras()
+    version = f"; Keras {newer} saved it, and the Keras {here} here may not know them yet"
     return UnsupportedError(
         f"{path.name} names what is not on the list of harmless parts of Keras and TensorFlow "
-        f"({_listed(found)}), and a gate runs no code from a file",
+        f"({_listed(found)}), and a gate runs no code from a file{version if newer else ''}",
+        f"{f'pip install --upgrade keras, or save it by Keras {here}; ' if newer else ''}"
         "where you trust it: edge_allow_code = true in the ini, or load it yourself and return "
         "the model object from edge_model",
     )

@@ -1,0 +1,43 @@
+"""What a file that was compiled for a chip hides: nothing here runs it or sees its operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_edgegate.core.budget import kind_of
+from pytest_edgegate.core.description import ModelDescription, TensorInfo
+from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.measures.providers import File
+
+_SUFFIX = "_edgetpu.tflite"
+"""What Coral's compiler appends to the name of a file."""
+
+
+def hidden(metric: str, file: File) -> NotMeasured | None:
+    """Not measured, for a figure that a compiled file does not show; else None."""
+    if kind_of(metric).of_compiled_files:
+        return None
+    compiled = file.description().compiled
+    if compiled is None:
+        return None
+    name = file.artifact.path.name
+    source = f"{name.removesuffix(_SUFFIX)}.tflite" if name.endswith(_SUFFIX) else "model.tflite"
+    return NotMeasured(
+        f"{name} is compiled for {compiled.chip}, which hides its operators, and no CPU runs it",
+        "give the file that it was compiled from, on which this budget is then judged: "
+        f'edge_gate.check("{name}", source="{source}", {metric}=...)',
+    )
+
+
+def differing_ends(before: ModelDescription, after: ModelDescription) -> str:
+    """How the inputs and outputs differ of a file and of a compiled one; empty if they agree."""
+    sides = (("inputs", before.inputs, after.inputs), ("outputs", before.outputs, after.outputs))
+    for side, given, kept in sides:
+        ends = [[(each.shape, each.dtype, each.scales) for each in ends] for ends in (given, kept)]
+        if ends[0] != ends[1]:
+            return f"their {side} differ ({_spelt(given)}, and {_spelt(kept)} where it is compiled)"
+    return ""
+
+
+def _spelt(tensors: Sequence[TensorInfo]) -> str:
+    return ", ".join(f"{each.name} {each.dtype} {each.shape}" for each in tensors[:4])
