@@ -173,6 +173,8 @@ class ModelDescription:
     conversion: Conversion = Conversion()
     """The words of the format's converter."""
     state: KeptState | None = None
+    by_range: tuple[str, ...] = ()
+    """The kinds of operators that quantise by the range of all samples in a batch."""
     signatures: tuple[SignatureInfo, ...] = ()
     """The signatures that the file names; none in a format that has no such names."""
     compiled: CompiledFor | None = None

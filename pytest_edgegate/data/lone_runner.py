@@ -1,7 +1,8 @@
-"""Runs a model that declares a free batch, and has a batch of 1 in its graph, one sample at a time.
+"""Runs a model one sample at a time.
 
-An exporter that saw one sample may write its shape into a Reshape: the file then fails with more
-samples, or returns one row for all of them. A device runs single samples, and so is it measured.
+An exporter that saw one sample may write its shape into a Reshape: the file then declares a free
+batch, and fails with more samples, or returns one row for all of them. Other models take a batch
+and answer otherwise than alone. A device runs single samples, and so are they measured.
 """
 
 from __future__ import annotations
@@ -27,17 +28,23 @@ def declares_a_free_batch(runner: Runner) -> bool:
     return bool(runner.inputs) and all(each.shape[:1] == (-1,) for each in runner.inputs)
 
 
+def one_at_a_time(runner: Runner) -> Runner:
+    """A runner of the same opened model that gives it single samples."""
+    return LoneRunner(runner, alone=True)
+
+
 class LoneRunner(OpenedModel):
-    """``alone``: whether it has failed on several samples, and on none of them by itself.
+    """``alone``: whether samples are run one at a time: from the start, or since it has failed on
+    several samples, and on none of them by itself.
 
     *warned_of* names the model in a warning that this has happened; empty for none.
     """
 
-    def __init__(self, runner: Runner, warned_of: str = "") -> None:
+    def __init__(self, runner: Runner, warned_of: str = "", *, alone: bool = False) -> None:
         self._runner = runner
         self._warned_of = warned_of
         self.inputs, self.outputs = runner.inputs, runner.outputs
-        self.alone = False
+        self.alone = alone
         self._takes_more = False
 
     def __enter__(self) -> Self:

@@ -23,6 +23,11 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
         "biases in float",
     ),
     (
+        {OffenceKind.BY_BATCH},
+        "a layer computes over the batch: batch normalisation with the statistics of the batch, or "
+        "a maximum, a mean or a softmax over axis 0",
+    ),
+    (
         {OffenceKind.NO_WIDTH},
         "the input was always 0 while the file was calibrated: a state, or a flag that is off",
     ),
@@ -84,6 +89,8 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
     described = file.description()
     if OffenceKind.REFUSED in kinds:
         return _for_symmetric(file)
+    if OffenceKind.BY_BATCH in kinds:
+        return _for_batch(file)
     if OffenceKind.FELL_BACK in kinds:
         return _for_fall_back(file)
     if OffenceKind.NO_WIDTH in kinds:
@@ -105,6 +112,15 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
     if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
         return f"{described.conversion.per_tensor}, or let edge_ptq make the file"
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
+
+
+def _for_batch(file: File) -> str:
+    """A file of the gate has it from its model, whose reference has no such answers."""
+    ways = (
+        "let batch normalisation use its stored statistics (model.eval(), training=False), and "
+        "compute over each sample, not over the batch"
+    )
+    return ways if file.artifact.made else f"{ways}, where the file is made"
 
 
 def _for_fall_back(file: File) -> str:

@@ -21,6 +21,7 @@ from pytest_edgegate.measures.input_check import clipped, without_width
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.refusals import REFUSALS
+from pytest_edgegate.measures.steadiness import Conduct, Steadiness
 
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _WEIGHTS = ("int8", "uint8", "int4", "int2")
@@ -41,6 +42,7 @@ class OffenceKind(StrEnum):
     LIMIT = "limit of an operator"
     REFUSED = "refused by the vendor's tool"
     MISPLACED = "outputs changed places"
+    BY_BATCH = "answers depend on the batch"
     FELL_BACK = "fell back"
     RUNS_IN_FLOAT = "runs in float"
     SIGNATURE = "a signature crashes"
@@ -94,6 +96,7 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
         if each.crashed
     )
     if not file.probe():
+        found += _by_batch(passes.steadiness())
         found += when_executed(file.executed(), expected, file.target)
     return tuple(found)
 
@@ -168,6 +171,16 @@ def when_executed(
                 OffenceKind.RUNS_IN_FLOAT,
                 f"{each.kind} {each.name}: runs in float after the runtime's optimisation",
             )
+
+
+def _by_batch(found: Steadiness) -> Iterator[Offence]:
+    """An offence that no look at the file shows, and that a device shows in every sample."""
+    if found.conduct is Conduct.BY_BATCH:
+        text = (
+            f"answers depend on the batch: of the same samples in two batches of {found.batch}, "
+            f"{found.difference}; a device runs one sample at a time"
+        )
+        yield Offence(OffenceKind.BY_BATCH, text)
 
 
 def _may_be_float(operator: ExecutedOperator, target: Target) -> bool:

@@ -20,6 +20,7 @@ from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence, Paired
 from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import Resampling, Scoring
+from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ class Passes(Protocol):
 
     def misplaced_outputs(self) -> tuple[str, ...]:
         """Swapped outputs, recognised by their values."""
+
+    def steadiness(self) -> Steadiness:
+        """How the artifact answers the same samples again, in other batches, and alone."""
 
     def activations(self, *, of_export: bool = False) -> Mapping[str, Activation]:
         """The last activations by which the artifact, or the float export, differs from the model.

@@ -147,7 +147,7 @@ class Judging:
             notes.of_signatures(file),
             notes.of_state(file),
             notes.of_execution(file),
-            notes.of_batch(file),
+            notes.of_batch(file, passes),
             notes.of_parity(file, passes) if shown else "",
         )
 
@@ -161,7 +161,10 @@ class Judging:
         settings = self.settings
         asked = {each.metric: each for each in budgets}
         rules = PassRules.of(settings)
-        file = CaseFile(case, artifact, inspector, self.observer.opener, self.export)
+        observer = self.observer
+        file = CaseFile(
+            case, artifact, inspector, observer.opener, observer.kept_steadiness, self.export
+        )
         timing = Timing(
             self.registry,
             case.target,

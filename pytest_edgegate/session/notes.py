@@ -116,9 +116,11 @@ def of_execution(file: File) -> str:
     )
 
 
-def of_batch(file: File) -> str:
-    """A free batch that the file declares and does not have."""
-    return f"{file.artifact.path.name} {ALONE}" if file.runs_alone() else ""
+def of_batch(file: File, passes: Passes) -> str:
+    """Why the file is measured one sample at a time: a free batch that it declares and does not
+    have, or one that gives other answers."""
+    why = ALONE if file.runs_alone() else passes.steadiness().note
+    return f"{file.artifact.path.name} {why}" if why else ""
 
 
 def of_dead_channels(passes: Passes) -> str:

@@ -33,7 +33,11 @@ def fake_model(path: Path, **what: Any) -> Path:
     ``holds``: the two ends of the range of its input after PTQ, which a QUANTIZE reads;
     ``state``: the call that resets the state of the file; ``bytes``: the size of the float file,
     of which PTQ leaves a quarter; ``alone``: it fails on more than one sample at a time, though
-    its batch is free;
+    its batch is free; ``leaks``: how much each score changes with the mean number of a batch, and
+    ``ptq_leaks`` after PTQ; ``by_range``: the same with its largest number, by an operator that
+    quantises by the range of a batch; ``together``: what a batch of several adds to the scores of
+    the first class; ``random``: the size of what is drawn anew for each score, and ``ptq_random``
+    after PTQ;
     ``classes``: how many there are, 10 if it is left out; ``outputs``: the names of several
     outputs, the first with the scores, each further one with those of the next class;
     ``colours``: "rgb" or "bgr", for a model of the images of ``fake_images``;
@@ -84,6 +88,7 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
         macs=20,
         fully_quantized=whole,
         state=KeptState(("FAKE",), content["state"]) if "state" in content else None,
+        by_range=("FakeDynamicQuantize",) if "by_range" in content else (),
     )
 
 

@@ -162,6 +162,8 @@ class FakeTransform:
                 "dtype": "int8",
                 "wrong": content.get("ptq_wrong", []),
                 "io": content.get("io", target.default_io),
+                "leaks": content.get("ptq_leaks", 0.0),
+                "random": content.get("ptq_random", 0.0),
                 "seconds": content.get("ptq_seconds", content.get("seconds", 1e-3)),
             }
         main = out / model.path.name
@@ -221,8 +223,19 @@ class FakeRunner:
         classes = self.outputs[0].shape[1]
         answers = (labels + np.isin(numbers, self._wrong)) % classes
         scores = np.eye(classes, dtype=np.float32)[answers]
+        scores[:, :1] += self._disturbance(numbers)
         scores[np.isin(numbers, self._nan)] = np.nan
         return tuple(np.roll(scores, at, axis=1) for at in range(len(self.outputs)))
+
+    def _disturbance(self, numbers: Array) -> Array:
+        """What the batch and chance add to the scores of the first class: float32 of (n, 1)."""
+        content = self._content
+        added = np.full((len(numbers), 1), content.get("leaks", 0.0) * numbers.mean() / 100)
+        added += content.get("by_range", 0.0) * numbers.max() / 100
+        added += content.get("together", 0.0) * (len(numbers) > 1)
+        if content.get("random"):
+            added += content["random"] * _noise.random((len(numbers), 1))
+        return added.astype(np.float32)
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
         """A call that advances the fake clock as the file defines, and computes nothing."""
@@ -233,7 +246,9 @@ class FakeRunner:
         if self.outputs[0].dtype not in ("int8", "uint8") or np.isnan(scores[0]).any():
             return scores
         zero, dtype = self.outputs[0].zero_points[0], self.outputs[0].dtype
-        return tuple((each * 255 + zero).astype(dtype) for each in scores)
+        limits = np.iinfo(dtype)
+        steps = (np.clip(each * 255 + zero, limits.min, limits.max) for each in scores)
+        return tuple(each.astype(dtype) for each in steps)
 
 
 def _read_from(x: Array, colours: str | None) -> tuple[Array, Array]:
@@ -248,6 +263,7 @@ _NUMBERS = 1_000
 """The number that the brightest green stands for."""
 _DRAWN = 256
 _draws = np.random.default_rng(1)
+_noise = np.random.default_rng(2)
 
 
 def fake_call(content: Mapping[str, Any], clock: FakeClock) -> Callable[[], object]:

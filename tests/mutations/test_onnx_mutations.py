@@ -310,3 +310,80 @@ def test_a_file_for_a_cpu_is_red_on_a_jetson(gate: Gate) -> None:
     target = gate.session.target("jetson-orin-nano")
     found = on_a_jetson(gate, gate.session.adopt(gate.healthy.main, target))
     assert [name for name, each in found.items() if each.red] == ["contract"]
+
+
+def ends_in(*steps: tuple[str, str, str, dict[str, Any]]) -> Callable[[Any], None]:
+    """Ends the file in these operators: (kind, inputs, output, attributes), from h to y.
+
+    The axes of a reduction are an input since opset 18.
+    """
+
+    def mutate(model: Any) -> None:
+        ends = {"h": "end_h", "y": model.graph.output[0].name}
+        producer(model, ends["y"]).output[0] = "end_h"
+        for kind, given, made, how in steps:
+            names = [ends.get(each, f"end_{each}") for each in given.split()]
+            if "axes" in how:
+                names.append(f"end_axes_of_{made}")
+                axes = numpy_helper.from_array(np.array(how["axes"], np.int64), names[-1])
+                model.graph.initializer.append(axes)
+            rest = {name: value for name, value in how.items() if name != "axes"}
+            output = ends.get(made, f"end_{made}")
+            model.graph.node.append(helper.make_node(kind, names, [output], **rest))
+
+    return mutate
+
+
+def normalised(axis: int) -> Callable[[Any], None]:
+    """Over the samples of a batch (0), or over the scores of a sample (1)."""
+    return ends_in(
+        ("ReduceMean", "h", "mean", {"axes": [axis]}),
+        ("Sub", "h mean", "apart", {}),
+        ("ReduceL2", "apart", "length", {"axes": [axis]}),
+        ("Exp", "length", "width", {}),
+        ("Div", "apart width", "y", {}),
+    )
+
+
+LARGEST = ("ReduceMax", "h", "m", {"keepdims": 0})
+OF_EACH = ("ReduceMax", "h", "m", {"axes": [1]})
+RANDOM = ("RandomNormalLike", "h", "r", {"scale": 1e-3})
+CONSTANT = ("Sub", "h h", "r", {})
+
+
+@pytest.mark.parametrize(
+    ("mutate", "twin"),
+    [
+        (ends_in(LARGEST, ("Div", "h m", "y", {})), ends_in(OF_EACH, ("Div", "h m", "y", {}))),
+        (ends_in(("Softmax", "h", "y", {"axis": 0})), ends_in(("Softmax", "h", "y", {"axis": 1}))),
+        (normalised(0), normalised(1)),
+        (ends_in(LARGEST, ("Sub", "h m", "y", {})), ends_in(OF_EACH, ("Sub", "h m", "y", {}))),
+    ],
+    ids=["divided by the largest", "softmax", "normalised", "less the largest"],
+)
+def test_answers_that_depend_on_the_batch(
+    gate: Gate, tmp_path: Path, mutate: Callable[[Any], None], twin: Callable[[Any], None]
+) -> None:
+    found, healthy = (fed(gate, tmp_path, each)["contract"] for each in (mutate, twin))
+    assert found.red
+    assert "answers depend on the batch" in " ".join(found.details)
+    assert not healthy.red
+    assert "one sample at a time" not in healthy.reason + healthy.note
+
+
+def test_answers_at_random(gate: Gate, tmp_path: Path) -> None:
+    with pytest.raises(InferenceError, match=r"faulty\.onnx answers at random"):
+        fed(gate, tmp_path, ends_in(RANDOM, ("Add", "h r", "y", {})))
+    assert not fed(gate, tmp_path, ends_in(CONSTANT, ("Add", "h r", "y", {})))["contract"].red
+
+
+def fed(gate: Gate, folder: Path, mutate: Callable[[Any], None]) -> dict[str, Verdict]:
+    """The contract of the float file with a fault."""
+    model = onnx.load(gate.float.path)
+    mutate(model)
+    path = folder / "faulty.onnx"
+    onnx.save(model, path)
+    artifact = gate.session.adopt(path, gate.target)
+    case = gate.session.case(gate.subject, gate.target)
+    verdicts = gate.session.judge(case, artifact, (), contract=True)
+    return {each.budget.metric: each for each in verdicts}

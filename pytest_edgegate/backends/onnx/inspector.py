@@ -89,6 +89,11 @@ _CONVERSION = Conversion(
 )
 
 
+def _by_range(operator: OperatorInfo) -> bool:
+    """Whether it is DynamicQuantizeLinear, or one of those of ONNX Runtime that contain it."""
+    return operator.kind.startswith("DynamicQuantize")
+
+
 class OnnxInspector:
     """``Inspector`` of the format ``onnx``."""
 
@@ -148,6 +153,7 @@ class _Graph:
             mixed=True,
             fully_quantized=all_in_integers(operators, _in_float),
             conversion=_CONVERSION,
+            by_range=tuple(sorted({each.kind for each in operators if _by_range(each)})),
         )
 
     def _operator(self, index: int, node: Any) -> OperatorInfo:

@@ -138,13 +138,15 @@ def _on_cpu(
 class ModuleFunction:
     """``LoadedModel.function`` of a module: torch tensors to torch tensors.
 
-    ``stateful``: a run leaves something in a buffer. It is put back after each call.
+    ``stateful``: a run leaves something in a buffer. It is put back after each call. Random numbers
+    go on from one call to the next, as on a device, and those of the user do not.
     """
 
     def __init__(self, torch: Any, wrapped: Any, *, stateful: bool) -> None:
         self._torch = torch
         self._wrapped = wrapped
         self.stateful = stateful
+        self._random: Any = None
 
     @property
     def device(self) -> Any:
@@ -154,7 +156,12 @@ class ModuleFunction:
 
     def __call__(self, *tensors: Any) -> Sequence[Any]:
         with undisturbed(self._torch, self._wrapped.model, buffers=self.stateful):
-            return list(self._wrapped(*tensors))
+            random = self._torch.random
+            if self._random is not None:
+                random.set_rng_state(self._random)
+            made = list(self._wrapped(*tensors))
+            self._random = random.get_rng_state()
+            return made
 
 
 def _writes_buffers(program: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -43,7 +43,7 @@ class ComparedModel:
     """One of the two models: its earlier results, or a function that opens it."""
 
     known: Evidence | None
-    open: Callable[[], Runner]
+    open: Callable[[], AbstractContextManager[Runner]]
     source: str
     held: Callable[[], Held]
     """The quantised inputs of its file."""

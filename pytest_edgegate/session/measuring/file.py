@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from pytest_edgegate.core.description import (
     HeldTwice,
     ModelDescription,
     SignatureInfo,
+    TensorInfo,
 )
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
@@ -25,12 +26,14 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import noise, quantised
 from pytest_edgegate.data.input_order import InputOrder
 from pytest_edgegate.data.lone_runner import LoneRunner
+from pytest_edgegate.data.runners import Block
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.evidence import fed_batches, nonfinite_samples
 from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.intake.signatures import SelectedCopy
 from pytest_edgegate.session.measuring.input_orders import InputOrders
+from pytest_edgegate.session.measuring.kept_steadiness import KeptSteadiness
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import AS_GIVEN, Specimen
 
@@ -50,12 +53,20 @@ class CaseFile:
     """An artifact of a case. It is opened once for each query to its runtime."""
 
     def __init__(
-        self, case: Case, artifact: Artifact, inspector: Inspector, opener: Opener, export: Export
+        self,
+        case: Case,
+        artifact: Artifact,
+        inspector: Inspector,
+        opener: Opener,
+        steadiness: KeptSteadiness,
+        export: Export,
     ) -> None:
+        """*steadiness* looks at the artifact while it is opened for a first inference."""
         self._case = case
         self.artifact = artifact
         self._inspector = inspector
         self._opener = opener
+        self._steadiness = steadiness
         self._export = export
         self._exports: dict[Recipe, Artifact | NotMeasured] = {}
 
@@ -111,6 +122,8 @@ class CaseFile:
         with self._opener.open(self.specimen) as runner:
             sample = self._one_sample(runner)
             nonfinite = bool(nonfinite_samples(runner.infer(sample)).any())
+            if self._case.subject.has_evaluation and not nonfinite:
+                self._steadiness.of(runner, self.specimen, self._case.subject.dataset.evaluation)
             if not isinstance(runner, LoneRunner):
                 return _Trial(nonfinite, alone=False)
             runner.infer(tuple(np.repeat(each, 2, axis=0) for each in sample))
@@ -126,7 +139,9 @@ class CaseFile:
         if self.description().compiled is not None:
             return None
         with self._opener.open(self.specimen) as runner:
-            raw = tuple(map(quantised, self._one_sample(runner), runner.inputs))
+            sample = self._one_sample(runner)
+            batch = Block.of(sample, 0, 1, _fixed_batch(sample, runner.inputs))
+            raw = tuple(map(quantised, batch.arrays, runner.inputs))
         return self._opener.executed(self.specimen, self.specimen.as_file(raw))
 
     def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
@@ -176,3 +191,9 @@ class CaseFile:
             return self._export(self._case, self.artifact.format, steps)
         except UnsupportedError as error:
             return NotMeasured(error.message, error.remedy)
+
+
+def _fixed_batch(sample: tuple[Array, ...], inputs: Sequence[TensorInfo]) -> int:
+    """The number of samples that a file takes at a time; 1 if it is free or has no axis."""
+    pairs = zip(sample, inputs, strict=True)
+    return max((each.shape[0] for array, each in pairs if array.ndim == len(each.shape)), default=1)

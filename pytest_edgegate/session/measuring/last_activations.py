@@ -13,7 +13,7 @@ from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import arrange, bare_name
 from pytest_edgegate.data.splits import Array, ArraySplit, Batch, Split
 from pytest_edgegate.measures.activations import Activation, activation_between
-from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.kept_steadiness import FittingOpener
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
@@ -28,7 +28,7 @@ _KINDS = {"name": str, "added": bool, "proven": bool, "same_highest": float}
 class LastActivations:
     """Finds the activations by which the outputs of two models differ."""
 
-    opener: Opener
+    opener: FittingOpener
     cache: Cache
 
     def between(self, model: Specimen, file: Specimen, split: Split) -> dict[str, Activation]:

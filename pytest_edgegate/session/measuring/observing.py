@@ -29,6 +29,7 @@ from pytest_edgegate.measures.evidence import (
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import check_parity, compare
+from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
 from pytest_edgegate.session.measuring.kept_evidence import (
@@ -37,6 +38,11 @@ from pytest_edgegate.session.measuring.kept_evidence import (
     read_paired,
     write,
     write_paired,
+)
+from pytest_edgegate.session.measuring.kept_steadiness import (
+    FittingOpener,
+    KeptSteadiness,
+    refuse_unsteady,
 )
 from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
@@ -62,14 +68,30 @@ class Observer:
         self._progress = progress
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
+        self.kept_steadiness = KeptSteadiness(opener, cache)
         self.samples = SampleDigests(cache)
         self._trusted: set[str] = set()
+
+    def steadiness(self, specimen: Specimen, split: Split) -> Steadiness:
+        """How a model answers the same samples again, in other batches, and alone.
+
+        Raises ConfigurationError or InferenceError where no figure could be trusted.
+        """
+        found = self.kept_steadiness.known(specimen, split)
+        if found is None:
+            with self.opener.open(specimen) as runner:
+                found = self.kept_steadiness.of(runner, specimen, split)
+        refuse_unsteady(specimen, found)
+        return found
+
+    def _fitting(self, split: Split) -> FittingOpener:
+        return FittingOpener(self.opener, self.kept_steadiness, split)
 
     def predictions(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence:
         """The per-sample figures of *scoring* for one model in one runtime."""
 
         def look() -> Evidence:
-            with self.opener.open(specimen) as runner:
+            with self._fitting(split).open(specimen) as runner:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
                 gathering = self.samples.gathering(split)
@@ -91,13 +113,13 @@ class Observer:
         self, model: Specimen, file: Specimen, split: Split
     ) -> Mapping[str, Activation]:
         """The last activations by which the outputs of a file differ from those of its model."""
-        return LastActivations(self.opener, self._cache).between(model, file, split)
+        return LastActivations(self._fitting(split), self._cache).between(model, file, split)
 
     def tried(
         self, specimen: Specimen, split: Split, scored: Scored, as_fed: Evidence, aim: Aim
     ) -> Tries:
         """The model with some of the samples fed otherwise; *as_fed*: its results on them."""
-        trier = Trier(self.opener, self._cache, observe, self._progress)
+        trier = Trier(self._fitting(split), self._cache, observe, self._progress)
         return trier.tried(specimen, split, scored, as_fed, aim)
 
     def _predictions_key(self, specimen: Specimen, split: Split, scoring: Scoring) -> str:
@@ -135,7 +157,7 @@ class Observer:
         if stored is not None and _is_valid(stored, trusted):
             return stored
         pair = (reference, artifact)
-        sides = [self._side(*each) for each in zip(pair, known, strict=True)]
+        sides = [self._side(model, split, found) for model, found in zip(pair, known, strict=True)]
         bet = self._bet(split, scoring, budget, trusted)
         found = early.run(bet, sides[0], sides[1], self._progress)
         if found.total is not None:
@@ -166,7 +188,7 @@ class Observer:
         if enough in self._trusted or self._cache.find(enough, _was_enough):
             return None
         bet = self._bet(split, scoring, Fraction(0), trusted)
-        found = early.until_trusted(bet, self._side(reference, None), self._progress)
+        found = early.until_trusted(bet, self._side(reference, split, None), self._progress)
         if found is not None:
             self._keep(key, found, scoring, reference)
             return found
@@ -175,8 +197,10 @@ class Observer:
             self._cache.fetch(enough, lambda folder: _ENOUGH, _was_enough)
         return None
 
-    def _side(self, specimen: Specimen, known: Evidence | None) -> early.ComparedModel:
-        opened = partial(self.opener.open, specimen)
+    def _side(
+        self, specimen: Specimen, split: ArraySplit, known: Evidence | None
+    ) -> early.ComparedModel:
+        opened = partial(self._fitting(split).open, specimen)
         return early.ComparedModel(known, opened, f"host:{specimen.runtime}", specimen.held)
 
     def _bet(
@@ -222,7 +246,8 @@ class Observer:
         def look() -> Evidence:
             with ExitStack() as stack:
                 runners: list[Runner] = [
-                    stack.enter_context(self.opener.open(each)) for each in everywhere
+                    stack.enter_context(self._fitting(split).open(each, repeats=at == 0))
+                    for at, each in enumerate(everywhere)
                 ]
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
                 return compare(runners, split, f"host:{','.join(runtimes)}", limit, progress)
@@ -240,7 +265,8 @@ class Observer:
         """Differences between a model and its reference, output by output."""
 
         def look() -> Evidence:
-            with self.opener.open(reference) as one, self.opener.open(other) as two:
+            opener = self._fitting(split)
+            with opener.open(reference) as one, opener.open(other) as two:
                 source = f"host:{reference.runtime},{other.runtime}"
                 progress = partial(self._progress, f"{other.title} against the model, samples")
                 return compare_models(one, two, split, source, limit, progress)

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_edgegate.core.by_value import as_plain, from_plain
-from pytest_edgegate.core.description import ExecutedOperator, HeldTwice, TensorInfo
+from pytest_edgegate.core.description import (
+    ExecutedOperator,
+    HeldTwice,
+    ModelDescription,
+    TensorInfo,
+)
 from pytest_edgegate.core.environment import processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
@@ -19,6 +24,7 @@ from pytest_edgegate.data.lone_runner import LoneRunner, declares_a_free_batch
 from pytest_edgegate.measures.evidence import nonfinite_samples
 from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.intake.foreign_files import ForeignInspector
 from pytest_edgegate.session.intake.taken_in import reading_volatile
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
@@ -72,6 +78,18 @@ class Opener:
         if not declares_a_free_batch(runner):
             return runner
         return LoneRunner(runner, "" if isinstance(specimen.model, Path) else specimen.title)
+
+    def by_range(self, specimen: Specimen) -> tuple[str, ...]:
+        """The operators of a file that quantise by the range of a batch, by their kinds."""
+        model = specimen.model
+        if isinstance(model, Path):
+            return specimen.by_range()
+        path, form = _path(specimen.opened), model.node[0]
+        for inspector in self._registry.all("inspector").values():
+            if path is not None and form in inspector.formats:
+                described: ModelDescription = ForeignInspector(inspector).describe(path)
+                return described.by_range
+        return ()
 
     def executed(self, specimen: Specimen, sample: Sample) -> tuple[ExecutedOperator, ...] | None:
         """The operators as executed; *sample* in the dtypes and axes of the file."""

@@ -29,6 +29,7 @@ from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN, alone_in
+from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.case_reference import CaseReference, PassRules
@@ -72,7 +73,21 @@ class CasePasses:
         return self._case.subject.reads_classes(outputs, at, rows)
 
     def cautions(self) -> tuple[str, ...]:
-        return self._cautions
+        return (*self._cautions, *self._of_reference)
+
+    @cached_property
+    def _of_reference(self) -> tuple[str, ...]:
+        """That the model under test is measured one sample at a time, and why."""
+        model = self._model
+        if isinstance(model, NotMeasured):
+            return ()
+        note = self._observer.steadiness(model, self._split).note
+        return (f"caution: the model under test {note}",) if note else ()
+
+    def steadiness(self) -> Steadiness:
+        if not self._case.subject.has_evaluation:
+            return Steadiness()
+        return self._observer.steadiness(self._file.specimen, self._split)
 
     @property
     def _split(self) -> Split:

@@ -37,6 +37,8 @@ class Specimen:
     """The order of its inputs relative to those of the model under test."""
     held: Callable[[], Held] = field(default=lambda: NOT_QUANTISED, compare=False)
     """The quantised inputs of a file; it is read for them."""
+    by_range: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
+    """The operators of a file that quantise by the range of a batch; it is read for them."""
     content: tuple[Path, ...] = ()
     """The files of an artifact, as in ``Artifact.content``; a model under test knows its own."""
 
@@ -70,7 +72,12 @@ class Specimen:
         def held() -> Held:
             return held_inputs(description())
 
-        return cls(main, digest, runtime, layout, made, example, order, held, artifact.content)
+        def by_range() -> tuple[str, ...]:
+            return description().by_range
+
+        return cls(
+            main, digest, runtime, layout, made, example, order, held, by_range, artifact.content
+        )
 
     def of_export(self, export: Artifact) -> Specimen:
         """A float export of the same model, in the same runtime and with the same sample."""
@@ -83,6 +90,7 @@ class Specimen:
             made=True,
             content=export.content,
             held=lambda: NOT_QUANTISED,
+            by_range=tuple,
         )
 
     def in_runtime(self, runtime: str) -> Specimen:

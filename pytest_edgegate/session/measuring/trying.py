@@ -24,7 +24,7 @@ from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Resampling, Scoring
 from pytest_edgegate.measures.metrics.kept import KeptSamples
 from pytest_edgegate.measures.tries import Aim, Lift, Regained, Tries, regained
-from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.kept_steadiness import FittingOpener
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
@@ -68,7 +68,7 @@ class Pass(Protocol):
 class Trier:
     """Runs models with samples that are fed otherwise. ``observe`` runs one pass."""
 
-    opener: Opener
+    opener: FittingOpener
     cache: Cache
     observe: Pass
     progress: Progress = silent

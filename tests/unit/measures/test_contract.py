@@ -26,11 +26,13 @@ from pytest_edgegate.measures.contract import contract, in_file, tolerated
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.measures.refusals import REFUSALS
+from pytest_edgegate.measures.steadiness import Conduct, Steadiness
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.operators import REFUSALS as REFUSED
 
 CORAL: Target = built_in()["coral"]
 HOST: Target = built_in()["host"]
+STEADY = Steadiness()
 
 
 def tensor(
@@ -340,6 +342,7 @@ class Context:
     broken: str = ""
     run: tuple[ExecutedOperator, ...] | None = None
     misplaced: tuple[str, ...] = ()
+    answers: Steadiness = STEADY
     signatures: tuple[TriedSignature, ...] = ()
 
     def description(self) -> ModelDescription:
@@ -350,6 +353,9 @@ class Context:
 
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         return self.run
+
+    def steadiness(self) -> Steadiness:
+        return self.answers
 
     def other_signatures(self) -> tuple[TriedSignature, ...]:
         return self.signatures
@@ -612,3 +618,18 @@ def test_an_integer_file_that_its_runtime_runs_in_float() -> None:
     made = judged(model(), run=(float_conv,), target=HOST, recipe=(PTQ(),))
     assert "where the file is made" not in made.remedy
     assert "write Cast('float16') in place of PTQ(samples=200)" in made.remedy
+
+
+def test_answers_that_depend_on_the_batch_are_an_offence_of_its_own() -> None:
+    found = Steadiness(Conduct.BY_BATCH, "y", 0.25, 16)
+    (told,) = judged(model(), answers=found).details
+    assert told == (
+        "answers depend on the batch: of the same samples in two batches of 16, the output 'y' "
+        "differs by 25 % of its range; a device runs one sample at a time"
+    )
+    assert judged(model(), answers=found).remedy.endswith("where the file is made")
+    made = judged(model(), answers=found, made=True)
+    assert "computes over the batch" in made.cause
+    assert not made.remedy.endswith("where the file is made")
+    for conduct in (Conduct.BY_KERNELS, Conduct.BY_RANGE):
+        assert judged(model(), answers=Steadiness(conduct, "y", 0.25, 16)).value == 0

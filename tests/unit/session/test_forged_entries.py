@@ -23,6 +23,7 @@ from pytest_edgegate.measures.evidence import check_figures
 from pytest_edgegate.session.building.kept_leg import KeptLeg
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.measuring.kept_evidence import read as read_evidence
+from pytest_edgegate.session.measuring.kept_steadiness import read as read_steadiness
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.storage.cache import Entry
 
@@ -127,12 +128,17 @@ def test_info_of_another_shape_is_a_miss(
 
 def test_each_part_of_info_is_checked(warm: Given, tmp_path: Path) -> None:
     fits = partial(check_figures, figures={})
+    readers: dict[str, Callable[[Entry], Any]] = {
+        "main": KeptLeg.read,
+        "conduct": read_steadiness,
+        "fingerprint": partial(read_evidence, fits=fits),
+    }
     refused = 0
     for path in sorted((tmp_path / "cache").rglob("entry.json")):
         manifest = json.loads(path.read_text())
         if not manifest["info"]:
             continue
-        read = KeptLeg.read if "main" in manifest["info"] else partial(read_evidence, fits=fits)
+        read = next(each for part, each in readers.items() if part in manifest["info"])
         entry = Entry(path.parent, manifest["info"], frozenset(manifest["files"]), True)
         read(entry)
         for name, kind in product(entry.info, ["missing", *ODD]):

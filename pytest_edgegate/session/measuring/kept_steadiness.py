@@ -1,0 +1,148 @@
+"""Whether models answer alike, kept in the cache beside their predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, InferenceError
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.lone_runner import one_at_a_time
+from pytest_edgegate.data.splits import Split
+from pytest_edgegate.measures.steadiness import Conduct, Steadiness, examine
+from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.storage.cache import Cache, Entry, key_of
+
+_VERSION = 1
+"""Incremented whenever a model would have to be looked at again."""
+_FIELDS = {"conduct": str, "output": str, "apart": float, "batch": int}
+
+
+class KeptSteadiness:
+    """Each model on each set of samples is looked at once."""
+
+    def __init__(self, opener: Opener, cache: Cache) -> None:
+        self._opener = opener
+        self._cache = cache
+        self._seen: dict[str, Steadiness] = {}
+
+    def known(self, specimen: Specimen, split: Split, *, repeats: bool = True) -> Steadiness | None:
+        """What was found earlier, in this run or in another."""
+        key = self._key(specimen, split, repeats=repeats)
+        if key not in self._seen:
+            kept = self._cache.find(key, read)
+            if kept is None:
+                return None
+            self._seen[key] = kept
+        return self._seen[key]
+
+    def of(
+        self, runner: Runner, specimen: Specimen, split: Split, *, repeats: bool = True
+    ) -> Steadiness:
+        """What was found earlier, or is found now, of a specimen opened as *runner*.
+
+        *repeats*: whether answers at random are looked for.
+        """
+
+        def look() -> Steadiness:
+            return examine(
+                runner,
+                split,
+                repeats=repeats,
+                by_range=lambda: bool(self._opener.by_range(specimen)),
+            )
+
+        found = self.known(specimen, split, repeats=repeats)
+        if found is None:
+            key = self._key(specimen, split, repeats=repeats)
+            found = self._through_cache(key, look) if specimen.lasting else look()
+            self._seen[key] = found
+        return found
+
+    def _through_cache(self, key: str, look: Callable[[], Steadiness]) -> Steadiness:
+        def work(folder: Path) -> Mapping[str, Any]:
+            return asdict(look())
+
+        return self._cache.fetch(key, work, read)
+
+    def _key(self, specimen: Specimen, split: Split, *, repeats: bool) -> str:
+        return key_of(
+            kind="steadiness",
+            version=_VERSION,
+            model=self._opener.identity(specimen),
+            data=split.digest(),
+            repeats=repeats,
+        )
+
+
+@dataclass(frozen=True)
+class FittingOpener:
+    """Opens models as they have to be measured on a split: one sample at a time, or in batches
+    that have been shown to give the same answers."""
+
+    opener: Opener
+    kept: KeptSteadiness
+    split: Split
+
+    def identity(self, specimen: Specimen) -> dict[str, object]:
+        return self.opener.identity(specimen)
+
+    @contextmanager
+    def open(self, specimen: Specimen, *, repeats: bool = True) -> Iterator[Runner]:
+        """*repeats*: whether answers at random are looked for.
+
+        Raises ConfigurationError or InferenceError where no figure could be trusted.
+        """
+        refuse_unsteady(specimen, self.kept.known(specimen, self.split, repeats=repeats))
+        with self.opener.open(specimen) as runner:
+            found = self.kept.of(runner, specimen, self.split, repeats=repeats)
+            refuse_unsteady(specimen, found)
+            yield one_at_a_time(runner) if found.alone else runner
+
+
+def refuse_unsteady(specimen: Specimen, found: Steadiness | None) -> None:
+    """Raises ConfigurationError or InferenceError for answers that nothing can be measured by.
+
+    These are answers at random, and of a model under test, answers that depend on the batch.
+    """
+    fault = None if found is None else _fault(specimen, found)
+    if fault is not None:
+        raise fault
+
+
+def _fault(specimen: Specimen, found: Steadiness) -> EdgeGateError | None:
+    is_file = isinstance(specimen.model, Path)
+    if found.conduct is Conduct.RANDOM:
+        name = specimen.name if is_file else "the model under test"
+        return (InferenceError if is_file else ConfigurationError)(
+            f"{name} answers at random: between two passes over the same samples, "
+            f"{found.difference}",
+            "switch off what draws random numbers when the model is called (dropout and noise "
+            "with training=True, random operators)"
+            + (", and make the file again" if is_file else ""),
+        )
+    if found.conduct is Conduct.BY_BATCH and not is_file:
+        return ConfigurationError(
+            "the answers of the model under test depend on the batch: of the same samples in two "
+            f"batches of {found.batch}, {found.difference}; a device runs one sample at a time",
+            "let batch normalisation use its stored statistics (model.eval(), training=False), "
+            "and take maxima, means and softmax over each sample, not over the batch (axis 0)",
+        )
+    return None
+
+
+def read(entry: Entry) -> Steadiness:
+    """Raises ValueError for an invalid entry."""
+    info = entry.info
+    if {name: type(value) for name, value in info.items()} != _FIELDS:
+        raise ValueError("what it says of the answers is malformed")
+    found = Steadiness(**{**info, "conduct": Conduct(info["conduct"])})
+    if found.conduct is Conduct.STEADY and found != Steadiness():
+        raise ValueError("it says that answers differ which do not")
+    if not (found.apart >= 0 and found.batch >= 0):
+        raise ValueError("the difference between the answers is malformed")
+    return found
