@@ -3,7 +3,7 @@ follows the last layer with weights in other numbers than quantised ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
@@ -78,18 +78,26 @@ class _Graph:
     def post_processing(self) -> dict[int, OperatorInfo]:
         """By their identity: what computes in other numbers than quantised ones behind the last
         layer with weights, and what follows that."""
-        before = self._before_weights()
-        left = {
-            id(each): each
-            for each in self._described.operators
-            if id(each) not in before and _may_follow(each)
-        }
+        left = self._fed_by_integers(self._before_weights())
         while wrong := [at for at, each in left.items() if not self._fits(each, left)]:
             for at in wrong:
                 del left[at]
         wide = [each for each in left.values() if not _has_integers(each.outputs)]
         behind = self._reached(wide, self._readers)
         return {at: each for at, each in left.items() if at in behind}
+
+    def _fed_by_integers(self, before: Set[int]) -> dict[int, OperatorInfo]:
+        """All that is computed from quantised tensors alone, without layers with weights."""
+        found: dict[int, OperatorInfo] = {}
+        waiting = [
+            each
+            for each in self._described.operators
+            if id(each) not in before and _may_follow(each)
+        ]
+        while more := [each for each in waiting if self._is_fed(each, found)]:
+            found |= {id(each): each for each in more}
+            waiting = [each for each in waiting if id(each) not in found]
+        return found
 
     def _before_weights(self) -> set[int]:
         """The operators that a layer with weights depends on, and these layers."""
@@ -119,12 +127,27 @@ class _Graph:
         return (each for each in made if each is not None)
 
     def _fits(self, operator: OperatorInfo, left: Mapping[int, OperatorInfo]) -> bool:
-        """Whether all that it reads is quantised or of the part itself, and somebody takes what it
-        gives."""
-        inputs = all(self._is_from_within(each, left) for each in _moving(operator))
-        return inputs and any(
+        """Whether all that it reads is quantised or of the part itself, somebody takes what it
+        gives, and no output that is quantised again depends on it."""
+        inputs = self._is_fed(operator, left)
+        taken = any(
             id(each) in self._ends or id(each) in self._consumers for each in operator.outputs
         )
+        return inputs and taken and not self._is_quantised_again(operator)
+
+    def _is_quantised_again(self, operator: OperatorInfo) -> bool:
+        behind = self._reached([operator], self._readers)
+        ends = (
+            tensor
+            for each in self._described.operators
+            if id(each) in behind
+            for tensor in each.outputs
+            if id(tensor) in self._ends
+        )
+        return any(each.dtype in _INTEGERS and each.scales for each in ends)
+
+    def _is_fed(self, operator: OperatorInfo, left: Mapping[int, OperatorInfo]) -> bool:
+        return all(self._is_from_within(each, left) for each in _moving(operator))
 
     def _is_from_within(self, tensor: TensorInfo, left: Mapping[int, OperatorInfo]) -> bool:
         if tensor.dtype in _INTEGERS and tensor.scales:

@@ -162,10 +162,12 @@ class FakeTransform:
                 "dtype": "int8",
                 "wrong": content.get("ptq_wrong", []),
                 "io": content.get("io", target.default_io),
-                "leaks": content.get("ptq_leaks", 0.0),
-                "random": content.get("ptq_random", 0.0),
                 "seconds": content.get("ptq_seconds", content.get("seconds", 1e-3)),
             }
+            faults = [
+                each for each in ("leaks", "random") if {each, f"ptq_{each}"} & content.keys()
+            ]
+            content |= {name: content.get(f"ptq_{name}", 0.0) for name in faults}
         main = out / model.path.name
         write_fake(main, content, content.get("bytes", 4000) // _shrink(step))
         told = {"note": content["note"]} if isinstance(step, PTQ) and "note" in content else {}

@@ -171,7 +171,7 @@ def fed(play: Any, conftest: str) -> Any:
     ],
 )
 def test_a_reference_whose_answers_depend_on_the_batch_is_an_error(fed: Any, name: str) -> None:
-    assert fed.letter(name) == "F"
+    assert fed.letter(name) == ("F" if "comparison" in name else "E")  # E: before the build
     text = fed.text(name)
     fed.assert_fault(text, "the answers of the model under test depend on the batch", "axis 0")
     assert "a device runs one sample at a time" in text
@@ -230,7 +230,7 @@ def test_a_file_whose_answers_depend_on_the_batch_is_measured_alone(fed: Any) ->
     ],
 )
 def test_answers_at_random_are_an_error(fed: Any, name: str, who: str) -> None:
-    assert fed.letter(name) == "F"
+    assert fed.letter(name) == ("E" if "reference" in name else "F")
     fed.assert_fault(fed.text(name), f"{who} answers at random", "training=True")
 
 
@@ -290,5 +290,5 @@ def test_a_second_run_loads_no_model_for_it(again: Any, inner_conftest: str) -> 
         assert run.letter("test_by_kernels") == "."
         drop = run.verdicts("test_by_kernels")["accuracy_drop"]["reason"]
         assert "the model under test is measured one sample at a time" in drop
-        assert run.letter("test_by_batch") == "F"
+        assert run.letter("test_by_batch") == "E"
         run.assert_fault(run.text("test_by_batch"), "depend on the batch", "axis 0")

@@ -114,9 +114,7 @@ def test_a_mark_that_is_meant_for_the_gate_is_an_error(near: Any, name: str) -> 
     said = NEAR.get(name, ("", "did you mean 'edge_budget'?"))[1]
     said = BUDGETS[name][2] if name in BUDGETS else said
     (text,) = (each for node, each in near.collection.items() if f"test_{name}.py" in node)
-    near.assert_fault(
-        text, f"test_{name}.py::", "test_it", said, "registered by the ini key markers"
-    )
+    near.assert_fault(text, f"test_{name}.py:", said, "registered by the ini key markers")
     assert near.tests == {}
 
 

@@ -85,7 +85,8 @@ class CasePasses:
         return (f"caution: the model under test {note}",) if note else ()
 
     def steadiness(self) -> Steadiness:
-        if not self._case.subject.has_evaluation:
+        is_run = self._file.description().compiled is None
+        if not is_run or not self._case.subject.has_evaluation:
             return Steadiness()
         return self._observer.steadiness(self._file.specimen, self._split)
 

@@ -81,7 +81,7 @@ def test_binary_labels() -> None:
         (np.zeros((3, 5)), "labels of shape (3, 5) do not fit outputs of shape (3, 4)"),
         (np.zeros((3, 4, 1)), "do not fit outputs"),
         (np.array([0.5, 1, 2]), "labels are fractions"),
-        (np.array([np.nan, 1, 2]), "the labels hold NaN"),
+        (np.array([np.nan, 1, 2]), "1 of 3 samples hold NaN"),
         (np.array([0, 1, 4]), "labels go from 0 to 4, but the model has 4 classes (0 to 3)"),
         (np.array([-1, 1, 2]), "labels go from -1 to 2"),
     ],

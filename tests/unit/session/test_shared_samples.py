@@ -62,7 +62,7 @@ def test_they_are_told_in_a_cold_and_in_a_warm_run(
         [drop] = judged(start, tmp_path, data, Budget("accuracy_drop", 0.1))
         assert CAUTION in drop.note
         assert not drop.red
-    assert evaluation.read <= 1  # in a warm run, and for a sample of it
+    assert evaluation.read <= 2  # in a warm run: first batches only, for samples of it
 
 
 def test_a_stream_is_not_read_again_for_them(
