@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.junit import properties
@@ -24,3 +25,11 @@ def test_one_short_text_for_each_verdict(make: Make) -> None:
         ("edge.contract", "0 pass"),
     ]
     assert properties([]) == []
+
+
+def test_cautions_are_there_on_green_too(make: Make) -> None:
+    green = replace(make("contract", 0, 0), note="caution: the input x clips 2 % of its values")
+    assert properties([green]) == [
+        ("edge.contract", "0 pass"),
+        ("edge.contract.note", "caution: the input x clips 2 % of its values"),
+    ]
