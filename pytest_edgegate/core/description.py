@@ -58,6 +58,8 @@ class OperatorInfo:
     options: tuple[tuple[str, object], ...] = ()
     border: bool = False
     """Whether it only converts between dtypes, so that its input or output may be float."""
+    rearranges: bool = False
+    """Whether it only gives the values of its first input another shape or order."""
     accumulates: bool = False
     """Whether it multiplies and accumulates, the work that int8 speeds up."""
     weights_at: int | None = None

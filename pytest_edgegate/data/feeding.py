@@ -29,7 +29,7 @@ def arrange(
         raise ConfigurationError(
             f"edge_data.{where} gives {len(arrays)} inputs, the model takes {len(inputs)} "
             f"({', '.join(each.name for each in inputs)})",
-            "give x as a tuple in that order, or as a dict with those names",
+            _several_inputs(where, len(arrays), len(inputs)),
         )
     if names is not None and len(inputs) > 1:
         arrays = _by_name(arrays, names, inputs, where)
@@ -37,6 +37,15 @@ def arrange(
         _check_shape(array, each, where, start)
         _check_values(array, each, where, start)
     return arrays
+
+
+def _several_inputs(where: str, given: int, wanted: int) -> str:
+    told = "give x as a tuple in that order, or as a dict with those names"
+    if given == 3 and wanted == 1:
+        return f"{told}; of (x, y, sample weights) give (x, y) only"
+    if given != 1 or wanted != 2:
+        return told
+    return f"{told}: a pair is read as (x, labels), so write {where}=((x1, x2), labels or None)"
 
 
 def _by_name(
@@ -81,6 +90,10 @@ def _check_shape(array: Array, tensor: TensorInfo, where: str, start: int | None
         hint += f": the first axis, of {tensor.shape[0]}, is its batch"
     if wanted and wanted[-1] == 1 and sample == wanted[:-1]:
         hint += ": add the channel with x[..., None]"
+    elif len(sample) == 3 and _fits((*sample[1:], sample[0]), wanted):
+        hint += ": move the channels to the end with x.transpose(0, 2, 3, 1)"
+    elif len(sample) == 3 and _fits((sample[-1], *sample[:-1]), wanted):
+        hint += ": move the channels to the front with x.transpose(0, 3, 1, 2)"
     raise ConfigurationError(
         f"edge_data.{where}: samples of shape {sample}{f' (from #{start} on)' if start else ''} "
         f"do not fit the input {tensor.name!r} of shape {wanted}",

@@ -67,7 +67,8 @@ class FedSamples:
         self._as_model = as_model(self._inputs, layout.inputs)
 
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """The smallest and the largest value of each input over all samples, by its name.
+        """The smallest and the largest value of each float input over all samples, by its name.
+        Integers, such as ids and masks, are not quantised.
 
         Raises ConfigurationError as iterating does.
         """
@@ -85,6 +86,7 @@ class FedSamples:
             for each, array in zip(
                 self._as_model, arrange(arrays, names, self._as_model, where), strict=True
             )
+            if each.dtype.startswith(("float", "bfloat"))
         }
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:

@@ -49,7 +49,7 @@ def _by_calibration(calibrated: Range, fed: FedInput, *, alone: bool) -> Diagnos
 
 
 def _by_inputs(evaluated: Evidence, file: File) -> Diagnosis:
-    held = held_inputs(file.description())
+    held = held_inputs(file.description(), file.artifact)
     found = (
         _by_input(each, real_range(held[each.name]), alone=len(evaluated.inputs) == 1)
         for each in evaluated.inputs

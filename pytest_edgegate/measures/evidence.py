@@ -53,7 +53,8 @@ class Evidence:
     """The values of each input that is numeric."""
     channels: Mapping[str, Array] = field(default_factory=dict)
     """The smallest and the largest value of each channel of an output, by the output's name: shape
-    (2, channels). Channels lie on the last axis; an output with one axis has one channel."""
+    (2, channels). Channels lie on the last axis; an output with one axis has one channel. Ranges
+    by axis 1 are there too, see ``measures.channels.ON_AXIS_1``."""
     other_channels: Mapping[str, Array] = field(default_factory=dict)
     """Of a comparison: the same of the file, by the names that the model gives its outputs."""
     positions: Array | None = None

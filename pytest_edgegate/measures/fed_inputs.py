@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
+from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import ModelDescription, TensorInfo
 from pytest_edgegate.data.feeding import bare_name, real_range
 from pytest_edgegate.data.splits import Array
@@ -42,26 +43,48 @@ class FedInput:
         return self.clipped / self.values if self.values else 0.0
 
 
-def held_inputs(described: ModelDescription) -> dict[str, TensorInfo]:
+def held_inputs(described: ModelDescription, artifact: Artifact) -> dict[str, TensorInfo]:
     """The quantised inputs of a file by name, each as the file quantises it.
 
-    That is the input itself, or the output of the operator that quantises it and alone reads it.
+    That is the input itself, or the output of the operator that quantises it and alone reads it,
+    behind operators that only rearrange values. Where a format has no scale there (a FakeQuantize
+    of OpenVINO), it is the range that the artifact was calibrated for, which includes 0.
     """
-    found = {bare_name(each.name): _held(each, described) for each in described.inputs}
-    return {name: each for name, each in found.items() if is_quantised(each)}
+    ranges = {} if artifact.dtype != "int8" else artifact.provenance.get("calibration_ranges") or {}
+    found = {}
+    for each in described.inputs:
+        name, made = bare_name(each.name), _held(each, described)
+        if made is not None and is_quantised(made):
+            found[name] = made
+        elif made is not None and name in ranges:
+            found[name] = _calibrated(each, *ranges[name])
+    return found
 
 
-def _held(given: TensorInfo, described: ModelDescription) -> TensorInfo:
-    if given.scales:
-        return given
-    readers = [
-        each
-        for each in described.operators
-        if any(one is not None and one.name == given.name for one in each.inputs)
-    ]
-    if len(readers) != 1 or not readers[0].border or len(readers[0].outputs) != 1:
-        return given
-    return readers[0].outputs[0]
+def _held(given: TensorInfo, described: ModelDescription) -> TensorInfo | None:
+    """The quantised form of an input; one without scales if the format has none."""
+    while not given.scales:
+        readers = [
+            each
+            for each in described.operators
+            if any(one is not None and one.name == given.name for one in each.inputs)
+        ]
+        if len(readers) != 1 or len(readers[0].outputs) != 1:
+            return None
+        reader = readers[0]
+        if reader.border:
+            return reader.outputs[0]
+        if not reader.rearranges or reader.outputs[0].name == given.name:
+            return None
+        given = reader.outputs[0]
+    return given
+
+
+def _calibrated(given: TensorInfo, low: float, high: float) -> TensorInfo:
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255
+    zero = round(-low / scale) if scale else 0
+    return replace(given, dtype="uint8", scales=(scale,), zero_points=(zero,))
 
 
 def is_quantised(tensor: TensorInfo) -> bool:

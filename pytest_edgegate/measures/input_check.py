@@ -45,7 +45,8 @@ def held(passes: Passes, file: File) -> tuple[HeldInput, ...]:
     Empty without evaluation samples, and for a file whose inputs are not quantised. An input
     without width is left out: ``without_width`` tells it.
     """
-    known = {name: real_range(each) for name, each in held_inputs(file.description()).items()}
+    inputs = held_inputs(file.description(), file.artifact)
+    known = {name: real_range(each) for name, each in inputs.items()}
     wide = {name: each for name, each in known.items() if _has_width(each)}
     if not wide:
         return ()
@@ -115,7 +116,7 @@ def without_width(file: File) -> Iterator[str]:
     A calibration of zeros shows in the files of some converters; others write a scale of 1.
     """
     constant = constant_inputs(file.artifact.provenance.get("calibration_ranges") or {})
-    for name, each in held_inputs(file.description()).items():
+    for name, each in held_inputs(file.description(), file.artifact).items():
         if not _has_width(real_range(each)) or constant.get(name) == 0:
             yield (
                 f"input {name}: its quantised range has no width, because it was 0 in calibration "

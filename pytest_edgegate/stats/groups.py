@@ -11,6 +11,14 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+def _named(names: NDArray[Any]) -> NDArray[Any]:
+    """Objects as texts with their types, to be sorted. Raises ValueError for missing ones."""
+    missing = sum(each is None or each != each for each in names)
+    if missing:
+        raise ValueError(f"{missing} of them are missing (None or NaN)")
+    return np.array([f"{type(each).__name__} {each!r}" for each in names])
+
+
 class Groups:
     """The group of each sample. ``count`` is the number of groups, ``len()`` that of samples."""
 
@@ -24,6 +32,8 @@ class Groups:
             raise ValueError(f"they have shape {names.shape}; give one per sample, shape (n,)")
         if names.dtype.kind == "f" and np.isnan(names).any():
             raise ValueError(f"{int(np.isnan(names).sum())} of them are NaN")
+        if names.dtype.kind == "O":
+            names = _named(names)
         _, codes = np.unique(names, return_inverse=True)
         self._codes: IntArray = codes.astype(np.int64)
         self.sizes: IntArray = np.bincount(self._codes).astype(np.int64)

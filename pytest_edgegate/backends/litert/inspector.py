@@ -53,6 +53,7 @@ _NUMBERS = (*_INTEGERS[:3], "int32", "int64", "uint32", "float32", "float16", "b
 _ARRAYS = ("float32", "float16", "int8", "uint8", "int16")
 """The dtypes of weights that numpy has."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
+_REARRANGING = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE", "TRANSPOSE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 _OPTIONS = {
     "beta": "beta",
@@ -271,6 +272,7 @@ class _Graph:
             outputs=tuple(self._tensors[at] for at in operator.outputs),
             options=tuple(self._options(kind, operator)),
             border=kind in _BORDER,
+            rearranges=kind in _REARRANGING,
             weights_at=1 if kind in _WEIGHTED else None,
             accumulates=kind in _MACS or kind in _UNKNOWN_MACS,
         )

@@ -34,6 +34,7 @@ from pytest_edgegate.core.description import (
 )
 
 _BORDER = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")
+_REARRANGING = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _KEEPING = ("Cast", "Identity")
 """Operators that leave a scale or a zero point what it is."""
 _FUSED = ("Relu", "Clip", "Identity")
@@ -153,8 +154,24 @@ class _Graph:
             mixed=True,
             fully_quantized=all_in_integers(operators, _in_float),
             conversion=_CONVERSION,
-            by_range=tuple(sorted({each.kind for each in operators if _by_range(each)})),
+            by_range=self._by_range(operators),
         )
+
+    def _by_range(self, operators: tuple[OperatorInfo, ...]) -> tuple[str, ...]:
+        """What takes the range of a batch; nothing where the model itself reduces over it, since
+        what depends on the batch then is not only the quantisation."""
+        if any(map(self._reduces_batch, self._graph.node)):
+            return ()
+        return tuple(sorted({each.kind for each in operators if _by_range(each)}))
+
+    def _reduces_batch(self, node: Any) -> bool:
+        if not node.op_type.startswith("Reduce") or not node.input:
+            return False
+        given = next((list(each.ints) for each in node.attribute if each.name == "axes"), None)
+        if given is None and len(node.input) > 1 and node.input[1] in self._constants:
+            given = self._values(node.input[1])
+        rank = len(self._tensor(node.input[0]).shape)
+        return not given or 0 in given or (rank > 0 and -rank in given)
 
     def _operator(self, index: int, node: Any) -> OperatorInfo:
         border = node.op_type in _BORDER
@@ -169,6 +186,7 @@ class _Graph:
             outputs=tuple(made(name) for name in node.output if name),
             options=tuple((each.name, each.i) for each in node.attribute if each.HasField("i")),
             border=border,
+            rearranges=node.op_type in _REARRANGING,
             accumulates=at is not None or node.op_type in _UNKNOWN_MACS,
             weights_at=at if constant else None,
         )

@@ -139,6 +139,7 @@ class _Folded:
                 for each in layer.outputs.values()
             ),
             border=layer.kind in ("FakeQuantize", "Convert"),
+            rearranges=layer.kind in ("Reshape", "Squeeze", "Transpose", "Unsqueeze"),
             accumulates=multiplies or layer.kind in _UNKNOWN_MACS,
             weights_at=1 if constant else None,
         )

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.storage.cache import Entry
 
-KEPT_VERSION = 2
+KEPT_VERSION = 3
 """Incremented whenever an entry holds something else about a leg."""
 _KEPT = (
     "model",

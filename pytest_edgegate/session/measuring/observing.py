@@ -52,7 +52,7 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-_VERSION = 7
+_VERSION = 8
 """Incremented whenever a pass over the same samples would record different results."""
 
 

@@ -18,6 +18,7 @@ from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.activations import Activation
+from pytest_edgegate.measures.channels import ON_AXIS_1
 from pytest_edgegate.measures.comparison import (
     COMPARED,
     OutputsDifferError,
@@ -175,7 +176,10 @@ class CasePasses:
         ranges = self._ranges_so_far()
         if ranges is None or not dead_channels(*ranges, {}):
             return ()  # the file need not be read for its steps
-        return dead_channels(*ranges, self._class_steps(list(ranges[0])))
+        names = [each for each in ranges[0] if not each.endswith(ON_AXIS_1)]
+        steps = self._class_steps(names)
+        steps |= {name + ON_AXIS_1: step for name, step in steps.items()}
+        return dead_channels(*ranges, steps)
 
     def _ranges_so_far(self) -> tuple[Mapping[str, Array], Mapping[str, Array]] | None:
         """The ranges of the channels of model and artifact; None before a pass over both."""

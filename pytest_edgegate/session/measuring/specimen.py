@@ -70,7 +70,7 @@ class Specimen:
         main, digest, made = artifact.main, artifact.digest, artifact.made
 
         def held() -> Held:
-            return held_inputs(description())
+            return held_inputs(description(), artifact)
 
         def by_range() -> tuple[str, ...]:
             return description().by_range

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pytest_edgegate.core.description import TensorInfo
-from pytest_edgegate.measures.channels import MOST_CHANNELS, ChannelRanges
+from pytest_edgegate.measures.channels import MOST_CHANNELS, ON_AXIS_1, ChannelRanges
 
 
 def test_channels_are_those_of_the_last_axis_over_all_batches() -> None:
@@ -28,3 +28,10 @@ def test_flat_outputs_have_no_channels() -> None:
     ranges = ChannelRanges([TensorInfo(name, (), "float32") for name in ("wide", "none", "text")])
     ranges.add((np.zeros((1, MOST_CHANNELS + 1)), np.zeros((0, 2)), np.array([["a"]])))
     assert ranges.found == {}
+
+
+def test_the_shorter_axis_1_has_ranges_too() -> None:
+    ranges = ChannelRanges([TensorInfo("y", (), "float32")])
+    ranges.add((np.array([[[0.0, 3.0, 1.0], [7.0, 7.0, 7.0]]]),))
+    assert ranges.found["y"].tolist() == [[0.0, 3.0, 1.0], [7.0, 7.0, 7.0]]
+    assert ranges.found["y" + ON_AXIS_1].tolist() == [[0.0, 7.0], [3.0, 7.0]]

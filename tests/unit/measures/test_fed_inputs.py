@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.fed_inputs import FedCounter, FedInput, held_inputs
@@ -77,6 +80,28 @@ def quantize(border: bool = True, made: TensorInfo = INSIDE) -> OperatorInfo:
     return OperatorInfo(0, "QUANTIZE", (FLOAT,), (made,), border=border)
 
 
+def rearranged() -> OperatorInfo:
+    flat = replace(FLOAT, name="flat", shape=(4,))
+    return OperatorInfo(0, "RESHAPE", (FLOAT,), (flat,), rearranges=True)
+
+
+def fake_quantised(low: float, high: float) -> Artifact:
+    found = SimpleNamespace(dtype="int8", provenance={"calibration_ranges": {"x": (low, high)}})
+    return cast("Artifact", found)
+
+
+def test_an_input_is_followed_through_what_rearranges_it() -> None:
+    flat = replace(quantize(), inputs=rearranged().outputs)
+    assert held_inputs(described(FLOAT, rearranged(), flat), fake_quantised(0, 1)) == {"x": INSIDE}
+
+
+def test_without_a_scale_it_holds_what_it_was_calibrated_for() -> None:
+    plain = quantize(made=replace(FLOAT, name="fake"))
+    found = held_inputs(described(FLOAT, plain), fake_quantised(0.5, 2.55))["x"]
+    assert (found.scales, found.zero_points) == (pytest.approx((0.01,)), (0,))
+    assert held_inputs(described(FLOAT, replace(plain, border=False)), fake_quantised(0, 1)) == {}
+
+
 @pytest.mark.parametrize(
     ("file", "held"),
     [
@@ -92,4 +117,4 @@ def quantize(border: bool = True, made: TensorInfo = INSIDE) -> OperatorInfo:
 def test_an_input_is_held_as_its_file_quantises_it(
     file: ModelDescription, held: dict[str, TensorInfo]
 ) -> None:
-    assert held_inputs(file) == held
+    assert held_inputs(file, cast("Artifact", SimpleNamespace(dtype=None))) == held
