@@ -60,7 +60,8 @@ class Gate:
         of_state = (0.02 * np.eye(10)).astype(np.float32)
         graph = helper.make_graph(
             [
-                helper.make_node("Gemm", ["x", "w", "b"], ["now"]),
+                helper.make_node("Flatten", ["x"], ["flat"]),  # the range lies behind it
+                helper.make_node("Gemm", ["flat", "w", "b"], ["now"]),
                 helper.make_node("Gemm", ["state", "u", "v"], ["before"]),
                 helper.make_node("Add", ["now", "before"], ["y"]),
             ],

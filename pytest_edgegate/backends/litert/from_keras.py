@@ -112,6 +112,7 @@ def _told(main: Path, unrolled: Unrolled | None) -> dict[str, Any]:
     """What unrolling has made of a file, for its provenance and the note of its verdicts."""
     if unrolled is None or not unrolled.layers:
         return {}
+    together = " in all" if len(unrolled.layers) > 1 else ""
     operators, size = len(INSPECTOR.describe(main).operators), main.stat().st_size
     return {
         "unrolled": {
@@ -121,7 +122,7 @@ def _told(main: Path, unrolled: Unrolled | None) -> dict[str, Any]:
             "bytes": size,
         },
         "note": f"the recurrent layers are unrolled for int8 ({', '.join(unrolled.layers)}: "
-        f"{unrolled.steps:,} time steps): {operators:,} operators and {spell_bytes(size)}, "
+        f"{unrolled.steps:,} time steps{together}): {operators:,} operators and {spell_bytes(size)}, "
         "both of which grow with the time steps",
     }
 

@@ -17,7 +17,7 @@ from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-_VERSION = 1
+_VERSION = 2
 """Incremented whenever a model would have to be looked at again."""
 _FIELDS = {"conduct": str, "output": str, "apart": float, "batch": int}
 

@@ -301,3 +301,23 @@ def test_weights_that_are_held_twice(build: Any, tmp_path: Path) -> None:
     }
     path = build(tmp_path / "tied.onnx", [("Identity", ["x"], ["y"])], arrays)
     assert INSPECTOR.held_twice(path) == HeldTwice(("head",), table.nbytes)
+
+
+RANGED = [
+    ("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+    ("DequantizeLinear", ["q", "s", "z"], ["d"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("axes", "found"),
+    [([1], ("DynamicQuantizeLinear",)), ([0], ()), ([1, 0], ()), ([-2], ()), (None, ())],
+)
+def test_what_takes_the_range_of_a_batch(
+    describe: Any, axes: list[int] | None, found: tuple[str, ...]
+) -> None:
+    """Not where the model reduces over the batch itself, over no named axes or over the first."""
+    arrays = {} if axes is None else {"axes": np.array(axes, np.int64)}
+    top = ("ReduceMax", ["d", *arrays], ["top"])
+    described = describe([*RANGED, top, ("Div", ["d", "top"], ["y"])], arrays, {"x": ["n", 4]})
+    assert described.by_range == found
