@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import ExecutedOperator, HeldTwice, ModelDescription
+from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
@@ -129,6 +130,9 @@ class File(Protocol):
 
     def probe(self) -> str:
         """Runs one inference and returns the fault in its outputs, or nothing."""
+
+    def layout(self) -> Layout:
+        """The order of its axes, relative to the samples and to the model under test."""
 
     def runs_alone(self) -> bool:
         """Whether it declares a free batch and runs with one sample at a time only."""

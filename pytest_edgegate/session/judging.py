@@ -145,6 +145,7 @@ class Judging:
             compiled,
             notes.of_cpu_parts(file),
             notes.of_signatures(file),
+            notes.of_layout(file),
             notes.of_state(file),
             notes.of_execution(file),
             notes.of_batch(file, passes),

@@ -45,6 +45,17 @@ def of_calibration(artifact: Artifact, evaluation: Callable[[], Array]) -> str:
     )
 
 
+def of_layout(file: File) -> str:
+    """That the samples are transposed for a third-party file, which the device has to do, too."""
+    if file.artifact.made or file.description().compiled is not None:
+        return ""
+    moved = [axes for axes in file.layout().inputs if axes is not None]
+    if not moved:
+        return ""
+    codes = ", ".join(dict.fromkeys(f"x.transpose{axes}" for axes in moved))
+    return f"the samples are fed in the axes of the file ({codes}): feed them so on the device, too"
+
+
 def of_state(file: File) -> str:
     """What a file that remembers earlier samples needs on the device, where every sample counts."""
     state = file.description().state

@@ -122,8 +122,8 @@ def _told(main: Path, unrolled: Unrolled | None) -> dict[str, Any]:
             "bytes": size,
         },
         "note": f"the recurrent layers are unrolled for int8 ({', '.join(unrolled.layers)}: "
-        f"{unrolled.steps:,} time steps{together}): {operators:,} operators and {spell_bytes(size)}, "
-        "both of which grow with the time steps",
+        f"{unrolled.steps:,} time steps{together}): {operators:,} operators and "
+        f"{spell_bytes(size)}, both of which grow with the time steps",
     }
 
 

@@ -19,6 +19,7 @@ from pytest_edgegate.core.description import (
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import FindsHeldTwice, Inspector, Runner
 from pytest_edgegate.core.recipe import Recipe
@@ -111,6 +112,9 @@ class CaseFile:
 
     def probe(self) -> str:
         return "one inference gives NaN or Inf" if self._trial.nonfinite else ""
+
+    def layout(self) -> Layout:
+        return self.specimen.layout
 
     def runs_alone(self) -> bool:
         return self._trial.alone

@@ -1,0 +1,33 @@
+"""Notes of verdicts on third-party files."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
+from pytest_edgegate.session import notes
+
+
+def given(layout: Layout, *, made: bool = False, compiled: object = None) -> Any:
+    return SimpleNamespace(
+        artifact=SimpleNamespace(made=made),
+        description=lambda: SimpleNamespace(compiled=compiled),
+        layout=lambda: layout,
+    )
+
+
+MOVED = Layout((CHANNELS_LAST, None))
+
+
+def test_samples_that_are_transposed_for_a_file_are_told() -> None:
+    assert "(x.transpose(0, 2, 3, 1)): feed them so on the device" in notes.of_layout(given(MOVED))
+
+
+@pytest.mark.parametrize(
+    "file", [given(Layout()), given(MOVED, made=True), given(MOVED, compiled="a chip")]
+)
+def test_nothing_is_told_of_other_files(file: Any) -> None:
+    assert notes.of_layout(file) == ""
