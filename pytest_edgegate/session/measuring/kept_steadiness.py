@@ -119,10 +119,10 @@ def _fault(specimen: Specimen, found: Steadiness) -> EdgeGateError | None:
     if found.conduct is Conduct.RANDOM:
         name = specimen.name if is_file else "the model under test"
         return (InferenceError if is_file else ConfigurationError)(
-            f"{name} answers at random: between two passes over the same samples, "
-            f"{found.difference}",
+            f"{name} answers at random, or keeps state between calls: between two passes over the "
+            f"same samples, {found.difference}",
             "switch off what draws random numbers when the model is called (dropout and noise "
-            "with training=True, random operators)"
+            "with training=True, random operators), and what it remembers of earlier calls"
             + (", and make the file again" if is_file else ""),
         )
     if found.conduct is Conduct.BY_BATCH and not is_file:
