@@ -11,7 +11,6 @@ from itertools import chain
 
 import numpy as np
 
-from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import bare_name
@@ -33,6 +32,7 @@ from pytest_edgegate.measures.like_channels import (
     spell_channels,
     unlike_groups,
 )
+from pytest_edgegate.measures.matching import OutputsDifferError, matched
 from pytest_edgegate.measures.providers import File, Passes
 
 COMPARED = 1_000
@@ -42,10 +42,6 @@ IDENTICAL_DB = 200.0
 EXPORT = "float export of the model"
 """The note of a figure that is not of the artifact in its row."""
 _MANY = 12
-
-
-class OutputsDifferError(ConfigurationError):
-    """Two models differ in the number or the shapes of their outputs."""
 
 
 def check_compared(evidence: Evidence) -> None:
@@ -92,19 +88,6 @@ def compare_models(
 def output_names(runner: Runner) -> tuple[str, ...]:
     """The names of a model's outputs without converters' affixes."""
     return tuple(bare_name(each.name) for each in runner.outputs)
-
-
-def matched(wanted: Sequence[str], given: Sequence[str]) -> list[int]:
-    """For each output of the model under test, the position of its counterpart in the file."""
-    if len(wanted) != len(given):
-        raise OutputsDifferError(
-            f"the model under test has {len(wanted)} outputs ({', '.join(wanted)}), the file has "
-            f"{len(given)} ({', '.join(given)})",
-            "give the model that the file was made from as edge_model",
-        )
-    if sorted(wanted) == sorted(given) and len(set(wanted)) == len(wanted):
-        return [given.index(name) for name in wanted]
-    return list(range(len(wanted)))
 
 
 def _sums(

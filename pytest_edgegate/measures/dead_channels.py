@@ -10,8 +10,8 @@ import numpy as np
 from pytest_edgegate.core.description import ModelDescription, TensorInfo
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.comparison import OutputsDifferError, matched
 from pytest_edgegate.measures.like_channels import UNLIKE, Group, spell_channels, varies
+from pytest_edgegate.measures.matching import OutputsDifferError, matched
 
 
 @dataclass(frozen=True)

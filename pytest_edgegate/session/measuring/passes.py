@@ -21,13 +21,12 @@ from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.channels import ON_AXIS_1
 from pytest_edgegate.measures.comparison import (
     COMPARED,
-    OutputsDifferError,
-    matched,
     misplaced,
 )
 from pytest_edgegate.measures.dead_channels import DeadChannels, dead_channels, output_steps
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
+from pytest_edgegate.measures.matching import OutputsDifferError, matched
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN, alone_in
 from pytest_edgegate.measures.steadiness import Steadiness

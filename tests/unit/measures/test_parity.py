@@ -19,8 +19,9 @@ from pytest_edgegate.core.verdict import Outcome
 from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures import parity
-from pytest_edgegate.measures.comparison import OutputsDifferError, compare_models
+from pytest_edgegate.measures.comparison import compare_models
 from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.matching import OutputsDifferError
 from pytest_edgegate.measures.metrics import Resampling
 from pytest_edgegate.measures.metrics.resampling import ALL
 from pytest_edgegate.stats.intervals import clopper_pearson
