@@ -10,11 +10,11 @@ from pytest_edgegate.reports.table import row
 
 def properties(verdicts: Iterable[VerdictRecord]) -> list[tuple[str, str]]:
     """``edge.<metric>`` -> ``<measured> <limit> <verdict>``, and ``edge.<metric>.note`` -> its note
-    with the cautions, if it has one."""
+    if that holds a caution."""
     found = []
     for verdict in verdicts:
         _, metric, measured, _, limit, outcome, _ = row(verdict)
         found.append((f"edge.{metric}", " ".join(filter(None, (measured, limit, outcome)))))
-        if verdict.note:
+        if "caution" in verdict.note:
             found.append((f"edge.{metric}.note", verdict.note))
     return found
