@@ -476,8 +476,9 @@ def _built(folder: Path) -> int:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """The manifests of the artifacts, without those of predictions."""
-    found = sorted((folder / ".edgegate_cache").rglob("entry.json"))
+    """The manifests of the artifacts, without those of predictions and of what is being written."""
+    cache = folder / ".edgegate_cache"
+    found = sorted(set(cache.rglob("entry.json")) - set((cache / "scratch").rglob("entry.json")))
     return [each for each in found if "main" in json.loads(each.read_text())["info"]]
 
 
