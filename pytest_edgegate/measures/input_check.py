@@ -84,9 +84,9 @@ def varied(passes: Passes, file: File) -> Iterator[str]:
         return
     fed = {each.name: (each.low, each.high) for each in passes.fed()}
     check_varied(constant, fed)
-    for name in sorted(constant.keys() & fed.keys()):
-        if constant[name] == 0:
-            continue  # an offence
+    offending = {name for name, value in constant.items() if value == 0}
+    offending &= held_inputs(file.description(), file.artifact).keys()  # see without_width
+    for name in sorted((constant.keys() & fed.keys()) - offending):
         yield (
             f"caution: the input {name} is {constant[name]:.4g} in all calibration and evaluation "
             "samples: how the artifact treats other values was not measured"

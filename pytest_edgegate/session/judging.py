@@ -112,7 +112,8 @@ class Judging:
         offending = clipping(passes, file)
         if offending and not _outweighed(file.artifact, found[1:]):
             value = first.measured.value + len(offending)
-            return self._verdict(replace(first.measured, value=value), first.budget, case, file)
+            first = self._verdict(replace(first.measured, value=value), first.budget, case, file)
+            return _noted(first, *said)
         return _noted(first, *said, *input_check.cautions(passes, file))
 
     def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
