@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.data.feeding import arrange, bare_name
-from pytest_edgegate.data.splits import Array, ArraySplit, Batch, Split
+from pytest_edgegate.data.feeding import arrange, bare_names
+from pytest_edgegate.data.splits import Array, Batch, Split, drawn_batches
 from pytest_edgegate.measures.activations import Activation, activation_between
 from pytest_edgegate.session.measuring.kept_steadiness import FittingOpener
 from pytest_edgegate.session.measuring.specimen import Specimen
@@ -19,7 +17,6 @@ from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 _VERSION = 1
 _SAMPLES = 32
-_SEED = 0
 _KINDS = {"name": str, "added": bool, "proven": bool, "same_highest": float}
 """The fields of an activation in the cache."""
 
@@ -49,7 +46,7 @@ class LastActivations:
         return self.cache.fetch(key, look, _read)
 
     def _looked(self, model: Specimen, file: Specimen, split: Split) -> dict[str, Activation]:
-        batch = _some(split)
+        batch = next(drawn_batches(split, _SAMPLES))
         with self.opener.open(model) as one, self.opener.open(file) as other:
             own, theirs = (_named(each, batch, split) for each in (one, other))
         if len(own) != len(theirs):
@@ -63,18 +60,7 @@ class LastActivations:
 def _named(runner: Runner, batch: Batch, split: Split) -> dict[str, Array]:
     """The outputs by name, in the runner's order."""
     inputs = arrange(batch.inputs, split.names, runner.inputs, split.name)
-    names = [bare_name(each.name) for each in runner.outputs]
-    if len(set(names)) < len(names):
-        names = [each.name for each in runner.outputs]
-    return dict(zip(names, runner.infer(inputs), strict=True))
-
-
-def _some(split: Split) -> Batch:
-    """A few samples at random; of a stream those of its first batch."""
-    if not isinstance(split, ArraySplit):
-        return next(iter(split.batches())).first(_SAMPLES)
-    drawn = np.random.default_rng(_SEED).permutation(split.size)[:_SAMPLES]
-    return split.take(drawn)
+    return dict(zip(bare_names(runner.outputs), runner.infer(inputs), strict=True))
 
 
 def _read(entry: Entry) -> dict[str, Activation]:
