@@ -110,18 +110,7 @@ def save_program(path: Path) -> None:
 
 
 def session(folder: Path) -> EdgeSession:
-    settings = Settings(
-        targets=(),
-        policy="point",
-        allowed=frozenset(),
-        cache=folder / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=False,
-        explain=False,
-        root=folder,
-    )
+    settings = Settings(cache=folder / "cache", reference_check=False, root=folder)
     return EdgeSession(settings, Registry())
 
 

@@ -102,19 +102,7 @@ def by_gate_in_a_worker(path: Path, x: Any, y: Any) -> float:
 
 
 def started(folder: Path, early_after: float) -> EdgeSession:
-    settings = Settings(
-        targets=(),
-        policy="point",
-        allowed=frozenset(),
-        cache=folder,
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=False,
-        explain=False,
-        root=folder,
-        early_after=early_after,
-    )
+    settings = Settings(cache=folder, reference_check=False, root=folder, early_after=early_after)
     return EdgeSession(settings, Registry())
 
 

@@ -249,19 +249,7 @@ def recipes(plan: Plan, *, per_tensor: bool) -> dict[str, Recipe]:
 
 
 def session_in(folder: Path) -> EdgeSession:
-    settings = Settings(
-        targets=(),
-        policy="point",
-        allowed=frozenset(),
-        cache=folder,
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=True,
-        explain=False,
-        root=folder,
-        latency_time=5.0,
-    )
+    settings = Settings(root=folder, cache=folder, latency_time=5.0)
     return EdgeSession(settings, Registry())
 
 

@@ -39,14 +39,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> EdgeSession:
     folder = tmp_path_factory.mktemp("fed")
     settings = Settings(
         targets=("onnx-cpu",),
-        policy="point",
-        allowed=frozenset(),
         cache=folder / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=True,
-        explain=False,
         root=folder,
     )
     return EdgeSession(settings, Registry())
