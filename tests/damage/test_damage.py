@@ -11,10 +11,10 @@ from pytest_edgegate.core.errors import EdgeGateError
 
 SEED = 20
 COUNTS = {  # by healthy file: (damaged bytes, edits of what the file means), kinds in turn
-    "digits_uint8.tflite": (25, 30),
-    "digits_float_io.tflite": (10, 10),
-    "digits.onnx": (20, 18),
-    "digits.keras": (10, 12),
+    "digits_uint8.tflite": (14, 16),
+    "digits_float_io.tflite": (7, 10),
+    "digits.onnx": (14, 8),
+    "digits.keras": (7, 8),
 }
 PORTIONS = 2
 """Files are gone through in so many tests for each kind."""

@@ -95,7 +95,7 @@ def memory(keras: Any) -> Any:
 STEPS = EdgeData(calibration=np.random.default_rng(0).random((20, 4, 2), np.float32))
 
 
-@pytest.mark.parametrize("step", [None, PTQ(20), Cast()], ids=str)
+@pytest.mark.parametrize("step", [None, PTQ(20)], ids=str)
 def test_a_recurrent_model_is_unrolled_where_it_is_traced(
     keras: Any, step: Step | None, tmp_path: Path
 ) -> None:

@@ -250,8 +250,8 @@ def _recurrent(torch: ModuleType, kind: str) -> Any:
 CASES: dict[str, tuple[Callable[[ModuleType], Any], dict[str, Array]]] = {
     "two inputs and outputs": (_two_of_two, {"z_table": _images(4), "a_image": _images(3, 6, 5)}),
     "token ids": (_tokens_to_scores, {"ids": _tokens()}),
-    "LSTM": (lambda torch: _recurrent(torch, "LSTM"), {"x": _images(5, 4)}),
-    "GRU": (lambda torch: _recurrent(torch, "GRU"), {"x": _images(5, 4)}),
+    "LSTM": (lambda torch: _recurrent(torch, "LSTM"), {"x": _images(3, 4)}),
+    "GRU": (lambda torch: _recurrent(torch, "GRU"), {"x": _images(3, 4)}),
     "a keyword": (_gelu, {"x": 2 * _images(4)}),
     "an upsampled image": (_upsampled, {"x": _images(3, 4, 5)}),
     "its input": (lambda torch: lambda x: (x, x), {"x": _images(4)}),

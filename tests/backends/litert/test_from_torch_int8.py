@@ -25,7 +25,7 @@ from pytest_edgegate.planner import make_plan
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData
 
-NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
+NAMES = ("Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
 FURTHEST = {"Mixed": 2, "Assorted": 4}
 """Output steps from torch, of XNNPACK; 1 where no activation is rounded twice."""
 

@@ -55,8 +55,7 @@ def refused(model: Any, target: Target, folder: Path, step: Step | None = None) 
     return raised.value
 
 
-@pytest.mark.parametrize("step", [None, Cast()], ids=str)
-@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+@pytest.mark.parametrize(("family", "step"), [("keras", Cast()), ("tf_keras", None)], ids=str)
 def test_a_float_file_keeps_its_loop_and_is_right(
     request: pytest.FixtureRequest, host: Target, tmp_path: Path, family: str, step: Step | None
 ) -> None:
@@ -163,8 +162,7 @@ def test_a_conv_lstm_of_tf_keras_is_refused_and_that_of_keras_is_its_equal(
     np.testing.assert_allclose(found, exact, atol=0.03 * np.ptp(exact))
 
 
-@pytest.mark.parametrize("step", [None, PTQ(8)], ids=str)
-@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+@pytest.mark.parametrize(("family", "step"), [("keras", None), ("tf_keras", PTQ(8))], ids=str)
 def test_free_time_steps_are_refused_and_a_model_with_fixed_ones_has_the_weights(
     request: pytest.FixtureRequest, host: Target, tmp_path: Path, family: str, step: Step | None
 ) -> None:

@@ -24,7 +24,7 @@ from pytest_edgegate.testing.contract import CaseData
 
 from .conftest import Ask, refused
 
-NAMES = ("example", "Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
+NAMES = ("Residual", "Mixed", "Dense", "Twice", "Rows", "Assorted")
 FURTHEST = {"Mixed": 2, "Assorted": 4}
 """Output steps from torch; 1 where no activation is rounded twice."""
 
@@ -70,7 +70,7 @@ def test_nothing_that_accumulates_runs_in_float(
     assert not {"Conv", "FusedConv", "Gemm", "MatMul", "Add", "Relu", "Clip"} & set(ran)
 
 
-@pytest.mark.parametrize("name", ["example", "Residual", "Assorted"])
+@pytest.mark.parametrize("name", ["Residual", "Assorted"])
 def test_openvino_runs_it_in_integers(trained: Any, converted: Convert, name: str) -> None:
     """It reads the same file: nothing else has to be made for it."""
     openvino, target = (
@@ -123,7 +123,7 @@ def test_the_dtypes_of_the_file(converted: Convert, onnx: ModuleType) -> None:
         assert end.type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
-@pytest.mark.parametrize("name", ["example", "Residual", "Mixed", "Dense", "Rows", "Assorted"])
+@pytest.mark.parametrize("name", ["Residual", "Mixed", "Assorted"])
 def test_a_jetson_gets_what_it_was_trained_for(
     trained: Any, jetson: Target, tmp_path: Path, name: str
 ) -> None:

@@ -9,10 +9,24 @@ from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 _FRAMEWORKS = ("torch", "litert_torch", "ai_edge_litert.interpreter", "onnx", "scipy.stats")
-_GATE = ("session.frameworks.server", "workers.serve", "backends.keras_qat.work")
+_LATE = (
+    "networkx",
+    "onnxscript",
+    "tensorflow_model_optimization",
+    "tf2onnx.convert",
+    "torch.onnx._internal.exporter._core",
+    "torch_pruning",
+)
+"""What frameworks import when they first convert or train: a second in each fork that does."""
+_GATE = (
+    "session.frameworks.server",
+    "workers.serve",
+    "backends.keras_qat.work",
+    "backends.keras_qat.child",
+)
 
 import_keras()
 with held_native_output():
-    for name in (*_FRAMEWORKS, *(f"pytest_edgegate.{each}" for each in _GATE)):
+    for name in (*_FRAMEWORKS, *_LATE, *(f"pytest_edgegate.{each}" for each in _GATE)):
         importlib.import_module(name)
 SCRATCH.remove()  # a fork makes one of its own
