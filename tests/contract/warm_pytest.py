@@ -29,10 +29,17 @@ _IMPORTED = (
     "scipy.optimize",
     "scipy.special",
     "scipy.stats",
+    "pytest_edgegate.collection",
     "pytest_edgegate.gating",
+    "pytest_edgegate.measures.accuracy",
+    "pytest_edgegate.planner",
     "pytest_edgegate.plugin",
     "pytest_edgegate.reporting",
     "pytest_edgegate.reports.json",
+    "pytest_edgegate.session.ahead.look",
+    "pytest_edgegate.session.ahead.trial",
+    "pytest_edgegate.session.ahead.unmeasurable",
+    "pytest_edgegate.session.frameworks.sources",
     "pytest_edgegate.session.judging",
     "pytest_edgegate.session.measuring.observing",
     "pytest_edgegate.storage.cache",
@@ -41,9 +48,15 @@ _IMPORTED = (
 
 
 def imported() -> None:
-    """What runs import. No plugin: pytest would warn that it can't rewrite its assertions."""
+    """What runs import, and all that is installed: to plan, a run loads it, though no framework.
+    No plugin: pytest would warn that it can't rewrite its assertions.
+    """
+    from pytest_edgegate.registry import KINDS, Registry
+
     for name in (*_IMPORTED, *(f"_pytest.{each}" for each in default_plugins)):
         importlib.import_module(name)
+    for kind in KINDS:
+        Registry().all(kind)
     gc.freeze()  # or a collection in a child would copy all of it
     gc.set_threshold(*SELDOM)
 
