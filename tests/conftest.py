@@ -90,6 +90,8 @@ TOGETHER = (
 LONGEST = (
     "backends/torch/test_qat.py",
     "formats/test_recipes.py",
+    "formats/test_framework_process.py",
+    "backends/litert/test_unrolled.py",
     "example/test_example_project.py",
     "fuzz/test_fuzz.py",
     "contract/test_bad_input.py",

@@ -424,16 +424,13 @@ def test_after_pruning(trained: Any, coral: Target, tmp_path: Path) -> None:
     assert sizes == [4, 4, 4]
 
 
-def test_targets_of_symmetric_activations_train_apart(trained: Any, tmp_path: Path) -> None:
+def test_targets_of_symmetric_activations_train_apart(trained: Any) -> None:
     targets = {
-        name: Registry().get("target", name) for name in ("coral", "onnx-cpu", "jetson-nano")
+        name: Registry().get("target", name) for name in ("coral", "onnx-cpu", "jetson-orin-nano")
     }
     needs = {name: dict(TRANSFORM.constraints(each)) for name, each in targets.items()}
-    assert needs["coral"] == needs["onnx-cpu"] != needs["jetson-nano"]
-    case = trained("Residual")
-    model = recognised(case.network, case.data)
-    made = TRANSFORM.apply(model, QAT(1), targets["jetson-nano"], CaseData(case.data), tmp_path)
-    program = recognised(made.main, case.data).load().framework_model
+    assert needs["coral"] == needs["onnx-cpu"] != needs["jetson-orin-nano"]
+    program = trained("Residual", symmetric=True).program.load().framework_model
     zeros = {
         node.args[2]
         for node in program.graph.nodes
