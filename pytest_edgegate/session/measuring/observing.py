@@ -52,7 +52,7 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-_VERSION = 8
+_VERSION = 9
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -361,6 +361,11 @@ def choice(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> tuple[Pick, tup
         return lambda given: given[at], ()
     names = tuple(bare_names(outputs))
     return lambda given: dict(zip(names, given, strict=True)), names
+
+
+def scored_output(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> TensorInfo:
+    """The output that a metric of one output reads. Raises ConfigurationError."""
+    return outputs[_index(scoring.output, outputs)]
 
 
 def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:

@@ -26,6 +26,7 @@ from pytest_edgegate.measures.comparison import (
 from pytest_edgegate.measures.dead_channels import DeadChannels, dead_channels, output_steps
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
+from pytest_edgegate.measures.labels import refuse_integers
 from pytest_edgegate.measures.matching import OutputsDifferError, matched
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN, alone_in
@@ -34,7 +35,7 @@ from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.case_reference import CaseReference, PassRules
 from pytest_edgegate.session.measuring.file import CaseFile
-from pytest_edgegate.session.measuring.observing import Observer
+from pytest_edgegate.session.measuring.observing import Observer, scored_output
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.wrong_reference import fed_otherwise
 
@@ -125,7 +126,13 @@ class CasePasses:
 
     @cached_property
     def _predictions(self) -> Evidence:
+        self._refuse_class_ids()
         return self._under_test.predictions(self._file.specimen)
+
+    def _refuse_class_ids(self) -> None:
+        """Raises ConfigurationError, before any pass, for a file whose output holds no scores."""
+        if isinstance(self.scoring, TopN):
+            refuse_integers(scored_output(self.scoring, self._file.description().outputs))
 
     def exported(self, steps: Recipe) -> Evidence | NotMeasured:
         export = self._file.float_export(steps)
@@ -139,6 +146,7 @@ class CasePasses:
 
     @cached_property
     def _paired(self) -> Paired | NotMeasured:
+        self._refuse_class_ids()
         if not self._under_test.ends_early(self._asked):
             reference = self.reference()
             if isinstance(reference, NotMeasured):
