@@ -156,24 +156,25 @@ def _drawn(
 
 def _doubt(value: float, interval: Interval, resampling: Resampling) -> str:
     """Why the interval proves nothing, for another reason than equal scores of single samples."""
-    if not has_spread(interval):
-        if resampling.groups is None:
-            return ""
-        return (
-            f"the {resampling.groups.count} groups score alike: an interval by groups has no "
-            "width then, and proves nothing"
-        )
-    if not interval.low <= value <= interval.high:
+    has_width = has_spread(interval)
+    if has_width and not interval.low <= value <= interval.high:
         return (
             f"the interval [{interval.low:.4g}, {interval.high:.4g}] does not hold the figure "
             f"itself, {value:.4g}: the bootstrap does not fit this metric, and proves nothing"
         )
-    if resampling.too_few_groups and resampling.groups is not None:
+    if resampling.groups is None:
+        return ""
+    if resampling.too_few_groups:
         return (
             f"{resampling.groups.count} groups can't prove anything: it takes at least "
             f"{FEWEST_GROUPS}"
         )
-    return ""
+    if has_width:
+        return ""
+    return (
+        f"the {resampling.groups.count} groups score alike: an interval by groups has no width "
+        "then, and proves nothing"
+    )
 
 
 def _without_time(bare: Estimate, drawn: Resampled, limit: float) -> Estimate:

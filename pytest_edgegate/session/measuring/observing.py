@@ -18,6 +18,7 @@ from pytest_edgegate.data.feeding import arrange, bare_name, bare_names
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given, drawn_batches
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import check_compared, compare_models
+from pytest_edgegate.measures.dead_channels import channel_ranges, check_ranges
 from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
@@ -279,6 +280,23 @@ class Observer:
             models=[self.opener.identity(reference), self.opener.identity(other)],
         )
         return self._remembered(key, look, check_compared, lasting=reference.lasting)
+
+    def ranges(self, reference: Specimen, other: Specimen, split: Split, limit: int) -> Evidence:
+        """The ranges of the channels of both models on a part of the samples, drawn at random."""
+
+        def look() -> Evidence:
+            with self.opener.open(reference) as one, self.opener.open(other) as two:
+                source = f"host:{reference.runtime},{other.runtime}"
+                return channel_ranges(one, two, split, source, limit)
+
+        key = key_of(
+            kind="ranges",
+            version=_VERSION,
+            data=split.digest(),
+            limit=limit,
+            models=[self.opener.identity(reference), self.opener.identity(other)],
+        )
+        return self._remembered(key, look, check_ranges, lasting=reference.lasting)
 
     def fed(self, specimen: Specimen, split: Split, limit: int) -> Evidence:
         """The values that a part of the samples, drawn at random, gives the inputs of a model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from typing import cast
@@ -10,6 +11,7 @@ from typing import cast
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
+    EdgeGateError,
     UnknownNameError,
     UnsupportedError,
 )
@@ -27,6 +29,7 @@ from pytest_edgegate.measures.dead_channels import DeadChannels, dead_channels, 
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.labels import refuse_integers
+from pytest_edgegate.measures.like_channels import SUMS_TO_1, off_key, rows_key
 from pytest_edgegate.measures.matching import OutputsDifferError, matched
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN, alone_in
@@ -38,6 +41,9 @@ from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer, scored_output
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.wrong_reference import fed_otherwise
+
+_A_FEW = 32
+"""The number of samples that channels are looked at on where no budget runs both models."""
 
 
 class CasePasses:
@@ -181,12 +187,42 @@ class CasePasses:
 
     def dead_channels(self) -> tuple[DeadChannels, ...]:
         ranges = self._ranges_so_far()
-        if ranges is None or not dead_channels(*ranges, {}):
+        if ranges is None:
+            return self._dead_on_a_few
+        if not dead_channels(*ranges, {}):
             return ()  # the file need not be read for its steps
         names = [each for each in ranges[0] if not each.endswith(ON_AXIS_1)]
-        steps = self._class_steps(names)
-        steps |= {name + ON_AXIS_1: step for name, step in steps.items()}
-        return dead_channels(*ranges, steps)
+        are_classes = [self.reads_classes(names, at, 1) for at in range(len(names))]
+        return dead_channels(*ranges, self._steps_of(names, are_classes))
+
+    @cached_property
+    def _dead_on_a_few(self) -> tuple[DeadChannels, ...]:
+        """Those on a few samples, where no budget has both models run over them.
+
+        The model under test need not run for such budgets: where it can't, nothing is known.
+        """
+        subject = self._case.subject
+        if not subject.has_model or not subject.has_evaluation:
+            return ()
+        if self._file.description().compiled is not None:
+            return ()
+        try:
+            model = self._model
+            if isinstance(model, NotMeasured):
+                return ()
+            found = self._observer.ranges(model, self._file.specimen, self._split, _A_FEW)
+        except EdgeGateError:
+            return ()
+        ranges, names, arrays = (found.channels, found.other_channels), found.outputs, found.arrays
+        if found.nonfinite or not dead_channels(*ranges, {}):
+            return ()
+        are_shares = [
+            self.reads_classes(names, at, int(arrays[rows_key(at)].max()))
+            or arrays[off_key(at)].max() <= SUMS_TO_1
+            for at in range(len(names))
+        ]
+        dead = dead_channels(*ranges, self._steps_of(names, are_shares))
+        return tuple(replace(each, samples=found.n) for each in dead)
 
     def _ranges_so_far(self) -> tuple[Mapping[str, Array], Mapping[str, Array]] | None:
         """The ranges of the channels of model and artifact; None before a pass over both."""
@@ -201,8 +237,8 @@ class CasePasses:
             return compared.channels, compared.other_channels
         return None
 
-    def _class_steps(self, names: list[str]) -> dict[str, float]:
-        """The step of outputs that the metric reads as class scores.
+    def _steps_of(self, names: Sequence[str], some: Sequence[bool]) -> dict[str, float]:
+        """The step of some of the outputs: of class scores.
 
         The score of a class that is not among the samples changes by less, which an integer can't
         show.
@@ -211,11 +247,8 @@ class CasePasses:
         if len(steps) != len(names):
             return {}
         order = matched(names, [bare_name(each.name) for each in self._file.description().outputs])
-        return {
-            name: steps[order[at]]
-            for at, name in enumerate(names)
-            if self.reads_classes(names, at, 1)
-        }
+        found = {name: steps[order[at]] for at, name in enumerate(names) if some[at]}
+        return found | {name + ON_AXIS_1: step for name, step in found.items()}
 
     def export_compared(self) -> Evidence | NotMeasured:
         export = self._file.float_export()
