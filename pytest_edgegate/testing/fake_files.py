@@ -36,7 +36,10 @@ def fake_model(path: Path, **what: Any) -> Path:
     its batch is free; ``leaks``: how much each score changes with the mean number of a batch, and
     ``ptq_leaks`` after PTQ; ``by_range``: the same with its largest number, by an operator that
     quantises by the range of a batch; ``together``: what a batch of several adds to the scores of
-    the first class; ``random``: the size of what is drawn anew for each score, and ``ptq_random``
+    the first class; ``crowded``: the same as ``leaks``, only in batches of more than 32;
+    ``far``: what is added to the scores of the first class from the 33rd sample of a batch on;
+    ``drifts``: what each call adds to them for all later ones, and ``ptq_`` before one of these
+    four after PTQ; ``random``: the size of what is drawn anew for each score, and ``ptq_random``
     after PTQ;
     ``classes``: how many there are, 10 if it is left out; ``outputs``: the names of several
     outputs, the first with the scores, each further one with those of the next class;

@@ -164,9 +164,7 @@ class FakeTransform:
                 "io": content.get("io", target.default_io),
                 "seconds": content.get("ptq_seconds", content.get("seconds", 1e-3)),
             }
-            faults = [
-                each for each in ("leaks", "random") if {each, f"ptq_{each}"} & content.keys()
-            ]
+            faults = [each for each in _DISTURBING if {each, f"ptq_{each}"} & content.keys()]
             content |= {name: content.get(f"ptq_{name}", 0.0) for name in faults}
         main = out / model.path.name
         write_fake(main, content, content.get("bytes", 4000) // _shrink(step))
@@ -203,6 +201,7 @@ class FakeRunner:
         self._wrong = np.array([*content.get("wrong", []), *(content.get(key, []) if key else [])])
         self._nan = np.array(content.get("nan", []) if content["dtype"] == "int8" else [])
         self._content = content
+        self._calls = 0
         described = describe(content)
         self.inputs, self.outputs = described.inputs, described.outputs
 
@@ -237,6 +236,11 @@ class FakeRunner:
         """What the batch and chance add to the scores of the first class: float32 of (n, 1)."""
         content = self._content
         added = np.full((len(numbers), 1), content.get("leaks", 0.0) * numbers.mean() / 100)
+        if len(numbers) > _CROWD:
+            added += content.get("crowded", 0.0) * numbers.mean() / 100
+            added[_CROWD:] += content.get("far", 0.0)
+        added += content.get("drifts", 0.0) * self._calls
+        self._calls += 1
         added += content.get("by_range", 0.0) * numbers.max() / 100
         added += content.get("together", 0.0) * (len(numbers) > 1)
         if content.get("random"):
@@ -265,6 +269,8 @@ def _read_from(x: Array, colours: str | None) -> tuple[Array, Array]:
     return np.rint(number * _NUMBERS).astype(int), np.rint(label * CLASSES).astype(int)
 
 
+_DISTURBING = ("leaks", "random", "crowded", "far", "drifts")
+_CROWD = 32
 _NUMBERS = 1_000
 """The number that the brightest green stands for."""
 _DRAWN = 256

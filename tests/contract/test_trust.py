@@ -58,10 +58,15 @@ def edge_student(tmp_path_factory):
 def edge_data(request):
     binary = request.node.get_closest_marker("binary")
     x, y = fake_samples(200)
+    y = y % 2 if binary else y
+    evaluation = (x, y)
+    if request.node.get_closest_marker("stream"):
+        evaluation = [(x[at : at + 20], y[at : at + 20]) for at in range(0, 200, 20)]
     return EdgeData(
+        version="1",
         train=fake_samples(100, start=20_000),
         calibration=fake_samples(20, start=10_000)[0],
-        evaluation=(x, y % 2 if binary else y),
+        evaluation=evaluation,
     )
 
 
@@ -147,12 +152,39 @@ def test_samples_that_all_agree(edge_ptq): ...
 def test_one_answer(edge_ptq): ...
 
 
+@model(crowded=0.3)
+@budget(accuracy_min=0.5, accuracy_drop=0.1)
+def test_model_by_a_large_batch(edge_ptq): ...
+
+
+@model(ptq_crowded=0.3)
+@budget(accuracy_min=0.9)
+def test_artifact_by_a_large_batch(edge_ptq): ...
+
+
+@model(ptq_far=3)
+@budget(accuracy_min=0.9)
+def test_artifact_by_its_place(edge_ptq): ...
+
+
+@model(ptq_drifts=2e-6)
+@pytest.mark.stream
+@budget(accuracy_min=0.9)
+def test_artifact_that_drifts(edge_ptq): ...
+
+
+@model(drifts=2e-6)
+@pytest.mark.stream
+@budget(accuracy_drop=0.1)
+def test_model_that_drifts(edge_ptq): ...
+
+
 @model()
 @pytest.mark.edge_recipe(Distill(epochs=1), PTQ())
 @budget(size="120 kB")
 def test_teacher(edge_artifact): ...
 """
-MARKS = ("binary", "groups(count)", "own")
+MARKS = ("binary", "groups(count)", "own", "stream")
 
 
 @pytest.fixture
@@ -229,3 +261,33 @@ def test_agreement_that_proves_nothing_is_red_under_strict(ran: Any, name: str, 
 def test_agreement_of_samples_is_proven(ran: Any) -> None:
     found = ran.verdicts("test_samples_that_all_agree", HOST)["parity_agreement"]
     assert (found["outcome"], found["proven"]) == ("pass", True)
+
+
+def test_a_model_that_a_large_batch_changes_is_an_error(ran: Any) -> None:
+    assert ran.letter("test_model_by_a_large_batch", HOST) == "E"
+    text = ran.text("test_model_by_a_large_batch", HOST)
+    ran.assert_fault(text, "depend on the batch: of the same samples in two batches of 200")
+
+
+def test_an_artifact_that_a_large_batch_changes_breaks_its_contract(ran: Any) -> None:
+    found = ran.verdicts("test_artifact_by_a_large_batch", HOST)
+    assert found["contract"]["outcome"] == "fail"
+    assert "contract broken: answers depend on the batch" in ran.text(
+        "test_artifact_by_a_large_batch", HOST
+    )
+    assert found["accuracy_min"]["measured"]["value"] == 1.0
+
+
+def test_what_only_a_place_in_a_large_batch_changes_is_measured_alone(ran: Any) -> None:
+    assert ran.letter("test_artifact_by_its_place", HOST) == "."
+    found = ran.verdicts("test_artifact_by_its_place", HOST)
+    assert found["accuracy_min"]["measured"]["value"] == 1.0
+    assert "is measured one sample at a time" in found["contract"]["note"]
+
+
+@pytest.mark.parametrize(
+    ("name", "letter"), [("artifact_that_drifts", "F"), ("model_that_drifts", "E")]
+)
+def test_what_changes_while_it_is_evaluated(ran: Any, name: str, letter: str) -> None:
+    assert ran.letter(f"test_{name}", HOST) == letter
+    ran.assert_fault(ran.text(f"test_{name}", HOST), "answers at random, or keeps state")
