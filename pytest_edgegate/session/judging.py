@@ -70,7 +70,7 @@ class Judging:
                 found[0],
                 artifact.provenance.get("plan", ""),
                 notes.of_building(artifact),
-                notes.of_dead_channels(providers.passes),
+                notes.of_dead_channels(providers.passes, look=contract),
             )
         self._tell_shared_samples(found, case, artifact)
         explained = [self._explained(each, providers) if each.red else each for each in found]

@@ -96,21 +96,27 @@ def test_rare_channel(edge_ptq): ...
 
 
 @only("fake-board")
-@model(ptq_wrong=range(9, 200, 10))
+@model(ptq_wrong=range(9, 200, 10), marked="size")
 @budget(size=1500)
 def test_dead_channel_by_size(edge_ptq): ...
 
 
 @only("fake-board")
-@model(ptq_wrong=range(9, 200, 10))
+@model(ptq_wrong=range(9, 200, 10), marked="parity")
 @budget(parity_agreement=0.9)
 def test_dead_channel_by_parity(edge_ptq): ...
 
 
 @only("fake-board")
-@model(ptq_wrong=range(9, 200, 10))
+@model(ptq_wrong=range(9, 200, 10), marked="a_floor")
 @budget(accuracy_min=0.5)
 def test_dead_channel_by_a_floor(edge_ptq): ...
+
+
+@only("fake-board")
+@model(ptq_wrong=range(9, 200, 10))
+@budget(size=1500)
+def test_dead_channel_that_another_test_has_seen(edge_ptq): ...
 
 
 @only("fake-board")
@@ -211,3 +217,8 @@ def test_a_dead_channel_is_told_where_no_budget_looks_at_both_models(
 ) -> None:
     note = judged.verdicts(f"test_dead_channel_{name}")["contract"]["note"]
     assert f"caution: {DEAD}, on 32 random samples" in note
+
+
+def test_what_another_test_has_run_over_all_samples_is_not_run_again(judged: Any) -> None:
+    name = "test_dead_channel_that_another_test_has_seen"
+    assert judged.verdicts(name)["contract"]["note"].endswith(f"caution: {DEAD}")

@@ -42,6 +42,8 @@ from pytest_edgegate.session.measuring.observing import Observer, scored_output
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.wrong_reference import fed_otherwise
 
+Ranges = Mapping[str, Array]
+"""Of the channels of a model, as in ``Evidence.channels``."""
 _A_FEW = 32
 """The number of samples that channels are looked at on where no budget runs both models."""
 
@@ -185,21 +187,26 @@ class CasePasses:
     def _compared(self) -> Evidence | NotMeasured:
         return self._against_reference(self._file.specimen, COMPARED)
 
-    def dead_channels(self) -> tuple[DeadChannels, ...]:
+    def dead_channels(self, *, look: bool = False) -> tuple[DeadChannels, ...]:
         ranges = self._ranges_so_far()
         if ranges is None:
-            return self._dead_on_a_few
-        if not dead_channels(*ranges, {}):
+            return self._dead_elsewhere if look else ()
+        return self._dead_in_all(*ranges)
+
+    def _dead_in_all(self, model: Ranges, file: Ranges) -> tuple[DeadChannels, ...]:
+        if not dead_channels(model, file, {}):
             return ()  # the file need not be read for its steps
-        names = [each for each in ranges[0] if not each.endswith(ON_AXIS_1)]
+        names = [each for each in model if not each.endswith(ON_AXIS_1)]
         are_classes = [self.reads_classes(names, at, 1) for at in range(len(names))]
-        return dead_channels(*ranges, self._steps_of(names, are_classes))
+        return dead_channels(model, file, self._steps_of(names, are_classes))
 
     @cached_property
-    def _dead_on_a_few(self) -> tuple[DeadChannels, ...]:
-        """Those on a few samples, where no budget has both models run over them.
+    def _dead_elsewhere(self) -> tuple[DeadChannels, ...]:
+        """Those in passes for other tests, or on a few samples, where no budget here has both
+        models run over them.
 
-        The model under test need not run for such budgets: where it can't, nothing is known.
+        The model under test need not run for such budgets, nor need there be a metric: where it
+        can't, nothing is known.
         """
         subject = self._case.subject
         if not subject.has_model or not subject.has_evaluation:
@@ -210,9 +217,16 @@ class CasePasses:
             model = self._model
             if isinstance(model, NotMeasured):
                 return ()
-            found = self._observer.ranges(model, self._file.specimen, self._split, _A_FEW)
+            sides = (model, self._file.specimen)
+            known = [self._observer.known(each, self._split, self.scoring) for each in sides]
+            if known[0] is not None and known[1] is not None:
+                return self._dead_in_all(known[0].channels, known[1].channels)
+            return self._dead_in(self._observer.ranges(*sides, self._split, _A_FEW))
         except EdgeGateError:
             return ()
+
+    def _dead_in(self, found: Evidence) -> tuple[DeadChannels, ...]:
+        """*found*: of a few samples."""
         ranges, names, arrays = (found.channels, found.other_channels), found.outputs, found.arrays
         if found.nonfinite or not dead_channels(*ranges, {}):
             return ()
@@ -224,7 +238,7 @@ class CasePasses:
         dead = dead_channels(*ranges, self._steps_of(names, are_shares))
         return tuple(replace(each, samples=found.n) for each in dead)
 
-    def _ranges_so_far(self) -> tuple[Mapping[str, Array], Mapping[str, Array]] | None:
+    def _ranges_so_far(self) -> tuple[Ranges, Ranges] | None:
         """The ranges of the channels of model and artifact; None before a pass over both."""
         made = self.__dict__
         paired, compared = made.get("_paired"), made.get("_compared")
