@@ -32,7 +32,7 @@ from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.measures.metrics import as_scoring
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Given
-from pytest_edgegate.session.measuring.observing import observe
+from pytest_edgegate.session.measuring.scored_pass import observe
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.workers.process import Workers
@@ -102,19 +102,7 @@ def by_gate_in_a_worker(path: Path, x: Any, y: Any) -> float:
 
 
 def started(folder: Path, early_after: float) -> EdgeSession:
-    settings = Settings(
-        targets=(),
-        policy="point",
-        allowed=frozenset(),
-        cache=folder,
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=False,
-        explain=False,
-        root=folder,
-        early_after=early_after,
-    )
+    settings = Settings(cache=folder, reference_check=False, root=folder, early_after=early_after)
     return EdgeSession(settings, Registry())
 
 

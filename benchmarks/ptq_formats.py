@@ -104,8 +104,8 @@ def compare(
 
         return Cache(out / "cache").fetch(key_of(round=str(out)), work, lambda entry: entry)
 
-    def theirs(out: Path) -> object:
-        return plain(path, out, samples)
+    def theirs(out: Path) -> None:
+        plain(path, out, samples)
 
     timed(theirs)
     timed(ours)
@@ -124,15 +124,8 @@ def main() -> None:
     given = EdgeData(calibration=train[:200], evaluation=(evaluate, digits.y_evaluate))
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
-            targets=(),
-            policy="point",
-            allowed=frozenset(),
             cache=Path(folder),
-            model=None,
-            data=None,
-            budgets=(),
             reference_check=False,
-            explain=False,
             root=Path(folder),
         )
         registry = Registry()

@@ -94,18 +94,18 @@ def add_options(parser: pytest.Parser) -> None:
 class Settings:
     """The validated values of all options and ini keys."""
 
-    targets: tuple[str, ...]
-    policy: str
-    allowed: frozenset[tuple[str | None, str]]
-    cache: Path
-    model: Path | None
-    data: Path | None
-    budgets: tuple[Budget, ...]
-    reference_check: bool
-    explain: bool
     root: Path
-    allow_code: bool = False
+    cache: Path
+    targets: tuple[str, ...] = (DEFAULT_TARGET,)
+    policy: str = "point"
+    allowed: frozenset[tuple[str | None, str]] = frozenset()
+    model: Path | None = None
+    data: Path | None = None
+    budgets: tuple[Budget, ...] = ()
+    reference_check: bool = True
     input_check: bool = True
+    explain: bool = False
+    allow_code: bool = False
     programs: Mapping[str, str] = field(default_factory=dict)
     """The locations of external programs from ini keys."""
     latency_time: float = 20.0

@@ -30,17 +30,7 @@ class Gate:
         self._train, self._x = digits.x_train[:50], digits.x_evaluate[:SAMPLES]
         self._y = digits.y_evaluate[:SAMPLES]
         settings = Settings(
-            targets=("host",),
-            policy="point",
-            allowed=frozenset(),
-            cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=False,
-            explain=False,
-            root=folder,
-            runtime_timeout=30.0,
+            cache=folder / "cache", reference_check=False, root=folder, runtime_timeout=30.0
         )
         self.session = EdgeSession(settings, Registry())
         self.target = self.session.target("host")

@@ -43,18 +43,7 @@ def compiled(path: Path, *, scale: float = 1.0) -> Path:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeSession]:
     folder = tmp_path_factory.mktemp("compiled")
-    settings = Settings(
-        targets=(),
-        policy="point",
-        allowed=frozenset(),
-        cache=folder / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=True,
-        explain=False,
-        root=folder,
-    )
+    settings = Settings(cache=folder / "cache", root=folder)
     made = EdgeSession(settings, Registry())
     yield made
     made.close()

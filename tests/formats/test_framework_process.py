@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +62,8 @@ def module(torch: Any, forward: Callable[..., Any] | None = None, name: str = "R
     return made.eval()
 
 
-def _is_needed(setting: Field[Any]) -> bool:
-    return setting.default is MISSING and setting.default_factory is MISSING
-
-
 def started(folder: Path) -> EdgeSession:
-    unset: dict[str, Any] = {each.name: () for each in fields(Settings) if _is_needed(each)}
-    given = unset | {"cache": folder, "root": folder}
-    return EdgeSession(Settings(**given), Registry())
+    return EdgeSession(Settings(root=folder, cache=folder), Registry())
 
 
 def compressed(

@@ -77,18 +77,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Starter:
     folder = tmp_path_factory.mktemp("run")
 
     def session(registry: Registry | None = None) -> EdgeSession:
-        settings = Settings(
-            targets=(),
-            policy="point",
-            allowed=frozenset(),
-            cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=False,
-            explain=False,
-            root=folder,
-        )
+        settings = Settings(cache=folder / "cache", reference_check=False, root=folder)
         return EdgeSession(settings, registry or Registry())
 
     return session

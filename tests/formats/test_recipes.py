@@ -140,18 +140,7 @@ class Gate:
     """Builds and judges over one cache, in one session unless another one is asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._settings = Settings(
-            targets=(),
-            policy="point",
-            allowed=frozenset(),
-            cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=True,
-            explain=False,
-            root=folder,
-        )
+        self._settings = Settings(cache=folder / "cache", root=folder)
         self.session = self.another()
 
     def another(self) -> EdgeSession:

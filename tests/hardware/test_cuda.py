@@ -78,18 +78,7 @@ def subject(request: pytest.FixtureRequest, data: EdgeData) -> Given:
 def test_a_recipe_trains_on_the_gpu_and_its_artifact_passes(
     subject: Given, recipe: Recipe, tmp_path: Path
 ) -> None:
-    settings = Settings(
-        targets=(),
-        policy="point",
-        allowed=frozenset(),
-        cache=tmp_path,
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=True,
-        explain=False,
-        root=tmp_path,
-    )
+    settings = Settings(cache=tmp_path, root=tmp_path)
     session = EdgeSession(settings, Registry())
     target = session.target("onnx-cpu")
     artifact = session.compress(session.case(subject, target), recipe)

@@ -53,14 +53,7 @@ class Gate:
         (folder / "pyproject.toml").write_text(CAMERA)
         settings = Settings(
             targets=("coral",),
-            policy="point",
-            allowed=frozenset(),
             cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=True,
-            explain=False,
             root=folder,
         )
         self.session = EdgeSession(settings, Registry())

@@ -122,14 +122,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeSession]:
     folder = tmp_path_factory.mktemp("before")
     settings = Settings(
         targets=("coral",),
-        policy="point",
-        allowed=frozenset(),
         cache=folder / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=True,
-        explain=False,
         root=folder,
     )
     made = EdgeSession(settings, Registry())

@@ -99,14 +99,7 @@ class Gate:
         self.evaluation = coloured(400, 1)
         settings = Settings(
             targets=("onnx-cpu",),
-            policy="point",
-            allowed=frozenset(),
             cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=True,
-            explain=False,
             root=folder,
         )
         self.session = EdgeSession(settings, Registry())

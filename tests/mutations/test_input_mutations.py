@@ -43,14 +43,7 @@ class Gate:
         self.path = self._write(found.coef_.T.astype(np.float32), found.intercept_)
         settings = Settings(
             targets=("onnx-cpu",),
-            policy="point",
-            allowed=frozenset(),
             cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=True,
-            explain=False,
             root=folder,
         )
         self.session = EdgeSession(settings, Registry())

@@ -42,14 +42,7 @@ class Gate:
         )
         settings = Settings(
             targets=("onnx-cpu",),
-            policy="point",
-            allowed=frozenset(),
             cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=True,
-            explain=False,
             root=folder,
         )
         self.folder = folder

@@ -33,18 +33,7 @@ class Gate:
 
     def __init__(self, folder: Path, operate: Callable[[Path], Any]) -> None:
         digits = runpy.run_path(str(EXAMPLE / "digits.py"))["load_digits"]()
-        settings = Settings(
-            targets=(),
-            policy="point",
-            allowed=frozenset(),
-            cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=True,
-            explain=False,
-            root=folder,
-        )
+        settings = Settings(cache=folder / "cache", root=folder)
         data = EdgeData(evaluation=(digits.x_evaluate[:100], digits.y_evaluate[:100]))
         self.session = EdgeSession(settings, Registry())
         self.subject = Given(EXAMPLE / "models" / "digits.keras", data)

@@ -10,7 +10,8 @@ from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given
 from pytest_edgegate.measures.evidence import fed_batches
 from pytest_edgegate.measures.metrics import Scoring
-from pytest_edgegate.session.measuring.observing import Observer, choice, unlabelled
+from pytest_edgegate.session.measuring.observing import Observer
+from pytest_edgegate.session.measuring.scored_pass import choice, unlabelled
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 

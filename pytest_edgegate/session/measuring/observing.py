@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.core.description import TensorInfo
-from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import Progress, silent
-from pytest_edgegate.data.feeding import arrange, bare_name, bare_names
-from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given, drawn_batches
+from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.splits import Array, ArraySplit, Split, drawn_batches
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import check_compared, compare_models
 from pytest_edgegate.measures.dead_channels import channel_ranges, check_ranges
@@ -23,11 +20,8 @@ from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
     Paired,
-    SamplesDone,
     check_figures,
-    fed_batches,
 )
-from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, Held
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import check_parity, compare
 from pytest_edgegate.measures.steadiness import Steadiness
@@ -49,6 +43,7 @@ from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.sample_digests import SampleDigests
+from pytest_edgegate.session.measuring.scored_pass import index_of, observe
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
@@ -216,7 +211,7 @@ class Observer:
             return observe(runner, split, scoring, side.source, progress, side.held())
 
         def pick(runner: Runner, outputs: tuple[Array, ...]) -> Array:
-            return outputs[_index(scoring.output, runner.outputs)]
+            return outputs[index_of(scoring.output, runner.outputs)]
 
         return early.Bet(split, scoring, budget, self._early_after, trusted, pick, in_full)
 
@@ -331,75 +326,6 @@ class Observer:
             return write(folder, look())
 
         return self._cache.fetch(key, work, partial(read, fits=fits))
-
-
-def observe(
-    runner: Runner,
-    split: Split,
-    scoring: Scoring,
-    source: str,
-    progress: SamplesDone = lambda done, total: None,
-    held: Held = NOT_QUANTISED,
-) -> Evidence:
-    """Runs one pass. *held*: the quantised inputs of the model's file.
-
-    Raises ConfigurationError if data, labels and outputs do not fit.
-    """
-    pick, names = choice(scoring, runner.outputs)
-    collector, keeper = Collector(names, runner, held), scoring.keeper(split)
-    for batch, inputs in fed_batches(runner, split, progress=progress):
-        if batch.labels is None:
-            raise unlabelled(split, scoring)
-        outputs = runner.infer(inputs)
-        seen = (pick(outputs), batch.labels, as_given(batch.inputs, split.names))
-        collector.add(batch, outputs, scoring.observe(*seen), inputs)
-        if keeper is not None:
-            keeper.add(*seen)
-    made = collector.evidence(source)
-    more = {} if keeper is None else keeper.figures(made.n)
-    return replace(made, arrays={**made.arrays, **more})
-
-
-def unlabelled(split: Split, scoring: Scoring) -> ConfigurationError:
-    """The error for samples without the labels that a metric compares with."""
-    return ConfigurationError(
-        f"edge_data.{split.name} has no labels, and {scoring.name} compares with them",
-        "give a pair: EdgeData(..., evaluation=(x_test, y_test))",
-    )
-
-
-Pick = Callable[[tuple[Array, ...]], Any]
-"""Selects what a metric scores from the outputs of a model."""
-
-
-def choice(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> tuple[Pick, tuple[str, ...]]:
-    """Selects one output, or all of them by name if the metric takes them; with their names."""
-    if not scoring.reads_all_outputs or len(outputs) == 1:
-        at = _index(scoring.output, outputs)
-        return lambda given: given[at], ()
-    names = tuple(bare_names(outputs))
-    return lambda given: dict(zip(names, given, strict=True)), names
-
-
-def scored_output(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> TensorInfo:
-    """The output that a metric of one output reads. Raises ConfigurationError."""
-    return outputs[_index(scoring.output, outputs)]
-
-
-def _index(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
-    names = [bare_name(each.name) for each in outputs]
-    if output is None and len(outputs) == 1:
-        return 0
-    if isinstance(output, int) and -len(outputs) <= output < len(outputs):
-        return output
-    for known in ([each.name for each in outputs], names):  # a name may look like an affixed one
-        if isinstance(output, str) and output in known:
-            return known.index(output)
-    said = "edge_metric does not say which to score" if output is None else f"none is {output!r}"
-    raise ConfigurationError(
-        f"the model has {len(outputs)} outputs ({', '.join(names)}), and {said}",
-        'return Metric("top1", output=0) from edge_metric',
-    )
 
 
 def _is_valid(kept: Paired, trusted: Callable[[Evidence], bool]) -> bool:

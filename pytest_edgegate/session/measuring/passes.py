@@ -38,7 +38,8 @@ from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.case_reference import CaseReference, PassRules
 from pytest_edgegate.session.measuring.file import CaseFile
-from pytest_edgegate.session.measuring.observing import Observer, scored_output
+from pytest_edgegate.session.measuring.observing import Observer
+from pytest_edgegate.session.measuring.scored_pass import scored_output
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.wrong_reference import fed_otherwise
 

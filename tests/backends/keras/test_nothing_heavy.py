@@ -29,11 +29,7 @@ from pytest_edgegate.settings.options import Settings
 
 HEAVY = ("tensorflow", "keras", "tf_keras", "h5py", "torch", "jax")
 root = Path({root!r})
-settings = Settings(
-    targets=("coral",), policy="point", allowed=frozenset(), cache=root / "cache",
-    model=None, data=None, budgets=(), reference_check=True, explain=False,
-    root=root,
-)
+settings = Settings(root=root, cache=root / "cache")
 session = EdgeSession(settings, Registry())
 """
 RECOGNISE = """
@@ -92,14 +88,7 @@ def test_to_fetch_and_judge_what_is_in_the_cache(
     np.savez(tmp_path / "data.npz", x=x, y=y)
     settings = Settings(
         targets=("coral",),
-        policy="point",
-        allowed=frozenset(),
         cache=tmp_path / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=True,
-        explain=False,
         root=tmp_path,
     )
     session = EdgeSession(settings, Registry())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -99,13 +98,7 @@ def test_the_other_quantizer_leaves_it_in_float_and_the_cause_is_named(
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[EdgeSession]:
-    needed = [
-        each.name
-        for each in fields(Settings)
-        if each.default is MISSING and each.default_factory is MISSING
-    ]
-    given: dict[str, Any] = dict.fromkeys(needed, ()) | {"cache": tmp_path, "root": tmp_path}
-    session = EdgeSession(Settings(**given), Registry())
+    session = EdgeSession(Settings(root=tmp_path, cache=tmp_path), Registry())
     yield session
     session.close()
 

@@ -106,18 +106,7 @@ def nameless(converted: Path) -> Path:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> EdgeSession:
     folder = tmp_path_factory.mktemp("order")
-    settings = Settings(
-        targets=("host",),
-        policy="point",
-        allowed=frozenset(),
-        cache=folder / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=True,
-        explain=False,
-        root=folder,
-    )
+    settings = Settings(cache=folder / "cache", root=folder)
     return EdgeSession(settings, Registry())
 
 

@@ -51,14 +51,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> EdgeSession:
     folder = tmp_path_factory.mktemp("several")
     settings = Settings(
         targets=("coral",),
-        policy="point",
-        allowed=frozenset(),
         cache=folder / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=True,
-        explain=False,
         root=folder,
     )
     return EdgeSession(settings, Registry())

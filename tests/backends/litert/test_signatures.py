@@ -56,18 +56,7 @@ def path(tf: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> EdgeSession:
     folder = tmp_path_factory.mktemp("session")
-    settings = Settings(
-        targets=("host",),
-        policy="point",
-        allowed=frozenset(),
-        cache=folder / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=False,
-        explain=False,
-        root=folder,
-    )
+    settings = Settings(cache=folder / "cache", reference_check=False, root=folder)
     return EdgeSession(settings, Registry())
 
 

@@ -110,17 +110,7 @@ class Gate:
     def __init__(self, folder: Path, timeout: float, most: Most | None = None) -> None:
         self.folder = folder
         settings = Settings(
-            targets=("host",),
-            policy="point",
-            allowed=frozenset(),
-            cache=folder / "cache",
-            model=None,
-            data=None,
-            budgets=(),
-            reference_check=False,
-            explain=False,
-            root=folder,
-            runtime_timeout=timeout,
+            cache=folder / "cache", reference_check=False, root=folder, runtime_timeout=timeout
         )
         self.settings = settings
         self.most = most or Most(None)

@@ -247,18 +247,7 @@ def make_npz() -> None:
 
 def make_finished(scratch: Path) -> None:
     """What the gate itself makes of the seeds above."""
-    settings = Settings(
-        targets=("host",),
-        policy="point",
-        allowed=frozenset(),
-        cache=scratch / "cache",
-        model=None,
-        data=None,
-        budgets=(),
-        reference_check=False,
-        explain=False,
-        root=scratch,
-    )
+    settings = Settings(cache=scratch / "cache", reference_check=False, root=scratch)
     session = EdgeSession(settings, Registry())
     last = EdgeData(calibration=IMAGES, evaluation=(IMAGES, LABELS))
     turned = IMAGES.transpose(0, 3, 1, 2).copy()

@@ -25,18 +25,7 @@ def start(tmp_path: Path) -> Starter:
     def session(**changes: Any) -> EdgeSession:
         registry = Registry()
         pytest_edgegate_register(registry)
-        given: dict[str, Any] = {
-            "targets": ("fake-board",),
-            "policy": "point",
-            "allowed": frozenset(),
-            "cache": tmp_path / "cache",
-            "model": None,
-            "data": None,
-            "budgets": (),
-            "reference_check": True,
-            "explain": False,
-            "root": tmp_path,
-        }
+        given: dict[str, Any] = {"root": tmp_path, "cache": tmp_path / "cache"}
         return EdgeSession(Settings(**(given | changes)), registry)
 
     return session

@@ -18,7 +18,7 @@ from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import TopN, as_scoring
 from pytest_edgegate.measures.metrics.own import Metric
 from pytest_edgegate.measures.tries import Aim, Lift, Rival, Tries
-from pytest_edgegate.session.measuring.observing import observe
+from pytest_edgegate.session.measuring.scored_pass import observe
 from pytest_edgegate.session.measuring.trying import Scored, Trier, _read
 from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.storage.cache import Cache, Entry
