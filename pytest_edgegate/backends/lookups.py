@@ -28,7 +28,7 @@ def beyond_table(
 ) -> InferenceError | None:
     """The error for samples with an index that a table has no row for; None for another *error*.
 
-    *name*: the model. *inputs* and *arrays*: what it was given.
+    *name*: the model. *inputs* and *arrays*: the batch that it failed on.
     """
     found = next((each for words in _WORDS if (each := words.search(str(error)))), None)
     if found is None:
@@ -42,9 +42,10 @@ def beyond_table(
         for each, array in zip(inputs, arrays, strict=True)
         if array.dtype.kind in "iu" or each.dtype.startswith(("int", "uint"))
     ]
+    beside = f"; the batch that it failed on has {', '.join(seen)}" if seen else ""
     last = "" if rows is None else f", from 0 to {int(rows) - 1}"
     return InferenceError(
         f"{name}: the samples have {what} outside {table} that it is looked up in (an embedding or "
-        f"Gather){'; they hold ' if seen else ''}{', '.join(seen)}",
+        f"Gather){beside}",
         f"give token ids of the vocabulary that the model was trained with{last}",
     )

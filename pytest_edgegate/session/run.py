@@ -218,10 +218,13 @@ class EdgeSession:
         if data is not None and trains:
             train_split(data)
         teacher = None
-        if distils(plan.recipe):
+        if data is not None and distils(plan.recipe):
             from pytest_edgegate.session.building.teaching import TeacherModel
 
-            teacher = TeacherModel(subject.model, self.observer.opener)
+            observer = self.observer
+            teacher = TeacherModel(
+                subject.model, observer.opener, observer.kept_steadiness, train_split(data)
+            )
         return Order(
             subject.source(plan.recipe), plan, case.target, data, subject.training, teacher
         )
