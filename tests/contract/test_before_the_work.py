@@ -488,7 +488,6 @@ def test_a_broken_target_stops_the_run_as_a_misspelt_one_does(
     assert ran.tests == {}
     assert "ERROR: edgegate error: " in ran.everything
     assert BROKEN[table] in ran.everything
-    assert play(files, "--edge-target=fake-board").status == 0  # nobody asks for it
 
 
 def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
@@ -499,3 +498,40 @@ def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
     ran = play(files)
     assert ran.status == 4
     assert "formats" in ran.everything
+
+
+def test_broken_targets_that_nobody_selected_are_told_together(play: Any) -> None:
+    tables = [*BROKEN, 'from = "circle"', 'from = "round"']
+    names = ["one", "two", "three", "mine", "round", "circle"]
+    written = zip(names, tables, strict=True)
+    files = {
+        "pyproject.toml": "".join(f"[tool.edgegate.targets.{n}]\n{t}\n" for n, t in written),
+        "test_it.py": "def test_it(): ...",
+    }
+    ran = play(files)
+    assert ran.status == 4
+    assert ran.tests == {}
+    assert "ERROR: edgegate error: 6 targets in pyproject.toml can't be read:" in ran.everything
+    for name in names:
+        assert f"target {name!r} (pyproject.toml): " in ran.everything
+    for words in (*BROKEN.values(), "start from each other: round -> circle -> round"):
+        assert words in ran.everything
+
+
+ELSEWHERE = {
+    "of a package that is not here": 'from = "vendors-own-board"',
+    "of a newer one": 'from = "raspberry-pi-5"',
+    "with a tool that is not here": 'from = "fake-board"\ntools = {memory = "of-a-vendor"}',
+    "with a runtime that is not here": 'from = "fake-board"\n'
+    'runtimes = {edgegate-fake = ["unheard-of"]}',
+}
+
+
+def test_a_target_whose_package_is_missing_stops_only_who_selects_it(play: Any) -> None:
+    tables = enumerate(ELSEWHERE.values())
+    files = {
+        "pyproject.toml": "".join(f"[tool.edgegate.targets.t{at}]\n{t}\n" for at, t in tables),
+        "test_it.py": "def test_it(edge_ptq): ...",
+    }
+    assert play(files, "--edge-target=fake-board").status == 0
+    assert play(files, "--edge-target=t0").status == 4
