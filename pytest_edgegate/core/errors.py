@@ -30,7 +30,7 @@ class UnknownNameError(ConfigurationError):
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         choices = sorted(known)
         place = f"{where}: " if where else ""
-        self.name, self.known = name, choices
+        self.given, self.known = name, choices
         super().__init__(
             f"{place}unknown {kind} {name!r}{nearest(name, choices)}", _listing(kind, choices)
         )

@@ -64,7 +64,7 @@ def _may_be_missing(error: EdgeGateError) -> bool:
     """Whether a package that is not installed may be the cause: it may have the target that
     another one starts from. A name close to a known one is misspelt."""
     if isinstance(error, UnknownNameError):
-        return not is_misspelt(error.name, error.known)
+        return not is_misspelt(error.given, error.known)
     return isinstance(error, BackendUnavailableError)
 
 
