@@ -16,7 +16,7 @@ from pytest_edgegate.backends.litert.schema import state_of
 from pytest_edgegate.backends.litert.signatures import input_names
 from pytest_edgegate.backends.lookups import Lookup, beyond_table, in_tables
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.backends.tools import needed, said_of
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
@@ -34,6 +34,8 @@ from pytest_edgegate.data.splits import Array
 
 THREADS = 1
 """More do not help small models, and with xdist the cores are taken."""
+_LONGEST = 2000
+"""Characters kept of what the interpreter prints: the operator that it lacks comes late."""
 _TABLE_AT = {"GATHER": 0, "EMBEDDING_LOOKUP": 1}
 """Which input of an operator is the table."""
 _KEEP_BATCH = (
@@ -250,7 +252,7 @@ class LiteRTRunner(QuantisingRunner):
         if beyond is not None:
             return beyond
         return InferenceError(
-            f"{self._path.name} opens but does not run: {error}".replace("\n", " "),
+            f"{self._path.name} opens but does not run: {said_of(self._path, error)}",
             "open it in a model viewer at the operator that is named, and convert it again",
         )
 
@@ -266,7 +268,7 @@ def _tables(path: Path) -> list[int]:
 
 
 def _not_opened(path: Path, reason: str) -> InferenceError:
-    reason = reason.strip().replace("\n", " ")
+    reason = said_of(path, reason, _LONGEST)
     return not_readable(path, reason) or damaged(path, reason)
 
 
