@@ -39,6 +39,7 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	MYPYPATH=tests/fuzz $(BIN)/mypy --strict tests/fuzz/__main__.py
+	MYPYPATH=example_project $(BIN)/mypy --strict benchmarks
 	$(BIN)/mypy --strict tests/kills/kill.py
 	$(BIN)/lint-imports
 	$(BIN)/python tests/backends/keras/vetting/make_lists.py 2>/dev/null

@@ -150,7 +150,7 @@ def figures(case: Case, folder: Path) -> dict[str, Any]:
         for each in run.judge(run.case(given, target), artifact, asked, contract=bool(case.recipe))
     }
     measured = {name: each.measured.value for name, each in verdicts.items() if each.measured}
-    offenders = verdicts["contract"].measured.details if "contract" in verdicts else ()
+    offenders = verdicts["contract"].details if "contract" in verdicts else ()
     return {
         "bytes": artifact.size_bytes,
         "seconds": seconds,

@@ -32,7 +32,7 @@ from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.measures.metrics import as_scoring
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Given
-from pytest_edgegate.session.measuring.observing import observe
+from pytest_edgegate.session.measuring.scored_pass import observe
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.workers.process import Workers

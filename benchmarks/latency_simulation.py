@@ -12,6 +12,7 @@ import math
 import statistics
 import sys
 from collections import Counter
+from functools import partial
 from itertools import product
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,8 +27,9 @@ from pytest_edgegate.judge import judge
 from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, time_until_decided
 from pytest_edgegate.measures.providers import Providers
-from pytest_edgegate.testing.fakes import FORMAT, FakeClock, FakeRunner, fake_call
-from pytest_edgegate.workers.stopwatch import HostStopwatch, Side
+from pytest_edgegate.testing.fake_files import FORMAT
+from pytest_edgegate.testing.fakes import FakeClock, FakeRunner, fake_call
+from pytest_edgegate.workers.stopwatch import HostStopwatch, TimedModel
 
 LIMIT, PATIENCE = 1.05, 20.0
 RATIOS, NOISES, SHIFTS = (1.0, 1.04, 1.05, 1.1, 1.155), (0.01, 0.05, 0.15), (0.0, 0.005, 0.01)
@@ -48,7 +50,7 @@ class Model(FakeRunner):
 def verdict(metric: str, limit: float, *models: dict[str, Any]) -> tuple[str, float]:
     """(what one gate says, how long it took on its clock)."""
     clock, budget = FakeClock(), Budget(metric, limit)
-    sides = [Side(lambda each=each: Model(each, clock), ()) for each in models]  # type: ignore[misc]
+    sides = [TimedModel(partial(Model, each, clock), ()) for each in models]
     watch = HostStopwatch("host:fake", sides, 1, clock, PATIENCE)
 
     fake = SimpleNamespace(

@@ -26,12 +26,14 @@ from pytest_edgegate.backends.keras.reader import READER  # noqa: E402
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM  # noqa: E402
 from pytest_edgegate.backends.native_output import held_native_output  # noqa: E402
 from pytest_edgegate.data.dataset import Dataset  # noqa: E402
+from pytest_edgegate.registry import Registry  # noqa: E402
 from pytest_edgegate.session.leg_data import LegData  # noqa: E402
+from pytest_edgegate.settings.boards import find_target  # noqa: E402
 from pytest_edgegate.storage.cache import Cache, key_of  # noqa: E402
-from pytest_edgegate.targets import coral  # noqa: E402
 from pytest_edgegate.testing.contract import surroundings  # noqa: E402
 
 ROUNDS = 9
+CORAL = find_target("coral", PROJECT, Registry())
 
 
 def leg_data(data: Dataset) -> LegData:
@@ -79,7 +81,7 @@ def main() -> None:
         cache = Cache(out / "cache")
 
         def work(folder: Path) -> dict[str, object]:
-            made = TRANSFORM.apply(source, PTQ(), coral, leg_data(data), folder)
+            made = TRANSFORM.apply(source, PTQ(), CORAL, leg_data(data), folder)
             return {"main": made.main.name}
 
         cache.fetch(key_of(round=str(out)), work, lambda entry: entry)
@@ -102,7 +104,7 @@ def main() -> None:
     print(f"converter, batch fixed  {fixed:6.3f} s   ratio {ratio:.3f}, {more * 1e3:+.0f} ms")
     print(f"converter, batch free   {free:6.3f} s   ratio {own / free:.3f}")
     start = time.perf_counter()
-    TRANSFORM.apply(source, None, coral, leg_data(data), Path(tempfile.mkdtemp()))
+    TRANSFORM.apply(source, None, CORAL, leg_data(data), Path(tempfile.mkdtemp()))
     print(f"float export            {time.perf_counter() - start:6.3f} s")
     start = time.perf_counter()
     Dataset(EdgeData(calibration=calibration)).calibration(200).digest()

@@ -104,8 +104,8 @@ def compare(
 
         return Cache(out / "cache").fetch(key_of(round=str(out)), work, lambda entry: entry)
 
-    def theirs(out: Path) -> object:
-        return plain(path, out, samples)
+    def theirs(out: Path) -> None:
+        plain(path, out, samples)
 
     timed(theirs)
     timed(ours)

@@ -33,10 +33,11 @@ from digits import load_digits
 from pytest_edgegate import PTQ, QAT, Distill, EdgeData, EdgeTraining, Prune
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.recipe import Recipe, Step, spell
-from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.target import LatencySource, Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.reports.plot import Panel, Point, draw
+from pytest_edgegate.reports.drawing import drawn
+from pytest_edgegate.reports.panels import Panel, Point
 from pytest_edgegate.session.given import Given, Later
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
@@ -128,7 +129,7 @@ def torch_network(width: int) -> Any:
             nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside)
         )
 
-    class Block(nn.Module):
+    class Block(nn.Module):  # type: ignore[misc]
         def __init__(self, inside: int, outside: int, stride: int) -> None:
             super().__init__()
             self.first, self.second = conv(inside, outside, stride), conv(outside, outside)
@@ -264,7 +265,7 @@ def here(target: Target) -> Target:
         default_io="uint8",
         preferred={},
         static_shape=False,
-        latency_source="host",
+        latency_source=LatencySource(),
     )
 
 
@@ -331,7 +332,7 @@ def picture(path: Path, title: str, rows: Sequence[Row]) -> None:
                 row.value("accuracy_drop") > 0.03,
             )
         )
-    draw(path, [Panel(title, tuple(points), drops=(3.0,))])
+    path.write_bytes(drawn([Panel(title, tuple(points), drops=(3.0,))], "svg"))
 
 
 def main(arguments: Sequence[str]) -> None:

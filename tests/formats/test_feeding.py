@@ -16,6 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from pytest_edgegate import EdgeData
+from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning, InferenceError
 from pytest_edgegate.core.verdict import Verdict
@@ -234,9 +235,10 @@ def written(folder: Path, kind: str, form: str, **how: Any) -> Path:
     path = graph(folder / "m.onnx", *NODES[kind][0], **how)
     if form == "onnx":
         return path
-    import openvino
+    with unreported():
+        import openvino
 
-    openvino.save_model(openvino.convert_model(path), folder / "m.xml", compress_to_fp16=False)
+        openvino.save_model(openvino.convert_model(path), folder / "m.xml", compress_to_fp16=False)
     return folder / "m.xml"
 
 
