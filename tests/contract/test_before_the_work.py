@@ -92,6 +92,10 @@ def edge_data(request):
     kind = "" if mark is None else mark.args[0]
     x, y = fake_samples(200)
     calibration = fake_samples(20, start=10_000)[0]
+    if kind == "holed_calibration":
+        calibration[3] = np.nan
+    if kind == "wide_calibration":
+        calibration = np.concatenate([calibration, calibration], axis=1)
     if kind == "nowhere":
         return EdgeData(calibration=calibration)
     if kind == "stream":
@@ -405,6 +409,28 @@ def test_explaining_is_red_for_what_nothing_measures(ran: Any, explained: Any, n
 @pytest.mark.parametrize("name", [name + ending for name in SOUND for ending in BODIES])
 def test_explaining_passes_what_is_sound(explained: Any, name: str) -> None:
     assert explained.letter(f"test_{name}") == ".", explained.text(f"test_{name}")
+
+
+CALIBRATION = {
+    "holed_calibration": "1 of 20 calibration samples hold NaN",
+    "wide_calibration": "do not fit the input 'x'",
+}
+
+
+@pytest.mark.parametrize("kind", CALIBRATION)
+@pytest.mark.parametrize("way", ["run", "explain"])
+def test_calibration_samples_are_looked_at_before_the_build(
+    play: Any, conftest: str, kind: str, way: str
+) -> None:
+    tests = "".join(_fault(each, each, "top1", {}, "accuracy_drop=0.01") for each in CALIBRATION)
+    head = "import pytest\n\nfrom conftest import made_by_hand, note\n"
+    files = {"test_it.py": head + tests, "conftest.py": conftest}
+    explains = ["--edge-explain"] if way == "explain" else []
+    ran = play(files, "--edge-target=fake-board", *explains)
+    assert ran.letter(f"test_{kind}") == "E"
+    ran.assert_fault(ran.text(f"test_{kind}"), CALIBRATION[kind])
+    assert f"built test_{kind}" not in done(ran.folder)
+    assert ran.letter(f"test_{kind}_by_hand") == "."  # a given file is made with no samples
 
 
 def test_explaining_builds_nothing_and_runs_no_body(explained: Any) -> None:
