@@ -61,7 +61,10 @@ def test_what_is_worth_a_caution(fed: Any, said: str) -> None:
 
 
 def test_nothing_is_said_of_float_inputs_and_of_those_without_width() -> None:
-    for each in (file(FLOAT), file(TensorInfo("x", (1, 4), "uint8", scales=(0.0,), zero_points=(0,)))):
+    for each in (
+        file(FLOAT),
+        file(TensorInfo("x", (1, 4), "uint8", scales=(0.0,), zero_points=(0,))),
+    ):
         assert held(passes(clipped=9_000), each) == ()
         assert list(cautions(passes(clipped=9_000), each)) == []
 
