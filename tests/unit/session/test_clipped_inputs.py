@@ -71,9 +71,7 @@ def file() -> Any:
 
 def passes(clipped: int) -> Any:
     fed = FedInput("x", 0, 9, 100, clipped), FedInput("y", 7, 7, 100)
-    return SimpleNamespace(
-        fed=lambda: fed, misplaced_outputs=lambda: (), steadiness=lambda: Steadiness()
-    )
+    return SimpleNamespace(fed=lambda: fed, misplaced_outputs=lambda: (), steadiness=Steadiness)
 
 
 def with_inputs(clipped: int, *others: Verdict, input_check: bool = True) -> Verdict:
