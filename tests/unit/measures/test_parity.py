@@ -319,3 +319,19 @@ def test_a_share_of_elements_is_exact_against_its_budget(
     within = measured("parity_within_lsb", one, other)
     verdict = judge(within, Budget("parity_within_lsb", 0.99), Rules(), "t")
     assert verdict.outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scales", "steps"),
+    [
+        ("int8", (), 1),
+        ("uint8", (0.1,), 1),
+        ("int32", (0.1,), 1),
+        ("int32", (), 0),
+        ("int64", (), 0),
+        ("bool", (), 0),
+    ],
+)
+def test_what_rounds_by_a_step(dtype: str, scales: tuple[float, ...], steps: int) -> None:
+    values = np.zeros(3, dtype)
+    assert parity._rounding(TensorInfo("y", (1, 3), dtype, scales=scales), values) == steps

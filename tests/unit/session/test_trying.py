@@ -63,6 +63,18 @@ class Runner:
         return lambda: self.infer(sample)
 
 
+class Remembering(Runner):
+    """Keeps the samples that it got, as bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[bytes] = []
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        self.rows += (each.tobytes() for each in batch[0])
+        return super().infer(batch)
+
+
 def split_of(count: int = 400) -> ArraySplit:
     return ArraySplit("evaluation", (RGB[:count],), LABELS[:count], None)
 
@@ -109,6 +121,13 @@ def test_another_run_opens_nothing(tried: Any) -> None:
     assert not again.opened
 
 
+def test_what_was_tried_for_another_limit_is_tried_anew(tried: Any) -> None:
+    tried(Runner(), aim=Aim(limit=0.9))
+    again = Runner()
+    tried(again, aim=Aim(limit=0.95))
+    assert again.opened
+
+
 def test_a_slow_file_is_tried_on_fewer_samples_and_the_slowest_in_fewer_ways(tried: Any) -> None:
     slow = Runner(0.02)
     found = tried(slow, split_of(399))
@@ -152,13 +171,6 @@ def test_so_are_ways_that_give_nan(tried: Any) -> None:
 
 
 def test_the_samples_of_the_proof_are_none_of_the_choice(tried: Any) -> None:
-    class Remembering(Runner):
-        rows: list[bytes]
-
-        def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-            self.rows = [*getattr(self, "rows", []), *(each.tobytes() for each in batch[0])]
-            return super().infer(batch)
-
     runner = Remembering()
     assert tried(runner).tried[0] == "x[..., ::-1]"
     chosen, proven = set(runner.rows[9:109]), set(runner.rows[-200:])
@@ -221,9 +233,12 @@ def test_results_of_a_part_in_another_order(tried: Any) -> None:
     rows = np.random.default_rng(5).permutation(400)[:350]
     as_fed = observe(Runner(), split_of(), TopN(1), "host:fake").at(rows)
     right = observe(Runner(bgr=False), split_of(), TopN(1), "host:fake").at(rows)
-    found = tried(Runner(), as_fed=as_fed, aim=Aim(right))
+    runner = Remembering()
+    found = tried(runner, as_fed=as_fed, aim=Aim(right))
     assert found.lift is not None
     assert found.lift.value == found.lift.reference
+    assert set(runner.rows[:9]) <= {each.tobytes() for each in RGB[rows]}
+    assert set(runner.rows[-200:]) <= {each[..., ::-1].tobytes() for each in RGB[rows]}
 
 
 def test_a_model_that_is_fed_rightly_and_errs_by_itself(tried: Any) -> None:
