@@ -124,6 +124,12 @@ def test_flat_samples_and_sound() -> None:
     assert reached(sound / 32768, sound) == ["x * 32768"]
 
 
+def test_values_are_taken_for_the_narrowest_encoding_that_holds_them() -> None:
+    assert "x / 255" in by_code(FORMS["pixels"])
+    for each in ("unit", "signed"):
+        assert "x / 255" not in by_code(FORMS[each])
+
+
 def test_tables_of_a_few_numbers_and_token_ids_are_left_alone() -> None:
     assert not by_code(RANDOM.random((5, 4)).astype(np.float32))
     assert not by_code(RANDOM.integers(0, 200, (5, 40)))

@@ -175,9 +175,10 @@ def test_no_more_samples_than_are_asked_for() -> None:
     far[10:] += 100
     found = compared(Answers(a=x), Answers(a=far), 10)
     assert found.n == 10
-    told = measured(sqnr_db, found)
-    assert isinstance(told, Measurement)
-    assert (told.n, told.n_total) == (10, 5_000)
+    for each in (sqnr_db, export_error, max_error):
+        told = measured(each, found)
+        assert isinstance(told, Measurement)
+        assert (told.n, told.n_total) == (10, 5_000)
     assert value(export_error, found) == 0
 
 

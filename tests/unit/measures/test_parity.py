@@ -365,3 +365,19 @@ def test_groups_that_differ_prove_it() -> None:
     evidence.arrays["agreement"][::40] = 0.0
     found = strictly(evidence, np.arange(200) // 5)
     assert (found.outcome, found.proven) == (Outcome.PASS, True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scales", "steps"),
+    [
+        ("int8", (), 1),
+        ("uint8", (0.1,), 1),
+        ("int32", (0.1,), 1),
+        ("int32", (), 0),
+        ("int64", (), 0),
+        ("bool", (), 0),
+    ],
+)
+def test_what_rounds_by_a_step(dtype: str, scales: tuple[float, ...], steps: int) -> None:
+    values = np.zeros(3, dtype)
+    assert parity._rounding(TensorInfo("y", (1, 3), dtype, scales=scales), values) == steps
