@@ -95,6 +95,10 @@ class CompiledFor:
     """With its article."""
     operator: str
     """The kind of the operator that holds the program of the chip."""
+    machine: str
+    """What the ``machine`` of a target with that chip has in its name, without its punctuation."""
+    board: str = ""
+    """A built-in target that has the chip, if there is one."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ names that, and the same file made for the samples of the data is green."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,13 +52,18 @@ class Network:
     weights: Array
     bias: Array
     softmax: bool = True
+    first: bool = False
+    """Whether it takes images with the channels first."""
 
     def write(self, path: Path) -> Path:
         classes = len(self.bias)
         flat = self.weights.reshape(-1, classes).astype(np.float32)
         last = "scores" if self.softmax else "y"
+        shape = (SHAPE[2], *SHAPE[:2]) if self.first else SHAPE
+        moved = [helper.make_node("Transpose", ["x"], ["moved"], perm=[0, 2, 3, 1])]
         nodes = [
-            helper.make_node("Flatten", ["x"], ["flat"]),
+            *(moved if self.first else []),
+            helper.make_node("Flatten", ["moved" if self.first else "x"], ["flat"]),
             helper.make_node("Gemm", ["flat", "w", "b"], [last]),
         ]
         if self.softmax:
@@ -65,7 +71,7 @@ class Network:
         graph = helper.make_graph(
             nodes,
             "colours",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *SHAPE])],
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", classes])],
             [
                 numpy_helper.from_array(flat, "w"),
@@ -180,6 +186,36 @@ def test_the_cause_is_named(gate: Gate, name: str) -> None:
     text = f"{found.cause} {found.remedy}"
     for each in says:
         assert each in text, text
+
+
+IN_OTHER_AXES = ("bgr", "imagenet", "caffe", "signed bgr")
+
+
+@pytest.mark.parametrize("name", IN_OTHER_AXES)
+@pytest.mark.parametrize("first", [False, True], ids=["last", "first"])
+def test_the_line_to_type_fits_the_axes_of_the_data(gate: Gate, name: str, first: bool) -> None:
+    """The file has the channels at the other end: what is named works on the data as they are, and
+    on the device in the axes of the file."""
+    x, y = gate.evaluation
+    data = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if first else x
+    file = replace(MUTATIONS[name][0](gate.network), first=not first)
+    model = replace(gate.network, first=first)
+    asked = Budget("accuracy_drop", 0.02), Budget("accuracy_min", 0.9)
+    found = gate.judge(file, *asked, model=model, samples=(data, y))["accuracy_drop"]
+    assert found.red
+    assert found.cause
+    made_for = re.search(r"the file was made for (.*?)( \((mean|bgr)|, where x)", found.remedy)
+    on_device = re.search(r"in the axes of the file, as (.*?), or make it", found.remedy)
+    assert made_for is not None, found.remedy
+    assert on_device is not None, found.remedy
+    names = {"mean": MEAN, "std": STD, "bgr_mean": BGR_MEAN, "x": data}
+    fed = eval(made_for[1], {}, names).astype(np.float32)
+    named = float(found.cause.split(" reaches ")[1].split()[0])
+    again = gate.judge(file, asked[1], model=model, samples=(fed, y))["accuracy_min"]
+    assert again.measured is not None
+    assert again.measured.value == pytest.approx(named, abs=0.05)
+    right = np.moveaxis(fed, 1, -1) if first else np.moveaxis(fed, -1, 1)
+    assert np.array_equal(eval(on_device[1], {}, names).astype(np.float32), right)
 
 
 def test_the_healthy_twin_is_green_and_nothing_is_tried(

@@ -173,11 +173,8 @@ def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
 
 
 def _compiled(operators: Sequence[OperatorInfo]) -> CompiledFor | None:
-    for code, chip in COMPILED_FOR.items():
-        kind = f"CUSTOM:{code}"
-        if any(each.kind == kind for each in operators):
-            return CompiledFor(chip, kind)
-    return None
+    kinds = {each.kind for each in operators}
+    return next((each for each in COMPILED_FOR.values() if each.operator in kinds), None)
 
 
 _REOPENED = "a new interpreter"
