@@ -15,6 +15,7 @@ from pytest_edgegate import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.data.splits import Batch
@@ -110,7 +111,9 @@ def diagnosed(
         dead_channels=lambda: dead,
     )
     described = SimpleNamespace(inputs=inputs, operators=(), is_float=False)
-    file = SimpleNamespace(artifact=given or artifact(), description=lambda: described)
+    file = SimpleNamespace(
+        artifact=given or artifact(), description=lambda: described, layout=lambda: Layout()
+    )
     limit = {"limit": 0.99} if of == "floor" else {}
     explain: Any = getattr(accuracy, of)
     found: Diagnosis = explain(DROP, passes=passes, file=file, **limit)
