@@ -16,15 +16,17 @@ FUSED = (
     "tf.lite.TFLiteConverter.from_keras_model(model), its Input of batch_shape=(1, steps, "
     "features), and gate that file"
 )
-"""The form whose size does not depend on the steps. GRU, SimpleRNN, an LSTM with a mask or with other
-activations than its default ones and ``RNN(LSTMCell(...))`` stay loops, which TensorFlow's int8
-calibrator does not survive."""
+"""The form whose size does not depend on the steps. GRU, SimpleRNN, an LSTM with a mask or with
+other activations than its default ones and ``RNN(LSTMCell(...))`` stay loops, which TensorFlow's
+int8 calibrator does not survive."""
 ONE_DIRECTION = (
-    "for a layer that reads backwards (Bidirectional, go_backwards=True), as an LSTM of its own with "
-    "an Input of its own, which is given x[:, ::-1]"
+    "for a layer that reads backwards (Bidirectional, go_backwards=True), as an LSTM of its own "
+    "with an Input of its own, which is given x[:, ::-1]"
 )
 """What else the fused form needs, if chips without REVERSE_V2 are to run it."""
-OF_LSTM_ONLY = "train an LSTM in place of GRU, SimpleRNN and other cells, which have no fused operator"
+OF_LSTM_ONLY = (
+    "train an LSTM in place of GRU, SimpleRNN and other cells, which have no fused operator"
+)
 
 
 def refuse_convolutional(name: str, layers: Sequence[str]) -> None:

@@ -62,6 +62,8 @@ class OperatorInfo:
     """Whether it only gives the values of its first input another shape or order."""
     accumulates: bool = False
     """Whether it multiplies and accumulates, the work that int8 speeds up."""
+    activates: bool = False
+    """Whether it is an activation that models end in, a softmax or a sigmoid."""
     weights_at: int | None = None
     """The position of the weight among ``inputs``, if it multiplies by one."""
     origin: Origin | None = None

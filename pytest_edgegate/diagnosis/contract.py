@@ -81,7 +81,9 @@ def _of_offences(found: tuple[Offence, ...], file: File) -> Diagnosis:
 
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
-    kinds = {each.kind for each in found}
+    kinds, compiled = {each.kind for each in found}, file.description().compiled
+    if OffenceKind.OTHER_CHIP in kinds and compiled is not None:
+        return f"give the int8 file that it was compiled from, or {elsewhere(compiled)}"
     if OffenceKind.DYNAMIC_SHAPE not in kinds:
         return _of_kinds(found, file)
     rest = tuple(each for each in found if each.kind is not OffenceKind.DYNAMIC_SHAPE)
@@ -92,8 +94,6 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
     """The remedy for offences that are not about shapes."""
     kinds = {each.kind for each in found}
     described = file.description()
-    if OffenceKind.OTHER_CHIP in kinds and described.compiled is not None:
-        return f"give the int8 file that it was compiled from, or {elsewhere(described.compiled)}"
     if OffenceKind.REFUSED in kinds:
         return _for_symmetric(file)
     if OffenceKind.BY_BATCH in kinds:

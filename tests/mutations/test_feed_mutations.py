@@ -319,3 +319,28 @@ def test_a_metric_that_reads_the_inputs(gate: Gate, per_sample: bool) -> None:
     metric = Metric(right, per_sample=per_sample, wants_inputs=True)
     found = gate.judge(gate.network.taking(255, 0), metric=metric)["accuracy_drop"]
     assert "with x * 255 in place of x the file reaches 0." in found.cause
+
+
+def of_two(path: Path, *inputs: str) -> Path:
+    """Twice the input b less the input a, with the inputs in that order."""
+    nodes = [
+        helper.make_node("Add", ["b", "b"], ["twice"]),
+        helper.make_node("Sub", ["twice", "a"], ["y"]),
+    ]
+    given = [helper.make_tensor_value_info(each, TensorProto.FLOAT, ["n", 5]) for each in inputs]
+    scores = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5])
+    graph = helper.make_graph(nodes, "two", given, [scores])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, str(path))
+    return path
+
+
+def test_a_file_with_its_inputs_in_another_order_is_compared_by_their_names(gate: Gate) -> None:
+    a, b = np.random.default_rng(0).normal(size=(2, 200, 5)).astype(np.float32)
+    data = EdgeData(evaluation=({"a": a, "b": b}, (2 * b - a).argmax(1)))
+    case = gate.session.case(Given(of_two(gate.folder / "ab.onnx", "a", "b"), data), gate.target)
+    file = gate.session.adopt(of_two(gate.folder / "ba.onnx", "b", "a"), gate.target)
+    asked = Budget("max_error", 1e-6), Budget("accuracy_drop", 0.0)
+    for found in gate.session.judge(case, file, asked, contract=False):
+        assert not found.red, found.reason

@@ -23,7 +23,9 @@ _TABLE = 20
 """Bytes of the smallest tensor or operator, with the offset that leads to it."""
 
 COMPILED_FOR = {
-    "edgetpu-custom-op": CompiledFor("the Edge TPU", "CUSTOM:edgetpu-custom-op", "edgetpu", "coral"),
+    "edgetpu-custom-op": CompiledFor(
+        "the Edge TPU", "CUSTOM:edgetpu-custom-op", "edgetpu", "coral"
+    ),
     "ethos-u": CompiledFor("an Arm Ethos-U", "CUSTOM:ethos-u", "ethosu"),
 }
 """The custom operators that hold the program of a chip, as compilers write them, with the chip."""

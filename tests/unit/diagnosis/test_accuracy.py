@@ -112,7 +112,7 @@ def diagnosed(
     )
     described = SimpleNamespace(inputs=inputs, operators=(), is_float=False)
     file = SimpleNamespace(
-        artifact=given or artifact(), description=lambda: described, layout=lambda: Layout()
+        artifact=given or artifact(), description=lambda: described, layout=Layout
     )
     limit = {"limit": 0.99} if of == "floor" else {}
     explain: Any = getattr(accuracy, of)
