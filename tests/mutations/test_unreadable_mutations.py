@@ -184,16 +184,14 @@ from = "coral"
 title = "an accelerator of its own"
 
 [tool.edgegate.targets.micro]
-from = "host"
+from = "raspberry-pi"
 title = "a microcontroller"
 machine = "cortex-m4"
-formats = ["litert"]
 
 [tool.edgegate.targets.npu]
-from = "host"
+from = "raspberry-pi"
 title = "a microcontroller with an accelerator"
 machine = "Ethos-U55"
-formats = ["litert"]
 """
 WITH_CHIP = {"edgetpu-custom-op": ("coral", "usb-stick"), "ethos-u": ("npu",)}
 WITHOUT_CHIP = {
