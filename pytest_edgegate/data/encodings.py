@@ -23,6 +23,7 @@ _COLOURS = 3
 _MOST_CHANNELS = 4
 _NESTED = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
 _OPERATION = re.compile(r" [-+*/] |^-")
+_REVERSED = "channels reversed"
 _SLACK = 0.02
 """By how much of its width a range may miss the round one that it stands for."""
 
@@ -77,6 +78,8 @@ class Feed:
     name: str
     code: str
     apply: Callable[[tuple[Array, ...]], tuple[Array, ...]]
+    parts: frozenset[str] = frozenset()
+    """What it changes: of two ways, one with some of the other's parts only is the simpler."""
 
 
 def other_feeds(arrays: tuple[Array, ...]) -> tuple[Feed, ...]:
@@ -133,6 +136,7 @@ class _Change:
     name: str
     code: str
     apply: Callable[[Array], Array]
+    parts: frozenset[str]
 
 
 def _for_all(change: _Change, first: Array) -> Feed:
@@ -144,7 +148,7 @@ def _for_all(change: _Change, first: Array) -> Feed:
             for each in arrays
         )
 
-    return Feed(change.name, change.code, apply)
+    return Feed(change.name, change.code, apply, change.parts)
 
 
 def _is_dense(array: Array) -> bool:
@@ -162,7 +166,8 @@ def _colour_axes(array: Array) -> list[int]:
 
 def _in_colours(array: Array) -> Iterator[_Change]:
     for axis in _colour_axes(array):
-        yield _Change("channels reversed", _reversed("x", axis, array), partial(_flip, axis))
+        code = _reversed("x", axis, array)
+        yield _Change("channels reversed", code, partial(_flip, axis), frozenset({_REVERSED}))
 
 
 def _flip(axis: int, array: Array) -> Array:
@@ -229,7 +234,8 @@ def _encoded(
         name = f"{code} in place of x"
         if wanted.of_channels:
             name = f"{wanted.of_channels} ({code})"
-        yield _Change(name, code, partial(_recoded, source, wanted, axis, swap))
+        parts = {_code("x", source, wanted), *((_REVERSED,) if swap else ())}
+        yield _Change(name, code, partial(_recoded, source, wanted, axis, swap), frozenset(parts))
 
 
 def _recoded(
@@ -259,7 +265,7 @@ def _inverted(encoding: Encoding) -> _Change:
     def apply(array: Array) -> Array:
         return np.asarray(np.float32(total) - array.astype(np.float32))
 
-    return _Change(f"{code} in place of x", code, apply)
+    return _Change(f"{code} in place of x", code, apply, frozenset({code}))
 
 
 def _in_float(array: Array, wanted: Encoding) -> str:
@@ -330,11 +336,13 @@ def _in_axes(array: Array) -> Iterator[_Change]:
             sizes = ", ".join(map(str, shape))
             code = f"x.reshape(-1, {sizes}).transpose{back}"
             apply = partial(_reordered, shape, back)
-            yield _Change(f"its values read in another order of axes ({code})", code, apply)
+            name = f"its values read in another order of axes ({code})"
+            yield _Change(name, code, apply, frozenset({code}))
     if one == two == three:
         for axes in ((0, 2, 3, 1), (0, 3, 1, 2)):
             code = f"x.transpose{axes}"
-            yield _Change(f"axes moved ({code})", code, partial(_moved, axes))
+            apply = partial(_moved, axes)
+            yield _Change(f"axes moved ({code})", code, apply, frozenset({code}))
     yield from _transposed_images(array)
 
 
@@ -343,7 +351,8 @@ def _transposed_images(array: Array) -> Iterator[_Change]:
     for axes, sizes, channels in (((1, 2), (one, two), three), ((2, 3), (two, three), one)):
         if sizes[0] == sizes[1] and channels <= _MOST_CHANNELS and sizes[0] > 1:
             code = f"x.swapaxes({axes[0]}, {axes[1]})"
-            yield _Change(f"rows and columns swapped ({code})", code, partial(_swapped, axes))
+            apply = partial(_swapped, axes)
+            yield _Change(f"rows and columns swapped ({code})", code, apply, frozenset({code}))
 
 
 def _reordered(shape: tuple[int, ...], axes: tuple[int, ...], array: Array) -> Array:

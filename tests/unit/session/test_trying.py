@@ -17,7 +17,7 @@ from pytest_edgegate.data.splits import ArraySplit, Split, StreamSplit
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import TopN, as_scoring
 from pytest_edgegate.measures.metrics.own import Metric
-from pytest_edgegate.measures.tries import Aim, Lift, Tries
+from pytest_edgegate.measures.tries import Aim, Lift, Rival, Tries
 from pytest_edgegate.session.measuring.scored_pass import observe
 from pytest_edgegate.session.measuring.trying import Scored, Trier, _read
 from pytest_edgegate.stats.groups import Groups
@@ -205,6 +205,51 @@ def test_a_model_that_is_fed_rightly_and_errs_by_itself(tried: Any) -> None:
     assert found.lift is None
 
 
+class Bright(Runner):
+    """Answers nothing but class 0 to samples that are not bright; it is symmetric otherwise."""
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        (scores,) = super().infer(batch)
+        return (scores * (batch[0].max() > 100),)
+
+
+def test_ways_that_give_back_as_much_are_all_named(tried: Any) -> None:
+    as_fed = observe(Bright(bgr=False), split_of(), TopN(1), "host:fake")
+    right = observe(Runner(bgr=False), split_of(), TopN(1), "host:fake")
+    runner = Bright(bgr=False)
+    found = tried(runner, as_fed=as_fed, aim=Aim(right))
+    assert found.lift is not None
+    assert found.lift.proven
+    named = {found.lift.code, *(each.code for each in found.lift.rivals)}
+    assert {"x * 255", "x * 255 - 128"} <= named
+    assert runner.seen == 1 + 8 + 100 * len(found.tried) + 3 * 200
+    assert tried(Bright(bgr=False), as_fed=as_fed, aim=Aim(right)) == found
+
+
+def test_the_simpler_of_two_ways_is_named_alone(tried: Any) -> None:
+    """The runner does not care about the encoding, so any with reversed channels would do."""
+    found = tried(Runner())
+    assert found.lift is not None
+    assert "x[..., ::-1] * 255" in found.tried
+    assert found.lift.rivals == ()
+
+
+def test_a_way_that_is_proven_worse_is_no_rival(tried: Any) -> None:
+    class Noisy(Bright):
+        def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+            (scores,) = super().infer(batch)
+            wrong = (batch[0] * 1e4).astype(int).sum(axis=(1, 2, 3)) % 25 == 0
+            wrong &= batch[0].min() < 0  # of x * 255 - 128, about 4 % in place of none
+            return (np.where(wrong[:, None], np.roll(scores, 1, axis=1), scores),)
+
+    as_fed = observe(Noisy(bgr=False), split_of(), TopN(1), "host:fake")
+    right = observe(Runner(bgr=False), split_of(), TopN(1), "host:fake")
+    found = tried(Noisy(bgr=False), as_fed=as_fed, aim=Aim(right))
+    assert found.lift is not None
+    assert found.lift.code == "x * 255"
+    assert "x * 255 - 128" not in {each.code for each in found.lift.rivals}
+
+
 LIFT: dict[str, Any] = {
     "name": "channels reversed",
     "code": "x[..., ::-1]",
@@ -213,6 +258,7 @@ LIFT: dict[str, Any] = {
     "reference": None,
     "n": 200,
     "proven": True,
+    "rivals": [{"name": "a name", "code": "x / 255", "value": 0.89}],
 }
 
 
@@ -225,6 +271,9 @@ LIFT: dict[str, Any] = {
         {"tried": [], "n": 9, "lift": {**LIFT, "proven": 1}},
         {"tried": [], "n": 9, "lift": {**LIFT, "value": "0.9"}},
         {"tried": [], "n": 9, "lift": {**LIFT, "more": 1}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "rivals": None}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "rivals": [{"name": "a name"}]}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "rivals": ["x / 255"]}},
         {"tried": [], "n": 9, "lift": {}},
     ],
 )
@@ -236,4 +285,5 @@ def test_a_forged_entry_is_refused(info: dict[str, Any]) -> None:
 def test_a_kept_entry_is_what_was_found() -> None:
     info = {"tried": ["x / 255"], "n": 9, "lift": LIFT}
     found = _read(Entry(Path(), info, frozenset(), cached=True))
-    assert found == Tries(("x / 255",), 9, Lift(**LIFT))
+    rivals = (Rival("a name", "x / 255", 0.89),)
+    assert found == Tries(("x / 255",), 9, Lift(**{**LIFT, "rivals": rivals}))
