@@ -31,8 +31,8 @@ def of_file(found: Tries, *, made: bool, axes: Axes = None) -> Diagnosis:
     if axes is None or found.lift is None:
         made_for = "the file was made for {code}: {which}feed it so, here and on the device"
     else:
-        ways = (found.lift, *found.lift.rivals)
-        device = " or ".join(f"{grouped(each.code)}.transpose{axes}" for each in ways)
+        codes = (found.lift.code, *(each.code for each in found.lift.rivals))
+        device = " or ".join(f"{grouped(each)}.transpose{axes}" for each in codes)
         made_for = (
             "the file was made for {code}, where x has the axes of edge_data: {which}feed it so "
             f"here, and on the device in the axes of the file, as {device}"
