@@ -21,6 +21,8 @@ _FEWEST_VALUES = 16
 """A sample with fewer values is a row of a table, neither an image nor a sound."""
 _COLOURS = 3
 _MOST_CHANNELS = 4
+_NESTED = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
+_OPERATION = re.compile(r" [-+*/] |^-")
 _REVERSED = "channels reversed"
 _SLACK = 0.02
 """By how much of its width a range may miss the round one that it stands for."""
@@ -104,7 +106,7 @@ def fitting(seen: Range, held: Range) -> str:
         return ""
     wanted = next((each for each in _IMAGES if _is_near(each.range, held)), None)
     if wanted is not None:
-        return _code(source, wanted)
+        return _code("x", source, wanted)
     low, high = source.range
     by = (held[1] - held[0]) / (high - low)
     return _affine("x", by, held[0] - low * by)
@@ -176,7 +178,7 @@ def _reversed(x: str, axis: int | None, array: Array) -> str:
     """The code that reverses an axis of *x*, if one is given."""
     if axis is None:
         return x
-    return f"{_grouped(x)}{'[..., ::-1]' if axis == array.ndim - 1 else '[:, ::-1]'}"
+    return f"{grouped(x)}{'[..., ::-1]' if axis == array.ndim - 1 else '[:, ::-1]'}"
 
 
 def _in_encodings(array: Array) -> Iterator[_Change]:
@@ -228,11 +230,11 @@ def _encoded(
     swaps = source.bgr != wanted.bgr
     for swap in (False,) if axis is None else (swaps, not swaps):
         swapped = partial(_reversed, axis=axis if swap else None, array=array)
-        code = _code(source, wanted, swapped)
+        code = _code(_in_float(array, wanted), source, wanted, swapped, _spread_code(array, axis))
         name = f"{code} in place of x"
         if wanted.of_channels:
             name = f"{wanted.of_channels} ({code})"
-        parts = {_code(source, wanted), *((_REVERSED,) if swap else ())}
+        parts = {_code("x", source, wanted), *((_REVERSED,) if swap else ())}
         yield _Change(name, code, partial(_recoded, source, wanted, axis, swap), frozenset(parts))
 
 
@@ -266,26 +268,47 @@ def _inverted(encoding: Encoding) -> _Change:
     return _Change(f"{code} in place of x", code, apply, frozenset({code}))
 
 
+def _in_float(array: Array, wanted: Encoding) -> str:
+    """The samples in a type that can hold the result: whole numbers below 0 wrap in unsigned ones,
+    and what is divided is float anyway."""
+    return 'x.astype("float32")' if array.dtype.kind in "iu" and wanted.whole else "x"
+
+
+def _spread_code(array: Array, axis: int | None) -> str:
+    """What numbers by channel need behind their name, so that they broadcast along their axis."""
+    behind = 0 if axis is None else array.ndim - 1 - axis
+    return f"[:{', None' * behind}]" if behind else ""
+
+
 def _code(
-    source: Encoding, wanted: Encoding, swapped: Callable[[str], str] = lambda code: code
+    x: str,
+    source: Encoding,
+    wanted: Encoding,
+    swapped: Callable[[str], str] = lambda code: code,
+    over: str = "",
 ) -> str:
-    """The change as an expression of ``x``; *swapped* adds the reversal of channels."""
-    code, simple = "x", source
+    """The change as an expression of *x*; *swapped* adds the reversal of channels, *over* stands
+    behind numbers by channel."""
+    code, simple = x, source
     if source is TORCH:
-        code, simple = "x * std + mean", UNIT
+        code, simple = f"{x} * std{over} + mean{over}", UNIT
     elif source is CAFFE:
-        code, simple = "x + bgr_mean", PIXELS
+        code, simple = f"{x} + bgr_mean{over}", PIXELS
     code = swapped(code)
     aim = {TORCH: UNIT, CAFFE: PIXELS}.get(wanted, wanted)
     by = simple.std[0] / aim.std[0]
     code = _affine(code, by, (simple.mean[0] - aim.mean[0]) / aim.std[0])
     if wanted is TORCH:
-        return f"({code} - mean) / std"
-    return f"{code} - bgr_mean" if wanted is CAFFE else code
+        return f"({code} - mean{over}) / std{over}"
+    return f"{code} - bgr_mean{over}" if wanted is CAFFE else code
 
 
-def _grouped(code: str) -> str:
-    return f"({code})" if re.search(r" [-+*/] ", code) and not code.endswith("]") else code
+def grouped(code: str) -> str:
+    """The expression in parentheses, if something may not just be appended to it."""
+    left, outside = "", code
+    while left != outside:
+        left, outside = outside, _NESTED.sub("", outside)
+    return f"({code})" if _OPERATION.search(outside) else code
 
 
 def _affine(x: str, by: float, plus: float) -> str:
@@ -293,7 +316,7 @@ def _affine(x: str, by: float, plus: float) -> str:
     made = x
     if abs(by - 1) > 1e-9:
         times, over = f"{by:.6g}", f"{1 / by:.6g}"
-        whole = _grouped(x)
+        whole = grouped(x)
         made = f"{whole} / {over}" if len(over) < len(times) else f"{whole} * {times}"
     if abs(plus) <= 1e-9:
         return made

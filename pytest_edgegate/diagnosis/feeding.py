@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.layout import Axes
+from pytest_edgegate.data.encodings import grouped
 from pytest_edgegate.measures.tries import Lift, Tries
 
 _MOST_SHOWN = 6
 _GIVEN = "{which}give edge_data samples as {code}"
 _DEFINED = (
-    ("std", "mean and std are (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)"),
-    ("bgr_mean", "bgr_mean is (103.939, 116.779, 123.68)"),
+    (
+        "std",
+        "mean and std are np.array((0.485, 0.456, 0.406)) and np.array((0.229, 0.224, 0.225))",
+    ),
+    ("bgr_mean", "bgr_mean is np.array((103.939, 116.779, 123.68))"),
 )
 """What names in the code stand for."""
 
 
-def of_file(found: Tries, *, made: bool) -> Diagnosis:
-    """The cause of a file's lost accuracy. *made*: whether the gate made the file."""
+def of_file(found: Tries, *, made: bool, axes: Axes = None) -> Diagnosis:
+    """The cause of a file's lost accuracy.
+
+    *made*: whether the gate made the file. *axes*: the transposition that brings the samples to
+    the axes of a third-party file. The code is for the samples as they are in edge_data; a device
+    has to transpose them, too.
+    """
     if made:
         return _told(found, "the artifact", _GIVEN)
-    return _told(
-        found,
-        "the file",
-        "the file was made for {code}: {which}feed it so, here and on the device, or make it again "
-        "for the samples of edge_data",
-    )
+    if axes is None or found.lift is None:
+        made_for = "the file was made for {code}: {which}feed it so, here and on the device"
+    else:
+        codes = (found.lift.code, *(each.code for each in found.lift.rivals))
+        device = " or ".join(f"{grouped(each)}.transpose{axes}" for each in codes)
+        made_for = (
+            "the file was made for {code}, where x has the axes of edge_data: {which}feed it so "
+            f"here, and on the device in the axes of the file, as {device}"
+        )
+    return _told(found, "the file", f"{made_for}, or make it again for the samples of edge_data")
 
 
 def of_model(found: Tries) -> Diagnosis:

@@ -108,8 +108,7 @@ def of_compiled(file: File) -> str:
     named = ", ".join(f"{count} x {kind}" for kind, count in left.items())
     return (
         f"{file.artifact.path.name} is compiled for {described.compiled.chip} and was not run: its "
-        f"size, inputs and outputs are judged; left to the CPU: {named or 'nothing'}; "
-        f"caution: whether {file.target.name} has that chip is not known here"
+        f"size, inputs and outputs are judged; left to the CPU: {named or 'nothing'}"
     )
 
 

@@ -162,12 +162,14 @@ class EdgeSession:
         Raises UnsupportedError before any work.
         """
         from pytest_edgegate.planner import make_plan
+        from pytest_edgegate.session.intake.compiled_models import refuse_compiled
 
         if case.subject.has_data:
             self._orders(case).check_model()
         if recipe is None:
             recipe = () if _is_finished(case.subject.model, case.target) else (PTQ(),)
         source = case.subject.source(recipe)
+        refuse_compiled(source, case.target, self.registry)
         return make_plan(source, recipe, case.target, self.registry.all("transform"))
 
     def look_ahead(self, case: Case, plan: Plan) -> None:
@@ -248,8 +250,10 @@ class EdgeSession:
         Raises ConfigurationError, UnknownNameError, InferenceError.
         """
         from pytest_edgegate.planner import no_road
+        from pytest_edgegate.session.intake.compiled_models import refuse_compiled
 
         model = self.recogniser.model(path)
+        refuse_compiled(model, target, self.registry)
         nowhere = no_road(model, target, self.registry.all("transform"))
         if nowhere is not None:
             raise ConfigurationError(

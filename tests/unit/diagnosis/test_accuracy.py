@@ -15,6 +15,7 @@ from pytest_edgegate import PTQ, QAT, Cast, Distill, Prune
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.diagnosis import Diagnosis
+from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.data.splits import Batch
@@ -110,7 +111,9 @@ def diagnosed(
         dead_channels=lambda: dead,
     )
     described = SimpleNamespace(inputs=inputs, operators=(), is_float=False)
-    file = SimpleNamespace(artifact=given or artifact(), description=lambda: described)
+    file = SimpleNamespace(
+        artifact=given or artifact(), description=lambda: described, layout=Layout
+    )
     limit = {"limit": 0.99} if of == "floor" else {}
     explain: Any = getattr(accuracy, of)
     found: Diagnosis = explain(DROP, passes=passes, file=file, **limit)
@@ -278,7 +281,9 @@ def test_what_names_in_the_code_stand_for() -> None:
     lift = replace(LIFT, name="a name", code="(x / 255 - mean) / std", reference=None)
     found = diagnosed(evidence(answers(3)), given=GIVEN, tries=Tries(("it",), 9, lift))
     assert found.cause == "with a name the file reaches 0.853 (it has 0.412) on 200 random samples"
-    assert "mean and std are (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)" in found.remedy
+    assert (
+        "mean and std are np.array((0.485, 0.456, 0.406)) and np.array((0.229, 0.224, 0.225))"
+    ) in found.remedy
 
 
 def test_what_is_not_proven_is_no_cause() -> None:
