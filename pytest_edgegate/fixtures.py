@@ -82,7 +82,7 @@ def _edge_gate(
 
     student = Later(lambda: request.getfixturevalue("edge_student"))
     given = Given(edge_model, edge_data, edge_metric, student, edge_training)
-    return start_gate(request.node, given)
+    return start_gate(request.node, given, request.fixturenames)
 
 
 @pytest.fixture
@@ -101,8 +101,6 @@ def edge_compress(_edge_gate: ItemGate) -> Callable[..., Artifact]:
     def compress(*steps: Step) -> Artifact:
         return _edge_gate.by_call(as_recipe(steps))
 
-    if not _edge_gate.requested:
-        _edge_gate.stop_at()
     return compress
 
 
@@ -152,7 +150,4 @@ def edge_gate(_edge_gate: ItemGate) -> EdgeGate:
     """Assertions by hand: ``edge_gate.accuracy(artifact, drop=0.01)`` and its kin."""
     from pytest_edgegate.gate import EdgeGate
 
-    _edge_gate.case.check(_edge_gate.case.budgets)
-    if not _edge_gate.requested:
-        _edge_gate.stop_at()
     return EdgeGate(_edge_gate)

@@ -52,15 +52,24 @@ class ItemGate:
     def make(self, fixture: str, recipe: Recipe | None) -> Artifact:
         """An artifact, or a placeholder where none is built."""
         session, plan = self.session, self.session.plan(self.case, recipe)
-        explains = session.settings.explain
-        if explains:
-            self.plans.append((fixture, plan, session.is_cached(self.case, plan)))
         self.stop_at(plan)
-        if explains or not self.is_stopped:
+        if not self.is_stopped:
             session.look_ahead(self.case, plan)
-        if explains or self.is_stopped:
+        if session.settings.explain:
+            cached = not self.is_stopped and session.is_cached(self.case, plan)
+            self.plans.append((fixture, plan, cached))
+        if session.settings.explain or self.is_stopped:
             return _planned(plan, session)
         return session.build(self.case, plan)
+
+    def look_at_body(self, *, compresses: bool) -> None:
+        """Looks ahead for a test whose body decides what is gated.
+
+        *compresses*: whether it may ask for artifacts of the model under test, by edge_compress.
+        """
+        self.stop_at()
+        if not self.is_stopped:
+            self.session.look_at_body(self.case, compresses=compresses)
 
     def by_call(self, recipe: Recipe) -> Artifact:
         """An artifact that the test's body, or a fixture of the user, asks for.
@@ -144,10 +153,14 @@ class ItemGate:
         self._reported = len(self.verdicts)
         return fresh
 
-    def after_body(self) -> None:
-        """Judges the markers' budgets on the artifact that the test requested."""
+    def raise_if_stopped(self) -> None:
+        """Raises BudgetExceeded for a test that is red before its body."""
         if self.is_stopped:
             self._raise_stopped("Nothing was built, and the body of the test did not run.")
+
+    def after_body(self) -> None:
+        """Judges the markers' budgets on the artifact that the test requested."""
+        self.raise_if_stopped()
         budgets, artifacts = self.case.budgets, self._to_judge()
         if budgets and not artifacts:
             raise nothing_gated()

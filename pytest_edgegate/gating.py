@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from inspect import signature
+
 import pytest
 
 from pytest_edgegate import attempts
@@ -11,9 +14,14 @@ from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.gate import GATE_KEY, ItemGate, nothing_gated
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
-from pytest_edgegate.settings.markers import Markers, read_markers
+from pytest_edgegate.settings.markers import ARTIFACT_FIXTURES, Markers, read_markers
 from pytest_edgegate.settings.options import MARKERS
 from pytest_edgegate.state import session_of
+
+_GATING = frozenset({"edge_gate", *ARTIFACT_FIXTURES})
+"""Fixtures by which something is gated."""
+_NOT_GATING = frozenset({"edge_compress", "edge_reference"})
+"""Fixtures that start a gate, and by which nothing is gated."""
 
 
 def markers_of(item: pytest.Item) -> Markers:
@@ -21,10 +29,11 @@ def markers_of(item: pytest.Item) -> Markers:
     return read_markers(item, session_of(item.config).known_targets())
 
 
-def start_gate(item: pytest.Item, given: Given) -> ItemGate:
+def start_gate(item: pytest.Item, given: Given, fixtures: Collection[str]) -> ItemGate:
     """Creates the gate of a test from the values of its fixtures.
 
-    The test has to be parametrised by target.
+    *fixtures*: the names of all that it uses. Without an artifact among them, what is known of its
+    markers is looked at here. The test has to be parametrised by target.
     """
     session = session_of(item.config)
     name = target_name(item)
@@ -33,7 +42,10 @@ def start_gate(item: pytest.Item, given: Given) -> ItemGate:
             f"{item.nodeid} runs for no target", "use a function or a plain class"
         )
     budgets = markers_of(item).budgets_for(name)
-    return keep_gate(item, session.case(given, session.target(name), budgets, item.nodeid))
+    gate = keep_gate(item, session.case(given, session.target(name), budgets, item.nodeid))
+    if not set(ARTIFACT_FIXTURES) & set(fixtures):
+        gate.look_at_body(compresses="edge_compress" in fixtures)
+    return gate
 
 
 def keep_gate(item: pytest.Item, case: Case) -> ItemGate:
@@ -104,9 +116,33 @@ def judge_item(item: pytest.Item) -> None:
                 "use a function or a plain class",
             )
         return  # a test with a mark "edge" of the user's own
+    gate = item.stash.get(GATE_KEY, None)
     if session_of(item.config).settings.explain:
-        return
-    if GATE_KEY in item.stash:
-        item.stash[GATE_KEY].after_body()
-    elif markers_of(item).budgets_for(str(target_name(item))):
+        _judge_plan(item, gate)
+    elif gate is not None:
+        gate.after_body()
+    elif _has_budgets(item):
         raise nothing_gated()
+
+
+def _judge_plan(item: pytest.Item, gate: ItemGate | None) -> None:
+    """Raises for a test of --edge-explain what its run would, as far as that does not depend on
+    the body."""
+    if gate is not None:
+        gate.raise_if_stopped()
+        if gate.requested:
+            return
+    if _has_budgets(item) and not _may_gate(item, gate):
+        raise nothing_gated()
+
+
+def _may_gate(item: pytest.Item, gate: ItemGate | None) -> bool:
+    """Whether the body of a test may give something to edge_gate, as far as its fixtures tell."""
+    uses, function = set(getattr(item, "fixturenames", ())), getattr(item, "function", None)
+    if uses & _GATING or (function is not None and "request" in signature(function).parameters):
+        return True
+    return gate is not None and uses.isdisjoint(_NOT_GATING)  # asked for by name
+
+
+def _has_budgets(item: pytest.Item) -> bool:
+    return bool(markers_of(item).budgets_for(str(target_name(item))))

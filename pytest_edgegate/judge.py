@@ -40,7 +40,8 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
     proof = _proof(finding, budget) if by_interval else held
     outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
     unproven = outcome is Outcome.FAIL and held and proof is None
-    remedy = _MORE_SAMPLES if unproven else budget.kind.remedy
+    lacking = _MORE_SAMPLES if finding.provable else _OTHER_SAMPLES
+    remedy = lacking if unproven else budget.kind.remedy
     return Verdict(
         budget,
         outcome,
@@ -210,6 +211,10 @@ def _rounded(count: int) -> int:
 _MORE_SAMPLES = (
     "give more evaluation samples (the note says about how many), or judge this set by itself: "
     "edge_policy = point"
+)
+_OTHER_SAMPLES = (
+    "give evaluation samples that can prove it (the note says what these lack), or judge this set "
+    "by itself: edge_policy = point"
 )
 _MORE_TIME = (
     "stop what else runs on this machine, or give the measurement longer (ini edge_latency_time)"

@@ -13,13 +13,12 @@ import pytest
 from pytest_edgegate import fixtures
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.near_names import NEAR, distance
 from pytest_edgegate.settings.options import MARKERS
 
 _MEANT = tuple(name for name in MARKERS if name != "edge")
 _FIXTURES = frozenset(name for name in vars(fixtures) if name.startswith("edge_"))
 _PREFIX = "edge_"
-_NEAR = 2
-"""So many letters may differ."""
 
 
 def check_marks(marks: Iterable[pytest.Mark], uses: Collection[str], config: pytest.Config) -> None:
@@ -44,7 +43,7 @@ def check_marks(marks: Iterable[pytest.Mark], uses: Collection[str], config: pyt
 
 
 def _check_name(name: str, config: pytest.Config) -> None:
-    near = next((each for each in _MEANT if _distance(name, each) <= _NEAR), None)
+    near = next((each for each in _MEANT if distance(name, each) <= NEAR), None)
     if near is not None:
         raise ConfigurationError(
             f"unknown mark {name!r}, did you mean {near!r}?",
@@ -80,15 +79,3 @@ def _is_ini_key(name: str, config: pytest.Config) -> bool:
     except (ValueError, KeyError):  # pytest's answer for an unknown key
         return False
     return True
-
-
-def _distance(one: str, other: str) -> int:
-    """How many letters have to be inserted, deleted or replaced (Levenshtein)."""
-    row = list(range(len(other) + 1))
-    for at, letter in enumerate(one, 1):
-        before, row[0] = row[0], at
-        for column, wanted in enumerate(other, 1):
-            cost = before + (letter != wanted)
-            before = row[column]
-            row[column] = min(cost, before + 1, row[column - 1] + 1)
-    return row[-1]

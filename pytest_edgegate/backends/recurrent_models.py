@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pytest_edgegate.core.errors import UnsupportedError
 
@@ -11,11 +12,21 @@ MOST_STEPS = 500
 steps, for 2,091 operators and 518 kB; at 500 steps 50 s and 2 GB of memory, for 10,491 operators
 and 2.5 MB."""
 FUSED = (
-    "convert an LSTM of tf-keras to its fused operator with "
+    "convert an LSTM of tf-keras, with its own activations and no mask, to its fused operator with "
     "tf.lite.TFLiteConverter.from_keras_model(model), its Input of batch_shape=(1, steps, "
     "features), and gate that file"
 )
-"""The form of an LSTM whose size does not depend on its steps, which no other layer has."""
+"""The form whose size does not depend on the steps. GRU, SimpleRNN, an LSTM with a mask or with
+other activations than its default ones and ``RNN(LSTMCell(...))`` stay loops, which TensorFlow's
+int8 calibrator does not survive."""
+ONE_DIRECTION = (
+    "for a layer that reads backwards (Bidirectional, go_backwards=True), as an LSTM of its own "
+    "with an Input of its own, which is given x[:, ::-1]"
+)
+"""What else the fused form needs, if chips without REVERSE_V2 are to run it."""
+OF_LSTM_ONLY = (
+    "train an LSTM in place of GRU, SimpleRNN and other cells, which have no fused operator"
+)
 
 
 def refuse_convolutional(name: str, layers: Sequence[str]) -> None:
@@ -41,7 +52,23 @@ def refuse_free_steps(name: str, layers: Sequence[str], steps: Sequence[int | No
         )
 
 
-def refuse_too_many_steps(name: str, layers: Sequence[str], steps: int) -> None:
+@dataclass(frozen=True)
+class Reading:
+    """How recurrent layers read a sequence, which decides whether they have a fused form."""
+
+    others: bool
+    """Whether one is no LSTM."""
+    backwards: bool
+    """Whether one reads from the end."""
+
+    @property
+    def fused(self) -> str:
+        """The way to fused operators."""
+        way = f"{OF_LSTM_ONLY}, and {FUSED}" if self.others else FUSED
+        return f"{way}; {ONE_DIRECTION}" if self.backwards else way
+
+
+def refuse_too_many_steps(name: str, layers: Sequence[str], steps: int, reading: Reading) -> None:
     """Refuses what would make a file that no board holds. Raises UnsupportedError."""
     if steps > MOST_STEPS:
         raise UnsupportedError(
@@ -49,5 +76,5 @@ def refuse_too_many_steps(name: str, layers: Sequence[str], steps: int) -> None:
             f"and an int8 file has them unrolled, about 20 operators for each: {MOST_STEPS} are "
             "the limit",
             "shorten the sequence before them (a window, a strided convolution, pooling), or "
-            f"{FUSED}; layers that are built with unroll=True have no limit",
+            f"{reading.fused}; layers that are built with unroll=True have no limit",
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError
 
@@ -55,3 +57,9 @@ def _of_kind(error: Exception, words: str) -> str:
 def one_line(text: object, longest: int = _LONGEST) -> str:
     """A message of an exception or a tool as one line of at most *longest* characters."""
     return " ".join(str(text).split())[:longest]
+
+
+def said_of(path: Path, text: object, longest: int = 400) -> str:
+    """As ``one_line``, with a file by its name: a runtime tells the path that it was given, which
+    is that of a private copy, or of an entry of the cache."""
+    return one_line(str(text).replace(f"{path.parent}{os.sep}", ""), longest)

@@ -31,7 +31,8 @@ def cpu_parts(described: ModelDescription) -> CpuParts:
 
     Post-processing leads from quantised tensors to outputs, through no layer with weights: the
     decoding of boxes, the best class of each pixel, the coordinates of the highest score. It begins
-    where something else is computed with than quantised numbers.
+    where something else is computed with than quantised numbers. A softmax or a sigmoid that gives
+    an output is none: it is the last layer of the model, and has an integer form.
     """
     graph = _Graph(described)
     after = graph.post_processing()
@@ -129,6 +130,8 @@ class _Graph:
     def _fits(self, operator: OperatorInfo, left: Mapping[int, OperatorInfo]) -> bool:
         """Whether all that it reads is quantised or of the part itself, somebody takes what it
         gives, and no output that is quantised again depends on it."""
+        if operator.activates and any(id(each) in self._ends for each in operator.outputs):
+            return False  # the last layer of the model itself, which was left in float
         inputs = self._is_fed(operator, left)
         taken = any(
             id(each) in self._ends or id(each) in self._consumers for each in operator.outputs

@@ -62,6 +62,8 @@ class OperatorInfo:
     """Whether it only gives the values of its first input another shape or order."""
     accumulates: bool = False
     """Whether it multiplies and accumulates, the work that int8 speeds up."""
+    activates: bool = False
+    """Whether it is an activation that models end in, a softmax or a sigmoid."""
     weights_at: int | None = None
     """The position of the weight among ``inputs``, if it multiplies by one."""
     origin: Origin | None = None
@@ -95,6 +97,10 @@ class CompiledFor:
     """With its article."""
     operator: str
     """The kind of the operator that holds the program of the chip."""
+    machine: str
+    """What the ``machine`` of a target with that chip has in its name, without its punctuation."""
+    board: str = ""
+    """A built-in target that has the chip, if there is one."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pytest_edgegate.core.private_places import without_private_places
+
 
 class EdgeGateError(Exception):
     """The gate could not do its work. This is not a finding about the model.
@@ -12,8 +14,8 @@ class EdgeGateError(Exception):
     """
 
     def __init__(self, message: str, remedy: str) -> None:
-        self.message = presentable(message)
-        self.remedy = presentable(remedy)
+        self.message = presentable(without_private_places(message))
+        self.remedy = presentable(without_private_places(remedy))
         super().__init__(self.message, self.remedy)
 
     def __str__(self) -> str:
@@ -30,6 +32,7 @@ class UnknownNameError(ConfigurationError):
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         choices = sorted(known)
         place = f"{where}: " if where else ""
+        self.given, self.known = name, choices
         super().__init__(
             f"{place}unknown {kind} {name!r}{nearest(name, choices)}", _listing(kind, choices)
         )

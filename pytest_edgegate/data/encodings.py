@@ -21,6 +21,9 @@ _FEWEST_VALUES = 16
 """A sample with fewer values is a row of a table, neither an image nor a sound."""
 _COLOURS = 3
 _MOST_CHANNELS = 4
+_NESTED = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
+_OPERATION = re.compile(r" [-+*/] |^-")
+_REVERSED = "channels reversed"
 _SLACK = 0.02
 """By how much of its width a range may miss the round one that it stands for."""
 
@@ -75,6 +78,8 @@ class Feed:
     name: str
     code: str
     apply: Callable[[tuple[Array, ...]], tuple[Array, ...]]
+    parts: frozenset[str] = frozenset()
+    """What it changes: of two ways, one with some of the other's parts only is the simpler."""
 
 
 def other_feeds(arrays: tuple[Array, ...]) -> tuple[Feed, ...]:
@@ -101,7 +106,7 @@ def fitting(seen: Range, held: Range) -> str:
         return ""
     wanted = next((each for each in _IMAGES if _is_near(each.range, held)), None)
     if wanted is not None:
-        return _code(source, wanted)
+        return _code("x", source, wanted)
     low, high = source.range
     by = (held[1] - held[0]) / (high - low)
     return _affine("x", by, held[0] - low * by)
@@ -131,6 +136,7 @@ class _Change:
     name: str
     code: str
     apply: Callable[[Array], Array]
+    parts: frozenset[str]
 
 
 def _for_all(change: _Change, first: Array) -> Feed:
@@ -142,7 +148,7 @@ def _for_all(change: _Change, first: Array) -> Feed:
             for each in arrays
         )
 
-    return Feed(change.name, change.code, apply)
+    return Feed(change.name, change.code, apply, change.parts)
 
 
 def _is_dense(array: Array) -> bool:
@@ -160,7 +166,8 @@ def _colour_axes(array: Array) -> list[int]:
 
 def _in_colours(array: Array) -> Iterator[_Change]:
     for axis in _colour_axes(array):
-        yield _Change("channels reversed", _reversed("x", axis, array), partial(_flip, axis))
+        code = _reversed("x", axis, array)
+        yield _Change("channels reversed", code, partial(_flip, axis), frozenset({_REVERSED}))
 
 
 def _flip(axis: int, array: Array) -> Array:
@@ -171,7 +178,7 @@ def _reversed(x: str, axis: int | None, array: Array) -> str:
     """The code that reverses an axis of *x*, if one is given."""
     if axis is None:
         return x
-    return f"{_grouped(x)}{'[..., ::-1]' if axis == array.ndim - 1 else '[:, ::-1]'}"
+    return f"{grouped(x)}{'[..., ::-1]' if axis == array.ndim - 1 else '[:, ::-1]'}"
 
 
 def _in_encodings(array: Array) -> Iterator[_Change]:
@@ -223,11 +230,12 @@ def _encoded(
     swaps = source.bgr != wanted.bgr
     for swap in (False,) if axis is None else (swaps, not swaps):
         swapped = partial(_reversed, axis=axis if swap else None, array=array)
-        code = _code(source, wanted, swapped)
+        code = _code(_in_float(array, wanted), source, wanted, swapped, _spread_code(array, axis))
         name = f"{code} in place of x"
         if wanted.of_channels:
             name = f"{wanted.of_channels} ({code})"
-        yield _Change(name, code, partial(_recoded, source, wanted, axis, swap))
+        parts = {_code("x", source, wanted), *((_REVERSED,) if swap else ())}
+        yield _Change(name, code, partial(_recoded, source, wanted, axis, swap), frozenset(parts))
 
 
 def _recoded(
@@ -257,29 +265,50 @@ def _inverted(encoding: Encoding) -> _Change:
     def apply(array: Array) -> Array:
         return np.asarray(np.float32(total) - array.astype(np.float32))
 
-    return _Change(f"{code} in place of x", code, apply)
+    return _Change(f"{code} in place of x", code, apply, frozenset({code}))
+
+
+def _in_float(array: Array, wanted: Encoding) -> str:
+    """The samples in a type that can hold the result: whole numbers below 0 wrap in unsigned ones,
+    and what is divided is float anyway."""
+    return 'x.astype("float32")' if array.dtype.kind in "iu" and wanted.whole else "x"
+
+
+def _spread_code(array: Array, axis: int | None) -> str:
+    """What numbers by channel need behind their name, so that they broadcast along their axis."""
+    behind = 0 if axis is None else array.ndim - 1 - axis
+    return f"[:{', None' * behind}]" if behind else ""
 
 
 def _code(
-    source: Encoding, wanted: Encoding, swapped: Callable[[str], str] = lambda code: code
+    x: str,
+    source: Encoding,
+    wanted: Encoding,
+    swapped: Callable[[str], str] = lambda code: code,
+    over: str = "",
 ) -> str:
-    """The change as an expression of ``x``; *swapped* adds the reversal of channels."""
-    code, simple = "x", source
+    """The change as an expression of *x*; *swapped* adds the reversal of channels, *over* stands
+    behind numbers by channel."""
+    code, simple = x, source
     if source is TORCH:
-        code, simple = "x * std + mean", UNIT
+        code, simple = f"{x} * std{over} + mean{over}", UNIT
     elif source is CAFFE:
-        code, simple = "x + bgr_mean", PIXELS
+        code, simple = f"{x} + bgr_mean{over}", PIXELS
     code = swapped(code)
     aim = {TORCH: UNIT, CAFFE: PIXELS}.get(wanted, wanted)
     by = simple.std[0] / aim.std[0]
     code = _affine(code, by, (simple.mean[0] - aim.mean[0]) / aim.std[0])
     if wanted is TORCH:
-        return f"({code} - mean) / std"
-    return f"{code} - bgr_mean" if wanted is CAFFE else code
+        return f"({code} - mean{over}) / std{over}"
+    return f"{code} - bgr_mean{over}" if wanted is CAFFE else code
 
 
-def _grouped(code: str) -> str:
-    return f"({code})" if re.search(r" [-+*/] ", code) and not code.endswith("]") else code
+def grouped(code: str) -> str:
+    """The expression in parentheses, if something may not just be appended to it."""
+    left, outside = "", code
+    while left != outside:
+        left, outside = outside, _NESTED.sub("", outside)
+    return f"({code})" if _OPERATION.search(outside) else code
 
 
 def _affine(x: str, by: float, plus: float) -> str:
@@ -287,7 +316,7 @@ def _affine(x: str, by: float, plus: float) -> str:
     made = x
     if abs(by - 1) > 1e-9:
         times, over = f"{by:.6g}", f"{1 / by:.6g}"
-        whole = _grouped(x)
+        whole = grouped(x)
         made = f"{whole} / {over}" if len(over) < len(times) else f"{whole} * {times}"
     if abs(plus) <= 1e-9:
         return made
@@ -307,11 +336,13 @@ def _in_axes(array: Array) -> Iterator[_Change]:
             sizes = ", ".join(map(str, shape))
             code = f"x.reshape(-1, {sizes}).transpose{back}"
             apply = partial(_reordered, shape, back)
-            yield _Change(f"its values read in another order of axes ({code})", code, apply)
+            name = f"its values read in another order of axes ({code})"
+            yield _Change(name, code, apply, frozenset({code}))
     if one == two == three:
         for axes in ((0, 2, 3, 1), (0, 3, 1, 2)):
             code = f"x.transpose{axes}"
-            yield _Change(f"axes moved ({code})", code, partial(_moved, axes))
+            apply = partial(_moved, axes)
+            yield _Change(f"axes moved ({code})", code, apply, frozenset({code}))
     yield from _transposed_images(array)
 
 
@@ -320,7 +351,8 @@ def _transposed_images(array: Array) -> Iterator[_Change]:
     for axes, sizes, channels in (((1, 2), (one, two), three), ((2, 3), (two, three), one)):
         if sizes[0] == sizes[1] and channels <= _MOST_CHANNELS and sizes[0] > 1:
             code = f"x.swapaxes({axes[0]}, {axes[1]})"
-            yield _Change(f"rows and columns swapped ({code})", code, partial(_swapped, axes))
+            apply = partial(_swapped, axes)
+            yield _Change(f"rows and columns swapped ({code})", code, apply, frozenset({code}))
 
 
 def _reordered(shape: tuple[int, ...], axes: tuple[int, ...], array: Array) -> Array:

@@ -132,7 +132,7 @@ def _check_values(array: Array, tensor: TensorInfo, where: str, start: int | Non
             raise ConfigurationError(
                 f"edge_data.{where} does not fit the input {tensor.name!r}, which takes "
                 f"{tensor.dtype} ({limits.min} to {limits.max}): it goes "
-                f"from {array.min()} to {array.max()}",
+                f"from {array.min()} to {array.max()}{looked_at(len(array))}",
                 f"give whole numbers in that range, for example x.astype('{tensor.dtype}')",
             )
     if array.dtype.kind in "iu" and tensor.scales:
@@ -141,9 +141,15 @@ def _check_values(array: Array, tensor: TensorInfo, where: str, start: int | Non
         if outside > 0.5:
             raise ConfigurationError(
                 f"edge_data.{where} is {array.dtype} from {array.min()} to {array.max()}, but the "
-                f"input {tensor.name!r} holds real values from {low:.4g} to {high:.4g}",
+                f"input {tensor.name!r} holds real values from {low:.4g} to {high:.4g}"
+                f"{looked_at(len(array))}",
                 _remedy_for_raw(array, tensor),
             )
+
+
+def looked_at(count: int) -> str:
+    """Ends a message about the values of a batch, which are not those of all samples."""
+    return f"; {count:,} sample{'s were' if count > 1 else ' was'} looked at"
 
 
 def _remedy_for_raw(array: Array, tensor: TensorInfo) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.training import LOSSES, EdgeTraining
+from pytest_edgegate.data.feeding import looked_at
 from pytest_edgegate.data.splits import Array
 
 Kind = Literal["classes", "binary", "values", "own"]
@@ -52,7 +53,7 @@ class Objective:
         if self.kind == "binary" and (values.min() < 0 or values.max() > 1):
             raise ConfigurationError(
                 f"labels go from {values.min():g} to {values.max():g}, and one score is that of "
-                "two classes, 0 and 1",
+                f"two classes, 0 and 1{looked_at(len(values))}",
                 _OWN,
             )
         return values
@@ -207,7 +208,7 @@ def _class_targets(labels: Array, output_shape: tuple[int, ...], axis: int) -> A
     if indices.min() < 0 or indices.max() >= classes:
         raise ConfigurationError(
             f"labels go from {indices.min()} to {indices.max()}, but the model has {classes} "
-            f"classes (0 to {classes - 1})",
+            f"classes (0 to {classes - 1}){looked_at(len(indices))}",
             "check edge_data.train, or whether this is the model that its labels belong to",
         )
     return indices.astype(np.int64)

@@ -119,7 +119,8 @@ def _by_feeding(passes: Passes, artifact: Evidence, aim: Aim, file: File) -> Dia
     ranges, made = by_ranges(artifact, file), file.artifact.made
     if ranges.cause and made:
         return ranges  # calibrated on other samples: that the model is fed rightly is known
-    found = of_file(passes.tried(artifact, aim), made=made)
+    axes = next((each for each in file.layout().inputs if each is not None), None)
+    found = of_file(passes.tried(artifact, aim), made=made, axes=axes)
     if not found.cause or not ranges.cause:
         return ranges.then(found)
     return replace(found, cause=f"{ranges.cause}; {found.cause}")

@@ -9,6 +9,7 @@ from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.diagnosis.making import in_float16, in_order
 from pytest_edgegate.diagnosis.ranges import of_clipped
+from pytest_edgegate.measures.compiled import elsewhere
 from pytest_edgegate.measures.contract import Offence, OffenceKind, clipping, offences
 from pytest_edgegate.measures.input_check import clipped
 from pytest_edgegate.measures.providers import File, Passes
@@ -17,6 +18,10 @@ _DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}
 _IN_FLOAT = {OffenceKind.UNQUANTISED, OffenceKind.WIDE_WEIGHTS, OffenceKind.RUNS_IN_FLOAT}
 
 _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
+    (
+        {OffenceKind.OTHER_CHIP},
+        "a compiler has replaced layers of the file by a program that only its chip runs",
+    ),
     (
         {OffenceKind.REFUSED},
         "the file is quantised for another processor: the target takes zero points of 0 only, and "
@@ -76,7 +81,9 @@ def _of_offences(found: tuple[Offence, ...], file: File) -> Diagnosis:
 
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
-    kinds = {each.kind for each in found}
+    kinds, compiled = {each.kind for each in found}, file.description().compiled
+    if OffenceKind.OTHER_CHIP in kinds and compiled is not None:
+        return f"give the int8 file that it was compiled from, or {elsewhere(compiled)}"
     if OffenceKind.DYNAMIC_SHAPE not in kinds:
         return _of_kinds(found, file)
     rest = tuple(each for each in found if each.kind is not OffenceKind.DYNAMIC_SHAPE)

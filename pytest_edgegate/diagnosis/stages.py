@@ -58,8 +58,11 @@ def _told(passes: Passes, steps: list[Step], values: list[float]) -> Diagnosis:
     worst = max(range(len(losses)), key=losses.__getitem__)
     if worst == len(steps) or losses[worst] < _MOST * lost:
         return Diagnosis((line,))
-    return Diagnosis(
-        (line,),
-        f"{steps[worst]} lost most of it, in float: {losses[worst]:.4g} of {lost:.4g}",
-        before(steps[worst]),
-    )
+    return Diagnosis((line,), _share(steps[worst], losses[worst], lost), before(steps[worst]))
+
+
+def _share(step: Step, loss: float, lost: float) -> str:
+    """*loss*: of the step; *lost*: in all, which is less where other steps gave some back."""
+    if loss > lost:
+        return f"{step} lost {loss:.4g}, in float, of which the rest gave {loss - lost:.4g} back"
+    return f"{step} lost most of it, in float: {loss:.4g} of {lost:.4g}"

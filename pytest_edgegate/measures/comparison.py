@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.data.feeding import arrange, bare_name
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures import like_channels
 from pytest_edgegate.measures.channels import ChannelRanges
@@ -65,6 +65,7 @@ def compare_models(
 ) -> Evidence:
     """Per-sample sums over each output, in the order of the *reference*'s outputs.
 
+    Each is fed by the names of its own inputs, which may stand in another order.
     ``absolute``: largest difference; ``signal_i``: Σ x²; ``noise_i_j``: Σ (x_i - y_j)², for i = j
     and for every other output of the same shape; the sums over channels of ``ChannelSums``. All in
     real values.
@@ -76,7 +77,7 @@ def compare_models(
     ranges = [ChannelRanges(reference.outputs) for _ in range(2)]
     for batch, inputs in fed_batches(reference, split, limit, progress):
         own = reference.infer(inputs)
-        theirs = other.infer(inputs)
+        theirs = other.infer(arrange(batch.inputs, split.names, other.inputs, split.name))
         paired = tuple(theirs[at] for at in order)
         collector.add(batch, (*own, *theirs), _sums(own, paired, channels))
         for counted, outputs in zip(ranges, (own, paired), strict=True):

@@ -1,12 +1,17 @@
-"""What a file that was compiled for a chip hides: nothing here runs it or sees its operators."""
+"""What a file that was compiled for a chip hides: nothing here runs it or sees its operators.
+
+A target without that chip can't run it either, whatever the rest of the file is.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pytest_edgegate.core.budget import kind_of
-from pytest_edgegate.core.description import ModelDescription, TensorInfo
+from pytest_edgegate.core.description import CompiledFor, ModelDescription, TensorInfo
 from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.providers import File
 
 _SUFFIX = "_edgetpu.tflite"
@@ -22,11 +27,38 @@ def hidden(metric: str, file: File) -> NotMeasured | None:
         return None
     name = file.artifact.path.name
     source = f"{name.removesuffix(_SUFFIX)}.tflite" if name.endswith(_SUFFIX) else "model.tflite"
+    call = (
+        f'"{name}", source="{source}", {metric}=...'
+        if has_chip(file.target, compiled)
+        else f'"{source}", {metric}=...'
+    )
     return NotMeasured(
         f"{name} is compiled for {compiled.chip}, which hides its operators, and no CPU runs it",
         "give the file that it was compiled from, on which this budget is then judged: "
-        f'edge_gate.check("{name}", source="{source}", {metric}=...)',
+        f"edge_gate.check({call})",
     )
+
+
+def has_chip(target: Target, compiled: CompiledFor) -> bool:
+    """Whether the target says by its ``machine`` that it has the chip."""
+    return compiled.machine in re.sub(r"[\W_]", "", target.machine.lower())
+
+
+def lacking(name: str, target: Target, compiled: CompiledFor) -> str:
+    """Why nothing of the target runs the file; empty if the target has the chip."""
+    if has_chip(target, compiled):
+        return ""
+    return (
+        f"{name} is compiled for {compiled.chip}: no CPU runs it, and {target.name} does not have "
+        "that chip"
+    )
+
+
+def elsewhere(compiled: CompiledFor) -> str:
+    """Where a compiled file can be gated, as the end of a remedy."""
+    if compiled.board:
+        return f"gate it for a target with that chip ({compiled.board})"
+    return f"gate it for a target whose machine is that chip ({compiled.machine}...)"
 
 
 def differing_ends(before: ModelDescription, after: ModelDescription) -> str:

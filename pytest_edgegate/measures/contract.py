@@ -17,6 +17,7 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.compiled import lacking
 from pytest_edgegate.measures.input_check import clipped, without_width
 from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import File, Passes
@@ -46,6 +47,7 @@ class OffenceKind(StrEnum):
     FELL_BACK = "fell back"
     RUNS_IN_FLOAT = "runs in float"
     SIGNATURE = "a signature crashes"
+    OTHER_CHIP = "compiled for another chip"
 
 
 _AT_THE_CPU = frozenset(
@@ -87,7 +89,7 @@ def contract(file: File, passes: Passes) -> Finding:
 def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
     expected = expected_dtype(file.artifact, file.target)
-    found = [each for each in _of_file(file) if not _is_tolerated(each, file)]
+    found = [*_of_chip(file), *(each for each in _of_file(file) if not _is_tolerated(each, file))]
     found += (Offence(OffenceKind.NO_WIDTH, each) for each in without_width(file))
     found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
     found += (
@@ -171,6 +173,14 @@ def when_executed(
                 OffenceKind.RUNS_IN_FLOAT,
                 f"{each.kind} {each.name}: runs in float after the runtime's optimisation",
             )
+
+
+def _of_chip(file: File) -> Iterator[Offence]:
+    compiled = file.description().compiled
+    if compiled is not None:
+        text = lacking(file.artifact.path.name, file.target, compiled)
+        if text:
+            yield Offence(OffenceKind.OTHER_CHIP, text)
 
 
 def _by_batch(found: Steadiness) -> Iterator[Offence]:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pytest_edgegate.core.description import ModelDescription, TensorInfo
-from pytest_edgegate.data.feeding import bare_name
-from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.like_channels import UNLIKE, Group, spell_channels, varies
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.splits import Array, Batch, Split, drawn_batches
+from pytest_edgegate.measures.channels import ChannelRanges
+from pytest_edgegate.measures.comparison import output_names
+from pytest_edgegate.measures.evidence import Collector, Column, Evidence, check_figures
+from pytest_edgegate.measures.like_channels import (
+    UNLIKE,
+    Group,
+    off_key,
+    rows_key,
+    spell_channels,
+    varies,
+)
 from pytest_edgegate.measures.matching import OutputsDifferError, matched
+
+_AT_A_TIME = 8
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,8 @@ class DeadChannels:
     """Of the dead channels."""
     others: tuple[float, float] | None
     """Of the other channels that vary in the file; None if there are none."""
+    samples: int = 0
+    """How many samples drawn at random it was seen on; 0 for those of a budget."""
 
     @property
     def overshadowed(self) -> bool:
@@ -37,9 +52,10 @@ class DeadChannels:
         single = len(self.channels) == 1
         verbs = ("varies", "is") if single else ("vary", "are")
         low, high = self.range
+        where = f", on {self.samples} random samples" if self.samples else ""
         return (
             f"{spell_channels(self.channels)} of output {self.output} {verbs[0]} in the model "
-            f"under test ({low:.4g} to {high:.4g}) and {verbs[1]} constant in the file"
+            f"under test ({low:.4g} to {high:.4g}) and {verbs[1]} constant in the file{where}"
         )
 
 
@@ -74,6 +90,56 @@ def _dead(name: str, model: Array, file: Array, least: float) -> DeadChannels | 
     others = (float(low[live].min()), float(high[live].max())) if live.any() else None
     ends = (float(low[dead].min()), float(high[dead].max()))
     return DeadChannels(name, tuple(map(int, np.flatnonzero(dead))), ends, others)
+
+
+def channel_ranges(
+    reference: Runner, other: Runner, split: Split, source: str, limit: int
+) -> Evidence:
+    """The ranges of channels of two models on samples drawn at random, as in a comparison.
+
+    ``rows_i``: the rows of channels of output i; ``off_1_i``: how far their sums are from 1.
+    """
+    names = output_names(reference)
+    order = matched(names, output_names(other))
+    collector = Collector(names)
+    counted = [ChannelRanges(reference.outputs) for _ in range(2)]
+    for batch in _chunks(split, limit):
+        inputs = arrange(batch.inputs, split.names, reference.inputs, split.name)
+        own, theirs = reference.infer(inputs), other.infer(inputs)
+        for each, outputs in zip(counted, (own, [theirs[at] for at in order]), strict=True):
+            each.add(outputs)
+        collector.add(batch, own, _rows(own))
+    model, file = (each.found for each in counted)
+    return replace(collector.evidence(source), channels=model, other_channels=file)
+
+
+def _chunks(split: Split, limit: int) -> Iterator[Batch]:
+    """The drawn samples in small batches: outputs may be larger than inputs."""
+    for batch in drawn_batches(split, limit):
+        for start in range(0, len(batch), _AT_A_TIME):
+            part = slice(start, start + _AT_A_TIME)
+            labels = None if batch.labels is None else batch.labels[part]
+            yield Batch(tuple(each[part] for each in batch.inputs), labels)
+
+
+def _rows(outputs: Sequence[Array]) -> dict[str, Array]:
+    found: dict[str, Array] = {}
+    for at, output in enumerate(outputs):
+        rows = output.reshape(len(output), -1, output.shape[-1] if output.ndim > 1 else 1)
+        found[rows_key(at)] = np.full(len(output), rows.shape[1], np.int64)
+        off = np.abs(rows.sum(axis=2, dtype=np.float64) - 1)
+        found[off_key(at)] = off.max(axis=1, initial=0.0)
+    return found
+
+
+def check_ranges(evidence: Evidence) -> None:
+    """Raises ValueError for evidence that ``channel_ranges`` cannot have produced."""
+    if not evidence.outputs:
+        raise ValueError("it names no outputs")
+    figures: dict[str, Column] = {}
+    for at in range(len(evidence.outputs)):
+        figures |= {rows_key(at): Column("i", 0), off_key(at): Column()}
+    check_figures(evidence, figures)
 
 
 def output_steps(described: ModelDescription) -> tuple[float, ...]:

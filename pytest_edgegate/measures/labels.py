@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.data.feeding import bare_name, looked_at
 from pytest_edgegate.data.splits import Array
 
 
 def class_scores(output: Array) -> Array:
     """Scores of shape (n, classes); a single probability becomes the scores of two classes."""
-    if output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1):
+    if is_single(output):
         single = output.reshape(len(output), 1)
+        if single.dtype.kind in "iu":
+            raise class_ids(f"the model answers with {single.dtype} integers", "top-N")
         finite = single[np.isfinite(single)]
         if finite.size and finite.max() > 1 and (finite == np.rint(finite)).all():
-            raise ConfigurationError(
-                f"the model answers with whole numbers from {finite.min():g} to {finite.max():g}, "
-                "which are class ids, as an argmax gives them, and no scores of classes",
-                "let the model end before its argmax, in the scores; or compare the ids yourself: "
-                "edge_metric returns Metric(lambda ids, labels: ids.reshape(-1) == labels)",
+            raise class_ids(
+                f"the model answers with whole numbers ({finite.min():g} to {finite.max():g} in "
+                f"{_samples(len(single))})",
+                "top-N",
             )
         if finite.size and (finite.min() < 0 or finite.max() > 1):
             raise ConfigurationError(
                 f"the model has one output from {finite.min():.4g} to {finite.max():.4g}, which is "
-                "neither a probability nor a row of class scores",
+                f"neither a probability nor a row of class scores{looked_at(len(single))}",
                 "choose a metric for such outputs: edge_metric returns 'mse', 'mae', 'auc' or "
                 "Metric(my_function)",
             )
@@ -34,6 +37,53 @@ def class_scores(output: Array) -> Array:
             "choose another metric: edge_metric returns 'miou' or Metric(my_function)",
         )
     return output
+
+
+def is_single(output: Array) -> bool:
+    """Whether it has one value for each sample: shape (n,) or (n, 1)."""
+    return output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1)
+
+
+def class_ids(what: str, metric: str) -> ConfigurationError:
+    """The error for an output that holds the number of a class in place of a score of each."""
+    return ConfigurationError(
+        f"{what}: these are class ids, as an argmax gives them, and {metric} needs scores of the "
+        "classes",
+        "give a file or model that ends in the scores, before its argmax; or compare the ids "
+        "yourself: edge_metric returns Metric(lambda ids, labels: ids.reshape(-1) == labels)",
+    )
+
+
+def refuse_integers(output: TensorInfo) -> None:
+    """Raises ConfigurationError for an output that holds class ids, by what its file declares."""
+    single = output.shape[:1] in ((-1,), (1,)) and all(size == 1 for size in output.shape[1:])
+    if single and output.dtype.startswith(("int", "uint")) and not output.scales:
+        raise class_ids(
+            f"the output {bare_name(output.name)!r} of the file has {output.dtype} integers, "
+            "one for each sample",
+            "top-N",
+        )
+
+
+def refuse_ids_by_labels(output: Array, labels: Array) -> None:
+    """Raises ConfigurationError for single answers of 0 and 1 where labels name more classes.
+
+    A few samples, of a set that is sorted by class, have no larger ids.
+    """
+    if not is_single(output) or labels.dtype.kind not in "iuf" or labels.max() <= 1:
+        return
+    if labels.ndim == 1 or labels.shape[1:] == (1,):
+        finite = output[np.isfinite(output)]
+        if (finite == np.rint(finite)).all() and (labels == np.rint(labels)).all():
+            raise class_ids(
+                f"the model answers with one whole number for each of {_samples(len(output))}, "
+                f"and labels go up to {labels.max():g}",
+                "top-N",
+            )
+
+
+def _samples(count: int) -> str:
+    return "1 sample" if count == 1 else f"{count:,} samples"
 
 
 def class_indices(labels: Array, scores: Array) -> Array:
@@ -62,7 +112,7 @@ def class_indices(labels: Array, scores: Array) -> Array:
     if labels.min() < 0 or labels.max() >= classes:
         raise ConfigurationError(
             f"labels go from {labels.min()} to {labels.max()}, but the model has {classes} classes "
-            f"(0 to {classes - 1})",
+            f"(0 to {classes - 1}){looked_at(len(labels))}",
             "check the labels: they seem to begin at 1, so give labels - 1"
             if labels.min() >= 1 and labels.max() == classes
             else "check the labels, and that they belong to this model",
@@ -104,7 +154,8 @@ def positives(labels: Array) -> Array:
     indices = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] == 2 else labels
     if not np.isin(indices, (0, 1)).all():
         raise ConfigurationError(
-            f"auc needs the labels 0 and 1, and these go from {indices.min()} to {indices.max()}",
+            f"auc needs the labels 0 and 1, and these go from {indices.min()} to {indices.max()}"
+            f"{looked_at(len(labels))}",
             "give binary labels, or write your own Metric for several classes",
         )
     return np.asarray(indices.reshape(-1) == 1)

@@ -17,7 +17,7 @@ MOST = 64
 """An output with more values on its last axis is not taken for one with channels of their own."""
 UNLIKE = 10
 """The standard deviations of a group differ by at most this factor."""
-_SUMS_TO_1 = 1e-2
+SUMS_TO_1 = 1e-2
 """The largest difference from 1 of a row of probabilities; float16 has about 1e-3."""
 _NOISE = 1e-6
 """A channel whose values differ by less than this share of them is constant up to rounding."""
@@ -110,7 +110,7 @@ def unlike_groups(arrays: dict[str, Array], at: int) -> tuple[Group, ...]:
     smallest of the group. Constant channels are in none. Empty for an output that has no channels
     of its own, whose rows sum to 1, or all of whose channels are alike.
     """
-    if key(at) not in arrays or arrays[off_key(at)].max(initial=0.0) <= _SUMS_TO_1:
+    if key(at) not in arrays or arrays[off_key(at)].max(initial=0.0) <= SUMS_TO_1:
         return ()
     sums, rows = arrays[key(at)], arrays[rows_key(at)]
     count = rows.sum()

@@ -63,8 +63,11 @@ class Passes(Protocol):
     def cautions(self) -> tuple[str, ...]:
         """What the check of the reference found that is no fault; known once it was run."""
 
-    def dead_channels(self) -> tuple[DeadChannels, ...]:
-        """What varies in the model under test and not in the artifact, in the passes so far."""
+    def dead_channels(self, *, look: bool = False) -> tuple[DeadChannels, ...]:
+        """What varies in the model under test and not in the artifact, in the passes so far.
+
+        *look*: also where there was none for the budgets, on a few samples.
+        """
 
     def predictions(self) -> Evidence:
         """The artifact."""

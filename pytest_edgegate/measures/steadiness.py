@@ -7,9 +7,10 @@ it has been shown to give them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 
@@ -27,6 +28,8 @@ _BY_KERNELS = 1e-3
 _SPACINGS = 8
 """Or by as many of the smallest differences between float32 numbers of the output's size."""
 _PASSES = 3
+_PLACES = 4
+"""The samples of a used batch that are run alone: so many calls are added to a pass."""
 
 
 class Conduct(StrEnum):
@@ -96,22 +99,57 @@ def examine(
     by the range of a batch; asked only if its answers depend on the batch.
     """
     drawn = mixed_batches(split, runner.inputs)
-    several = drawn.size > 1 and not _takes_one(runner)
+    several = drawn.size > 1 and not takes_one(runner)
     if not repeats and not several:
         return Steadiness()
     trial = _Trial(runner if drawn.size > 1 else one_at_a_time(runner), drawn)
     found = trial.at_random() if repeats else None
-    if found is None and several and not _is_alone(runner):
+    if found is None and several and not is_alone(runner):
         found = trial.by_batch(by_range) or trial.by_kernels()
     return Steadiness() if found is None else found
 
 
-def _takes_one(runner: Runner) -> bool:
+def places(size: int) -> Array:
+    """The places of a batch that are compared with single samples, the last one among them."""
+    return np.unique(np.linspace(0, size - 1, _PLACES).astype(np.intp))
+
+
+def examine_used(
+    runner: Runner, batch: Arrays, made: Arrays, alone: Arrays, *, by_range: Callable[[], bool]
+) -> Steadiness:
+    """Whether a batch of the size that a pass uses is answered as single samples are.
+
+    *made*: the answers to it; *alone*: those to its samples at ``places``, one by one. Only if
+    these differ at all the batch is run once more, with other samples at all other places.
+    """
+    size = len(batch[0])
+    chosen = places(size)
+    every, own = np.arange(len(chosen)), tuple(each[chosen] for each in made)
+    apart = partial(_apart, runner.outputs, size)
+    if apart(Conduct.BY_KERNELS, own, alone, every, _same_or_a_step) is None:
+        return Steadiness()
+    spare = next((at for at in range(size) if at not in set(chosen.tolist())), None)
+    if spare is not None:
+        members = np.full(size, spare)
+        members[chosen] = chosen
+        again = runner.infer(tuple(each[members] for each in batch))
+        found = apart(Conduct.BY_BATCH, made, again, chosen, _same_or_a_step)
+        if found is not None:
+            return replace(found, conduct=Conduct.BY_RANGE) if by_range() else found
+    return apart(Conduct.BY_KERNELS, own, alone, every, _by_kernels) or Steadiness()
+
+
+def answers_otherwise(runner: Runner, one: Arrays, other: Arrays, rows: Array) -> Steadiness:
+    """Whether a model has answered the same single samples otherwise a second time."""
+    return _apart(runner.outputs, 1, Conduct.RANDOM, one, other, rows, _same) or Steadiness()
+
+
+def takes_one(runner: Runner) -> bool:
     """Whether the batch of every input is 1."""
     return all(each.shape[:1] == (1,) for each in runner.inputs)
 
 
-def _is_alone(runner: Runner) -> bool:
+def is_alone(runner: Runner) -> bool:
     """Whether a first batch has shown that it takes one sample at a time only."""
     return isinstance(runner, LoneRunner) and runner.alone
 
@@ -159,19 +197,35 @@ class _Trial:
     def _apart(
         self, conduct: Conduct, one: Arrays, other: Arrays, rows: Array, allowed: _Allowed
     ) -> Steadiness | None:
-        """The output that differs most, of those that differ by more than is *allowed*."""
-        worst: Steadiness | None = None
-        for info, a, b in zip(self._runner.outputs, one, other, strict=True):
-            first, second = (each[rows].astype(np.float64) for each in (a, b))
-            width, size = _extent(a, b)
-            largest = _largest(first, second)
-            floor = _SPACINGS * float(np.spacing(np.float32(min(size, 1e38))))
-            if largest <= max(allowed(info, width), floor):
-                continue
-            share = largest / width if width else math.inf
-            if worst is None or share > worst.apart:
-                worst = Steadiness(conduct, bare_name(info.name), share, self._drawn.size)
-        return worst
+        outputs, size = self._runner.outputs, self._drawn.size
+        return _apart(outputs, size, conduct, one, other, rows, allowed)
+
+
+def _apart(
+    outputs: Sequence[TensorInfo],
+    count: int,
+    conduct: Conduct,
+    one: Arrays,
+    other: Arrays,
+    rows: Array,
+    allowed: _Allowed,
+) -> Steadiness | None:
+    """The output that differs most, of those that differ by more than is *allowed*.
+
+    *count*: the number of samples in a batch.
+    """
+    worst: Steadiness | None = None
+    for info, a, b in zip(outputs, one, other, strict=True):
+        first, second = (each[rows].astype(np.float64) for each in (a, b))
+        width, size = _extent(a, b)
+        largest = _largest(first, second)
+        floor = _SPACINGS * float(np.spacing(np.float32(min(size, 1e38))))
+        if largest <= max(allowed(info, width), floor):
+            continue
+        share = largest / width if width else math.inf
+        if worst is None or share > worst.apart:
+            worst = Steadiness(conduct, bare_name(info.name), share, count)
+    return worst
 
 
 _Allowed = Callable[[TensorInfo, float], float]

@@ -29,6 +29,15 @@ class Aim:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Another way to feed samples that gives back about as much; *value* is the model's figure."""
+
+    name: str
+    code: str
+    value: float
+
+
+@dataclass(frozen=True)
 class Lift:
     """The way to feed samples that gives back most. ``name`` follows "with", ``code`` is Python.
 
@@ -43,6 +52,8 @@ class Lift:
     n: int
     proven: bool
     """Whether at least half of the loss is proven to be regained, paired, one-sided at 95 %."""
+    rivals: tuple[Rival, ...] = ()
+    """Other ways that are not proven to give back less on the same samples."""
 
 
 @dataclass(frozen=True)

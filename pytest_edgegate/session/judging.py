@@ -20,6 +20,7 @@ from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.compiled import hidden
 from pytest_edgegate.measures.contract import clipping
 from pytest_edgegate.measures.providers import File, Providers
+from pytest_edgegate.measures.steadiness import Conduct
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
 from pytest_edgegate.session.case import Case
@@ -58,6 +59,8 @@ class Judging:
         providers = self._providers(case, artifact, budgets, inspector)
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         found = [self._judged(each, case, providers) for each in asked]
+        if contract and providers.passes.steadiness().conduct is Conduct.BY_BATCH:
+            found[0] = self._judged(asked[0], case, providers)  # a pass may have found it
         if contract:
             found[0] = self._with_inputs(found, case, providers)
             noted = _noted(found[0], *self._contract_notes(case, providers, budgets, show_parity))
@@ -67,7 +70,7 @@ class Judging:
                 found[0],
                 artifact.provenance.get("plan", ""),
                 notes.of_building(artifact),
-                notes.of_dead_channels(providers.passes),
+                notes.of_dead_channels(providers.passes, look=contract),
             )
         self._tell_shared_samples(found, case, artifact)
         explained = [self._explained(each, providers) if each.red else each for each in found]

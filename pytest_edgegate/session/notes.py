@@ -108,8 +108,7 @@ def of_compiled(file: File) -> str:
     named = ", ".join(f"{count} x {kind}" for kind, count in left.items())
     return (
         f"{file.artifact.path.name} is compiled for {described.compiled.chip} and was not run: its "
-        f"size, inputs and outputs are judged; left to the CPU: {named or 'nothing'}; "
-        f"caution: whether {file.target.name} has that chip is not known here"
+        f"size, inputs and outputs are judged; left to the CPU: {named or 'nothing'}"
     )
 
 
@@ -135,9 +134,12 @@ def of_batch(file: File, passes: Passes) -> str:
     return f"{file.artifact.path.name} {why}" if why else ""
 
 
-def of_dead_channels(passes: Passes) -> str:
-    """Cautions about channels that vary in the model under test and not in the artifact."""
-    return "; ".join(f"caution: {each}" for each in passes.dead_channels())
+def of_dead_channels(passes: Passes, *, look: bool) -> str:
+    """Cautions about channels that vary in the model under test and not in the artifact.
+
+    *look*: also without a pass over both.
+    """
+    return "; ".join(f"caution: {each}" for each in passes.dead_channels(look=look))
 
 
 def of_parity(file: File, passes: Passes) -> str:

@@ -92,11 +92,18 @@ class EdgeSession:
     @cached_property
     def _look(self) -> LookAhead:
         from pytest_edgegate.session.ahead.look import LookAhead
+        from pytest_edgegate.session.ahead.made_with import MadeWith
         from pytest_edgegate.session.ahead.trial import Trials
         from pytest_edgegate.session.measuring.case_reference import PassRules
 
-        trials = Trials(self.observer, self.cache)
-        return LookAhead(self.registry, self.observer, trials, PassRules.of(self.settings))
+        return LookAhead(
+            self.registry,
+            self.observer,
+            Trials(self.observer, self.cache),
+            MadeWith(self.observer.opener),
+            PassRules.of(self.settings),
+            self.settings.rules,
+        )
 
     @cached_property
     def _unmeasurable(self) -> Unmeasurable:
@@ -155,20 +162,29 @@ class EdgeSession:
         Raises UnsupportedError before any work.
         """
         from pytest_edgegate.planner import make_plan
+        from pytest_edgegate.session.intake.compiled_models import refuse_compiled
 
         if case.subject.has_data:
             self._orders(case).check_model()
         if recipe is None:
             recipe = () if _is_finished(case.subject.model, case.target) else (PTQ(),)
         source = case.subject.source(recipe)
+        refuse_compiled(source, case.target, self.registry)
         return make_plan(source, recipe, case.target, self.registry.all("transform"))
 
     def look_ahead(self, case: Case, plan: Plan) -> None:
-        """Raises EdgeGateError if no artifact of the plan could be judged by the case's budgets.
+        """Raises EdgeGateError if no artifact of the plan could be judged by the case's budgets, or
+        if it can't be built."""
+        self._look.check(case, plan, lambda: self.is_cached(case, plan))
+        if self.settings.explain and plan.legs:
+            self._builder.check(self._order(case, plan))
 
-        With --edge-explain a few samples are run, at most.
+    def look_at_body(self, case: Case, *, compresses: bool) -> None:
+        """As ``look_ahead``, where the body of a test decides what is judged by the case's budgets.
+
+        *compresses*: whether it may be an artifact of the model under test.
         """
-        self._look.check(case, plan, only_try=self.settings.explain)
+        self._look.check_body(case, compresses=compresses, orders=self._orders(case))
 
     def unmeasurable(self, case: Case, plan: Plan | None = None) -> list[Verdict]:
         """The red verdicts on budgets of the case that are known not to be measurable.
@@ -198,10 +214,7 @@ class EdgeSession:
     def _made(self, case: Case, plan: Plan) -> Artifact:
         if not plan.legs:
             return adopted(case.subject.model, case.target)
-        order = self._order(case, plan)
-        if order.dataset is not None:
-            order.dataset.check()  # a fault of the evaluation data is reported before any work
-        return self._builder.build(order)
+        return self._builder.build(self._order(case, plan))
 
     def is_cached(self, case: Case, plan: Plan) -> bool:
         """Whether a plan's artifact is in the cache. Builds nothing."""
@@ -218,10 +231,13 @@ class EdgeSession:
         if data is not None and trains:
             train_split(data)
         teacher = None
-        if distils(plan.recipe):
+        if data is not None and distils(plan.recipe):
             from pytest_edgegate.session.building.teaching import TeacherModel
 
-            teacher = TeacherModel(subject.model, self.observer.opener)
+            observer = self.observer
+            teacher = TeacherModel(
+                subject.model, observer.opener, observer.kept_steadiness, train_split(data)
+            )
         return Order(
             subject.source(plan.recipe), plan, case.target, data, subject.training, teacher
         )
@@ -234,8 +250,10 @@ class EdgeSession:
         Raises ConfigurationError, UnknownNameError, InferenceError.
         """
         from pytest_edgegate.planner import no_road
+        from pytest_edgegate.session.intake.compiled_models import refuse_compiled
 
         model = self.recogniser.model(path)
+        refuse_compiled(model, target, self.registry)
         nowhere = no_road(model, target, self.registry.all("transform"))
         if nowhere is not None:
             raise ConfigurationError(

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    EdgeGateError,
+    UnknownNameError,
+)
+from pytest_edgegate.core.near_names import is_misspelt
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import is_there, read_bytes
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.targets.parse import target_from_table
 
+_FILE = "pyproject.toml"
 _MOST_BYTES = 10_000_000
 """The largest size of a pyproject.toml in bytes."""
+_START = "from"
+"""The key of the target that a user's own one starts from."""
+_WRITE_A_TABLE = 'write [tool.edgegate.targets.my-board] and from = "coral"'
 
 
 def known_targets(root: Path, registry: Registry) -> list[str]:
@@ -28,26 +38,65 @@ def find_target(name: str, root: Path, registry: Registry) -> Target:
     return _find(name, root, registry, ())
 
 
+def check_own(root: Path, registry: Registry, selected: Collection[str]) -> None:
+    """Tells every broken target of the user at once, whether or not it is *selected*.
+
+    One that needs a package that is not installed is whole, and an error only where it is
+    selected. Raises ConfigurationError.
+    """
+    faults: dict[str, str] = {}
+    for name in own_targets(root):
+        try:
+            find_target(name, root, registry)
+        except (ConfigurationError, BackendUnavailableError) as error:
+            if name in selected or not _may_be_missing(error):
+                faults.setdefault(error.message, error.remedy)
+    if len(faults) == 1:
+        raise ConfigurationError(*next(iter(faults.items())))
+    if faults:
+        told = "".join(f"\n{message}: {remedy}" for message, remedy in faults.items())
+        raise ConfigurationError(
+            f"{len(faults)} targets in {_FILE} can't be read:{told}", "fix or remove them"
+        )
+
+
+def _may_be_missing(error: EdgeGateError) -> bool:
+    """Whether a package that is not installed may be the cause: it may have the target that
+    another one starts from. A name close to a known one is misspelt."""
+    if isinstance(error, UnknownNameError):
+        return not is_misspelt(error.given, error.known)
+    return isinstance(error, BackendUnavailableError)
+
+
 def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> Target:
     tables = own_targets(root)
     if name not in tables:
         known = known_targets(root, registry)
         if name not in known:
-            where = f"target {below[-1]!r} (pyproject.toml)" if below else ""
+            where = _where(below[-1]) if below else ""
             raise UnknownNameError("target", name, known, where)
         return _registered(name, registry)
     if name in below:
         raise ConfigurationError(
-            f"targets start from each other: {' -> '.join((*below, name))}",
+            f"{_where(name)}: targets start from each other: {' -> '.join((*below, name))}",
             'start one of them from a built-in target: from = "coral"',
         )
     table = dict(tables[name])
-    start = table.pop("from", None)
+    start = table.pop(_START, None)
+    if start is not None and not isinstance(start, str):
+        raise ConfigurationError(
+            f"{_where(name)}: from = {start!r} is not a str", 'name one target: from = "coral"'
+        )
     if start == name:
         base = _registered(name, registry) if name in registry.names("target") else None
     else:
-        base = None if start is None else _find(str(start), root, registry, (*below, name))
-    return target_from_table(name, table, base=base, origin="pyproject.toml")
+        base = None if start is None else _find(start, root, registry, (*below, name))
+    return target_from_table(name, table, base=base, origin=_FILE, further=(_START,))
+
+
+def _where(name: str) -> str:
+    """The beginning of an error about a table."""
+    return f"target {name!r} ({_FILE})"
 
 
 def _registered(name: str, registry: Registry) -> Target:
@@ -63,7 +112,7 @@ def _registered(name: str, registry: Registry) -> Target:
 @cache
 def own_targets(root: Path) -> Mapping[str, Mapping[str, Any]]:
     """The tables of the user's own targets, by name. Raises ConfigurationError."""
-    path = root / "pyproject.toml"
+    path = root / _FILE
     if not is_there(path) or path.is_dir():
         return {}
     import tomllib
@@ -72,11 +121,15 @@ def own_targets(root: Path) -> Mapping[str, Mapping[str, Any]]:
         tables: Any = tomllib.loads(read_bytes(path, _MOST_BYTES).decode("utf-8"))
     for key in ("tool", "edgegate", "targets"):
         tables = tables.get(key, {}) if isinstance(tables, Mapping) else None
-    if not isinstance(tables, Mapping) or not all(
-        isinstance(each, Mapping) for each in tables.values()
-    ):
+    if not isinstance(tables, Mapping):
         raise ConfigurationError(
-            "tool.edgegate.targets in pyproject.toml is not a table of tables",
-            'write [tool.edgegate.targets.my-board] and from = "coral"',
+            f"tool.edgegate.targets in {_FILE} is not a table of tables", _WRITE_A_TABLE
+        )
+    strange = next((name for name, each in tables.items() if not isinstance(each, Mapping)), None)
+    if strange is not None:
+        raise ConfigurationError(
+            f"tool.edgegate.targets in {_FILE} is not a table of tables: {strange} is a "
+            f"{type(tables[strange]).__name__}",
+            _WRITE_A_TABLE,
         )
     return tables

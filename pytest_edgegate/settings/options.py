@@ -208,36 +208,23 @@ def _targets(config: pytest.Config, registry: Registry) -> tuple[str, ...]:
 
 
 def _check_own(names: tuple[str, ...], root: Path, registry: Registry) -> None:
-    """Reads those of the targets that the user defined. Raises ConfigurationError for the broken
-    ones together."""
-    if names == (DEFAULT_TARGET,) and not _may_define_host(root):
+    """Rejects broken targets of the user, also those that nobody selected: by a mistake in
+    ``from``, one may not gate what its owner believes. Raises ConfigurationError."""
+    if not _may_define_targets(root):
         return
-    from pytest_edgegate.settings.boards import find_target, own_targets
+    from pytest_edgegate.settings.boards import check_own
 
-    own, faults = own_targets(root), []
-    for name in names:
-        try:
-            if name in own:
-                find_target(name, root, registry)
-        except ConfigurationError as error:
-            faults.append(error)
-    if len(faults) == 1:
-        raise faults[0]
-    if faults:
-        told = "".join(f"\n{each.message}: {each.remedy}" for each in faults)
-        raise ConfigurationError(
-            f"{len(faults)} targets in pyproject.toml can't be read:{told}",
-            "fix them, or leave them out of --edge-target",
-        )
+    check_own(root, registry, names)
 
 
-def _may_define_host(root: Path) -> bool:
-    """Whether the pyproject.toml may have a table in place of the default target."""
+def _may_define_targets(root: Path) -> bool:
+    """Whether the pyproject.toml may have tables of targets; spares parsing it at most starts."""
     path = root / "pyproject.toml"
     try:
-        return is_there(path) and b"edgegate.targets" in read_bytes(path, _MOST_BYTES)
+        content = read_bytes(path, _MOST_BYTES) if is_there(path) else b""
     except UnreadableFileError:
         return False  # a run without edge tests does not need it, others tell it
+    return b"edgegate" in content and b"targets" in content
 
 
 def _known_target(name: str, config: pytest.Config, registry: Registry) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -25,14 +25,20 @@ _KEYS = {*_STRINGS, *_LISTS, *_FLAGS, *_ONE_DTYPE, *_TEXTS, *_TABLES, "memory_by
 
 
 def target_from_table(
-    name: str, table: Mapping[str, Any], *, base: Target | None = None, origin: str = ""
+    name: str,
+    table: Mapping[str, Any],
+    *,
+    base: Target | None = None,
+    origin: str = "",
+    further: Collection[str] = (),
 ) -> Target:
     """The target that *table* describes; missing keys are taken from *base*.
 
+    *further*: keys that the caller has read and taken out, which an error lists with the others.
     Raises ConfigurationError for an unknown key, a value of the wrong type or a missing key.
     """
     given = Table(f"target {name!r} ({origin})" if origin else f"target {name!r}", table)
-    given.check_keys(_KEYS, "a target")
+    given.check_keys({*_KEYS, *further}, "a target")
     values = {"name": name, "origin": origin, **_plain(given), **figures_from(given, base)}
     if "operators" in given:
         known = {} if base is None else base.operators

@@ -36,10 +36,15 @@ def fake_model(path: Path, **what: Any) -> Path:
     its batch is free; ``leaks``: how much each score changes with the mean number of a batch, and
     ``ptq_leaks`` after PTQ; ``by_range``: the same with its largest number, by an operator that
     quantises by the range of a batch; ``together``: what a batch of several adds to the scores of
-    the first class; ``random``: the size of what is drawn anew for each score, and ``ptq_random``
+    the first class; ``crowded``: the same as ``leaks``, only in batches of more than 32;
+    ``far``: what is added to the scores of the first class from the 33rd sample of a batch on;
+    ``drifts``: what each call adds to them for all later ones, and ``ptq_`` before one of these
+    four after PTQ; ``random``: the size of what is drawn anew for each score, and ``ptq_random``
     after PTQ;
     ``classes``: how many there are, 10 if it is left out; ``outputs``: the names of several
     outputs, the first with the scores, each further one with those of the next class;
+    ``argmax``: it answers the number of the class, int64 of shape (n,), in place of scores;
+    ``constant``: it answers class 0 to every sample;
     ``colours``: "rgb" or "bgr", for a model of the images of ``fake_images``;
     ``dtype``: "int8" for a finished file; ``seconds``: the time of an inference on the fake
     clock, and ``ptq_seconds`` after PTQ; ``noise``: the standard deviation of its logarithm;
@@ -70,6 +75,8 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
         )
         for name in content.get("outputs", ["y"])
     )
+    if content.get("argmax"):
+        y = replace(y, shape=(-1,), dtype="int64", scales=(), zero_points=())
     inside = TensorInfo("inside", (1, 2), "int8" if quantised else "float32")
     origin = Origin(*content["origin"]) if "origin" in content else None
     fallback = [

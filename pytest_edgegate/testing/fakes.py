@@ -164,9 +164,7 @@ class FakeTransform:
                 "io": content.get("io", target.default_io),
                 "seconds": content.get("ptq_seconds", content.get("seconds", 1e-3)),
             }
-            faults = [
-                each for each in ("leaks", "random") if {each, f"ptq_{each}"} & content.keys()
-            ]
+            faults = [each for each in _DISTURBING if {each, f"ptq_{each}"} & content.keys()]
             content |= {name: content.get(f"ptq_{name}", 0.0) for name in faults}
         main = out / model.path.name
         write_fake(main, content, content.get("bytes", 4000) // _shrink(step))
@@ -203,6 +201,7 @@ class FakeRunner:
         self._wrong = np.array([*content.get("wrong", []), *(content.get(key, []) if key else [])])
         self._nan = np.array(content.get("nan", []) if content["dtype"] == "int8" else [])
         self._content = content
+        self._calls = 0
         described = describe(content)
         self.inputs, self.outputs = described.inputs, described.outputs
 
@@ -222,17 +221,26 @@ class FakeRunner:
         if self._content.get("alone") and len(x) > 1:
             raise InferenceError("a Reshape of 1 sample got several", "give one at a time")
         numbers, labels = _read_from(x, self._content.get("colours"))
-        classes = self.outputs[0].shape[1]
+        classes = self._content.get("classes", CLASSES)
+        if self._content.get("constant"):
+            labels = np.zeros_like(labels)
         answers = (labels + np.isin(numbers, self._wrong)) % classes
         scores = np.eye(classes, dtype=np.float32)[answers]
         scores[:, :1] += self._disturbance(numbers)
         scores[np.isin(numbers, self._nan)] = np.nan
+        if self._content.get("argmax"):
+            return (scores.argmax(axis=1),)
         return tuple(np.roll(scores, at, axis=1) for at in range(len(self.outputs)))
 
     def _disturbance(self, numbers: Array) -> Array:
         """What the batch and chance add to the scores of the first class: float32 of (n, 1)."""
         content = self._content
         added = np.full((len(numbers), 1), content.get("leaks", 0.0) * numbers.mean() / 100)
+        if len(numbers) > _CROWD:
+            added += content.get("crowded", 0.0) * numbers.mean() / 100
+            added[_CROWD:] += content.get("far", 0.0)
+        added += content.get("drifts", 0.0) * self._calls
+        self._calls += 1
         added += content.get("by_range", 0.0) * numbers.max() / 100
         added += content.get("together", 0.0) * (len(numbers) > 1)
         if content.get("random"):
@@ -261,6 +269,8 @@ def _read_from(x: Array, colours: str | None) -> tuple[Array, Array]:
     return np.rint(number * _NUMBERS).astype(int), np.rint(label * CLASSES).astype(int)
 
 
+_DISTURBING = ("leaks", "random", "crowded", "far", "drifts")
+_CROWD = 32
 _NUMBERS = 1_000
 """The number that the brightest green stands for."""
 _DRAWN = 256

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.errors import StorageError
+from pytest_edgegate.core.private_places import keep_private
 from pytest_edgegate.tidy.variables import environment_with
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class Scratch:
                         with suppress(PermissionError):  # on Windows, where the name stays in use
                             folder = folder.rename(folder.with_name(folder.name[len(_NEW) :]))
                         self._folder, self._lock, self._process = folder, lock, os.getpid()
+                        keep_private(str(folder))
                         return
         raise StorageError(
             f"no folder can be made in {base_folder}: it is gone at once",

@@ -39,6 +39,12 @@ class CountingRuntime(FakeRuntime):
         return opened
 
 
+def made_by_hand(folder):
+    from pytest_edgegate.testing.fakes import fake_model
+
+    return fake_model(folder / "made.fake", dtype="int8")
+
+
 def pytest_edgegate_register(registry):
     registry.add("transform", "fake", Counting())
     registry.add("runtime", "fake", CountingRuntime(""))
@@ -86,6 +92,10 @@ def edge_data(request):
     kind = "" if mark is None else mark.args[0]
     x, y = fake_samples(200)
     calibration = fake_samples(20, start=10_000)[0]
+    if kind == "holed_calibration":
+        calibration[3] = np.nan
+    if kind == "wide_calibration":
+        calibration = np.concatenate([calibration, calibration], axis=1)
     if kind == "nowhere":
         return EdgeData(calibration=calibration)
     if kind == "stream":
@@ -223,21 +233,34 @@ SOUND = {
 }
 
 
+BODIES = {  # the ending of a test's name: its fixtures, and what its body gates
+    "": ("edge_ptq", ""),
+    "_by_call": ("edge_compress, edge_gate", "edge_gate.check(edge_compress())"),
+    "_by_hand": ("edge_gate, tmp_path", "edge_gate.check(made_by_hand(tmp_path))"),
+}
+OF_THE_MODEL = ("late_label_of_a_floor", "nan_label", "nan_label_mse", "wide_parity")
+"""Faults that only a run of the model shows, which a given file is not compared with."""
+
+
 def _fault(name: str, samples: str, metric: str, model: dict[str, Any], budget: str) -> str:
-    return f"""
+    return "".join(
+        f"""
 @pytest.mark.samples({samples!r})
 @pytest.mark.metric({metric!r})
 @pytest.mark.model(**{model!r})
 @pytest.mark.edge_budget({budget})
 @pytest.mark.edge_targets("fake-board")
-def test_{name}(edge_ptq):
-    note("body {name}")
+def test_{name}{ending}({fixtures}):
+    note("body {name}{ending}")
+    {body}
 """
+        for ending, (fixtures, body) in BODIES.items()
+    )
 
 
 FILES = {
     "test_unmeasured.py": UNMEASURED,
-    "test_faults.py": "import pytest\n\nfrom conftest import note\n"
+    "test_faults.py": "import pytest\n\nfrom conftest import made_by_hand, note\n"
     + "".join(_fault(name, *what[:4]) for name, what in {**FAULTS, **SOUND}.items()),
     "pyproject.toml": TARGETS,
 }
@@ -332,39 +355,96 @@ def test_what_is_allowed_is_built_and_the_rest_is_judged(play: Any, conftest: st
     assert found["memory"]["allowed"]
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.fixture
+def explained(play: Any, conftest: str) -> Any:
+    names = "fake-board,lonely,unheard,fake-host"
+    return play({**FILES, "conftest.py": conftest}, f"--edge-target={names}", "--edge-explain")
+
+
+TOLD_AHEAD = [
+    f"{name}{ending}"
+    for name in FAULTS
+    for ending in BODIES
+    if ending != "_by_hand" or name not in OF_THE_MODEL
+]
+
+
+@pytest.mark.parametrize("name", TOLD_AHEAD)
 def test_a_fault_of_model_data_or_metric_is_told_before_the_build(ran: Any, name: str) -> None:
     assert ran.letter(f"test_{name}") == "E"
-    ran.assert_fault(ran.text(f"test_{name}"), FAULTS[name][4])
+    ran.assert_fault(ran.text(f"test_{name}"), FAULTS[name.partition("_by_")[0]][4])
     assert not {f"built test_{name}", f"body {name}"} & set(done(ran.folder))
     assert ran.verdicts(f"test_{name}") == {}
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", [name + ending for name in SOUND for ending in BODIES])
 def test_what_no_budget_asks_for_is_no_fault(ran: Any, name: str) -> None:
     assert ran.letter(f"test_{name}") == ".", ran.text(f"test_{name}")
-    assert f"built test_{name}" in done(ran.folder)
+    assert f"body {name}" in done(ran.folder)
 
 
-def test_explaining_tries_and_writes_nothing(play: Any, conftest: str) -> None:
-    files = {**FILES, "conftest.py": conftest}
-    ran = play(files, "--edge-target=fake-board", "--edge-explain")
-    for name in ("outputs", "late_label", "nan_label", "wide_parity", "misspelt"):
-        assert ran.letter(f"test_{name}") == "E"
-        ran.assert_fault(ran.text(f"test_{name}"), FAULTS[name][4])
-    assert ran.letter("test_sound") == "."
-    assert ran.letter("test_chance") == "."  # it takes all samples
-    assert not [each for each in done(ran.folder) if each.startswith(("built", "body"))]
-    assert not list((ran.folder / ".edgegate_cache").rglob("entry.json"))
+@pytest.mark.parametrize("name", TOLD_AHEAD)
+def test_explaining_tells_what_the_run_does(ran: Any, explained: Any, name: str) -> None:
+    assert explained.letter(f"test_{name}") == "E"
+    assert explained.text(f"test_{name}") == ran.text(f"test_{name}")
+
+
+UNMEASURABLE = {
+    "of_a_fixture": "fake-board",
+    "below_a_fixture_of_the_user": "fake-board",
+    "of_a_file": "fake-board",
+    "by_hand": "fake-board",
+    "one_runtime": "lonely",
+    "unknown_runtime": "unheard",
+}
+
+
+@pytest.mark.parametrize("name", UNMEASURABLE)
+def test_explaining_is_red_for_what_nothing_measures(ran: Any, explained: Any, name: str) -> None:
+    at = (f"test_{name}", UNMEASURABLE[name])
+    assert explained.letter(*at) == "F"
+    assert explained.text(*at) == ran.text(*at)
+
+
+@pytest.mark.parametrize("name", [name + ending for name in SOUND for ending in BODIES])
+def test_explaining_passes_what_is_sound(explained: Any, name: str) -> None:
+    assert explained.letter(f"test_{name}") == ".", explained.text(f"test_{name}")
+
+
+CALIBRATION = {
+    "holed_calibration": "1 of 20 calibration samples hold NaN",
+    "wide_calibration": "do not fit the input 'x'",
+}
+
+
+@pytest.mark.parametrize("kind", CALIBRATION)
+@pytest.mark.parametrize("way", ["run", "explain"])
+def test_calibration_samples_are_looked_at_before_the_build(
+    play: Any, conftest: str, kind: str, way: str
+) -> None:
+    tests = "".join(_fault(each, each, "top1", {}, "accuracy_drop=0.01") for each in CALIBRATION)
+    head = "import pytest\n\nfrom conftest import made_by_hand, note\n"
+    files = {"test_it.py": head + tests, "conftest.py": conftest}
+    explains = ["--edge-explain"] if way == "explain" else []
+    ran = play(files, "--edge-target=fake-board", *explains)
+    assert ran.letter(f"test_{kind}") == "E"
+    ran.assert_fault(ran.text(f"test_{kind}"), CALIBRATION[kind])
+    assert f"built test_{kind}" not in done(ran.folder)
+    assert ran.letter(f"test_{kind}_by_hand") == "."  # a given file is made with no samples
+
+
+def test_explaining_builds_nothing_and_runs_no_body(explained: Any) -> None:
+    assert not [each for each in done(explained.folder) if each.startswith(("built", "body"))]
+    assert not list((explained.folder / ".edgegate_cache").rglob("*.fake"))
     assert "nothing is built and no body runs: --edge-allow-unmeasured=fake-board:memory" in (
-        ran.output
+        explained.output
     )
 
 
 def test_a_second_run_opens_no_model_for_it(again: Any, conftest: str) -> None:
     sound = "".join(_fault(f"{at}", *what) for at, what in enumerate(SOUND.values()))
     files = {
-        "test_sound.py": "import pytest\n\nfrom conftest import note\n" + sound,
+        "test_sound.py": "import pytest\n\nfrom conftest import made_by_hand, note\n" + sound,
         "conftest.py": conftest.replace(
             'tmp_path / "m.fake"', 'Path(__file__).with_name(f"{request.node.originalname}.fake")'
         ),
@@ -488,7 +568,6 @@ def test_a_broken_target_stops_the_run_as_a_misspelt_one_does(
     assert ran.tests == {}
     assert "ERROR: edgegate error: " in ran.everything
     assert BROKEN[table] in ran.everything
-    assert play(files, "--edge-target=fake-board").status == 0  # nobody asks for it
 
 
 def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
@@ -499,3 +578,40 @@ def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
     ran = play(files)
     assert ran.status == 4
     assert "formats" in ran.everything
+
+
+def test_broken_targets_that_nobody_selected_are_told_together(play: Any) -> None:
+    tables = [*BROKEN, 'from = "circle"', 'from = "round"']
+    names = ["one", "two", "three", "mine", "round", "circle"]
+    written = zip(names, tables, strict=True)
+    files = {
+        "pyproject.toml": "".join(f"[tool.edgegate.targets.{n}]\n{t}\n" for n, t in written),
+        "test_it.py": "def test_it(): ...",
+    }
+    ran = play(files)
+    assert ran.status == 4
+    assert ran.tests == {}
+    assert "ERROR: edgegate error: 6 targets in pyproject.toml can't be read:" in ran.everything
+    for name in names:
+        assert f"target {name!r} (pyproject.toml): " in ran.everything
+    for words in (*BROKEN.values(), "start from each other: round -> circle -> round"):
+        assert words in ran.everything
+
+
+ELSEWHERE = {
+    "of a package that is not here": 'from = "vendors-own-board"',
+    "of a newer one": 'from = "raspberry-pi-5"',
+    "with a tool that is not here": 'from = "fake-board"\ntools = {memory = "of-a-vendor"}',
+    "with a runtime that is not here": 'from = "fake-board"\n'
+    'runtimes = {edgegate-fake = ["unheard-of"]}',
+}
+
+
+def test_a_target_whose_package_is_missing_stops_only_who_selects_it(play: Any) -> None:
+    tables = enumerate(ELSEWHERE.values())
+    files = {
+        "pyproject.toml": "".join(f"[tool.edgegate.targets.t{at}]\n{t}\n" for at, t in tables),
+        "test_it.py": "def test_it(edge_ptq): ...",
+    }
+    assert play(files, "--edge-target=fake-board").status == 0
+    assert play(files, "--edge-target=t0").status == 4

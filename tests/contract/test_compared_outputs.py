@@ -16,6 +16,20 @@ def file(tmp_path):
         return fake_model(tmp_path / name, **what)
 
     return write
+
+
+def pytest_edgegate_register(registry):
+    from pytest_edgegate.core.errors import InferenceError
+    from pytest_edgegate.testing.fakes import FakeRuntime
+
+    class Breaking(FakeRuntime):
+        def open(self, model):
+            opened = super().open(model)
+            if opened._content.get("broken"):
+                raise InferenceError("the fake does not open", "mend it")
+            return opened
+
+    registry.add("runtime", "fake", Breaking(""))
 """
 TESTS = """
 import pytest
@@ -82,9 +96,43 @@ def test_rare_channel(edge_ptq): ...
 
 
 @only("fake-board")
+@model(ptq_wrong=range(9, 200, 10), marked="size")
+@budget(size=1500)
+def test_dead_channel_by_size(edge_ptq): ...
+
+
+@only("fake-board")
+@model(ptq_wrong=range(9, 200, 10), marked="parity")
+@budget(parity_agreement=0.9)
+def test_dead_channel_by_parity(edge_ptq): ...
+
+
+@only("fake-board")
+@model(ptq_wrong=range(9, 200, 10), marked="a_floor")
+@budget(accuracy_min=0.5)
+def test_dead_channel_by_a_floor(edge_ptq): ...
+
+
+@only("fake-board")
 @model(ptq_wrong=range(9, 200, 10))
 @budget(size=1500)
-def test_nothing_was_run(edge_ptq): ...
+def test_dead_channel_that_another_test_has_seen(edge_ptq): ...
+
+
+@only("fake-board")
+def test_dead_channel_without_budgets(edge_gate, file):
+    edge_gate.check(file(dtype="int8", io="uint8", wrong=list(range(9, 200, 10))))
+
+
+@only("fake-board")
+@budget(size=1500)
+def test_healthy_by_size(edge_ptq): ...
+
+
+@only("fake-board")
+@model(broken=True)
+def test_model_that_does_not_run(edge_gate, file):
+    edge_gate.check(file(dtype="int8", io="uint8"))
 
 
 @only("fake-host")
@@ -157,6 +205,20 @@ def test_a_dead_channel_is_the_cause_of_a_red_figure(judged: Any) -> None:
     assert f"probably: {DEAD}" in judged.text("test_dead_channel_in_a_red_figure")
 
 
-@pytest.mark.parametrize("name", ["rare_channel", "nothing_was_run"])
+@pytest.mark.parametrize("name", ["rare_channel", "healthy_by_size", "model_that_does_not_run"])
 def test_no_channel_is_called_dead_that_varies_or_was_not_seen(judged: Any, name: str) -> None:
+    assert judged.letter(f"test_{name}") == "."
     assert "constant in the file" not in judged.verdicts(f"test_{name}")["contract"]["note"]
+
+
+@pytest.mark.parametrize("name", ["by_size", "by_parity", "by_a_floor", "without_budgets"])
+def test_a_dead_channel_is_told_where_no_budget_looks_at_both_models(
+    judged: Any, name: str
+) -> None:
+    note = judged.verdicts(f"test_dead_channel_{name}")["contract"]["note"]
+    assert f"caution: {DEAD}, on 32 random samples" in note
+
+
+def test_what_another_test_has_run_over_all_samples_is_not_run_again(judged: Any) -> None:
+    name = "test_dead_channel_that_another_test_has_seen"
+    assert judged.verdicts(name)["contract"]["note"].endswith(f"caution: {DEAD}")

@@ -44,6 +44,7 @@ import pytest
 
 budget, model, stream = pytest.mark.edge_budget, pytest.mark.model, pytest.mark.stream
 samples = pytest.mark.samples
+pytestmark = pytest.mark.edge_targets("fake-board")
 
 
 @model(leaks=0.3)
@@ -137,14 +138,17 @@ def test_file_by_range_and_by_batch(edge_gate, file):
     edge_gate.check(file(by_range=0.4, leaks=0.3))
 
 
-@pytest.mark.edge_targets("fake-host")
-@model(ptq_leaks=1.5)
-@budget(parity_agreement=1)
-def test_parity_of_an_artifact_by_batch(edge_ptq): ...
-
-
 @budget(accuracy_drop=0.01)
 def test_healthy(edge_ptq): ...
+"""
+IN_TWO_RUNTIMES = """
+import pytest
+
+
+@pytest.mark.edge_targets("fake-host")
+@pytest.mark.model(ptq_leaks=1.5)
+@pytest.mark.edge_budget(parity_agreement=1)
+def test_parity_of_an_artifact_by_batch(edge_ptq): ...
 """
 
 
@@ -157,7 +161,7 @@ def conftest(inner_conftest: str) -> str:
 
 @pytest.fixture
 def fed(play: Any, conftest: str) -> Any:
-    files = {"test_fed.py": TESTS, "conftest.py": conftest}
+    files = {"test_fed.py": TESTS, "test_parity.py": IN_TWO_RUNTIMES, "conftest.py": conftest}
     return play(files, "--edge-target=fake-board,fake-host", "-v")
 
 

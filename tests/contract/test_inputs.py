@@ -201,10 +201,14 @@ def test_an_input_that_nothing_varies_is_a_caution(played: Any) -> None:
 
 def test_the_checks_can_be_turned_off(play: Any) -> None:
     ini = f"{MARK}\nedge_input_check = false"
-    ran = play({"test_inputs.py": TESTS}, "--edge-target=fake-board", ini=ini)
-    for name in ("test_clipped", "test_one_in_a_hundred", "test_narrow"):
+    passing = ("test_clipped", "test_one_in_a_hundred", "test_narrow")
+    others = ("test_no_width", "test_constant_in_calibration", "test_constant_in_both")
+    asked = (f"test_inputs.py::{name}" for name in (*passing, *others))
+    ran = play({"test_inputs.py": TESTS}, *asked, "--edge-target=fake-board", ini=ini)
+    for name in passing:
         assert ran.letter(name) == "."
         assert "clipped" not in contract(ran, name)["reason"]
         assert "caution" not in contract(ran, name)["reason"]
     assert ran.letter("test_no_width") == "F"
     assert ran.letter("test_constant_in_calibration") == "E"
+    assert "caution: the input x is 7" in contract(ran, "test_constant_in_both")["reason"]

@@ -84,6 +84,13 @@ def test_parameter(x): ...
 def test_parameter_of_a_gate(x, edge_ptq): ...
 
 
+MARKS = [pytest.mark.edge_targets("fake-board"), pytest.mark.macs(1)]
+
+
+@pytest.mark.parametrize("x", [1, pytest.param(2, marks=MARKS)])
+def test_parameter_of_a_gate_by_its_mark(x): ...
+
+
 class TestPlain(unittest.TestCase):
     @pytest.mark.edge_budgets(size=1)
     def test_unittest(self): ...
@@ -137,7 +144,10 @@ def test_marks_that_collection_does_not_see_are_errors_of_their_test(play: Any) 
         "test_parameter[2]": "E",
         "test_parameter_of_a_gate[fake-board-1]": ".",
         "test_parameter_of_a_gate[fake-board-2]": "E",
+        "test_parameter_of_a_gate_by_its_mark[1]": ".",
+        "test_parameter_of_a_gate_by_its_mark[2]": "E",
         "TestPlain::test_unittest": "E",
     }
     ran.assert_fault(ran.text("test_parameter[2]"), "did you mean 'edge_budget'?")
-    assert len(ran.report["errors"]) == 3
+    ran.assert_fault(ran.text("test_parameter_of_a_gate_by_its_mark[2]"), "macs is a budget")
+    assert len(ran.report["errors"]) == 4

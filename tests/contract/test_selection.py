@@ -713,12 +713,32 @@ def test_plain():
     raise AssertionError("bodies do not run")
 
 
-@pytest.mark.edge_budget(accuracy_drop=0.01, size="120 kB", latency_p95="6 ms", parity_lsb=1)
+@pytest.mark.edge_budget(accuracy_drop=0.01, size="120 kB", parity_lsb=1)
 def test_markers(edge_ptq):
     raise AssertionError("bodies do not run")
 
 
+@pytest.mark.edge_budget(latency_p95="6 ms", size=1)
+def test_unmeasurable(edge_ptq):
+    raise AssertionError("bodies do not run")
+
+
 def test_by_hand(edge_gate, edge_compress):
+    raise AssertionError("bodies do not run")
+
+
+@pytest.mark.edge_budget(size=1)
+def test_without_a_gate(tmp_path):
+    raise AssertionError("bodies do not run")
+
+
+@pytest.mark.edge_budget(size=1)
+def test_without_a_judge(edge_compress):
+    raise AssertionError("bodies do not run")
+
+
+@pytest.mark.edge_budget(size=1)
+def test_that_may_ask(request):
     raise AssertionError("bodies do not run")
 
 
@@ -730,8 +750,7 @@ def test_no_budget(edge_artifact):
 
 def test_explaining_builds_nothing_and_runs_no_body(play: Any) -> None:
     ran = play(EXPLAINED, "--edge-target=fake-board", "--edge-explain")
-    assert ran.status == 0
-    ran.result.assert_outcomes(passed=3, deselected=1)
+    ran.result.assert_outcomes(passed=4, failed=3, deselected=1)
     for words in (
         "nothing was built",
         "test_explained.py::test_markers[fake-board]",
@@ -745,8 +764,15 @@ def test_explaining_builds_nothing_and_runs_no_body(play: Any) -> None:
         "not known before it runs",
     ):
         assert words in ran.output
-    assert not list((ran.folder / ".edgegate_cache").rglob("entry.json"))
-    assert ran.report["verdicts"] == []
+    assert not list((ran.folder / ".edgegate_cache").rglob("*.fake"))
+    assert [each["outcome"] for each in ran.report["verdicts"]] == ["not_measured"]
+
+
+def test_explaining_is_red_for_what_is_red_whatever_the_body_does(play: Any) -> None:
+    ran = play(EXPLAINED, "--edge-target=fake-board", "--edge-explain")
+    assert ran.text("test_unmeasurable").startswith("latency_p95 not measured (fake-board")
+    for name in ("test_without_a_gate", "test_without_a_judge"):
+        ran.assert_fault(ran.text(name), "nothing was gated")
 
 
 def write_model_and_data(folder: Path, calibration: bool, **what: Any) -> None:

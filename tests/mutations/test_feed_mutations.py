@@ -3,6 +3,7 @@ names that, and the same file made for the samples of the data is green."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,13 +52,18 @@ class Network:
     weights: Array
     bias: Array
     softmax: bool = True
+    first: bool = False
+    """Whether it takes images with the channels first."""
 
     def write(self, path: Path) -> Path:
         classes = len(self.bias)
         flat = self.weights.reshape(-1, classes).astype(np.float32)
         last = "scores" if self.softmax else "y"
+        shape = (SHAPE[2], *SHAPE[:2]) if self.first else SHAPE
+        moved = [helper.make_node("Transpose", ["x"], ["moved"], perm=[0, 2, 3, 1])]
         nodes = [
-            helper.make_node("Flatten", ["x"], ["flat"]),
+            *(moved if self.first else []),
+            helper.make_node("Flatten", ["moved" if self.first else "x"], ["flat"]),
             helper.make_node("Gemm", ["flat", "w", "b"], [last]),
         ]
         if self.softmax:
@@ -65,7 +71,7 @@ class Network:
         graph = helper.make_graph(
             nodes,
             "colours",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *SHAPE])],
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", classes])],
             [
                 numpy_helper.from_array(flat, "w"),
@@ -182,6 +188,36 @@ def test_the_cause_is_named(gate: Gate, name: str) -> None:
         assert each in text, text
 
 
+IN_OTHER_AXES = ("bgr", "imagenet", "caffe", "signed bgr")
+
+
+@pytest.mark.parametrize("name", IN_OTHER_AXES)
+@pytest.mark.parametrize("first", [False, True], ids=["last", "first"])
+def test_the_line_to_type_fits_the_axes_of_the_data(gate: Gate, name: str, first: bool) -> None:
+    """The file has the channels at the other end: what is named works on the data as they are, and
+    on the device in the axes of the file."""
+    x, y = gate.evaluation
+    data = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if first else x
+    file = replace(MUTATIONS[name][0](gate.network), first=not first)
+    model = replace(gate.network, first=first)
+    asked = Budget("accuracy_drop", 0.02), Budget("accuracy_min", 0.9)
+    found = gate.judge(file, *asked, model=model, samples=(data, y))["accuracy_drop"]
+    assert found.red
+    assert found.cause
+    made_for = re.search(r"the file was made for (.*?)( \((mean|bgr)|, where x)", found.remedy)
+    on_device = re.search(r"in the axes of the file, as (.*?), or make it", found.remedy)
+    assert made_for is not None, found.remedy
+    assert on_device is not None, found.remedy
+    names = {"mean": MEAN, "std": STD, "bgr_mean": BGR_MEAN, "x": data}
+    fed = eval(made_for[1], {}, names).astype(np.float32)
+    named = float(found.cause.split(" reaches ")[1].split()[0])
+    again = gate.judge(file, asked[1], model=model, samples=(fed, y))["accuracy_min"]
+    assert again.measured is not None
+    assert again.measured.value == pytest.approx(named, abs=0.05)
+    right = np.moveaxis(fed, 1, -1) if first else np.moveaxis(fed, -1, 1)
+    assert np.array_equal(eval(on_device[1], {}, names).astype(np.float32), right)
+
+
 def test_the_healthy_twin_is_green_and_nothing_is_tried(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,3 +319,28 @@ def test_a_metric_that_reads_the_inputs(gate: Gate, per_sample: bool) -> None:
     metric = Metric(right, per_sample=per_sample, wants_inputs=True)
     found = gate.judge(gate.network.taking(255, 0), metric=metric)["accuracy_drop"]
     assert "with x * 255 in place of x the file reaches 0." in found.cause
+
+
+def of_two(path: Path, *inputs: str) -> Path:
+    """Twice the input b less the input a, with the inputs in that order."""
+    nodes = [
+        helper.make_node("Add", ["b", "b"], ["twice"]),
+        helper.make_node("Sub", ["twice", "a"], ["y"]),
+    ]
+    given = [helper.make_tensor_value_info(each, TensorProto.FLOAT, ["n", 5]) for each in inputs]
+    scores = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5])
+    graph = helper.make_graph(nodes, "two", given, [scores])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, str(path))
+    return path
+
+
+def test_a_file_with_its_inputs_in_another_order_is_compared_by_their_names(gate: Gate) -> None:
+    a, b = np.random.default_rng(0).normal(size=(2, 200, 5)).astype(np.float32)
+    data = EdgeData(evaluation=({"a": a, "b": b}, (2 * b - a).argmax(1)))
+    case = gate.session.case(Given(of_two(gate.folder / "ab.onnx", "a", "b"), data), gate.target)
+    file = gate.session.adopt(of_two(gate.folder / "ba.onnx", "b", "a"), gate.target)
+    asked = Budget("max_error", 1e-6), Budget("accuracy_drop", 0.0)
+    for found in gate.session.judge(case, file, asked, contract=False):
+        assert not found.red, found.reason

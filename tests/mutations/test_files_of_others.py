@@ -99,6 +99,30 @@ def test_floats_at_the_inputs_and_outputs_are_told(gate: Any) -> None:
     assert note.count("(float32)") == 2
 
 
+def end_in_float_softmax(surgery: Any) -> None:
+    """The scores are dequantised before the last layer of the model, which is left in float."""
+    schema = import_schema()
+    real, last = schema.TensorType.FLOAT32, surgery.graph.outputs[0]
+    scores, softmax = (surgery.add_tensor(surgery.output, each, real) for each in ("z", "p"))
+    for kind, given, made in (("DEQUANTIZE", last, scores), ("SOFTMAX", scores, softmax)):
+        added = schema.OperatorT()
+        added.opcodeIndex = surgery.add_code(getattr(schema.BuiltinOperator, kind))
+        added.inputs, added.outputs = np.array([given], np.int32), np.array([made], np.int32)
+        surgery.graph.operators.append(added)
+    added.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
+    added.builtinOptions = schema.SoftmaxOptionsT()
+    added.builtinOptions.beta = 1.0
+    surgery.graph.outputs = np.array([softmax], np.int32)
+    surgery.model.signatureDefs = None
+
+
+def test_a_float_softmax_is_more_than_an_output_in_float(gate: Any, damaged: Any) -> None:
+    judged = gate.judge(damaged(end_in_float_softmax), ())
+    assert judged.red == {"contract"}
+    assert "(p): runs in float" in judged.text
+    assert "output p: float32, where coral takes uint8 or int8" in judged.text
+
+
 def test_floats_at_the_inputs_and_outputs_of_an_artifact_are_red(gate: Any) -> None:
     """The same bytes, by the recipe that promises integers."""
     path = gate.model.parent / "digits_float_io.tflite"

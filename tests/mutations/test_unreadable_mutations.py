@@ -33,6 +33,7 @@ class Gate:
 
     def __init__(self, folder: Path, operate: Callable[[Path], Any]) -> None:
         digits = runpy.run_path(str(EXAMPLE / "digits.py"))["load_digits"]()
+        (folder / "pyproject.toml").write_text(BOARDS)
         settings = Settings(cache=folder / "cache", root=folder)
         data = EdgeData(evaluation=(digits.x_evaluate[:100], digits.y_evaluate[:100]))
         self.session = EdgeSession(settings, Registry())
@@ -177,8 +178,33 @@ COMPILED = {"edgetpu-custom-op": "the Edge TPU", "ethos-u": "an Arm Ethos-U"}
 HIDDEN = ("accuracy_drop", "accuracy_min", "parity_agreement", "sqnr_db", "parameters", "macs")
 
 
-@pytest.mark.parametrize("target", ["coral", "raspberry-pi", "host"])
-@pytest.mark.parametrize("custom", COMPILED)
+BOARDS = """
+[tool.edgegate.targets.usb-stick]
+from = "coral"
+title = "an accelerator of its own"
+
+[tool.edgegate.targets.micro]
+from = "raspberry-pi"
+title = "a microcontroller"
+machine = "cortex-m4"
+
+[tool.edgegate.targets.npu]
+from = "raspberry-pi"
+title = "a microcontroller with an accelerator"
+machine = "Ethos-U55"
+"""
+WITH_CHIP = {"edgetpu-custom-op": ("coral", "usb-stick"), "ethos-u": ("npu",)}
+WITHOUT_CHIP = {
+    "edgetpu-custom-op": ("raspberry-pi", "host", "openvino-cpu", "micro", "npu"),
+    "ethos-u": ("coral", "host", "micro"),
+}
+
+
+def pairs(targets: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+    return [(custom, each) for custom, names in targets.items() for each in names]
+
+
+@pytest.mark.parametrize(("custom", "target"), pairs(WITH_CHIP))
 def test_a_compiled_file_is_judged_by_its_size(given: Gate, custom: str, target: str) -> None:
     path = given.file(replaced_by(custom), "net_edgetpu.tflite")
     found = given.judge(path, SIZE, target=target)
@@ -188,6 +214,42 @@ def test_a_compiled_file_is_judged_by_its_size(given: Gate, custom: str, target:
     assert f"is compiled for {COMPILED[custom]} and was not run" in found["contract"].note
     assert "left to the CPU: 2 x QUANTIZE, 6 x CONV_2D" in found["contract"].note
     assert given.judge(path, Budget("size", 50_000), target=target)["size"].red
+
+
+@pytest.mark.parametrize(("custom", "target"), pairs(WITHOUT_CHIP))
+def test_a_target_without_the_chip_can_not_run_it(given: Gate, custom: str, target: str) -> None:
+    """Its size is judged as ever; the file that it was compiled from is what the target takes."""
+    path = given.file(replaced_by(custom), "net_edgetpu.tflite")
+    found = given.judge(path, SIZE, Budget("accuracy_min", 0.5), target=target)
+    assert str(found["size"].outcome) == "pass"
+    contract, accuracy = found["contract"], found["accuracy_min"]
+    assert str(contract.outcome) == "fail"
+    assert (
+        f"net_edgetpu.tflite is compiled for {COMPILED[custom]}: no CPU runs it, and {target} does "
+        "not have that chip"
+    ) in contract.details
+    assert "give the int8 file that it was compiled from, or gate it for a" in contract.remedy
+    assert str(accuracy.outcome) == "not_measured"
+    assert 'edge_gate.check("net.tflite", accuracy_min=...)' in accuracy.remedy
+    assert not given.judge(HEALTHY, SIZE, target=target)["size"].red
+
+
+@pytest.mark.parametrize("target", ["onnx-cpu", "jetson-nano"])
+@pytest.mark.parametrize("custom", COMPILED)
+def test_a_target_of_another_format_is_told_that_it_is_compiled(
+    given: Gate, custom: str, target: str
+) -> None:
+    path = given.file(replaced_by(custom), "net_edgetpu.tflite")
+    with pytest.raises(EdgeGateError) as raised:
+        given.judge(path, SIZE, target=target)
+    assert f"net_edgetpu.tflite is compiled for {COMPILED[custom]}: no CPU runs it" in str(
+        raised.value
+    )
+    assert f"{target} takes an .onnx file" in raised.value.message
+    assert "give what net_edgetpu.tflite was made from" in raised.value.remedy
+    with pytest.raises(EdgeGateError) as of_plain:
+        given.judge(HEALTHY, SIZE, target=target)
+    assert "compiled" not in str(of_plain.value)
 
 
 @pytest.mark.parametrize("metric", HIDDEN)

@@ -19,6 +19,7 @@ from pytest_edgegate.backends.keras.recurrent import (
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.recurrent_models import (
+    Reading,
     refuse_convolutional,
     refuse_free_steps,
     refuse_too_many_steps,
@@ -61,7 +62,7 @@ def unroll(model: Any, loaded: LoadedModel) -> Unrolled:
         steps = _looped_over(model, loaded) if rolled else []
         refuse_free_steps(model.name, names, steps)
         total = sum(filter(None, steps))
-        refuse_too_many_steps(model.name, names, total)
+        refuse_too_many_steps(model.name, names, total, _reading(rolled))
         with having((each, "unroll", True) for each in rolled):
             frozen = freeze(import_tensorflow(), loaded)
     return Unrolled(replace(loaded, function=called(frozen)), names, total)
@@ -70,6 +71,15 @@ def unroll(model: Any, loaded: LoadedModel) -> Unrolled:
 def _is_convolutional(layer: Any) -> bool:
     """Whether it is a ConvLSTM of tf-keras, which has a loop whatever its ``unroll`` is."""
     return any(each.__name__ == "ConvRNN" for each in type(layer).__mro__)
+
+
+def _reading(layers: Iterable[Any]) -> Reading:
+    """The name of the class is what the converter's pattern of a fused LSTM goes by, too."""
+    found = list(layers)
+    return Reading(
+        others=any(type(each).__name__ != "LSTM" for each in found),
+        backwards=any(each.go_backwards for each in found),
+    )
 
 
 def _of_layers(layers: Iterable[Any]) -> Iterator[Setting]:

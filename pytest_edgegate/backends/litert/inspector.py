@@ -53,6 +53,8 @@ _NUMBERS = (*_INTEGERS[:3], "int32", "int64", "uint32", "float32", "float16", "b
 _ARRAYS = ("float32", "float16", "int8", "uint8", "int16")
 """The dtypes of weights that numpy has."""
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
+_ACTIVATIONS = frozenset({"SOFTMAX", "LOG_SOFTMAX", "LOGISTIC"})
+"""What models end in. The converter quantises each of them."""
 _REARRANGING = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE", "TRANSPOSE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 _OPTIONS = {
@@ -173,11 +175,8 @@ def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
 
 
 def _compiled(operators: Sequence[OperatorInfo]) -> CompiledFor | None:
-    for code, chip in COMPILED_FOR.items():
-        kind = f"CUSTOM:{code}"
-        if any(each.kind == kind for each in operators):
-            return CompiledFor(chip, kind)
-    return None
+    kinds = {each.kind for each in operators}
+    return next((each for each in COMPILED_FOR.values() if each.operator in kinds), None)
 
 
 _REOPENED = "a new interpreter"
@@ -275,6 +274,7 @@ class _Graph:
             rearranges=kind in _REARRANGING,
             weights_at=1 if kind in _WEIGHTED else None,
             accumulates=kind in _MACS or kind in _UNKNOWN_MACS,
+            activates=kind in _ACTIVATIONS,
         )
 
     def _options(self, kind: str, operator: Any) -> list[tuple[str, object]]:

@@ -24,10 +24,10 @@ _UPGRADE = (
 def not_readable(path: Path, reason: str) -> InferenceError | None:
     """The error for a file that the interpreter refused with *reason*; None for a damaged one."""
     runtime = installed("ai-edge-litert", "LiteRT")
-    for code, chip in COMPILED_FOR.items():
+    for code, compiled in COMPILED_FOR.items():
         if code in reason:
             return InferenceError(
-                f"{path.name} is compiled for {chip}, and no CPU runs it",
+                f"{path.name} is compiled for {compiled.chip}, and no CPU runs it",
                 "give the file that it was compiled from",
             )
     if found := _FLEX.search(reason):

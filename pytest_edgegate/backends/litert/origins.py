@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_edgegate.backends.recurrent_models import FUSED
+from pytest_edgegate.backends.recurrent_models import FUSED, OF_LSTM_ONLY, ONE_DIRECTION
 from pytest_edgegate.core.description import OperatorInfo, Origin
 
 MASK = Origin(
@@ -17,7 +17,20 @@ STEPS = Origin(
     "UNPACK splits a sequence into its time steps, which is left of unrolled recurrent layers",
     f"gate it for a target with a CPU that runs it, raspberry-pi or one of your own; or {FUSED} "
     "(its Dense layers per tensor, where the target needs that: "
-    "converter._experimental_disable_per_channel_quantization_for_dense_layers = True)",
+    "converter._experimental_disable_per_channel_quantization_for_dense_layers = True); "
+    f"{ONE_DIRECTION}; {OF_LSTM_ONLY}",
+)
+BACKWARDS = Origin(
+    "REVERSE_V2 turns a tensor round: a recurrent layer reads it backwards (Bidirectional, "
+    "go_backwards=True), or tf.reverse does",
+    "give what is reversed as an input of its own, reversed before the model (x[:, ::-1]), to a "
+    "layer that reads it forwards",
+)
+LOOP = Origin(
+    "WHILE runs a loop, over the time steps of a recurrent layer or one of your own",
+    "let edge_ptq make the file of the Keras model, whose recurrent layers it unrolls, or build "
+    "these with unroll=True and convert it again; a loop of your own (tf.while_loop, "
+    "keras.ops.scan) as a Python loop",
 )
 QUANTIZER = Origin(
     "the quantizer of .tflite files has no integer form of a fused LSTM",
@@ -29,6 +42,7 @@ BATCH = Origin(
     "convert the model with a batch of 1: keras.Input(..., batch_size=1), or a concrete function "
     "of tf.TensorSpec((1, ...))",
 )
+_ALWAYS = {"SHAPE": BATCH, "REVERSE_V2": BACKWARDS, "WHILE": LOOP}
 _IN_FLOAT = {"NOT_EQUAL": MASK, "UNIDIRECTIONAL_SEQUENCE_LSTM": QUANTIZER}
 
 
@@ -40,8 +54,8 @@ def with_origins(operators: Sequence[OperatorInfo]) -> tuple[OperatorInfo, ...]:
 
 def _origin(operator: OperatorInfo, integer: bool) -> Origin | None:
     """*integer*: the file is quantised, so that what is left in float has a reason of its own."""
-    if operator.kind == "SHAPE":
-        return BATCH
+    if operator.kind in _ALWAYS:
+        return _ALWAYS[operator.kind]
     if operator.kind == "UNPACK" and _in_integers(operator):
         return STEPS
     return _IN_FLOAT.get(operator.kind) if integer and _takes_float(operator) else None

@@ -14,9 +14,9 @@ from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.not_readable import not_readable
 from pytest_edgegate.backends.litert.schema import state_of
 from pytest_edgegate.backends.litert.signatures import input_names
-from pytest_edgegate.backends.lookups import beyond_table
+from pytest_edgegate.backends.lookups import Lookup, beyond_table, in_tables
 from pytest_edgegate.backends.native_output import held_native_output
-from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.backends.tools import needed, said_of
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
@@ -34,6 +34,10 @@ from pytest_edgegate.data.splits import Array
 
 THREADS = 1
 """More do not help small models, and with xdist the cores are taken."""
+_LONGEST = 2000
+"""Characters kept of what the interpreter prints: the operator that it lacks comes late."""
+_TABLE_AT = {"GATHER": 0, "EMBEDDING_LOOKUP": 1}
+"""Which input of an operator is the table."""
 _KEEP_BATCH = (
     "convert the model with its batch dimension kept to the end; one that has none takes samples "
     "of the whole shape of its input"
@@ -240,17 +244,31 @@ class LiteRTRunner(QuantisingRunner):
         return np.empty(shape, detail["dtype"])
 
     def _failed(self, error: Exception, feeds: Sequence[Array] = ()) -> InferenceError:
-        beyond = beyond_table(error, self._path.name, self.inputs, feeds) if feeds else None
+        beyond = (
+            beyond_table(error, self._path.name, self.inputs, feeds, lambda: self._looked_up(feeds))
+            if feeds
+            else None
+        )
         if beyond is not None:
             return beyond
         return InferenceError(
-            f"{self._path.name} opens but does not run: {error}".replace("\n", " "),
+            f"{self._path.name} opens but does not run: {said_of(self._path, error)}",
             "open it in a model viewer at the operator that is named, and convert it again",
         )
 
+    def _looked_up(self, feeds: Sequence[Array]) -> Lookup:
+        return in_tables(_tables(self._path), feeds)
+
+
+def _tables(path: Path) -> list[int]:
+    """How many rows each table of vectors has that something is looked up in."""
+    operators = INSPECTOR.describe(path).operators
+    found = [each.inputs[_TABLE_AT[each.kind]] for each in operators if each.kind in _TABLE_AT]
+    return [each.shape[0] for each in found if each is not None and len(each.shape) == 2]
+
 
 def _not_opened(path: Path, reason: str) -> InferenceError:
-    reason = reason.strip().replace("\n", " ")
+    reason = said_of(path, reason, _LONGEST)
     return not_readable(path, reason) or damaged(path, reason)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.tools import needed
+from pytest_edgegate.core.description import CompiledFor
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import read_bytes
@@ -21,7 +22,12 @@ _MOST_COPIED = 4
 _TABLE = 20
 """Bytes of the smallest tensor or operator, with the offset that leads to it."""
 
-COMPILED_FOR = {"edgetpu-custom-op": "the Edge TPU", "ethos-u": "an Arm Ethos-U"}
+COMPILED_FOR = {
+    "edgetpu-custom-op": CompiledFor(
+        "the Edge TPU", "CUSTOM:edgetpu-custom-op", "edgetpu", "coral"
+    ),
+    "ethos-u": CompiledFor("an Arm Ethos-U", "CUSTOM:ethos-u", "ethosu"),
+}
 """The custom operators that hold the program of a chip, as compilers write them, with the chip."""
 
 DTYPES = {

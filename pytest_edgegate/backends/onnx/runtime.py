@@ -17,7 +17,7 @@ from pytest_edgegate.backends.lookups import beyond_table
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.not_readable import not_readable
-from pytest_edgegate.backends.tools import needed, one_line
+from pytest_edgegate.backends.tools import needed, said_of
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
 from pytest_edgegate.core.environment import usable_cores
@@ -239,7 +239,7 @@ def _run(
         results: list[Array] = session.run(wanted, feeds)
     except Exception as error:  # ONNX Runtime's own exceptions have no common base
         raise InferenceError(
-            f"{path.name} opens but does not run: {one_line(error, 400)}",
+            f"{path.name} opens but does not run: {said_of(path, error)}",
             "open it in a model viewer at the operator that is named, and export it again",
         ) from error
     return results
@@ -270,7 +270,7 @@ def _no_tensor(path: Path, value: Any) -> InferenceError:
 
 
 def _not_opened(path: Path, error: Exception) -> InferenceError:
-    return not_readable(path, str(error)) or damaged(path, one_line(error, 400))
+    return not_readable(path, str(error)) or damaged(path, said_of(path, error))
 
 
 OPTIMISED = OnnxRuntime("ORT_ENABLE_ALL")

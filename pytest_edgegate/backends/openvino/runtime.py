@@ -14,7 +14,7 @@ from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.openvino.not_readable import not_readable
 from pytest_edgegate.backends.openvino.telemetry import unreported
-from pytest_edgegate.backends.tools import needed, one_line
+from pytest_edgegate.backends.tools import needed, said_of
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
 from pytest_edgegate.core.errors import InferenceError
@@ -111,7 +111,7 @@ class OpenVinoRunner(QuantisingRunner):
             self._request.infer(feeds, share_inputs=True)
         except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
             raise InferenceError(
-                f"{self._path.name} opens but does not run: {one_line(error, 400)}",
+                f"{self._path.name} opens but does not run: {said_of(self._path, error)}",
                 "open it in a model viewer at the operator that is named, and convert it again",
             ) from error
         made = [self._request.get_output_tensor(at).data for at in range(len(self.outputs))]
@@ -131,14 +131,14 @@ def _compiled(path: Path) -> tuple[Any, Any]:
     """The model as read, and compiled."""
     openvino = import_openvino()
     if not path.is_file():
-        raise InferenceError(f"{path} can't be read: there is no such file", "check the path")
+        raise InferenceError(f"{path.name} can't be read: there is no such file", "check the path")
     with held_native_output():
         try:
             core = openvino.Core()
             model = core.read_model(str(path))
             return model, core.compile_model(model, "CPU", CONFIGURATION)
         except Exception as error:  # OpenVINO raises RuntimeError, and its bindings others
-            fault = not_readable(path, str(error)) or damaged(path, one_line(error, 400))
+            fault = not_readable(path, str(error)) or damaged(path, said_of(path, error))
             raise fault from error
 
 

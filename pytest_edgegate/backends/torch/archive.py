@@ -42,6 +42,12 @@ _PLAIN = frozenset(
         ".data/serialization_id",
     }
 )
+_FOLDERS = (*_PLAIN, "data/weights/", "data/constants/", "extra/")
+"""What folders may lie on the way to: other programs than torch write members for these, too."""
+_OTHER_MODEL = re.compile(r"models/[^/]+\.json")
+_OLD = "serialized_exported_program.json"
+"""The program in archives of torch 2.7 and older."""
+_SAVE_AGAIN = "save it again with torch.export.save(torch.export.export(model, (x,)), path)"
 _QUANTISED = b'"torch.ops.quantized_decomposed.'
 """The prefix of the targets of quantising and dequantising operators."""
 _JSON_BYTES = 500_000_000
@@ -104,16 +110,63 @@ def _content(archive: Archive, member: str, name: str) -> bytes:
 def _refuse(path: Path, archive: Archive) -> None:
     if _inflates(archive, path.stat().st_size):
         raise _damaged(path, "its members are compressed or overlap, which torch never writes")
-    if not any("models/" in name for name in archive.names):
-        raise _damaged(path, "it holds no exported program")
+    _refuse_other_forms(path, archive)
+    strangers = _strangers(archive)
+    if strangers:
+        raise UnsupportedError(
+            f"{path.name} holds members that torch.export.save does not write "
+            f"({', '.join(strangers[:4])}), and a gate reads none that it does not know",
+            f"{_SAVE_AGAIN}; files of your own as extra_files={{name: text}}, or beside it; "
+            f"{_where_trusted(path)}",
+        )
     found = sorted(set(_faults(archive)))
     if found:
         raise UnsupportedError(
             f"{path.name} holds what can run code ({', '.join(found[:4])}), and a gate runs no "
             "code from a file",
-            "where you trust it, load it yourself and return the module from edge_model: "
-            f'torch.export.load("{path.name}").module()',
+            _where_trusted(path),
         )
+
+
+def _refuse_other_forms(path: Path, archive: Archive) -> None:
+    """Refuses what is no archive of an exported program as torch writes them today."""
+    names = archive.names
+    if _OLD in names:
+        raise UnsupportedError(
+            f"{path.name} is a program of torch.export in the form of torch 2.7 and older",
+            "where you trust it, save it again: "
+            f'torch.export.save(torch.export.load("{path.name}"), path)',
+        )
+    if not any("models/" in name for name in names):
+        raise _damaged(path, "it holds no exported program")
+    if _MODEL in names:
+        raise _damaged(path, "its members lie in no folder, as torch.export.save writes them")
+    other = sorted(_inner(name) for name in names if _OTHER_MODEL.fullmatch(_inner(name)))
+    if other and not any(_inner(name) == _MODEL for name in names):
+        raise UnsupportedError(
+            f"{path.name} holds its program as {other[0]}, where torch.export.save writes {_MODEL}",
+            f"{_SAVE_AGAIN}; {_where_trusted(path)}",
+        )
+
+
+def _where_trusted(path: Path) -> str:
+    return (
+        "where you trust it, load it yourself and return the module from edge_model: "
+        f'torch.export.load("{path.name}").module()'
+    )
+
+
+def _strangers(archive: Archive) -> list[str]:
+    """The members, of any kind, that an archive of torch.export.save does not have."""
+    members = (_inner(each) for each in archive.names)
+    unknown = {
+        name
+        for name in members
+        if name not in _PLAIN and not _TENSOR.fullmatch(name) and not name.startswith("extra/")
+    }
+    folders = {_inner(each) for each in archive.folders}
+    unknown |= {each for each in folders if not any(name.startswith(each) for name in _FOLDERS)}
+    return [f"the member {name[:60]!r}" for name in sorted(unknown)]
 
 
 def _faults(archive: Archive) -> Iterator[str]:
@@ -123,10 +176,6 @@ def _faults(archive: Archive) -> Iterator[str]:
     roots = {each.split("/")[0] for each in (*archive.names, *archive.folders)}
     if len(roots) > 1:
         yield f"members of several archives: {', '.join(sorted(roots)[:3])}"
-    for member in (*archive.names, *archive.folders):
-        name = _inner(member)
-        if name not in _PLAIN and not _TENSOR.fullmatch(name) and not name.startswith("extra/"):
-            yield f"the member {name[:60]!r}"
     for member, name in _members(archive):
         if name in (_MODEL, *_PAYLOADS) and archive.size(member) > _JSON_BYTES:
             yield f"{name} of {archive.size(member)} bytes"
@@ -181,5 +230,5 @@ def _opened(path: Path) -> AbstractContextManager[Archive]:
 def _damaged(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"{path.name} is a damaged archive: {reason}",
-        "save it again with torch.export.save(torch.export.export(model, (x,)), path)",
+        _SAVE_AGAIN,
     )

@@ -18,8 +18,8 @@ from pytest_edgegate.core.errors import UnsupportedError
 
 _INTEGER = frozenset({*WEIGHTED, *KEEPING, *RESCALING, *FIXED, *TRANSPARENT})
 _WHY = {
-    "conv_transpose": "converters leave transposed convolutions in float; Upsample and Conv do "
-    "the same in int8",
+    "conv_transpose": "QAT trains no transposed convolutions, which PTQ() stores in int8 and some "
+    "runtimes compute in float; Upsample and Conv do the same and can be trained",
     "lstm": "recurrent layers accumulate in a state that int8 training does not round",
     "gru": "recurrent layers accumulate in a state that int8 training does not round",
     "rnn": "recurrent layers accumulate in a state that int8 training does not round",

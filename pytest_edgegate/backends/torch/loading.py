@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_edgegate.backends.lookups import beyond_table
+from pytest_edgegate.backends.lookups import Lookup, beyond_table
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import first_line, needed
 from pytest_edgegate.backends.torch.archive import vetted
@@ -22,6 +22,7 @@ from pytest_edgegate.backends.torch.exporting import (
     flat_module,
     not_exported,
 )
+from pytest_edgegate.backends.torch.lookups import failed_lookup
 from pytest_edgegate.backends.torch.trainable import copied, rebuilt
 from pytest_edgegate.backends.torch.training_identity import training_identity
 from pytest_edgegate.backends.torch.undisturbed import undisturbed
@@ -275,7 +276,8 @@ def _tried(
         try:
             tensors, result = single, wrapped.call(single)
         except Exception as error:  # the module's layers may raise anything
-            beyond = _beyond_table(error, name, tensors)
+            looked_up = partial(failed_lookup, torch, partial(wrapped.call, single))
+            beyond = _beyond_table(error, name, tensors, looked_up)
             if beyond is not None:
                 raise ConfigurationError(beyond.message, beyond.remedy) from error
             shapes = ", ".join(str(tuple(each.shape[1:])) for each in tensors)
@@ -286,12 +288,14 @@ def _tried(
     return tensors, result
 
 
-def _beyond_table(error: Exception, name: str, tensors: tuple[Any, ...]) -> InferenceError | None:
+def _beyond_table(
+    error: Exception, name: str, tensors: tuple[Any, ...], find: Callable[[], Lookup]
+) -> InferenceError | None:
     given = [each.cpu().numpy() for each in tensors]
     inputs = [
         TensorInfo(f"input {at}", each.shape, str(each.dtype)) for at, each in enumerate(given)
     ]
-    return beyond_table(error, name, inputs, given)
+    return beyond_table(error, name, inputs, given, find)
 
 
 def _were_written(tensors: Sequence[Any]) -> bool:

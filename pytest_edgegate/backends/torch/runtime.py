@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pytest_edgegate.backends.lookups import beyond_table
+from pytest_edgegate.backends.lookups import Lookup, beyond_table
 from pytest_edgegate.backends.reference_runtime import ReferenceRuntime
 from pytest_edgegate.backends.torch.loading import import_torch
+from pytest_edgegate.backends.torch.lookups import failed_lookup
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import LoadedModel
@@ -53,10 +54,15 @@ class TorchRunner(FloatRunner):
         """Outputs of the samples of one block."""
         torch = self._torch
         try:
-            with torch.no_grad():
-                results = list(self._function(*map(self._tensor, block.arrays, self.inputs)))
+            results = self._results(block)
         except Exception as error:  # the module's layers may raise anything
-            beyond = beyond_table(error, "the model under test", self.inputs, block.arrays)
+            beyond = beyond_table(
+                error,
+                "the model under test",
+                self.inputs,
+                block.arrays,
+                lambda: self._failed(block),
+            )
             if beyond is not None:
                 raise beyond from error
             raise InferenceError(
@@ -71,6 +77,13 @@ class TorchRunner(FloatRunner):
                     "let forward give each output with the samples as its first dimension",
                 )
         return tuple(_array(torch, made)[: block.count] for made in results)
+
+    def _results(self, block: Block) -> list[Any]:
+        with self._torch.no_grad():
+            return list(self._function(*map(self._tensor, block.arrays, self.inputs)))
+
+    def _failed(self, block: Block) -> Lookup:
+        return failed_lookup(self._torch, lambda: self._results(block))
 
     def _tensor(self, array: Array, tensor: TensorInfo) -> Any:
         """A tensor of its own (the array may be read-only), in a dtype that numpy may not have."""

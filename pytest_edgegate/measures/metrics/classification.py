@@ -10,7 +10,13 @@ import numpy as np
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.evidence import Column, Columns, Evidence
-from pytest_edgegate.measures.labels import class_indices, class_scores, positive_scores, positives
+from pytest_edgegate.measures.labels import (
+    class_indices,
+    class_scores,
+    positive_scores,
+    positives,
+    refuse_ids_by_labels,
+)
 from pytest_edgegate.measures.metrics.chance import (
     Chance,
     Unchecked,
@@ -20,6 +26,7 @@ from pytest_edgegate.measures.metrics.chance import (
 from pytest_edgegate.measures.metrics.estimates import (
     LEVEL,
     Estimate,
+    has_spread,
     of_set,
     paired_share,
     share,
@@ -48,6 +55,7 @@ class TopN:
 
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
         scores = class_scores(output)
+        refuse_ids_by_labels(output, labels)
         indices = class_indices(labels, scores)
         return {
             "rank": rank_of(scores, indices).astype(np.int32),
@@ -60,6 +68,7 @@ class TopN:
 
     def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
         scores = class_scores(output)
+        refuse_ids_by_labels(output, labels if every is None else every)
         if every is not None:
             labels, scores = every, np.broadcast_to(scores[:1], (len(every), scores.shape[1]))
         class_indices(labels, scores)
@@ -176,7 +185,7 @@ class Auc:
     @staticmethod
     def _estimate(value: float, interval: Interval, method: str, n: int) -> Estimate:
         """Perfect separation gives an interval of zero width, which proves nothing."""
-        provable = interval.low < interval.high
+        provable = has_spread(interval)
         return Estimate(value, interval, method, None, provable, spread(interval, n))
 
 

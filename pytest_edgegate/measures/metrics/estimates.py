@@ -23,6 +23,8 @@ from pytest_edgegate.stats.intervals import Interval, clopper_pearson, tango
 LEVEL = 0.9
 """Two-sided level; the ends of the interval are the one-sided 95 % bounds that decide."""
 NO_INTERVAL = Interval(float("nan"), float("nan"), LEVEL)
+_ROUNDING = 1e-9
+"""The means of equal scores differ by less than this share of themselves."""
 TIME = "edge_bootstrap_time"
 
 
@@ -145,7 +147,7 @@ def _drawn(
     made = replace(
         bare,
         interval=interval,
-        provable=interval.low < interval.high and not unprovable,
+        provable=has_spread(interval) and not unprovable,
         spread=spread(interval, groups or n),
         unprovable=unprovable,
     )
@@ -153,18 +155,26 @@ def _drawn(
 
 
 def _doubt(value: float, interval: Interval, resampling: Resampling) -> str:
-    """Why the interval proves nothing, for another reason than equal scores."""
-    if not interval.low <= value <= interval.high:
+    """Why the interval proves nothing, for another reason than equal scores of single samples."""
+    has_width = has_spread(interval)
+    if has_width and not interval.low <= value <= interval.high:
         return (
             f"the interval [{interval.low:.4g}, {interval.high:.4g}] does not hold the figure "
             f"itself, {value:.4g}: the bootstrap does not fit this metric, and proves nothing"
         )
-    if resampling.too_few_groups and resampling.groups is not None:
+    if resampling.groups is None:
+        return ""
+    if resampling.too_few_groups:
         return (
             f"{resampling.groups.count} groups can't prove anything: it takes at least "
             f"{FEWEST_GROUPS}"
         )
-    return ""
+    if has_width:
+        return ""
+    return (
+        f"the {resampling.groups.count} groups score alike: an interval by groups has no width "
+        "then, and proves nothing"
+    )
 
 
 def _without_time(bare: Estimate, drawn: Resampled, limit: float) -> Estimate:
@@ -194,6 +204,12 @@ def _spelt(seconds: float) -> str:
 def _enough(seconds: float) -> str:
     """A time with room to spare, in whole seconds."""
     return f"{max(math.ceil(seconds * 1.5), 1)} s"
+
+
+def has_spread(interval: Interval) -> bool:
+    """Whether an interval has a width that is more than rounding: one without proves nothing."""
+    size = max(abs(interval.low), abs(interval.high))
+    return interval.high - interval.low > _ROUNDING * size
 
 
 def spread(interval: Interval, n: int) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.data.feeding import looked_at
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.evidence import Column, Columns, Evidence
 from pytest_edgegate.measures.labels import check_known, classes_last, same_shape
@@ -105,7 +106,7 @@ def _check_classes(labels: Array) -> None:
         )
     if labels.min() < 0 or labels.max() > VOID:
         raise ConfigurationError(
-            f"miou: labels go from {labels.min()} to {labels.max()}",
+            f"miou: labels go from {labels.min()} to {labels.max()}{looked_at(len(labels))}",
             "give class indices from 0 to 254; 255 is void",
         )
 

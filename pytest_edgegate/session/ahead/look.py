@@ -6,20 +6,32 @@ then the three together.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_edgegate.core.budget import Need
-from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, UnsupportedError
+from pytest_edgegate.core.budget import Budget, Need
+from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    EdgeGateError,
+    UnknownNameError,
+    UnsupportedError,
+)
 from pytest_edgegate.core.plan import Plan
+from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.splits import ArraySplit
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.session.ahead.trial import Inputs, Taken, Trials
+from pytest_edgegate.session.ahead.made_with import MadeWith
+from pytest_edgegate.session.ahead.trial import Inputs, Trials
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.case_reference import CaseReference, PassRules
+from pytest_edgegate.session.measuring.input_orders import InputOrders
 from pytest_edgegate.session.measuring.observing import Observer
+from pytest_edgegate.session.measuring.scored_pass import unlabelled
 from pytest_edgegate.session.measuring.specimen import Specimen
 
 
@@ -30,22 +42,44 @@ class LookAhead:
     registry: Registry
     observer: Observer
     trials: Trials
+    made_with: MadeWith
     rules: PassRules
+    judged_by: Rules
 
-    def check(self, case: Case, plan: Plan, *, only_try: bool = False) -> None:
+    def check(self, case: Case, plan: Plan, is_cached: Callable[[], bool]) -> None:
         """Raises EdgeGateError if no artifact of this plan could be judged by the case's budgets.
 
-        Its reference is compared with chance, unless *only_try*: then a few samples are run, and
-        nothing is written.
+        *is_cached*: whether the artifact has been made before.
         """
-        look = _Look(self, case, plan)
+        look = _Look(self, case, case.budgets)
         look.at_data()
         case.check(case.budgets)
-        look.at_target()
+        look.at_labels()
+        look.at_runtimes((plan.format,))
         if not plan.legs:
             return  # the model under test is the artifact
-        look.at_model(keep=not only_try)
-        if not only_try:
+        inputs = look.at_model()
+        self.made_with.check(case, plan, inputs, is_cached)
+        look.at_chance()
+
+    def check_body(self, case: Case, *, compresses: bool, orders: InputOrders) -> None:
+        """The same for a test whose body decides what is judged: a file, or, if it *compresses*, an
+        artifact of the model under test.
+
+        Of a given file the model under test tells nothing, unless a budget compares the two.
+        Budgets that may stay unmeasured are left out: the file may be one that hides them.
+        """
+        case.check(case.budgets)
+        target = case.target.name
+        asked = (each for each in case.budgets if not self.judged_by.allows(target, each.metric))
+        look = _Look(self, case, tuple(asked))
+        if "samples" not in look.needs:
+            return
+        look.at_labels()
+        look.at_runtimes(case.target.formats)
+        if "reference" in look.needs or (compresses and case.subject.has_model):
+            orders.check_model()
+            look.at_model()
             look.at_chance()
 
 
@@ -53,13 +87,13 @@ class LookAhead:
 class _Look:
     session: LookAhead
     case: Case
-    plan: Plan
+    budgets: tuple[Budget, ...]
 
     @cached_property
     def needs(self) -> frozenset[Need]:
         """What the budgets need, without those that a tool reports."""
         by_tools = self.case.target.tools
-        judged = (each for each in self.case.budgets if each.metric not in by_tools)
+        judged = (each for each in self.budgets if each.metric not in by_tools)
         return frozenset(need for each in judged for need in each.kind.needs)
 
     def at_data(self) -> None:
@@ -69,44 +103,66 @@ class _Look:
         if subject.has_data:
             subject.dataset.check()
 
-    def at_target(self) -> None:
-        """The runtime that opens the artifact has to be there."""
-        for name in self.case.target.runtimes.get(self.plan.format, ())[:1]:
-            self.session.registry.get("runtime", name)
+    def at_labels(self) -> None:
+        """The metric has to be one, and what it compares with has to be there."""
+        if "samples" not in self.needs:
+            return
+        split = self.case.subject.dataset.evaluation
+        scoring = self._scoring
+        if scoring is not None and isinstance(split, ArraySplit) and split.labels is None:
+            raise unlabelled(split, scoring)
 
-    def at_model(self, *, keep: bool) -> None:
+    def at_runtimes(self, formats: Iterable[str]) -> None:
+        """A runtime that opens an artifact in one of the formats has to be there."""
+        missing: EdgeGateError | None = None
+        for form in formats:
+            for name in self.case.target.runtimes.get(form, ())[:1]:
+                try:
+                    self.session.registry.get("runtime", name)
+                except (BackendUnavailableError, UnknownNameError) as error:
+                    missing = missing or error
+                else:
+                    return
+        if missing is not None:
+            raise missing
+
+    def at_model(self) -> Inputs | None:
+        """The inputs of the model under test, if something needs it to be opened."""
         specimen = self._specimen
         if specimen is None:
-            return
+            return None
         try:
             if "samples" in self.needs:
-                inputs = self._tried(specimen, keep=keep)
+                inputs = self._tried(specimen)
             elif self._may_take_integers:
-                inputs = self.session.trials.declared(specimen, keep=keep)
+                inputs = self.session.observer.opener.inputs(specimen)
             else:
-                return
+                return None
         except ConfigurationError:
             raise
         except EdgeGateError:
             if "reference" in self.needs:
                 raise
-            return  # an artifact may be judged without its model being run
+            return None  # an artifact may be judged without its model being run
         _check_inputs(inputs, self.case.target)
+        return inputs
 
-    def _tried(self, specimen: Specimen, *, keep: bool) -> Inputs:
+    def _tried(self, specimen: Specimen) -> Inputs:
         trials, split = self.session.trials, self.case.subject.dataset.evaluation
         known = trials.passed(specimen, split, self._scoring)
-        return trials.run(specimen, split, self._scoring, keep=keep) if known is None else known
+        return trials.run(specimen, split, self._scoring) if known is None else known
 
     @property
     def _may_take_integers(self) -> bool:
-        """Whether the target refuses some inputs, and the samples look like such."""
-        subject = self.case.subject
-        if not self.case.target.io_dtypes or not subject.has_data:
+        """Whether the samples look like integers, which a target may refuse, or like ids, which a
+        table may lack. Bytes are pixels, where the target takes any input."""
+        subject, refuses = self.case.subject, bool(self.case.target.io_dtypes)
+        if not subject.has_data:
             return False
         splits = (subject.dataset.split(name) for name in ("evaluation", "calibration", "train"))
         arrays = next((each.inputs for each in splits if isinstance(each, ArraySplit)), ())
-        return any(each.dtype.kind in "iub" for each in arrays)
+        kinds = (each.dtype for each in arrays if each.dtype.kind in "iub")
+        return any(refuses or each.itemsize > 1 for each in kinds)
 
     @cached_property
     def _scoring(self) -> Scoring | None:
@@ -155,9 +211,9 @@ def _check_inputs(inputs: Inputs, target: Target) -> None:
     )
 
 
-def _is_integer(each: Taken) -> bool:
+def _is_integer(each: TensorInfo) -> bool:
     return each.dtype.startswith(("int", "uint", "bool"))
 
 
-def _is_refused(each: Taken, target: Target) -> bool:
+def _is_refused(each: TensorInfo, target: Target) -> bool:
     return bool(target.io_dtypes) and each.dtype not in target.io_dtypes

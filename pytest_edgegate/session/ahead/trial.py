@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from pytest_edgegate.core.by_value import as_plain, from_plain
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, as_given
 from pytest_edgegate.measures.evidence import fed_batches
@@ -16,19 +17,11 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 _SAMPLES = 8
-_VERSION = 1
+_VERSION = 2
 """Incremented whenever a model that was tried before has to be tried again."""
 
 
-@dataclass(frozen=True)
-class Taken:
-    """An input as the model declares it."""
-
-    name: str
-    dtype: str
-
-
-Inputs = tuple[Taken, ...]
+Inputs = tuple[TensorInfo, ...]
 
 
 class Trials:
@@ -49,36 +42,20 @@ class Trials:
             self._seen[key] = found
         return self._seen[key]
 
-    def run(
-        self, specimen: Specimen, split: Split, scoring: Scoring | None, *, keep: bool
-    ) -> Inputs:
+    def run(self, specimen: Specimen, split: Split, scoring: Scoring | None) -> Inputs:
         """The inputs of the model, once a few samples have fitted.
 
-        *scoring*: the metric, if it is judged. *keep*: also for later runs. Raises
-        ConfigurationError if data, labels, outputs or metric do not fit, InferenceError.
+        *scoring*: the metric, if it is judged. Raises ConfigurationError if data, labels, outputs
+        or metric do not fit, InferenceError.
         """
         with self._observer.opener.open(specimen) as runner:
             try_on(runner, split, scoring)
-            inputs = tuple(Taken(each.name, each.dtype) for each in runner.inputs)
-        lasting = keep and specimen.lasting and (scoring is None or scoring.key is not None)
-        self._keep(self._key(specimen, split, scoring), inputs, lasting=lasting)
-        return inputs
-
-    def declared(self, specimen: Specimen, *, keep: bool) -> Inputs:
-        """The inputs of a model that no samples are run through. Raises EdgeGateError."""
-        key = key_of(kind="declared", version=_VERSION, model=specimen.digest)
-        found = self._seen.get(key) or self._cache.find(key, _read)
-        if found is None:
-            with self._observer.opener.open(specimen) as runner:
-                found = tuple(Taken(each.name, each.dtype) for each in runner.inputs)
-            self._keep(key, found, lasting=keep and specimen.lasting)
-        self._seen[key] = found
-        return found
-
-    def _keep(self, key: str, inputs: Inputs, *, lasting: bool) -> None:
+            inputs = tuple(runner.inputs)
+        key = self._key(specimen, split, scoring)
         self._seen[key] = inputs
-        if lasting:
+        if specimen.lasting and (scoring is None or scoring.key is not None):
             self._cache.fetch(key, lambda folder: _written(inputs), _read)
+        return inputs
 
     def _key(self, specimen: Specimen, split: Split, scoring: Scoring | None) -> str:
         return key_of(
@@ -108,12 +85,12 @@ def _every_label(split: Split) -> Array | None:
 
 
 def _written(inputs: Inputs) -> Mapping[str, Any]:
-    return {"inputs": [[each.name, each.dtype] for each in inputs]}
+    return {"inputs": as_plain(inputs)}
 
 
 def _read(entry: Entry) -> Inputs:
     """Raises ValueError, KeyError or TypeError for an invalid entry."""
-    found = entry.info["inputs"]
-    if not all(isinstance(text, str) for each in found for text in each):
+    found = tuple(from_plain(TensorInfo, each) for each in entry.info["inputs"])
+    if not all(isinstance(text, str) for each in found for text in (each.name, each.dtype)):
         raise ValueError("the inputs of the model are malformed")
-    return tuple(Taken(*each) for each in found)
+    return found

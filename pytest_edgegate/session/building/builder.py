@@ -82,10 +82,7 @@ class Builder:
 
     def build(self, order: Order) -> Artifact:
         """The artifact of a plan that has at least one leg."""
-        for leg in order.plan.legs:
-            for program in self._transform(leg).programs:
-                self._programs.find(program)  # a missing one is reported before anything is built
-        self._check_ahead(order)
+        self.check(order)
         source, before, layout = order.source, order.source.digest(), Layout()
         notes: list[str] = []
         facts: dict[str, Any] = {}
@@ -100,6 +97,15 @@ class Builder:
                 source = self._recogniser.model(kept.main)
         self._warn(notes)
         return _artifact(kept, order.plan, facts)
+
+    def check(self, order: Order) -> None:
+        """Raises EdgeGateError for what is known to be missing or to fail, before any work."""
+        for leg in order.plan.legs:
+            for program in self._transform(leg).programs:
+                self._programs.find(program)
+        if order.dataset is not None:
+            order.dataset.check()
+        self._check_ahead(order)
 
     def _check_ahead(self, order: Order) -> None:
         """Checks the legs after a training before that training starts."""

@@ -12,9 +12,10 @@ from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, Infer
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.lone_runner import one_at_a_time
 from pytest_edgegate.data.splits import Split
-from pytest_edgegate.measures.steadiness import Conduct, Steadiness, examine
+from pytest_edgegate.measures.steadiness import Conduct, Steadiness, examine, is_alone, takes_one
 from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.session.measuring.watching import WatchedRunner
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 _VERSION = 2
@@ -32,7 +33,23 @@ class KeptSteadiness:
 
     def known(self, specimen: Specimen, split: Split, *, repeats: bool = True) -> Steadiness | None:
         """What was found earlier, in this run or in another."""
-        key = self._key(specimen, split, repeats=repeats)
+        found = self._find(self._key(specimen, split, repeats=repeats))
+        if found is None or found.conduct is not Conduct.STEADY:
+            return found
+        return self.known_in_use(specimen, split, repeats=repeats) or found
+
+    def known_in_use(self, specimen: Specimen, split: Split, *, repeats: bool) -> Steadiness | None:
+        """What an earlier pass has found in the batches that it used."""
+        return self._find(self._key(specimen, split, repeats=repeats, used=True))
+
+    def keep_in_use(
+        self, specimen: Specimen, split: Split, found: Steadiness, *, repeats: bool
+    ) -> None:
+        """Keeps what a pass has found in the batches that it used."""
+        key = self._key(specimen, split, repeats=repeats, used=True)
+        self._seen[key] = self._through_cache(key, lambda: found) if specimen.lasting else found
+
+    def _find(self, key: str) -> Steadiness | None:
         if key not in self._seen:
             kept = self._cache.find(key, read)
             if kept is None:
@@ -69,9 +86,9 @@ class KeptSteadiness:
 
         return self._cache.fetch(key, work, read)
 
-    def _key(self, specimen: Specimen, split: Split, *, repeats: bool) -> str:
+    def _key(self, specimen: Specimen, split: Split, *, repeats: bool, used: bool = False) -> str:
         return key_of(
-            kind="steadiness",
+            kind="steadiness in use" if used else "steadiness",
             version=_VERSION,
             model=self._opener.identity(specimen),
             data=split.digest(),
@@ -101,7 +118,24 @@ class FittingOpener:
         with self.opener.open(specimen) as runner:
             found = self.kept.of(runner, specimen, self.split, repeats=repeats)
             refuse_unsteady(specimen, found)
-            yield one_at_a_time(runner) if found.alone else runner
+            known = self.kept.known_in_use(specimen, self.split, repeats=repeats)
+            if found.alone:
+                yield one_at_a_time(runner)
+            elif known is not None or takes_one(runner) or is_alone(runner):
+                yield runner
+            else:
+                watched = self._watched(runner, specimen, repeats=repeats)
+                yield watched
+                watched.settle()
+
+    def _watched(self, runner: Runner, specimen: Specimen, *, repeats: bool) -> WatchedRunner:
+        def found(seen: Steadiness) -> None:
+            self.kept.keep_in_use(specimen, self.split, seen, repeats=repeats)
+            refuse_unsteady(specimen, seen)
+
+        return WatchedRunner(
+            runner, found, lambda: bool(self.opener.by_range(specimen)), repeats=repeats
+        )
 
 
 def refuse_unsteady(specimen: Specimen, found: Steadiness | None) -> None:

@@ -15,6 +15,7 @@ from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, drawn_batches
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import check_compared, compare_models
+from pytest_edgegate.measures.dead_channels import channel_ranges, check_ranges
 from pytest_edgegate.measures.evidence import (
     Collector,
     Evidence,
@@ -47,7 +48,7 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-_VERSION = 8
+_VERSION = 9
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -274,6 +275,23 @@ class Observer:
             models=[self.opener.identity(reference), self.opener.identity(other)],
         )
         return self._remembered(key, look, check_compared, lasting=reference.lasting)
+
+    def ranges(self, reference: Specimen, other: Specimen, split: Split, limit: int) -> Evidence:
+        """The ranges of the channels of both models on a part of the samples, drawn at random."""
+
+        def look() -> Evidence:
+            with self.opener.open(reference) as one, self.opener.open(other) as two:
+                source = f"host:{reference.runtime},{other.runtime}"
+                return channel_ranges(one, two, split, source, limit)
+
+        key = key_of(
+            kind="ranges",
+            version=_VERSION,
+            data=split.digest(),
+            limit=limit,
+            models=[self.opener.identity(reference), self.opener.identity(other)],
+        )
+        return self._remembered(key, look, check_ranges, lasting=reference.lasting)
 
     def fed(self, specimen: Specimen, split: Split, limit: int) -> Evidence:
         """The values that a part of the samples, drawn at random, gives the inputs of a model."""

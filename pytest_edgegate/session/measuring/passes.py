@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from typing import cast
@@ -10,6 +11,7 @@ from typing import cast
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
+    EdgeGateError,
     UnknownNameError,
     UnsupportedError,
 )
@@ -26,6 +28,8 @@ from pytest_edgegate.measures.comparison import (
 from pytest_edgegate.measures.dead_channels import DeadChannels, dead_channels, output_steps
 from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
+from pytest_edgegate.measures.labels import refuse_integers
+from pytest_edgegate.measures.like_channels import SUMS_TO_1, off_key, rows_key
 from pytest_edgegate.measures.matching import OutputsDifferError, matched
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN, alone_in
@@ -35,8 +39,14 @@ from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.case_reference import CaseReference, PassRules
 from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer
+from pytest_edgegate.session.measuring.scored_pass import scored_output
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.wrong_reference import fed_otherwise
+
+Ranges = Mapping[str, Array]
+"""Of the channels of a model, as in ``Evidence.channels``."""
+_A_FEW = 32
+"""The number of samples that channels are looked at on where no budget runs both models."""
 
 
 class CasePasses:
@@ -125,7 +135,13 @@ class CasePasses:
 
     @cached_property
     def _predictions(self) -> Evidence:
+        self._refuse_class_ids()
         return self._under_test.predictions(self._file.specimen)
+
+    def _refuse_class_ids(self) -> None:
+        """Raises ConfigurationError, before any pass, for a file whose output holds no scores."""
+        if isinstance(self.scoring, TopN):
+            refuse_integers(scored_output(self.scoring, self._file.description().outputs))
 
     def exported(self, steps: Recipe) -> Evidence | NotMeasured:
         export = self._file.float_export(steps)
@@ -139,6 +155,7 @@ class CasePasses:
 
     @cached_property
     def _paired(self) -> Paired | NotMeasured:
+        self._refuse_class_ids()
         if not self._under_test.ends_early(self._asked):
             reference = self.reference()
             if isinstance(reference, NotMeasured):
@@ -171,16 +188,58 @@ class CasePasses:
     def _compared(self) -> Evidence | NotMeasured:
         return self._against_reference(self._file.specimen, COMPARED)
 
-    def dead_channels(self) -> tuple[DeadChannels, ...]:
+    def dead_channels(self, *, look: bool = False) -> tuple[DeadChannels, ...]:
         ranges = self._ranges_so_far()
-        if ranges is None or not dead_channels(*ranges, {}):
-            return ()  # the file need not be read for its steps
-        names = [each for each in ranges[0] if not each.endswith(ON_AXIS_1)]
-        steps = self._class_steps(names)
-        steps |= {name + ON_AXIS_1: step for name, step in steps.items()}
-        return dead_channels(*ranges, steps)
+        if ranges is None:
+            return self._dead_elsewhere if look else ()
+        return self._dead_in_all(*ranges)
 
-    def _ranges_so_far(self) -> tuple[Mapping[str, Array], Mapping[str, Array]] | None:
+    def _dead_in_all(self, model: Ranges, file: Ranges) -> tuple[DeadChannels, ...]:
+        if not dead_channels(model, file, {}):
+            return ()  # the file need not be read for its steps
+        names = [each for each in model if not each.endswith(ON_AXIS_1)]
+        are_classes = [self.reads_classes(names, at, 1) for at in range(len(names))]
+        return dead_channels(model, file, self._steps_of(names, are_classes))
+
+    @cached_property
+    def _dead_elsewhere(self) -> tuple[DeadChannels, ...]:
+        """Those in passes for other tests, or on a few samples, where no budget here has both
+        models run over them.
+
+        The model under test need not run for such budgets, nor need there be a metric: where it
+        can't, nothing is known.
+        """
+        subject = self._case.subject
+        if not subject.has_model or not subject.has_evaluation:
+            return ()
+        if self._file.description().compiled is not None:
+            return ()
+        try:
+            model = self._model
+            if isinstance(model, NotMeasured):
+                return ()
+            sides = (model, self._file.specimen)
+            known = [self._observer.known(each, self._split, self.scoring) for each in sides]
+            if known[0] is not None and known[1] is not None:
+                return self._dead_in_all(known[0].channels, known[1].channels)
+            return self._dead_in(self._observer.ranges(*sides, self._split, _A_FEW))
+        except EdgeGateError:
+            return ()
+
+    def _dead_in(self, found: Evidence) -> tuple[DeadChannels, ...]:
+        """*found*: of a few samples."""
+        ranges, names, arrays = (found.channels, found.other_channels), found.outputs, found.arrays
+        if found.nonfinite or not dead_channels(*ranges, {}):
+            return ()
+        are_shares = [
+            self.reads_classes(names, at, int(arrays[rows_key(at)].max()))
+            or arrays[off_key(at)].max() <= SUMS_TO_1
+            for at in range(len(names))
+        ]
+        dead = dead_channels(*ranges, self._steps_of(names, are_shares))
+        return tuple(replace(each, samples=found.n) for each in dead)
+
+    def _ranges_so_far(self) -> tuple[Ranges, Ranges] | None:
         """The ranges of the channels of model and artifact; None before a pass over both."""
         made = self.__dict__
         paired, compared = made.get("_paired"), made.get("_compared")
@@ -193,8 +252,8 @@ class CasePasses:
             return compared.channels, compared.other_channels
         return None
 
-    def _class_steps(self, names: list[str]) -> dict[str, float]:
-        """The step of outputs that the metric reads as class scores.
+    def _steps_of(self, names: Sequence[str], some: Sequence[bool]) -> dict[str, float]:
+        """The step of some of the outputs: of class scores.
 
         The score of a class that is not among the samples changes by less, which an integer can't
         show.
@@ -203,11 +262,8 @@ class CasePasses:
         if len(steps) != len(names):
             return {}
         order = matched(names, [bare_name(each.name) for each in self._file.description().outputs])
-        return {
-            name: steps[order[at]]
-            for at, name in enumerate(names)
-            if self.reads_classes(names, at, 1)
-        }
+        found = {name: steps[order[at]] for at, name in enumerate(names) if some[at]}
+        return found | {name + ON_AXIS_1: step for name, step in found.items()}
 
     def export_compared(self) -> Evidence | NotMeasured:
         export = self._file.float_export()

@@ -64,6 +64,11 @@ def choice(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> tuple[Pick, tup
     return lambda given: dict(zip(names, given, strict=True)), names
 
 
+def scored_output(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> TensorInfo:
+    """The output that a metric of one output reads. Raises ConfigurationError."""
+    return outputs[index_of(scoring.output, outputs)]
+
+
 def index_of(output: int | str | None, outputs: tuple[TensorInfo, ...]) -> int:
     """The position of an output, given by its position, its name, or as the only one.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -23,13 +23,13 @@ from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Resampling, Scoring
 from pytest_edgegate.measures.metrics.kept import KeptSamples
-from pytest_edgegate.measures.tries import Aim, Lift, Regained, Tries, regained
+from pytest_edgegate.measures.tries import Aim, Lift, Regained, Rival, Tries, regained
 from pytest_edgegate.session.measuring.kept_steadiness import FittingOpener
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-_VERSION = 1
+_VERSION = 2
 _CHOSEN_ON, _PROVEN_ON = 100, 200
 """The largest numbers of samples for choosing one of the ways, and for proving that it helps."""
 _SECONDS = 4.0
@@ -42,6 +42,8 @@ _FOR_A_CHOICE, _FOR_A_PROOF = 0.05, 1.0
 """The time for an interval, in seconds."""
 _ABOUT_AS_GOOD = 0.05
 """By how much of the best gain another one may be smaller."""
+_MOST_RIVALS = 3
+"""Of ways that are about as good, so many are compared where one is proven."""
 _SEED = 0
 
 Now = Callable[[], float]
@@ -126,8 +128,8 @@ class Trier:
                 for at in (slice(sizes.chosen), slice(sizes.chosen, ends))
             )
             gains = self._gains(specimen, runner, feeds, choosing)
-            best = _commonest_of_best(gains)
-            lift = None if best is None else _lift(runner, best, proving)
+            rivals = _simplest_of_best(gains)
+            lift = _lift(runner, rivals, proving.first(sizes.fitting // max(len(rivals), 1)))
             return Tries(tuple(each.code for each, _ in gains), sizes.chosen, lift)
 
     def _gains(
@@ -159,12 +161,17 @@ class Trier:
         return self.clock() - start
 
 
-def _commonest_of_best(gains: list[tuple[Feed, float]]) -> Feed | None:
-    """The first of the ways that are about as good as the best; None if none helps."""
+def _simplest_of_best(gains: list[tuple[Feed, float]]) -> tuple[Feed, ...]:
+    """The ways that are about as good as the best, the commonest first; none if none helps.
+
+    A way that only adds something to another of them is left out.
+    """
     best = max((gain for _, gain in gains), default=0.0)
     if best <= 0:
-        return None
-    return next(each for each, gain in gains if gain >= (1 - _ABOUT_AS_GOOD) * best)
+        return ()
+    good = [each for each, gain in gains if gain >= (1 - _ABOUT_AS_GOOD) * best]
+    simple = [each for each in good if not any(other.parts < each.parts for other in good)]
+    return tuple(simple[:_MOST_RIVALS])
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,8 @@ class _Sizes:
     feeds: int
     chosen: int
     proven: int
+    fitting: int
+    """As many samples can be run in the time for proving."""
 
 
 def _sizes(samples: int, feeds: int, seconds: float) -> _Sizes:
@@ -179,10 +188,11 @@ def _sizes(samples: int, feeds: int, seconds: float) -> _Sizes:
     fitting = _SECONDS / max(seconds, 1e-9)
     feeds = int(min(feeds, fitting // _FEWEST))
     if not feeds:
-        return _Sizes(0, 0, 0)
+        return _Sizes(0, 0, 0, 0)
     most = min(_CHOSEN_ON, max(samples // 3, 1))
     chosen = int(min(most, fitting // feeds))
-    return _Sizes(feeds, chosen, int(min(_PROVEN_ON, samples - chosen, fitting)))
+    proven = int(min(_PROVEN_ON, samples - chosen, fitting))
+    return _Sizes(feeds, chosen, proven, int(min(fitting, _MOST_RIVALS * _PROVEN_ON)))
 
 
 @dataclass(frozen=True)
@@ -201,19 +211,29 @@ class _Part:
 
         *seconds*: the time for an interval.
         """
-        scoring, as_fed = self.scoring, self.as_fed
-        groups = self.scored.groups
-        numbers = as_fed.positions
-        if groups is not None and numbers is not None:
-            groups = groups.at(numbers)
+        scoring, as_fed, resampling = self.scoring, self.as_fed, self._resampling(seconds)
         try:
             found = self.observe(_FedOtherwise(runner, feed), self.samples, scoring, as_fed.source)
             if found.nonfinite:
                 return None
-            resampling = Resampling(groups, limit=seconds)
             return found, regained(scoring, as_fed, found, self.aim.at(self.rows), resampling)
         except EdgeGateError:
             return None  # such samples are not for this model
+
+    def proves_worse(self, best: Evidence, other: Evidence) -> bool:
+        """Whether the model is proven to be worse in *other* results on these samples."""
+        found = self.scoring.worse_by(best, other, self._resampling(_FOR_A_PROOF))
+        return bool(found.interval.low > 0)
+
+    def _resampling(self, seconds: float) -> Resampling:
+        groups, numbers = self.scored.groups, self.as_fed.positions
+        if groups is not None and numbers is not None:
+            groups = groups.at(numbers)
+        return Resampling(groups, limit=seconds)
+
+    def first(self, count: int) -> _Part:
+        """The same with up to *count* of the samples."""
+        return replace(self, rows=self.rows[:count], samples=_at(self.samples, slice(count)))
 
     @property
     def scoring(self) -> Scoring:
@@ -224,19 +244,28 @@ class _Part:
         return self.whole.at(self.rows)
 
 
-def _lift(runner: Runner, feed: Feed, part: _Part) -> Lift | None:
-    found = part.fed(runner, feed, _FOR_A_PROOF)
-    if found is None or not found[1].enough:
+def _lift(runner: Runner, rivals: tuple[Feed, ...], part: _Part) -> Lift | None:
+    """The way that gives back most on these samples, and those not proven to give back less."""
+    tried = [(each, part.fed(runner, each, _FOR_A_PROOF)) for each in rivals]
+    found = [(feed, *seen) for feed, seen in tried if seen is not None and seen[1].enough]
+    if not found:
         return None
+    found.sort(key=lambda each: (each[2].proven, each[2].gain), reverse=True)
+    (feed, evidence, gain), *others = found
     scoring, reference = part.scoring, part.aim.at(part.rows).reference
     return Lift(
         feed.name,
         feed.code,
-        scoring.value(found[0]),
+        scoring.value(evidence),
         scoring.value(part.as_fed),
         None if reference is None else scoring.value(reference),
         len(part.rows),
-        found[1].proven,
+        gain.proven,
+        tuple(
+            Rival(each.name, each.code, scoring.value(seen))
+            for each, seen, _ in others
+            if not part.proves_worse(evidence, seen)
+        ),
     )
 
 
@@ -322,7 +351,8 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "n": (int,),
     "proven": (bool,),
 }
-"""The fields of a lift in the cache."""
+"""The fields of a lift in the cache, beside its rivals."""
+_RIVAL: dict[str, tuple[type, ...]] = {"name": (str,), "code": (str,), "value": (float,)}
 
 
 def _read(entry: Entry) -> Tries:
@@ -336,8 +366,16 @@ def _read(entry: Entry) -> Tries:
 
 
 def _read_lift(lift: Mapping[str, Any]) -> Lift:
-    if set(lift) != set(_FIELDS) or not all(
-        type(lift[name]) in kinds for name, kinds in _FIELDS.items()
-    ):
+    rivals = lift.get("rivals")
+    figures = {name: value for name, value in lift.items() if name != "rivals"}
+    if not _fits(figures, _FIELDS) or not isinstance(rivals, list):
         raise ValueError("its figures are malformed")
-    return Lift(**lift)
+    if not all(isinstance(each, dict) and _fits(each, _RIVAL) for each in rivals):
+        raise ValueError("its rivals are malformed")
+    return Lift(**figures, rivals=tuple(Rival(**each) for each in rivals))
+
+
+def _fits(given: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]) -> bool:
+    return set(given) == set(fields) and all(
+        type(given[name]) in kinds for name, kinds in fields.items()
+    )

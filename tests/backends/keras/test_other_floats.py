@@ -17,10 +17,13 @@ from pytest_edgegate.backends.keras.reader import READER
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM as TO_LITERT
 from pytest_edgegate.backends.litert.qat_from_keras import TRANSFORM as QUANTISE
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.onnx.compress import TRANSFORM as QUANTISE_ONNX
 from pytest_edgegate.backends.onnx.from_keras import TRANSFORM as TO_ONNX
+from pytest_edgegate.backends.onnx.reader import READER as ONNX_READER
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
@@ -76,6 +79,25 @@ def test_a_saved_graph_shows_it_without_its_layers(
 def test_onnx_has_no_layers_of_bfloat16(network: Any, host: Target, tmp_path: Path) -> None:
     said = refusal(TO_ONNX, network("mixed_bfloat16"), None, host, tmp_path)
     assert "computes in bfloat16 (its MatMul" in said
+
+
+@pytest.mark.parametrize("target", ["onnx-cpu", "jetson-nano"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16"])
+def test_int8_onnx_starts_from_float32(
+    network: Any, policy: str, target: str, tmp_path: Path
+) -> None:
+    """Its float export is right, and is what the quantiser refuses."""
+    board = Registry().get("target", target)
+    source = READER.recognise(network(policy), surroundings())
+    assert source is not None
+    (tmp_path / "float").mkdir()
+    made = TO_ONNX.apply(source, None, board, CaseData(DATA), tmp_path / "float")
+    exported = ONNX_READER.recognise(made.main, surroundings())
+    assert exported is not None
+    with pytest.raises(UnsupportedError, match="has float16 weights") as raised:
+        QUANTISE_ONNX.apply(exported, PTQ(16), board, CaseData(DATA), tmp_path)
+    assert "int8 starts from float32" in raised.value.message
+    assert "set_dtype_policy('float32') of keras.config" in raised.value.remedy
 
 
 @pytest.mark.parametrize("step", [None, Cast("float16"), PTQ(16)])

@@ -96,6 +96,23 @@ def test_the_other_quantizer_leaves_it_in_float_and_the_cause_is_named(
     }
 
 
+def test_what_tensorflow_fuses(tf: ModuleType, tf_keras: ModuleType, tmp_path: Path) -> None:
+    """Only LSTMs. Of one that reads backwards the reversal stays; other cells stay loops."""
+    layers, path = tf_keras.layers, tmp_path / "float.tflite"
+    kinds = []
+    for layer in (layers.LSTM(2, go_backwards=True), layers.GRU(2)):
+        with held_native_output():
+            given = tf_keras.Input(batch_shape=(1, 5, 2))
+            twin = tf_keras.Model(given, layer(given))
+            path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(twin).convert())
+        described = INSPECTOR.describe(path)
+        kinds.append({each.kind for each in described.operators})
+        told = {each.kind for each in described.operators if each.origin}
+        assert told == {"WHILE", "REVERSE_V2"} & kinds[-1]
+    assert kinds[0] >= {"REVERSE_V2", "UNIDIRECTIONAL_SEQUENCE_LSTM"}
+    assert "WHILE" in kinds[1] - kinds[0]
+
+
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[EdgeSession]:
     session = EdgeSession(Settings(root=tmp_path, cache=tmp_path), Registry())

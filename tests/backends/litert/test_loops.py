@@ -215,8 +215,34 @@ def test_too_many_steps_are_refused_before_they_are_unrolled(
     error = refused(model, host, tmp_path)
     assert f"loop over {2 * MOST_STEPS:,} time steps" in error.message
     assert f"{MOST_STEPS} are the limit" in error.message
+    assert "train an LSTM in place of GRU, SimpleRNN" in error.remedy
     assert "from_keras_model" in error.remedy
+    assert "which is given x[:, ::-1]" in error.remedy
     assert not any(each.unroll for each in model._flatten_layers() if hasattr(each, "unroll"))
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_each_cell_has_the_way_out_that_works(
+    request: pytest.FixtureRequest,
+    family: str,
+    host: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What TensorFlow fuses of each is shown in test_fused.py."""
+    layers = request.getfixturevalue(family).layers
+    monkeypatch.setattr(recurrent_models, "MOST_STEPS", 1)
+    monkeypatch.setattr(unrolling, "freeze", None)
+    cells = {
+        layers.LSTM(2): (False, False),
+        layers.LSTM(2, go_backwards=True): (False, True),
+        layers.Bidirectional(layers.LSTM(2)): (False, True),
+        layers.GRU(2): (True, False),
+        layers.RNN(layers.LSTMCell(2)): (True, False),
+    }
+    for at, (layer, (other, backwards)) in enumerate(cells.items()):
+        remedy = refused(named(request.getfixturevalue(family), layer), host, tmp_path).remedy
+        assert ("in place of GRU" in remedy, "x[:, ::-1]" in remedy) == (other, backwards), at
 
 
 def test_the_limit_is_of_what_the_gate_unrolls(

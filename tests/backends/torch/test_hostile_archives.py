@@ -168,6 +168,45 @@ def test_members_that_no_plain_program_has(
     refused(recognise, archive.write(), "member")
 
 
+def test_files_and_folders_beside_the_program_do_no_harm(
+    archive: Any, recognise: Any, marker: Path
+) -> None:
+    """Extra files of torch.export.save, and what other zip programs write; torch sees neither."""
+    archive.put("extra/labels.txt", b"cat, dog")
+    archive.members = {
+        "my folder/" + name.split("/", 1)[1]: content for name, content in archive.members.items()
+    }
+    folders = ("", "models/", "data/", "data/weights/", "extra/")
+    archive.members |= {f"my folder/{each}": b"" for each in folders}
+    assert recognise(archive.write()).load().outputs == ("output",)
+
+
+@pytest.mark.parametrize(
+    ("member", "remedy"),
+    [("notes.txt", "extra_files={name: text}"), ("data/mine/", "extra_files={name: text}")],
+)
+def test_records_of_ones_own_are_not_called_code(
+    archive: Any, recognise: Any, member: str, remedy: str
+) -> None:
+    archive.put(member, b"")
+    with pytest.raises(UnsupportedError) as raised:
+        recognise(archive.write())
+    assert f"members that torch.export.save does not write (the member {member!r})" in str(
+        raised.value
+    )
+    assert remedy in raised.value.remedy
+
+
+def test_other_forms_of_programs_are_named(archive: Any, recognise: Any) -> None:
+    root, whole = archive.root, dict(archive.members)
+    archive.members = {"serialized_exported_program.json": b"{}", "version": b"5.1"}
+    refused(recognise, archive.write(), "in the form of torch 2.7 and older")
+    archive.members = {name.removeprefix(f"{root}/"): each for name, each in whole.items()}
+    refused(recognise, archive.write(), "its members lie in no folder")
+    archive.members = {name.replace("/model.", "/net."): each for name, each in whole.items()}
+    refused(recognise, archive.write(), "holds its program as models/net.json")
+
+
 def test_the_same_member_twice(archive: Any, recognise: Any, marker: Path) -> None:
     path = archive.write()
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path, "a") as out:

@@ -329,7 +329,10 @@ def odd(torch: ModuleType) -> dict[str, tuple[Any, str]]:
         "lstm": (Recurrent(), r"lstm .*\(recurrent layers"),
         "attention": (Attention(), r"scaled_dot_product_attention .*activations by activations"),
         "layer norm": (flat(nn.LayerNorm(8)), r"layer_norm in .*\(it divides by a statistic"),
-        "transposed": (flat(nn.ConvTranspose2d(1, 2, 2, stride=2)), r"conv_transpose2d in .*float"),
+        "transposed": (
+            flat(nn.ConvTranspose2d(1, 2, 2, stride=2)),
+            r"conv_transpose2d in .*PTQ\(\) stores in int8",
+        ),
         "no statistics": (
             flat(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)),
             r"normalises by the statistics of the batch",

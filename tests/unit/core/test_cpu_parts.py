@@ -30,6 +30,7 @@ def graph(inputs: str, outputs: str, *edges: Edge) -> ModelDescription:
             tuple(map(tensor, results.split())),
             border=kind.endswith("QUANTIZE"),
             weights_at=1 if kind == "CONV" else None,
+            activates=kind in ("SOFTMAX", "LOGISTIC"),
         )
         for at, (given, kind, results) in enumerate(edges)
     )
@@ -73,6 +74,15 @@ GRAPHS: dict[str, tuple[ModelDescription, int, int, list[int]]] = {
         graph("q1", "f4", *BODY[1:], ("q2", "DEQUANTIZE", "f2"), ("f2 w1", "CONV", "f3"),
               ("f3", "SOFTMAX", "f4")),
         0, 0, [],
+    ),
+    "the last activation in float": (
+        graph("q1", "f3", *BODY[1:], ("q2", "DEQUANTIZE", "f2"), ("f2", "SOFTMAX", "f3")),
+        0, 0, [],
+    ),
+    "an activation that is decoded": (
+        graph("q1", "f4", *BODY[1:], ("q2", "DEQUANTIZE", "f2"), ("f2", "LOGISTIC", "f3"),
+              ("f3", "DECODE", "f4")),
+        0, 1, [2, 3],
     ),
     "all in float": (graph("f1", "f3", ("f1", "ADD", "f2"), ("f2", "SOFTMAX", "f3")), 0, 0, []),
     "beside the quantised part": (

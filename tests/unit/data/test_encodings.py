@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,14 @@ FORMS = {
     "torch": ((PIXELS / 255 - MEAN) / STD).astype(np.float32),
     "caffe": (PIXELS[..., ::-1] - BGR_MEAN).astype(np.float32),
 }
+
+
+RECODED: tuple[Callable[[Array], Array], ...] = (
+    lambda pixels: (pixels / 255).astype(np.float32),
+    lambda pixels: (pixels / 127.5 - 1).astype(np.float32),
+    lambda pixels: ((pixels / 255 - MEAN) / STD).astype(np.float32),
+    lambda pixels: (pixels[..., ::-1] - BGR_MEAN).astype(np.float32),
+)
 
 
 def by_code(arrays: Array | tuple[Array, ...]) -> dict[str, Feed]:
@@ -85,8 +94,20 @@ def test_colours_in_reverse_order() -> None:
 def test_channels_first_have_means_of_their_axis() -> None:
     first = np.moveaxis(FORMS["pixels"], -1, 1)
     (code,) = reached(first, np.moveaxis(FORMS["torch"], -1, 1))
-    shaped = {"mean": MEAN.reshape(3, 1, 1), "std": STD.reshape(3, 1, 1), "x": first}
-    assert np.allclose(eval(code, {}, shaped), np.moveaxis(FORMS["torch"], -1, 1), atol=1e-3)
+    assert code == "(x / 255 - mean[:, None, None]) / std[:, None, None]"
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.parametrize("shape", [(8, 6, 3), (3, 8, 8, 3)], ids=["image", "video"])
+def test_what_one_types_does_what_was_tried(shape: tuple[int, ...], axis: int) -> None:
+    """With the samples as they are: raw pixels wrap below 0 where nothing makes them wider."""
+    pixels = RANDOM.integers(0, 256, (9, *shape))
+    forms = [pixels.astype(np.uint8), *(recoded(pixels) for recoded in RECODED)]
+    for form in forms:
+        x = np.ascontiguousarray(np.moveaxis(form, -1, axis))
+        for code, feed in by_code(x).items():
+            names = {"x": x, "mean": MEAN, "std": STD, "bgr_mean": BGR_MEAN}
+            assert np.allclose(eval(code, {}, names), feed.apply((x,))[0], atol=1e-3), code
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -122,6 +143,12 @@ def test_flat_samples_and_sound() -> None:
     sound = RANDOM.integers(-20_000, 20_000, (5, 1600)).astype(np.float32)
     assert reached(sound, sound / 32768) == ["x / 32768"]
     assert reached(sound / 32768, sound) == ["x * 32768"]
+
+
+def test_values_are_taken_for_the_narrowest_encoding_that_holds_them() -> None:
+    assert "x / 255" in by_code(FORMS["pixels"])
+    for each in ("unit", "signed"):
+        assert "x / 255" not in by_code(FORMS[each])
 
 
 def test_tables_of_a_few_numbers_and_token_ids_are_left_alone() -> None:

@@ -111,7 +111,7 @@ def test_a_quantised_input_takes_real_values() -> None:
     arrange((np.ones((4, 2), np.uint8),), None, (QUANTISED,), "evaluation")
     found = refusal((np.full((4, 2), 200, np.uint8),), None, (QUANTISED,))
     assert "is uint8 from 200 to 200" in found.message
-    assert "real values from 0 to 1" in found.message
+    assert "real values from 0 to 1; 4 samples were looked at" in found.message
     assert found.remedy == "feed x / 255: the gate quantises them itself"
 
 

@@ -65,6 +65,11 @@ def test_quantisation_that_lost_them_is_told_by_the_figures_alone() -> None:
     assert f"0.965 after {CUT}, 0.86 at last" in found.details[0]
 
 
+def test_what_later_steps_gave_back_is_told() -> None:
+    found = diagnosed((CUT, QAT(1)), {(CUT,): 0.77, (CUT, QAT(1)): 0.87})
+    assert found.cause == f"{CUT} lost 0.2, in float, of which the rest gave 0.1 back"
+
+
 def test_of_two_steps_the_worse_one() -> None:
     whole = (STUDENT, CUT, QAT(1))
     found = diagnosed(whole, {whole[:1]: 0.8, whole[:2]: 0.79, whole: 0.78})

@@ -35,3 +35,13 @@ def test_the_shorter_axis_1_has_ranges_too() -> None:
     ranges.add((np.array([[[0.0, 3.0, 1.0], [7.0, 7.0, 7.0]]]),))
     assert ranges.found["y"].tolist() == [[0.0, 3.0, 1.0], [7.0, 7.0, 7.0]]
     assert ranges.found["y" + ON_AXIS_1].tolist() == [[0.0, 7.0], [3.0, 7.0]]
+    square = ChannelRanges([TensorInfo("y", (), "float32")])
+    square.add((np.zeros((1, 2, 2)),))
+    assert list(square.found) == ["y"]
+
+
+def test_channels_whose_number_changes_are_those_of_the_first_batch() -> None:
+    ranges = ChannelRanges([TensorInfo("y", (), "float32")])
+    ranges.add((np.zeros((1, 2)),))
+    ranges.add((np.ones((1, 3)),))
+    assert ranges.found["y"].tolist() == [[0.0, 0.0], [0.0, 0.0]]

@@ -175,9 +175,10 @@ def test_no_more_samples_than_are_asked_for() -> None:
     far[10:] += 100
     found = compared(Answers(a=x), Answers(a=far), 10)
     assert found.n == 10
-    told = measured(sqnr_db, found)
-    assert isinstance(told, Measurement)
-    assert (told.n, told.n_total) == (10, 5_000)
+    for each in (sqnr_db, export_error, max_error):
+        told = measured(each, found)
+        assert isinstance(told, Measurement)
+        assert (told.n, told.n_total) == (10, 5_000)
     assert value(export_error, found) == 0
 
 
@@ -228,6 +229,25 @@ def test_channels_are_those_of_the_model_where_the_file_has_other_axes() -> None
     others = [0, 1, 3, 4]
     assert told.value == pytest.approx(decibels(x[..., others], y[..., others]))
     assert told.remark.startswith("of channels 0-1, 3-4 of output a")
+
+
+class Difference(Answers):
+    """The first of its inputs minus the second, by their names."""
+
+    def __init__(self, *inputs: str) -> None:
+        super().__init__(y=np.zeros((N, 1), np.float32))
+        self.inputs = tuple(TensorInfo(each, (-1, 3), "float32") for each in inputs)
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        by_name = dict(zip((each.name for each in self.inputs), batch, strict=True))
+        return (by_name["a"] - by_name["b"],)
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_each_model_is_fed_by_its_own_names(order: str) -> None:
+    split = make_split("evaluation", {"a": rows(3), "b": rows(3)}, None)
+    found = compare_models(Difference("a", "b"), Difference(*order), split, "host:a,b")
+    assert not found.arrays["absolute"].any()
 
 
 def test_class_scores_are_one_group() -> None:

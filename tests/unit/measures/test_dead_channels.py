@@ -27,6 +27,10 @@ def test_a_dead_channel_is_told_with_its_range_and_that_of_the_others() -> None:
         DeadChannels("y", (2,), (0, 1), (0, 320)),
     )
     assert dead_channels({"y": BOXES}, {"y": BOXES}, {}) == ()
+    lost_box = ranges((0, 0), (0, 0), (0, 1))
+    assert dead_channels({"y": BOXES}, {"y": lost_box}, {}) == (
+        DeadChannels("y", (0, 1), (0, 320), (0, 1)),
+    )
 
 
 def test_outputs_are_matched_by_name_and_else_by_order() -> None:

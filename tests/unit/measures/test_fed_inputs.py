@@ -111,6 +111,7 @@ def test_without_a_scale_it_holds_what_it_was_calibrated_for() -> None:
         (described(FLOAT, quantize(border=False)), {}),
         (described(FLOAT, quantize(made=replace(INSIDE, dtype="float16", scales=()))), {}),
         (described(replace(FLOAT, dtype="int8")), {}),
+        (described(replace(UNIT, dtype="float32")), {}),
         (described(replace(UNIT, scales=(0.1, 0.2), zero_points=(0, 0))), {}),
     ],
 )

@@ -7,12 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.measures.labels import (
     class_indices,
     class_scores,
     classes_last,
     positive_scores,
+    refuse_ids_by_labels,
+    refuse_integers,
     same_shape,
 )
 
@@ -41,6 +44,37 @@ def test_one_output_that_is_no_probability(given: list[float]) -> None:
     found = refusal(lambda: class_scores(np.array(given)))
     assert "neither a probability" in found.message
     assert "'mse', 'mae', 'auc'" in found.remedy
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "int8"])
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_integers_are_class_ids_whatever_they_are(dtype: str, shape: tuple[int, ...]) -> None:
+    for ids in (np.array([0, 1, 1, 0]), np.zeros(4), np.array([3, 1, 1, 0])):
+        given = ids.astype(dtype).reshape(shape)
+        found = refusal(lambda given=given: class_scores(given))  # type: ignore[misc]
+        assert f"{dtype} integers: these are class ids, as an argmax gives them" in found.message
+        assert "Metric(lambda ids, labels: ids.reshape(-1) == labels)" in found.remedy
+
+
+def test_ids_as_floats_are_told_by_their_values_or_by_the_labels() -> None:
+    found = refusal(lambda: class_scores(np.array([[0.0], [7.0]])))
+    assert "whole numbers (0 to 7 in 2 samples): these are class ids" in found.message
+    zeros = np.zeros((2, 1))  # the first samples of a set that is sorted by class
+    found = refusal(lambda: refuse_ids_by_labels(zeros, np.arange(10)))
+    assert "labels go up to 9: these are class ids" in found.message
+    refuse_ids_by_labels(zeros, np.array([0, 1]))
+    refuse_ids_by_labels(np.array([0.5, 0.2]), np.arange(10))  # told as labels beyond two classes
+    refuse_ids_by_labels(np.eye(4), np.arange(4))
+    refuse_ids_by_labels(zeros, np.eye(4))
+
+
+@pytest.mark.parametrize("shape", [(-1,), (1,), (-1, 1), (1, 1, 1)])
+def test_what_a_file_declares_is_enough(shape: tuple[int, ...]) -> None:
+    found = refusal(lambda: refuse_integers(TensorInfo("ids:0", shape, "int64")))
+    assert "the output 'ids' of the file has int64 integers" in found.message
+    refuse_integers(TensorInfo("p", shape, "float32"))
+    refuse_integers(TensorInfo("p", shape, "uint8", scales=(1 / 256,), zero_points=(0,)))
+    refuse_integers(TensorInfo("votes", (*shape[:1], 10), "int32"))
 
 
 def test_one_output_with_nan_is_left_to_who_counts_them() -> None:
@@ -82,7 +116,10 @@ def test_binary_labels() -> None:
         (np.zeros((3, 4, 1)), "do not fit outputs"),
         (np.array([0.5, 1, 2]), "labels are fractions"),
         (np.array([np.nan, 1, 2]), "1 of 3 samples hold NaN"),
-        (np.array([0, 1, 4]), "labels go from 0 to 4, but the model has 4 classes (0 to 3)"),
+        (
+            np.array([0, 1, 4]),
+            "labels go from 0 to 4, but the model has 4 classes (0 to 3); 3 samples ",
+        ),
         (np.array([-1, 1, 2]), "labels go from -1 to 2"),
     ],
 )

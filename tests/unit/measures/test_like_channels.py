@@ -11,6 +11,9 @@ import pytest
 from pytest_edgegate.measures.like_channels import (
     MOST,
     ChannelSums,
+    figures,
+    key,
+    rows_key,
     spell_channels,
     unlike_groups,
     varies,
@@ -53,6 +56,12 @@ def test_channels_are_those_of_the_last_axis_in_any_number_of_batches(rows: Any)
     assert groups(x) == groups(x, 7) == ((1,), (0,))
 
 
+def test_a_channel_that_drifts_from_batch_to_batch_has_the_spread_of_the_whole_pass() -> None:
+    steady = np.where(np.arange(20) % 2, 1.0, -1.0)
+    x = np.stack([2.1 * np.arange(20), steady], axis=1)  # a deviation of 12 beside one of 1
+    assert groups(x) == groups(x, 7) == ((1,), (0,))
+
+
 def test_a_large_mean_hides_no_spread_and_invents_none() -> None:
     assert groups(channels(1e-5, 1e-1, mean=300)) == ()  # below what float32 resolves beside 300
     assert groups(channels(1e-1, 10, mean=3000)) == ((0,), (1,))
@@ -82,9 +91,23 @@ def test_outputs_without_channels_of_their_own(shape: tuple[int, ...]) -> None:
     assert unlike_groups({}, 0) == ()
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {rows_key(0): np.ones(2, int)},
+        {key(0): np.ones((2, 6))},
+        {key(0): np.ones((2, 5, 3))},
+    ],
+)
+def test_sums_of_another_shape_are_refused(arrays: dict[str, Array]) -> None:
+    with pytest.raises(ValueError, match="malformed"):
+        figures(arrays, 0)
+    assert figures(arrays, 1) == {}
+
+
 def test_what_varies() -> None:
     low = np.array([0, 0.5, 0.5, 0, -1])
-    high = np.array([0, 0.5 + 1e-7, 0.6, 1e-8, 1])
+    high = np.array([0, 0.5 + 4e-7, 0.6, 1e-8, 1])
     assert varies(low, high).tolist() == [False, False, True, False, True]
 
 

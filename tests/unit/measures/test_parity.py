@@ -24,6 +24,7 @@ from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.matching import OutputsDifferError
 from pytest_edgegate.measures.metrics import Resampling
 from pytest_edgegate.measures.metrics.resampling import ALL
+from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.stats.intervals import clopper_pearson
 
 Array = npt.NDArray[Any]
@@ -319,3 +320,64 @@ def test_a_share_of_elements_is_exact_against_its_budget(
     within = measured("parity_within_lsb", one, other)
     verdict = judge(within, Budget("parity_within_lsb", 0.99), Rules(), "t")
     assert verdict.outcome is Outcome.PASS
+
+
+STRICT = Rules("strict")
+
+
+def strictly(evidence: Evidence, groups: Any = None) -> Any:
+    resampling = ALL if groups is None else Resampling(Groups(groups))
+    finding = parity.parity_agreement(cast("Any", Context(evidence, resampling)))
+    return judge(finding, Budget("parity_agreement", 0.9), STRICT, "board")
+
+
+def test_runtimes_that_agree_on_one_answer_for_everything_prove_nothing() -> None:
+    dead = np.tile(np.uint8([3, 9, 1]), (100, 1))
+    found = strictly(compared(dead, dead.copy()))
+    assert (found.outcome, found.proven) == (Outcome.FAIL, False)
+    assert "the file gives every sample the same answer" in found.note
+    assert found.remedy.startswith("give evaluation samples that can prove it")
+    assert strictly(compared(scores(), scores())).outcome is Outcome.PASS
+    several = compared(Answers(dead, scores()), Answers(dead, scores()))
+    assert strictly(several).outcome is Outcome.PASS
+
+
+def test_so_do_dense_outputs_of_one_answer() -> None:
+    dead = np.tile(np.uint8([3, 9, 1]), (100, 4, 1))
+    assert strictly(compared(dead, dead)).red
+    dead[7, 2] = [9, 3, 1]
+    assert not strictly(compared(dead, dead)).red
+
+
+@pytest.mark.parametrize("share", [1.0, 0.98])
+def test_groups_that_all_score_alike_prove_nothing(share: float) -> None:
+    """Means over groups of unlike sizes differ by rounding, which is no spread."""
+    evidence = compared(scores(200), scores(200))
+    evidence.arrays["agreement"][:] = share
+    found = strictly(evidence, np.arange(200) ** 2 % 53)
+    assert (found.outcome, found.proven) == (Outcome.FAIL, False)
+    assert "groups score alike" in found.note
+    assert judge(found.measured, found.budget, Rules("point"), "board").outcome is Outcome.PASS
+
+
+def test_groups_that_differ_prove_it() -> None:
+    evidence = compared(scores(200), scores(200))
+    evidence.arrays["agreement"][::40] = 0.0
+    found = strictly(evidence, np.arange(200) // 5)
+    assert (found.outcome, found.proven) == (Outcome.PASS, True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scales", "steps"),
+    [
+        ("int8", (), 1),
+        ("uint8", (0.1,), 1),
+        ("int32", (0.1,), 1),
+        ("int32", (), 0),
+        ("int64", (), 0),
+        ("bool", (), 0),
+    ],
+)
+def test_what_rounds_by_a_step(dtype: str, scales: tuple[float, ...], steps: int) -> None:
+    values = np.zeros(3, dtype)
+    assert parity._rounding(TensorInfo("y", (1, 3), dtype, scales=scales), values) == steps

@@ -110,6 +110,7 @@ STEADY: dict[str, Callable[[Any], Any]] = {
     "NaN of a sample": lambda x: np.where(x[:, :1] > 0, x, np.nan),
     "Inf": lambda x: np.where(x > 0, np.inf, -np.inf),
     "a wide range": lambda x: np.exp(10 * x),
+    "two neighbours in float32": lambda x: np.full_like(x, 1e6) + 0.0625 * (len(x) > 1),
 }
 
 
@@ -133,6 +134,9 @@ def test_answers_at_random_are_no_matter_of_another_runtime() -> None:
     model = Model(lambda x: x + NOISE.random(x.shape), (TensorInfo("x", (1, 6), "float32"),))
     assert examine(model, split(), repeats=False) == Steadiness()
     assert model.sizes == []
+    several = Model(STEADY["a layer"])
+    assert examine(several, split(), repeats=False) == Steadiness()
+    assert several.sizes == [8] * 3 + [1] * 8
 
 
 def test_another_answer_alone_is_no_fault() -> None:
@@ -147,6 +151,39 @@ def test_a_step_of_an_integer_output_is_no_difference() -> None:
         return examine(model, split()).conduct
 
     assert {rounded(1), rounded(2.5)} == {Conduct.STEADY, Conduct.BY_BATCH}
+
+
+def test_a_float_output_has_no_step_whatever_it_was_made_of() -> None:
+    made = (TensorInfo("y", (-1, 6), "float32", scales=(0.1,), zero_points=(0,)),)
+    model = Model(lambda x: x + 0.05 * (x.mean() > X[:8].mean()), outputs=made)
+    assert examine(model, split()).conduct is Conduct.BY_BATCH
+
+
+class Two(Model):
+    """A model whose second output, or second input, differs from the first."""
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        x = batch[0]
+        return tuple(np.asarray(x + by * x.mean(0), np.float32) for by in (1e-3, 0.1, 1e-2))
+
+
+def test_the_output_that_differs_most_is_named() -> None:
+    outputs = tuple(TensorInfo(name, (-1, 6), "float32") for name in "abc")
+    found = examine(Two(STEADY["a layer"], outputs=outputs), split())
+    assert (found.conduct, found.output) == (Conduct.BY_BATCH, "b")
+
+
+def test_one_input_with_a_batch_of_1_does_not_make_a_model_one_of_single_samples() -> None:
+    inputs = (INPUT, TensorInfo("z", (1, 6), "float32"))
+    outputs = tuple(TensorInfo(name, (-1, 6), "float32") for name in "abc")
+    model = Two(STEADY["a layer"], inputs, outputs)
+    assert examine(model, split({"x": X, "z": X})).conduct is Conduct.BY_BATCH
+
+
+def test_nan_beside_a_constant_has_no_share_of_its_range() -> None:
+    found = examine(Model(lambda x: np.full_like(x, 1 if x.max() > 2.9 else np.nan)), split())
+    assert found.conduct is Conduct.BY_BATCH
+    assert found.apart == float("inf")
 
 
 def test_the_number_of_a_class_has_no_step() -> None:
@@ -176,7 +213,9 @@ def test_a_file_that_takes_one_sample_only_depends_on_nothing() -> None:
             raise InferenceError("a Reshape of 1 sample got several", "give one")
         return x
 
-    assert examine(LoneRunner(Model(baked)), split()).conduct is Conduct.STEADY
+    model = Model(baked)
+    assert examine(LoneRunner(model), split()).conduct is Conduct.STEADY
+    assert model.sizes == [8] + [1] * 24  # it is asked again, and not in other batches
 
 
 def test_a_model_with_a_batch_of_1_is_only_asked_again() -> None:
@@ -190,19 +229,25 @@ def test_it_costs_a_small_part_of_a_pass() -> None:
     model = Model(lambda x: x)
     examine(model, split(x))
     assert sum(model.sizes) <= len(x) * 0.04
-    large = np.broadcast_to(np.float32(1), (100, 600, 600, 3))
-    fed = TensorInfo("x", (-1, 600, 600, 3), "float32")
-    found = Model(lambda x: x[:, 0, 0, :1], (fed,))
-    examine(found, split(large))
-    assert sum(found.sizes) <= 48
+
+
+@pytest.mark.parametrize(("values", "size"), [(1_000, 32), (50_000, 20), (200_000, 8)])
+def test_large_samples_are_fed_in_smaller_batches(values: int, size: int) -> None:
+    batch = np.broadcast_to(np.float32(1), (32, values))
+    drawn = mixed_batches(
+        make_split("evaluation", [batch, batch], "1"), (TensorInfo("x", (-1, values), "float32"),)
+    )
+    assert drawn.size == len(drawn.first[0]) == size
 
 
 @pytest.mark.parametrize("size", [1, 3, 32])
 def test_the_first_batches_of_a_stream_are_taken(size: int) -> None:
     batches = [X[at : at + size] for at in range(0, 96, size)]
-    stream = make_split("evaluation", batches, "1")
-    found = conduct(DEPENDENT["batch norm"], stream)
+    model = Model(DEPENDENT["batch norm"])
+    found = examine(model, make_split("evaluation", batches, "1")).conduct
     assert found is (Conduct.STEADY if size == 1 else Conduct.BY_BATCH)
+    if size == 1:
+        assert model.sizes == [1] * 8 * 3  # enough samples to see chance in an answer
 
 
 def test_a_stream_of_one_batch_has_other_neighbours_too() -> None:
@@ -239,6 +284,23 @@ def test_the_extremes_of_each_input_are_drawn() -> None:
             assert (one[places] == each[places]).all()
 
 
+def test_other_neighbours_are_no_samples_of_the_first_batch() -> None:
+    for given in (split(), make_split("evaluation", [X[:8], X[8:]], "1")):
+        drawn = mixed_batches(given, (INPUT,))
+        first = {each.tobytes() for each in drawn.first[0]}
+        for (array,), _ in drawn.others:
+            assert {each.tobytes() for each in array} - first
+
+
+def test_a_small_batch_has_no_more_extremes_than_places() -> None:
+    other = np.zeros((9, 1), np.float32)
+    other[4], other[5] = 9, -9
+    parts = [{"x": X[at : at + 3], "z": other[at : at + 3]} for at in (0, 3, 6)]
+    inputs = (INPUT, TensorInfo("z", (-1, 1), "float32"))
+    drawn = mixed_batches(make_split("evaluation", parts, "1"), inputs)
+    assert drawn.size == len(drawn.first[0]) == 3
+
+
 def test_what_was_found_is_said_in_words() -> None:
     assert Steadiness(Conduct.BY_BATCH, "y", 0.123, 8).difference == (
         "the output 'y' differs by 12 % of its range"
@@ -246,3 +308,10 @@ def test_what_was_found_is_said_in_words() -> None:
     assert "0.0012 %" in Steadiness(Conduct.BY_BATCH, "y", 1.23e-5, 8).difference
     assert "NaN or Inf" in Steadiness(Conduct.BY_BATCH, "y", float("inf"), 8).difference
     assert Steadiness().note == ""
+    assert "its dynamic quantisation takes the range" in Steadiness(Conduct.BY_RANGE, "y").note
+    assert "one sample alone and in a batch" in Steadiness(Conduct.BY_KERNELS, "y").note
+
+
+def test_who_is_measured_alone() -> None:
+    alone = [each for each in Conduct if Steadiness(each).alone]
+    assert alone == [Conduct.BY_BATCH, Conduct.BY_RANGE, Conduct.BY_KERNELS]

@@ -13,13 +13,14 @@ import pytest
 
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.data.encodings import Feed
 from pytest_edgegate.data.splits import ArraySplit, Split, StreamSplit
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import TopN, as_scoring
 from pytest_edgegate.measures.metrics.own import Metric
-from pytest_edgegate.measures.tries import Aim, Lift, Tries
+from pytest_edgegate.measures.tries import Aim, Lift, Rival, Tries
 from pytest_edgegate.session.measuring.scored_pass import observe
-from pytest_edgegate.session.measuring.trying import Scored, Trier, _read
+from pytest_edgegate.session.measuring.trying import Scored, Trier, _commonest_of_best, _read
 from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.storage.cache import Cache, Entry
 
@@ -60,6 +61,18 @@ class Runner:
 
     def once(self, sample: tuple[Array, ...]) -> Callable[[], object]:
         return lambda: self.infer(sample)
+
+
+class Remembering(Runner):
+    """Keeps the samples that it got, as bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[bytes] = []
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        self.rows += (each.tobytes() for each in batch[0])
+        return super().infer(batch)
 
 
 def split_of(count: int = 400) -> ArraySplit:
@@ -108,6 +121,13 @@ def test_another_run_opens_nothing(tried: Any) -> None:
     assert not again.opened
 
 
+def test_what_was_tried_for_another_limit_is_tried_anew(tried: Any) -> None:
+    tried(Runner(), aim=Aim(limit=0.9))
+    again = Runner()
+    tried(again, aim=Aim(limit=0.95))
+    assert again.opened
+
+
 def test_a_slow_file_is_tried_on_fewer_samples_and_the_slowest_in_fewer_ways(tried: Any) -> None:
     slow = Runner(0.02)
     found = tried(slow, split_of(399))
@@ -136,6 +156,33 @@ def test_ways_that_the_model_refuses_are_left_out(tried: Any) -> None:
     assert "x * 2 - 1" not in found.tried
     assert "x * 255" in found.tried
     assert found.lift.code == "x[..., ::-1]"
+
+
+def test_so_are_ways_that_give_nan(tried: Any) -> None:
+    class Nan(Runner):
+        def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+            (scores,) = super().infer(batch)
+            return (np.where(batch[0].min() < 0, np.nan, scores),)
+
+    found = tried(Nan())
+    assert "x * 2 - 1" not in found.tried
+    assert found.lift is not None
+    assert found.lift.code == "x[..., ::-1]"
+
+
+def test_the_samples_of_the_proof_are_none_of_the_choice(tried: Any) -> None:
+    runner = Remembering()
+    assert tried(runner).tried[0] == "x[..., ::-1]"
+    chosen, proven = set(runner.rows[9:109]), set(runner.rows[-200:])
+    assert (len(chosen), len(proven)) == (100, 200)
+    assert not chosen & proven
+
+
+def test_of_ways_that_are_about_as_good_the_commonest_is_taken() -> None:
+    common, rare = (Feed(name, name, lambda arrays: arrays) for name in ("common", "rare"))
+    assert _commonest_of_best([(common, 0.30), (rare, 0.31)]) is common
+    assert _commonest_of_best([(common, 0.29), (rare, 0.31)]) is rare
+    assert _commonest_of_best([(common, 0.0), (rare, 0.0)]) is None
 
 
 def test_a_stream_is_read_for_a_while(tried: Any) -> None:
@@ -186,9 +233,12 @@ def test_results_of_a_part_in_another_order(tried: Any) -> None:
     rows = np.random.default_rng(5).permutation(400)[:350]
     as_fed = observe(Runner(), split_of(), TopN(1), "host:fake").at(rows)
     right = observe(Runner(bgr=False), split_of(), TopN(1), "host:fake").at(rows)
-    found = tried(Runner(), as_fed=as_fed, aim=Aim(right))
+    runner = Remembering()
+    found = tried(runner, as_fed=as_fed, aim=Aim(right))
     assert found.lift is not None
     assert found.lift.value == found.lift.reference
+    assert set(runner.rows[:9]) <= {each.tobytes() for each in RGB[rows]}
+    assert set(runner.rows[-200:]) <= {each[..., ::-1].tobytes() for each in RGB[rows]}
 
 
 def test_a_model_that_is_fed_rightly_and_errs_by_itself(tried: Any) -> None:
@@ -205,6 +255,51 @@ def test_a_model_that_is_fed_rightly_and_errs_by_itself(tried: Any) -> None:
     assert found.lift is None
 
 
+class Bright(Runner):
+    """Answers nothing but class 0 to samples that are not bright; it is symmetric otherwise."""
+
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        (scores,) = super().infer(batch)
+        return (scores * (batch[0].max() > 100),)
+
+
+def test_ways_that_give_back_as_much_are_all_named(tried: Any) -> None:
+    as_fed = observe(Bright(bgr=False), split_of(), TopN(1), "host:fake")
+    right = observe(Runner(bgr=False), split_of(), TopN(1), "host:fake")
+    runner = Bright(bgr=False)
+    found = tried(runner, as_fed=as_fed, aim=Aim(right))
+    assert found.lift is not None
+    assert found.lift.proven
+    named = {found.lift.code, *(each.code for each in found.lift.rivals)}
+    assert {"x * 255", "x * 255 - 128"} <= named
+    assert runner.seen == 1 + 8 + 100 * len(found.tried) + 3 * 200
+    assert tried(Bright(bgr=False), as_fed=as_fed, aim=Aim(right)) == found
+
+
+def test_the_simpler_of_two_ways_is_named_alone(tried: Any) -> None:
+    """The runner does not care about the encoding, so any with reversed channels would do."""
+    found = tried(Runner())
+    assert found.lift is not None
+    assert "x[..., ::-1] * 255" in found.tried
+    assert found.lift.rivals == ()
+
+
+def test_a_way_that_is_proven_worse_is_no_rival(tried: Any) -> None:
+    class Noisy(Bright):
+        def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+            (scores,) = super().infer(batch)
+            wrong = (batch[0] * 1e4).astype(int).sum(axis=(1, 2, 3)) % 25 == 0
+            wrong &= batch[0].min() < 0  # of x * 255 - 128, about 4 % in place of none
+            return (np.where(wrong[:, None], np.roll(scores, 1, axis=1), scores),)
+
+    as_fed = observe(Noisy(bgr=False), split_of(), TopN(1), "host:fake")
+    right = observe(Runner(bgr=False), split_of(), TopN(1), "host:fake")
+    found = tried(Noisy(bgr=False), as_fed=as_fed, aim=Aim(right))
+    assert found.lift is not None
+    assert found.lift.code == "x * 255"
+    assert "x * 255 - 128" not in {each.code for each in found.lift.rivals}
+
+
 LIFT: dict[str, Any] = {
     "name": "channels reversed",
     "code": "x[..., ::-1]",
@@ -213,6 +308,7 @@ LIFT: dict[str, Any] = {
     "reference": None,
     "n": 200,
     "proven": True,
+    "rivals": [{"name": "a name", "code": "x / 255", "value": 0.89}],
 }
 
 
@@ -225,6 +321,9 @@ LIFT: dict[str, Any] = {
         {"tried": [], "n": 9, "lift": {**LIFT, "proven": 1}},
         {"tried": [], "n": 9, "lift": {**LIFT, "value": "0.9"}},
         {"tried": [], "n": 9, "lift": {**LIFT, "more": 1}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "rivals": None}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "rivals": [{"name": "a name"}]}},
+        {"tried": [], "n": 9, "lift": {**LIFT, "rivals": ["x / 255"]}},
         {"tried": [], "n": 9, "lift": {}},
     ],
 )
@@ -236,4 +335,5 @@ def test_a_forged_entry_is_refused(info: dict[str, Any]) -> None:
 def test_a_kept_entry_is_what_was_found() -> None:
     info = {"tried": ["x / 255"], "n": 9, "lift": LIFT}
     found = _read(Entry(Path(), info, frozenset(), cached=True))
-    assert found == Tries(("x / 255",), 9, Lift(**LIFT))
+    rivals = (Rival("a name", "x / 255", 0.89),)
+    assert found == Tries(("x / 255",), 9, Lift(**{**LIFT, "rivals": rivals}))

@@ -114,6 +114,20 @@ def test_unknown_names(root: Writer) -> None:
         find_target("camra", folder, Registry())
 
 
+def test_the_key_from_is_among_those_that_an_error_lists(root: Writer) -> None:
+    folder = root('[tool.edgegate.targets.camera]\nfrm = "coral"\n')
+    with pytest.raises(ConfigurationError) as raised:
+        find_target("camera", folder, Registry())
+    assert "unknown key 'frm', did you mean 'from'?" in raised.value.message
+    assert "formats, from, io_dtypes" in raised.value.remedy
+
+
+def test_a_start_that_is_no_text(root: Writer) -> None:
+    folder = root("[tool.edgegate.targets.camera]\nfrom = 3\n")
+    with pytest.raises(ConfigurationError, match=r"'camera' \(pyproject.toml\): from = 3 is not"):
+        find_target("camera", folder, Registry())
+
+
 def test_a_file_that_is_no_toml(root: Writer) -> None:
     folder = root("[tool.edgegate.targets.camera\n")
     with pytest.raises(ConfigurationError) as raised:

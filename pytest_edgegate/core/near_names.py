@@ -1,0 +1,28 @@
+"""Names that are almost another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+NEAR = 2
+"""So many letters of a misspelt name may differ."""
+
+
+def is_misspelt(name: str, known: Iterable[str]) -> bool:
+    """Whether a name is within a few letters of a known one, and not that with something added:
+    ``raspberry-pi-5`` is another board than ``raspberry-pi``."""
+    return any(
+        distance(name, each) <= NEAR and not name.startswith(each) for each in known if each != name
+    )
+
+
+def distance(one: str, other: str) -> int:
+    """How many letters have to be inserted, deleted or replaced (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        before, row[0] = row[0], at
+        for column, wanted in enumerate(other, 1):
+            cost = before + (letter != wanted)
+            before = row[column]
+            row[column] = min(cost, before + 1, row[column - 1] + 1)
+    return row[-1]
