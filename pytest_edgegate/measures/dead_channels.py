@@ -97,17 +97,23 @@ def channel_ranges(
 ) -> Evidence:
     """The ranges of channels of two models on samples drawn at random, as in a comparison.
 
+    Those of the *other* are empty if its outputs are not the *reference*'s.
+
     ``rows_i``: the rows of channels of output i; ``off_1_i``: how far their sums are from 1.
     """
     names = output_names(reference)
-    order = matched(names, output_names(other))
+    try:
+        order = matched(names, output_names(other))
+    except OutputsDifferError:
+        order = []
     collector = Collector(names)
     counted = [ChannelRanges(reference.outputs) for _ in range(2)]
     for batch in _chunks(split, limit):
-        inputs = arrange(batch.inputs, split.names, reference.inputs, split.name)
-        own, theirs = reference.infer(inputs), other.infer(inputs)
-        for each, outputs in zip(counted, (own, [theirs[at] for at in order]), strict=True):
-            each.add(outputs)
+        own = reference.infer(arrange(batch.inputs, split.names, reference.inputs, split.name))
+        counted[0].add(own)
+        if order:
+            theirs = other.infer(arrange(batch.inputs, split.names, other.inputs, split.name))
+            counted[1].add([theirs[at] for at in order])
         collector.add(batch, own, _rows(own))
     model, file = (each.found for each in counted)
     return replace(collector.evidence(source), channels=model, other_channels=file)
