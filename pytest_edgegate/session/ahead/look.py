@@ -22,7 +22,7 @@ from pytest_edgegate.core.errors import (
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.splits import ArraySplit
+from pytest_edgegate.data.splits import ArraySplit, refuse_endless
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.ahead.made_with import MadeWith
@@ -104,10 +104,11 @@ class _Look:
             subject.dataset.check()
 
     def at_labels(self) -> None:
-        """The metric has to be one, and what it compares with has to be there."""
+        """The metric has to be one, what it compares with has to be there, and to end."""
         if "samples" not in self.needs:
             return
         split = self.case.subject.dataset.evaluation
+        refuse_endless(split)
         scoring = self._scoring
         if scoring is not None and isinstance(split, ArraySplit) and split.labels is None:
             raise unlabelled(split, scoring)
