@@ -186,7 +186,7 @@ def _for_shapes(file: File) -> str:
 def _for_float(file: File) -> str:
     if file.artifact.made:
         return (
-            "replace those layers by ones that the converter quantises, or list them in "
-            f"float_operators of a target from {file.target.name}"
+            "replace those layers by ones that the converter quantises, or gate the model for a "
+            "target that takes floats (--edge-list-targets)"
         )
     return f"{file.description().conversion.int8}, or let edge_ptq make the file"

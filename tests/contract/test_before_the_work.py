@@ -183,6 +183,20 @@ def test_float_has_no_steps(edge_compress, edge_gate):
     note("rest of float")
 
 
+@pytest.mark.edge_targets("integers")
+@model(looked_up=True)
+@budget(accuracy_drop=0.01)
+def test_ids_in_floats(edge_ptq):
+    note("body ids")
+
+
+@board
+@model(looked_up=True)
+@budget(accuracy_drop=0.01)
+def test_ids_where_floats_are_taken(edge_ptq):
+    note("body ids_taken")
+
+
 @model(dtype="nonsense")
 @budget(memory="1 MB")
 @board
@@ -193,6 +207,10 @@ TARGETS = """
 [tool.edgegate.targets.lonely]
 from = "fake-board"
 runtimes = {edgegate-fake = ["fake"]}
+
+[tool.edgegate.targets.integers]
+from = "fake-board"
+io_dtypes = ["uint8"]
 
 [tool.edgegate.targets.unheard]
 from = "fake-board"
@@ -275,7 +293,7 @@ def conftest(inner_conftest: str) -> str:
 
 @pytest.fixture
 def ran(play: Any, conftest: str) -> Any:
-    names = "fake-board,lonely,unheard,fake-host"
+    names = "fake-board,lonely,unheard,integers,fake-host"
     return play({**FILES, "conftest.py": conftest}, f"--edge-target={names}")
 
 
@@ -304,6 +322,15 @@ def test_what_the_target_can_t_measure_is_red_before_the_build_and_the_body(
     assert (f"Not judged: {others}." in text) == bool(others)
     assert f"judge the rest: --edge-allow-unmeasured=fake-board:{metric}\n" in text
     assert not {f"built {name}", f"body {name[5:]}"} & set(done(ran.folder))
+
+
+def test_ids_in_floats_are_known_when_the_model_is_loaded(ran: Any) -> None:
+    assert ran.letter("test_ids_in_floats", "integers") == "E"
+    text = ran.text("test_ids_in_floats", "integers")
+    assert "looks up what it is given as floats (x), such as token ids" in text
+    assert "cut the model behind its embedding" in text
+    assert not {"built test_ids_in_floats", "body ids"} & set(done(ran.folder))
+    assert ran.letter("test_ids_where_floats_are_taken") == "."
 
 
 def test_no_fixture_is_set_up_on_top_of_a_missing_artifact(ran: Any) -> None:
