@@ -57,7 +57,7 @@ class KerasToLiteRT(TransformDefaults):
     ``from_keras_model``, and no SHAPE, STRIDED_SLICE or PACK of a dynamic batch in the graph.
     """
 
-    version = 4
+    version = 5
     takes_graphs = GraphBatch.ONE
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     moves = tuple(
