@@ -41,8 +41,7 @@ def test_a_report_is_valid(make: Make) -> None:
 
 
 def test_every_key_is_described() -> None:
-    kinds = {name: each for name, each in published()["$defs"].items()}
-    for name, kind in kinds.items():
+    for name, kind in published()["$defs"].items():
         assert kind["description"].endswith("."), name
         for key, value in kind["properties"].items():
             assert "$ref" in value or value["description"].endswith("."), (name, key)
