@@ -41,7 +41,7 @@ lint: .venv/ready
 	$(BIN)/mypy
 	MYPYPATH=tests/fuzz $(BIN)/mypy --strict tests/fuzz/__main__.py
 	MYPYPATH=example_project $(BIN)/mypy --strict benchmarks
-	$(BIN)/mypy --strict tests/kills/kill.py tests/dist/check_dist.py
+	$(BIN)/mypy --strict tests/kills/kill.py tests/release/check_dist.py
 	$(BIN)/lint-imports
 	$(BIN)/python tests/backends/keras/vetting/make_lists.py 2>/dev/null
 
@@ -51,7 +51,7 @@ dist: .dist/ready
 	rm -rf dist build
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt .dist/bin/python -m build --outdir dist
 	.dist/bin/twine check --strict dist/*
-	.dist/bin/python tests/dist/check_dist.py dist --install "$(INSTALL)"
+	.dist/bin/python tests/release/check_dist.py dist --install "$(INSTALL)"
 
 .dist/ready: pyproject.toml constraints.txt
 	test -x .dist/bin/python || $(PYTHON) -m venv .dist
