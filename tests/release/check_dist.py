@@ -1,8 +1,8 @@
 """Checks a built wheel and sdist: metadata, contents, and the wheel in environments of its own.
 
-    python tests/release/check_dist.py dist                      # metadata and contents
-    python tests/release/check_dist.py dist --install ,litert    # the wheel, alone and with an extra
-    python tests/release/check_dist.py dist --install all        # with each extra, one after another
+    python tests/release/check_dist.py dist                    # metadata and contents
+    python tests/release/check_dist.py dist --install ,litert  # the wheel alone, and with an extra
+    python tests/release/check_dist.py dist --install all      # with each extra, one by one
 
 An environment has the wheel, one extra and the versions of constraints.txt. A gate of what the
 extra is for runs in it, from a folder outside of the repository. Needs only the standard library.
