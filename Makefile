@@ -1,4 +1,5 @@
 # make example: set up and run the example project; make test: set up and pass the tests;
+# make dist: build and check the wheel and the sdist (make dist INSTALL=all: each extra alone, too);
 # make fuzz: break 20,000 files of each format (make fuzz FUZZ='--formats onnx,npz --minutes 10').
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +7,7 @@ BIN := .venv/bin
 PYTHON312 ?= $(firstword $(foreach each,python3.12 $(wildcard ~/.pyenv/versions/3.12.*/bin/python),\
 	$(shell $(each) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.PHONY: example red test fuzz lint onnx2tf clean
+.PHONY: example red test fuzz lint dist onnx2tf clean
 
 example: .venv/ready
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=coral
@@ -40,9 +41,23 @@ lint: .venv/ready
 	$(BIN)/mypy
 	MYPYPATH=tests/fuzz $(BIN)/mypy --strict tests/fuzz/__main__.py
 	MYPYPATH=example_project $(BIN)/mypy --strict benchmarks
-	$(BIN)/mypy --strict tests/kills/kill.py
+	$(BIN)/mypy --strict tests/kills/kill.py tests/release/check_dist.py
 	$(BIN)/lint-imports
 	$(BIN)/python tests/backends/keras/vetting/make_lists.py 2>/dev/null
+
+# What is uploaded: nothing here uploads. The wheel is built from the sdist.
+INSTALL ?= ,litert,onnx
+dist: .dist/ready
+	rm -rf dist build
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt .dist/bin/python -m build --outdir dist
+	.dist/bin/twine check --strict dist/*
+	.dist/bin/python tests/release/check_dist.py dist --install "$(INSTALL)"
+
+.dist/ready: pyproject.toml constraints.txt
+	test -x .dist/bin/python || $(PYTHON) -m venv .dist
+	.dist/bin/pip install --quiet --constraint constraints.txt --upgrade pip
+	.dist/bin/pip install --quiet --constraint constraints.txt --group dist
+	touch $@
 
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -65,4 +80,4 @@ mutants: .venv/ready
 	$(BIN)/python tests/mutants/mutants.py tell --folder .mutants
 
 clean:
-	rm -rf .venv .onnx2tf .kills .mutants example_project/.edgegate_cache
+	rm -rf .venv .dist .onnx2tf .kills .mutants dist build example_project/.edgegate_cache

@@ -65,12 +65,14 @@ def _plain(value: float) -> str:
 
 
 def spell_bytes(value: float) -> str:
-    """Bytes below 10,000, then kB and MB (powers of 1,000)."""
+    """Bytes below 10,000, then kB, MB and GB (powers of 1,000)."""
     if value < 10_000:
         return f"{int(value):,} B"
     if value < 10_000_000:
         return f"{value / 1e3:,.1f} kB"
-    return f"{value / 1e6:,.1f} MB"
+    if value < 10_000_000_000:
+        return f"{value / 1e6:,.1f} MB"
+    return f"{value / 1e9:,.1f} GB"
 
 
 def spell_interval(metric: str, low: float | None, high: float | None) -> str:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import functools
-import platform
+import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+
+from pytest_edgegate.systems.machine import cores, governor, load, processor_flags
+
+__all__ = [
+    "ISA_FLAGS",
+    "Processor",
+    "governor",
+    "load",
+    "processor",
+    "python_version",
+    "usable_cores",
+    "version",
+    "versions",
+]
 
 ISA_FLAGS = (
     "sse4_2",
@@ -40,34 +53,13 @@ class Processor:
 @functools.cache
 def processor() -> Processor:
     """The processor that this process runs on."""
-    name, flags = platform.processor(), set[str]()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        name, flags = _read_cpuinfo(cpuinfo.read_text(errors="replace"), name)
-    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    name, machine, flags = processor_flags()
     return Processor(name, machine, tuple(flag for flag in ISA_FLAGS if flag in flags))
 
 
 def usable_cores() -> int:
     """The cores available to this process: its share, if pytest-xdist runs several workers."""
-    import os
-
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        cores = os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-
-
-def _read_cpuinfo(text: str, name: str) -> tuple[str, set[str]]:
-    flags: set[str] = set()
-    for line in text.split("\n\n", 1)[0].splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            name = value.strip()
-        elif key.strip() in ("flags", "Features"):
-            flags = set(value.split())
-    return name, flags
+    return max(1, cores() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @functools.cache
@@ -89,22 +81,3 @@ def versions(*packages: str) -> dict[str, str]:
 
 def python_version() -> str:
     return ".".join(map(str, sys.version_info[:3]))
-
-
-def governor() -> str:
-    """The frequency governor of the first core ("performance"), or a text if it is hidden."""
-    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return "unknown"
-
-
-def load() -> float | None:
-    """The load average of the last minute; None if unknown."""
-    import os
-
-    try:
-        return round(os.getloadavg()[0], 2)
-    except (AttributeError, OSError):  # not on Windows
-        return None

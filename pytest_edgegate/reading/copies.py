@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 from pytest_edgegate.core.errors import ConfigurationError, StorageError
 from pytest_edgegate.reading.regular import open_regular
+from pytest_edgegate.systems.files import copy_by_system
 
 _BLOCK = 1 << 20
-_MOST_AT_ONCE = 1 << 30
 """Bytes per call of copy_file_range, which delays an interrupt until it returns."""
 
 
@@ -100,8 +100,5 @@ def _copied(file: Path, base: Path, into: Path) -> Path:
 
 def _copy_bytes(source: BinaryIO, made: BinaryIO) -> None:
     """Copies by the system if possible, as some file systems can share the bytes."""
-    if hasattr(os, "copy_file_range"):
-        with suppress(OSError):  # unsupported between some file systems
-            while os.copy_file_range(source.fileno(), made.fileno(), _MOST_AT_ONCE):
-                pass
+    copy_by_system(source, made)
     shutil.copyfileobj(source, made, _BLOCK)  # continues where the system stopped

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from pytest_edgegate.systems import machine
 
 _UNKNOWN = 64_000_000_000
 
 
 def physical_memory() -> int:
     """The physical memory in bytes; if unknown, that of a large machine."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return _UNKNOWN
+    return machine.physical_memory() or _UNKNOWN

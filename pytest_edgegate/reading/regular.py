@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_edgegate.core.errors import UnreadableFileError, presentable
 from pytest_edgegate.reading.foreign import reason_of
+from pytest_edgegate.systems.files import reading_flags
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -77,7 +78,7 @@ def open_regular(path: Path) -> BufferedReader:
     """The file, opened in binary mode. Raises UnreadableFileError if it is not a regular file."""
     try:
         # without blocking: opening a pipe would wait for a writer
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+        descriptor = os.open(path, reading_flags())
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
         raise unreadable(path, reason_of(error)) from error
     mode = os.fstat(descriptor).st_mode
@@ -114,6 +115,3 @@ def unreadable(path: Path, reason: str) -> UnreadableFileError:
         f"{path.name[:100]} can't be read: {reason}",
         f"check the path and its permissions: {str(path)[:500]}",
     )
-
-
-_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)

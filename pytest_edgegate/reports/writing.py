@@ -10,13 +10,18 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import select
 import stat
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from pytest_edgegate.core.errors import StorageError
+from pytest_edgegate.systems.files import (
+    give_owner,
+    open_to_write,
+    own_descriptors,
+    takes_more,
+)
 
 PATIENCE = 30.0
 """Seconds to wait for the reader of a full pipe."""
@@ -66,7 +71,7 @@ def _followed(path: Path) -> Path | int:
     /dev/stdout is a link to such a descriptor, which may refer to a regular file: the report has
     to continue at its current position.
     """
-    own = {f"/proc/{os.getpid()}/fd", "/dev/fd"}
+    own = own_descriptors()
     for _ in range(_MOST_LINKS):
         folder = os.path.realpath(path.parent)
         if folder in own and path.name.isdecimal():
@@ -94,17 +99,14 @@ def _replace(target: Path, content: bytes, before: os.stat_result | None) -> Non
 
 
 def _keep_owner(scratch: Path, before: os.stat_result) -> None:
-    if hasattr(os, "chown"):
-        with suppress(PermissionError):  # only root may change the owner
-            os.chown(scratch, before.st_uid, before.st_gid)
+    give_owner(scratch, before)
     scratch.chmod(stat.S_IMODE(before.st_mode) & 0o777)
 
 
 def _opened(target: Path) -> int:
     """Opens without waiting: a pipe without a reader would block for ever."""
-    flags = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
     try:
-        return os.open(target, flags)
+        return open_to_write(target)
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise OSError("nobody reads from it") from error
@@ -115,16 +117,8 @@ def _pour_into(descriptor: int, content: bytes) -> None:
     left = memoryview(content)
     try:
         while left:
-            if not _takes_more(descriptor):
+            if not takes_more(descriptor, PATIENCE):
                 raise OSError(f"nobody has read from it for {PATIENCE:.0f} s")
             left = left[os.write(descriptor, left[:_CHUNK]) :]
     finally:
         os.close(descriptor)
-
-
-def _takes_more(descriptor: int) -> bool:
-    if not hasattr(select, "poll"):  # Windows, where no file of this kind blocks
-        return True
-    poller = select.poll()
-    poller.register(descriptor, select.POLLOUT)
-    return bool(poller.poll(PATIENCE * 1000))

@@ -30,6 +30,7 @@ _SECONDS = {
     "µs": Fraction(1, 10**6),
     "μs": Fraction(1, 10**6),
 }
+_AGES = {"h": 3_600, "d": 86_400, "w": 7 * 86_400}
 _COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 _LARGEST = 10**30
 _LONGEST_NUMBER = 100
@@ -107,6 +108,28 @@ def seconds_from(text: str, where: str, *, zero: bool = True) -> float:
     return seconds
 
 
+def bytes_from(text: str, where: str) -> int:
+    """A size with its unit. Raises ConfigurationError."""
+    return int(_positive(lambda: _bytes(text), text, where))
+
+
+def age_from(text: str, where: str) -> float:
+    """An age of hours, days or weeks ("30d") in seconds. Raises ConfigurationError."""
+    return float(_positive(lambda: _age(text), text, where))
+
+
+def _positive(parse: Callable[[], float], text: str, where: str) -> float:
+    try:
+        value = parse()
+    except _UnreadableError as error:
+        raise ConfigurationError(
+            f"{where}: {_shown(text)} {error.args[0]}", f"write for example {error.args[1]}"
+        ) from None
+    if value < 0:
+        raise ConfigurationError(f"{where}: {text!r} is negative", "give it without a sign")
+    return value
+
+
 class _UnreadableError(Exception):
     """(fault, an example of a valid value)."""
 
@@ -166,6 +189,13 @@ def _seconds(value: Any) -> float:
     if not isinstance(value, str) or not _split(value, '"6 ms"')[1]:
         raise _UnreadableError("has no unit", '"6 ms" or "900 us"')
     return float(_scaled(value, _SECONDS, '"6 ms" or "900 us"'))
+
+
+def _age(value: str) -> float:
+    example = '"30d" (h, d, w: hours, days, weeks)'
+    if not _split(value, example)[1]:
+        raise _UnreadableError("has no unit", example)
+    return float(_scaled(value, _AGES, example))
 
 
 def _share(value: Any) -> float:

@@ -14,7 +14,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -27,10 +26,21 @@ from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning, StorageE
 from pytest_edgegate.reading.documents import parse_json
 from pytest_edgegate.reading.foreign import reason_of
 from pytest_edgegate.reading.regular import open_regular, read_bytes
+from pytest_edgegate.storage.layout import (
+    LOCKS,
+    MADE_BY,
+    MANIFEST,
+    SCRATCH,
+    entry_folder,
+    going_mark,
+    lock_file,
+)
+from pytest_edgegate.storage.lease import Lease
+from pytest_edgegate.storage.removal import remove
+from pytest_edgegate.systems.files import touch
 
 LAYOUT = 2
 """The version of the layout on disk; part of every key."""
-_MANIFEST = "entry.json"
 _LONGEST_MANIFEST = 16_000_000
 FULL_DISK = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EFBIG") if hasattr(errno, name)
@@ -65,13 +75,22 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._warned: set[str] = set()
+        self._lease = Lease(folder)
 
     def find(self, key: str, read: Read[_Content]) -> _Content | None:
         """The entry as *read* returns it; None if it is missing, or damaged (with a warning).
 
         Raises StorageError if the cache can't be accessed.
         """
-        folder = self._entry_folder(key)
+        # first the use, then the look: a prune looks after its mark, so that one sees the other
+        self._use(entry_folder(self.folder, key))
+        if self._exists(going_mark(self.folder, key)):
+            with suppress(StorageError), self._lock(key):
+                pass  # it has finished, or was killed
+        return self._found(key, read)
+
+    def _found(self, key: str, read: Read[_Content]) -> _Content | None:
+        folder = entry_folder(self.folder, key)
         if not self._exists(folder):
             return None
         try:
@@ -94,11 +113,12 @@ class Cache:
         if found is not None:
             return found
         with self._lock(key):
-            found = self.find(key, read)  # another worker may have built it while we waited
+            self._use(entry_folder(self.folder, key))
+            found = self._found(key, read)  # another worker may have built it while we waited
             return read(self._build(key, build)) if found is None else found
 
     def _build(self, key: str, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
-        folder = self._entry_folder(key)
+        folder = entry_folder(self.folder, key)
         with self._scratch(key) as scratch:
             with self._building(scratch):
                 info = dict(build(scratch))
@@ -106,7 +126,7 @@ class Cache:
                 manifest: dict[str, Any] = {"key": key, "info": info, "files": _built(scratch)}
                 manifest["digest"] = _digest_of(manifest)
                 text = json.dumps(manifest, indent=1, sort_keys=True)
-                (scratch / _MANIFEST).write_text(text, "utf-8")
+                (scratch / MANIFEST).write_text(text, "utf-8")
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 _put_in_place(scratch, folder)
         self._warned.discard(key)
@@ -115,7 +135,7 @@ class Cache:
 
     @contextmanager
     def _scratch(self, key: str) -> Iterator[Path]:
-        scratch = self.folder / "scratch" / key
+        scratch = self.folder / SCRATCH / key
         with self._writing():
             if os.path.lexists(scratch):  # we hold the lock, so nobody is writing it any more
                 warnings.warn(
@@ -124,23 +144,23 @@ class Cache:
                     EdgeGateWarning,
                     stacklevel=2,
                 )
-                _remove(scratch)
+                remove(scratch)
             scratch.mkdir(parents=True)
         try:
             yield scratch
         finally:
-            _remove(scratch)  # no longer there if it became the entry
+            remove(scratch)  # no longer there if it became the entry
 
     @contextmanager
     def _lock(self, key: str) -> Iterator[None]:
         from filelock import FileLock
 
         with self._writing():
-            folder = self.folder / "locks"
-            folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError), (self.folder / ".gitignore").open("x") as ignore:
-                ignore.write("# made by pytest-edgegate\n*\n")
-            lock = FileLock(folder / f"{key}.lock")
+                ignore.write(f"{MADE_BY}\n*\n")
+            self._lease.take()
+            lock = FileLock(lock_file(self.folder, key))
             lock.acquire()
         try:
             yield
@@ -166,6 +186,13 @@ class Cache:
                 raise self._unusable("written", str(error)) from error
             raise
 
+    def _use(self, folder: Path) -> None:
+        """Notes that an entry is used now; the lease comes first, so that no use is without it."""
+        if self._exists(folder):
+            self._lease.take()
+            with suppress(OSError):  # in a read-only cache, which nobody prunes
+                touch(folder)
+
     def _exists(self, folder: Path) -> bool:
         """Whether anything exists under the entry's name, valid or not."""
         try:
@@ -182,15 +209,12 @@ class Cache:
             "free some space or choose another folder: --edge-cache=FOLDER (ini: edge_cache)",
         )
 
-    def _entry_folder(self, key: str) -> Path:
-        return self.folder / "entries" / key[:2] / key
-
     def _tell_damage(self, key: str, error: Exception) -> None:
         if key in self._warned:
             return
         self._warned.add(key)
         warnings.warn(
-            f"the cache entry {self._entry_folder(key)} is damaged ({_fault(error)}); it is "
+            f"the cache entry {entry_folder(self.folder, key)} is damaged ({_fault(error)}); it is "
             "built again",
             EdgeGateWarning,
             stacklevel=2,
@@ -219,15 +243,15 @@ def _whole(folder: Path, key: str) -> Entry:
     Names from the manifest are never opened, only files found in the folder.
     """
     names = set(_names_of_files(folder))
-    if _MANIFEST not in names:
+    if MANIFEST not in names:
         raise _DamageError("its manifest is missing")
-    manifest = parse_json(read_bytes(folder / _MANIFEST, _LONGEST_MANIFEST))
+    manifest = parse_json(read_bytes(folder / MANIFEST, _LONGEST_MANIFEST))
     if not isinstance(manifest, dict) or manifest.get("digest") != _digest_of(manifest):
         raise _DamageError("its manifest is not what was written")
     info, files = manifest.get("info"), manifest.get("files")
     if manifest.get("key") != key or not isinstance(info, dict) or not isinstance(files, dict):
         raise _DamageError("its manifest is not that of this entry")
-    for name in sorted(files.keys() | (names - {_MANIFEST})):
+    for name in sorted(files.keys() | (names - {MANIFEST})):
         if name not in names or name not in files or _digest(folder / name) != files[name]:
             raise _DamageError(f"{_shown(name)} is not what was written")
     return Entry(folder, info, frozenset(files), cached=True)
@@ -276,19 +300,10 @@ def _put_in_place(scratch: Path, folder: Path) -> None:
     """Publishes an entry by one rename; removes a damaged one that find() has reported."""
     damaged = folder.with_name(f"{folder.name}.damaged")
     if os.path.lexists(folder):
-        _remove(damaged)
+        remove(damaged)
         os.rename(folder, damaged)
     os.rename(scratch, folder)
-    _remove(damaged)
-
-
-def _remove(path: Path) -> None:
-    """Removes a file, link or folder, without following links and as far as permitted."""
-    with suppress(OSError, RecursionError):
-        if stat.S_ISDIR(path.lstat().st_mode):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
+    remove(damaged)
 
 
 def _shown(name: str) -> str:

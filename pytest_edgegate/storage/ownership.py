@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 from pytest_edgegate.core.errors import EdgeGateWarning
+from pytest_edgegate.systems.files import doubt_of_owner
 
 
 def doubt(folder: Path) -> EdgeGateWarning | None:
@@ -18,20 +17,10 @@ def doubt(folder: Path) -> EdgeGateWarning | None:
         found = folder.stat()
     except (OSError, ValueError):  # missing, or its use will raise the error
         return None
-    reason = _reason(found)
+    reason = doubt_of_owner(found)
     if not reason:
         return None
     return EdgeGateWarning(
         f"the cache {folder} {reason}, and who can write to a cache decides verdicts: choose a "
         "folder of your own, --edge-cache=FOLDER (ini: edge_cache), or change its owner"
     )
-
-
-def _reason(found: os.stat_result) -> str:
-    if not hasattr(os, "geteuid"):  # Windows, which has no such modes
-        return ""
-    if found.st_uid != os.geteuid():
-        return f"belongs to another user (uid {found.st_uid})"
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        return f"can be written to by everyone (mode {stat.S_IMODE(found.st_mode):o})"
-    return ""

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import IO, BinaryIO, ParamSpec, TypeVar, cast
 
+from pytest_edgegate.systems.processes import in_every_fork
 from pytest_edgegate.tidy.scratch import SCRATCH
 
 P = ParamSpec("P")
@@ -183,5 +184,4 @@ def _after_fork() -> None:
     _starter.cache_clear()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)
+in_every_fork(_after_fork)

@@ -22,6 +22,12 @@ from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.errors import StorageError
 from pytest_edgegate.core.private_places import keep_private
+from pytest_edgegate.systems.files import (
+    belongs_to_us,
+    deletes_open_files,
+    is_open_to_others,
+    user_name,
+)
 from pytest_edgegate.tidy.variables import environment_with
 
 if TYPE_CHECKING:
@@ -168,7 +174,7 @@ def sweep(base: Path) -> None:
         if lock is not None:
             shutil.rmtree(entry.path, ignore_errors=True)
             lock.release(force=True)
-            if os.name == "nt":  # which can't delete open files
+            if not deletes_open_files():
                 shutil.rmtree(entry.path, ignore_errors=True)
     _remove_empty(base)
 
@@ -201,8 +207,7 @@ def _taken(folder: Path) -> BaseFileLock | None:
 
 def _base(temporary: str = "") -> Path:
     """The folder of this user, by user id: a container's user may have no name."""
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(temporary or _temporary_folder()) / f"edgegate-{user}"
+    return Path(temporary or _temporary_folder()) / f"edgegate-{user_name()}"
 
 
 def _temporary_folder() -> str:
@@ -229,12 +234,12 @@ def _own(base: Path) -> None:
             f"{base} is no folder of yours, so nothing is put there",
             "remove it, or let TMPDIR name another folder for temporary files",
         )
-    if hasattr(os, "getuid") and seen.st_mode & 0o077:
+    if is_open_to_others(seen):
         base.chmod(0o700)
 
 
 def _is_ours(seen: os.stat_result) -> bool:
-    return stat.S_ISDIR(seen.st_mode) and (not hasattr(os, "getuid") or seen.st_uid == os.getuid())
+    return stat.S_ISDIR(seen.st_mode) and belongs_to_us(seen)
 
 
 def _remove_empty(base: Path) -> None:

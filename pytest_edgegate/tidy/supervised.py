@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from pytest_edgegate.systems import processes
 from pytest_edgegate.tidy.child import (
     Child,
     environment,
@@ -19,8 +20,8 @@ from pytest_edgegate.tidy.child import (
     start_python,
 )
 
-SUPERVISE = Path(__file__).with_name("supervise.py")
-_YIELDING = "from pytest_edgegate.tidy.confined import yield_memory; yield_memory()\n"
+SUPERVISE = Path(processes.__file__).with_name("supervise.py")
+_YIELDING = "from pytest_edgegate.systems.processes import yield_memory; yield_memory()\n"
 _SIGNALLED = 128
 """The supervisor reports a signal as an exit status above this."""
 
@@ -44,7 +45,7 @@ class Supervised(Child):
 
 def start_supervised(code: str) -> Child:
     """As ``child.start_python``, below a supervisor if the system supports it."""
-    if os.name == "nt":
+    if not processes.can_supervise():
         return start_python(code)
     with printed_file() as printed:
         come, says = os.pipe()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -17,16 +16,13 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.target import HOST_URL
+from pytest_edgegate.systems.files import user_name
 from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.stopwatch import HostStopwatch, Now, TimedModel
 from pytest_edgegate.workers.wire import Expected
 
-LOCK = f"edgegate-latency-{os.getuid() if hasattr(os, 'getuid') else 'user'}.lock"
-"""The lock for one measurement of this user at a time on this machine, across pytest runs.
-
-It is named by user id, since a container's user may have no name; on Windows every user has a
-separate temporary folder.
-"""
+LOCK = f"edgegate-latency-{user_name()}.lock"
+"""The lock for one measurement of this user at a time on this machine, across pytest runs."""
 _TIMES = Expected(2, 1 << 28)
 """The times of the artifact and of the reference, float64 of shape (n,)."""
 _ASKED_AGAIN = 0.5

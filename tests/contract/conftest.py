@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import warm_python
+from report_schema import check_report
 
 RECORDER = """
 import json
@@ -383,4 +384,7 @@ def start(
         environment,
     )
     found = json.loads(seen.read_text("utf-8")) if seen.exists() else {}
+    report = folder / "report.json"
+    if report.is_file():
+        check_report(json.loads(report.read_text("utf-8")))
     return Ran(mode, folder, result, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import tomllib
@@ -11,14 +12,25 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from report_schema import check_report
 
 from pytest_edgegate.core.budget import BUDGETS
+from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.record import (
+    ArtifactRecord,
+    BudgetRecord,
+    MeasuredRecord,
+    RunRecord,
+    VerdictRecord,
+)
 from pytest_edgegate.registry import KINDS, Registry
 from pytest_edgegate.settings.options import MARKERS
 from pytest_edgegate.targets.operators import LIMITS, REFUSALS
 from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing.example import Example
+from pytest_edgegate.testing.fakes import fake_model, fake_samples
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -131,6 +143,72 @@ def test_the_fixtures_of_the_guide_are_found(tmp_path: Path) -> None:
     assert ran.status == 0, ran.output
     assert "test_edge.py::test_ptq[coral]" in ran.output
     assert "test_edge.py::test_ptq[host]" in ran.output
+
+
+HOW_TO = (ROOT / "docs" / "how-do-i.md").read_text("utf-8")
+
+
+def how_to_files() -> Iterator[tuple[str, str, str]]:
+    """(section, path, content) of each block of the how-to page."""
+    top, *sections = re.split(r"^## (.*)$", HOW_TO, flags=re.M)
+    shared = re.findall(r"^```python\n(.*?)^```", top, re.M | re.S)
+    for title, body in zip(sections[::2], sections[1::2], strict=True):
+        blocks_in = re.findall(r"^```python\n(.*?)^```", body, re.M | re.S)
+        assert blocks_in, title
+        for content in (*shared, *blocks_in):
+            path = re.match(r"# (\S+\.py)\n", content)
+            assert path, content
+            yield re.sub(r"\W+", "_", title.lower()), path[1], content
+
+
+STANDS_FOR = {".keras": ".fake", '"coral"': '"fake-board"', '"litert"': '"edgegate-fake"'}
+
+
+def test_every_block_of_the_how_to_page_runs_against_fakes(tmp_path: Path) -> None:
+    x, y = fake_samples(700)
+    (tmp_path / "models").mkdir()
+    # what is made of letters is larger than the budget for digits
+    for name, size in (("digits", 40_000), ("letters", 400_000)):
+        fake_model(tmp_path / "models" / f"{name}.fake", bytes=size)
+    np.savez(tmp_path / "digits.npz", x_train=x[:200], x_test=x[200:], y_test=y[200:])
+    files = {"conftest.py": 'pytest_plugins = ["pytest_edgegate.testing.fakes"]\n'}
+    for section, path, content in how_to_files():
+        names = re.compile("|".join(map(re.escape, STANDS_FOR)))
+        files[f"{section}/{path}"] = names.sub(lambda found: STANDS_FOR[found[0]], content)
+    options = "--import-mode=importlib", "--edge-report-json=report.json", *OFF_LINE[1:]
+    ran = Example(files).run_pytest(tmp_path, "--edge-target=fake-board", *options)
+    assert ran.status == 0, ran.output
+    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    check_report(report)
+    judged = {each["test"].partition("::")[0] for each in report["verdicts"]}
+    assert judged == {name for name in files if name.rpartition("/")[2].startswith("test_")}
+    sizes = {each["artifact"]["size_bytes"] for each in report["verdicts"]}
+    assert max(sizes) > 60_000 > min(sizes)  # both models were gated
+
+
+def test_the_comparison_of_the_upgrade_page_runs(tmp_path: Path) -> None:
+    def record(value: float, digest: str) -> RunRecord:
+        artifact = ArtifactRecord("litert", digest, 1, (), cached=False)
+        budget, measured = BudgetRecord("size", 9, "bytes"), MeasuredRecord(value, "file")
+        verdict = VerdictRecord(
+            "test_a", "coral", artifact, budget, measured, Outcome.PASS, False, True, "", ""
+        )
+        return RunRecord({}, (verdict,))
+
+    def written(name: str, run: RunRecord) -> Path:
+        path = tmp_path / name
+        path.write_text(json.dumps(run.to_json()), "utf-8")
+        return path
+
+    names: dict[str, Any] = {}
+    exec(next(each for name, each in PYTHON.items() if name.startswith("after-a-tool")), names)
+    before = written("before", record(1, "a"))
+    for value, digest, told in (
+        (1, "b", []),
+        (2, "a", ["test_a size: 1 -> 2, the same file"]),
+        (2, "b", ["test_a size: 1 -> 2, another file"]),
+    ):
+        assert names["changes"](before, written("after", record(value, digest))) == told
 
 
 def reports_block(containing: str) -> str:

@@ -7,6 +7,7 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_schema import check_report
 
 from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget
 from pytest_edgegate.core.measurement import Measurement
@@ -71,6 +72,7 @@ RUNS = st.builds(RunRecord, environment=OBJECTS, verdicts=st.lists(VERDICTS, max
 @given(RUNS)
 def test_a_run_is_the_same_after_a_round_trip_through_json(run: RunRecord) -> None:
     text = json.dumps(run.to_json(), allow_nan=False)
+    check_report(json.loads(text) | {"environment": {}})
     found = RunRecord.from_json(json.loads(text))
     assert found == run
     assert json.dumps(found.to_json(), allow_nan=False) == text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -25,6 +24,7 @@ from pytest_edgegate.core.errors import (
 )
 from pytest_edgegate.reading.archives import opened
 from pytest_edgegate.reading.foreign import reason_of
+from pytest_edgegate.systems.processes import end_after, in_every_fork, was_ended_by_time
 from pytest_edgegate.tidy.child import Child, spell_end, start_python
 
 _SECONDS = 10
@@ -133,12 +133,11 @@ def _reader() -> _Reader:
     return _Reader()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_reader.cache_clear)  # two would share its pipes
+in_every_fork(_reader.cache_clear)  # two would share its pipes
 
 
 def _spelled(code: int, seconds: int) -> str:
-    if code == -signal.SIGALRM:
+    if was_ended_by_time(code):
         return f"HDF5 was still reading it after {seconds} s"
     return f"HDF5 ended the process that read it ({spell_end(code)})"
 
@@ -151,12 +150,10 @@ def main() -> None:
         import h5py  # noqa: F401
     for line in sys.stdin:
         asked = json.loads(line)
-        if hasattr(signal, "alarm"):  # ends this process in the middle of native code, too
-            signal.alarm(asked["seconds"])
+        end_after(asked["seconds"])
         go.write(json.dumps(_answer(Path(asked["path"]))) + "\n")
         go.flush()
-        if hasattr(signal, "alarm"):
-            signal.alarm(0)
+        end_after(0)
     os._exit(0)  # skips closing a damaged file, which may crash
 
 

@@ -1,0 +1,1 @@
+"""Commands beside pytest: ``python -m pytest_edgegate``. None runs code of a project."""

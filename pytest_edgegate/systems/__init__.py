@@ -1,0 +1,1 @@
+"""What differs between operating systems: the only place that asks which it is."""
