@@ -104,6 +104,12 @@ class MeasuredRecord:
     """Whether higher is better, if that differs from the kind of the budget."""
     groups: int | None = None
     """The number of groups of samples, if the interval was drawn by groups."""
+    scored_by: str = ""
+    """The name of the metric of the values below; empty if the figure is no accuracy."""
+    reference_value: float | None = None
+    """The metric of the model under test, on the samples of this figure."""
+    artifact_value: float | None = None
+    """The metric of the artifact, on the same samples."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -121,6 +127,10 @@ class MeasuredRecord:
                 method=self.method,
                 direction=self.direction,
                 groups=self.groups,
+                scored_by=self.scored_by,
+            ),
+            **_where_known(
+                reference_value=self.reference_value, artifact_value=self.artifact_value
             ),
         }
 
@@ -141,6 +151,9 @@ class MeasuredRecord:
             method=given.text("method", ""),
             direction=cast("Direction", direction) if direction else None,
             groups=given.count("groups", 0) or None,
+            scored_by=given.text("scored_by", ""),
+            reference_value=given.number_if_given("reference_value"),
+            artifact_value=given.number_if_given("artifact_value"),
         )
 
 
@@ -318,3 +331,8 @@ def _by_attempt(
 def _where_given(**optional: Any) -> dict[str, Any]:
     """The optional keys that have a value."""
     return {key: value for key, value in optional.items() if value}
+
+
+def _where_known(**optional: Any) -> dict[str, Any]:
+    """The optional keys that have a value, which may be 0."""
+    return {key: value for key, value in optional.items() if value is not None}

@@ -109,4 +109,7 @@ def _recorded_figure(measured: Measurement) -> MeasuredRecord:
         method=measured.method,
         direction=measured.direction,
         groups=measured.groups,
+        scored_by=measured.scored_by,
+        reference_value=plain_number(measured.reference_value),
+        artifact_value=plain_number(measured.artifact_value),
     )
