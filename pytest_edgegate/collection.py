@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.settings.options import MARKERS, Settings
 
 _ASKING = frozenset(MARKERS) - {"edge"}
-_DESELECTED = pytest.StashKey[bool]()
+_WHY = pytest.StashKey[Counter[str]]()
+"""Why tests were deselected, with their number."""
 
 
 def add_target_fixture(collector: pytest.Collector, thing: Any) -> None:
@@ -91,15 +94,40 @@ def deselect(
 
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
+    why = config.stash.setdefault(_WHY, Counter())
     for item in items:
+        reason = ""
         if item.get_closest_marker("edge") is None:
-            wanted = not settings.explain
+            reason = (
+                "--edge-explain prints the plans of edge tests only" if settings.explain else ""
+            )
         else:
-            wanted = bool(read_markers(item, known).targets_of(settings.targets))
-        (kept if wanted else left).append(item)
+            markers = read_markers(item, known)
+            if not markers.targets_of(settings.targets):
+                reason = _elsewhere(markers.named, settings.targets)
+        (left if reason else kept).append(item)
+        why.update([reason] if reason else [])
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+def _elsewhere(named: Sequence[str], selected: Sequence[str]) -> str:
+    """Why a test runs for no target of this run."""
+    from pytest_edgegate.spelling import spell_choice
+
+    run = f"this run is for {spell_choice(selected)} (--edge-target)"
+    if not named:
+        return f"no target is in all edge_targets of the test, and {run}"
+    return f"the markers name only {spell_choice(named)}, and {run}"
+
+
+def why_deselected(config: pytest.Config) -> list[str]:
+    """A line for each reason why tests were deselected."""
+    return [
+        f"edge gate: {count:,} deselected: {reason}"
+        for reason, count in config.stash.get(_WHY, Counter()).items()
+    ]
 
 
 def _has_edge_marker(collector: pytest.Collector, thing: Any) -> bool:
