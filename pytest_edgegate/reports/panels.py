@@ -12,7 +12,8 @@ from pytest_edgegate.core.record import ArtifactRecord, MeasuredRecord, VerdictR
 class Point:
     """An artifact: its size in bytes and its accuracy relative to the model under test.
 
-    ``points`` are those of a budget (0.01 = one percentage point). ``low`` and ``high`` are the ends of the interval, if there is one.
+    ``points`` are those of a budget (0.01 = one percentage point); ``low`` and ``high`` are the
+    ends of the interval, if there is one.
     """
 
     label: str
