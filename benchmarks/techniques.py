@@ -314,7 +314,8 @@ def spell_ratio(row: Row) -> str:
 
 HEADER = (
     "| recipe | kB | float/it | parameters | M MACs | top-1 [90 %] "
-    "| drop, percentage points [90 %] | latency ratio [98 %] | s to make | contract |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| drop, percentage points [90 %] "
+    "| latency ratio [98 %] | s to make | contract |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
