@@ -116,10 +116,10 @@ def _elsewhere(named: Sequence[str], selected: Sequence[str]) -> str:
     """Why a test runs for no target of this run."""
     from pytest_edgegate.spelling import spell_choice
 
-    run = f"this run is for {spell_choice(selected)} (--edge-target)"
+    run = f"the run is for {spell_choice(selected)}"
     if not named:
-        return f"no target is in all edge_targets of the test, and {run}"
-    return f"the markers name only {spell_choice(named)}, and {run}"
+        return f"no target is in all of their edge_targets; {run}"
+    return f"their markers name only {spell_choice(named)}; {run}"
 
 
 def why_deselected(config: pytest.Config) -> list[str]:

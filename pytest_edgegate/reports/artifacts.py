@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_edgegate.core.record import ArtifactRecord, VerdictRecord
 from pytest_edgegate.reports.table import artifact_of
-from pytest_edgegate.spelling import spell_bytes, spell_value
+from pytest_edgegate.spelling import spell_bytes
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ def seen(verdicts: Iterable[VerdictRecord]) -> list[Seen]:
     ]
 
 
-def lines_of(artifacts: Sequence[Seen]) -> Iterator[tuple[str, Seen]]:
-    """The line of each artifact; those of one label are told apart by their test."""
+def lines_of(artifacts: Sequence[Seen]) -> Iterator[tuple[str, str, Seen]]:
+    """(name, figures, artifact) of each; those of one label are told apart by their test."""
     labels = Counter(each.label for each in artifacts)
     for each in artifacts:
         test = each.verdicts[0].test.rpartition("::")[2]
         named = f"{each.label} ({test})" if labels[each.label] > 1 else each.label
-        yield f"{named}: {', '.join(_figures(each))}", each
+        yield named, ", ".join(_figures(each)), each
 
 
 def _figures(of: Seen) -> Iterator[str]:
-    ratio = next((f" ({spell_value('compression', each)})" for each in _ratios(of)), "")
+    ratio = next((f" ({each:.1f}x)" for each in _ratios(of)), "")
     yield spell_bytes(of.artifact.size_bytes) + ratio
     accuracies = [
         each.measured for each in of.verdicts if each.measured and each.measured.scored_by
@@ -66,7 +66,7 @@ def _figures(of: Seen) -> Iterator[str]:
             yield f"{found.scored_by} {about}{' -> '.join(map(spell_score, values))}"
     agreement = next((each for each in map(_agreement, of.verdicts) if each is not None), None)
     if agreement is not None:
-        yield f"agreement {spell_score(agreement)}"
+        yield f"parity {spell_score(agreement)}"
 
 
 def spell_score(value: float) -> str:

@@ -71,15 +71,19 @@ def _closing(verdicts: Sequence[VerdictRecord], hidden: int) -> str:
     passed = [each for each in verdicts if each.outcome is Outcome.PASS]
     unproven = sum(not each.proven for each in passed)
     proof = f" ({unproven} not proven)" if unproven else ""
-    rest = f"; {_count(hidden, 'row')} not shown: -v shows all" if hidden else ""
+    rest = f"; {_count(hidden, 'more row')}: -v" if hidden else ""
     artifacts = _count(len(seen(verdicts)), "artifact")
     return f"{len(passed)} of {_count(len(verdicts), 'verdict')} pass{proof}, {artifacts}{rest}"
 
 
 def _artifacts(verdicts: Sequence[VerdictRecord], width: int, *, verbose: bool) -> Iterator[Line]:
-    for text, of in lines_of(seen(verdicts)):
-        for each in wrapped(text, width):
-            yield Line(each)
+    for name, figures, of in lines_of(seen(verdicts)):
+        together = f"{name}: {figures}"
+        if len(together) <= width:
+            yield Line(together)
+        else:
+            for each in (*wrapped(f"{name}:", width), *wrapped(figures, width, _INDENT * 2)):
+                yield Line(each)
         for about in of.about if verbose else ():
             for each in wrapped(about, width, _INDENT):
                 yield Line(each)

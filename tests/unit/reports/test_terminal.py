@@ -47,12 +47,10 @@ def drop(make: Make, **more: object) -> VerdictRecord:
 def test_an_artifact_is_one_line_and_plain_passes_are_none(make: Make) -> None:
     size, ratio = make("size", 1, 2), make("compression", 3.29, 3)
     assert told(size, drop(make), ratio) == [
-        "coral: PTQ(samples=200): 0 B (3.29x), top1 0.941 -> 0.939",
-        "3 of 3 verdicts pass, 1 artifact; 3 rows not shown: -v shows all",
+        "coral: PTQ(samples=200): 0 B (3.3x), top1 0.941 -> 0.939",
+        "3 of 3 verdicts pass, 1 artifact; 3 more rows: -v",
     ]
-    assert told(size, verbosity=-1) == [
-        "1 of 1 verdict pass, 1 artifact; 1 row not shown: -v shows all"
-    ]
+    assert told(size, verbosity=-1) == ["1 of 1 verdict pass, 1 artifact; 1 more row: -v"]
 
 
 def test_what_is_known_of_an_artifact_is_told(make: Make) -> None:
@@ -63,9 +61,21 @@ def test_what_is_known_of_an_artifact_is_told(make: Make) -> None:
     early = drop(make, decided_early=True)
     assert told(early)[0].endswith("top1 about 0.941 -> 0.939")
     shown = replace(make("contract", 0, 0), agreement=0.998)
-    assert told(shown)[0].endswith("0 B, agreement 0.998")
+    assert told(shown)[0].endswith("0 B, parity 0.998")
     tiny = drop(make, scored_by="mse", reference_value=0.00012, artifact_value=0.0)
     assert told(tiny)[0].endswith("mse 0.00012 -> 0.000")
+
+
+def test_a_long_recipe_stands_above_its_figures(make: Make) -> None:
+    steps = ("Distill(epochs=10, lr=0.001)", "Prune(amount=0.3, epochs=4)", "PTQ(samples=200)")
+    size = drop(make)
+    assert size.artifact is not None
+    long = replace(size, artifact=replace(size.artifact, recipe=steps))
+    assert told(long)[:3] == [
+        "coral: Distill(epochs=10, lr=0.001), Prune(amount=0.3, epochs=4),",
+        "    PTQ(samples=200):",
+        "    0 B, top1 0.941 -> 0.939",
+    ]
 
 
 def other(verdict: VerdictRecord, test: str, sha256: str) -> VerdictRecord:
@@ -96,7 +106,7 @@ def test_a_row_stands_under_its_test_with_the_artifact_beside_it(make: Make) -> 
         "test_b.py::test_b[coral]  PTQ(samples=200)",
         "  accuracy_drop  0.0       <= 1.0  pass, not proven",
         "    by file, n 9",
-        "2 of 3 verdicts pass (1 not proven), 1 artifact; 1 row not shown: -v shows all",
+        "2 of 3 verdicts pass (1 not proven), 1 artifact; 1 more row: -v",
     ]
     rows = told(one, two, last, verbosity=1)
     assert any(line.startswith("  macs ") for line in rows)
