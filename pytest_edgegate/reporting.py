@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -104,10 +105,12 @@ def _print_verdicts(terminal: pytest.TerminalReporter, run: Attempts) -> None:
     verbosity = terminal.config.getoption("verbose")
     if verbosity < -1:
         return
+    writer = terminal.config.get_terminal_writer()
     title, lines = summary(
         run.verdicts,
         verbosity=verbosity,
-        width=terminal.config.get_terminal_writer().fullwidth,
+        width=writer.fullwidth,
+        wraps=terminal.isatty or "COLUMNS" in os.environ,
         errors=run.errors,
         lost=run.lost,
         repeated=run.repeated,

@@ -11,7 +11,7 @@ from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import ErrorRecord, VerdictRecord
 from pytest_edgegate.reports.artifacts import lines_of, seen
 from pytest_edgegate.reports.table import artifact_of, fitted, sources
-from pytest_edgegate.reports.wrapping import WIDTH, wrapped
+from pytest_edgegate.reports.wrapping import UNBROKEN, WIDTH, wrapped
 
 _INDENT = "  "
 
@@ -29,6 +29,7 @@ def summary(
     *,
     verbosity: int = 0,
     width: int = WIDTH,
+    wraps: bool = True,
     errors: Sequence[ErrorRecord] = (),
     lost: Sequence[str] = (),
     repeated: int = 0,
@@ -36,20 +37,22 @@ def summary(
     """(title, lines) of a run's verdicts.
 
     *verbosity*: pytest's: 0 tells a line for each artifact and the rows that are more than plain
-    passes, -1 leaves out the artifacts, 1 has all rows. *width*: columns of the terminal.
+    passes, -1 leaves out the artifacts, 1 has all rows. *width*: columns of the terminal; *wraps*:
+    whether it is known, so that sentences are broken there, too, and not in a log that is searched.
     *lost*: the tests whose worker has died. *repeated*: how many tests were run again.
     """
+    prose = width if wraps else UNBROKEN
     shown = [each for each in verdicts if verbosity > 0 or not _is_dull(each)]
-    lines = [] if verbosity < 0 else list(_artifacts(verdicts, width, verbose=verbosity > 0))
+    lines = [] if verbosity < 0 else list(_artifacts(verdicts, prose, verbose=verbosity > 0))
     lines += [Line("")] if lines and shown else []
-    lines += _grouped(shown, width)
+    lines += _grouped(shown, width, prose)
     if repeated:
         text = f"({_count(repeated, 'test')} run again: the last attempt counts)"
         lines.append(Line(text))
     lines += [Line(f"lost with its worker, not judged: {test}", "red") for test in lost]
     if verdicts:
         closing = _closing(verdicts, len(verdicts) - len(shown))
-        lines += [Line(each) for each in wrapped(closing, width)]
+        lines += [Line(each) for each in wrapped(closing, prose)]
     return _title(verdicts, errors), lines
 
 
@@ -89,25 +92,20 @@ def _artifacts(verdicts: Sequence[VerdictRecord], width: int, *, verbose: bool) 
                 yield Line(each)
 
 
-def _grouped(shown: Sequence[VerdictRecord], width: int) -> list[Line]:
+def _grouped(shown: Sequence[VerdictRecord], width: int, prose: int) -> list[Line]:
     """One table with rows grouped by test and artifact, each followed by its notes."""
     if not shown:
         return []
     headings, *rows = fitted(shown, width, _INDENT)
     below = {id(verdict): drawn for verdict, drawn in zip(shown, rows, strict=True)}
     lines = [Line(each) for each in headings]
-    told: set[tuple[str, str]] = set()
     for (test, artifact), group in groupby(shown, key=lambda each: (each.test, artifact_of(each))):
         own = list(group)
         lines += _headed(test, artifact, width)
         for verdict in own:
             lines += [Line(each, _colour(verdict)) for each in below[id(verdict)]]
-        for text in dict.fromkeys(map(_note, own)):
-            known = (own[0].artifact.sha256 if own[0].artifact else test, text)
-            if text and known not in told:
-                told.add(known)
-                lines += [Line(each) for each in wrapped(text, width, _INDENT * 2, _INDENT)]
-        lines += [Line(each) for each in wrapped(sources(own), width, _INDENT * 2, _INDENT)]
+        for text in dict.fromkeys((*map(_note, own), sources(own))):
+            lines += [Line(each) for each in wrapped(text, prose, _INDENT * 2, _INDENT)]
     return lines
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 WIDTH = 80
 """Columns of a text whose terminal is not known."""
+UNBROKEN = 1_000_000
+"""Columns of a log that nobody reads on a terminal of known width."""
 _GLUE = "\0"
 _UNITS = "kB|MB|GB|B|dB|ms|us|s|%|points?|samples?|x"
 _TOGETHER = (

@@ -174,10 +174,12 @@ def test_what_a_runtime_made_of_a_file_is_told_once_a_file(make: Make) -> None:
     assert two.own_note == ""
 
 
-def test_the_same_note_about_the_same_file_is_told_once(make: Make) -> None:
-    one = make("contract", 0, 0, note="caution: odd")
-    two = replace(one, test="test_b.py::test_b[coral]")
-    assert told(one, two).count("    caution: odd") == 1
+def test_sentences_of_a_log_are_not_broken(make: Make) -> None:
+    note = "caution: " + "word " * 40 + "end"
+    given = [make("contract", 0, 0, note=note)]
+    for wraps in (True, False):
+        lines = [each.text for each in summary(given, wraps=wraps)[1]]
+        assert (f"    {note}" in lines) is not wraps
 
 
 def test_a_test_without_budgets_says_so(make: Make) -> None:
