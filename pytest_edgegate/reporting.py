@@ -110,7 +110,7 @@ def _print_verdicts(terminal: pytest.TerminalReporter, run: Attempts) -> None:
         run.verdicts,
         verbosity=verbosity,
         width=writer.fullwidth,
-        wraps=terminal.isatty or "COLUMNS" in os.environ,
+        wraps=bool(terminal.isatty) or "COLUMNS" in os.environ,
         errors=run.errors,
         lost=run.lost,
         repeated=run.repeated,
