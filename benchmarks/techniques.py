@@ -313,7 +313,8 @@ def spell_ratio(row: Row) -> str:
 
 
 HEADER = (
-    "| recipe | kB | float/it | parameters | M MACs | top-1 [90 %] | drop, points [90 %] "
+    "| recipe | kB | float/it | parameters | M MACs | top-1 [90 %] "
+    "| drop, percentage points [90 %] "
     "| latency ratio [98 %] | s to make | contract |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -326,13 +327,13 @@ def picture(path: Path, title: str, rows: Sequence[Row]) -> None:
             Point(
                 row.name,
                 int(row.value("size")),
-                -100 * row.value("accuracy_drop"),
-                -100 * high,
-                -100 * low,
+                -row.value("accuracy_drop"),
+                -high,
+                -low,
                 row.value("accuracy_drop") > 0.03,
             )
         )
-    path.write_bytes(drawn([Panel(title, tuple(points), drops=(3.0,))], "svg"))
+    path.write_bytes(drawn([Panel(title, tuple(points), drops=(0.03,))], "svg"))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ publish the reports of an attempt that they repeat.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, TypeVar
 
@@ -111,6 +111,8 @@ class _Attempt:
     number: int
     published: set[str] = field(default_factory=set)
     """The phases whose reports have arrived."""
+    xfailed: bool = False
+    """Whether a phase failed as the test's mark expected."""
     repeated: bool = False
     """Whether its reports show that the test will be run again."""
     records: dict[int, VerdictRecord | ErrorRecord] = field(default_factory=dict)
@@ -142,6 +144,7 @@ class Attempts:
         current = _find(tried, worker, item, brought["attempt"])
         current.published.add(str(report.when))
         kept_back = not current.published.issuperset(brought["made"])
+        current.xfailed |= hasattr(report, "wasxfail") and report.skipped
         current.repeated |= kept_back or report.outcome not in _OUTCOMES
         if current.repeated:
             _take_back(report, brought["properties"])
@@ -203,7 +206,11 @@ class Attempts:
         for tried in self._by_test.values():
             for each in tried:
                 if counts is not _is_superseded(each, tried):
-                    yield from (one for one in each.records.values() if isinstance(one, kind))
+                    yield from (
+                        replace(one, xfailed=True) if each.xfailed else one
+                        for one in each.records.values()
+                        if isinstance(one, kind)
+                    )
 
 
 def _take_back(report: pytest.TestReport, properties: Iterable[Iterable[str]]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from pytest_edgegate.settings.markers import Fault
 
 _ASKING = frozenset(MARKERS) - {"edge"}
-_DESELECTED = pytest.StashKey[bool]()
+_WHY = pytest.StashKey[Counter[str]]()
+"""Why tests were deselected, with their number."""
 
 
 def add_target_fixture(collector: pytest.Collector, thing: Any) -> None:
@@ -107,17 +109,41 @@ def deselect(
 
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
+    why = config.stash.setdefault(_WHY, Counter())
     for item in items:
+        reason = ""
         if item.get_closest_marker("edge") is None:
-            wanted = not settings.explain
+            reason = (
+                "--edge-explain prints the plans of edge tests only" if settings.explain else ""
+            )
         else:
             markers, faults = markers_and_faults(item, known, ())
             # a conftest.py may have added a mark with a mistake: an error of the test, in its setup
-            wanted = bool(faults or markers.targets_of(settings.targets))
-        (kept if wanted else left).append(item)
+            if not faults and not markers.targets_of(settings.targets):
+                reason = _elsewhere(markers.named, settings.targets)
+        (left if reason else kept).append(item)
+        why.update([reason] if reason else [])
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+def _elsewhere(named: Sequence[str], selected: Sequence[str]) -> str:
+    """Why a test runs for no target of this run."""
+    from pytest_edgegate.spelling import spell_choice
+
+    run = f"the run is for {spell_choice(selected)}"
+    if not named:
+        return f"no target is in all of their edge_targets; {run}"
+    return f"their markers name only {spell_choice(named)}; {run}"
+
+
+def why_deselected(config: pytest.Config) -> list[str]:
+    """A line for each reason why tests were deselected."""
+    return [
+        f"edge gate: {count:,} deselected: {reason}"
+        for reason, count in config.stash.get(_WHY, Counter()).items()
+    ]
 
 
 def _has_edge_marker(collector: pytest.Collector, thing: Any) -> bool:

@@ -181,25 +181,46 @@ def _contract_reason(finding: Measurement, held: bool) -> str:
 
 
 def _unproven(finding: Measurement, budget: Budget) -> str:
-    if not finding.provable or finding.n is None:
-        return finding.unprovable or (
-            "this interval can't prove anything: every sample scored the same"
-        )
+    """Why the interval proves nothing, with the number of samples that would."""
+    if finding.n is None:
+        return finding.unprovable or "this interval can't prove anything"
     count, things = finding.n, "samples"
     if finding.groups is not None:
         count, things = finding.groups, "groups"
+    if not finding.provable:
+        same = f"{count} {things} can't prove anything: every one scored the same"
+        return finding.unprovable or same
+    about = _needed(finding, budget, count)
+    if about is None:
+        return f"{count} {things} can't prove it, nor would any number: {_AT_LIMIT}"
+    return f"{count} {things} can't prove it; about {_rounded(about)} would"
+
+
+_AT_LIMIT = "the figure is at its budget"
+
+
+def _needed(finding: Measurement, budget: Budget, count: int) -> int | None:
+    """About how many samples would prove it; None at the budget, which no number proves.
+
+    By the variance of a sample, with a power of 80 %. A set that needed more than that power
+    promises, and a figure whose variance is not known, go by the interval instead, whose width
+    falls with the root of the number of samples.
+    """
     distance = abs(finding.value - budget.limit)
-    if finding.spread is None or not distance:
-        return f"{count} {things} can't prove it: the figure is at its budget"
+    if not distance:
+        return None
     from pytest_edgegate.stats.samples import samples_of_agreement, samples_to_prove
 
+    about = 0
     if finding.spread:
         about = samples_to_prove(finding.spread, distance)
-    else:  # no sample differs: the fewer there are, the less that says
-        about = samples_of_agreement(distance) if distance < 1 else 0
-    if about <= count:  # the power asked for is more than this set happened to need
-        return f"{count} {things} can't prove it"
-    return f"{count} {things} can't prove it; about {_rounded(about)} would"
+    elif finding.spread is not None and distance < 1:  # the fewer samples, the less it says
+        about = samples_of_agreement(distance)
+    if about > count:
+        return about
+    ends = [each for each in (finding.low, finding.high) if each is not None]
+    reach = max((abs(each - finding.value) for each in ends), default=0.0)
+    return max(math.ceil(count * (reach / distance) ** 2), count + 1)
 
 
 def _rounded(count: int) -> int:

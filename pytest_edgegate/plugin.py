@@ -132,6 +132,16 @@ def pytest_collection_modifyitems(
         deselect(config, items, state.settings, state.edge_session.known_targets())
 
 
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Not among the names of tests that --collect-only -q prints, nor with -m "not edge"."""
+    others_only = items and not any(map(_is_ours, items))
+    if others_only or config.getoption("verbose") < (0 if config.option.collectonly else -1):
+        return []
+    from pytest_edgegate.collection import why_deselected
+
+    return why_deselected(config)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if item.get_closest_marker("edge") is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -87,26 +88,37 @@ def print_summary(
     plans: Sequence[tuple[str, list[str]]],
 ) -> None:
     """The table of verdicts, or the plans of --edge-explain."""
-    from pytest_edgegate.reports.terminal import summary
-
     if plans:
         terminal.section("edge gate: plans, nothing was built")
         for test, lines in plans:
             terminal.line(test)
             for line in lines:
                 terminal.line(f"  {line}")
+    else:
+        _print_verdicts(terminal, run)
+
+
+def _print_verdicts(terminal: pytest.TerminalReporter, run: Attempts) -> None:
+    """Nothing with -qq."""
+    from pytest_edgegate.reports.terminal import summary
+
+    verbosity = terminal.config.getoption("verbose")
+    if verbosity < -1:
         return
+    writer = terminal.config.get_terminal_writer()
     title, lines = summary(
         run.verdicts,
-        verbose=terminal.config.getoption("verbose") > 0,
+        verbosity=verbosity,
+        width=writer.fullwidth,
+        wraps=bool(terminal.isatty) or "COLUMNS" in os.environ,
         errors=run.errors,
         lost=run.lost,
         repeated=run.repeated,
     )
-    red = bool(run.errors) or any(each.red for each in run.verdicts)
+    red = any(each.red for each in run.errors) or any(each.red for each in run.verdicts)
     terminal.section(title, red=red, green=not red)
     for line in lines:
-        terminal.line(line)
+        terminal.line(line.text, **({line.colour: True} if line.colour else {}))
 
 
 def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts) -> list[str]:

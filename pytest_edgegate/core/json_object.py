@@ -63,6 +63,10 @@ class JsonObject:
     def optional_number(self, key: str) -> float | int | None:
         return None if self._found(key) is None else self.number(key)
 
+    def number_if_given(self, key: str) -> float | int | None:
+        """None for a missing key, too."""
+        return self.optional_number(key) if key in self._values else None
+
     def items(self, key: str, default: list[Any] = _REQUIRED) -> list[Any]:
         return self._take(key, "a list", _is_list, default)
 

@@ -63,6 +63,12 @@ class Measurement:
     an unproven verdict."""
     undecided_remedy: str = ""
     """The remedy for it."""
+    scored_by: str = ""
+    """The name of the metric of the values below."""
+    reference_value: float | None = None
+    """The metric of the model under test, on the samples of this figure."""
+    artifact_value: float | None = None
+    """The metric of the artifact, on the same samples."""
     remark: str = ""
     """A remark about how it was measured, for the note of any verdict."""
 

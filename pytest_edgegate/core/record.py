@@ -104,6 +104,12 @@ class MeasuredRecord:
     """Whether higher is better, if that differs from the kind of the budget."""
     groups: int | None = None
     """The number of groups of samples, if the interval was drawn by groups."""
+    scored_by: str = ""
+    """The name of the metric of the values below; empty if the figure is no accuracy."""
+    reference_value: float | None = None
+    """The metric of the model under test, on the samples of this figure."""
+    artifact_value: float | None = None
+    """The metric of the artifact, on the same samples."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -121,6 +127,10 @@ class MeasuredRecord:
                 method=self.method,
                 direction=self.direction,
                 groups=self.groups,
+                scored_by=self.scored_by,
+            ),
+            **_where_known(
+                reference_value=self.reference_value, artifact_value=self.artifact_value
             ),
         }
 
@@ -141,6 +151,9 @@ class MeasuredRecord:
             method=given.text("method", ""),
             direction=cast("Direction", direction) if direction else None,
             groups=given.count("groups", 0) or None,
+            scored_by=given.text("scored_by", ""),
+            reference_value=given.number_if_given("reference_value"),
+            artifact_value=given.number_if_given("artifact_value"),
         )
 
 
@@ -163,10 +176,24 @@ class VerdictRecord:
     note: str = ""
     no_budgets: bool = False
     """Whether only the contract of the artifact was judged."""
+    about_file: tuple[str, ...] = ()
+    """The parts of the note that say what a runtime made of the file, the same in every test."""
+    agreement: float | None = None
+    """The share of equal answers of the target's runtimes, if no budget is about it."""
+    xfailed: bool = False
+    """Whether its test was expected to fail, and did."""
 
     @property
     def red(self) -> bool:
-        return self.outcome is not Outcome.PASS and not self.allowed
+        return self.outcome is not Outcome.PASS and not self.allowed and not self.xfailed
+
+    @property
+    def own_note(self) -> str:
+        """The note without its parts about the file."""
+        left = f"; {self.note}; "
+        for each in self.about_file:
+            left = left.replace(f"; {each}; ", "; ", 1)
+        return left.strip("; ")
 
     @property
     def full_reason(self) -> str:
@@ -187,7 +214,13 @@ class VerdictRecord:
             "remedy": self.remedy,
             "details": list(self.details),
             "cause": self.cause,
-            **_where_given(note=self.note, no_budgets=self.no_budgets),
+            **_where_given(
+                note=self.note,
+                no_budgets=self.no_budgets,
+                about_file=list(self.about_file),
+                xfailed=self.xfailed,
+            ),
+            **_where_known(agreement=self.agreement),
         }
 
     @classmethod
@@ -211,6 +244,9 @@ class VerdictRecord:
             cause=given.text("cause", ""),
             note=note,
             no_budgets=given.flag("no_budgets", False),
+            about_file=given.texts("about_file", ()),
+            agreement=given.number_if_given("agreement"),
+            xfailed=given.flag("xfailed", False),
         )
 
 
@@ -224,6 +260,12 @@ class ErrorRecord:
     """None where the error is not about one target, for example in collection."""
     message: str
     remedy: str
+    xfailed: bool = False
+    """Whether its test was expected to fail, and did."""
+
+    @property
+    def red(self) -> bool:
+        return not self.xfailed
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -231,6 +273,7 @@ class ErrorRecord:
             "target": self.target,
             "message": self.message,
             "remedy": self.remedy,
+            **_where_given(xfailed=self.xfailed),
         }
 
     @classmethod
@@ -242,6 +285,7 @@ class ErrorRecord:
             target=given.optional_text("target"),
             message=given.text("message"),
             remedy=given.text("remedy"),
+            xfailed=given.flag("xfailed", False),
         )
 
 
@@ -318,3 +362,8 @@ def _by_attempt(
 def _where_given(**optional: Any) -> dict[str, Any]:
     """The optional keys that have a value."""
     return {key: value for key, value in optional.items() if value}
+
+
+def _where_known(**optional: Any) -> dict[str, Any]:
+    """The optional keys that have a value, which may be 0."""
+    return {key: value for key, value in optional.items() if value is not None}

@@ -42,6 +42,10 @@ class Verdict:
     """The probable cause, if the verdict is red."""
     no_budgets: bool = False
     """Whether only the contract of the artifact was judged."""
+    about_file: tuple[str, ...] = ()
+    """The parts of the note that say what a runtime made of the file."""
+    agreement: float | None = None
+    """The share of equal answers of the target's runtimes, if no budget is about it."""
     unproven: bool = False
     """Whether it is red only because its samples can't prove it: nothing has lost anything."""
 
@@ -74,6 +78,8 @@ class Verdict:
             cause=self.cause,
             note=self.note,
             no_budgets=self.no_budgets,
+            about_file=self.about_file,
+            agreement=self.agreement,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -109,4 +115,7 @@ def _recorded_figure(measured: Measurement) -> MeasuredRecord:
         method=measured.method,
         direction=measured.direction,
         groups=measured.groups,
+        scored_by=measured.scored_by,
+        reference_value=plain_number(measured.reference_value),
+        artifact_value=plain_number(measured.artifact_value),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.diagnosis.listing import listed, rebuilt
 from pytest_edgegate.diagnosis.making import in_float16, in_order
 from pytest_edgegate.diagnosis.ranges import of_clipped
 from pytest_edgegate.measures.compiled import elsewhere
@@ -75,9 +76,9 @@ def _of_offences(found: tuple[Offence, ...], file: File) -> Diagnosis:
     kinds = {each.kind for each in found}
     origin = next((each.origin for each in found if each.origin), None)
     if origin is not None and not kinds & {OffenceKind.MISPLACED, *_DTYPES}:
-        return Diagnosis(tuple(map(str, found)), origin.cause, origin.remedy)
+        return Diagnosis(listed(found, file.target), origin.cause, origin.remedy)
     cause = next((text for of, text in _CAUSES if of & kinds), "")
-    return Diagnosis(tuple(map(str, found)), cause, "" if not found else _remedy(found, file))
+    return Diagnosis(listed(found, file.target), cause, "" if not found else _remedy(found, file))
 
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
@@ -118,6 +119,13 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
         return _for_float(file)
     if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
         return f"{described.conversion.per_tensor}, or let edge_ptq make the file"
+    return _for_unmapped(found, file)
+
+
+def _for_unmapped(found: tuple[Offence, ...], file: File) -> str:
+    advice = rebuilt(found, file.target)
+    if advice:
+        return f"{advice}, whose operators the target maps, and train the model again"
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 

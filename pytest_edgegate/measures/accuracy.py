@@ -23,7 +23,12 @@ def accuracy_drop(passes: Passes, file: File) -> Finding:
         return replace(broken, n_total=paired.total or broken.n)
     estimate = passes.scoring.worse_by(reference, artifact, passes.resampling)
     remarks = (*passes.cautions(), _of_gain(estimate, passes, file))
-    made = measured(estimate, artifact, remarks)
+    made = replace(
+        measured(estimate, artifact, remarks),
+        scored_by=passes.scoring.name,
+        reference_value=passes.scoring.value(reference),
+        artifact_value=passes.scoring.value(artifact),
+    )
     if paired.within is None:
         return made
     return replace(
@@ -65,7 +70,12 @@ def accuracy_drop_relative(passes: Passes, file: File) -> Finding:
     if drop.exact is not None:  # the metric is a share of the samples
         exact = drop.exact / Fraction(round(size * reference.n), reference.n)
     remarks = (*passes.cautions(), _of_gain(drop, passes, file))
-    return measured(drop.relative_to(size, exact), artifact, remarks)
+    return replace(
+        measured(drop.relative_to(size, exact), artifact, remarks),
+        scored_by=passes.scoring.name,
+        reference_value=passes.scoring.value(reference),
+        artifact_value=passes.scoring.value(artifact),
+    )
 
 
 def accuracy_min(passes: Passes) -> Finding:
@@ -75,7 +85,11 @@ def accuracy_min(passes: Passes) -> Finding:
     if broken:
         return broken
     estimate = passes.scoring.estimate(artifact, passes.resampling)
-    made = measured(estimate, artifact)
+    made = replace(
+        measured(estimate, artifact),
+        scored_by=passes.scoring.name,
+        artifact_value=estimate.value,
+    )
     if passes.scoring.higher_is_better:
         return made
     return replace(made, direction="at most")

@@ -62,6 +62,21 @@ _AT_THE_CPU = frozenset(
 
 
 @dataclass(frozen=True)
+class Spot:
+    """An operator of a file, and what is wrong with it: the same for all that are alike."""
+
+    operator: str
+    """Its kind."""
+    place: str
+    """What tells it from others of its kind: its number and its output, or its name."""
+    fault: str
+
+    @classmethod
+    def of(cls, operator: OperatorInfo, fault: str) -> Spot:
+        return cls(operator.kind, operator.name.removeprefix(operator.kind).strip(), fault)
+
+
+@dataclass(frozen=True)
 class Offence:
     """One thing in the file that the target's contract does not allow."""
 
@@ -75,6 +90,8 @@ class Offence:
     """The name of the limit, if the offence is about one."""
     part: TensorInfo | OperatorInfo | None = field(default=None, compare=False)
     """The input, output or operator of the file that it is about."""
+    spot: Spot | None = field(default=None, compare=False)
+    """The operator that it is about, for lists of offences that are alike."""
 
     def __str__(self) -> str:
         return self.text
@@ -165,14 +182,31 @@ def when_executed(
     """Operators that the runtime runs on another device or in another dtype than intended."""
     for each in executed or ():
         if each.falls_back:
-            yield Offence(
-                OffenceKind.FELL_BACK, f"{each.kind} {each.name}: fell back to {each.device}"
-            )
+            yield _when_run(OffenceKind.FELL_BACK, each, f"fell back to {each.device}")
         elif each.runs_in_float and expected == "int8" and not _may_be_float(each, target):
-            yield Offence(
-                OffenceKind.RUNS_IN_FLOAT,
-                f"{each.kind} {each.name}: runs in float after the runtime's optimisation",
-            )
+            fault = "runs in float after the runtime's optimisation"
+            yield _when_run(OffenceKind.RUNS_IN_FLOAT, each, fault)
+
+
+def _when_run(kind: OffenceKind, each: ExecutedOperator, fault: str) -> Offence:
+    spot = Spot(each.kind, each.name, fault)
+    return Offence(kind, f"{each.kind} {each.name}: {fault}", spot=spot)
+
+
+def _of(
+    kind: OffenceKind,
+    operator: OperatorInfo,
+    fault: str,
+    *,
+    alike: str = "",
+    dtype: str = "",
+    origin: Origin | None = None,
+    limit: str = "",
+    part: OperatorInfo | None = None,
+) -> Offence:
+    """An offence of an operator. *alike*: the fault without what only this operator has."""
+    spot = Spot.of(operator, alike or fault)
+    return Offence(kind, f"{operator.name}: {fault}", dtype, origin, limit, part, spot)
 
 
 def _of_chip(file: File) -> Iterator[Offence]:
@@ -220,19 +254,25 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
     moving = [*(each for each in given if not _may_be_wide(each)), *operator.outputs]
     wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
     if wide in _FLOATS:
-        text = f"{operator.name}: runs in float"
-        yield Offence(OffenceKind.UNQUANTISED, text, wide, operator.origin, part=operator)
+        yield _of(
+            OffenceKind.UNQUANTISED,
+            operator,
+            "runs in float",
+            dtype=wide,
+            origin=operator.origin,
+            part=operator,
+        )
         return
     if wide is not None:
-        yield Offence(OffenceKind.WIDE, f"{operator.name}: runs in {wide}", wide)
+        yield _of(OffenceKind.WIDE, operator, f"runs in {wide}", dtype=wide)
         return
     weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
     for tensor in given:
         own = tensor is weights and tensor.dtype not in _WEIGHTS
         bias = weights is not None and tensor is not weights and float_biases
         if tensor.constant and (own or (tensor.dtype in _FLOATS and not bias)):
-            text = f"{operator.name}: weights {tensor.name} are {tensor.dtype}"
-            yield Offence(OffenceKind.WIDE_WEIGHTS, text, tensor.dtype)
+            fault, alike = (f"weights{each} are {tensor.dtype}" for each in (f" {tensor.name}", ""))
+            yield _of(OffenceKind.WIDE_WEIGHTS, operator, fault, alike=alike, dtype=tensor.dtype)
 
 
 def _may_be_wide(tensor: TensorInfo) -> bool:
@@ -246,9 +286,10 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
     if rule is None:
         if operator.border and _touches_io(operator):
             return  # the adjacent input or output is reported already
-        yield Offence(
+        yield _of(
             OffenceKind.UNMAPPED,
-            f"{operator.name}: not an operator of {target.name}; it would run on the CPU",
+            operator,
+            f"not an operator of {target.name}; it would run on the CPU",
             origin=operator.origin,
             part=operator,
         )
@@ -256,8 +297,8 @@ def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
     for limit in rule.limits:
         fault = LIMITS[limit](operator)
         if fault:
-            text = f"{operator.name}: {fault}, which {target.name} does not map"
-            yield Offence(OffenceKind.LIMIT, text, limit=limit)
+            fault = f"{fault}, which {target.name} does not map"
+            yield _of(OffenceKind.LIMIT, operator, fault, limit=limit)
 
 
 def _refused(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
@@ -265,8 +306,8 @@ def _refused(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
     for rule, words in target.refusals.items():
         fault = REFUSALS[rule](operator)
         if fault:
-            text = f"{operator.name}: {fault}, which {target.name} refuses ({words})"
-            yield Offence(OffenceKind.REFUSED, text)
+            fault = f"{fault}, which {target.name} refuses ({words})"
+            yield _of(OffenceKind.REFUSED, operator, fault)
             return
 
 

@@ -43,7 +43,7 @@ def drawn(panels: Sequence[Panel], form: str) -> bytes:
 def _draw_panel(axes: Any, panel: Panel) -> None:
     axes.set_title(panel.title)
     axes.set_xlabel("size of what ships")
-    axes.set_ylabel("accuracy beside the model under test, points")
+    axes.set_ylabel("accuracy beside the model under test, points (0.01 = 1 %)")
     axes.axhline(0, color=_LIMIT, linewidth=0.8)
     sizes = [each.size for each in panel.points] + list(panel.sizes)
     if sizes and max(sizes) > _WIDE * max(min(sizes), 1):
@@ -65,7 +65,7 @@ def _draw_limits(axes: Any, panel: Panel) -> None:
     for limit in panel.drops:
         axes.axhline(-limit, color=_LIMIT, linestyle="--", linewidth=1)
         place = {"xy": (0.01, -limit), "xytext": (0, 3), "xycoords": ("axes fraction", "data")}
-        axes.annotate(f"drop <= {limit:g} points", **place, **words)
+        axes.annotate(f"drop <= {limit:g}", **place, **words)
 
 
 def _scale(axes: Any) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import VerdictRecord
-from pytest_edgegate.reports.table import HEADINGS, row, table
+from pytest_edgegate.reports.table import artifact_of, fitted, sources
+from pytest_edgegate.reports.wrapping import WIDTH
 from pytest_edgegate.spelling import spell_interval
 
 _ORDER = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.NOT_MEASURED, Outcome.PASS)
+LINES = 15
+"""The most lines of a failure."""
 _SHOWN = 10
-"""The number of details shown."""
+"""The most details of a verdict."""
+_ROWS = 4
+"""The least rows of the table before details are left out for more."""
 
 
 class Judged(Protocol):
@@ -42,23 +47,55 @@ def worst_first(verdicts: Iterable[_Judged]) -> list[_Judged]:
 def explain(verdicts: Iterable[VerdictRecord], closing: str = "", opening: str = "") -> str:
     """The message of a BudgetExceeded. Its first line has metric and numbers: the short summary.
 
-    *opening* follows it, *closing* is at the end.
+    *opening* follows it, *closing* is at the end. Details and rows are left out until it has at
+    most LINES lines; they are counted, and the JSON report has them all.
     """
     ordered = worst_first(verdicts)
     red = [each for each in ordered if each.red]
-    lines = [_headline(red), *(["", opening] if opening else [])]
-    lines += ["", *table(HEADINGS[1:], (row(each)[1:] for each in ordered), "  ")]
-    for each in red:
-        lines += ["", *_story(each)]
-    if closing:
-        lines += ["", closing]
-    return "\n".join(lines)
+    before = [_headline(red), *(["", *opening.splitlines()] if opening else [])]
+    after = ["", closing] if closing else []
+    room = LINES - len(before) - len(after)
+    drawn = ([*_rows(ordered, rows), *_stories(red, *form)] for rows, form in _forms(len(red)))
+    body: list[str] = next((each for each in drawn if len(each) <= room), [])
+    return "\n".join((*before, *(body or _shortest(red, ordered)), *after))
+
+
+def _forms(red: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """From the longest to the shortest: (rows of the table, (verdicts told in full, details))."""
+    for full in range(red, 0, -1):
+        for details in range(_SHOWN, 0, -1):
+            yield max(red, _ROWS), (full, details)
+    for rows in range(max(red, _ROWS), 0, -1):
+        yield rows, (1, 1)
+        yield rows, (1, 0)
+
+
+def _shortest(red: Sequence[VerdictRecord], ordered: Sequence[VerdictRecord]) -> list[str]:
+    return [*_rows(ordered, 1), *_stories(red[:1], 1, 0)]
+
+
+def _rows(ordered: Sequence[VerdictRecord], most: int) -> list[str]:
+    """The table, and what its figures are from."""
+    shown = ordered[: most if len(ordered) > most + 1 else None]
+    lines = ["", *(line for drawn in fitted(shown, WIDTH, "  ") for line in drawn)]
+    left = [each.budget.metric for each in ordered[len(shown) :]]
+    lines += [f"  and {len(left)} more: {', '.join(left)}"] if left else []
+    by = sources(shown)
+    return [*lines, *([f"  {by}"] if by else [])]
+
+
+def _stories(red: Sequence[VerdictRecord], full: int, details: int) -> list[str]:
+    """The first ones in full, each of the others in one line."""
+    lines = [line for each in red[:full] for line in ("", *_story(each, details))]
+    for each in red[full:]:
+        lines.append(f"{each.budget.metric}: {each.reason}; next: {each.remedy}")
+    return lines
 
 
 def _headline(red: Sequence[VerdictRecord]) -> str:
     worst = red[0]
     more = f" (and {len(red) - 1} more)" if len(red) > 1 else ""
-    about = ", ".join(filter(None, (worst.target, row(worst)[0])))
+    about = ", ".join(filter(None, (worst.target, artifact_of(worst))))
     return f"{_summary(worst)} ({about}){more}"
 
 
@@ -76,18 +113,24 @@ def _summary(verdict: VerdictRecord) -> str:
     return f"{metric} {verdict.reason} {interval}".rstrip() + (", not proven" if unproven else "")
 
 
-def _story(verdict: VerdictRecord) -> list[str]:
-    measured = verdict.measured
+def _story(verdict: VerdictRecord, most: int) -> list[str]:
+    """With at most so many details; with 0 only the reason, the cause and the remedy."""
     lines = [f"{verdict.budget.metric}: {verdict.reason}"]
-    if measured is not None and measured.method and measured.level is not None:
-        proven = "proven" if verdict.proven else "not proven"
-        lines.append(f"  {proven} by {measured.method} at {measured.level * 100:.0f} %")
-    if verdict.note:
-        lines.append(f"  {verdict.note}")
-    lines += [f"  {each}" for each in verdict.details[:_SHOWN]]
-    if len(verdict.details) > _SHOWN:
-        lines.append(f"  and {len(verdict.details) - _SHOWN} more")
+    if most:
+        lines += [f"  {each}" for each in _found(verdict, most)]
     if verdict.cause:
         lines.append(f"  probably: {verdict.cause}")
     lines.append(f"  next: {verdict.remedy}")
     return lines
+
+
+def _found(verdict: VerdictRecord, most: int) -> Iterator[str]:
+    measured = verdict.measured
+    if measured is not None and measured.method and measured.level is not None:
+        proven = "proven" if verdict.proven else "not proven"
+        yield f"{proven} by {measured.method} at {measured.level * 100:.0f} %"
+    if verdict.own_note:
+        yield verdict.own_note
+    yield from verdict.details[:most]
+    if len(verdict.details) > most:
+        yield f"and {len(verdict.details) - most} more"

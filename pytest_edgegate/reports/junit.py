@@ -13,7 +13,7 @@ def properties(verdicts: Iterable[VerdictRecord]) -> list[tuple[str, str]]:
     if that holds a caution."""
     found = []
     for verdict in verdicts:
-        _, metric, measured, _, limit, outcome, _ = row(verdict)
+        metric, measured, _, limit, outcome = row(verdict)
         found.append((f"edge.{metric}", " ".join(filter(None, (measured, limit, outcome)))))
         if "caution" in verdict.note:
             found.append((f"edge.{metric}.note", verdict.note))

@@ -10,9 +10,10 @@ from pytest_edgegate.core.record import ArtifactRecord, MeasuredRecord, VerdictR
 
 @dataclass(frozen=True)
 class Point:
-    """An artifact: its size in bytes and its accuracy relative to the model under test, in points.
+    """An artifact: its size in bytes and its accuracy relative to the model under test.
 
-    ``low`` and ``high`` are the ends of the interval, if there is one.
+    ``points`` are those of a budget (0.01 = one percentage point); ``low`` and ``high`` are the
+    ends of the interval, if there is one.
     """
 
     label: str
@@ -52,8 +53,8 @@ def _panel(target: str, judged: Sequence[tuple[ArtifactRecord, VerdictRecord]]) 
             point = _point(artifact, verdict.measured, red=artifact.sha256 in red)
             points |= {} if point is None else {artifact.sha256: point}
     verdicts = [verdict for _, verdict in judged]
-    drops = tuple(100 * each for each in _limits(verdicts, "accuracy_drop"))
-    return Panel(target, tuple(points.values()), _limits(verdicts, "size"), drops)
+    sizes, drops = _limits(verdicts, "size"), _limits(verdicts, "accuracy_drop")
+    return Panel(target, tuple(points.values()), sizes, drops)
 
 
 def _point(artifact: ArtifactRecord, drop: MeasuredRecord, *, red: bool) -> Point | None:
@@ -62,12 +63,12 @@ def _point(artifact: ArtifactRecord, drop: MeasuredRecord, *, red: bool) -> Poin
         return None
     label = ", ".join(artifact.recipe) or artifact.format
     low, high = _below(drop.high), _below(drop.low)
-    return Point(label, artifact.size_bytes, -100 * drop.value, low, high, red)
+    return Point(label, artifact.size_bytes, -drop.value, low, high, red)
 
 
 def _below(drop: float | None) -> float | None:
-    """A drop (0.01 = one point) as percentage points relative to the model under test."""
-    return None if drop is None else -100 * drop
+    """A drop as an accuracy relative to the model under test."""
+    return None if drop is None else -drop
 
 
 def _limits(verdicts: Iterable[VerdictRecord], metric: str) -> tuple[float, ...]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import MeasuredRecord, VerdictRecord
+from pytest_edgegate.reports.wrapping import joined
 from pytest_edgegate.spelling import spell_interval, spell_pair, spell_value
 
-HEADINGS = ("artifact", "budget", "measured", "interval", "limit", "verdict", "by")
+HEADINGS = ("budget", "measured", "interval", "limit", "verdict")
+_INTERVAL = HEADINGS.index("interval")
 
 
 def row(verdict: VerdictRecord) -> list[str]:
@@ -19,13 +22,11 @@ def row(verdict: VerdictRecord) -> list[str]:
     measured, metric = verdict.measured, verdict.budget.metric
     value, limit = _figures(verdict)
     return [
-        _artifact(verdict),
         metric,
         value,
         "" if measured is None else spell_interval(metric, measured.low, measured.high),
         limit,
         _outcome(verdict),
-        _source(measured),
     ]
 
 
@@ -39,7 +40,43 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: str = 
     ]
 
 
-def _artifact(verdict: VerdictRecord) -> str:
+def fitted(verdicts: Sequence[VerdictRecord], width: int, indent: str) -> list[list[str]]:
+    """The headings, and each verdict as a line, or as two or more where *width* is too small.
+
+    An interval then stands below its row, and what is still too wide is broken between cells.
+    """
+    rows = [row(each) for each in verdicts]
+    lines = table(HEADINGS, rows, indent)
+    if max(map(len, lines)) <= width:
+        return [[line] for line in lines]
+    short = [[*cells[:_INTERVAL], *cells[_INTERVAL + 1 :]] for cells in (list(HEADINGS), *rows)]
+    headings, *lines = table(short[0], short[1:], indent)
+    below = [f"{indent}  {cells[_INTERVAL]}" if cells[_INTERVAL] else "" for cells in rows]
+    drawn = [
+        [*([line] if len(line) <= width else joined(cells, width, indent)), *filter(None, [more])]
+        for line, cells, more in zip(lines, short[1:], below, strict=True)
+    ]
+    return [[headings] if len(headings) <= width else [], *drawn]
+
+
+def sources(verdicts: Sequence[VerdictRecord]) -> str:
+    """What the figures are from, each source once, with its budgets unless it has all of them.
+
+    Empty if all are read from the file itself, which is not named.
+    """
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.measured is not None:
+            by_source[source(verdict.measured)].append(verdict.budget.metric)
+    by_source.pop("file", None)
+    named = [
+        each if len(found) == len(verdicts) else f"{each}: {', '.join(found)}"
+        for each, found in by_source.items()
+    ]
+    return f"by {'; '.join(named)}" if named else ""
+
+
+def artifact_of(verdict: VerdictRecord) -> str:
     """The recipe as a user types it, or the name of a third-party file."""
     artifact = verdict.artifact
     if artifact is None:
@@ -67,13 +104,14 @@ def _outcome(verdict: VerdictRecord) -> str:
         name = name.upper()
     if verdict.allowed:
         return f"{name} (allowed)"
+    if verdict.xfailed and verdict.outcome is not Outcome.PASS:
+        return f"{name} (xfailed)"
     proven = verdict.proven and verdict.budget.kind.rule != "exact"
     unproven = verdict.outcome in (Outcome.PASS, Outcome.FAIL) and not verdict.proven
     return f"{name}, proven" if proven else f"{name}, not proven" if unproven else name
 
 
-def _source(measured: MeasuredRecord | None) -> str:
-    if measured is None:
-        return ""
+def source(measured: MeasuredRecord) -> str:
+    """What a figure was measured by, and on how many samples."""
     samples = "" if measured.n is None else f", n {measured.n:,}"
     return f"{measured.source}{samples}{' (cached)' if measured.cached else ''}"

@@ -63,7 +63,7 @@ class Judging:
             found[0] = self._judged(asked[0], case, providers)  # a pass may have found it
         if contract:
             found[0] = self._with_inputs(found, case, providers)
-            noted = _noted(found[0], *self._contract_notes(case, providers, budgets, show_parity))
+            noted = self._with_file(found[0], case, providers, budgets, show_parity=show_parity)
             found[0] = replace(noted, no_budgets=not budgets)
         if found:
             found[0] = _noted(
@@ -138,23 +138,35 @@ class Judging:
         found = self.tooling.finding(metric, file.artifact, file.target)
         return found or hidden(metric, file) or measure(metric, providers)
 
-    def _contract_notes(
-        self, case: Case, providers: Providers, budgets: tuple[Budget, ...], show_parity: bool
-    ) -> tuple[str, ...]:
+    def _with_file(
+        self,
+        verdict: Verdict,
+        case: Case,
+        providers: Providers,
+        budgets: tuple[Budget, ...],
+        *,
+        show_parity: bool,
+    ) -> Verdict:
+        """The verdict on the contract with notes about the file."""
         file, passes = providers.file, providers.passes
         compiled = notes.of_compiled(file)
         shown = show_parity and case.subject.has_evaluation and not compiled
-        return (
+        execution = notes.of_execution(file)
+        parity = notes.of_parity(file, passes) if shown else notes.Parity()
+        noted = _noted(
+            verdict,
             "" if budgets else "no budgets",
             compiled,
             notes.of_cpu_parts(file),
             notes.of_signatures(file),
             notes.of_layout(file),
             notes.of_state(file),
-            notes.of_execution(file),
+            execution,
             notes.of_batch(file, passes),
-            notes.of_parity(file, passes) if shown else "",
+            parity.note,
         )
+        plain = (execution, parity.note if parity.usual else "")
+        return replace(noted, about_file=tuple(filter(None, plain)), agreement=parity.share)
 
     def _providers(
         self,

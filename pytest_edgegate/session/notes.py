@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -144,20 +145,34 @@ def of_dead_channels(passes: Passes, *, look: bool) -> str:
     return "; ".join(f"caution: {each}" for each in passes.dead_channels(look=look))
 
 
-def of_parity(file: File, passes: Passes) -> str:
+@dataclass(frozen=True)
+class Parity:
+    """The agreement of a target's runtimes, in words, and as the share of equal answers."""
+
+    note: str = ""
+    share: float | None = None
+
+    @property
+    def usual(self) -> bool:
+        """Whether the runtimes agree as those that round alike do: nothing to point out."""
+        return self.share is not None and self.share >= USUAL_AGREEMENT
+
+
+def of_parity(file: File, passes: Passes) -> Parity:
     """The agreement on some samples, if no budget is about parity."""
     try:
         found = passes.parity(SHOWN)
     except InferenceError as error:
-        return f"parity, not gated: {error.message}"
+        return Parity(f"parity, not gated: {error.message}")
     if isinstance(found, NotMeasured) or np.isnan(found.arrays["agreement"]).any():
-        return ""
+        return Parity()
     share = float(found.arrays["agreement"].mean())
     below = "" if share >= USUAL_AGREEMENT else f", below the usual {USUAL_AGREEMENT}"
-    return (
+    text = (
         f"parity, not gated: agreement {share:.3f}{below} on {found.n} samples "
         f"({', '.join(_runtimes(file))})"
     )
+    return Parity(text, share)
 
 
 def _runtimes(file: File) -> tuple[str, ...]:

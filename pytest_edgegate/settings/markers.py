@@ -59,6 +59,13 @@ class Markers:
         return selected
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The targets that its ``edge_targets`` name, or else its budgets."""
+        if self.only:
+            return tuple(each for each in self.only[0] if all(each in names for names in self.only))
+        return tuple(dict.fromkeys(name for line in self.budgets for name in line.names))
+
+    @property
     def any(self) -> bool:
         return bool(self.budgets or self.recipes or self.only)
 

@@ -31,7 +31,7 @@ def test_a_picture_of_the_run_is_written(again: Any) -> None:
         "QAT(epochs=2)",
         "size <= 2,000 B",
         "size <= 500 B",
-        "drop <= 1 points",
+        "drop <= 0.01",
     ):
         assert each in picture
 

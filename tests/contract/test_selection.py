@@ -302,6 +302,14 @@ def test_fixture_or_marker_parametrises_by_target(selected: Any) -> None:
     assert all("fake-" in name for name in with_parameters)
 
 
+def test_the_run_says_why_tests_were_deselected(selected: Any) -> None:
+    """Where pytest says how many, right below."""
+    run = "the run is for fake-board or fake-host"
+    for count, named in ((4, "coral"), (2, "coral or host")):
+        line = f"edge gate: {count} deselected: their markers name only {named}; {run}"
+        assert line in selected.output
+
+
 def test_other_tests_are_left_alone(selected: Any) -> None:
     assert selected.tests["test_plain"] == "."
     assert selected.tests["test_marked_edge_by_the_user"] == "."

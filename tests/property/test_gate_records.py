@@ -52,6 +52,9 @@ MEASURED = st.builds(
     n_total=COUNTS,
     conditions=OBJECTS,
     direction=DIRECTIONS,
+    scored_by=st.text(),
+    reference_value=FIGURES,
+    artifact_value=FIGURES,
 )
 VERDICTS = st.builds(
     VerdictRecord,

@@ -171,13 +171,14 @@ def test_the_note_says_how_many_samples_would_prove_it() -> None:
 @pytest.mark.parametrize(
     ("change", "note"),
     [
-        ({"value": 0.01}, "200 samples can't prove it: the figure is at its budget"),
         (
-            {"value": 0.01, "spread": None},
-            "200 samples can't prove it: the figure is at its budget",
+            {"value": 0.01},
+            "200 samples can't prove it, nor would any number: the figure is at its budget",
         ),
+        # the interval is twice as wide as the distance: four times the samples halve it
+        ({"spread": None}, "200 samples can't prove it; about 800 would"),
         ({"spread": 0.0}, "200 samples can't prove it; about 270 would"),
-        ({"n": 9000}, "9000 samples can't prove it"),
+        ({"n": 9000}, "9000 samples can't prove it; about 36000 would"),
     ],
 )
 def test_a_number_is_given_where_it_says_something(change: dict[str, Any], note: str) -> None:

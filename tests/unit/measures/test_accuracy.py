@@ -114,6 +114,16 @@ def test_the_drop_is_paired_and_exact() -> None:
     assert judge(drop, Budget("accuracy_drop", 0.0099), Rules(), "t").outcome is Outcome.FAIL
 
 
+@pytest.mark.parametrize("measure", [accuracy_drop, accuracy_drop_relative, accuracy_min])
+def test_an_accuracy_has_the_values_that_it_is_of(measure: Any) -> None:
+    labels = np.arange(100) % CLASSES
+    before = one_hot(np.where(np.arange(100) < 4, labels + 1, labels) % CLASSES)
+    after = one_hot(np.where(np.arange(100) < 10, labels + 1, labels) % CLASSES)
+    found = measured(measure, Context.of("top1", before, after, labels))
+    known = None if measure is accuracy_min else 0.96
+    assert (found.scored_by, found.reference_value, found.artifact_value) == ("top1", known, 0.9)
+
+
 def test_a_better_artifact_has_a_negative_drop() -> None:
     drop = measured(accuracy_drop, Context.of("top1", flipped(0, 1), flipped(), LABELS))
     assert drop.exact == Fraction(-2, 200)

@@ -293,7 +293,8 @@ def test_one_operator_is_refused_once() -> None:
     described = replace(model(unsigned, unsigned), mixed=True)
     refusals = {"zero_points": "not zero", "unsigned_integers": "not signed"}
     told = judged(described, target=replace(HOST, refusals=refusals), dtype=None)
-    assert [each.split("refuses ")[1] for each in told.details] == ["(not zero)"] * 2
+    assert [each.split("refuses ")[1] for each in told.details] == ["(not zero)"]
+    assert told.value == 2
     assert "quantised for another processor" in told.cause
     assert told.remedy == (
         "quantise again with zero points of 0 and biases in float, or let edge_ptq make the file"
@@ -405,8 +406,53 @@ def test_offenders_are_counted_and_explained() -> None:
     made = judged(model(operator("ADD", (FLOAT,))), made=True)
     assert made.remedy.startswith("replace those layers by ones that the converter quantises")
     assert "edge_ptq" not in judged(model(io="float32"), made=True).remedy
-    foreign = judged(model(operator("LEAKY_RELU")))
+    foreign = judged(model(operator("FLOOR_MOD")))
     assert "--edge-list-targets" in foreign.remedy
+
+
+FUSED = "features/block_1/hard_swish/mul_1;features/block_1/add;features/block_1/conv/Conv2D"
+
+
+def numbered(kind: str, count: int, name: str = FUSED) -> list[OperatorInfo]:
+    return [replace(operator(kind, outputs=(tensor(name),)), index=at) for at in range(count)]
+
+
+def test_offenders_that_are_alike_share_a_line() -> None:
+    told = judged(model(*numbered("HARD_SWISH", 19), *numbered("FLOOR_MOD", 2, "out")), made=True)
+    assert told.value == 21
+    cpu = "not an operator of coral; it would run on the CPU"
+    first = "#0 (features/block_1/hard_swish/mul_1;...)"
+    assert told.details == (
+        f"19 x HARD_SWISH (first: {first}): {cpu}; rebuild with ReLU6",
+        f"2 x FLOOR_MOD (first: #0 (out)): {cpu}",
+    )
+    assert told.remedy.startswith("replace those layers by ones that the target maps")
+    only = judged(model(*numbered("HARD_SWISH", 1), *numbered("LEAKY_RELU", 3, "n" * 99)))
+    assert only.details[0] == f"HARD_SWISH {first}: {cpu}; rebuild with ReLU6"
+    assert only.details[1].startswith(f"3 x LEAKY_RELU (first: #0 ({'n' * 53}...): {cpu}; rebuild")
+    assert only.remedy == (
+        "rebuild with ReLU6 and ReLU, whose operators the target maps, and train the model again"
+    )
+
+
+def test_offenders_of_one_kind_with_other_faults_stay_apart() -> None:
+    floats = [
+        replace(each, inputs=(*INSIDE, tensor(f"w{at}", dtype="float32", constant=True)))
+        for at, each in enumerate(numbered("CONV_2D", 3, "out"))
+    ]
+    told = judged(model(*floats, operator("CONV_2D", (FLOAT, FLOAT))))
+    assert told.value == 4
+    assert told.details == (
+        "3 x CONV_2D (first: #0 (out)): weights are float32",
+        "CONV_2D #3 (out): runs in float",
+    )
+
+
+def test_what_a_runtime_runs_in_float_shares_a_line() -> None:
+    run = tuple(replace(RUN, name=f"conv_{at}", runs_in_float=True) for at in range(12))
+    assert judged(model(), run=run).details == (
+        f"12 x {RUN.kind} (first: conv_0): runs in float after the runtime's optimisation",
+    )
 
 
 def test_the_part_of_the_model_that_left_an_operator_is_the_cause() -> None:

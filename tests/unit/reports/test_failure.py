@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from pytest_edgegate.core.record import VerdictRecord
-from pytest_edgegate.reports.failure import explain, worst_first
+from pytest_edgegate.reports.failure import LINES, explain, worst_first
 
 Make = Callable[..., VerdictRecord]
 
@@ -49,9 +51,10 @@ def test_a_whole_failure(make: Make) -> None:
     assert explain([size, drop], "The end.").splitlines() == [
         "accuracy_drop 0.827 > 0.01 [0.8063, 0.8459] (coral, PTQ(samples=200))",
         "",
-        "  budget         measured  interval          limit       verdict       by",
-        "  accuracy_drop  0.827     [0.8063, 0.8459]  <= 0.01     FAIL, proven  file, n 1,000",
-        "  size           56.4 kB                     <= 60.0 kB  pass          file",
+        "  budget         measured  interval          limit       verdict",
+        "  accuracy_drop  0.827     [0.8063, 0.8459]  <= 0.01     FAIL, proven",
+        "  size           56.4 kB                     <= 60.0 kB  pass",
+        "  by file, n 1,000: accuracy_drop",
         "",
         "accuracy_drop: 0.827 > 0.01",
         "  proven by Tango's paired score interval at 90 %",
@@ -95,6 +98,37 @@ def test_notes_are_told(make: Make) -> None:
 def test_long_lists_are_cut(make: Make) -> None:
     many = tuple(f"offender {at}" for at in range(25))
     text = explain([make("contract", 25, 0, "fail", details=many)])
-    assert "offender 9" in text
-    assert "offender 10" not in text
-    assert "  and 15 more" in text
+    assert len(text.splitlines()) == LINES
+    assert "offender 6" in text
+    assert "offender 7" not in text
+    assert "  and 18 more" in text
+
+
+METRICS = ("accuracy_drop", "size", "macs", "parameters", "parity_abs", "memory", "flash")
+
+
+@pytest.mark.parametrize("red", range(1, len(METRICS) + 1))
+@pytest.mark.parametrize("details", [0, 3, 25])
+@pytest.mark.parametrize("words", [{}, {"opening": "One.\nTwo.", "closing": "The end."}], ids=len)
+def test_a_failure_has_at_most_fifteen_lines(
+    make: Make, red: int, details: int, words: dict[str, str]
+) -> None:
+    more = {
+        "details": tuple(f"detail {at}" for at in range(details)),
+        "cause": "a cause",
+        "note": "a note",
+        "remedy": "mend it",
+    }
+    given = [
+        make(each, 3, 2, "fail" if at < red else "pass", method="a bootstrap", level=0.9, **more)
+        for at, each in enumerate(METRICS)
+    ]
+    lines = explain(given, **words).splitlines()
+    assert len(lines) <= LINES
+    assert lines[0].startswith("accuracy_drop 3 against 2")
+    assert lines.count("  next: mend it") >= 1
+    for each in METRICS[:red]:
+        assert any(each in line for line in lines)
+    if words:
+        assert lines[2:4] == ["One.", "Two."]
+        assert lines[-1] == "The end."

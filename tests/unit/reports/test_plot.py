@@ -68,11 +68,11 @@ def test_a_panel_a_target_and_a_point_an_artifact() -> None:
     assert [each.label for each in coral.points] == ["PTQ(samples=200)", "QAT(epochs=2)"]
     assert [each.red for each in coral.points] == [False, True]
     first = coral.points[0]
-    assert (first.size, first.points) == (50_000, pytest.approx(-0.2))
-    assert (first.low, first.high) == (pytest.approx(-0.8), pytest.approx(0.2))
+    assert (first.size, first.points) == (50_000, pytest.approx(-0.002))
+    assert (first.low, first.high) == (pytest.approx(-0.008), pytest.approx(0.002))
     assert coral.sizes == (60_000,)
-    assert coral.drops == (1.0,)
-    assert host.points[0].points == pytest.approx(0.1)
+    assert coral.drops == (0.01,)
+    assert host.points[0].points == pytest.approx(0.001)
 
 
 def test_an_artifact_is_red_by_any_of_its_budgets() -> None:
@@ -101,7 +101,7 @@ def test_recipes_and_budgets_are_in_the_picture(tmp_path: Path) -> None:
         "PTQ(samples=200)",
         "QAT(epochs=2)",
         "size <= 60.0 kB",
-        "drop <= 1 points",
+        "drop <= 0.01",
         "host",
     ):
         assert each in texts

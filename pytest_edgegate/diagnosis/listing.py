@@ -1,0 +1,71 @@
+"""Offences as a list in which those that are alike share a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.measures.contract import Offence, OffenceKind
+
+_LONGEST = 60
+"""The number of characters of a name in a line for several operators."""
+_SUBSTITUTES = {
+    "HARD_SWISH": "RELU6",
+    "HardSwish": "RELU6",
+    "GELU": "RELU6",
+    "Gelu": "RELU6",
+    "ELU": "RELU",
+    "Elu": "RELU",
+    "LEAKY_RELU": "RELU",
+    "LeakyRelu": "RELU",
+    "PRELU": "RELU",
+    "PRelu": "RELU",
+}
+"""Activations, and the mapped one that networks for such chips are rebuilt with."""
+_WORDS = {"RELU6": "ReLU6", "RELU": "ReLU"}
+
+
+def listed(found: Iterable[Offence], target: Target) -> tuple[str, ...]:
+    """A line for each offence, or for several of one kind of operator with the same fault."""
+    groups: dict[object, list[Offence]] = {}
+    for at, each in enumerate(found):
+        spot = each.spot
+        key = (at,) if spot is None else (each.kind, spot.operator, spot.fault)
+        groups.setdefault(key, []).append(each)
+    return tuple(_line(each, target) for each in groups.values())
+
+
+def _line(alike: list[Offence], target: Target) -> str:
+    first = alike[0]
+    if first.spot is None:
+        return str(first)
+    advice = rebuilt(alike, target)
+    end = f"; {advice}" if advice else ""
+    kind, place, fault = first.spot.operator, _short(first.spot.place), first.spot.fault
+    if len(alike) > 1:
+        return f"{len(alike)} x {kind} (first: {place}): {fault}{end}"
+    return f"{first}{end}" if place == first.spot.place else f"{kind} {place}: {fault}{end}"
+
+
+def rebuilt(found: Iterable[Offence], target: Target) -> str:
+    """What to rebuild activations with that the target does not map; empty if any has nothing."""
+    substitutes = dict.fromkeys(_substitute(each, target) for each in found)
+    if "" in substitutes or not substitutes:
+        return ""
+    return f"rebuild with {' and '.join(_WORDS[each] for each in substitutes)}"
+
+
+def _substitute(offence: Offence, target: Target) -> str:
+    if offence.kind is not OffenceKind.UNMAPPED or offence.spot is None:
+        return ""
+    found = _SUBSTITUTES.get(offence.spot.operator, "")
+    return found if found in target.operators else ""
+
+
+def _short(place: str) -> str:
+    """The name without the other layers that a converter fused into it."""
+    name, fused, _ = place.partition(";")
+    if len(name) > _LONGEST:
+        return f"{name[: _LONGEST - 3]}..."
+    closing = ")" if place.endswith(")") else ""
+    return f"{name};...{closing}" if fused else place
