@@ -21,7 +21,7 @@ from pytest_edgegate.core.record import (
 __all__ = ["Outcome", "Verdict"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """One judged budget. ``proven``: the interval decided, not only the point estimate."""
 
@@ -44,6 +44,10 @@ class Verdict:
     """Whether only the contract of the artifact was judged."""
     unproven: bool = False
     """Whether it is red only because its samples can't prove it: nothing has lost anything."""
+
+    def __repr__(self) -> str:
+        name = f"{self.budget.metric} on {self.target}" if self.target else self.budget.metric
+        return f"<Verdict {name}: {self.outcome}, {self.reason}>"
 
     @property
     def red(self) -> bool:
@@ -90,6 +94,7 @@ def _recorded_artifact(artifact: Artifact) -> ArtifactRecord:
         cached=artifact.cached,
         compiled=None if artifact.compiled is None else presentable(str(artifact.compiled)),
         path=presentable(str(artifact.path)),
+        exported="" if artifact.exported is None else presentable(str(artifact.exported)),
         steps=plain(artifact.provenance.get("facts") or {}),
     )
 

@@ -399,8 +399,8 @@ def test_the_artifacts_own_errors() -> None:
         ),
         (
             (Prune(0.5, epochs=1), PTQ()),
-            "train longer, or with another learning rate than 0.0001: Prune(amount=0.5) in place "
-            "of Prune(amount=0.5, epochs=1); or prune less",
+            "train longer, or with another learning rate than 0.0001: Prune(amount=0.5, "
+            "epochs=2) in place of Prune(amount=0.5, epochs=1); or prune less",
         ),
         (
             (Distill(), QAT()),
