@@ -48,8 +48,8 @@ def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Di
         explain = _by_feeding if isinstance(passes.scoring, TopN) else _by_values
         found = explain(passes, artifact, Aim(limit=limit), file)
     own = _of_the_model(measured, passes.scoring, limit)
-    if not found.cause:
-        found = found.then(replace(own, details=()))
+    cause = "; ".join(filter(None, (own.cause, found.cause)))
+    found = replace(found, cause=cause, remedy=found.remedy or own.remedy)
     explained = _by_making(passes, file, _own_errors(passes.scoring, artifact), found)
     return replace(explained, details=(*own.details, *explained.details))
 

@@ -98,6 +98,7 @@ def diagnosed(
     scoring: Any = None,
     activations: Any = None,
     dead: tuple[DeadChannels, ...] = (),
+    measured: Measurement = DROP,
 ) -> Diagnosis:
     reference = evidence(answers()) if before is None else before
     paired = reference if isinstance(reference, NotMeasured) else Paired(reference, after)
@@ -116,7 +117,7 @@ def diagnosed(
     )
     limit = {"limit": 0.99} if of == "floor" else {}
     explain: Any = getattr(accuracy, of)
-    found: Diagnosis = explain(DROP, passes=passes, file=file, **limit)
+    found: Diagnosis = explain(measured, passes=passes, file=file, **limit)
     return found
 
 
@@ -370,6 +371,27 @@ def test_the_artifacts_own_errors() -> None:
         "classes with most errors: class 0: 2 of 20, class 3: 1 of 20",
         "first of 3 samples that are wrong: #0 (label 0: 1), #3 (label 3: 4), #10 (label 0: 1)",
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "cause", "remedy"),
+    [
+        (0.991, "", "look at the samples above, and calibrate on more samples"),
+        (0.99, "", "look at the samples above, and calibrate on more samples"),
+        (
+            0.98,
+            "the model under test does not reach this limit itself",
+            "train the model under test further, or set accuracy_min to what it can reach",
+        ),
+    ],
+)
+def test_a_floor_shows_what_the_model_reaches_itself(value: float, cause: str, remedy: str) -> None:
+    measured = Measurement(0.985, "host:fake", scored_by="top1", reference_value=value)
+    found = diagnosed(evidence(answers(0, 10, 3)), of="floor", measured=measured)
+    assert found.details[0] == f"the model under test itself: top1 {value}"
+    assert len(found.details) == 3
+    assert found.cause == cause
+    assert found.remedy.startswith(remedy)
 
 
 @pytest.mark.parametrize("of", ["drop", "relative_drop", "floor"])

@@ -102,8 +102,8 @@ class Transform(FakeTransform):
             samples = [x.tobytes() for (x,) in given]
         made = super().apply(model, step, target, data, out)
         seen = hashlib.sha256(b"".join(samples)).hexdigest()
-        facts = {"pid": os.getpid(), "samples": [len(samples), seen], "target": str(as_plain(target)),
-                 "step": step and step.in_full, "spelt": str(step)}
+        facts = {"pid": os.getpid(), "samples": [len(samples), seen], "spelt": str(step),
+                 "step": step and step.in_full, "target": str(as_plain(target))}
         return replace(made, notes=tuple(content.get("notes", ())), facts=facts)
 
 
