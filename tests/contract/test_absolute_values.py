@@ -63,7 +63,6 @@ def test_a_model_that_does_not_reach_the_floor_is_the_cause(ran: Any) -> None:
     found = ran.verdicts("test_unreached")["accuracy_min"]
     assert found["details"][0] == "the model under test itself: top1 0.95"
     assert found["cause"].startswith("the model under test does not reach this limit itself; the ")
-    assert found["remedy"].startswith("train the model under test further")
 
 
 def test_a_green_floor_runs_nothing_for_it(ran: Any) -> None:
