@@ -42,6 +42,8 @@ class ItemGate:
     """For --edge-explain: (fixture, plan, whether the artifact is cached)."""
     unmeasured: list[Verdict] = field(default_factory=list)
     """Red verdicts on budgets of the markers that nothing can measure here."""
+    _copies: dict[str, Path] = field(default_factory=dict)
+    """Where the artifacts of the test are exported to, by their digests."""
     _reported: int = 0
 
     def request(self, fixture: str, recipe: Recipe | None) -> Artifact:
@@ -60,7 +62,17 @@ class ItemGate:
             self.plans.append((fixture, plan, cached))
         if session.settings.explain or self.is_stopped:
             return _planned(plan, session)
-        return session.build(self.case, plan)
+        return self._exported(session.build(self.case, plan))
+
+    def _exported(self, artifact: Artifact) -> Artifact:
+        """With its copy under the name of the test, if the run exports artifacts."""
+        exports = self.session.exports
+        if exports is None:
+            return artifact
+        digest = artifact.digest
+        if digest not in self._copies:
+            self._copies[digest] = exports.put(artifact, self.case.test, len(self._copies) + 1)
+        return replace(artifact, exported=self._copies[digest])
 
     def look_at_body(self, *, compresses: bool) -> None:
         """Looks ahead for a test whose body decides what is gated.
@@ -116,6 +128,7 @@ class ItemGate:
                 "artifact of this gate, which has one",
                 "give the path of a file that has several, or take signature= out",
             )
+        artifact = self._exported(artifact)
         self.given.append(artifact)
         contract = always_contract or not self._is_judged(artifact, CONTRACT.name)
         verdicts = self._judge(artifact, budgets, contract=contract)
@@ -138,6 +151,7 @@ class ItemGate:
         )
         before = self.session.adopt(source, target, signature)
         self.session.check_compiled(artifact, before)
+        artifact, before = self._exported(artifact), self._exported(before)
         self.given += [artifact, before]
         own = tuple(each for each in budgets if not each.kind.of_source_files)
         others = tuple(each for each in budgets if each.kind.of_source_files)

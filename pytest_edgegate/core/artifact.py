@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pytest_edgegate.core.digests import files_digest
 from pytest_edgegate.core.layout import Layout
-from pytest_edgegate.core.recipe import Recipe
+from pytest_edgegate.core.recipe import Recipe, spell
 
 
 class Copied(Protocol):
@@ -20,7 +20,7 @@ class Copied(Protocol):
     def files(self) -> tuple[Path, ...]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artifact:
     """A compressed model on disk, as it would ship.
 
@@ -47,6 +47,14 @@ class Artifact:
     """Writes the file with another of its signatures first; None in a format without any."""
     copy: Copied | None = field(default=None, repr=False, compare=False)
     """The copies of third-party files; None for files in the cache."""
+
+    exported: Path | None = field(default=None, compare=False)
+    """Where ``--edge-export`` has put it, if it was given: the file that a runtime opens."""
+
+    def __repr__(self) -> str:
+        kind = f"{self.format} {self.dtype}" if self.dtype else self.format
+        origin = spell(self.recipe) if self.recipe else "no recipe"
+        return f"<Artifact {self.path}: {kind}, {self.size_bytes:,} bytes, {origin}, {self.target}>"
 
     @property
     def content(self) -> tuple[Path, ...]:

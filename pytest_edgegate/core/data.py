@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EdgeData:
     """The samples that a gate may use. Every split is optional until something needs it.
 
@@ -29,3 +30,33 @@ class EdgeData:
     evaluation: Any = None
     version: str | None = None
     reference_check: bool = True
+
+    def __repr__(self) -> str:
+        shown = [
+            f"{each.name}={_in_short(getattr(self, each.name))}"
+            for each in fields(self)
+            if getattr(self, each.name) is not each.default
+        ]
+        return f"EdgeData({', '.join(shown)})"
+
+
+_LISTED = 4
+"""Longer lists are shown by their length."""
+
+
+def _in_short(given: Any) -> str:
+    """Arrays by dtype and shape, containers by their content, anything else by its kind."""
+    if given is None or isinstance(given, str | bool):
+        return repr(given)
+    shape, dtype = getattr(given, "shape", None), getattr(given, "dtype", None)
+    if shape is not None and dtype is not None:
+        return f"{dtype}{tuple(shape)}"
+    if isinstance(given, Mapping):
+        parts = (f"{key!r}: {_in_short(each)}" for key, each in given.items())
+        return f"{{{', '.join(parts)}}}"
+    if isinstance(given, tuple) and len(given) <= _LISTED:
+        ends = (",)", ")")[len(given) != 1]
+        return f"({', '.join(map(_in_short, given))}{ends}"
+    if isinstance(given, list | tuple):
+        return f"{type(given).__name__} of {len(given)}"
+    return type(given).__name__

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from functools import wraps
+from typing import Any, ClassVar, Self, TypeVar
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 
 IMPORTANCES = ("l1", "l2", "random")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Step:
     """One step of a recipe. ``stage`` orders the steps: a later stage never comes first."""
 
@@ -22,6 +24,8 @@ class Step:
     has_teacher: ClassVar[bool] = False
     """Whether the recipe continues with the student, which learns from the model under test."""
     removes_filters: ClassVar[bool] = False
+    written: ClassVar[frozenset[str]] = frozenset()
+    """The fields that the user gave a value. It is no field: steps of equal values are equal."""
 
     @property
     def clips_outliers(self) -> bool:
@@ -57,13 +61,53 @@ class Step:
             )
 
     def __str__(self) -> str:
-        """The step as a user would type it: its first field and all non-default fields."""
-        shown = [
-            f"{field.name}={getattr(self, field.name)!r}"
-            for index, field in enumerate(fields(self))
-            if index == 0 or getattr(self, field.name) != field.default
+        """The step as the user wrote it; its first field where nothing was written."""
+        names = [
+            field.name
+            for field in fields(self)
+            if field.name in self.written or getattr(self, field.name) != field.default
         ]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return self._spelt(names or [fields(self)[0].name])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    @property
+    def in_full(self) -> str:
+        """The step with the values of all fields, by which the cache knows it."""
+        return self._spelt(field.name for field in fields(self))
+
+    def as_written(self, names: Iterable[str]) -> Self:
+        """The same step, spelt as if these fields had been written."""
+        made = replace(self)
+        object.__setattr__(made, "written", frozenset(names))
+        return made
+
+    def _changed(self, **values: Any) -> Self:
+        """The step with other values of some fields, which are spelt with those written."""
+        return replace(self, **values).as_written((*self.written, *values))
+
+    def _spelt(self, names: Iterable[str]) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({shown})"
+
+
+_StepKind = TypeVar("_StepKind", bound=type[Step])
+
+
+def _spelt_as_written(kind: _StepKind) -> _StepKind:
+    """Has the steps of a class remember which of their fields were given."""
+    spelling: Any = kind
+    fill = spelling.__init__
+    names = [field.name for field in fields(kind)]
+
+    @wraps(fill)
+    def remember_and_fill(self: Step, *args: Any, **values: Any) -> None:
+        object.__setattr__(self, "written", frozenset((*names[: len(args)], *values)))
+        fill(self, *args, **values)
+
+    spelling.__init__ = remember_and_fill
+    return kind
 
 
 class TrainingStep(Step):
@@ -78,12 +122,11 @@ class TrainingStep(Step):
         return self.lr
 
     def for_twice_the_epochs(self) -> Self:
-        step: Any = self  # no dataclass of its own: its fields would come before those of steps
-        made: Self = replace(step, epochs=2 * self.epochs)
-        return made
+        return self._changed(epochs=2 * self.epochs)
 
 
-@dataclass(frozen=True)
+@_spelt_as_written
+@dataclass(frozen=True, repr=False)
 class PTQ(Step):
     """Post-training quantisation to full int8.
 
@@ -111,10 +154,11 @@ class PTQ(Step):
         return self.samples
 
     def for_more_samples(self) -> Self:
-        return replace(self, samples=self.samples * 5 // 2)
+        return self._changed(samples=self.samples * 5 // 2)
 
 
-@dataclass(frozen=True)
+@_spelt_as_written
+@dataclass(frozen=True, repr=False)
 class QAT(TrainingStep):
     """Quantisation-aware training, ending in full int8.
 
@@ -134,7 +178,8 @@ class QAT(TrainingStep):
         _positive(self, "lr", self.lr)
 
 
-@dataclass(frozen=True)
+@_spelt_as_written
+@dataclass(frozen=True, repr=False)
 class Prune(TrainingStep):
     """Structured pruning: ``amount`` of the filters of every prunable layer is removed.
 
@@ -167,7 +212,8 @@ class Prune(TrainingStep):
             raise UnknownNameError("importance", str(self.importance), IMPORTANCES, "Prune")
 
 
-@dataclass(frozen=True)
+@_spelt_as_written
+@dataclass(frozen=True, repr=False)
 class Distill(TrainingStep):
     """Knowledge distillation of the model under test into the ``edge_student``.
 
@@ -196,7 +242,8 @@ class Distill(TrainingStep):
         _positive(self, "lr", self.lr)
 
 
-@dataclass(frozen=True)
+@_spelt_as_written
+@dataclass(frozen=True, repr=False)
 class Cast(Step):
     """A change of the number format without calibration, to ``float16``."""
 

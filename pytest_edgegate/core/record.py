@@ -32,6 +32,8 @@ class ArtifactRecord:
     cached: bool
     compiled: str | None = None
     path: str = ""
+    exported: str = ""
+    """The path of its copy in the folder of ``--edge-export``; empty without one."""
     steps: Mapping[str, Any] = field(default_factory=dict)
     """Facts about how it was made, by the name of the step."""
 
@@ -44,7 +46,7 @@ class ArtifactRecord:
             "cached": self.cached,
             "compiled": self.compiled,
             "path": self.path,
-            **_where_given(steps=dict(self.steps)),
+            **_where_given(exported=self.exported, steps=dict(self.steps)),
         }
 
     @classmethod
@@ -57,6 +59,7 @@ class ArtifactRecord:
             cached=given.flag("cached"),
             compiled=given.optional_text("compiled"),
             path=given.text("path", ""),
+            exported=given.text("exported", ""),
             steps=given.mapping("steps", {}),
         )
 

@@ -44,7 +44,7 @@ class LatencySource:
         return self.url.partition(":")[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Target:
     """A class of devices for which artifacts are made and judged."""
 
@@ -85,6 +85,10 @@ class Target:
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     origin: str = ""
     """The file that the target was read from."""
+
+    def __repr__(self) -> str:
+        takes = f"{' or '.join(self.formats)}, {' or '.join(self.dtypes)}"
+        return f"<Target {self.name}: {self.title}; takes {takes}>"
 
     def is_host(self, machine: str) -> bool:
         """Whether a latency measured on this machine is valid for the target."""

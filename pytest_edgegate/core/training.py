@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
@@ -19,7 +19,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 """``sgd`` has a momentum of 0.9."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EdgeTraining:
     """How recipes train; return one from the fixture ``edge_training``. Every field has a default.
 
@@ -74,6 +74,11 @@ class EdgeTraining:
                 'add a version: EdgeTraining(..., version="1"), changed with the function',
             )
 
+    def __repr__(self) -> str:
+        changed = [each for each in fields(self) if getattr(self, each.name) != each.default]
+        shown = ", ".join(f"{each.name}={_in_short(getattr(self, each.name))}" for each in changed)
+        return f"EdgeTraining({shown})"
+
     @property
     def _own(self) -> list[str]:
         given = {
@@ -118,3 +123,8 @@ class TrainingBatch:
 
     def __len__(self) -> int:
         return len(self.inputs[0])
+
+
+def _in_short(value: object) -> str:
+    """Functions by their name."""
+    return str(getattr(value, "__name__", repr(value)))

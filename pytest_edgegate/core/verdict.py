@@ -21,7 +21,7 @@ from pytest_edgegate.core.record import (
 __all__ = ["Outcome", "Verdict"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """One judged budget. ``proven``: the interval decided, not only the point estimate."""
 
@@ -48,6 +48,10 @@ class Verdict:
     """The share of equal answers of the target's runtimes, if no budget is about it."""
     unproven: bool = False
     """Whether it is red only because its samples can't prove it: nothing has lost anything."""
+
+    def __repr__(self) -> str:
+        name = f"{self.budget.metric} on {self.target}" if self.target else self.budget.metric
+        return f"<Verdict {name}: {self.outcome}, {self.reason}>"
 
     @property
     def red(self) -> bool:
@@ -96,6 +100,7 @@ def _recorded_artifact(artifact: Artifact) -> ArtifactRecord:
         cached=artifact.cached,
         compiled=None if artifact.compiled is None else presentable(str(artifact.compiled)),
         path=presentable(str(artifact.path)),
+        exported="" if artifact.exported is None else presentable(str(artifact.exported)),
         steps=plain(artifact.provenance.get("facts") or {}),
     )
 

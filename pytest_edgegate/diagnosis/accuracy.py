@@ -47,7 +47,26 @@ def floor(measured: Measurement, limit: float, passes: Passes, file: File) -> Di
     if not found.cause:
         explain = _by_feeding if isinstance(passes.scoring, TopN) else _by_values
         found = explain(passes, artifact, Aim(limit=limit), file)
-    return _by_making(passes, file, _own_errors(passes.scoring, artifact), found)
+    own = _of_the_model(measured, passes.scoring, limit)
+    cause = "; ".join(filter(None, (own.cause, found.cause)))
+    found = replace(found, cause=cause, remedy=found.remedy or own.remedy)
+    explained = _by_making(passes, file, _own_errors(passes.scoring, artifact), found)
+    return replace(explained, details=(*own.details, *explained.details))
+
+
+def _of_the_model(measured: Measurement, scoring: Scoring, limit: float) -> Diagnosis:
+    """What the model under test reaches itself: no compression can mend a model."""
+    value = measured.reference_value
+    if value is None:
+        return Diagnosis()
+    line = f"the model under test itself: {scoring.name} {value:.4g}"
+    if value >= limit if scoring.higher_is_better else value <= limit:
+        return Diagnosis((line,))
+    return Diagnosis(
+        (line,),
+        "the model under test does not reach this limit itself",
+        "train the model under test further, or set accuracy_min to what it can reach",
+    )
 
 
 def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) -> Diagnosis:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.diagnosis import Diagnosis
-from pytest_edgegate.core.errors import EdgeGateWarning
-from pytest_edgegate.core.measurement import Finding, Measurement
+from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning
+from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.verdict import Outcome, Verdict
@@ -19,7 +19,7 @@ from pytest_edgegate.measures import input_check
 from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.compiled import hidden
 from pytest_edgegate.measures.contract import clipping
-from pytest_edgegate.measures.providers import File, Providers
+from pytest_edgegate.measures.providers import File, Passes, Providers
 from pytest_edgegate.measures.steadiness import Conduct
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
@@ -121,6 +121,7 @@ class Judging:
 
     def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
         """Adds the diagnosis; what more time or more samples would decide keeps that remedy."""
+        verdict = _beside_reference(verdict, providers.passes)
         found = guarded(lambda: self._diagnosis(verdict, providers))
         keeps = verdict.undecided or verdict.unproven
         remedy = verdict.remedy if keeps else found.remedy or verdict.remedy
@@ -204,6 +205,21 @@ def _outweighed(artifact: Artifact, judged: list[Verdict]) -> bool:
         each.outcome is Outcome.PASS and each.proven and each.budget.kind.is_accuracy
         for each in judged
     )
+
+
+def _beside_reference(verdict: Verdict, passes: Passes) -> Verdict:
+    """Adds what the model under test reaches to an accuracy that is of the artifact alone."""
+    measured = verdict.measured
+    if measured is None or not measured.scored_by or measured.reference_value is not None:
+        return verdict
+    try:
+        reference = passes.reference()
+    except EdgeGateError:  # there is none, or it has a fault, which this budget does not ask for
+        return verdict
+    if isinstance(reference, NotMeasured) or reference.nonfinite:
+        return verdict
+    value = passes.scoring.value(reference)
+    return replace(verdict, measured=replace(measured, reference_value=value))
 
 
 def _with_artifact(verdicts: list[Verdict], providers: Providers) -> list[Verdict]:

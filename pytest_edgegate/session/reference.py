@@ -15,6 +15,9 @@ class Reference:
         self._session = session
         self._subject = case.subject
 
+    def __repr__(self) -> str:
+        return f"<Reference {self.name}: {self.format}>"
+
     @property
     def name(self) -> str:
         return self._subject.model.name

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.session.judging import Judging
     from pytest_edgegate.session.measuring.input_orders import InputOrders
     from pytest_edgegate.session.measuring.observing import Observer
+    from pytest_edgegate.storage.exports import Exports
     from pytest_edgegate.workers.process import Hired, Workers
 
 
@@ -215,6 +216,15 @@ class EdgeSession:
         if not plan.legs:
             return adopted(case.subject.model, case.target)
         return self._builder.build(self._order(case, plan))
+
+    @property
+    def exports(self) -> Exports | None:
+        """The folder of --edge-export."""
+        if self.settings.export is None:
+            return None
+        from pytest_edgegate.storage.exports import Exports
+
+        return Exports(self.settings.export)
 
     def is_cached(self, case: Case, plan: Plan) -> bool:
         """Whether a plan's artifact is in the cache. Builds nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ def add_options(parser: pytest.Parser) -> None:
             "budgets that stay green when they could not be measured",
         ),
         ("--edge-cache", "FOLDER", "where artifacts are kept (default: .edgegate_cache)"),
+        ("--edge-export", "DIR", "put every artifact here under its test's name"),
         ("--edge-model", "FILE", "with --edge-data: gate this model with no test file"),
         ("--edge-data", "FILE", "an .npz with x and y (and x_calibration, x_train, y_train)"),
     ):
@@ -96,6 +98,8 @@ class Settings:
 
     root: Path
     cache: Path
+    export: Path | None = None
+    """The folder for copies of all artifacts."""
     targets: tuple[str, ...] = (DEFAULT_TARGET,)
     policy: str = "point"
     allowed: frozenset[tuple[str | None, str]] = frozenset()
@@ -143,6 +147,7 @@ class Settings:
             policy=policy,
             allowed=allowed,
             cache=writable(config, "edge_cache") or config.rootpath / ".edgegate_cache",
+            export=_folder_to_fill(config, "edge_export"),
             model=model,
             data=data,
             budgets=_budgets(config),
@@ -262,6 +267,35 @@ def writable(config: pytest.Config, name: str) -> Path | None:
         with _said_of(name):
             is_there(path)
     return path
+
+
+def _folder_to_fill(config: pytest.Config, name: str) -> Path | None:
+    """A folder that files are put into late, tried now: a run would be lost by a misspelt path."""
+    if config.getoption(name) is not None and not str(config.getoption(name)).strip():
+        raise ConfigurationError(f"--{name.replace('_', '-')} names no folder", "give a folder")
+    path = writable(config, name)
+    if path is not None:
+        with _said_of(name):
+            _try_to_fill(path)
+    return path
+
+
+def _try_to_fill(folder: Path) -> None:
+    """Writes a file without a name where the folder is, or will be. Raises ConfigurationError."""
+    from tempfile import TemporaryFile
+
+    there = folder
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise ConfigurationError(f"{there} is no folder", "give the path of a folder")
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"{there} can't be written to: {error.strerror}", "give a folder that can be"
+        ) from error
 
 
 @contextmanager

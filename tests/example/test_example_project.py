@@ -79,7 +79,7 @@ def test_a_warm_run_builds_nothing_and_loads_no_framework(
 ) -> None:
     entries = sorted((project / ".edgegate_cache" / "entries").rglob("entry.json"))
     before = [path.stat().st_mtime_ns for path in entries]
-    outcome = run(project)
+    outcome = run(project, "--edge-export=exported")
     assert outcome.status == 0, outcome.output
     assert "loaded frameworks: []" in outcome.output
     assert [path.stat().st_mtime_ns for path in entries] == before
@@ -87,8 +87,22 @@ def test_a_warm_run_builds_nothing_and_loads_no_framework(
     compressed = [each for each in again if each["artifact"]["recipe"]]
     assert compressed
     assert all(each["artifact"]["cached"] for each in compressed)
+    for each in again:
+        put, told = _exported(project / "exported", each)
+        assert put.read_bytes() == Path(each["artifact"]["path"]).read_bytes()
+        assert told["sha256"] == each["artifact"]["sha256"]
+        assert (told["test"], told["recipe"]) == (each["test"], each["artifact"]["recipe"])
+        assert "ai-edge-litert" in told["tools"] or not told["recipe"]
     figures = [(each["budget"], each["measured"]["value"]) for each in again]
     assert figures == [(each["budget"], each["measured"]["value"]) for each in cold[1]]
+
+
+def _exported(folder: Path, verdict: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """The copy of the artifact of a verdict, and its provenance."""
+    put = Path(verdict["artifact"]["exported"])
+    assert put.parent == folder
+    told: dict[str, Any] = json.loads(put.with_suffix(".json").read_text("utf-8"))
+    return put, told
 
 
 def test_a_torch_model_is_green_on_both_of_its_targets(

@@ -39,6 +39,7 @@ ARTIFACTS = st.builds(
     recipe=LISTS,
     steps=OBJECTS,
     compiled=st.none() | st.text(),
+    exported=st.text(),
     size_bytes=st.integers(),
 )
 LIMITS = st.builds(BudgetRecord, metric=st.sampled_from([CONTRACT.name, *BUDGETS]), limit=NUMBERS)

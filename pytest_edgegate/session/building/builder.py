@@ -241,7 +241,7 @@ class Builder:
             before=before,
             transform=leg.transform,
             version=transform.version,
-            step=repr(step),
+            step="None" if step is None else step.in_full,
             result=leg.move.result,
             constraints=dict(transform.constraints(order.target)),
             calibration=samples,

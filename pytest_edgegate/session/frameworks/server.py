@@ -136,6 +136,6 @@ class FrameworkServer:
 def _step(sent: list[Any] | None) -> Step | None:
     if sent is None:
         return None
-    name, fields = sent
+    name, fields, written = sent
     kinds: dict[str, type[Step]] = {each.__name__: each for each in STEPS}
-    return from_plain(kinds[name], fields)
+    return from_plain(kinds[name], fields).as_written(written)

@@ -54,7 +54,7 @@ class Job:
     """A description of the leg, for error messages."""
 
     def task(self, name: str, given: Mapping[str, Any], expected: Expected = NO_ARRAYS) -> Task:
-        step = None if self.step is None else [type(self.step).__name__, as_plain(self.step)]
+        step = None if self.step is None else _sent(self.step)
         sent = {
             "transform": self.transform,
             "step": step,
@@ -80,3 +80,8 @@ def can_be_sent(step: Step | None, data: LegData) -> bool:
     own = (settings.loss, settings.optimizer, settings.distill_loss)
     trains = step is not None and step.trains
     return known and not (trains and any(not isinstance(each, str | None) for each in own))
+
+
+def _sent(step: Step) -> list[Any]:
+    """The name of a step, its fields, and which of them the user wrote, for messages."""
+    return [type(step).__name__, as_plain(step), sorted(step.written)]

@@ -210,7 +210,7 @@ def test_nothing_to_prune_is_told_before_any_training(apply: Apply, keras: Any) 
     with pytest.raises(UnsupportedError) as raised:
         apply(model, EdgeData(train=Unread(), version="1"))
     assert str(raised.value) == (
-        "edgegate error: Prune(amount=0.3, lr=0.001) finds no filter to remove in net "
+        "edgegate error: Prune(amount=0.3, epochs=2, lr=0.001) finds no filter to remove in net "
         "(conv: norm (LayerNormalization) mixes channels; scores: makes an output of the model)\n"
         "leave Prune out of the recipe, or give a larger amount where layers are too small"
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from typing import Any, cast
@@ -52,14 +55,33 @@ def test_only_the_first_field_is_positional(kind: Any) -> None:
     [
         (PTQ(), "PTQ(samples=200)"),
         (PTQ(500, per_channel=False), "PTQ(samples=500, per_channel=False)"),
-        (QAT(lr=0.1), "QAT(epochs=2, lr=0.1)"),
-        (Prune(0.5, epochs=2), "Prune(amount=0.5)"),
+        (QAT(lr=0.1), "QAT(lr=0.1)"),
+        (Prune(0.5, epochs=2), "Prune(amount=0.5, epochs=2)"),
+        (Distill(), "Distill(temperature=4.0)"),
+        (Distill(epochs=10), "Distill(epochs=10)"),
+        (Distill(epochs=10).for_twice_the_epochs(), "Distill(epochs=20)"),
+        (QAT(lr=1e-5).for_twice_the_epochs(), "QAT(epochs=4, lr=1e-05)"),
+        (PTQ(method="minmax").for_more_samples(), "PTQ(samples=500, method='minmax')"),
+        (copy.deepcopy(Distill(epochs=10)), "Distill(epochs=10)"),
+        (pickle.loads(pickle.dumps(Distill(epochs=10))), "Distill(epochs=10)"),
         (Cast("float16"), "Cast(dtype='float16')"),
     ],
 )
 def test_a_step_is_spelt_as_it_would_be_typed(step: Step, text: str) -> None:
-    assert str(step) == text
+    assert str(step) == repr(step) == text
     assert eval(text, {kind.__name__: kind for kind in STEPS}) == step
+
+
+def test_the_cache_knows_a_step_by_all_of_its_values() -> None:
+    assert Distill() == Distill(epochs=10)
+    assert hash(Distill()) == hash(Distill(epochs=10))
+    in_full = "Distill(temperature=4.0, alpha=0.7, epochs=10, lr=0.001)"
+    assert Distill().in_full == Distill(epochs=10).in_full == in_full
+    assert PTQ(50).in_full == "PTQ(samples=50, method='minmax', per_channel=True)"
+
+
+def test_a_step_shows_what_it_takes() -> None:
+    assert [*inspect.signature(Prune).parameters][:2] == ["amount", "epochs"]
 
 
 def test_a_recipe_is_spelt_as_it_would_be_typed() -> None:

@@ -98,6 +98,7 @@ def diagnosed(
     scoring: Any = None,
     activations: Any = None,
     dead: tuple[DeadChannels, ...] = (),
+    measured: Measurement = DROP,
 ) -> Diagnosis:
     reference = evidence(answers()) if before is None else before
     paired = reference if isinstance(reference, NotMeasured) else Paired(reference, after)
@@ -116,7 +117,7 @@ def diagnosed(
     )
     limit = {"limit": 0.99} if of == "floor" else {}
     explain: Any = getattr(accuracy, of)
-    found: Diagnosis = explain(DROP, passes=passes, file=file, **limit)
+    found: Diagnosis = explain(measured, passes=passes, file=file, **limit)
     return found
 
 
@@ -374,6 +375,27 @@ def test_the_artifacts_own_errors() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "cause", "remedy"),
+    [
+        (0.991, "", "look at the samples above, and calibrate on more samples"),
+        (0.99, "", "look at the samples above, and calibrate on more samples"),
+        (
+            0.98,
+            "the model under test does not reach this limit itself",
+            "train the model under test further, or set accuracy_min to what it can reach",
+        ),
+    ],
+)
+def test_a_floor_shows_what_the_model_reaches_itself(value: float, cause: str, remedy: str) -> None:
+    measured = Measurement(0.985, "host:fake", scored_by="top1", reference_value=value)
+    found = diagnosed(evidence(answers(0, 10, 3)), of="floor", measured=measured)
+    assert found.details[0] == f"the model under test itself: top1 {value}"
+    assert len(found.details) == 3
+    assert found.cause == cause
+    assert found.remedy.startswith(remedy)
+
+
 @pytest.mark.parametrize("of", ["drop", "relative_drop", "floor"])
 @pytest.mark.parametrize(
     ("recipe", "remedy"),
@@ -401,8 +423,8 @@ def test_the_artifacts_own_errors() -> None:
         ),
         (
             (Prune(0.5, epochs=1), PTQ()),
-            "train longer, or with another learning rate than 0.0001: Prune(amount=0.5) in place "
-            "of Prune(amount=0.5, epochs=1); or prune less",
+            "train longer, or with another learning rate than 0.0001: Prune(amount=0.5, "
+            "epochs=2) in place of Prune(amount=0.5, epochs=1); or prune less",
         ),
         (
             (Distill(), QAT()),

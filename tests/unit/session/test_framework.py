@@ -52,6 +52,7 @@ import time
 import warnings
 from dataclasses import replace
 
+from pytest_edgegate.core.by_value import as_plain
 from pytest_edgegate.core.errors import EdgeGateWarning, UnsupportedError
 from pytest_edgegate.testing.fake_training import FakeTraining
 from pytest_edgegate.testing.fakes import FakeReader, FakeRuntime, FakeTransform, read_fake
@@ -101,8 +102,8 @@ class Transform(FakeTransform):
             samples = [x.tobytes() for (x,) in given]
         made = super().apply(model, step, target, data, out)
         seen = hashlib.sha256(b"".join(samples)).hexdigest()
-        facts = {"pid": os.getpid(), "samples": [len(samples), seen], "step": repr(step),
-                 "target": repr(target)}
+        facts = {"pid": os.getpid(), "samples": [len(samples), seen], "spelt": str(step),
+                 "step": step and step.in_full, "target": str(as_plain(target))}
         return replace(made, notes=tuple(content.get("notes", ())), facts=facts)
 
 
@@ -217,7 +218,7 @@ def test_what_is_made_is_what_is_made_here(
 ) -> None:
     """Samples in blocks of any size, step, target: all arrives as it was."""
     monkeypatch.setattr(lent_data, "_BLOCK_BYTES", size)
-    recipe = (Prune(0.25, epochs=2), PTQ(7, per_channel=False))
+    recipe = (Prune(0.25, epochs=2), PTQ(7, method="minmax"))
     there = built(session, subject(), recipe)
     with monkeypatch.context() as patched:
         patched.setattr(FrameworkProcess, "source", lambda *given: None)
@@ -225,9 +226,9 @@ def test_what_is_made_is_what_is_made_here(
         alone.registry.add("transform", "fake", stub.TRANSFORM)
         here = built(alone, subject(), recipe)
     assert here.main.read_bytes() == there.main.read_bytes()
-    step = "PTQ(samples=7, per_channel=False)"
+    step = "PTQ(samples=7, method='minmax')"
     assert facts(here, step)["pid"] == os.getpid() != facts(there, step)["pid"]
-    for each in ("samples", "step", "target"):
+    for each in ("samples", "step", "spelt", "target"):
         assert facts(here, step)[each] == facts(there, step)[each]
 
 
@@ -239,7 +240,7 @@ def test_a_teacher_is_asked_while_its_student_learns(
     given = Given(fake_model(tmp_path / "m.fake"), fake_data(), student=Later(lambda: student))
     recipe = (Distill(epochs=2, alpha=0.5), PTQ())
     there = built(session, given, recipe)
-    assert facts(there, "Distill(temperature=4.0, alpha=0.5, epochs=2)")["pid"] != os.getpid()
+    assert facts(there, "Distill(alpha=0.5, epochs=2)")["pid"] != os.getpid()
     with monkeypatch.context() as patched:
         patched.setattr(FrameworkProcess, "source", lambda *given: None)
         here = built(start(cache=tmp_path / "other"), given, recipe)
