@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from pytest_edgegate.core.arguments import tells_arguments
 
+
+@tells_arguments
 @dataclass(frozen=True, eq=False)
 class EdgeData:
     """The samples that a gate may use. Every split is optional until something needs it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
+from pytest_edgegate.core.arguments import tells_arguments
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 
 IMPORTANCES = ("l1", "l2", "random")
@@ -83,6 +84,7 @@ class TrainingStep(Step):
         return made
 
 
+@tells_arguments
 @dataclass(frozen=True)
 class PTQ(Step):
     """Post-training quantisation to full int8.
@@ -114,6 +116,7 @@ class PTQ(Step):
         return replace(self, samples=self.samples * 5 // 2)
 
 
+@tells_arguments
 @dataclass(frozen=True)
 class QAT(TrainingStep):
     """Quantisation-aware training, ending in full int8.
@@ -134,6 +137,7 @@ class QAT(TrainingStep):
         _positive(self, "lr", self.lr)
 
 
+@tells_arguments
 @dataclass(frozen=True)
 class Prune(TrainingStep):
     """Structured pruning: ``amount`` of the filters of every prunable layer is removed.
@@ -167,6 +171,7 @@ class Prune(TrainingStep):
             raise UnknownNameError("importance", str(self.importance), IMPORTANCES, "Prune")
 
 
+@tells_arguments
 @dataclass(frozen=True)
 class Distill(TrainingStep):
     """Knowledge distillation of the model under test into the ``edge_student``.
@@ -196,6 +201,7 @@ class Distill(TrainingStep):
         _positive(self, "lr", self.lr)
 
 
+@tells_arguments
 @dataclass(frozen=True)
 class Cast(Step):
     """A change of the number format without calibration, to ``float16``."""

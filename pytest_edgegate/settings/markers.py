@@ -10,7 +10,7 @@ import pytest
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
-from pytest_edgegate.core.recipe import Recipe, as_recipe
+from pytest_edgegate.core.recipe import STEPS, Recipe, as_recipe
 from pytest_edgegate.settings.units import budget
 
 ARTIFACT_FIXTURES = ("edge_artifact", "edge_ptq", "edge_qat", "edge_pruned", "edge_distilled")
@@ -172,6 +172,7 @@ def _recipe(mark: pytest.Mark, level: int, known: Collection[str]) -> Line:
             f"edge_recipe takes no {next(iter(mark.kwargs))}=",
             "write edge_recipe(Prune(0.3), PTQ())",
         )
+    _not_spelled(mark)
     names = tuple(each for each in mark.args if isinstance(each, str))
     steps = tuple(each for each in mark.args if not isinstance(each, str))
     if mark.args[: len(names)] != names:
@@ -181,6 +182,18 @@ def _recipe(mark: pytest.Mark, level: int, known: Collection[str]) -> Line:
     if not steps:
         raise ConfigurationError("edge_recipe has no step", "write edge_recipe(PTQ())")
     return Line(_names(mark, names, known), level, recipe=as_recipe(steps))
+
+
+def _not_spelled(mark: pytest.Mark) -> None:
+    """Raises ConfigurationError for a step that was written as a text: ``"PTQ"``, ``"PTQ()"``."""
+    kinds = {kind.__name__.lower(): kind.__name__ for kind in STEPS}
+    for each in mark.args:
+        kind = kinds.get(each.partition("(")[0].strip().lower()) if isinstance(each, str) else None
+        if kind is not None:
+            raise ConfigurationError(
+                f"edge_recipe was given the text {each!r} where a step is wanted",
+                f"write {kind}() without quotes, and from pytest_edgegate import {kind}",
+            )
 
 
 def _named_at_all(mark: pytest.Mark) -> None:

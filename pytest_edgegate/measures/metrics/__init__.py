@@ -52,9 +52,11 @@ def as_scoring(
         return OwnMetric(given, indexable=indexable, inputs=inputs)
     if isinstance(given, str):
         return _built_in(given, None)
+    name = getattr(given, "__name__", "my_function") if callable(given) else "my_function"
+    what = "None" if given is None else f"a {type(given).__name__}"
     raise ConfigurationError(
-        f"edge_metric is a {type(given).__name__}, neither a name nor a Metric",
-        'return "top1", or Metric(my_function)',
+        f"edge_metric is {what}, neither a name nor a Metric",
+        f'return "top1", or Metric({name})',
     )
 
 

@@ -24,6 +24,7 @@ from pytest_edgegate.reading.regular import (
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Missing
 from pytest_edgegate.session.intake.foreign_files import ForeignModel
+from pytest_edgegate.session.intake.no_models import no_model
 from pytest_edgegate.session.intake.taken_in import TakenIn, reading_volatile
 
 if TYPE_CHECKING:
@@ -135,11 +136,7 @@ class Recogniser:
                 f"{given.name} is no model that an installed backend knows by its content",
                 f"give {_FILES}",
             )
-        raise ConfigurationError(
-            f"edge_model is a {type(given).__module__}.{type(given).__qualname__}, which no "
-            "installed backend knows",
-            f"return a keras.Model, a torch.nn.Module, or the path of {_FILES}",
-        )
+        raise no_model(given, f"return a keras.Model, a torch.nn.Module, or the path of {_FILES}")
 
 
 class _Recent(Generic[_T]):
