@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures
 )
 from pytest_edgegate.reports import json as json_report
 from pytest_edgegate.reports import plot as plot_report
-from pytest_edgegate.settings.options import MARKERS, add_options
+from pytest_edgegate.settings.options import MARKERS, add_options, marker_lines
 from pytest_edgegate.state import STATE_KEY, RunState, state_of
 
 _REPORTS = {"json": json_report, "plot": plot_report}
@@ -47,7 +48,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in MARKERS.values():
+    for line in marker_lines(in_full=bool(config.getoption("markers", False))):
         config.addinivalue_line("markers", line)
     try:
         state = RunState(config)
@@ -70,6 +71,23 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         raise pytest.UsageError(str(error)) from None
     finally:
         config._ensure_unconfigure()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    if state_of(session.config).settings.model is not None:
+        from pytest_edgegate.model_item import leave_other_tests
+
+        leave_other_tests(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker of pytest-xdist is given what the user typed; it gets arguments of its own."""
+    if state_of(node.config).settings.model is not None:
+        from pytest_edgegate.model_item import tell_worker
+
+        tell_worker(node.config, node.workerinput)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -124,9 +142,9 @@ def pytest_collection_modifyitems(
 ) -> None:
     state = state_of(config)
     if state.settings.model is not None:
-        from pytest_edgegate.model_item import model_items
+        from pytest_edgegate.model_item import add_model_items
 
-        items += model_items(session, state.settings)
+        add_model_items(session, state.settings, items)
     if state.settings.explain or any(item.get_closest_marker("edge") for item in items):
         from pytest_edgegate.collection import deselect
 

@@ -24,7 +24,7 @@ class MisplacedArgumentError(ConfigurationError, TypeError):
 
 
 def tells_arguments(cls: type[_T]) -> type[_T]:
-    """A class decorator: wrong arguments raise an error with a remedy, which is a TypeError, too."""
+    """A class decorator: wrong arguments raise an error with a remedy, still a TypeError."""
     made: Any = cls
     made.__init__ = told(cls.__name__)(made.__init__)
     return cls
@@ -63,7 +63,7 @@ def _check(
     named = [each for each in known if each not in placed]
     if len(args) > len(placed):
         raise MisplacedArgumentError(
-            f"{name} takes {_counted(placed)} without a name and was given {len(args)}",
+            f"{name} takes {_counted(placed)} and was given {len(args)}",
             f"name the others: {', '.join(f'{each}=' for each in named)}"
             if named
             else f"write {name}({', '.join(placed)})",
@@ -74,12 +74,10 @@ def _check(
     ]
     if missing:
         wanted = ", ".join((*placed, *(f"{each}=..." for each in named)))
-        raise MisplacedArgumentError(
-            f"{name} was given no {missing[0]}", f"write {name}({wanted})"
-        )
+        raise MisplacedArgumentError(f"{name} was given no {missing[0]}", f"write {name}({wanted})")
 
 
 def _counted(placed: list[str]) -> str:
     if not placed:
-        return "no value"
-    return f"{len(placed)} value{'s' if placed[1:] else ''} ({', '.join(placed)})"
+        return "no positional value"
+    return f"{len(placed)} positional value{'s' if placed[1:] else ''} ({', '.join(placed)})"

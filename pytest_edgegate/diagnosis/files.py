@@ -86,7 +86,7 @@ def _by_size(exported: int, file: File) -> Diagnosis:
 def _by_dtype(file: File) -> str:
     """Weights of int8 take a quarter of their bytes in float32, weights of float16 a half."""
     if not file.artifact.made:
-        return "check where the file was made that its weights are int8, or raise the budget"
+        return "check where the file was made that its weights are int8, or lower the budget"
     quantised = in_int8(file)
     if not quantised:
         return ""

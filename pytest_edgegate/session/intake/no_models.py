@@ -20,7 +20,11 @@ def no_model(given: object, otherwise: str) -> ConfigurationError:
             f"edge_model is the class {given.__name__}, not a model",
             f"create one: return {given.__name__}(...)",
         )
-    if isinstance(given, Mapping) and given and all(hasattr(each, "shape") for each in given.values()):
+    if (
+        isinstance(given, Mapping)
+        and given
+        and all(hasattr(each, "shape") for each in given.values())
+    ):
         first = next(iter(given))
         return ConfigurationError(
             f"edge_model is weights ({first!r}, ...) without the model that they belong to",

@@ -13,10 +13,10 @@ from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST
 from pytest_edgegate.core.ports import Example, SourceModel, Surroundings
 from pytest_edgegate.reading.copies import changed, signature
 from pytest_edgegate.reading.foreign import reason_of
+from pytest_edgegate.reading.pointers import refuse_pointer
 from pytest_edgegate.reading.regular import (
     files_in,
     is_there,
-    open_regular,
     regular_size,
     unreadable,
     where_started,
@@ -86,7 +86,7 @@ class Recogniser:
 
     def _of_others(self, path: Path, data: object) -> SourceModel:
         if not path.is_dir():
-            open_regular(path).close()  # readers would wait for ever at a pipe
+            refuse_pointer(path)  # opens it: readers would wait for ever at a pipe
         with reading_volatile(path):
             found = self._recognise(path, data)
             return TakenIn(found, path, lambda copy: self._recognise(copy, data))
