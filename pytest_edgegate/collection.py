@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_edgegate.collection_faults import note, place_of
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.settings.options import MARKERS, Settings
+
+if TYPE_CHECKING:
+    from pytest_edgegate.settings.markers import Markers
 
 _ASKING = frozenset(MARKERS) - {"edge"}
 _DESELECTED = pytest.StashKey[bool]()
@@ -79,8 +82,16 @@ def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str])
         assert isinstance(test.parent, pytest.Collector)  # functions are found in one
         note(test.parent, test.nodeid, place_of(owner, each.words), each.error)
     if not faults:
+        _warn_of_doubts(test, markers)
         names = markers.targets_of(settings.targets) or settings.targets
         metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
+
+
+def _warn_of_doubts(test: pytest.Item, markers: Markers) -> None:
+    """Warns of limits that are hardly meant, before anything is built to be compared with them."""
+    budgets = (each for line in markers.budgets for each in line.budgets)
+    for doubt in dict.fromkeys(filter(None, (each.doubt for each in budgets))):
+        test.warn(EdgeGateWarning(doubt))
 
 
 def deselect(

@@ -24,8 +24,8 @@ _ALONE = "edge_model_alone"
 """The key of a worker's input: whether the controller collects no other tests."""
 
 
-_ASKED = pytest.StashKey[list[str]]()
-"""The arguments of pytest, where its other tests are left out."""
+_FOLDERS = pytest.StashKey[dict[Path, pytest.Directory]]()
+"""The folders that pytest has collected: the fixtures of their conftest.py hold below them."""
 
 
 class ModelCollector(pytest.Collector):
@@ -108,31 +108,33 @@ def add_model_items(session: pytest.Session, settings: Settings, items: list[pyt
         )
         for target in settings.targets
     ]
-    items += added
+    items[:] = added if _is_alone(session.config) else [*items, *added]
     report = pytest.CollectReport(parent.nodeid, "passed", None, list(added))
     parent.ihook.pytest_collectreport(report=report)
 
 
+def note_folder(folder: pytest.Directory) -> None:
+    folder.config.stash.setdefault(_FOLDERS, {})[folder.path] = folder
+
+
 def _folder(session: pytest.Session) -> pytest.Collector:
-    """The folder that pytest was asked for, below those around it: their conftest.py hold."""
-    asked: list[str] = session.config.stash.get(_ASKED, session.config.args)
-    named = asked[0] if asked else ""
-    here = (session.config.invocation_params.dir / named.partition("::")[0]).resolve()
-    here = here if here.is_dir() else here.parent
-    node: pytest.Collector = session
-    if here.is_relative_to(session.config.rootpath):
-        inside = here.relative_to(session.config.rootpath).parts
-        for depth in range(len(inside)):
-            path = session.config.rootpath.joinpath(*inside[: depth + 1])
-            node = pytest.Dir.from_parent(node, path=path)
-    return node
+    """The innermost collected folder around what pytest was first asked for."""
+    known = session.config.stash.get(_FOLDERS, {})
+    asked = next(iter(_asked(session.config)), session.config.rootpath)
+    return next((known[each] for each in (asked, *asked.parents) if each in known), session)
 
 
-def leave_other_tests(config: pytest.Config) -> None:
-    """Collects nothing but the items where --edge-model is typed and no test is named."""
-    if _is_alone(config):
-        config.stash[_ASKED] = list(config.args)
-        config.args = []
+def _asked(config: pytest.Config) -> list[Path]:
+    here = config.invocation_params.dir
+    return [(here / str(each).partition("::")[0]).resolve() for each in config.args]
+
+
+def is_left_out(path: Path, config: pytest.Config) -> bool:
+    """Whether a file or a folder is not collected: where --edge-model is typed and no test is
+    named, only the folders around the tests are, for their fixtures."""
+    if not _is_alone(config):
+        return False
+    return not path.is_dir() or not any(each.is_relative_to(path) for each in _asked(config))
 
 
 def tell_worker(config: pytest.Config, worker_input: MutableMapping[str, Any]) -> None:

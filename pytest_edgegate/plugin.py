@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,12 +74,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         config._ensure_unconfigure()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    if state_of(session.config).settings.model is not None:
-        from pytest_edgegate.model_item import leave_other_tests
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if state_of(config).settings.model is None:
+        return None
+    from pytest_edgegate.model_item import is_left_out
 
-        leave_other_tests(session.config)
+    return True if is_left_out(collection_path, config) else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -227,6 +228,10 @@ def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
+    if isinstance(collector, pytest.Directory) and state_of(collector.config).settings.model:
+        from pytest_edgegate.model_item import note_folder
+
+        note_folder(collector)
     if report.failed:
         from pytest_edgegate.reporting import clean_collection
 

@@ -388,6 +388,17 @@ BUDGETS: dict[str, BudgetKind] = {each.name: each for each in _ROWS}
 """Every budget that a marker accepts, including those that cannot be measured yet."""
 
 
+def doubtful_bytes(metric: str, limit: float) -> str:
+    """The doubt about a limit in bytes that no model file holds; empty without one."""
+    if not 0 < limit < _FEWEST_BYTES:
+        return ""
+    return f'{metric}={limit:g} is {limit:g} bytes: did you mean {metric}="{limit:g} kB"?'
+
+
+_FEWEST_BYTES = 1_000
+"""Fewer bytes than a file with one operator has."""
+
+
 def kind_of(metric: str) -> BudgetKind:
     """The kind of a budget by its name; also the contract's."""
     return CONTRACT if metric == CONTRACT.name else BUDGETS[metric]
@@ -406,3 +417,8 @@ class Budget:
     def kind(self) -> BudgetKind:
         """Its row."""
         return kind_of(self.metric)
+
+    @property
+    def doubt(self) -> str:
+        """What a limit is likely to have meant; empty for one that is likely as it is."""
+        return doubtful_bytes(self.metric, self.limit) if self.kind.unit == "bytes" else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from pytest_edgegate.core.budget import doubtful_bytes
 from pytest_edgegate.core.description import OperatorInfo
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
@@ -21,11 +22,12 @@ _ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _ELSEWHERE = "make the file smaller where it was made, or raise the budget knowingly"
 
 
-def size(measured: Measurement, file: File) -> Diagnosis:
-    """The sizes of the files, if several ship."""
+def size(measured: Measurement, file: File, limit: float) -> Diagnosis:
+    """The sizes of the files, if several ship; a limit that was meant in kB."""
     content = file.artifact.content if len(file.artifact.files) > 1 else ()
     details = tuple(f"{each.name}: {each.stat().st_size} bytes" for each in content)
-    return Diagnosis(details, remedy=_remedy(file, in_int8(file)))
+    doubt = doubtful_bytes("size", limit)
+    return Diagnosis(details, remedy=doubt or _remedy(file, in_int8(file)))
 
 
 def counts(measured: Measurement, file: File) -> Diagnosis:
