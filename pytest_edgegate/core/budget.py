@@ -188,7 +188,10 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="size:size",
-        diagnoses=("files:size",),
+        diagnoses=(
+            "files:in_kilobytes",
+            "files:size",
+        ),
         explanation="bytes of the files that ship",
         remedy=_FEWER_FILTERS,
         of_compiled_files=True,

@@ -22,12 +22,16 @@ _ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _ELSEWHERE = "make the file smaller where it was made, or raise the budget knowingly"
 
 
-def size(measured: Measurement, file: File, limit: float) -> Diagnosis:
-    """The sizes of the files, if several ship; a limit that was meant in kB."""
+def in_kilobytes(measured: Measurement, limit: float) -> Diagnosis:
+    """A limit that was meant in another unit."""
+    return Diagnosis(remedy=doubtful_bytes("size", limit))
+
+
+def size(measured: Measurement, file: File) -> Diagnosis:
+    """The sizes of the files, if several ship."""
     content = file.artifact.content if len(file.artifact.files) > 1 else ()
     details = tuple(f"{each.name}: {each.stat().st_size} bytes" for each in content)
-    doubt = doubtful_bytes("size", limit)
-    return Diagnosis(details, remedy=doubt or _remedy(file, in_int8(file)))
+    return Diagnosis(details, remedy=_remedy(file, in_int8(file)))
 
 
 def counts(measured: Measurement, file: File) -> Diagnosis:
