@@ -24,13 +24,13 @@ MARKS = {
     "@edge_budget(p95='6 ms')": "did you mean 'latency_p95'?",
     "@edge_budget(latency_p95=6)": 'has no unit\nwrite for example "6 ms"',
     "@edge_budget(accuracy_drop=-0.01)": "is negative",
-    "@edge_budget(size='120 kb/s')": "unknown unit 'kb/s', did you mean 'kB'?",
+    "@edge_budget(size='120 kBs')": "unknown unit 'kBs', did you mean 'kB'?",
     "@edge_budget(0.01)": "budgets by keyword",
     "@edge_budget('fake-bord', size=9000)": "did you mean 'fake-board'?",
     "@edge_targets('fake-bord')": "did you mean 'fake-board'?",
     "@edge_budget()": "edge_budget has no budget",
-    "@edge_recipe('PTQ')": "write PTQ() without quotes, and from pytest_edgegate import PTQ",
-    "@edge_recipe('QAT(epochs=1)')": "write QAT() without quotes",
+    "@edge_recipe('PTQ')": "write edge_recipe(PTQ()) without quotes, and from pytest_edgegate import PTQ",
+    "@edge_recipe('QAT(epochs=1)')": "write edge_recipe(QAT()) without quotes",
     "@edge_recipe(PTQ(), Prune(0.3))": "write it as Prune(amount=0.3), PTQ(samples=200)",
     "@edge_recipe(PTQ(), QAT())": "does one kind of work twice",
 }
@@ -57,7 +57,7 @@ budget = pytest.mark.edge_budget
 
 
 def returning(value, name):
-    return pytest.fixture(lambda: value, name=name)
+    return pytest.fixture(lambda self: value, name=name)
 
 
 class Net: ...
@@ -196,10 +196,6 @@ def test_kilobytes(edge_ptq): ...
 def test_kilobytes_as_a_text(edge_ptq): ...
 
 
-@budget(sqnr_db=90)
-def test_floor(edge_ptq): ...
-
-
 @budget(compression="3.5x")
 def test_as_the_table_prints_it(edge_ptq): ...
 """
@@ -285,12 +281,6 @@ def test_a_budget_that_nothing_measures_is_red_before_the_build(ran: Any) -> Non
     text = ran.text("test_latency")
     assert "Nothing was built, and the body of the test did not run" in text
     assert "--edge-allow-unmeasured=fake-board:latency_p95" in text
-
-
-def test_a_floor_is_lowered(ran: Any) -> None:
-    assert ran.letter("test_floor") == "F"
-    assert "or lower the budget knowingly" in ran.text("test_floor")
-    assert "raise the budget" not in ran.text("test_floor")
 
 
 def test_a_factor_is_written_as_the_table_prints_it(ran: Any) -> None:
