@@ -192,7 +192,7 @@ def _not_spelled(mark: pytest.Mark) -> None:
         if kind is not None:
             raise ConfigurationError(
                 f"edge_recipe was given the text {each!r} where a step is wanted",
-                f"write edge_recipe({kind}()) without quotes, and from pytest_edgegate import {kind}",
+                f"write edge_recipe({kind}()), and from pytest_edgegate import {kind}",
             )
 
 

@@ -29,8 +29,8 @@ MARKS = {
     "@edge_budget('fake-bord', size=9000)": "did you mean 'fake-board'?",
     "@edge_targets('fake-bord')": "did you mean 'fake-board'?",
     "@edge_budget()": "edge_budget has no budget",
-    "@edge_recipe('PTQ')": "write edge_recipe(PTQ()) without quotes, and from pytest_edgegate import PTQ",
-    "@edge_recipe('QAT(epochs=1)')": "write edge_recipe(QAT()) without quotes",
+    "@edge_recipe('PTQ')": "write edge_recipe(PTQ()), and from pytest_edgegate import PTQ",
+    "@edge_recipe('QAT(epochs=1)')": "write edge_recipe(QAT()), and",
     "@edge_recipe(PTQ(), Prune(0.3))": "write it as Prune(amount=0.3), PTQ(samples=200)",
     "@edge_recipe(PTQ(), QAT())": "does one kind of work twice",
 }
