@@ -221,6 +221,8 @@ FAULTS = {  # samples, metric, model, budget: letter, words
     "broken": ("", "top1", {"broken": True}, "accuracy_drop=0.01", "does not open"),
     "data_before_metric": ("nowhere", "misspelt", {}, "accuracy_drop=0.01", "no evaluation split"),
     "percent": ("", "misspelt", {}, "accuracy_drop=1", "unknown metric 'top_1'"),
+    "any_answer": ("", "top10", {}, "accuracy_drop=0.01", "top10 is 1 for any answers"),
+    "any_floor": ("", "top12", {}, "accuracy_min=0.9", "top12 is 1 for any answers"),
 }
 SOUND = {
     "labels_nobody_reads": ("none", "top1", {}, "size='120 kB'"),
@@ -238,7 +240,7 @@ BODIES = {  # the ending of a test's name: its fixtures, and what its body gates
     "_by_call": ("edge_compress, edge_gate", "edge_gate.check(edge_compress())"),
     "_by_hand": ("edge_gate, tmp_path", "edge_gate.check(made_by_hand(tmp_path))"),
 }
-OF_THE_MODEL = ("late_label_of_a_floor", "nan_label", "nan_label_mse", "wide_parity")
+OF_THE_MODEL = ("late_label_of_a_floor", "nan_label", "nan_label_mse", "wide_parity", "any_floor")
 """Faults that only a run of the model shows, which a given file is not compared with."""
 
 
