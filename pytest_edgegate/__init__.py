@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning
     from pytest_edgegate.core.exceeded import BudgetExceeded
     from pytest_edgegate.core.recipe import PTQ, QAT, Cast, Distill, Prune
+    from pytest_edgegate.core.target import Target
     from pytest_edgegate.core.training import EdgeTraining
     from pytest_edgegate.core.verdict import Outcome, Verdict
+    from pytest_edgegate.gate import EdgeCompress, EdgeGate
     from pytest_edgegate.measures.metrics.own import Metric
+    from pytest_edgegate.session.reference import Reference
 
 __all__ = [
     "PTQ",
@@ -21,13 +24,17 @@ __all__ = [
     "BudgetExceeded",
     "Cast",
     "Distill",
+    "EdgeCompress",
     "EdgeData",
+    "EdgeGate",
     "EdgeGateError",
     "EdgeGateWarning",
     "EdgeTraining",
     "Metric",
     "Outcome",
     "Prune",
+    "Reference",
+    "Target",
     "Verdict",
 ]
 
@@ -37,9 +44,12 @@ _HOMES = {
     "core.errors": ("EdgeGateError", "EdgeGateWarning"),
     "core.exceeded": ("BudgetExceeded",),
     "core.recipe": ("PTQ", "QAT", "Cast", "Distill", "Prune"),
+    "core.target": ("Target",),
     "core.training": ("EdgeTraining",),
     "core.verdict": ("Outcome", "Verdict"),
+    "gate": ("EdgeCompress", "EdgeGate"),
     "measures.metrics.own": ("Metric",),
+    "session.reference": ("Reference",),
 }
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_edgegate.collection_faults import note
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.settings.options import MARKERS, Settings
 
 if TYPE_CHECKING:
-    from pytest_edgegate.settings.markers import Fault
+    from pytest_edgegate.settings.markers import Fault, Markers
 
 _ASKING = frozenset(MARKERS) - {"edge"}
 _WHY = pytest.StashKey[Counter[str]]()
@@ -67,6 +67,7 @@ def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str])
     test = metafunc.definition
     markers, faults = markers_and_faults(test, known, metafunc.fixturenames)
     if not faults:
+        _warn_of_doubts(test, markers)
         names = markers.targets_of(settings.targets) or settings.targets
         metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
         return
@@ -99,6 +100,13 @@ def _note_all(collector: pytest.Collector, test: pytest.Item, faults: list[Fault
         else:
             place = place_of(owner, each.mark, each.word)
         note(collector, test.nodeid, place, each.error)
+
+
+def _warn_of_doubts(test: pytest.Item, markers: Markers) -> None:
+    """Warns of limits that are hardly meant, before anything is built to be compared with them."""
+    budgets = (each for line in markers.budgets for each in line.budgets)
+    for doubt in dict.fromkeys(filter(None, (each.doubt for each in budgets))):
+        test.warn(EdgeGateWarning(doubt))
 
 
 def deselect(

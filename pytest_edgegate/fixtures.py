@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.state import session_of
+from pytest_edgegate.state import session_of, state_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.artifact import Artifact
     from pytest_edgegate.core.recipe import Step
     from pytest_edgegate.core.target import Target
-    from pytest_edgegate.gate import EdgeGate, ItemGate
+    from pytest_edgegate.gate import EdgeCompress, EdgeGate, ItemGate
     from pytest_edgegate.session.reference import Reference
 
 
@@ -35,9 +34,9 @@ def edge_data() -> Any:
 
 
 @pytest.fixture(scope="session")
-def edge_metric() -> Any:
-    """The metric for accuracy: top-1 unless you define your own."""
-    return "top1"
+def edge_metric(pytestconfig: pytest.Config) -> Any:
+    """The metric for accuracy: that of --edge-metric, else top-1, unless you define your own."""
+    return state_of(pytestconfig).settings.metric or "top1"
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +93,7 @@ def edge_reference(_edge_gate: ItemGate) -> Reference:
 
 
 @pytest.fixture
-def edge_compress(_edge_gate: ItemGate) -> Callable[..., Artifact]:
+def edge_compress(_edge_gate: ItemGate) -> EdgeCompress:
     """``edge_compress(*steps)``: builds an artifact by any recipe."""
     from pytest_edgegate.core.recipe import as_recipe
 

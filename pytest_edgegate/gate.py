@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from pytest_edgegate.core.arguments import told
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT, Budget
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError, UnknownAttributeError
 from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.core.plan import Plan
-from pytest_edgegate.core.recipe import Recipe
+from pytest_edgegate.core.recipe import Recipe, Step
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.reports.failure import explain, worst_first
 from pytest_edgegate.session.case import Case
@@ -40,6 +41,8 @@ class ItemGate:
     verdicts: list[Verdict] = field(default_factory=list)
     plans: list[tuple[str, Plan, bool]] = field(default_factory=list)
     """For --edge-explain: (fixture, plan, whether the artifact is cached)."""
+    compressed: int = 0
+    """How many artifacts edge_compress has made for the test."""
     unmeasured: list[Verdict] = field(default_factory=list)
     """Red verdicts on budgets of the markers that nothing can measure here."""
     _copies: dict[str, Path] = field(default_factory=dict)
@@ -91,6 +94,7 @@ class ItemGate:
         made = self.make("edge_compress", recipe)
         if self.is_stopped and not self.session.settings.explain:
             self._raise_stopped("Nothing was built, and the rest of the test did not run.")
+        self.compressed += 1
         return made
 
     def stop_at(self, plan: Plan | None = None) -> None:
@@ -177,7 +181,7 @@ class ItemGate:
         self.raise_if_stopped()
         budgets, artifacts = self.case.budgets, self._to_judge()
         if budgets and not artifacts:
-            raise nothing_gated()
+            raise nothing_gated(self.compressed)
         found: list[Verdict] = []
         for artifact in artifacts:
             left = tuple(each for each in budgets if not self._is_judged(artifact, each.metric))
@@ -254,8 +258,19 @@ def _is_looser(budget: Budget, than: Budget, verdict: Verdict) -> bool:
     return budget.limit > than.limit if direction == "at most" else budget.limit < than.limit
 
 
-def nothing_gated() -> ConfigurationError:
-    """The error for a test with budgets but without an artifact to judge."""
+def nothing_gated(compressed: int = 0) -> ConfigurationError:
+    """The error for a test with budgets but without an artifact to judge.
+
+    *compressed*: how many artifacts edge_compress has made for it.
+    """
+    if compressed:
+        return ConfigurationError(
+            "nothing was gated: the test has a budget, and what edge_compress made was not given "
+            "to edge_gate",
+            "take edge_gate as an argument and write edge_gate.check(artifact): the budgets of the "
+            "markers then hold for it; or request an artifact fixture (edge_artifact with "
+            "edge_recipe)",
+        )
     return ConfigurationError(
         "nothing was gated: the test has a budget and no artifact",
         "request an artifact fixture (edge_ptq, edge_artifact), or call edge_gate",
@@ -276,6 +291,15 @@ class EdgeGate:
     def __init__(self, gate: ItemGate) -> None:
         self._gate = gate
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            helpers = [each for each in vars(EdgeGate) if not each.startswith("_")]
+            raise UnknownAttributeError("helper", name, helpers, "edge_gate")
+
+    @told("edge_gate.accuracy")
     def accuracy(
         self,
         artifact: Artifact | str | Path,
@@ -294,10 +318,12 @@ class EdgeGate:
             accuracy_min=min,
         )
 
+    @told("edge_gate.size")
     def size(self, artifact: Artifact | str | Path, limit: Any) -> list[Verdict]:
         """Bytes of every file that ships: ``"120 kB"``, or a number of bytes."""
         return self._by_hand(artifact, "edge_gate.size", size=limit)
 
+    @told("edge_gate.latency")
     def latency(
         self,
         artifact: Artifact | str | Path,
@@ -319,6 +345,7 @@ class EdgeGate:
             latency_ratio=ratio,
         )
 
+    @told("edge_gate.parity")
     def parity(
         self,
         artifact: Artifact | str | Path,
@@ -339,6 +366,7 @@ class EdgeGate:
             parity_abs=abs,
         )
 
+    @told("edge_gate.check")
     def check(
         self,
         artifact: Artifact | str | Path,
@@ -364,6 +392,13 @@ class EdgeGate:
             names = ", ".join(f"{name.split('_', 1)[-1]}=" for name in written)
             raise ConfigurationError(f"{call} was given no limit", f"give one of {names}")
         return self._gate.by_hand(artifact, budgets)
+
+
+class EdgeCompress(Protocol):
+    """The fixture ``edge_compress``: builds an artifact by any recipe."""
+
+    def __call__(self, *steps: Step) -> Artifact:
+        """Raises an EdgeGateError if the steps can't be performed."""
 
 
 def _raise_if_red(verdicts: list[Verdict], closing: str = "", opening: str = "") -> None:

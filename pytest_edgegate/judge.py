@@ -41,7 +41,7 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
     outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
     unproven = outcome is Outcome.FAIL and held and proof is None
     lacking = _MORE_SAMPLES if finding.provable else _OTHER_SAMPLES
-    remedy = lacking if unproven else budget.kind.remedy
+    remedy = lacking if unproven else budget.kind.remedy_for(finding.direction)
     return Verdict(
         budget,
         outcome,
@@ -79,7 +79,7 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
         budget,
         Outcome.PASS if passes else Outcome.FAIL,
         _reason(finding, budget, _holds(finding, budget)),
-        "" if passes else _more_time(finding) if proof is None else budget.kind.remedy,
+        "" if passes else _more_time(finding) if proof is None else budget.kind.remedy_for(),
         proven=not unclear,
         measured=finding,
         note=_notes(note, finding.remark),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures
 )
 from pytest_edgegate.reports import json as json_report
 from pytest_edgegate.reports import plot as plot_report
-from pytest_edgegate.settings.options import MARKERS, add_options
+from pytest_edgegate.settings.options import MARKERS, add_options, marker_lines
 from pytest_edgegate.state import STATE_KEY, RunState, state_of
 
 _REPORTS = {"json": json_report, "plot": plot_report}
@@ -47,7 +49,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in MARKERS.values():
+    for line in marker_lines(in_full=bool(config.getoption("markers", False))):
         config.addinivalue_line("markers", line)
     try:
         state = RunState(config)
@@ -70,6 +72,23 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         raise pytest.UsageError(str(error)) from None
     finally:
         config._ensure_unconfigure()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if state_of(config).settings.model is None:
+        return None
+    from pytest_edgegate.model_item import is_left_out
+
+    return True if is_left_out(collection_path, config) else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker of pytest-xdist is given what the user typed; it gets arguments of its own."""
+    if state_of(node.config).settings.model is not None:
+        from pytest_edgegate.model_item import tell_worker
+
+        tell_worker(node.config, node.workerinput)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -123,9 +142,9 @@ def pytest_collection_modifyitems(
 ) -> None:
     state = state_of(config)
     if state.settings.model is not None:
-        from pytest_edgegate.model_item import model_items
+        from pytest_edgegate.model_item import add_model_items
 
-        items += model_items(session, state.settings)
+        add_model_items(session, state.settings, items)
     if state.settings.explain or any(item.get_closest_marker("edge") for item in items):
         from pytest_edgegate.collection import deselect
 
@@ -218,6 +237,10 @@ def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
+    if isinstance(collector, pytest.Directory) and state_of(collector.config).settings.model:
+        from pytest_edgegate.model_item import note_folder
+
+        note_folder(collector)
     if report.failed:
         from pytest_edgegate.reporting import clean_collection
 

@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,9 +41,17 @@ def clean_collection(report: pytest.CollectReport) -> None:
     fault = raised if isinstance(raised, EdgeGateError) else getattr(raised, "__cause__", None)
     found: tuple[ErrorRecord, ...] = getattr(raised, "edge_errors", ())
     if isinstance(fault, EdgeGateError):
-        report.longrepr = f"edgegate error: {report.nodeid}: {fault.message}\n{fault.remedy}"
+        place = f"{report.nodeid}{_line_in(report.nodeid, fault)}"
+        report.longrepr = f"edgegate error: {place}: {fault.message}\n{fault.remedy}"
         found = (ErrorRecord(report.nodeid, None, fault.message, fault.remedy),)
     report.edge_errors = [each.to_json() for each in found]  # type: ignore[attr-defined]
+
+
+def _line_in(file: str, error: BaseException) -> str:
+    """``:12``, the line of a test file that raised an error; empty if it was raised elsewhere."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [each.lineno for each in frames if Path(each.filename).as_posix().endswith(f"/{file}")]
+    return f":{lines[-1]}" if lines else ""
 
 
 def uncollected(report: pytest.CollectReport) -> list[ErrorRecord]:

@@ -26,12 +26,20 @@ class RunState:
             kwargs={"registry": self.registry, "config": config}
         )
         self.settings = Settings.from_config(config, self.registry)
+        if self.settings.metric:
+            self._check_metric(self.settings.metric)
         self._attempts: Attempts | None = None
         self.plans: list[tuple[str, list[str]]] = []
         self._faults: list[str] = []
         self._warned_of_cache = False
         self._session: EdgeSession | None = None
         self._progress: ProgressLine | None = None
+
+    def _check_metric(self, name: str) -> None:
+        """Raises UnknownNameError; here, as the settings do not know the metrics."""
+        from pytest_edgegate.measures.metrics import as_scoring
+
+        as_scoring(name, indexable=True)
 
     @property
     def edge_session(self) -> EdgeSession:

@@ -13,9 +13,18 @@ Unit = Literal[
     "points", "ratio", "metric", "bytes", "count", "s", "steps", "value", "dB", "offenders"
 ]
 
-_RAISE_IT = "make the artifact better in this respect, or raise the budget knowingly"
-_FEWER_FILTERS = "give the model fewer filters, or raise the budget knowingly"
-_COMPARE = "gate sqnr_db, which compares the outputs, or raise the budget knowingly"
+_UNITS: dict[Unit, str] = {
+    "points": "0.01 is one percentage point",
+    "bytes": '"120 kB"',
+    "s": '"6 ms"',
+    "count": '"1.2 M"',
+    "metric": "in the metric's unit",
+    "steps": "steps of the output",
+}
+"""How the units are told to those who write a limit."""
+_BETTER = "make the artifact better in this respect, or {loosen} the budget knowingly"
+_FEWER_FILTERS = "give the model fewer filters, or {loosen} the budget knowingly"
+_COMPARE = "gate sqnr_db, which compares the outputs, or {loosen} the budget knowingly"
 _ROUNDING = (
     "the runtimes round differently: run the samples above in the deployed runtime, and gate "
     "accuracy there"
@@ -54,8 +63,9 @@ class BudgetKind:
     """How it is measured, for --edge-explain; may use {runtime}, {runtimes}, {policy}."""
     early_explanation: str = ""
     """The same where a part of the samples may decide it; empty for a budget that needs all."""
-    remedy: str = _RAISE_IT
-    """The remedy for a figure over the budget, unless the measurement has a better one."""
+    remedy: str = _BETTER
+    """The remedy for a red figure, unless the measurement has a better one; ``{loosen}`` is what
+    is done to the limit (``remedy_for``)."""
     signed: bool = False
     """Whether a limit below 0 makes sense."""
     most: float | None = None
@@ -81,6 +91,20 @@ class BudgetKind:
     metric, the answers of the model under test."""
     in_steps: bool = False
     """Whether only integer outputs have it."""
+
+    @property
+    def spelt_unit(self) -> str:
+        """The direction and the unit, for the list of ``pytest --markers``."""
+        unit = "factor" if self.is_factor else _UNITS.get(self.unit, self.unit)
+        return f"{self.direction}, {unit}"
+
+    def remedy_for(self, direction: Direction | None = None) -> str:
+        """The remedy of a red figure: a floor is lowered where a ceiling is raised.
+
+        *direction*: that of the measured figure, where the metric decides it.
+        """
+        loosen = "raise" if (direction or self.direction) == "at most" else "lower"
+        return self.remedy.replace("{loosen}", loosen)
 
     @property
     def of_source_files(self) -> bool:
@@ -164,7 +188,10 @@ _ROWS = (
         direction="at most",
         rule="exact",
         measure="size:size",
-        diagnoses=("files:size",),
+        diagnoses=(
+            "files:in_kilobytes",
+            "files:size",
+        ),
         explanation="bytes of the files that ship",
         remedy=_FEWER_FILTERS,
         of_compiled_files=True,
@@ -200,7 +227,7 @@ _ROWS = (
         measure="size:macs",
         diagnoses=("files:counts",),
         explanation="read off the file",
-        remedy="give the model fewer filters or smaller inputs, or raise the budget knowingly",
+        remedy="give the model fewer filters or smaller inputs, or {loosen} the budget knowingly",
     ),
     *(
         BudgetKind(
@@ -364,6 +391,17 @@ BUDGETS: dict[str, BudgetKind] = {each.name: each for each in _ROWS}
 """Every budget that a marker accepts, including those that cannot be measured yet."""
 
 
+def doubtful_bytes(metric: str, limit: float) -> str:
+    """The doubt about a limit in bytes that no model file holds; empty without one."""
+    if not 0 < limit < _FEWEST_BYTES:
+        return ""
+    return f'{metric}={limit:g} is {limit:g} bytes: did you mean {metric}="{limit:g} kB"?'
+
+
+_FEWEST_BYTES = 1_000
+"""Fewer bytes than a file with one operator has."""
+
+
 def kind_of(metric: str) -> BudgetKind:
     """The kind of a budget by its name; also the contract's."""
     return CONTRACT if metric == CONTRACT.name else BUDGETS[metric]
@@ -382,3 +420,8 @@ class Budget:
     def kind(self) -> BudgetKind:
         """Its row."""
         return kind_of(self.metric)
+
+    @property
+    def doubt(self) -> str:
+        """What a limit is likely to have meant; empty for one that is likely as it is."""
+        return doubtful_bytes(self.metric, self.limit) if self.kind.unit == "bytes" else ""

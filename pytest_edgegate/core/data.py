@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
+from pytest_edgegate.core.arguments import tells_arguments
 
+
+@tells_arguments
 @dataclass(frozen=True, eq=False, repr=False)
 class EdgeData:
     """The samples that a gate may use. Every split is optional until something needs it.

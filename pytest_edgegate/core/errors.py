@@ -89,8 +89,14 @@ def nearest(name: str, known: Sequence[str]) -> str:
     """``, did you mean 'x'?`` with the known name closest to *name*, or an empty string."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    close = [each for each in known if _is_part(name, each)]
+    close = close or get_close_matches(name, known, n=1, cutoff=0.5)
     return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _is_part(name: str, other: str) -> bool:
+    """Whether one is the other with something before it: ``drop`` and ``accuracy_drop``."""
+    return bool(name) and (other.endswith(f"_{name}") or name.endswith(f"_{other}"))
 
 
 def _listing(kind: str, choices: Sequence[str]) -> str:

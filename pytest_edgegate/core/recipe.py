@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import wraps
 from typing import Any, ClassVar, Self, TypeVar
 
+from pytest_edgegate.core.arguments import tells_arguments
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 
 IMPORTANCES = ("l1", "l2", "random")
@@ -125,6 +126,7 @@ class TrainingStep(Step):
         return self._changed(epochs=2 * self.epochs)
 
 
+@tells_arguments
 @_spelt_as_written
 @dataclass(frozen=True, repr=False)
 class PTQ(Step):
@@ -157,6 +159,7 @@ class PTQ(Step):
         return self._changed(samples=self.samples * 5 // 2)
 
 
+@tells_arguments
 @_spelt_as_written
 @dataclass(frozen=True, repr=False)
 class QAT(TrainingStep):
@@ -178,6 +181,7 @@ class QAT(TrainingStep):
         _positive(self, "lr", self.lr)
 
 
+@tells_arguments
 @_spelt_as_written
 @dataclass(frozen=True, repr=False)
 class Prune(TrainingStep):
@@ -212,6 +216,7 @@ class Prune(TrainingStep):
             raise UnknownNameError("importance", str(self.importance), IMPORTANCES, "Prune")
 
 
+@tells_arguments
 @_spelt_as_written
 @dataclass(frozen=True, repr=False)
 class Distill(TrainingStep):
@@ -242,6 +247,7 @@ class Distill(TrainingStep):
         _positive(self, "lr", self.lr)
 
 
+@tells_arguments
 @_spelt_as_written
 @dataclass(frozen=True, repr=False)
 class Cast(Step):

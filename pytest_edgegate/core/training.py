@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from pytest_edgegate.core.arguments import tells_arguments
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 """``sgd`` has a momentum of 0.9."""
 
 
+@tells_arguments
 @dataclass(frozen=True, eq=False, repr=False)
 class EdgeTraining:
     """How recipes train; return one from the fixture ``edge_training``. Every field has a default.

@@ -25,7 +25,7 @@ class Dataset:
     def __init__(self, given: Any) -> None:
         if not isinstance(given, EdgeData):
             raise ConfigurationError(
-                f"edge_data is a {type(given).__name__}, not an EdgeData",
+                f"edge_data is {_spelled(given)}, not an EdgeData",
                 "return EdgeData(calibration=x[:200], evaluation=(x_test, y_test))",
             )
         self._given = given
@@ -87,6 +87,12 @@ class Dataset:
                 "return EdgeData(calibration=x_train[:200], ...)",
             )
         return CalibrationSamples(source, count, shuffled=own is None)
+
+
+def _spelled(given: Any) -> str:
+    if given is None:
+        return "None"
+    return "the class EdgeData" if given is EdgeData else f"a {type(given).__name__}"
 
 
 class CalibrationSamples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from pytest_edgegate.core.budget import doubtful_bytes
 from pytest_edgegate.core.description import OperatorInfo
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
@@ -19,6 +20,11 @@ _SHARE = 0.1
 """The share of a file from which weights in float are the cause of its size."""
 _ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _ELSEWHERE = "make the file smaller where it was made, or raise the budget knowingly"
+
+
+def in_kilobytes(measured: Measurement, limit: float) -> Diagnosis:
+    """A limit that was meant in another unit."""
+    return Diagnosis(remedy=doubtful_bytes("size", limit))
 
 
 def size(measured: Measurement, file: File) -> Diagnosis:
@@ -86,7 +92,7 @@ def _by_size(exported: int, file: File) -> Diagnosis:
 def _by_dtype(file: File) -> str:
     """Weights of int8 take a quarter of their bytes in float32, weights of float16 a half."""
     if not file.artifact.made:
-        return "check where the file was made that its weights are int8, or raise the budget"
+        return "check where the file was made that its weights are int8, or lower the budget"
     quantised = in_int8(file)
     if not quantised:
         return ""

@@ -52,9 +52,15 @@ def unreachable(metric: str, target: Target) -> NotMeasured:
     allow = f"--edge-allow-unmeasured={target.name}:{metric}"
     return NotMeasured(
         f"no {target.title} is attached, and this host's latency says nothing about it",
-        target.latency_remedy.format(metric=metric)
+        _filled(target.latency_remedy, target.name, metric)
         or f"measure it on the board, or run with {allow}",
     )
+
+
+def _filled(remedy: str, target: str, metric: str) -> str:
+    """The remedy of a target's table, which a target that starts from it inherits. Text of a user
+    may have other braces, which ``format`` would trip over."""
+    return remedy.replace("{target}", target).replace("{metric}", metric)
 
 
 def _percentile(metric: str, clock: Clock) -> Finding:

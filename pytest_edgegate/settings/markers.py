@@ -10,7 +10,7 @@ import pytest
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
-from pytest_edgegate.core.recipe import Recipe, as_recipe
+from pytest_edgegate.core.recipe import STEPS, Recipe, as_recipe
 from pytest_edgegate.settings.units import budget
 
 ARTIFACT_FIXTURES = ("edge_artifact", "edge_ptq", "edge_qat", "edge_pruned", "edge_distilled")
@@ -197,6 +197,7 @@ def _recipe(mark: pytest.Mark, names: tuple[str, ...]) -> Recipe:
             f"edge_recipe takes no {next(iter(mark.kwargs))}=",
             "write edge_recipe(Prune(0.3), PTQ())",
         )
+    _not_spelled(mark)
     if mark.args[: len(names)] != names:
         raise ConfigurationError(
             "edge_recipe has a target's name after a step", 'write edge_recipe("coral", PTQ())'
@@ -204,6 +205,18 @@ def _recipe(mark: pytest.Mark, names: tuple[str, ...]) -> Recipe:
     if len(mark.args) == len(names):
         raise ConfigurationError("edge_recipe has no step", "write edge_recipe(PTQ())")
     return as_recipe(mark.args[len(names) :])
+
+
+def _not_spelled(mark: pytest.Mark) -> None:
+    """Raises ConfigurationError for a step that was written as a text: ``"PTQ"``, ``"PTQ()"``."""
+    kinds = {kind.__name__.lower(): kind.__name__ for kind in STEPS}
+    for each in mark.args:
+        kind = kinds.get(each.partition("(")[0].strip().lower()) if isinstance(each, str) else None
+        if kind is not None:
+            raise ConfigurationError(
+                f"edge_recipe was given the text {each!r} where a step is wanted",
+                f"write edge_recipe({kind}()), and from pytest_edgegate import {kind}",
+            )
 
 
 def _named_at_all(mark: pytest.Mark) -> None:

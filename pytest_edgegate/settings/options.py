@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,9 +48,18 @@ MARKERS = {
 
 def add_options(parser: pytest.Parser) -> None:
     """The options, and for each lasting one an ini key of the same name with underscores."""
-    group = parser.getgroup(GROUP, "compressed models for edge devices")
+    group = parser.getgroup(
+        GROUP,
+        "edgegate: compressed models for edge devices (documentation: README.md and docs/ of "
+        "pytest-edgegate)",
+    )
+    built_in = ", ".join(_built_in_targets())
     for name, metavar, text in (
-        ("--edge-target", "NAME,...", "targets to gate for (default: the ini's, else host)"),
+        (
+            "--edge-target",
+            "NAME,...",
+            f"targets to gate for: {built_in}, or your own (default: the ini's, else host)",
+        ),
         ("--edge-policy", "POLICY", "point (default), lenient or strict: how accuracy is decided"),
         (
             "--edge-allow-unmeasured",
@@ -59,8 +68,24 @@ def add_options(parser: pytest.Parser) -> None:
         ),
         ("--edge-cache", "FOLDER", "where artifacts are kept (default: .edgegate_cache)"),
         ("--edge-export", "DIR", "put every artifact here under its test's name"),
-        ("--edge-model", "FILE", "with --edge-data: gate this model with no test file"),
-        ("--edge-data", "FILE", "an .npz with x and y (and x_calibration, x_train, y_train)"),
+        (
+            "--edge-model",
+            "FILE",
+            "gate this model with no test file, on --edge-data or the fixture edge_data; on the "
+            "command line, tests run beside it only where they are named",
+        ),
+        (
+            "--edge-data",
+            "FILE",
+            "an .npz with x and y, or x_test and y_test (and x_calibration, x_train, y_train, "
+            "groups; x.NAME for each of several inputs)",
+        ),
+        (
+            "--edge-metric",
+            "NAME",
+            "top1 (default), topN, miou, auc, mse or mae: the metric where no fixture edge_metric "
+            "says another",
+        ),
     ):
         group.addoption(name, metavar=metavar, help=text)
         parser.addini(name[2:].replace("-", "_"), text)
@@ -92,6 +117,27 @@ def add_options(parser: pytest.Parser) -> None:
     )
 
 
+def _built_in_targets() -> list[str]:
+    """For the help alone: the names of the files, as starting pytest reads no target."""
+    folder = Path(__file__).parents[1] / "targets"
+    with suppress(OSError):  # the package is in a zip archive
+        return sorted(each.stem for each in folder.iterdir() if each.suffix == ".toml")
+    return []
+
+
+def marker_lines(*, in_full: bool) -> list[str]:
+    """What ``pytest --markers`` shows; *in_full*: with every budget and its unit."""
+    if not in_full:
+        return list(MARKERS.values())
+    from pytest_edgegate.core.budget import BUDGETS
+
+    budgets = ", ".join(f"{each.name} ({each.spelt_unit})" for each in BUDGETS.values())
+    return [
+        f"{line}. Budgets: {budgets}" if name == "edge_budget" else line
+        for name, line in MARKERS.items()
+    ]
+
+
 @dataclass(frozen=True)
 class Settings:
     """The validated values of all options and ini keys."""
@@ -105,6 +151,8 @@ class Settings:
     allowed: frozenset[tuple[str | None, str]] = frozenset()
     model: Path | None = None
     data: Path | None = None
+    metric: str = ""
+    """The built-in metric that the user named; empty for none."""
     budgets: tuple[Budget, ...] = ()
     reference_check: bool = True
     input_check: bool = True
@@ -138,9 +186,11 @@ class Settings:
         if model is not None:  # its items have no collector that could report a mistake
             for name in targets:
                 _known_target(name, config, registry)
-        if config.getoption("edge_model") and data is None:
+        if config.getoption("edge_data") and model is None:
             raise ConfigurationError(
-                "--edge-model needs data to be gated on", "add --edge-data=eval.npz (keys x and y)"
+                "--edge-data is the data of --edge-model, and there is no model",
+                "add --edge-model=model.keras; test files take their data from the fixture "
+                "edge_data",
             )
         return cls(
             targets=targets,
@@ -150,6 +200,7 @@ class Settings:
             export=_folder_to_fill(config, "edge_export"),
             model=model,
             data=data,
+            metric=_text(config, "edge_metric"),
             budgets=_budgets(config),
             reference_check=bool(config.getini("edge_reference_check")),
             input_check=bool(config.getini("edge_input_check")),

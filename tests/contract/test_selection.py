@@ -835,8 +835,77 @@ def test_a_model_and_data_need_no_test_file(
 def test_a_model_beside_test_files_and_several_targets(again: Any, tmp_path: Path) -> None:
     write_model_and_data(tmp_path, calibration=False)
     plain = {"test_plain.py": "def test_plain(): ..."}
-    ran = again(plain, *GATE_FILE, BOTH)
+    ran = again(plain, *GATE_FILE, BOTH, ".")
     assert ran.status == 0
     assert set(ran.tests) == {"test_plain", "m.fake[fake-board]", "m.fake[fake-host]"}
-    ungated = again(plain, *GATE_FILE, BOTH, "-m", "not edge")
+    ungated = again(plain, *GATE_FILE, BOTH, ".", "-m", "not edge")
     assert set(ungated.tests) == {"test_plain"}
+
+
+BESIDE = {
+    "tests/conftest.py": """
+import pytest
+from pytest_edgegate import Metric
+
+
+@pytest.fixture
+def edge_metric():
+    return Metric(by_hand)
+
+
+def by_hand(outputs, labels):
+    return outputs.argmax(1) == labels
+
+
+@pytest.fixture(autouse=True)
+def told():
+    print("a fixture of the folder")
+""",
+    "tests/test_broken.py": "raise RuntimeError('this file is not even imported')",
+    "elsewhere/conftest.py": "raise RuntimeError('nor is this one')",
+}
+
+
+@pytest.mark.workers
+def test_the_other_tests_are_left_out_and_the_fixtures_of_their_folder_hold(
+    again: Any, tmp_path: Path
+) -> None:
+    write_model_and_data(tmp_path, calibration=True)
+    ran = again(BESIDE, *GATE_FILE, "--edge-target=fake-board", "-rP", ini="testpaths = tests")
+    assert ran.tests == {"m.fake[fake-board]": "."}, ran.everything
+    assert ran.status == 0
+    if not ran.in_parallel:
+        assert "collected 1 item" in ran.output
+        assert "a fixture of the folder" in ran.output
+    (drop,) = (each for each in ran.report["verdicts"] if "accuracy" in each["budget"]["metric"])
+    assert drop["measured"]["n"] == 500
+
+
+def test_a_metric_by_its_name_and_by_a_fixture(again: Any, tmp_path: Path) -> None:
+    """Every sample is answered wrongly by the first class, rightly by the second."""
+    write_model_and_data(tmp_path, calibration=True, ptq_wrong=list(range(500)))
+    board = (*GATE_FILE, "--edge-target=fake-board")
+
+    def drop(*arguments: str, ini: str = "", files: Any = BESIDE) -> float:
+        ran = again(files, *board, *arguments, ini=ini)
+        figures = {each["budget"]["metric"]: each for each in ran.report["verdicts"]}
+        return float(figures["accuracy_drop"]["measured"]["value"])
+
+    assert drop(files={}) == 1.0
+    assert drop("--edge-metric=top10", files={}) == 0.0
+    assert drop(files={}, ini="edge_metric = top10") == 0.0
+    lenient = BESIDE["tests/conftest.py"].replace("argmax(1) == labels", "sum(1) > -1e9")
+    own = {"tests/conftest.py": lenient}
+    assert drop(files=own, ini="testpaths = tests\nedge_metric = top1") == 0.0
+    assert drop("--edge-metric=top1", files=own, ini="testpaths = tests") == 1.0
+
+
+def test_the_data_of_a_fixture(again: Any, tmp_path: Path) -> None:
+    write_model_and_data(tmp_path, calibration=True)
+    ran = again({}, GATE_FILE[0], "--edge-target=fake-board")
+    assert ran.tests == {"m.fake[fake-board]": "."}, ran.everything
+    bare = 'pytest_plugins = ["pytest_edgegate.testing.fakes"]'
+    missing = again({"conftest.py": bare}, GATE_FILE[0], "--edge-target=fake-board")
+    missing.assert_fault(
+        missing.text("m.fake"), "needs data to be gated on", "--edge-data=eval.npz"
+    )

@@ -567,7 +567,8 @@ BAD_OPTIONS = {
     "--edge-allow-unmeasured=latency_95": "did you mean 'latency_p95'?",
     "--edge-allow-unmeasured=fake-bord:latency_p95": "did you mean 'fake-board'?",
     "--edge-model=missing.fake": "missing.fake does not exist",
-    "--edge-model=test_one.py": "--edge-data",
+    "--edge-data=test_one.py": "--edge-model",
+    "--edge-metric=topp": "did you mean 'top",
     "--edge-targets=fake-board": "unrecognized arguments",
 }
 

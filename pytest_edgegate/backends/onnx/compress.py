@@ -24,6 +24,7 @@ from pytest_edgegate.core.errors import (
     ConfigurationError,
     EdgeGateError,
     UnsupportedError,
+    nearest,
 )
 from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import Produced, SourceModel, TransformData
@@ -33,6 +34,8 @@ from pytest_edgegate.tidy.scratch import SCRATCH
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 """Calibration methods, under ONNX Runtime's names."""
+_OTHER_NAMES = {"kl": "entropy", "kld": "entropy", "max": "minmax", "quantile": "percentile"}
+"""Under which other tools have them: entropy calibration minimises the KL divergence."""
 _UNPREPARED = (
     "{name} was quantised without ONNX Runtime's quant_pre_process ({why}): normalisation that is "
     "not folded into convolutions stays in float"
@@ -65,7 +68,7 @@ class CompressOnnx(TransformDefaults):
     def refuse(self, step: Step | None, target: Target) -> tuple[str, str] | None:
         if isinstance(step, PTQ) and step.method not in METHODS:
             return (
-                f"ONNX Runtime does not calibrate by {step.method!r}",
+                f"ONNX Runtime does not calibrate by {step.method!r}{_meant(step.method)}",
                 f"write PTQ({step.samples}), or method= one of {', '.join(sorted(METHODS))}",
             )
         return None
@@ -255,3 +258,8 @@ def _compression_error(model: SourceModel, step: Step | None, error: Exception) 
 
 
 TRANSFORM = CompressOnnx()
+
+
+def _meant(method: str) -> str:
+    """``, did you mean 'entropy'?``, or an empty string."""
+    return nearest(_OTHER_NAMES.get(str(method).lower(), str(method)), sorted(METHODS))

@@ -47,7 +47,7 @@ _FOLDERS = (*_PLAIN, "data/weights/", "data/constants/", "extra/")
 _OTHER_MODEL = re.compile(r"models/[^/]+\.json")
 _OLD = "serialized_exported_program.json"
 """The program in archives of torch 2.7 and older."""
-_SAVE_AGAIN = "save it again with torch.export.save(torch.export.export(model, (x,)), path)"
+SAVE_AGAIN = "save it again with torch.export.save(torch.export.export(model, (x,)), path)"
 _QUANTISED = b'"torch.ops.quantized_decomposed.'
 """The prefix of the targets of quantising and dequantising operators."""
 _JSON_BYTES = 500_000_000
@@ -116,7 +116,7 @@ def _refuse(path: Path, archive: Archive) -> None:
         raise UnsupportedError(
             f"{path.name} holds members that torch.export.save does not write "
             f"({', '.join(strangers[:4])}), and a gate reads none that it does not know",
-            f"{_SAVE_AGAIN}; files of your own as extra_files={{name: text}}, or beside it; "
+            f"{SAVE_AGAIN}; files of your own as extra_files={{name: text}}, or beside it; "
             f"{_where_trusted(path)}",
         )
     found = sorted(set(_faults(archive)))
@@ -145,7 +145,7 @@ def _refuse_other_forms(path: Path, archive: Archive) -> None:
     if other and not any(_inner(name) == _MODEL for name in names):
         raise UnsupportedError(
             f"{path.name} holds its program as {other[0]}, where torch.export.save writes {_MODEL}",
-            f"{_SAVE_AGAIN}; {_where_trusted(path)}",
+            f"{SAVE_AGAIN}; {_where_trusted(path)}",
         )
 
 
@@ -230,5 +230,5 @@ def _opened(path: Path) -> AbstractContextManager[Archive]:
 def _damaged(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"{path.name} is a damaged archive: {reason}",
-        _SAVE_AGAIN,
+        SAVE_AGAIN,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickletools
 from pathlib import Path
 
+from pytest_edgegate.backends.torch.archive import SAVE_AGAIN
 from pytest_edgegate.backends.torch.pickled import foreign_globals
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.reading.archives import opened
@@ -71,4 +72,4 @@ def _weights(path: Path, own: str, key: str = "") -> str:
 
 
 def _damaged(path: Path, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"{path.name} is a damaged archive: {reason}", "save it again")
+    return ConfigurationError(f"{path.name} is a damaged archive: {reason}", SAVE_AGAIN)

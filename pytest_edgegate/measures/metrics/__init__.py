@@ -52,9 +52,13 @@ def as_scoring(
         return OwnMetric(given, indexable=indexable, inputs=inputs)
     if isinstance(given, str):
         return _built_in(given, None)
+    if given is None:
+        return_it = 'end the fixture with a return: return "top1", or return Metric(my_function)'
+    else:
+        name = getattr(given, "__name__", "my_function") if callable(given) else "my_function"
+        return_it = f'return "top1", or Metric({name})'
     raise ConfigurationError(
-        f"edge_metric is a {type(given).__name__}, neither a name nor a Metric",
-        'return "top1", or Metric(my_function)',
+        f"edge_metric is a {type(given).__name__}, neither a name nor a Metric", return_it
     )
 
 

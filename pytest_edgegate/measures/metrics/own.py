@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.core.arguments import tells_arguments
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
 from pytest_edgegate.measures.evidence import ANY, OUTPUT, Columns, Evidence, output_key
@@ -31,6 +32,7 @@ from pytest_edgegate.measures.metrics.shuffled import (
 )
 
 
+@tells_arguments
 @dataclass(frozen=True)
 class Metric:
     """A user-defined metric, or a built-in one with further settings.

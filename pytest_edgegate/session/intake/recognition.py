@@ -13,10 +13,10 @@ from pytest_edgegate.core.layout import CHANNELS_FIRST, CHANNELS_LAST
 from pytest_edgegate.core.ports import Example, SourceModel, Surroundings
 from pytest_edgegate.reading.copies import changed, signature
 from pytest_edgegate.reading.foreign import reason_of
+from pytest_edgegate.reading.pointers import refuse_pointer
 from pytest_edgegate.reading.regular import (
     files_in,
     is_there,
-    open_regular,
     regular_size,
     unreadable,
     where_started,
@@ -24,6 +24,7 @@ from pytest_edgegate.reading.regular import (
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Missing
 from pytest_edgegate.session.intake.foreign_files import ForeignModel
+from pytest_edgegate.session.intake.no_models import no_model
 from pytest_edgegate.session.intake.taken_in import TakenIn, reading_volatile
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Recogniser:
 
     def _of_others(self, path: Path, data: object) -> SourceModel:
         if not path.is_dir():
-            open_regular(path).close()  # readers would wait for ever at a pipe
+            refuse_pointer(path)  # opens it: readers would wait for ever at a pipe
         with reading_volatile(path):
             found = self._recognise(path, data)
             return TakenIn(found, path, lambda copy: self._recognise(copy, data))
@@ -135,11 +136,7 @@ class Recogniser:
                 f"{given.name} is no model that an installed backend knows by its content",
                 f"give {_FILES}",
             )
-        raise ConfigurationError(
-            f"edge_model is a {type(given).__module__}.{type(given).__qualname__}, which no "
-            "installed backend knows",
-            f"return a keras.Model, a torch.nn.Module, or the path of {_FILES}",
-        )
+        raise no_model(given, f"return a keras.Model, a torch.nn.Module, or the path of {_FILES}")
 
 
 class _Recent(Generic[_T]):

@@ -21,6 +21,7 @@ from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError, UnsupportedError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.contract import in_file, when_executed
+from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 from .conftest import IMAGE, SMALL, small_arrays
@@ -414,3 +415,12 @@ def test_metadata_is_kept(
         "names": "cat, dog",
         "stride": "32",
     }
+
+
+@pytest.mark.parametrize(
+    ("method", "meant"), [("kl", "entropy"), ("percentil", "percentile"), ("min_max", "minmax")]
+)
+def test_a_method_under_another_name(method: str, meant: str) -> None:
+    refused = TRANSFORM.refuse(PTQ(method=method), built_in()["onnx-cpu"])
+    assert refused is not None
+    assert f"by {method!r}, did you mean {meant!r}?" in refused[0]

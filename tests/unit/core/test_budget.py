@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget
+from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget, BudgetKind
 
 UNITS = {
     "accuracy_drop": "points",
@@ -50,6 +50,7 @@ BY_INTERVAL = {
     "accuracy_regression",
 }
 
+
 AGAINST = {"latency_ratio": "float export", "latency_regression": "accepted file"}
 
 
@@ -83,3 +84,30 @@ def test_the_contract_is_no_budget_that_a_marker_takes() -> None:
 @pytest.mark.parametrize("name", BUDGETS)
 def test_a_budget_knows_its_metric(name: str) -> None:
     assert Budget(name, 1).kind is BUDGETS[name]
+
+
+@pytest.mark.parametrize("kind", BUDGETS.values(), ids=BUDGETS)
+def test_a_floor_is_lowered_where_a_ceiling_is_raised(kind: BudgetKind) -> None:
+    wrong = "raise the budget" if kind.name in AT_LEAST else "lower the budget"
+    assert wrong not in kind.remedy_for()
+    assert "{" not in kind.remedy_for()
+    if "budget" in kind.remedy:
+        assert "raise the budget" in kind.remedy_for("at most")
+        assert "lower the budget" in kind.remedy_for("at least")
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "doubt"),
+    [
+        ("size", 120, 'size=120 is 120 bytes: did you mean size="120 kB"?'),
+        ("memory", 256, 'did you mean memory="256 kB"?'),
+        ("size", 1_000, ""),
+        ("streamed_bytes", 0, ""),
+        ("parameters", 120, ""),
+        ("latency_p95", 0.006, ""),
+    ],
+)
+def test_a_limit_that_was_meant_in_kilobytes(metric: str, limit: float, doubt: str) -> None:
+    found = Budget(metric, limit).doubt
+    assert doubt in found
+    assert bool(doubt) == bool(found)

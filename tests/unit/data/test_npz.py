@@ -76,7 +76,11 @@ def test_of_few_samples_one_calibrates(save: Callable[..., Path], count: int) ->
     [
         ({"y": Y}, "has no array 'x'; it has y"),
         ({"x": X}, "has no array 'y'; it has x"),
-        ({"a": X}, "has no array 'x'; it has none"),
+        ({"a": X}, "has no array 'x'; it has a"),
+        ({"x_test": X}, "has no array 'y_test'; it has x_test"),
+        ({"x": X, "y_test": Y}, "has no array 'y'; it has x, y_test"),
+        ({"x": X, "x.left": X, "y": Y}, "has x and x.left"),
+        ({"x.left": X, "x.right": X[:4], "y": Y}, "differ in their length"),
         ({"x": X, "y": Y[:9]}, "50 samples and 9 labels can't be split"),
         ({"x": X[:1], "y": Y[:1]}, "1 samples and 1 labels can't be split"),
         ({"x": X[:0], "y": Y[:0]}, "can't be split"),
@@ -87,6 +91,43 @@ def test_of_few_samples_one_calibrates(save: Callable[..., Path], count: int) ->
 )
 def test_what_is_missing(save: Callable[..., Path], arrays: dict[str, Any], said: str) -> None:
     assert said in refusal(save(**arrays)).message
+
+
+def test_names_of_ones_own_are_in_the_line_to_paste(save: Callable[..., Path]) -> None:
+    remedy = refusal(save(images=X, labels=Y)).remedy
+    assert "numpy.savez('eval.npz', x=d['images'], y=d['labels'])" in remedy
+
+
+def test_files_of_keras_datasets(save: Callable[..., Path]) -> None:
+    """``mnist.npz`` and its like have these four arrays."""
+    found = read_npz(save(x_train=X + 1, y_train=Y, x_test=X, y_test=Y)).data
+    np.testing.assert_array_equal(found.evaluation[0], X)
+    np.testing.assert_array_equal(found.evaluation[1], Y)
+    np.testing.assert_array_equal(found.train[0], X + 1)
+    assert found.calibration is None
+    own = read_npz(save(x=X, y=Y, x_test=X + 1, y_test=Y, x_calibration=X[:3])).data
+    np.testing.assert_array_equal(own.evaluation[0], X)
+
+
+def test_several_inputs(save: Callable[..., Path]) -> None:
+    both = {"x.left": X, "x.right": X[:, :1] + 1}
+    found = read_npz(
+        save(**both, y=Y, **{"x_calibration.left": X[:4], "x_calibration.right": X[:4]})
+    )
+    assert list(found.data.evaluation[0]) == ["left", "right"]
+    assert list(found.data.calibration) == ["left", "right"]
+    cut = read_npz(save(**both, y=Y, groups=Y))
+    x, y = cut.data.evaluation
+    assert len(y) == len(x["left"]) == len(x["right"]) == 40
+    np.testing.assert_array_equal(x["left"], X[y])
+    np.testing.assert_array_equal(x["right"], X[y, :1] + 1)
+    np.testing.assert_array_equal(cut.groups, y)
+
+
+def test_a_pointer_of_git_lfs(tmp_path: Path) -> None:
+    path = tmp_path / "eval.npz"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+    assert refusal(path).remedy.startswith("git lfs pull")
 
 
 def test_what_is_no_such_file(tmp_path: Path, save: Callable[..., Path]) -> None:

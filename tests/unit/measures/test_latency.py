@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from pytest_edgegate.measures.latency import unreachable
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
 from pytest_edgegate.measures.latency_rounds import Rounds
 from pytest_edgegate.measures.providers import Providers
+from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing import fakes
 from pytest_edgegate.testing.fakes import FakeClock, fake_call
@@ -291,3 +293,16 @@ def test_a_hosts_latency_is_never_given_for_a_devices() -> None:
     assert "--edge-allow-unmeasured=board:latency_p95" in refused.remedy
     own = target_from_table("board", bare | {"latency": {"remedy": "measure {metric} on it"}})
     assert unreachable("latency_p95", own).remedy == "measure latency_p95 on it"
+
+
+@pytest.mark.parametrize("name", ["coral", "raspberry-pi", "jetson-nano", "jetson-orin-nano"])
+def test_a_target_that_starts_from_another_is_named_itself(name: str) -> None:
+    camera = replace(built_in()[name], name="camera")
+    remedy = unreachable("latency_p95", camera).remedy
+    assert "--edge-allow-unmeasured=camera:latency_p95" in remedy
+    assert f"={name}:" not in remedy
+
+
+def test_a_remedy_of_the_user_may_have_braces() -> None:
+    own = replace(built_in()["coral"], latency_remedy="run {this} on {target} for {metric}")
+    assert unreachable("latency_p95", own).remedy == "run {this} on coral for latency_p95"
