@@ -41,6 +41,7 @@ from pytest_edgegate.session.measuring.kept_steadiness import (
 )
 from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.remembered import AnswerMemory, RememberingOpener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.sample_digests import SampleDigests
 from pytest_edgegate.session.measuring.scored_pass import index_of, observe
@@ -48,7 +49,7 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-_VERSION = 9
+_VERSION = 10
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -64,6 +65,7 @@ class Observer:
         self._progress = progress
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
+        self._memory = AnswerMemory()
         self.kept_steadiness = KeptSteadiness(opener, cache)
         self.samples = SampleDigests(cache)
         self._trusted: set[str] = set()
@@ -83,11 +85,14 @@ class Observer:
     def _fitting(self, split: Split) -> FittingOpener:
         return FittingOpener(self.opener, self.kept_steadiness, split)
 
+    def _remembering(self, split: Split) -> RememberingOpener:
+        return RememberingOpener(self._fitting(split), self._memory, split)
+
     def predictions(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence:
         """The per-sample figures of *scoring* for one model in one runtime."""
 
         def look() -> Evidence:
-            with self._fitting(split).open(specimen) as runner:
+            with self._remembering(split).open(specimen) as runner:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
                 gathering = self.samples.gathering(split)
@@ -196,7 +201,7 @@ class Observer:
     def _side(
         self, specimen: Specimen, split: ArraySplit, known: Evidence | None
     ) -> early.ComparedModel:
-        opened = partial(self._fitting(split).open, specimen)
+        opened = partial(self._remembering(split).open, specimen, timed=True)
         return early.ComparedModel(known, opened, f"host:{specimen.runtime}", specimen.held)
 
     def _bet(
@@ -251,7 +256,7 @@ class Observer:
         key = key_of(
             kind="parity",
             version=_VERSION,
-            data=split.digest(limit),
+            data=split.digest(),
             limit=limit,
             models=[self.opener.identity(each) for each in everywhere],
         )
@@ -261,7 +266,7 @@ class Observer:
         """Differences between a model and its reference, output by output."""
 
         def look() -> Evidence:
-            opener = self._fitting(split)
+            opener = self._remembering(split)
             with opener.open(reference) as one, opener.open(other) as two:
                 source = f"host:{reference.runtime},{other.runtime}"
                 progress = partial(self._progress, f"{other.title} against the model, samples")
@@ -270,7 +275,7 @@ class Observer:
         key = key_of(
             kind="compared",
             version=_VERSION,
-            data=split.digest(limit),
+            data=split.digest(),
             limit=limit,
             models=[self.opener.identity(reference), self.opener.identity(other)],
         )
@@ -300,7 +305,9 @@ class Observer:
             with self.opener.open(specimen) as runner:
                 collector = Collector(model=runner, held=specimen.held())
                 for batch in drawn_batches(split, limit):
-                    inputs = arrange(batch.inputs, split.names, runner.inputs, split.name)
+                    inputs = arrange(
+                        batch.inputs, split.names, runner.inputs, split.name, batch.number
+                    )
                     collector.add(batch, (), {}, inputs)
             return collector.evidence(f"host:{specimen.runtime}")
 
