@@ -119,7 +119,7 @@ def test_samples_of_another_dtype_are_others(make: Any, other: Any) -> None:
 
 
 def test_what_is_recognised_as_slowly_as_answered_is_asked_again(make: Any) -> None:
-    opener, models = make(seconds=2.0)
+    opener, models = make(seconds=0.1)
     ask(opener, SAMPLES)
     ask(opener, SAMPLES)
     assert (models.opened, models.runner.fed) == (2, [8, 8])
