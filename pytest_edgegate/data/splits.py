@@ -310,15 +310,23 @@ class Fingerprint:
         return f"{self._sum:08x}"
 
 
-def drawn_batches(split: Split, limit: int) -> Iterator[Batch]:
-    """At most *limit* samples drawn at random with a fixed seed; of a stream the first ones."""
+def drawn_batches(
+    split: Split, limit: int, size: int | None = None, *, shuffled: bool = False
+) -> Iterator[Batch]:
+    """At most *limit* samples drawn at random with a fixed seed; of a stream the first ones.
+
+    *size*: of a batch of an array, None chooses it. *shuffled*: in an order in which every
+    beginning is drawn at random too, for a pass that may stop anywhere.
+    """
     if isinstance(split, ArraySplit):
-        if limit >= split.size:
-            yield from split.batches()
+        if limit >= split.size and not shuffled:
+            yield from split.batches(size)
             return
-        drawn = np.sort(np.random.default_rng(0).permutation(split.size)[:limit])
-        for start in range(0, limit, split.batch_size):
-            part = drawn[start : start + split.batch_size]
+        drawn = np.random.default_rng(0).permutation(split.size)[:limit]
+        drawn = drawn if shuffled else np.sort(drawn)
+        step = size or split.batch_size
+        for start in range(0, len(drawn), step):
+            part = drawn[start : start + step]
             yield replace(split.take(part), drawn=part)
         return
     left = limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -223,6 +224,8 @@ def fingerprint_of(split: Split) -> str:
     return fingerprint.value
 
 
+_MAY_STOP = 4
+"""The number of samples in a batch of a pass that may end before its last one."""
 SamplesDone = Callable[[float, float | None], None]
 """Called with (samples done, samples in total)."""
 
@@ -232,12 +235,19 @@ def fed_batches(
     split: Split,
     limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
+    *,
+    may_stop: bool = False,
 ) -> Iterator[tuple[Batch, tuple[Array, ...]]]:
     """Batches of the split with their inputs in the runner's order: all samples, or at most
-    *limit*, drawn at random."""
+    *limit*, drawn at random.
+
+    *may_stop*: in small batches, and so that any beginning is a random part.
+    """
     done = 0
     total = split.size if limit is None or split.size is None else min(limit, split.size)
-    for batch in split.batches() if limit is None else drawn_batches(split, limit):
+    size = _MAY_STOP if may_stop else None
+    drawn = partial(drawn_batches, split, size=size, shuffled=may_stop)
+    for batch in split.batches() if limit is None else drawn(limit):
         progress(done, total)
         done += len(batch)
         yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name, batch.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
@@ -23,7 +24,7 @@ from pytest_edgegate.measures.evidence import (
     check_figures,
 )
 from pytest_edgegate.measures.metrics import Scoring, TopN
-from pytest_edgegate.measures.parity import check_parity, compare
+from pytest_edgegate.measures.parity import SHOWN_SECONDS, check_parity, compare
 from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
@@ -57,9 +58,15 @@ class Observer:
     """Runs models over a split and keeps the results."""
 
     def __init__(
-        self, opener: Opener, cache: Cache, progress: Progress = silent, early_after: float = 10.0
+        self,
+        opener: Opener,
+        cache: Cache,
+        progress: Progress = silent,
+        early_after: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """*early_after*: a pass may end early if its rest would take longer, in seconds."""
+        self._clock = clock
         self.opener = opener
         self._cache = cache
         self._progress = progress
@@ -241,7 +248,10 @@ class Observer:
     def parity(
         self, specimen: Specimen, runtimes: tuple[str, ...], split: Split, limit: int | None
     ) -> Evidence:
-        """Differences between several runtimes on the same file."""
+        """Differences between several runtimes on the same file.
+
+        *limit*: on so many samples at most, and no more of them than ``SHOWN_SECONDS`` allow.
+        """
         everywhere = [specimen.in_runtime(name) for name in runtimes]
 
         def look() -> Evidence:
@@ -251,7 +261,10 @@ class Observer:
                     for at, each in enumerate(everywhere)
                 ]
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
-                return compare(runners, split, f"host:{','.join(runtimes)}", limit, progress)
+                end = self._clock() + SHOWN_SECONDS
+                enough = None if limit is None else lambda: self._clock() > end
+                source = f"host:{','.join(runtimes)}"
+                return compare(runners, split, source, limit, progress, enough)
 
         key = key_of(
             kind="parity",
