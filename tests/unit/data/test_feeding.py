@@ -154,16 +154,14 @@ def test_bare_names(name: str) -> None:
 def test_a_value_that_is_not_finite_is_found_in_the_split(start: int | None, said: str) -> None:
     array = np.zeros((5, 2), np.float32)
     array[2, 1] = array[4, 0] = np.nan
+    batch, inputs = Batch((array,), None, start), (TensorInfo("x", (-1, 2), "float32"),)
     with pytest.raises(ConfigurationError) as raised:
-        batch = Batch((array,), None, start)
-        arrange(
-            batch.inputs, None, (TensorInfo("x", (-1, 2), "float32"),), "evaluation", batch.number
-        )
+        arrange(batch.inputs, None, inputs, "evaluation", batch.number)
     assert raised.value.message.startswith("edge_data.evaluation holds NaN or Inf")
     assert raised.value.message.endswith(said)
 
 
 def test_samples_of_another_shape_are_found_in_the_split() -> None:
+    batch = Batch((np.zeros((5, 3)),), None, 12)
     with pytest.raises(ConfigurationError, match=r"of shape \(3,\) \(from #12 on\) do not fit"):
-        batch = Batch((np.zeros((5, 3)),), None, 12)
         arrange(batch.inputs, None, (NUMBER,), "evaluation", batch.number)
