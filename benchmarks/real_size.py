@@ -38,7 +38,7 @@ from pytest_edgegate import PTQ
 
 
 @pytest.mark.edge_recipe(PTQ({samples}))
-@pytest.mark.edge_budget(accuracy_drop=0.4, size="200 MB", sqnr_db=1, parity_agreement=0.5)
+@pytest.mark.edge_budget(accuracy_min=0.01, size="200 MB", sqnr_db=1, parity_agreement=0.5)
 def test_it(edge_artifact):
     pass
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,18 +11,25 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.encodings import fitting
 from pytest_edgegate.data.splits import Array
 
+Number = Callable[[int], int | None]
+"""The position in its split of a sample of a batch; None if it is not known."""
+
+
+def _unknown(at: int) -> int | None:
+    return None
+
 
 def arrange(
     arrays: tuple[Array, ...],
     names: Sequence[str] | None,
     inputs: Sequence[TensorInfo],
     where: str,
-    start: int | None = None,
+    number: Number = _unknown,
 ) -> tuple[Array, ...]:
     """The arrays in the order of the model's inputs, each checked against its shape and dtype.
 
     Arrays have shape (n, ...). They are matched by name if *names* are given, else by position.
-    *start* is the position of the first of these samples in its split, if errors can number them.
+    *number* gives the position of a sample in its split, if errors can number it.
     Raises ConfigurationError before anything runs.
     """
     if len(arrays) != len(inputs):
@@ -34,8 +41,8 @@ def arrange(
     if names is not None and len(inputs) > 1:
         arrays = _by_name(arrays, names, inputs, where)
     for array, each in zip(arrays, inputs, strict=True):
-        _check_shape(array, each, where, start)
-        _check_values(array, each, where, start)
+        _check_shape(array, each, where, number)
+        _check_values(array, each, where, number)
     return arrays
 
 
@@ -81,7 +88,7 @@ def bare_names(tensors: Sequence[TensorInfo]) -> list[str]:
     return found if len(set(found)) == len(found) else [each.name for each in tensors]
 
 
-def _check_shape(array: Array, tensor: TensorInfo, where: str, start: int | None) -> None:
+def _check_shape(array: Array, tensor: TensorInfo, where: str, number: Number) -> None:
     sample, wanted = array.shape[1:], tensor.shape[1:]
     if _fits(sample, wanted) or _is_without_batch(sample, tensor.shape):
         return
@@ -94,8 +101,9 @@ def _check_shape(array: Array, tensor: TensorInfo, where: str, start: int | None
         hint += ": move the channels to the end with x.transpose(0, 2, 3, 1)"
     elif len(sample) == 3 and _fits((sample[-1], *sample[:-1]), wanted):
         hint += ": move the channels to the front with x.transpose(0, 3, 1, 2)"
+    first = number(0)
     raise ConfigurationError(
-        f"edge_data.{where}: samples of shape {sample}{f' (from #{start} on)' if start else ''} "
+        f"edge_data.{where}: samples of shape {sample}{f' (from #{first} on)' if first else ''} "
         f"do not fit the input {tensor.name!r} of shape {wanted}",
         hint,
     )
@@ -114,12 +122,13 @@ def _fits(sample: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     )
 
 
-def _check_values(array: Array, tensor: TensorInfo, where: str, start: int | None) -> None:
+def _check_values(array: Array, tensor: TensorInfo, where: str, number: Number) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+        first = number(int(bad.argmax()))
         raise ConfigurationError(
             f"edge_data.{where} holds NaN or Inf for the input {tensor.name!r}"
-            f"{'' if start is None else f', first in sample #{start + int(bad.argmax())}'}",
+            f"{'' if first is None else f', first in sample #{first}'}",
             "fix or drop those samples",
         )
     if tensor.dtype.startswith(("int", "uint")) and not tensor.scales:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from operator import add
 from types import TracebackType
 
 import numpy as np
@@ -96,7 +98,8 @@ class FedSamples:
         Raises ConfigurationError if the samples do not fit the inputs.
         """
         for at, sample in enumerate(self._samples):
-            arrays = arrange(sample, self._samples.names, self._as_model, "calibration", at)
+            number = partial(add, at)
+            arrays = arrange(sample, self._samples.names, self._as_model, "calibration", number)
             arrays = without_batch([each.shape for each in self._as_model], arrays)
             yield tuple(
                 fed(array, each)

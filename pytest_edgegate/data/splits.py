@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -44,6 +44,8 @@ class Batch:
     labels: Array | None
     start: int | None = None
     """The position of its first sample in the split; None if they are not in the split's order."""
+    drawn: Array | None = None
+    """The positions of its samples in the split, if they were drawn from it."""
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -51,7 +53,14 @@ class Batch:
     def first(self, count: int) -> Batch:
         """Its first *count* samples at most."""
         labels = None if self.labels is None else self.labels[:count]
-        return Batch(tuple(array[:count] for array in self.inputs), labels, self.start)
+        drawn = None if self.drawn is None else self.drawn[:count]
+        return Batch(tuple(array[:count] for array in self.inputs), labels, self.start, drawn)
+
+    def number(self, at: int) -> int | None:
+        """The position of one of its samples in the split, if that is known."""
+        if self.drawn is not None:
+            return int(self.drawn[at])
+        return None if self.start is None else self.start + at
 
 
 def as_given(inputs: tuple[Array, ...], names: tuple[str, ...] | None) -> Any:
@@ -129,10 +138,14 @@ class ArraySplit:
     def labels(self) -> Array | None:
         return self._labels
 
+    @property
+    def batch_size(self) -> int:
+        """The number of samples in a batch whose size is not given."""
+        sample = sum(array[:1].nbytes for array in self._inputs)
+        return min(max(_BATCH_BYTES // max(sample, 1), 1), _BATCH_SAMPLES)
+
     def batches(self, size: int | None = None) -> Iterator[Batch]:
-        if size is None:
-            sample = sum(array[:1].nbytes for array in self._inputs)
-            size = min(max(_BATCH_BYTES // max(sample, 1), 1), _BATCH_SAMPLES)
+        size = size or self.batch_size
         for start in range(0, self.size, size):
             part = slice(start, start + size)
             labels = None if self._labels is None else self._labels[part]
@@ -323,14 +336,27 @@ def refuse_endless(split: Split) -> None:
         split.refuse_endless()
 
 
-def drawn_batches(split: Split, limit: int) -> Iterator[Batch]:
-    """At most *limit* samples drawn at random with a fixed seed; of a stream the first ones."""
+def drawn_batches(
+    split: Split, limit: int, size: int | None = None, *, shuffled: bool = False
+) -> Iterator[Batch]:
+    """At most *limit* samples drawn at random with a fixed seed; of a stream the first ones.
+
+    *size*: of a batch of an array, None chooses it. *shuffled*: in an order in which every
+    beginning is drawn at random too, for a pass that may stop anywhere.
+    """
     if isinstance(split, ArraySplit):
+        if limit >= split.size and not shuffled:
+            yield from split.batches(size)
+            return
         drawn = np.random.default_rng(0).permutation(split.size)[:limit]
-        yield split.take(np.sort(drawn))
+        drawn = drawn if shuffled else np.sort(drawn)
+        step = size or split.batch_size
+        for start in range(0, len(drawn), step):
+            part = drawn[start : start + step]
+            yield replace(split.take(part), drawn=part)
         return
     left = limit
-    for batch in split.batches(limit):
+    for batch in split.batches():
         yield batch.first(left)
         left -= len(batch)
         if left <= 0:

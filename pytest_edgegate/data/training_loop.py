@@ -148,7 +148,7 @@ class TrainingSamples:
         return output
 
     def _fed(self, batch: Batch, teacher: Array | None) -> TrainingBatch:
-        arrays = arrange(batch.inputs, self._split.names, self._as_model, "train", batch.start)
+        arrays = arrange(batch.inputs, self._split.names, self._as_model, "train", batch.number)
         moved = transposed(arrays, self._layout.inputs)
         inputs = tuple(fed(array, each) for array, each in zip(moved, self._inputs, strict=True))
         return TrainingBatch(inputs, batch.labels, teacher)

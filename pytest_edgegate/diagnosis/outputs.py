@@ -6,7 +6,6 @@ import numpy as np
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
-from pytest_edgegate.data.splits import Array
 from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
 from pytest_edgegate.measures.comparison import compared_export, decibels, misplaced
@@ -63,7 +62,8 @@ def of_values(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
 
 
 def _largest(found: Evidence) -> tuple[str, ...]:
-    return (f"largest difference: sample #{int(found.arrays['absolute'].argmax())}",)
+    farthest = found.number(int(found.arrays["absolute"].argmax()))
+    return (f"largest difference: sample #{farthest}",)
 
 
 def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -99,7 +99,7 @@ def agreement(measured: Measurement, passes: Passes) -> Diagnosis:
         return Diagnosis()
     if (found.arrays["agreement"] == 1).all():
         return Diagnosis(remedy="give more evaluation samples: on these the runtimes agree")
-    return Diagnosis((f"samples that differ: {_listed(found.arrays['agreement'])}",))
+    return Diagnosis((f"samples that differ: {_differing(found)}",))
 
 
 def within_a_step(measured: Measurement, passes: Passes) -> Diagnosis:
@@ -123,10 +123,10 @@ def _farthest(passes: Passes, key: str, *, lowest: bool = False) -> Diagnosis:
         return Diagnosis()
     values = found.arrays[key]
     worst = int(values.argmin() if lowest else values.argmax())
-    return Diagnosis((f"largest difference: sample #{worst}",))
+    return Diagnosis((f"largest difference: sample #{found.number(worst)}",))
 
 
-def _listed(agreement: Array) -> str:
-    differing = np.flatnonzero(agreement < 1)
-    shown = ", ".join(f"#{index}" for index in differing[:5])
+def _differing(found: Evidence) -> str:
+    differing = np.flatnonzero(found.arrays["agreement"] < 1)
+    shown = ", ".join(f"#{found.number(at)}" for at in differing[:5])
     return f"{shown} and {len(differing) - 5} more" if len(differing) > 5 else shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import arrange
-from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split
+from pytest_edgegate.data.splits import Array, Batch, Fingerprint, Split, drawn_batches
 from pytest_edgegate.measures.channels import ChannelRanges
 from pytest_edgegate.measures.fed_inputs import NOT_QUANTISED, FedCounter, FedInput, Held
 
@@ -137,6 +138,7 @@ class Collector:
         self._n = 0
         self._nonfinite = 0
         self._first_nonfinite = -1
+        self._drawn: list[Array] = []
         self._fed = None if model is None else FedCounter(model.inputs, held)
         self._channels = None if model is None else ChannelRanges(model.outputs)
 
@@ -155,7 +157,12 @@ class Collector:
             self._channels.add(outputs)
         bad = nonfinite_samples(outputs) if outputs else np.zeros(0, bool)
         if bad.any() and self._first_nonfinite < 0:
-            self._first_nonfinite = self._n + int(bad.argmax())
+            first = int(bad.argmax())
+            self._first_nonfinite = (
+                self._n + first if batch.drawn is None else int(batch.drawn[first])
+            )
+        if batch.drawn is not None:
+            self._drawn.append(batch.drawn)
         self._nonfinite += int(bad.sum())
         self._n += len(batch)
         self._parts.append(figures)
@@ -190,6 +197,7 @@ class Collector:
             nonfinite=self._nonfinite,
             first_nonfinite=self._first_nonfinite,
             outputs=self._outputs,
+            positions=np.concatenate(self._drawn) if self._drawn else None,
             inputs=() if self._fed is None else self._fed.fed,
             channels={} if self._channels is None else self._channels.found,
         )
@@ -216,6 +224,8 @@ def fingerprint_of(split: Split) -> str:
     return fingerprint.value
 
 
+_MAY_STOP = 4
+"""The number of samples in a batch of a pass that may end before its last one."""
 SamplesDone = Callable[[float, float | None], None]
 """Called with (samples done, samples in total)."""
 
@@ -225,19 +235,22 @@ def fed_batches(
     split: Split,
     limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
+    *,
+    may_stop: bool = False,
 ) -> Iterator[tuple[Batch, tuple[Array, ...]]]:
-    """Batches of the split with their inputs in the runner's order, at most *limit* samples."""
-    left, done = limit, 0
+    """Batches of the split with their inputs in the runner's order: all samples, or at most
+    *limit*, drawn at random.
+
+    *may_stop*: in small batches, and so that any beginning is a random part.
+    """
+    done = 0
     total = split.size if limit is None or split.size is None else min(limit, split.size)
-    for whole in split.batches(limit):
+    size = _MAY_STOP if may_stop else None
+    drawn = partial(drawn_batches, split, size=size, shuffled=may_stop)
+    for batch in split.batches() if limit is None else drawn(limit):
         progress(done, total)
-        done += len(whole)
-        batch = whole if left is None else whole.first(left)
-        yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name, batch.start)
-        if left is not None:
-            left -= len(batch)
-            if left <= 0:
-                return
+        done += len(batch)
+        yield batch, arrange(batch.inputs, split.names, runner.inputs, split.name, batch.number)
 
 
 def nonfinite_samples(outputs: tuple[Array, ...]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -39,8 +39,8 @@ from pytest_edgegate.measures.metrics.estimates import mean, share
 from pytest_edgegate.measures.providers import Passes
 from pytest_edgegate.stats.distances import steps, top1
 
-SHOWN = 200
-"""The number of samples for the agreement shown without a parity budget."""
+SHOWN, SHOWN_SECONDS = 200, 5.0
+"""The number of samples for the agreement shown without a parity budget, and the time for them."""
 
 FIGURES: Columns = {
     "agreement": Column(),
@@ -63,8 +63,11 @@ def compare(
     source: str,
     limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
+    enough: Callable[[], bool] | None = None,
 ) -> Evidence:
     """Per-sample differences between every runner and the first one.
+
+    *enough*: asked after every batch whether the pass may end.
 
     ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
     ``steps`` and ``within``: largest difference in output steps and share within one step (-1 and
@@ -75,7 +78,8 @@ def compare(
     """
     collector = Collector(output_names(runners[0]))
     first, *others = runners
-    for batch, given in fed_batches(first, split, limit, progress):
+    may_stop = enough is not None
+    for batch, given in fed_batches(first, split, limit, progress, may_stop=may_stop):
         inputs = tuple(
             quantised(array, each) for array, each in zip(given, first.inputs, strict=True)
         )
@@ -93,6 +97,8 @@ def compare(
             merged[name] = np.min([each[name] for each in worst], axis=0)
         bad = np.max([each["bad"] for each in worst], axis=0)
         collector.add(batch, (np.where(bad > 0, np.nan, 0.0),), merged)
+        if enough is not None and enough():
+            break
     return collector.evidence(source)
 
 

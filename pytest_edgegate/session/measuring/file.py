@@ -152,7 +152,8 @@ class CaseFile:
         """A real sample where there is one, else noise."""
         subject = self._case.subject
         if subject.has_evaluation:
-            return next(fed_batches(runner, subject.dataset.evaluation, 1))[1]
+            first = next(fed_batches(runner, subject.dataset.evaluation))[1]
+            return tuple(each[:1] for each in first)
         return tuple(map(noise, runner.inputs))
 
     def other_signatures(self) -> tuple[TriedSignature, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ _KINDS = {
     "first_nonfinite": int,
     "outputs": list,
     "inputs": list,
+    "part": bool,
 }
 """The fields of evidence in the cache besides its arrays."""
 
@@ -41,6 +42,8 @@ def write(folder: Path, evidence: Evidence, prefix: str = "") -> dict[str, Any]:
     np.savez(folder / f"{prefix}{_ARRAYS}", **evidence.arrays)  # type: ignore[arg-type]
     np.savez(folder / f"{prefix}{_CHANNELS}", **evidence.channels)  # type: ignore[arg-type]
     np.savez(folder / f"{prefix}{_OTHERS}", **evidence.other_channels)  # type: ignore[arg-type]
+    if evidence.positions is not None:
+        np.save(folder / f"{prefix}{_POSITIONS}", evidence.positions)
     return {
         "n": evidence.n,
         "fingerprint": evidence.fingerprint,
@@ -49,6 +52,7 @@ def write(folder: Path, evidence: Evidence, prefix: str = "") -> dict[str, Any]:
         "first_nonfinite": evidence.first_nonfinite,
         "outputs": list(evidence.outputs),
         "inputs": [asdict(each) for each in evidence.inputs],
+        "part": evidence.positions is not None,
     }
 
 
@@ -59,7 +63,6 @@ def read(entry: Entry, fits: Fits) -> Evidence:
 
 def write_paired(folder: Path, paired: Paired) -> dict[str, Any]:
     """Writes a pass that ended early: both results, and the decision on the whole set."""
-    np.save(folder / _POSITIONS, cast("Array", paired.artifact.positions))
     return {
         "reference": write(folder, paired.reference, "reference-"),
         "artifact": write(folder, paired.artifact, "artifact-"),
@@ -72,34 +75,47 @@ def read_paired(entry: Entry, fits: Fits) -> Paired:
     """Raises ValueError, KeyError, TypeError or an error of numpy for an invalid entry."""
     info = entry.info
     within, total = info["within"], info["total"]
-    positions: Array = np.load(entry.file(_POSITIONS), allow_pickle=False)
     reference, artifact = (
         _evidence(entry, f"{side}-", info[side], fits) for side in ("reference", "artifact")
     )
     if within not in (None, True, False) or type(total) is not int:
         raise ValueError("its fields about the whole set are malformed")
-    if positions.dtype.kind != "i" or not positions.shape == (reference.n,) == (artifact.n,):
+    positions, others = reference.positions, artifact.positions
+    if positions is None or others is None or not np.array_equal(positions, others):
         raise ValueError("its samples do not match its figures")
-    if not 0 <= positions.min() <= positions.max() < total:
+    if positions.max() >= total:
         raise ValueError("its samples are not in the set")
-    reference, artifact = (replace(each, positions=positions) for each in (reference, artifact))
     return Paired(reference, artifact, within, total)
 
 
 def _evidence(entry: Entry, prefix: str, info: Mapping[str, Any], fits: Fits) -> Evidence:
     _check_kinds(info)
+    fields = {name: value for name, value in info.items() if name != "part"}
     named = {
-        **info,
+        **fields,
         "outputs": tuple(info["outputs"]),
         "inputs": tuple(map(_fed_input, info["inputs"])),
     }
     channels, others = (_ranges(entry, f"{prefix}{name}") for name in (_CHANNELS, _OTHERS))
     arrays = _arrays(entry, f"{prefix}{_ARRAYS}")
+    positions = _positions(entry, f"{prefix}{_POSITIONS}", info["n"]) if info["part"] else None
     evidence = Evidence(
-        arrays, **named, channels=channels, other_channels=others, cached=entry.cached
+        arrays,
+        **named,
+        channels=channels,
+        other_channels=others,
+        positions=positions,
+        cached=entry.cached,
     )
     fits(evidence)
     return evidence
+
+
+def _positions(entry: Entry, name: str, n: int) -> Array:
+    found: Array = np.load(entry.file(name), allow_pickle=False)
+    if found.dtype.kind != "i" or found.shape != (n,) or found.min(initial=0) < 0:
+        raise ValueError("its samples do not match its figures")
+    return found
 
 
 def _ranges(entry: Entry, name: str) -> dict[str, Array]:

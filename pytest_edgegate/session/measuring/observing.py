@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
@@ -23,7 +24,7 @@ from pytest_edgegate.measures.evidence import (
     check_figures,
 )
 from pytest_edgegate.measures.metrics import Scoring, TopN
-from pytest_edgegate.measures.parity import check_parity, compare
+from pytest_edgegate.measures.parity import SHOWN_SECONDS, check_parity, compare
 from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
@@ -41,6 +42,7 @@ from pytest_edgegate.session.measuring.kept_steadiness import (
 )
 from pytest_edgegate.session.measuring.last_activations import LastActivations
 from pytest_edgegate.session.measuring.opening import Opener
+from pytest_edgegate.session.measuring.remembered import AnswerMemory, RememberingOpener
 from pytest_edgegate.session.measuring.resample_counts import ResampleCounts
 from pytest_edgegate.session.measuring.sample_digests import SampleDigests
 from pytest_edgegate.session.measuring.scored_pass import index_of, observe
@@ -48,7 +50,7 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-_VERSION = 9
+_VERSION = 10
 """Incremented whenever a pass over the same samples would record different results."""
 
 
@@ -56,14 +58,21 @@ class Observer:
     """Runs models over a split and keeps the results."""
 
     def __init__(
-        self, opener: Opener, cache: Cache, progress: Progress = silent, early_after: float = 10.0
+        self,
+        opener: Opener,
+        cache: Cache,
+        progress: Progress = silent,
+        early_after: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """*early_after*: a pass may end early if its rest would take longer, in seconds."""
+        self._clock = clock
         self.opener = opener
         self._cache = cache
         self._progress = progress
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
+        self._memory = AnswerMemory()
         self.kept_steadiness = KeptSteadiness(opener, cache)
         self.samples = SampleDigests(cache)
         self._trusted: set[str] = set()
@@ -83,11 +92,14 @@ class Observer:
     def _fitting(self, split: Split) -> FittingOpener:
         return FittingOpener(self.opener, self.kept_steadiness, split)
 
+    def _remembering(self, split: Split) -> RememberingOpener:
+        return RememberingOpener(self._fitting(split), self._memory, split)
+
     def predictions(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence:
         """The per-sample figures of *scoring* for one model in one runtime."""
 
         def look() -> Evidence:
-            with self._fitting(split).open(specimen) as runner:
+            with self._remembering(split).open(specimen) as runner:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
                 gathering = self.samples.gathering(split)
@@ -196,7 +208,7 @@ class Observer:
     def _side(
         self, specimen: Specimen, split: ArraySplit, known: Evidence | None
     ) -> early.ComparedModel:
-        opened = partial(self._fitting(split).open, specimen)
+        opened = partial(self._remembering(split).open, specimen, timed=True)
         return early.ComparedModel(known, opened, f"host:{specimen.runtime}", specimen.held)
 
     def _bet(
@@ -236,7 +248,10 @@ class Observer:
     def parity(
         self, specimen: Specimen, runtimes: tuple[str, ...], split: Split, limit: int | None
     ) -> Evidence:
-        """Differences between several runtimes on the same file."""
+        """Differences between several runtimes on the same file.
+
+        *limit*: on so many samples at most, and no more of them than ``SHOWN_SECONDS`` allow.
+        """
         everywhere = [specimen.in_runtime(name) for name in runtimes]
 
         def look() -> Evidence:
@@ -246,12 +261,15 @@ class Observer:
                     for at, each in enumerate(everywhere)
                 ]
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
-                return compare(runners, split, f"host:{','.join(runtimes)}", limit, progress)
+                end = self._clock() + SHOWN_SECONDS
+                enough = None if limit is None else lambda: self._clock() > end
+                source = f"host:{','.join(runtimes)}"
+                return compare(runners, split, source, limit, progress, enough)
 
         key = key_of(
             kind="parity",
             version=_VERSION,
-            data=split.digest(limit),
+            data=split.digest(),
             limit=limit,
             models=[self.opener.identity(each) for each in everywhere],
         )
@@ -261,7 +279,7 @@ class Observer:
         """Differences between a model and its reference, output by output."""
 
         def look() -> Evidence:
-            opener = self._fitting(split)
+            opener = self._remembering(split)
             with opener.open(reference) as one, opener.open(other) as two:
                 source = f"host:{reference.runtime},{other.runtime}"
                 progress = partial(self._progress, f"{other.title} against the model, samples")
@@ -270,7 +288,7 @@ class Observer:
         key = key_of(
             kind="compared",
             version=_VERSION,
-            data=split.digest(limit),
+            data=split.digest(),
             limit=limit,
             models=[self.opener.identity(reference), self.opener.identity(other)],
         )
@@ -300,7 +318,9 @@ class Observer:
             with self.opener.open(specimen) as runner:
                 collector = Collector(model=runner, held=specimen.held())
                 for batch in drawn_batches(split, limit):
-                    inputs = arrange(batch.inputs, split.names, runner.inputs, split.name)
+                    inputs = arrange(
+                        batch.inputs, split.names, runner.inputs, split.name, batch.number
+                    )
                     collector.add(batch, (), {}, inputs)
             return collector.evidence(f"host:{specimen.runtime}")
 

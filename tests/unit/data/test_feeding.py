@@ -10,6 +10,7 @@ import pytest
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.feeding import arrange, bare_name, real_range
+from pytest_edgegate.data.splits import Batch
 
 IMAGE = TensorInfo("serving_default_image:0", (1, 4, 4, 1), "float32")
 NUMBER = TensorInfo("serving_default_number:0", (-1, 2), "float32")
@@ -153,12 +154,14 @@ def test_bare_names(name: str) -> None:
 def test_a_value_that_is_not_finite_is_found_in_the_split(start: int | None, said: str) -> None:
     array = np.zeros((5, 2), np.float32)
     array[2, 1] = array[4, 0] = np.nan
+    batch, inputs = Batch((array,), None, start), (TensorInfo("x", (-1, 2), "float32"),)
     with pytest.raises(ConfigurationError) as raised:
-        arrange((array,), None, (TensorInfo("x", (-1, 2), "float32"),), "evaluation", start)
+        arrange(batch.inputs, None, inputs, "evaluation", batch.number)
     assert raised.value.message.startswith("edge_data.evaluation holds NaN or Inf")
     assert raised.value.message.endswith(said)
 
 
 def test_samples_of_another_shape_are_found_in_the_split() -> None:
+    batch = Batch((np.zeros((5, 3)),), None, 12)
     with pytest.raises(ConfigurationError, match=r"of shape \(3,\) \(from #12 on\) do not fit"):
-        arrange((np.zeros((5, 3)),), None, (NUMBER,), "evaluation", 12)
+        arrange(batch.inputs, None, (NUMBER,), "evaluation", batch.number)

@@ -169,10 +169,13 @@ def test_outputs_of_whole_numbers_and_truth_values_differ_by_their_values(dtype:
     assert value(max_error, compared(Answers(a=y), Answers(a=x))) == 1
 
 
-def test_no_more_samples_than_are_asked_for() -> None:
+def test_no_more_samples_than_are_asked_for_drawn_at_random() -> None:
     x = rows(2)
-    far = x.copy()
-    far[10:] += 100
+    first = compared(Answers(a=x), Answers(a=x), 10)
+    assert first.positions is not None
+    assert first.positions.tolist() != list(range(10))
+    far = x + np.float32(100)
+    far[first.positions] = x[first.positions]
     found = compared(Answers(a=x), Answers(a=far), 10)
     assert found.n == 10
     for each in (sqnr_db, export_error, max_error):

@@ -84,11 +84,11 @@ class Context:
         return self.reference
 
 
-def compared(*runners: Answers | Array, limit: int | None = None) -> Evidence:
+def compared(*runners: Answers | Array, limit: int | None = None, enough: Any = None) -> Evidence:
     opened = [each if isinstance(each, Answers) else Answers(each) for each in runners]
     count = len(opened[0]._given[0])
     split = make_split("evaluation", np.arange(count, dtype=np.float32), None)
-    return parity.compare(cast("Any", opened), split, "host:a,b", limit)
+    return parity.compare(cast("Any", opened), split, "host:a,b", limit, enough=enough)
 
 
 def found(metric: str, *runners: Answers | Array) -> Finding:
@@ -381,3 +381,21 @@ def test_groups_that_differ_prove_it() -> None:
 def test_what_rounds_by_a_step(dtype: str, scales: tuple[float, ...], steps: int) -> None:
     values = np.zeros(3, dtype)
     assert parity._rounding(TensorInfo("y", (1, 3), dtype, scales=scales), values) == steps
+
+
+def test_a_pass_that_may_end_early_has_a_random_part_of_any_size() -> None:
+    answers = scores()
+    asked: list[int] = []
+
+    def enough() -> bool:
+        asked.append(1)
+        return len(asked) == 3
+
+    found = compared(answers, answers, limit=50, enough=enough)
+    assert (found.n, len(asked)) == (12, 3)
+    assert found.positions is not None
+    whole = compared(answers, answers, limit=50, enough=lambda: False)
+    assert whole.positions is not None
+    assert whole.n == 50
+    assert found.positions.tolist() == whole.positions[:12].tolist()
+    assert np.ptp(found.positions) > 40
