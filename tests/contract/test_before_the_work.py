@@ -581,6 +581,18 @@ BROKEN = {
     'from = "fake-bord"': "did you mean 'fake-board'?",
     'from = "fake-board"\nmachin = "any"': "machin",
     'title = "a board with nothing else"': "mine",
+    'from = "fake-board"\nruntimes = {edgegate-fake = ["fake-othr"]}': "did you mean 'fake-other'?",
+    'from = "fake-board"\nformats = ["edgegate-fka"]\nruntimes = {edgegate-fka = ["fake"]}': (
+        "unknown format 'edgegate-fka'"
+    ),
+}
+MISNAMED = {
+    '[tool.edgegate.targets."a board"]\nfrom = "host"\n': "--edge-target can't name it",
+    '[tool.edgegate.target.mine]\nfrom = "host"\n': "did you mean tool.edgegate.targets?",
+    '[tool.edgegate.targets.mine]\nfrom = "host"\nformat = 3\nio_dtypes = "int8"\n'
+    'memory_bytes = -4\ntitel = "x"\n': "unknown key 'format', did you mean 'formats'?; "
+    "io_dtypes = 'int8' is not a list of names; memory_bytes is not a size of a memory; "
+    "unknown key 'titel'",
 }
 
 
@@ -600,6 +612,13 @@ def test_a_broken_target_stops_the_run_as_a_misspelt_one_does(
     assert BROKEN[table] in ran.everything
 
 
+@pytest.mark.parametrize("table", MISNAMED, ids=["target", "table", "keys"])
+def test_tables_that_nothing_would_read_stop_the_run(play: Any, table: str) -> None:
+    ran = play({"pyproject.toml": table, "test_it.py": "def test_it(): ..."})
+    assert ran.status == 4
+    assert MISNAMED[table] in ran.everything
+
+
 def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
     files = {
         "pyproject.toml": '[tool.edgegate.targets.host]\nfrom = "host"\nformats = 3\n',
@@ -612,7 +631,7 @@ def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
 
 def test_broken_targets_that_nobody_selected_are_told_together(play: Any) -> None:
     tables = [*BROKEN, 'from = "circle"', 'from = "round"']
-    names = ["one", "two", "three", "mine", "round", "circle"]
+    names = ["one", "two", "three", "mine", "five", "six", "round", "circle"]
     written = zip(names, tables, strict=True)
     files = {
         "pyproject.toml": "".join(f"[tool.edgegate.targets.{n}]\n{t}\n" for n, t in written),
@@ -621,7 +640,7 @@ def test_broken_targets_that_nobody_selected_are_told_together(play: Any) -> Non
     ran = play(files)
     assert ran.status == 4
     assert ran.tests == {}
-    assert "ERROR: edgegate error: 6 targets in pyproject.toml can't be read:" in ran.everything
+    assert "ERROR: edgegate error: 8 targets in pyproject.toml can't be read:" in ran.everything
     for name in names:
         assert f"target {name!r} (pyproject.toml): " in ran.everything
     for words in (*BROKEN.values(), "start from each other: round -> circle -> round"):

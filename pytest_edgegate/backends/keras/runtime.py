@@ -39,8 +39,12 @@ class KerasRunner(FloatRunner):
         """The inputs, after the trace that the first batch needs anyway."""
         if not any(each.dtype.startswith(("float", "bfloat")) for each in loaded.inputs):
             return loaded.inputs
-        with held_native_output():
-            return with_ids(loaded.inputs, self._function.get_concrete_function())
+        try:
+            with held_native_output():
+                traced = self._function.get_concrete_function()
+        except Exception:  # noqa: BLE001 - of the model's layers: the first batch raises it again
+            return loaded.inputs
+        return with_ids(loaded.inputs, traced)
 
     def _signature(self, loaded: LoadedModel) -> list[Any] | None:
         """With a free batch as one, so that batches of another size are not traced again."""
