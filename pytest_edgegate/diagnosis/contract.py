@@ -139,12 +139,13 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
-    if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
-        return f"{described.conversion.per_tensor}, or let edge_ptq make the file"
     return _for_unmapped(found, file)
 
 
 def _for_unmapped(found: tuple[Offence, ...], file: File) -> str:
+    """The remedy for operators that the target does not take as they are."""
+    if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
+        return f"{file.description().conversion.per_tensor}, or let edge_ptq make the file"
     advice = rebuilt(found, file.target)
     if advice:
         return f"{advice}, whose operators the target maps, and train the model again"
