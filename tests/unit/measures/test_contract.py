@@ -441,7 +441,7 @@ def test_offenders_of_one_kind_with_other_faults_stay_apart() -> None:
         replace(each, inputs=(*INSIDE, tensor(f"w{at}", dtype="float32", constant=True)))
         for at, each in enumerate(numbered("CONV_2D", 3, "out"))
     ]
-    told = judged(model(*floats, operator("CONV_2D", (FLOAT, FLOAT))))
+    told = judged(model(*floats, operator("CONV_2D", (FLOAT, FLOAT))), made=True)
     assert told.value == 4
     assert told.details == (
         "3 x CONV_2D (first: #0 (out)): weights are float32",
