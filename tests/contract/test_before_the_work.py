@@ -12,7 +12,7 @@ MORE = """
 import numpy as np
 
 from pytest_edgegate import EdgeData, Metric
-from pytest_edgegate.testing.fakes import FakeRunner, fake_samples
+from pytest_edgegate.testing.fakes import fake_samples
 
 
 def made_by_hand(folder):
