@@ -8,11 +8,21 @@ NEAR = 2
 """So many letters of a misspelt name may differ."""
 
 
+_SHORT = 5
+
+
 def is_misspelt(name: str, known: Iterable[str]) -> bool:
     """Whether a name is within a few letters of a known one, and not that with something added:
-    ``raspberry-pi-5`` is another board than ``raspberry-pi``."""
+    ``raspberry-pi-5`` is another board than ``raspberry-pi``.
+
+    In a short name one letter may differ, or two be exchanged: ``mnn`` is a format of its own
+    beside ``onnx``.
+    """
+    near = NEAR if len(name) > _SHORT else 1
     return any(
-        distance(name, each) <= NEAR and not name.startswith(each) for each in known if each != name
+        (distance(name, each) <= near or sorted(name) == sorted(each)) and not name.startswith(each)
+        for each in known
+        if each != name
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from pytest_edgegate.core.errors import ConfigurationError
@@ -66,7 +67,15 @@ class EndWatch:
         self._borders: list[int] = []
         """Of the batches up to each one: how many of the first ones are the last ones too."""
         self._varied = False
-        self._sized: bool | None = None
+
+    @cached_property
+    def _is_endless(self) -> bool:
+        return is_endless(self._source)
+
+    @cached_property
+    def _is_sized(self) -> bool:
+        """Whether the source tells its length: one that is repeated, and ends, may."""
+        return _length(self._source) is not None
 
     def add(self, count: int, ends: tuple[bytes, bytes]) -> None:
         """Adds a batch of *count* samples by the content of its first and its last one.
@@ -78,7 +87,7 @@ class EndWatch:
         if len(self._marks) < _LOOKED_AT:
             self._mark(zlib.crc32(b"%d" % count, zlib.crc32(ends[1], zlib.crc32(ends[0]))))
             self._check_repeated()
-        if self._samples >= min(_KNOWN, _MOST):
+        if self._samples >= _KNOWN:
             self._check_bound()
 
     def _mark(self, mark: int) -> None:
@@ -97,7 +106,7 @@ class EndWatch:
         period = batches - self._borders[-1]
         if self._samples < _LEAST or batches < _TIMES * period or not self._varied:
             return
-        if batches % period:
+        if batches % period or self._is_sized:
             return
         samples = self._samples * period // batches
         same = "batch" if period == 1 else f"{period:,} batches"
@@ -108,11 +117,9 @@ class EndWatch:
         )
 
     def _check_bound(self) -> None:
-        if self._sized is None:
-            if is_endless(self._source):
-                raise never_ends(self._where)
-            self._sized = _length(self._source) is not None
-        if self._samples < _MOST or self._sized:
+        if self._is_endless:
+            raise never_ends(self._where)
+        if self._samples < _MOST or self._is_sized:
             return
         raise ConfigurationError(
             f"{self._where} has given {self._samples:,} samples, and no end is in sight",

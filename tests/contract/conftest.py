@@ -207,6 +207,46 @@ def mode(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+COUNTING = """
+
+from pathlib import Path
+
+from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.testing.fakes import FakeRuntime, FakeTransform
+
+
+def note(text):
+    with open(Path(__file__).with_name("done.txt"), "a") as opened:
+        opened.write(f"{text}\\n")
+
+
+class Counting(FakeTransform):
+    def apply(self, model, step, target, data, out):
+        note(f"built {model.content.get('marked')}")
+        return super().apply(model, step, target, data, out)
+
+
+class CountingRuntime(FakeRuntime):
+    def open(self, model):
+        opened = super().open(model)
+        note(f"opened {opened._content.get('marked')} {opened._content['dtype']}")
+        if opened._content.get("broken"):
+            raise InferenceError("the fake does not open", "mend it")
+        return opened
+
+
+def pytest_edgegate_register(registry):
+    registry.add("transform", "fake", Counting())
+    registry.add("runtime", "fake", CountingRuntime(""))
+"""
+
+
+@pytest.fixture
+def counting() -> str:
+    """For a project's conftest.py: what is built and opened is noted in done.txt."""
+    return COUNTING
+
+
 @pytest.fixture
 def inner_conftest() -> str:
     """The conftest.py of every project, to add to."""

@@ -1,5 +1,4 @@
-"""Bad input: our own message, before any work where possible, nothing already made lost
-(section 6)."""
+"""Bad input: our own message, before any work where possible, nothing already made lost."""
 
 from __future__ import annotations
 

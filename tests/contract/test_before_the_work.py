@@ -1,4 +1,4 @@
-"""What is known before the work is told before it: nothing is built, no body runs (section 3)."""
+"""What is known before the work is told before it: nothing is built, no body runs."""
 
 from __future__ import annotations
 
@@ -9,45 +9,16 @@ import pytest
 
 MORE = """
 
-from pathlib import Path
-
 import numpy as np
 
 from pytest_edgegate import EdgeData, Metric
-from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.testing.fakes import FakeRunner, FakeRuntime, FakeTransform, fake_samples
-
-
-def note(text):
-    with open(Path(__file__).with_name("done.txt"), "a") as opened:
-        opened.write(f"{text}\\n")
-
-
-class Counting(FakeTransform):
-    def apply(self, model, step, target, data, out):
-        note(f"built {model.content.get('marked')}")
-        return super().apply(model, step, target, data, out)
-
-
-class CountingRuntime(FakeRuntime):
-    def open(self, model):
-        path = getattr(model, "path", model)
-        opened = super().open(model)
-        note(f"opened {opened._content.get('marked')} {opened._content['dtype']}")
-        if opened._content.get("broken"):
-            raise InferenceError("the fake does not open", "mend it")
-        return opened
+from pytest_edgegate.testing.fakes import fake_samples
 
 
 def made_by_hand(folder):
     from pytest_edgegate.testing.fakes import fake_model
 
     return fake_model(folder / "made.fake", dtype="int8")
-
-
-def pytest_edgegate_register(registry):
-    registry.add("transform", "fake", Counting())
-    registry.add("runtime", "fake", CountingRuntime(""))
 
 
 def holed(labels):
@@ -287,10 +258,10 @@ FILES = {
 
 
 @pytest.fixture
-def conftest(inner_conftest: str) -> str:
+def conftest(inner_conftest: str, counting: str) -> str:
     mark = '    config.addinivalue_line("markers", "metric(kind): what edge_metric returns")\n'
     at = inner_conftest.index('    config.addinivalue_line("markers", "samples(')
-    return inner_conftest[:at] + mark + inner_conftest[at:] + MORE
+    return inner_conftest[:at] + mark + inner_conftest[at:] + counting + MORE
 
 
 @pytest.fixture
@@ -651,6 +622,8 @@ ELSEWHERE = {
     "of a package that is not here": 'from = "vendors-own-board"',
     "of a newer one": 'from = "raspberry-pi-5"',
     "with a tool that is not here": 'from = "fake-board"\ntools = {memory = "of-a-vendor"}',
+    "of a format of another package": 'from = "fake-board"\nformats = ["mnn"]\n'
+    'runtimes = {mnn = ["mnn"]}',
     "with a runtime that is not here": 'from = "fake-board"\n'
     'runtimes = {edgegate-fake = ["unheard-of"]}',
 }

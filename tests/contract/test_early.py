@@ -1,4 +1,4 @@
-"""Deciding early (section 5): the verdict of the whole set from a part of it."""
+"""Deciding early: the verdict of the whole set from a part of it."""
 
 from __future__ import annotations
 

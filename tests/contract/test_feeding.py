@@ -1,4 +1,4 @@
-"""Answers to the same samples: once more, in other batches, and alone (section 7)."""
+"""Answers to the same samples: once more, in other batches, and alone."""
 
 from __future__ import annotations
 

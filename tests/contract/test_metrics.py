@@ -1,4 +1,4 @@
-"""Metrics and the figure of the reference (section 7): chance, groups, and bounded bootstraps."""
+"""Metrics and the figure of the reference: chance, groups, and bounded bootstraps."""
 
 from __future__ import annotations
 

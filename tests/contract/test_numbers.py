@@ -1,4 +1,4 @@
-"""How figures are compared, spelt and remembered (section 5)."""
+"""How figures are compared, spelt and remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outcome by policy (section 1)."""
+"""Outcome by policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an artifact is measured against, and what it has to be (section 4)."""
+"""What an artifact is measured against, and what it has to be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tests are gated, and for which targets (section 2)."""
+"""Which tests are gated, and for which targets."""
 
 from __future__ import annotations
 

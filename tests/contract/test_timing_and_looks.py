@@ -1,4 +1,4 @@
-"""When a test is judged, and what a person, a CI server or another tool sees (section 3)."""
+"""When a test is judged, and what a person, a CI server or another tool sees."""
 
 from __future__ import annotations
 

@@ -11,35 +11,10 @@ HOST = "fake-host"
 """It takes outputs of any dtype."""
 MORE = """
 
-from pathlib import Path
-
 import numpy as np
 
 from pytest_edgegate import EdgeData, Metric
-from pytest_edgegate.testing.fakes import FakeRuntime, FakeTransform, fake_model, fake_samples
-
-
-def note(text):
-    with open(Path(__file__).with_name("done.txt"), "a") as opened:
-        opened.write(f"{text}\\n")
-
-
-class Counting(FakeTransform):
-    def apply(self, model, step, target, data, out):
-        note(f"built {model.content.get('marked')}")
-        return super().apply(model, step, target, data, out)
-
-
-class CountingRuntime(FakeRuntime):
-    def open(self, model):
-        opened = super().open(model)
-        note(f"opened {opened._content.get('marked')} {opened._content['dtype']}")
-        return opened
-
-
-def pytest_edgegate_register(registry):
-    registry.add("transform", "fake", Counting())
-    registry.add("runtime", "fake", CountingRuntime(""))
+from pytest_edgegate.testing.fakes import fake_model, fake_samples
 
 
 @pytest.fixture
@@ -188,10 +163,10 @@ MARKS = ("binary", "groups(count)", "own", "stream")
 
 
 @pytest.fixture
-def conftest(inner_conftest: str) -> str:
+def conftest(inner_conftest: str, counting: str) -> str:
     at = inner_conftest.index('    config.addinivalue_line("markers", "samples(')
     marks = "".join(f'    config.addinivalue_line("markers", "{each}")\n' for each in MARKS)
-    return inner_conftest[:at] + marks + inner_conftest[at:] + MORE
+    return inner_conftest[:at] + marks + inner_conftest[at:] + counting + MORE
 
 
 @pytest.fixture

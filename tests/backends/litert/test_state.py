@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, cast
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pytest_edgegate.backends.litert.inspector import _state
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK, LiteRTRuntime
-from pytest_edgegate.backends.litert.schema import state_of, unpack
+from pytest_edgegate.backends.litert.schema import import_schema, pack, state_of, unpack
 from pytest_edgegate.backends.native_output import held_native_output
 
 Array = npt.NDArray[Any]
@@ -119,12 +119,19 @@ def test_what_a_file_keeps(written: dict[str, Path], files: dict[str, Path]) -> 
     assert any(each.isVariable for each in unpack(written["tensors"]).subgraphs[0].tensors)
 
 
-def test_variables_that_nothing_assigns_keep_no_state() -> None:
-    handle, reading, assigning = (
-        SimpleNamespace(kind=kind, inputs=(None,))
-        for kind in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
-    )
-    assert _state(cast("Any", [handle, reading])) is None
-    kept = _state(cast("Any", [handle, reading, assigning]))
-    assert kept is not None
-    assert kept.operators == ("VAR_HANDLE",)
+def test_variables_that_nothing_assigns_keep_no_state(
+    written: dict[str, Path], tmp_path: Path
+) -> None:
+    assert INSPECTOR.describe(written["resources"]).state is not None
+    kinds, model = import_schema().BuiltinOperator, unpack(written["resources"])
+    codes = model.operatorCodes
+    [assigning] = [at for at, each in enumerate(codes) if each.builtinCode == kinds.ASSIGN_VARIABLE]
+    for graph in model.subgraphs:
+        graph.operators = [each for each in graph.operators if each.opcodeIndex != assigning]
+    codes[assigning].builtinCode = codes[assigning].deprecatedBuiltinCode = kinds.ADD
+    read_only = tmp_path / "read_only.tflite"
+    read_only.write_bytes(pack(model))
+    described = INSPECTOR.describe(read_only)
+    assert "READ_VARIABLE" in {each.kind for each in described.operators}
+    assert described.state is None
+    assert state_of(read_only) == ""

@@ -240,16 +240,24 @@ class Sized(Drawn):
         return 5
 
 
+class Epochs(Repeated):
+    """A small set, repeated for training, that tells its number of batches."""
+
+    def __len__(self) -> int:
+        return len(self.elements) * (self.times or 0)
+
+
 @pytest.mark.parametrize(
     "source",
     [
+        Epochs((X, Y), times=800),
         Repeated((X, Y), times=300),  # few samples
         Repeated((X, Y), (X + 1, Y), *[(X, Y)] * 500, times=8),  # its parts repeat, not the whole
         Repeated((np.zeros((64, 4), np.float32), np.zeros(64)), times=100),  # sorted: equal rows
         Repeated(*((X + at, Y) for at in range(900))),
         Sized(),
     ],
-    ids=["few", "parts", "equal", "long", "sized"],
+    ids=["epochs", "few", "parts", "equal", "long", "sized"],
 )
 def test_a_stream_that_ends_is_read_to_its_end(
     source: Any, monkeypatch: pytest.MonkeyPatch

@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_edgegate.core.layout import CHANNELS_LAST, Layout
+from pytest_edgegate.data.row_digests import FLAT
 from pytest_edgegate.session import notes
 
 
@@ -31,3 +33,10 @@ def test_samples_that_are_transposed_for_a_file_are_told() -> None:
 )
 def test_nothing_is_told_of_other_files(file: Any) -> None:
     assert notes.of_layout(file) == ""
+
+
+def test_calibration_samples_of_one_value_are_not_told() -> None:
+    calibrated: Any = SimpleNamespace(provenance={"calibration_samples": [FLAT, 7, FLAT, 8]})
+    evaluated = np.array([FLAT, 8, 9], np.uint64)
+    assert notes.of_calibration(calibrated, lambda: evaluated).startswith("1 calibration samples")
+    assert notes.of_calibration(calibrated, lambda: evaluated[::2]) == ""
