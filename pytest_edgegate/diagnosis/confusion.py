@@ -8,7 +8,6 @@ import numpy as np
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.diagnosis.making import AGAIN
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Auc
 
@@ -36,7 +35,8 @@ class Renamed:
 def by_collapse(reference: Evidence, artifact: Evidence, *, in_integers: bool) -> Diagnosis:
     """Detects answers that have collapsed into one class.
 
-    *in_integers*: whether the file has scales, which may be wrong.
+    *in_integers*: whether the file has scales, which may be wrong: a float file has no remedy
+    of its own for that.
     """
     before, after = reference.arrays["predicted"], artifact.arrays["predicted"]
     counts = np.bincount(after)
@@ -46,7 +46,7 @@ def by_collapse(reference: Evidence, artifact: Evidence, *, in_integers: bool) -
             f"{counts.max()} of {len(after)} samples",
             remedy="look for a broken scale or a saturated layer; check the calibration samples"
             if in_integers
-            else AGAIN,
+            else "",
         )
     return Diagnosis()
 

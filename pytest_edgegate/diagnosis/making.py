@@ -8,8 +8,7 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.recipe import Recipe, Step, distils
 from pytest_edgegate.measures.providers import File
 
-FLOATS = ("float32", "float16")
-AGAIN = (
+_AGAIN = (
     "make the file again, of the model under test as it is now: a float file answers as its model "
     "does, and nothing in it was calibrated"
 )
@@ -22,14 +21,14 @@ def by_making(artifact: Artifact, remedies: Mapping[str, str]) -> str:
     return remedies.get((artifact.dtype or "") if artifact.made else GIVEN, "")
 
 
-def closer_outputs(artifact: Artifact, *, listed: bool) -> str:
+def closer_outputs(file: File, *, listed: bool) -> str:
     """The remedy for outputs that differ from those of the model under test.
 
     *listed*: the verdict lists the samples concerned.
     """
-    samples = "look at the samples above, and " if listed else ""
-    if not artifact.made and artifact.dtype in FLOATS:
-        return f"{samples}{AGAIN}"
+    artifact, samples = file.artifact, "look at the samples above, and " if listed else ""
+    if not artifact.made and file.description().is_float:
+        return f"{samples}{_AGAIN}"
     if not artifact.made:
         return (
             f"{samples}look at how the file was made: calibrate it there on more samples, "

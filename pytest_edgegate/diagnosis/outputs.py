@@ -84,7 +84,7 @@ def _of_differences(
     if misplacing:
         return Diagnosis(details, misplacing, in_order(file.artifact))
     made = Diagnosis(details).then(by_activations(passes.activations()))
-    return made.then(Diagnosis(remedy=closer_outputs(file.artifact, listed=False)))
+    return made.then(Diagnosis(remedy=closer_outputs(file, listed=False)))
 
 
 def rounding(measured: Measurement, file: File) -> Diagnosis:

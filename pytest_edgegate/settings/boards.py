@@ -15,7 +15,7 @@ from pytest_edgegate.core.errors import (
     EdgeGateError,
     UnknownNameError,
 )
-from pytest_edgegate.core.near_names import is_misspelt
+from pytest_edgegate.core.near_names import distance, is_misspelt
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import is_there, read_bytes
@@ -26,6 +26,8 @@ _FILE = "pyproject.toml"
 _MOST_BYTES = 10_000_000
 """The largest size of a pyproject.toml in bytes."""
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
+_SHORT = 5
+"""Names of formats up to this length differ by two letters and are others: mnn is not onnx."""
 _START = "from"
 """The key of the target that a user's own one starts from."""
 _WRITE_A_TABLE = 'write [tool.edgegate.targets.my-board] and from = "coral"'
@@ -112,7 +114,9 @@ def _check_names(name: str, target: Target, table: Mapping[str, Any], registry: 
             continue
         known = registry.names("runtime") if kind == "runtime" else _formats(registry)
         for each in names:
-            if each not in known and is_misspelt(each, known):
+            near = any(distance(each, of) < 2 for of in known)
+            close = kind == "runtime" or len(each) > _SHORT or near
+            if each not in known and close and is_misspelt(each, known):
                 raise UnknownNameError(kind, each, known, _where(name))
 
 

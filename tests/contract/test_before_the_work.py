@@ -651,6 +651,8 @@ ELSEWHERE = {
     "of a package that is not here": 'from = "vendors-own-board"',
     "of a newer one": 'from = "raspberry-pi-5"',
     "with a tool that is not here": 'from = "fake-board"\ntools = {memory = "of-a-vendor"}',
+    "of a format of another package": 'from = "fake-board"\nformats = ["mnn"]\n'
+    'runtimes = {mnn = ["mnn"]}',
     "with a runtime that is not here": 'from = "fake-board"\n'
     'runtimes = {edgegate-fake = ["unheard-of"]}',
 }

@@ -82,9 +82,11 @@ def evidence(answered: Array, low: float = 0.0, high: float = 1.0) -> Evidence:
 CALIBRATED = (PTQ(),)
 
 
-def artifact(recipe: Any = CALIBRATED, provenance: Any = None) -> Artifact:
+def artifact(
+    recipe: Any = CALIBRATED, provenance: Any = None, dtype: str | None = "int8"
+) -> Artifact:
     made = MappingProxyType(MADE if provenance is None else provenance)
-    return Artifact(Path("m"), "f", "int8", (), 1, "", recipe, "t", cached=False, provenance=made)
+    return Artifact(Path("m"), "f", dtype, (), 1, "", recipe, "t", cached=False, provenance=made)
 
 
 def diagnosed(
@@ -98,6 +100,7 @@ def diagnosed(
     scoring: Any = None,
     activations: Any = None,
     dead: tuple[DeadChannels, ...] = (),
+    is_float: bool = False,
 ) -> Diagnosis:
     reference = evidence(answers()) if before is None else before
     paired = reference if isinstance(reference, NotMeasured) else Paired(reference, after)
@@ -110,7 +113,7 @@ def diagnosed(
         tried=lambda as_fed, aim: tries,
         dead_channels=lambda: dead,
     )
-    described = SimpleNamespace(inputs=inputs, operators=(), is_float=False)
+    described = SimpleNamespace(inputs=inputs, operators=(), is_float=is_float)
     file = SimpleNamespace(
         artifact=given or artifact(), description=lambda: described, layout=Layout
     )
@@ -144,9 +147,9 @@ def test_the_classes_that_lost_most_and_the_first_flips(of: str) -> None:
 
 
 def test_a_float_file_has_neither_scales_nor_calibration() -> None:
-    given = replace(GIVEN, dtype="float32")
+    assert GIVEN.dtype is None, "of a given file only its description tells the dtype"
     for after in (evidence(np.full(200, 4)), evidence(answers(0, 10, 21))):
-        found = diagnosed(after, given=given)
+        found = diagnosed(after, given=GIVEN, is_float=True)
         assert "make the file again, of the model under test as it is now" in found.remedy
         assert not any(word in found.remedy for word in ("scale", "calibration samples"))
 
@@ -195,7 +198,7 @@ def test_raw_pixels_for_a_quantised_input(scale: float, zero: int, says: str, re
 
 
 LIFT = Lift("channels reversed", "x[..., ::-1]", 0.853, 0.412, 0.861, 200, proven=True)
-GIVEN = artifact((), {})
+GIVEN = artifact((), {}, dtype=None)
 
 
 @pytest.mark.parametrize("of", ["drop", "relative_drop", "floor"])

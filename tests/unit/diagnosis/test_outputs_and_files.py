@@ -36,13 +36,23 @@ def made(recipe: Recipe = QUANTISED, dtype: str = "int8") -> Any:
     return as_file(given)
 
 
-def given() -> Any:
-    return as_file(replace(artifact(30_000), dtype=None))
+def given(*, is_float: bool = False) -> Any:
+    return as_file(replace(artifact(30_000), dtype=None), is_float=is_float)
 
 
-def as_file(given: Artifact, dtypes: tuple[str, ...] = ("float32", "float16", "int8")) -> Any:
+def file_of(how: str | Recipe) -> Any:
+    """A given file, by its name here, or an artifact of a recipe."""
+    return given(is_float=how == "given in float") if isinstance(how, str) else made(how)
+
+
+def as_file(
+    given: Artifact,
+    dtypes: tuple[str, ...] = ("float32", "float16", "int8"),
+    *,
+    is_float: bool = True,
+) -> Any:
     target = SimpleNamespace(dtypes=dtypes)
-    described = SimpleNamespace(operators=(), is_float=True)
+    described = SimpleNamespace(operators=(), is_float=is_float)
     return SimpleNamespace(
         artifact=given,
         target=target,
@@ -125,7 +135,8 @@ def test_signal_to_noise_is_shown_of_each_of_several_outputs() -> None:
 @pytest.mark.parametrize(
     ("file", "remedy"),
     [
-        ("given", "look at how the file was made"),
+        ("given", "look at how the file was made: calibrate it"),
+        ("given in float", "make the file again, of the model under test as it is now"),
         ((PTQ(),), "calibrate on more samples"),
         ((QAT(),), "train longer"),
         ((Cast("float16"),), "gate export_error"),
@@ -133,7 +144,7 @@ def test_signal_to_noise_is_shown_of_each_of_several_outputs() -> None:
 )
 def test_what_quantisation_costs_is_mended_by_what_made_the_file(file: Any, remedy: str) -> None:
     one = evidence(("a",), signal_0=[100.0], noise_0_0=[1.0])
-    found = of(outputs.of_artifact, one, given() if file == "given" else made(file))
+    found = of(outputs.of_artifact, one, file_of(file))
     assert found.remedy.startswith(remedy)
 
 
