@@ -42,7 +42,7 @@ def clean_collection(report: pytest.CollectReport) -> None:
     found: tuple[ErrorRecord, ...] = getattr(raised, "edge_errors", ())
     if isinstance(fault, EdgeGateError):
         place = f"{report.nodeid}{_line_in(report.nodeid, fault)}"
-        report.longrepr = f"edgegate error: {place}: {fault.message}\n{fault.remedy}"
+        report.longrepr = f"edgegate error: {fault.message} ({place})\n{fault.remedy}"
         found = (ErrorRecord(report.nodeid, None, fault.message, fault.remedy),)
     report.edge_errors = [each.to_json() for each in found]  # type: ignore[attr-defined]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import filterfalse
 
 import pytest
 
@@ -150,7 +151,7 @@ class _Reading:
 
     def _add_recipe(self, owner: object, mark: pytest.Mark, level: int) -> None:
         given = tuple(each for each in mark.args if isinstance(each, str))
-        names = self._names(owner, mark, given)
+        names = self._names(owner, mark, tuple(filterfalse(_spelt_step, given)))
         with self._noting(owner, mark, next(iter(mark.kwargs), "")):
             self.recipes.append(Line(names, level, recipe=_recipe(mark, given)))
 
@@ -208,15 +209,20 @@ def _recipe(mark: pytest.Mark, names: tuple[str, ...]) -> Recipe:
 
 
 def _not_spelled(mark: pytest.Mark) -> None:
-    """Raises ConfigurationError for a step that was written as a text: ``"PTQ"``, ``"PTQ()"``."""
-    kinds = {kind.__name__.lower(): kind.__name__ for kind in STEPS}
+    """Raises ConfigurationError for a step that was written as a text."""
     for each in mark.args:
-        kind = kinds.get(each.partition("(")[0].strip().lower()) if isinstance(each, str) else None
-        if kind is not None:
+        kind = _spelt_step(each)
+        if kind:
             raise ConfigurationError(
                 f"edge_recipe was given the text {each!r} where a step is wanted",
                 f"write edge_recipe({kind}()), and from pytest_edgegate import {kind}",
             )
+
+
+def _spelt_step(given: object) -> str:
+    """The step that a text names, as ``"PTQ"`` and ``"ptq(100)"`` do; empty for none."""
+    kinds = {kind.__name__.lower(): kind.__name__ for kind in STEPS}
+    return kinds.get(given.partition("(")[0].strip().lower(), "") if isinstance(given, str) else ""
 
 
 def _named_at_all(mark: pytest.Mark) -> None:

@@ -882,7 +882,7 @@ def test_the_other_tests_are_left_out_and_the_fixtures_of_their_folder_hold(
 
 
 def test_a_metric_by_its_name_and_by_a_fixture(again: Any, tmp_path: Path) -> None:
-    """Every sample is answered wrongly by the first class, rightly by the second."""
+    """By the order of the classes, 4 in 10 labels are among the 5 best of the wrong answers."""
     write_model_and_data(tmp_path, calibration=True, ptq_wrong=list(range(500)))
     board = (*GATE_FILE, "--edge-target=fake-board")
 
@@ -892,8 +892,8 @@ def test_a_metric_by_its_name_and_by_a_fixture(again: Any, tmp_path: Path) -> No
         return float(figures["accuracy_drop"]["measured"]["value"])
 
     assert drop(files={}) == 1.0
-    assert drop("--edge-metric=top10", files={}) == 0.0
-    assert drop(files={}, ini="edge_metric = top10") == 0.0
+    assert drop("--edge-metric=top5", files={}) == 0.6
+    assert drop(files={}, ini="edge_metric = top5") == 0.6
     lenient = BESIDE["tests/conftest.py"].replace("argmax(1) == labels", "sum(1) > -1e9")
     own = {"tests/conftest.py": lenient}
     assert drop(files=own, ini="testpaths = tests\nedge_metric = top1") == 0.0
