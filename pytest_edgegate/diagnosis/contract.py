@@ -138,8 +138,13 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
+    return _for_unmapped(found, file)
+
+
+def _for_unmapped(found: tuple[Offence, ...], file: File) -> str:
+    """The remedy for operators that the target does not take as they are."""
     if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
-        return f"{described.conversion.per_tensor}, or let edge_ptq make the file"
+        return f"{file.description().conversion.per_tensor}, or let edge_ptq make the file"
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 
