@@ -104,6 +104,8 @@ def test_several_artifacts_of_a_test_are_numbered(ran: Any) -> None:
     assert ran.letter("test_several") == ".", ran.everything
     found = [_told(ran.folder / "out", name)["recipe"] for name in names]
     assert found == [["PTQ(samples=9)"], ["Prune(amount=0.5)", "PTQ(samples=200)"]]
+    models = {_told(ran.folder / "out", name)["model_digest"] for name in names}
+    assert len(models) == 1, "the model under test, not what a step made of it"
     assert not (ran.folder / "out" / f"{names[0]}+3.json").exists()
 
 

@@ -86,17 +86,26 @@ class Builder:
         source, before, layout = order.source, order.source.digest(), Layout()
         notes: list[str] = []
         facts: dict[str, Any] = {}
+        tools: dict[str, str] = {}
         for leg in order.plan.legs:
             kept = self._leg(order, source, leg, before, layout)
             before = kept.key
             layout = kept.layout
             notes += kept.notes
+            tools |= kept.provenance["tools"]
             if kept.facts:
                 facts[str(leg.step or leg.transform)] = kept.facts
             if leg is not order.plan.legs[-1]:
                 source = self._recogniser.model(kept.main)
         self._warn(notes)
-        return _artifact(kept, order.plan, facts)
+        whole = {
+            "model": order.source.name,
+            "model_digest": order.source.digest(),
+            "tools": tools,
+            "notes": notes,
+            "facts": facts,
+        }
+        return _artifact(kept, order.plan, whole)
 
     def check(self, order: Order) -> None:
         """Raises EdgeGateError for what is known to be missing or to fail, before any work."""
@@ -334,7 +343,8 @@ def adopted(model: SourceModel, target: Target) -> Artifact:
     )
 
 
-def _artifact(kept: KeptLeg, plan: Plan, facts: Mapping[str, Any]) -> Artifact:
+def _artifact(kept: KeptLeg, plan: Plan, whole: Mapping[str, Any]) -> Artifact:
+    """*whole*: what is known of all legs together; the rest is of the last one, *kept*."""
     return Artifact(
         path=kept.main,
         format=plan.format,
@@ -345,5 +355,5 @@ def _artifact(kept: KeptLeg, plan: Plan, facts: Mapping[str, Any]) -> Artifact:
         recipe=plan.recipe,
         target=plan.target,
         cached=kept.cached,
-        provenance=MappingProxyType({**kept.provenance, "plan": plan.note, "facts": facts}),
+        provenance=MappingProxyType({**kept.provenance, "plan": plan.note, **whole}),
     )
