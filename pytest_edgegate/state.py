@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +13,8 @@ from pytest_edgegate.settings.options import Settings
 
 if TYPE_CHECKING:
     from pytest_edgegate.attempts import Attempts
-    from pytest_edgegate.progress_line import ProgressLine
+    from pytest_edgegate.progress.line import ProgressLine
+    from pytest_edgegate.progress.views import Views
     from pytest_edgegate.session.run import EdgeSession
 
 
@@ -31,24 +33,85 @@ class RunState:
         self._faults: list[str] = []
         self._warned_of_cache = False
         self._session: EdgeSession | None = None
+        self._views: Views | None = None
         self._progress: ProgressLine | None = None
 
     @property
     def edge_session(self) -> EdgeSession:
         if self._session is None:
-            from pytest_edgegate.progress_line import ProgressLine
             from pytest_edgegate.session.run import EdgeSession
 
-            self._progress = ProgressLine(self._config)
-            self._session = EdgeSession(self.settings, self.registry, self._progress)
+            self._session = EdgeSession(self.settings, self.registry, self._line)
         return self._session
 
-    def pytest_runtest_makereport(self) -> None:
-        """Clears the progress line at the end of each phase of a test."""
+    @property
+    def _shown(self) -> Views:
+        if self._views is None:
+            from pytest_edgegate.progress.views import Views
+
+            self._views = Views(self._config)
+        return self._views
+
+    @property
+    def _line(self) -> ProgressLine:
+        if self._progress is None:
+            from pytest_edgegate.progress.line import ProgressLine
+
+            self._progress = ProgressLine()
+        return self._progress
+
+    def pytest_runtest_logstart(self) -> None:
+        """Finds the terminal while pytest captures nothing."""
+        if self._session is not None and self._views is None:
+            self._line.view = self._shown.view()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Has the workers of pytest-xdist tell their progress."""
+        self._shown.configure_worker(node.gateway.id, node.workerinput)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._begin(item, "setting up")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        self._begin(item, "running the test")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        self._begin(item, "tearing down")
+
+    def _begin(self, item: pytest.Item, what: str) -> None:
+        if item.get_closest_marker("edge") is not None:
+            self._line.begin(what)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object]
+    ) -> Generator[None, object, object]:
+        if self._progress is None or fixturedef.func.__module__.startswith("pytest_edgegate."):
+            return (yield)
+        with self._progress.fixture(fixturedef.argname):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Clears the running clock at the end of each phase of a test."""
+        if self._progress is not None:
+            self._progress.clear()
+        report = yield
+        if self._progress is not None and (stages := self._progress.take()):
+            report.edge_stages = stages  # type: ignore[attr-defined]
+        return report
+
+    def pytest_enter_pdb(self) -> None:
+        """Leaves the terminal to the debugger."""
         if self._progress is not None:
             self._progress.clear()
 
     def pytest_unconfigure(self) -> None:
+        self._end_progress()
         if self._session is not None:
             self._session.close()
 
@@ -71,6 +134,8 @@ class RunState:
     @pytest.hookimpl(tryfirst=True)  # before JUnit
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collects the records attached to reports, including those of xdist workers."""
+        if stages := getattr(report, "edge_stages", []):
+            self._shown.tell(stages)
         if brought := getattr(report, "edge_attempt", None):
             if brought["records"]:
                 self._look_at_cache()
@@ -85,12 +150,19 @@ class RunState:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Writes the reports, in the controller only; a failed one does not affect the others."""
+        self._end_progress()
         if hasattr(self._config, "workerinput"):
             return
         if self._asked_to_report():
             self._report()
         if self._faults and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def _end_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+        if self._views is not None:
+            self._views.close()
 
     def _report(self) -> None:
         from pytest_edgegate.reporting import write_reports

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from pytest_edgegate.core.by_value import from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
 from pytest_edgegate.core.ports import Produced, SourceModel, TakesGraphs, Transform
+from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
 from pytest_edgegate.session.frameworks.runner import FrameworkRunner
@@ -36,8 +38,9 @@ _CRASHED = (
 class FrameworkProcess:
     """The framework process: one for the whole session, started on first use."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, progress: StagedProgress = silent) -> None:
         self._timeout = timeout
+        self._progress = progress
         self._worker: Worker | None = None
         self._graphs = Graphs()
 
@@ -86,9 +89,12 @@ class FrameworkProcess:
         marked = Marked()
         noted = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
         longer = task.longer + (_LOADING if task.loads else 0.0)
-        worker = self._started()
+        stage = self._progress.stage(f"loading {task.what}", told=False)
         try:
-            found, sent = worker.ask(task.question, task.what, longer, task.expected, noted)
+            with stage if task.loads else nullcontext(), ExitStack() as imports:
+                told = self._telling(noted, imports)
+                worker = self._started()
+                found, sent = worker.ask(task.question, task.what, longer, task.expected, told)
         except InferenceError as error:
             if task.error is InferenceError:
                 raise
@@ -96,6 +102,19 @@ class FrameworkProcess:
         if sent is not None:
             raise marked.find(sent) or _error(task, sent)
         return found
+
+    def _telling(self, answer: Answer, imports: ExitStack) -> Answer:
+        """Also takes note of what the process imports; *imports* ends with the task."""
+
+        def answered(asked: Message) -> Message:
+            if asked.command != "importing":
+                return answer(asked)
+            imports.close()
+            if package := asked.fields["package"]:
+                imports.enter_context(self._progress.stage(f"importing {package}", told=False))
+            return Message({})
+
+        return answered
 
     @property
     def alive(self) -> bool:
