@@ -150,7 +150,6 @@ class RunState:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Writes the reports, in the controller only; a failed one does not affect the others."""
-        self._end_progress()
         if hasattr(self._config, "workerinput"):
             return
         if self._asked_to_report():
@@ -167,7 +166,11 @@ class RunState:
     def _report(self) -> None:
         from pytest_edgegate.reporting import write_reports
 
-        self._faults += write_reports(self._config, self.registry, self.attempts)
+        self._line.begin("writing the reports")
+        try:
+            self._faults += write_reports(self._config, self.registry, self.attempts)
+        finally:
+            self._line.clear()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._has_verdicts or self.plans:
