@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unicodedata import east_asian_width
 
 _PIECE = re.compile(r"\033\[(?P<number>[0-9;?]*)(?P<command>[A-Za-z])|(?P<plain>[^\033])", re.DOTALL)
 
@@ -23,7 +24,8 @@ class Terminal:
             if plain := piece["plain"]:
                 self._plain(plain)
             else:
-                self._command(piece["command"], int(piece["number"] or 1) if piece["command"] in "ACD" else 0)
+                number = int(piece["number"] or 1) if piece["command"] in "ACD" else 0
+                self._command(piece["command"], number)
         return len(text)
 
     def flush(self) -> None:
@@ -46,6 +48,7 @@ class Terminal:
         if letter == "\r":
             self._column = 0
         elif letter == "\n":
+            self._column = 0  # the system's driver of terminals puts a \r before it
             self._down()
         else:
             if self._column >= self.width:
@@ -55,6 +58,9 @@ class Terminal:
             row += " " * (self._column + 1 - len(row))
             row[self._column] = letter
             self._column += 1
+            if east_asian_width(letter) in "WF":
+                row[self._column :] = [""]
+                self._column += 1
 
     def _down(self) -> None:
         self._row += 1
