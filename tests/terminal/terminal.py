@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from unicodedata import east_asian_width
 
-_PIECE = re.compile(r"\033\[(?P<number>[0-9;?]*)(?P<command>[A-Za-z])|(?P<plain>[^\033])", re.DOTALL)
+_PIECE = re.compile(
+    r"\033\[(?P<number>[0-9;?]*)(?P<command>[A-Za-z])|(?P<plain>[^\033])", re.DOTALL
+)
 
 
 class Terminal:

@@ -22,7 +22,9 @@ class Shown:
         self.before = before
         self.drawing = Drawing(lambda text: void(self.terminal.write(text)), lambda: width)
 
-    def state(self, since: float = 0.0, what: str = "PTQ on m.keras", **more: Any) -> dict[str, Any]:
+    def state(
+        self, since: float = 0.0, what: str = "PTQ on m.keras", **more: Any
+    ) -> dict[str, Any]:
         return {"begun": 0.0, "since": since, "what": what, "column": len(self.before), **more}
 
     def at(self, now: float, **state: Any) -> str:
@@ -70,7 +72,8 @@ def test_a_phase_of_many_short_stages_is_not_silent() -> None:
     for tenth in range(30):
         shown.at(tenth / 10, since=tenth / 10, what=f"stage {tenth}")
         due = shown.drawing.due(tenth / 10)
-        assert due is not None and due <= 1.0
+        assert due is not None
+        assert due <= 1.0
     assert "stage" in shown.terminal.line
 
 
