@@ -73,7 +73,7 @@ def by_labels(evidence: Evidence, who: str) -> Diagnosis:
     """Detects answers that are right under other names: *who* gives them ("the model")."""
     labels, answers = evidence.arrays["label"], evidence.arrays["predicted"]
     found = renamed(labels, answers, labels)
-    if found is None:
+    if found is None or not _are_classes(labels + found.by, evidence):
         return Diagnosis()
     told = f"{who} reaches {found.regained:.3g} (it has {(answers == labels).mean():.3g})"
     if found.by:
@@ -138,6 +138,12 @@ def _shift(before: Array, after: Array, *, closed: bool) -> int:
     if closed:
         return 0
     return next((by for by in (1, -1) if (after == before + by).mean() > 0.5), 0)
+
+
+def _are_classes(labels: Array, evidence: Evidence) -> bool:
+    """Whether an output has a score for each of them; any are, if the outputs are not known."""
+    counts = [each.shape[1] for each in evidence.channels.values()]
+    return not counts or (labels.min() >= 0 and bool(labels.max() < max(counts)))
 
 
 def _where(by: int) -> str:

@@ -13,6 +13,7 @@ from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.lone_runner import ALONE
+from pytest_edgegate.data.row_digests import FLAT
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.contract import tolerated
 from pytest_edgegate.measures.parity import SHOWN
@@ -36,7 +37,8 @@ def of_calibration(artifact: Artifact, evaluation: Callable[[], Array]) -> str:
     calibrated = artifact.provenance.get("calibration_samples") or ()
     if not calibrated:
         return ""
-    shared = int(np.isin(np.array(calibrated, np.uint64), evaluation()).sum())
+    digests = np.array(calibrated, np.uint64)
+    shared = int((np.isin(digests, evaluation()) & (digests != FLAT)).sum())
     if not shared:
         return ""
     return (

@@ -54,7 +54,7 @@ class TopN:
         self.output = output
 
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
-        scores = class_scores(output)
+        scores = self._scores(output)
         refuse_ids_by_labels(output, labels)
         indices = class_indices(labels, scores)
         return {
@@ -67,11 +67,21 @@ class TopN:
         return rows == 1
 
     def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
-        scores = class_scores(output)
+        scores = self._scores(output)
         refuse_ids_by_labels(output, labels if every is None else every)
         if every is not None:
             labels, scores = every, np.broadcast_to(scores[:1], (len(every), scores.shape[1]))
         class_indices(labels, scores)
+
+    def _scores(self, output: Any) -> Array:
+        """Raises ConfigurationError for an output of so few classes that any answer is right."""
+        scores = class_scores(output)
+        if scores.shape[1] <= self.n:
+            raise ConfigurationError(
+                f"{self.name} is 1 for any answers: the output has {scores.shape[1]} classes",
+                "count fewer of them: edge_metric returns 'top1'",
+            )
+        return scores
 
     def keeper(self, split: Split) -> None:
         return None

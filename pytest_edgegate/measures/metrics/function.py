@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,13 @@ import numpy as np
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.metrics.answers import Answers
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class UserFunction:
@@ -55,16 +64,21 @@ class UserFunction:
             ) from error
 
     def figure_or_nan(self, answers: Answers) -> float:
-        """NaN for answers that the function has no number for, such as those of a resample."""
+        """NaN for answers that the function has no number for, such as those of a resample.
+
+        What it warns of is not told, since nobody gave it such answers.
+        """
         try:
-            return self.figure(answers)
+            with _quiet():
+                return self.figure(answers)
         except ConfigurationError:
             return math.nan
 
     def finite_scores(self, answers: Answers) -> Array | None:
-        """None for answers that the function has no finite scores for."""
+        """None for answers that the function has no finite scores for; warnings as above."""
         try:
-            scores = self.scores(answers)
+            with _quiet():
+                scores = self.scores(answers)
         except ConfigurationError:
             return None
         return scores if np.isfinite(scores).all() else None

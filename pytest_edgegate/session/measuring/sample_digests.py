@@ -13,6 +13,8 @@ from pytest_edgegate.data.splits import Array, Batch, Split
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 _FILE = "digests.npy"
+_VERSION = 1
+"""Incremented whenever the same samples would have other digests."""
 
 
 class SampleDigests:
@@ -74,7 +76,7 @@ def _read(split: Split) -> Iterator[Array]:
 
 
 def _key(split: Split) -> str:
-    return key_of(kind="sample digests", data=split.digest())
+    return key_of(kind="sample digests", version=_VERSION, data=split.digest())
 
 
 def _kept(entry: Entry) -> Array:

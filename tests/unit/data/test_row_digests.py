@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_edgegate.data.row_digests import row_digests
+from pytest_edgegate.data.row_digests import FLAT, row_digests
 from pytest_edgegate.data.splits import Array
 
 X = np.random.default_rng(0).normal(size=(20, 3, 2)).astype(np.float32)
@@ -29,6 +29,18 @@ def shared(ours: tuple[Array, ...], others: tuple[Array, ...]) -> int:
 )
 def test_samples_that_are_in_both(ours: Array, count: int) -> None:
     assert shared((ours,), (X,)) == count
+
+
+def test_samples_of_one_value_are_none_that_could_be_recognised() -> None:
+    silent = np.random.default_rng(1).normal(size=(20, 3, 8)).astype(np.float32)
+    silent[[2, 5]] = 0
+    silent[7] = 1.5
+    silent[9] = 0
+    silent[9, 1, 1] = 1
+    assert np.flatnonzero(row_digests((silent,)) == FLAT).tolist() == [2, 5, 7]
+    assert not (row_digests((silent[:, 0, :2],)) == FLAT).any()
+    assert not (row_digests((silent, X)) == FLAT).any()
+    assert not (row_digests((np.arange(40.0).reshape(2, 20) // 19,)) == FLAT).any()
 
 
 def test_integers_are_the_floats_of_their_value() -> None:

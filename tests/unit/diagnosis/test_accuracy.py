@@ -345,6 +345,8 @@ def test_a_class_for_the_background() -> None:
         "its answers lie one higher than the labels: with labels + 1 the file reaches 1 (it has 0)"
     )
     assert alone.remedy.startswith("give labels + 1")
+    narrow = replace(after, channels={"y": np.zeros((2, CLASSES))})
+    assert diagnosed(narrow, of="floor", given=GIVEN).cause == ""  # it has no class for the last
 
 
 def test_what_permuted_classes_give_back() -> None:

@@ -58,17 +58,28 @@ def worse_by(given: Any, before: Array, after: Array, labels: Array, **more: Any
 SCORES, LABELS = RANDOM.random((60, 8)), RANDOM.integers(0, 8, 60)
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 8, 20])
+@pytest.mark.parametrize("n", [1, 2, 5, 7])
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_top_n(n: int, one_hot: bool) -> None:
     labels = np.eye(8)[LABELS] if one_hot else LABELS
-    wanted = top_k_accuracy_score(LABELS, SCORES, k=n) if n < 8 else 1.0
+    wanted = top_k_accuracy_score(LABELS, SCORES, k=n)
     scoring = as_scoring(f"top{n}", indexable=False)
     found = scoring.estimate(seen(scoring, SCORES, labels))
     assert found.value == pytest.approx(wanted)
     hits = round(wanted * 60)
     assert found.exact == Fraction(hits, 60)
     assert found.interval == clopper_pearson(hits, 60, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("n", "scores"), [(8, SCORES), (20, SCORES), (2, SCORES[:, 0])], ids=["all", "more", "one"]
+)
+def test_a_top_n_that_any_answer_passes_is_refused(n: int, scores: Array) -> None:
+    scoring = as_scoring(f"top{n}", indexable=False)
+    with pytest.raises(ConfigurationError, match=f"top{n} is 1 for any answers: the output has"):
+        scoring.try_on(scores[:8], LABELS[:8] % 2, None, None)
+    with pytest.raises(ConfigurationError, match="edge_metric returns 'top1'"):
+        scoring.observe(scores, LABELS % 2)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -320,6 +321,21 @@ def test_labels_that_do_not_matter_are_told() -> None:
         found = chance(metric, SCORES, SKEWED)
         assert isinstance(found, Unchecked)
         assert found.reason == "<lambda> gives the same figure with the labels of other samples"
+
+
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_what_a_function_warns_of_chance_is_not_told(per_sample: bool) -> None:
+    def warning(outputs: Array, labels: Array) -> Any:
+        hits = outputs.argmax(axis=1) == labels
+        if not hits.mean() > 0.9:
+            warnings.warn("no figure for such answers", RuntimeWarning, stacklevel=1)
+        return hits if per_sample else float(hits.mean())
+
+    metric = Metric(warning, per_sample=per_sample)
+    right = np.eye(10)[SKEWED]
+    found = chance(metric, right, SKEWED)  # a warning is an error here
+    assert isinstance(found, Chance)
+    assert found.better
 
 
 @pytest.mark.parametrize("per_sample", [True, False])

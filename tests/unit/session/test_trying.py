@@ -20,7 +20,7 @@ from pytest_edgegate.measures.metrics import TopN, as_scoring
 from pytest_edgegate.measures.metrics.own import Metric
 from pytest_edgegate.measures.tries import Aim, Lift, Rival, Tries
 from pytest_edgegate.session.measuring.scored_pass import observe
-from pytest_edgegate.session.measuring.trying import Scored, Trier, _commonest_of_best, _read
+from pytest_edgegate.session.measuring.trying import Scored, Trier, _read, _simplest_of_best
 from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.storage.cache import Cache, Entry
 
@@ -178,11 +178,11 @@ def test_the_samples_of_the_proof_are_none_of_the_choice(tried: Any) -> None:
     assert not chosen & proven
 
 
-def test_of_ways_that_are_about_as_good_the_commonest_is_taken() -> None:
+def test_of_ways_that_are_about_as_good_the_simpler_is_first() -> None:
     common, rare = (Feed(name, name, lambda arrays: arrays) for name in ("common", "rare"))
-    assert _commonest_of_best([(common, 0.30), (rare, 0.31)]) is common
-    assert _commonest_of_best([(common, 0.29), (rare, 0.31)]) is rare
-    assert _commonest_of_best([(common, 0.0), (rare, 0.0)]) is None
+    assert _simplest_of_best([(common, 0.30), (rare, 0.31)])[0] is common
+    assert _simplest_of_best([(common, 0.29), (rare, 0.31)])[0] is rare
+    assert _simplest_of_best([(common, 0.0), (rare, 0.0)]) == ()
 
 
 def test_a_stream_is_read_for_a_while(tried: Any) -> None:
