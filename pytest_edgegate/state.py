@@ -9,7 +9,7 @@ import pytest
 
 from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.settings.options import Settings
+from pytest_edgegate.settings.options import DEFAULT_TARGET, Settings
 
 if TYPE_CHECKING:
     from pytest_edgegate.attempts import Attempts
@@ -35,6 +35,7 @@ class RunState:
         self._session: EdgeSession | None = None
         self._views: Views | None = None
         self._progress: ProgressLine | None = None
+        self._has_view = False
 
     @property
     def edge_session(self) -> EdgeSession:
@@ -60,9 +61,26 @@ class RunState:
             self._progress = ProgressLine()
         return self._progress
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Files of tests may import a framework; a run without edge tests shows nothing of it."""
+        if self.settings.targets == (DEFAULT_TARGET,):
+            return (yield)
+        self._choose_view()
+        self._line.begin("collecting")
+        try:
+            return (yield)
+        finally:
+            self._line.clear()
+
     def pytest_runtest_logstart(self) -> None:
-        """Finds the terminal while pytest captures nothing."""
-        if self._session is not None and self._views is None:
+        if self._session is not None:
+            self._choose_view()
+
+    def _choose_view(self) -> None:
+        """Finds the terminal, while pytest captures nothing."""
+        if not self._has_view:
+            self._has_view = True
             self._line.view = self._shown.view()
 
     @pytest.hookimpl(optionalhook=True)

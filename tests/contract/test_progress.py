@@ -18,26 +18,27 @@ from terminal import Terminal
 
 from tests.contract.conftest import CONFTEST, Ran
 
+WAITING = """
+import ctypes
+
+
+def wait(name):
+    # opens a pipe and reads from it in native code that keeps the interpreter's lock
+    native = ctypes.PyDLL(None)
+    native.read(native.open(name.encode(), 0), ctypes.create_string_buffer(1), 1)
+"""
 SLOW = """
 
 @pytest.fixture(autouse=True, scope="session")
 def held():
-    import ctypes
-    from pathlib import Path
-
-    def wait(name):
-        # opens a pipe and reads from it in native code that keeps the interpreter's lock
-        native = ctypes.PyDLL(None)
-        pipe = native.open(bytes(Path(__file__).with_name(name)), 0)
-        native.read(pipe, ctypes.create_string_buffer(1), 1)
-
+    from waiting import wait
     from pytest_edgegate.testing import fakes
 
     converts = fakes.FakeTransform.apply
 
     def apply(self, *given):
         print("converting")
-        wait("go")
+        wait("converted")
         return converts(self, *given)
 
     fakes.FakeTransform.apply = apply
@@ -46,6 +47,7 @@ def held():
 """
 TEST = """
 import pytest
+{more}
 
 
 @pytest.mark.edge_budget(accuracy_drop=0.4)
@@ -54,17 +56,27 @@ def test_ptq(edge_ptq):
 """
 
 
+AWAITED = {
+    "imported": re.compile(r"[12] s: importing framework"),
+    "converted": re.compile(r"[12] s: PTQ\(samples=200\) on m"),
+}
+"""The clocks that are waited for, by the pipe that each of them is waited for with."""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "conftest.py").write_text(CONFTEST + SLOW)
-    (tmp_path / "test_it.py").write_text(TEST)
+    (tmp_path / "test_it.py").write_text(TEST.format(more="import framework"))
+    (tmp_path / "framework.py").write_text("open('imported').read()\n")
+    (tmp_path / "waiting.py").write_text(WAITING)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    os.mkfifo(tmp_path / "go")
+    for name in ("imported", "converted"):
+        os.mkfifo(tmp_path / name)
     return tmp_path
 
 
-def on_a_terminal(project: Path, shows: Callable[[str], bool], *more: str) -> Terminal:
-    """pytest on a terminal of 80 columns, whose converter waits until the terminal *shows* it."""
+def on_a_terminal(project: Path, *more: str) -> Terminal:
+    """pytest on a terminal of 80 columns; a framework and a converter wait until it shows them."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", *more]
@@ -78,12 +90,13 @@ def on_a_terminal(project: Path, shows: Callable[[str], bool], *more: str) -> Te
         env={**os.environ, "TERM": "xterm", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     os.close(theirs)
-    terminal, waits = Terminal(80), True
+    terminal, awaited = Terminal(80), dict(AWAITED)
     for piece in pieces(ours):
         terminal.write(piece)
-        if waits and shows("\n".join(terminal.lines)):
-            waits = False
-            (project / "go").write_text("x")
+        for pipe, clock in list(awaited.items()):
+            if clock.search("\n".join(terminal.lines)):
+                del awaited[pipe]
+                (project / pipe).write_text("x")
     assert process.wait() == 0, terminal.lines
     os.close(ours)
     return terminal
@@ -102,7 +115,7 @@ def pieces(terminal: int) -> Iterator[str]:
 def test_the_clock_runs_while_a_converter_holds_the_interpreters_lock(
     project: Path, more: tuple[str, ...]
 ) -> None:
-    terminal = on_a_terminal(project, runs(re.compile(r"[23] s: PTQ\(samples=200\) on m")), *more)
+    terminal = on_a_terminal(project, *more)
     seen = "\n".join(terminal.lines)
     assert " s: " not in seen
     assert "edge gate: 2 verdicts, 0 red" in seen
@@ -111,11 +124,7 @@ def test_the_clock_runs_while_a_converter_holds_the_interpreters_lock(
         assert " s: " not in report.read_text()
 
 
-def runs(clock: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda seen: clock.search(seen) is not None
-
-
 def test_a_log_has_a_line_for_each_finished_stage(play: Callable[..., Ran]) -> None:
-    logged = play({"test_it.py": TEST}, "--edge-target=fake-board", "-v")
+    logged = play({"test_it.py": TEST.format(more="")}, "--edge-target=fake-board", "-v")
     assert re.search(r"^  PTQ\(samples=200\) on m: \d+\.\d s$", logged.output, re.MULTILINE)
     assert re.search(r"^  parity of \S+ in fake: \d+\.\d s$", logged.output, re.MULTILINE)

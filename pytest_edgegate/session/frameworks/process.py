@@ -90,15 +90,15 @@ class FrameworkProcess:
         noted = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
         longer = task.longer + (_LOADING if task.loads else 0.0)
         stage = self._progress.stage(f"loading {task.what}", told=False)
-        try:
-            with stage if task.loads else nullcontext(), ExitStack() as imports:
-                told = self._telling(noted, imports)
-                worker = self._started()
+        with stage if task.loads else nullcontext(), ExitStack() as imports:
+            told = self._telling(noted, imports)
+            worker = self._started()
+            try:
                 found, sent = worker.ask(task.question, task.what, longer, task.expected, told)
-        except InferenceError as error:
-            if task.error is InferenceError:
-                raise
-            raise task.error(error.message, _CRASHED) from error
+            except InferenceError as error:
+                if task.error is InferenceError:
+                    raise
+                raise task.error(error.message, _CRASHED) from error
         if sent is not None:
             raise marked.find(sent) or _error(task, sent)
         return found
