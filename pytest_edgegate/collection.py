@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_edgegate.collection_faults import note, place_of
+from pytest_edgegate.collection_faults import note
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.settings.options import MARKERS, Settings
+
+if TYPE_CHECKING:
+    from pytest_edgegate.settings.markers import Fault
 
 _ASKING = frozenset(MARKERS) - {"edge"}
 _DESELECTED = pytest.StashKey[bool]()
@@ -42,6 +46,8 @@ def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
     unittest = sys.modules.get("unittest")
     if unittest is None or not issubclass(thing, unittest.TestCase):
         return
+    from pytest_edgegate.mark_places import place_of_definition
+
     methods = [each for each in vars(thing).values() if inspect.isfunction(each)]
     if any(_has_edge_marker(collector, each) for each in (thing, *methods)):
         error = ConfigurationError(
@@ -49,45 +55,55 @@ def refuse_unittest(collector: pytest.Collector, thing: type) -> None:
             "use a function or a plain class",
         )
         test = f"{collector.nodeid}::{thing.__name__}"
-        note(collector, test, place_of(collector, (f"class {thing.__name__}",)), error)
-
-
-def refuse_near_marks(metafunc: pytest.Metafunc) -> None:
-    """Notes a mark that is almost one of the gate's."""
-    from pytest_edgegate.near_marks import check_marks
-
-    test = metafunc.definition
-    try:
-        check_marks(test.iter_markers(), metafunc.fixturenames, metafunc.config)
-    except ConfigurationError as error:
-        assert isinstance(test.parent, pytest.Collector)  # functions are found in one
-        note(test.parent, test.nodeid, place_of(test, ()), error)
+        note(collector, test, place_of_definition(thing, collector), error)
 
 
 def parametrise(metafunc: pytest.Metafunc, settings: Settings, known: list[str]) -> None:
     """Parametrises the test by its targets, or notes the mistakes in its markers."""
-    from pytest_edgegate.settings.markers import Fault, check_fixtures, markers_and_faults
+    from pytest_edgegate.settings.markers import markers_and_faults
 
     test = metafunc.definition
-    markers, faults = markers_and_faults(test, known)
-    try:
-        check_fixtures(markers, metafunc.fixturenames)
-    except ConfigurationError as error:
-        faults.append(Fault(test, (f"def {test.name}",), error))
-    for each in faults:
-        owner = each.owner if isinstance(each.owner, pytest.Collector | pytest.Item) else test
-        assert isinstance(test.parent, pytest.Collector)  # functions are found in one
-        note(test.parent, test.nodeid, place_of(owner, each.words), each.error)
+    markers, faults = markers_and_faults(test, known, metafunc.fixturenames)
     if not faults:
         names = markers.targets_of(settings.targets) or settings.targets
         metafunc.parametrize("edge_target", names, ids=names, indirect=True, scope="session")
+        return
+    assert isinstance(test.parent, pytest.Collector)  # functions are found in one
+    _note_all(test.parent, test, faults)
+
+
+def look_at_marks(
+    collector: pytest.Collector, item: pytest.Item, known: Callable[[], list[str]]
+) -> None:
+    """Notes what is wrong with the marks of a collected test: those of its parameters, and those
+    that are almost the gate's."""
+    from pytest_edgegate.near_marks import near_marks
+    from pytest_edgegate.settings.markers import markers_and_faults
+
+    faults = list(near_marks(item))
+    of_parameters = getattr(getattr(item, "callspec", None), "marks", ())
+    if any(mark.name in _ASKING for mark in of_parameters):
+        faults += markers_and_faults(item, known(), getattr(item, "fixturenames", ()))[1]
+    _note_all(collector, item, faults)
+
+
+def _note_all(collector: pytest.Collector, test: pytest.Item, faults: list[Fault]) -> None:
+    from pytest_edgegate.mark_places import place_of, place_of_definition
+
+    for each in faults:
+        owner = each.owner if isinstance(each.owner, pytest.Collector | pytest.Item) else test
+        if each.mark is None:
+            place = place_of_definition(getattr(test, "obj", None), test)
+        else:
+            place = place_of(owner, each.mark, each.word)
+        note(collector, test.nodeid, place, each.error)
 
 
 def deselect(
     config: pytest.Config, items: list[pytest.Item], settings: Settings, known: list[str]
 ) -> None:
     """Deselects tests for other targets only, and all but edge tests with --edge-explain."""
-    from pytest_edgegate.settings.markers import read_markers
+    from pytest_edgegate.settings.markers import markers_and_faults
 
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
@@ -95,7 +111,9 @@ def deselect(
         if item.get_closest_marker("edge") is None:
             wanted = not settings.explain
         else:
-            wanted = bool(read_markers(item, known).targets_of(settings.targets))
+            markers, faults = markers_and_faults(item, known, ())
+            # a conftest.py may have added a mark with a mistake: an error of the test, in its setup
+            wanted = bool(faults or markers.targets_of(settings.targets))
         (kept if wanted else left).append(item)
     if left:
         config.hook.pytest_deselected(items=left)

@@ -6,9 +6,6 @@ that each mistake has a line in the short summary.
 
 from __future__ import annotations
 
-import linecache
-from collections.abc import Iterator
-
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, presentable
@@ -18,40 +15,14 @@ _FAULTS = pytest.StashKey[dict[str, ErrorRecord]]()
 """The mistakes that were found while a file or a class was collected, by their places."""
 _TOLD = pytest.StashKey[set[str]]()
 """The mistakes of a file that were told; a marker of a module is read for each of its tests."""
-_BEGINNINGS = ("def ", "async def ", "class ")
 
 
 def note(collector: pytest.Collector, test: str, place: str, error: ConfigurationError) -> None:
     """Keeps a mistake in the markers of a *test* until the collector reports."""
-    text = f"edgegate error: {place}: {error.message}\n{error.remedy}"
+    # the reason comes first: pytest cuts the lines of its short summary
+    text = f"edgegate error: {error.message} ({place})\n{error.remedy}"
     record = ErrorRecord(presentable(test), None, error.message, error.remedy)
     collector.stash.setdefault(_FAULTS, {}).setdefault(text, record)
-
-
-def place_of(owner: pytest.Collector | pytest.Item, words: tuple[str, ...]) -> str:
-    """``file:line`` of the first of the *words* that is found in the owner's markers."""
-    file = owner.nodeid.partition("::")[0]
-    lines = list(_lines(owner))
-    for word in words:
-        for number, text in lines:
-            if word in text:
-                return f"{file}:{number}"
-    return f"{file}:{lines[0][0]}" if lines else file
-
-
-def _lines(owner: pytest.Collector | pytest.Item) -> Iterator[tuple[int, str]]:
-    """The numbered lines of the decorators of a function or class; of a module ``pytestmark`` and
-    what follows, then all."""
-    written = list(enumerate(linecache.getlines(str(owner.path)), 1))
-    if not isinstance(owner, pytest.Function | pytest.Class):
-        marked = (at for at, (_, text) in enumerate(written) if text.startswith("pytestmark"))
-        yield from written[next(marked, len(written)) :]
-        yield from written
-        return
-    for number, text in written[owner.reportinfo()[1] or 0 :]:
-        yield number, text
-        if text.lstrip().startswith(_BEGINNINGS):
-            return
 
 
 def reported(collector: pytest.Collector, report: pytest.CollectReport) -> pytest.CollectReport:

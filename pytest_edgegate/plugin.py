@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 
 import pytest
 
@@ -80,10 +80,6 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if _may_have_near_marks(metafunc.definition, metafunc.fixturenames):
-        from pytest_edgegate.collection import refuse_near_marks
-
-        refuse_near_marks(metafunc)
     if "edge_target" in metafunc.fixturenames:
         from pytest_edgegate.collection import parametrise
 
@@ -91,25 +87,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         parametrise(metafunc, state.settings, state.edge_session.known_targets())
 
 
-def _may_have_near_marks(item: pytest.Item, uses: Iterable[str]) -> bool:
+def _may_have_mistakes(item: pytest.Item) -> bool:
     """A coarse answer, which spares most tests a closer look."""
-    others = {mark.name for mark in item.iter_markers()} - MARKERS.keys()
+    names = {mark.name for mark in item.iter_markers()}
+    if getattr(getattr(item, "callspec", None), "marks", ()) and not names.isdisjoint(MARKERS):
+        return True
+    others = names - MARKERS.keys()
     if not others:
         return False
-    is_ours = item.get_closest_marker("edge") is not None
+    uses: list[str] = getattr(item, "fixturenames", [])
+    is_ours = not names.isdisjoint(MARKERS)
     return is_ours or any(name.startswith("edge_") for name in (*others, *uses))
 
 
 class _LateMarks:
-    """Looks at marks that collection does not see: of a parameter, of a unittest."""
+    """Looks at marks that were added after the collection."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        uses: list[str] = getattr(item, "fixturenames", [])
-        if _may_have_near_marks(item, uses):
+        if _may_have_mistakes(item):
             from pytest_edgegate.near_marks import check_marks
 
-            check_marks(item.iter_markers(), uses, item.config)
+            check_marks(item)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -214,6 +213,19 @@ def pytest_make_collect_report(
 
         clean_collection(report)
         return report
+    doubtful = [
+        each
+        for each in report.result or ()
+        if isinstance(each, pytest.Item) and _may_have_mistakes(each)
+    ]
+    if doubtful:
+        from pytest_edgegate.collection import look_at_marks
+
+        def known() -> list[str]:
+            return state_of(collector.config).edge_session.known_targets()
+
+        for item in doubtful:
+            look_at_marks(collector, item, known)
     from pytest_edgegate.collection_faults import reported
 
     return reported(collector, report)

@@ -25,6 +25,9 @@ class TensorInfo:
     allocated: tuple[int, ...] = ()
     """The fixed shape that a file names beside a dynamic one, in which it runs if nobody asks for
     another; empty if it names none."""
+    looked_up: bool = False
+    """For an input of floats, whether the model casts them to integers and looks these up in a
+    table: they are ids."""
 
     @property
     def dynamic(self) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.arrays import FORMS, Array, as_array, is_tensor, kind_of
+from pytest_edgegate.data.stream_ends import EndWatch, is_endless, never_ends
 from pytest_edgegate.reading.foreign import foreign
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "StreamSplit",
     "as_given",
     "make_split",
+    "refuse_endless",
 ]
 
 _BATCH_BYTES, _BATCH_SAMPLES = 32_000_000, 512
@@ -223,20 +225,28 @@ class StreamSplit:
         return None if self._form is None else self._form.names
 
     def batches(self, size: int | None = None) -> Iterator[Batch]:
-        """Raises ConfigurationError for a batch that differs in form from the first one."""
+        """Raises ConfigurationError for a batch that differs in form from the first one, and where
+        no end is to be expected."""
         done = 0
+        watch = EndWatch(f"edge_data.{self.name}", self._source)
         for number, element in enumerate(self._elements()):
             where = f"edge_data.{self.name}: batch #{number}"
             batch = self._batch(_parts(where, _unwrapped(element)), where, done)
             if len(batch):
                 done += len(batch)
                 yield batch
+                watch.add(len(batch), _ends_of(batch))
         if not done:
             raise ConfigurationError(
                 f"edge_data.{self.name} gave no samples"
                 f"{' on another pass' if self._form is not None else ''}",
                 "give it at least one batch, and something that can be iterated again",
             )
+
+    def refuse_endless(self) -> None:
+        """Raises ConfigurationError if the source says that it never ends."""
+        if is_endless(self._source):
+            raise never_ends(f"edge_data.{self.name}")
 
     def _elements(self) -> Iterator[Any]:
         """The elements of the source, whose own exceptions become errors that name the batch."""
@@ -295,6 +305,22 @@ class Fingerprint:
     @property
     def value(self) -> str:
         return f"{self._sum:08x}"
+
+
+def _ends_of(batch: Batch) -> tuple[bytes, bytes]:
+    """The first and the last sample of a batch, with their labels."""
+
+    def sample(at: int) -> bytes:
+        arrays = (*batch.inputs, *(() if batch.labels is None else (batch.labels,)))
+        return b"".join(np.ascontiguousarray(array[at]).tobytes() for array in arrays)
+
+    return sample(0), sample(-1)
+
+
+def refuse_endless(split: Split) -> None:
+    """Raises ConfigurationError if a split that has to be read as a whole is known not to end."""
+    if isinstance(split, StreamSplit):
+        split.refuse_endless()
 
 
 def drawn_batches(split: Split, limit: int) -> Iterator[Batch]:

@@ -15,7 +15,7 @@ from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.channels import by_dead_channels
 from pytest_edgegate.diagnosis.confusion import by_collapse, by_labels, by_renaming, by_reversal
 from pytest_edgegate.diagnosis.feeding import of_file, of_model
-from pytest_edgegate.diagnosis.making import closer_outputs
+from pytest_edgegate.diagnosis.making import FLOATS, closer_outputs
 from pytest_edgegate.diagnosis.ranges import by_ranges
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence
@@ -89,7 +89,8 @@ def _of_classes(
     found = by_renaming(reference, artifact)
     if not found.cause:
         fed = _by_feeding(passes, artifact, Aim(reference), file)
-        found = fed.then(by_collapse(reference, artifact))
+        in_integers = file.artifact.dtype not in FLOATS
+        found = fed.then(by_collapse(reference, artifact, in_integers=in_integers))
     return _by_making(passes, file, listed, found)
 
 

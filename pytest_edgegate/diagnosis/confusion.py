@@ -8,6 +8,7 @@ import numpy as np
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.diagnosis.making import AGAIN
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Auc
 
@@ -32,15 +33,20 @@ class Renamed:
         return f"{shown} and {more} more" if more > 0 else shown
 
 
-def by_collapse(reference: Evidence, artifact: Evidence) -> Diagnosis:
-    """Detects answers that have collapsed into one class."""
+def by_collapse(reference: Evidence, artifact: Evidence, *, in_integers: bool) -> Diagnosis:
+    """Detects answers that have collapsed into one class.
+
+    *in_integers*: whether the file has scales, which may be wrong.
+    """
     before, after = reference.arrays["predicted"], artifact.arrays["predicted"]
     counts = np.bincount(after)
     if counts.max() > 0.8 * len(after) and np.bincount(before).max() < 0.6 * len(before):
         return Diagnosis(
             cause=f"the outputs have collapsed: the artifact answers class {counts.argmax()} on "
             f"{counts.max()} of {len(after)} samples",
-            remedy="look for a broken scale or a saturated layer; check the calibration samples",
+            remedy="look for a broken scale or a saturated layer; check the calibration samples"
+            if in_integers
+            else AGAIN,
         )
     return Diagnosis()
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.diagnosis.making import in_float16, in_order
+from pytest_edgegate.diagnosis.number_forms import NumberForm, number_form
 from pytest_edgegate.diagnosis.ranges import of_clipped
 from pytest_edgegate.measures.compiled import elsewhere
 from pytest_edgegate.measures.contract import Offence, OffenceKind, clipping, offences
@@ -16,8 +17,9 @@ from pytest_edgegate.measures.providers import File, Passes
 
 _DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}
 _IN_FLOAT = {OffenceKind.UNQUANTISED, OffenceKind.WIDE_WEIGHTS, OffenceKind.RUNS_IN_FLOAT}
+_NOT_INT8 = {*_IN_FLOAT, OffenceKind.WIDE}
 
-_CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
+_BEFORE_NUMBERS: tuple[tuple[Set[OffenceKind], str], ...] = (
     (
         {OffenceKind.OTHER_CHIP},
         "a compiler has replaced layers of the file by a program that only its chip runs",
@@ -42,6 +44,8 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
         "application may call",
     ),
     ({OffenceKind.MISPLACED}, "outputs of one shape changed places when the file was made"),
+)
+_OF_PARTS: tuple[tuple[Set[OffenceKind], str], ...] = (
     (_DTYPES, "the inputs or outputs were left in another dtype when the file was converted"),
     (
         {OffenceKind.RUNS_IN_FLOAT},
@@ -51,7 +55,8 @@ _CAUSES: tuple[tuple[Set[OffenceKind], str], ...] = (
     ({OffenceKind.FELL_BACK}, "the provider that was asked for does not run those operators"),
     ({OffenceKind.DYNAMIC_SHAPE}, "sizes were left free when the file was converted"),
 )
-"""Causes by kinds of offences; the first match applies."""
+"""Causes by kinds of offences; the first match applies. Between the two is that of a file which is
+in other numbers as a whole."""
 
 
 def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
@@ -76,8 +81,23 @@ def _of_offences(found: tuple[Offence, ...], file: File) -> Diagnosis:
     origin = next((each.origin for each in found if each.origin), None)
     if origin is not None and not kinds & {OffenceKind.MISPLACED, *_DTYPES}:
         return Diagnosis(tuple(map(str, found)), origin.cause, origin.remedy)
-    cause = next((text for of, text in _CAUSES if of & kinds), "")
-    return Diagnosis(tuple(map(str, found)), cause, "" if not found else _remedy(found, file))
+    form = _form(kinds, file)
+    of_whole = () if form is None else (f"{form.name}, where {file.target.name} takes int8",)
+    details = (*of_whole, *map(str, found))
+    return Diagnosis(details, _cause(kinds, form), "" if not found else _remedy(found, file))
+
+
+def _form(kinds: Set[OffenceKind], file: File) -> NumberForm | None:
+    """The numbers of a third-party file that is not int8 anywhere."""
+    if file.artifact.made or not kinds & _NOT_INT8:
+        return None
+    return number_form(file.description())
+
+
+def _cause(kinds: Set[OffenceKind], form: NumberForm | None) -> str:
+    of_whole = () if form is None else ((_NOT_INT8, form.cause),)
+    causes = (*_BEFORE_NUMBERS, *of_whole, *_OF_PARTS)
+    return next((text for of, text in causes if of & kinds), "")
 
 
 def _remedy(found: tuple[Offence, ...], file: File) -> str:
@@ -106,6 +126,8 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
         return "make the file again without that signature, or gate it by signature= and mend it"
     if OffenceKind.MISPLACED in kinds:
         return in_order(file.artifact)
+    if not described.mixed and _form(kinds, file) is not None:
+        return _for_all_numbers(kinds, file)
     if OffenceKind.RUNS_IN_FLOAT in kinds and not described.mixed:
         return _for_kernels(file)
     if _IN_FLOAT & kinds and described.mixed:
@@ -116,8 +138,13 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
         return _for_dtypes(file)
     if _IN_FLOAT & kinds:
         return _for_float(file)
+    return _for_unmapped(found, file)
+
+
+def _for_unmapped(found: tuple[Offence, ...], file: File) -> str:
+    """The remedy for operators that the target does not take as they are."""
     if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
-        return f"{described.conversion.per_tensor}, or let edge_ptq make the file"
+        return f"{file.description().conversion.per_tensor}, or let edge_ptq make the file"
     return "replace those layers by ones that the target maps (--edge-list-targets names them)"
 
 
@@ -153,6 +180,13 @@ def _for_kernels(file: File) -> str:
     )
 
 
+def _for_all_numbers(kinds: Set[OffenceKind], file: File) -> str:
+    """A third-party file that is to be quantised as a whole, its inputs and outputs with it."""
+    words, wanted = file.description().conversion, file.target.default_io
+    of_io = f"; for the inputs and outputs, {words.io.format(dtype=wanted)}"
+    return f"{words.int8}{of_io if _DTYPES & kinds else ''}; or let edge_ptq make the file"
+
+
 def _for_dtypes(file: File) -> str:
     """The remedy for a third-party file is another conversion; for an artifact, another model."""
     wanted = file.target.default_io
@@ -186,7 +220,7 @@ def _for_shapes(file: File) -> str:
 def _for_float(file: File) -> str:
     if file.artifact.made:
         return (
-            "replace those layers by ones that the converter quantises, or list them in "
-            f"float_operators of a target from {file.target.name}"
+            "replace those layers by ones that the converter quantises, or gate the model for a "
+            "target that takes floats (--edge-list-targets)"
         )
     return f"{file.description().conversion.int8}, or let edge_ptq make the file"

@@ -8,6 +8,11 @@ from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.recipe import Recipe, Step, distils
 from pytest_edgegate.measures.providers import File
 
+FLOATS = ("float32", "float16")
+AGAIN = (
+    "make the file again, of the model under test as it is now: a float file answers as its model "
+    "does, and nothing in it was calibrated"
+)
 GIVEN = "given"
 """The key of remedies for third-party files."""
 
@@ -23,6 +28,8 @@ def closer_outputs(artifact: Artifact, *, listed: bool) -> str:
     *listed*: the verdict lists the samples concerned.
     """
     samples = "look at the samples above, and " if listed else ""
+    if not artifact.made and artifact.dtype in FLOATS:
+        return f"{samples}{AGAIN}"
     if not artifact.made:
         return (
             f"{samples}look at how the file was made: calibrate it there on more samples, "

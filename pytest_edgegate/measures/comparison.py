@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.data.feeding import arrange, bare_name
+from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures import like_channels
 from pytest_edgegate.measures.channels import ChannelRanges
@@ -32,7 +32,7 @@ from pytest_edgegate.measures.like_channels import (
     spell_channels,
     unlike_groups,
 )
-from pytest_edgegate.measures.matching import OutputsDifferError, matched
+from pytest_edgegate.measures.matching import OutputsDifferError, matched, output_names
 from pytest_edgegate.measures.providers import File, Passes
 
 COMPARED = 1_000
@@ -84,11 +84,6 @@ def compare_models(
             counted.add(outputs)
     found, others = (each.found for each in ranges)
     return replace(collector.evidence(source), channels=found, other_channels=others)
-
-
-def output_names(runner: Runner) -> tuple[str, ...]:
-    """The names of a model's outputs without converters' affixes."""
-    return tuple(bare_name(each.name) for each in runner.outputs)
 
 
 def _sums(

@@ -12,7 +12,6 @@ from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.feeding import arrange, bare_name
 from pytest_edgegate.data.splits import Array, Batch, Split, drawn_batches
 from pytest_edgegate.measures.channels import ChannelRanges
-from pytest_edgegate.measures.comparison import output_names
 from pytest_edgegate.measures.evidence import Collector, Column, Evidence, check_figures
 from pytest_edgegate.measures.like_channels import (
     UNLIKE,
@@ -22,7 +21,7 @@ from pytest_edgegate.measures.like_channels import (
     spell_channels,
     varies,
 )
-from pytest_edgegate.measures.matching import OutputsDifferError, matched
+from pytest_edgegate.measures.matching import OutputsDifferError, matched, output_names
 
 _AT_A_TIME = 8
 

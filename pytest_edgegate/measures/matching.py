@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.feeding import bare_name
 
 
 class OutputsDifferError(ConfigurationError):
     """Two models differ in the number or the shapes of their outputs."""
+
+
+def output_names(runner: Runner) -> tuple[str, ...]:
+    """The names of a model's outputs without converters' affixes."""
+    return tuple(bare_name(each.name) for each in runner.outputs)
 
 
 def matched(wanted: Sequence[str], given: Sequence[str]) -> list[int]:

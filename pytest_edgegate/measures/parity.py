@@ -18,7 +18,6 @@ from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.comparison import (
     channel_groups,
     of_worst_group,
-    output_names,
 )
 from pytest_edgegate.measures.estimated import measured
 from pytest_edgegate.measures.evidence import (
@@ -34,7 +33,7 @@ from pytest_edgegate.measures.evidence import (
 )
 from pytest_edgegate.measures.labels import classes_last
 from pytest_edgegate.measures.like_channels import MOST, Group, key
-from pytest_edgegate.measures.matching import OutputsDifferError, matched
+from pytest_edgegate.measures.matching import OutputsDifferError, matched, output_names
 from pytest_edgegate.measures.metrics.estimates import mean, share
 from pytest_edgegate.measures.providers import Passes
 from pytest_edgegate.stats.distances import steps, top1

@@ -119,11 +119,14 @@ def wanted(dataset: Dataset | None) -> Dataset:
 
 
 def train_split(dataset: Dataset) -> Split:
-    """Raises ConfigurationError if there is none."""
+    """Raises ConfigurationError if there is none, or if it never ends: an epoch is all of it."""
+    from pytest_edgegate.data.splits import refuse_endless
+
     found = dataset.split("train")
     if found is None:
         raise ConfigurationError(
             "edge_data has no train split, and this recipe trains",
             "return EdgeData(train=(x_train, y_train), ...)",
         )
+    refuse_endless(found)
     return found

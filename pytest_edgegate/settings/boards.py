@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from pytest_edgegate.targets.parse import target_from_table
 _FILE = "pyproject.toml"
 _MOST_BYTES = 10_000_000
 """The largest size of a pyproject.toml in bytes."""
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
 _START = "from"
 """The key of the target that a user's own one starts from."""
 _WRITE_A_TABLE = 'write [tool.edgegate.targets.my-board] and from = "coral"'
@@ -91,7 +94,35 @@ def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> 
         base = _registered(name, registry) if name in registry.names("target") else None
     else:
         base = None if start is None else _find(start, root, registry, (*below, name))
-    return target_from_table(name, table, base=base, origin=_FILE, further=(_START,))
+    made = target_from_table(name, table, base=base, origin=_FILE, further=(_START,))
+    _check_names(name, made, table, registry)
+    return made
+
+
+def _check_names(name: str, target: Target, table: Mapping[str, Any], registry: Registry) -> None:
+    """Raises UnknownNameError for a runtime or format that is almost a known one; of others some
+    package that is not installed may know."""
+    runtimes = [each for every in target.runtimes.values() for each in every]
+    used = {
+        "runtime": runtimes if "runtimes" in table else [],
+        "format": target.formats if "formats" in table else (),
+    }
+    for kind, names in used.items():
+        if not names:
+            continue
+        known = registry.names("runtime") if kind == "runtime" else _formats(registry)
+        for each in names:
+            if each not in known and is_misspelt(each, known):
+                raise UnknownNameError(kind, each, known, _where(name))
+
+
+def _formats(registry: Registry) -> list[str]:
+    """The formats of the registered targets."""
+    found: set[str] = set()
+    for each in registry.names("target"):
+        with suppress(BackendUnavailableError):
+            found |= {*_registered(each, registry).formats}
+    return sorted(found)
 
 
 def _where(name: str) -> str:
@@ -109,6 +140,17 @@ def _registered(name: str, registry: Registry) -> Target:
     return found
 
 
+def _check_tables(tables: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError for a table that is almost that of the targets."""
+    near = next((each for each in tables if is_misspelt(each, ("targets",))), None)
+    if near is not None:
+        raise ConfigurationError(
+            f"tool.edgegate.{near} in {_FILE} is no table of edgegate: did you mean "
+            "tool.edgegate.targets?",
+            _WRITE_A_TABLE,
+        )
+
+
 @cache
 def own_targets(root: Path) -> Mapping[str, Mapping[str, Any]]:
     """The tables of the user's own targets, by name. Raises ConfigurationError."""
@@ -120,10 +162,18 @@ def own_targets(root: Path) -> Mapping[str, Mapping[str, Any]]:
     with foreign(f"{path} can't be read", "fix the file: your own targets are in it"):
         tables: Any = tomllib.loads(read_bytes(path, _MOST_BYTES).decode("utf-8"))
     for key in ("tool", "edgegate", "targets"):
+        if key == "targets" and isinstance(tables, Mapping):
+            _check_tables(tables)
         tables = tables.get(key, {}) if isinstance(tables, Mapping) else None
     if not isinstance(tables, Mapping):
         raise ConfigurationError(
             f"tool.edgegate.targets in {_FILE} is not a table of tables", _WRITE_A_TABLE
+        )
+    named = next((each for each in tables if not _NAME.fullmatch(each)), None)
+    if named is not None:
+        raise ConfigurationError(
+            f"target {named!r} ({_FILE}): --edge-target can't name it",
+            "call it by letters, digits, dots, dashes and underscores",
         )
     strange = next((name for name, each in tables.items() if not isinstance(each, Mapping)), None)
     if strange is not None:

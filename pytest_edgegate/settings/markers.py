@@ -69,25 +69,36 @@ class Fault:
 
     owner: object
     """The node that has the marker: a function, a class or a module."""
-    words: tuple[str, ...]
-    """What the line of the mistake has in it, the most telling first."""
+    mark: pytest.Mark | None
+    """None where it is not in a single mark."""
+    word: str
+    """The name or text of the argument that is wrong, or nothing."""
     error: ConfigurationError
 
 
 def read_markers(node: pytest.Item, known: Collection[str]) -> Markers:
     """The markers of a test. Raises ConfigurationError for a mistake in one of them."""
-    markers, faults = markers_and_faults(node, known)
+    markers, faults = markers_and_faults(node, known, ())
     if faults:
         raise faults[0].error
     return markers
 
 
-def markers_and_faults(node: pytest.Item, known: Collection[str]) -> tuple[Markers, list[Fault]]:
-    """The markers of a test as far as they can be read, and every mistake in them."""
+def markers_and_faults(
+    node: pytest.Item, known: Collection[str], fixtures: Collection[str]
+) -> tuple[Markers, list[Fault]]:
+    """The markers of a test as far as they can be read, and every mistake in them.
+
+    *fixtures*: those of the test, which its markers have to fit.
+    """
     reading = _Reading(known)
     for owner, mark in node.iter_markers_with_node():
         reading.add(owner, mark)
     found = Markers(tuple(reading.budgets), tuple(reading.recipes), tuple(reading.only))
+    try:
+        check_fixtures(found, fixtures)
+    except ConfigurationError as error:
+        reading.faults.append(Fault(node, None, "", error))
     return found, reading.faults
 
 
@@ -110,40 +121,47 @@ class _Reading:
         if mark.name == "edge_budget":
             self._add_budgets(owner, mark, level)
         elif mark.name == "edge_recipe":
-            with self._noting(owner, mark.name):
-                self.recipes.append(_recipe(mark, level, self._known))
+            self._add_recipe(owner, mark, level)
         elif mark.name == "edge_targets":
-            with self._noting(owner, mark.name):
+            with self._noting(owner, mark):
                 _named_at_all(mark)
-            self.only.append(self._names(owner, mark))
+            self.only.append(self._names(owner, mark, mark.args))
 
     def _add_budgets(self, owner: object, mark: pytest.Mark, level: int) -> None:
         before = len(self.faults)
-        names = self._names(owner, mark)
+        names = self._names(owner, mark, mark.args)
         given: list[Budget] = []
         for name, value in mark.kwargs.items():
-            with self._noting(owner, name, mark.name):
+            with self._noting(owner, mark, name):
                 given.append(budget(name, value, mark.name))
         if not mark.kwargs and len(self.faults) == before:
-            with self._noting(owner, mark.name):
+            with self._noting(owner, mark):
                 raise ConfigurationError(
                     "edge_budget has no budget", "write edge_budget(accuracy_drop=0.01)"
                 )
         self.budgets.append(Line(names, level, budgets=tuple(given)))
 
-    def _names(self, owner: object, mark: pytest.Mark) -> tuple[str, ...]:
+    def _add_recipe(self, owner: object, mark: pytest.Mark, level: int) -> None:
+        given = tuple(each for each in mark.args if isinstance(each, str))
+        names = self._names(owner, mark, given)
+        with self._noting(owner, mark, next(iter(mark.kwargs), "")):
+            self.recipes.append(Line(names, level, recipe=_recipe(mark, given)))
+
+    def _names(
+        self, owner: object, mark: pytest.Mark, given: tuple[object, ...]
+    ) -> tuple[str, ...]:
         found: tuple[str, ...] = ()
-        for each in mark.args:
-            with self._noting(owner, str(each), mark.name):
+        for each in given:
+            with self._noting(owner, mark, str(each)):
                 found += _names(mark, (each,), self._known)
         return found
 
     @contextmanager
-    def _noting(self, owner: object, *words: str) -> Iterator[None]:
+    def _noting(self, owner: object, mark: pytest.Mark, word: str = "") -> Iterator[None]:
         try:
             yield
         except ConfigurationError as error:
-            self.faults.append(Fault(owner, words, error))
+            self.faults.append(Fault(owner, mark, word, error))
 
 
 def check_fixtures(markers: Markers, fixtures: Collection[str]) -> None:
@@ -166,21 +184,19 @@ def _nearest_first(lines: tuple[Line, ...], target: str) -> list[Line]:
     return sorted(kept, key=lambda line: (line.level, not line.names))
 
 
-def _recipe(mark: pytest.Mark, level: int, known: Collection[str]) -> Line:
+def _recipe(mark: pytest.Mark, names: tuple[str, ...]) -> Recipe:
     if mark.kwargs:
         raise ConfigurationError(
             f"edge_recipe takes no {next(iter(mark.kwargs))}=",
             "write edge_recipe(Prune(0.3), PTQ())",
         )
-    names = tuple(each for each in mark.args if isinstance(each, str))
-    steps = tuple(each for each in mark.args if not isinstance(each, str))
     if mark.args[: len(names)] != names:
         raise ConfigurationError(
             "edge_recipe has a target's name after a step", 'write edge_recipe("coral", PTQ())'
         )
-    if not steps:
+    if len(mark.args) == len(names):
         raise ConfigurationError("edge_recipe has no step", "write edge_recipe(PTQ())")
-    return Line(_names(mark, names, known), level, recipe=as_recipe(steps))
+    return as_recipe(mark.args[len(names) :])
 
 
 def _named_at_all(mark: pytest.Mark) -> None:

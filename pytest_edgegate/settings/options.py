@@ -224,7 +224,7 @@ def _may_define_targets(root: Path) -> bool:
         content = read_bytes(path, _MOST_BYTES) if is_there(path) else b""
     except UnreadableFileError:
         return False  # a run without edge tests does not need it, others tell it
-    return b"edgegate" in content and b"targets" in content
+    return b"edgegate" in content and (b"targets" in content or b"edgegate." in content)
 
 
 def _known_target(name: str, config: pytest.Config, registry: Registry) -> None:

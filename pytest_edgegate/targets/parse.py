@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from pytest_edgegate.core.errors import nearest
+from pytest_edgegate.core.errors import ConfigurationError, nearest
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.targets.figures import figures_from
 from pytest_edgegate.targets.operators import operators_from, refusals_from
@@ -35,36 +37,63 @@ def target_from_table(
     """The target that *table* describes; missing keys are taken from *base*.
 
     *further*: keys that the caller has read and taken out, which an error lists with the others.
-    Raises ConfigurationError for an unknown key, a value of the wrong type or a missing key.
+    Raises ConfigurationError for an unknown key, a value of the wrong type or a missing key: for
+    all that is wrong with the table together.
     """
     given = Table(f"target {name!r} ({origin})" if origin else f"target {name!r}", table)
-    given.check_keys({*_KEYS, *further}, "a target")
-    values = {"name": name, "origin": origin, **_plain(given), **figures_from(given, base)}
-    if "operators" in given:
-        known = {} if base is None else base.operators
-        own = operators_from(given.table("operators"))
-        values["operators"] = MappingProxyType({**known, **own})
-    if "refusals" in given:
-        values["refusals"] = MappingProxyType(refusals_from(given.table("refusals")))
+    faults: list[ConfigurationError] = []
+    values: dict[str, Any] = {"name": name, "origin": origin}
+    for key in table:
+        with _noted(faults):
+            given.check_key(key, {*_KEYS, *further}, "a target")
+            values |= _plain(given, key)
+    with _noted(faults):
+        values |= figures_from(given, base)
+    with _noted(faults):
+        if "operators" in given:
+            known = {} if base is None else base.operators
+            own = operators_from(given.table("operators"))
+            values["operators"] = MappingProxyType({**known, **own})
+    with _noted(faults):
+        if "refusals" in given:
+            values["refusals"] = MappingProxyType(refusals_from(given.table("refusals")))
+    if faults:
+        raise _together(given, faults)
     target = _from_scratch(given, values) if base is None else replace(base, **values)
     _check(given, target)
     return target
 
 
-def _plain(table: Table) -> dict[str, Any]:
-    """The fields that need only a type check."""
-    found: dict[str, Any] = {key: table.text(key) for key in _STRINGS if key in table}
-    found |= {key: table.flag(key) for key in _FLAGS if key in table}
-    found |= {key: table.dtype(key, of) for key, of in _ONE_DTYPE.items() if key in table}
-    found |= {key: _names(table, key) for key in _LISTS if key in table}
-    found |= {key: MappingProxyType(table.table(key).texts()) for key in _TEXTS if key in table}
-    if "memory_bytes" in table:
-        found["memory_bytes"] = table.size("memory_bytes")
-    if "runtimes" in table:
-        runtimes = table.table("runtimes")
-        lists = {form: runtimes.names(form) for form in runtimes.values}
-        found["runtimes"] = MappingProxyType(lists)
-    return found
+@contextmanager
+def _noted(faults: list[ConfigurationError]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        faults.append(error)
+
+
+def _together(table: Table, faults: Sequence[ConfigurationError]) -> ConfigurationError:
+    """One error for all that is wrong with a table."""
+    told = "; ".join(each.message.removeprefix(f"{table.where}: ") for each in faults)
+    return table.wrong(told, "; ".join(dict.fromkeys(each.remedy for each in faults)))
+
+
+def _plain(table: Table, key: str) -> dict[str, Any]:
+    """The field of a key, if it needs only a type check."""
+    readers: dict[str, Callable[[str], object]] = {
+        **dict.fromkeys(_STRINGS, table.text),
+        **dict.fromkeys(_FLAGS, table.flag),
+        **{each: partial(table.dtype, known=of) for each, of in _ONE_DTYPE.items()},
+        **dict.fromkeys(_LISTS, partial(_names, table)),
+        **dict.fromkeys(_TEXTS, lambda key: MappingProxyType(table.table(key).texts())),
+        "memory_bytes": table.size,
+        "runtimes": lambda key: _runtimes(table.table(key)),
+    }
+    return {key: readers[key](key)} if key in readers else {}
+
+
+def _runtimes(table: Table) -> Mapping[str, tuple[str, ...]]:
+    return MappingProxyType({form: table.names(form) for form in table.values})
 
 
 def _names(table: Table, key: str) -> tuple[str, ...]:

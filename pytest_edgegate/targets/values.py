@@ -29,13 +29,17 @@ class Table:
 
     def check_keys(self, known: Collection[str], owner: str) -> None:
         """Rejects every key that is not among the *known* keys of *owner*."""
-        listed = sorted(known)
         for key in self.values:
-            if key not in listed:
-                raise self.wrong(
-                    f"unknown key {self.inside + key!r}{nearest(key, listed)}",
-                    f"the keys of {owner} are {', '.join(listed)}",
-                )
+            self.check_key(key, known, owner)
+
+    def check_key(self, key: str, known: Collection[str], owner: str) -> None:
+        """Rejects a key that is not among the *known* keys of *owner*."""
+        listed = sorted(known)
+        if key not in listed:
+            raise self.wrong(
+                f"unknown key {self.inside + key!r}{nearest(key, listed)}",
+                f"the keys of {owner} are {', '.join(listed)}",
+            )
 
     def table(self, key: str) -> Table:
         """The table under *key*, or an empty one."""

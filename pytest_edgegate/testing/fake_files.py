@@ -65,6 +65,7 @@ def describe(content: Mapping[str, Any]) -> ModelDescription:
     zero = {"uint8": (0,), "int8": (-128,)}.get(io, ())
     sample = IMAGE if "colours" in content else (2,)
     x = TensorInfo("x", (-1, *sample), "float32")  # numbers above 255 have to pass unharmed
+    x = replace(x, looked_up=bool(content.get("looked_up")))
     y, *more = (
         TensorInfo(
             name,

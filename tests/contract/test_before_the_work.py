@@ -183,6 +183,20 @@ def test_float_has_no_steps(edge_compress, edge_gate):
     note("rest of float")
 
 
+@pytest.mark.edge_targets("integers")
+@model(looked_up=True)
+@budget(accuracy_drop=0.01)
+def test_ids_in_floats(edge_ptq):
+    note("body ids")
+
+
+@board
+@model(looked_up=True)
+@budget(accuracy_drop=0.01)
+def test_ids_where_floats_are_taken(edge_ptq):
+    note("body ids_taken")
+
+
 @model(dtype="nonsense")
 @budget(memory="1 MB")
 @board
@@ -193,6 +207,10 @@ TARGETS = """
 [tool.edgegate.targets.lonely]
 from = "fake-board"
 runtimes = {edgegate-fake = ["fake"]}
+
+[tool.edgegate.targets.integers]
+from = "fake-board"
+io_dtypes = ["uint8"]
 
 [tool.edgegate.targets.unheard]
 from = "fake-board"
@@ -221,6 +239,8 @@ FAULTS = {  # samples, metric, model, budget: letter, words
     "broken": ("", "top1", {"broken": True}, "accuracy_drop=0.01", "does not open"),
     "data_before_metric": ("nowhere", "misspelt", {}, "accuracy_drop=0.01", "no evaluation split"),
     "percent": ("", "misspelt", {}, "accuracy_drop=1", "unknown metric 'top_1'"),
+    "any_answer": ("", "top10", {}, "accuracy_drop=0.01", "top10 is 1 for any answers"),
+    "any_floor": ("", "top12", {}, "accuracy_min=0.9", "top12 is 1 for any answers"),
 }
 SOUND = {
     "labels_nobody_reads": ("none", "top1", {}, "size='120 kB'"),
@@ -238,7 +258,7 @@ BODIES = {  # the ending of a test's name: its fixtures, and what its body gates
     "_by_call": ("edge_compress, edge_gate", "edge_gate.check(edge_compress())"),
     "_by_hand": ("edge_gate, tmp_path", "edge_gate.check(made_by_hand(tmp_path))"),
 }
-OF_THE_MODEL = ("late_label_of_a_floor", "nan_label", "nan_label_mse", "wide_parity")
+OF_THE_MODEL = ("late_label_of_a_floor", "nan_label", "nan_label_mse", "wide_parity", "any_floor")
 """Faults that only a run of the model shows, which a given file is not compared with."""
 
 
@@ -275,7 +295,7 @@ def conftest(inner_conftest: str) -> str:
 
 @pytest.fixture
 def ran(play: Any, conftest: str) -> Any:
-    names = "fake-board,lonely,unheard,fake-host"
+    names = "fake-board,lonely,unheard,integers,fake-host"
     return play({**FILES, "conftest.py": conftest}, f"--edge-target={names}")
 
 
@@ -304,6 +324,15 @@ def test_what_the_target_can_t_measure_is_red_before_the_build_and_the_body(
     assert (f"Not judged: {others}." in text) == bool(others)
     assert f"judge the rest: --edge-allow-unmeasured=fake-board:{metric}\n" in text
     assert not {f"built {name}", f"body {name[5:]}"} & set(done(ran.folder))
+
+
+def test_ids_in_floats_are_known_when_the_model_is_loaded(ran: Any) -> None:
+    assert ran.letter("test_ids_in_floats", "integers") == "E"
+    text = ran.text("test_ids_in_floats", "integers")
+    assert "looks up what it is given as floats (x), such as token ids" in text
+    assert "cut the model behind its embedding" in text
+    assert not {"built test_ids_in_floats", "body ids"} & set(done(ran.folder))
+    assert ran.letter("test_ids_where_floats_are_taken") == "."
 
 
 def test_no_fixture_is_set_up_on_top_of_a_missing_artifact(ran: Any) -> None:
@@ -521,11 +550,12 @@ def mistaken(play: Any) -> Any:
 
 @pytest.mark.parametrize("line", TOLD)
 def test_each_mistake_of_a_file_has_its_line_in_the_summary(mistaken: Any, line: int) -> None:
-    told = f"edgegate error: test_mistakes.py:{line}: "
-    found = next(each for each in mistaken.faults if each.startswith(told))
-    mistaken.assert_fault(found, TOLD[line])
+    place = f" (test_mistakes.py:{line})"
+    found = [each for each in mistaken.faults if each.splitlines()[0].endswith(place)]
+    told = next(each for each in found if TOLD[line] in each)
+    mistaken.assert_fault(told)
     summary = mistaken.output.partition("short test summary info")[2]
-    assert told in summary
+    assert told[:30] in summary
 
 
 def test_two_mistakes_of_a_line_are_both_told_and_none_twice(mistaken: Any) -> None:
@@ -551,6 +581,18 @@ BROKEN = {
     'from = "fake-bord"': "did you mean 'fake-board'?",
     'from = "fake-board"\nmachin = "any"': "machin",
     'title = "a board with nothing else"': "mine",
+    'from = "fake-board"\nruntimes = {edgegate-fake = ["fake-othr"]}': "did you mean 'fake-other'?",
+    'from = "fake-board"\nformats = ["edgegate-fka"]\nruntimes = {edgegate-fka = ["fake"]}': (
+        "unknown format 'edgegate-fka'"
+    ),
+}
+MISNAMED = {
+    '[tool.edgegate.targets."a board"]\nfrom = "host"\n': "--edge-target can't name it",
+    '[tool.edgegate.target.mine]\nfrom = "host"\n': "did you mean tool.edgegate.targets?",
+    '[tool.edgegate.targets.mine]\nfrom = "host"\nformat = 3\nio_dtypes = "int8"\n'
+    'memory_bytes = -4\ntitel = "x"\n': "unknown key 'format', did you mean 'formats'?; "
+    "io_dtypes = 'int8' is not a list of names; memory_bytes is not a size of a memory; "
+    "unknown key 'titel'",
 }
 
 
@@ -570,6 +612,13 @@ def test_a_broken_target_stops_the_run_as_a_misspelt_one_does(
     assert BROKEN[table] in ran.everything
 
 
+@pytest.mark.parametrize("table", MISNAMED, ids=["target", "table", "keys"])
+def test_tables_that_nothing_would_read_stop_the_run(play: Any, table: str) -> None:
+    ran = play({"pyproject.toml": table, "test_it.py": "def test_it(): ..."})
+    assert ran.status == 4
+    assert MISNAMED[table] in ran.everything
+
+
 def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
     files = {
         "pyproject.toml": '[tool.edgegate.targets.host]\nfrom = "host"\nformats = 3\n',
@@ -582,7 +631,7 @@ def test_a_broken_target_in_place_of_host_stops_the_run_too(play: Any) -> None:
 
 def test_broken_targets_that_nobody_selected_are_told_together(play: Any) -> None:
     tables = [*BROKEN, 'from = "circle"', 'from = "round"']
-    names = ["one", "two", "three", "mine", "round", "circle"]
+    names = ["one", "two", "three", "mine", "five", "six", "round", "circle"]
     written = zip(names, tables, strict=True)
     files = {
         "pyproject.toml": "".join(f"[tool.edgegate.targets.{n}]\n{t}\n" for n, t in written),
@@ -591,7 +640,7 @@ def test_broken_targets_that_nobody_selected_are_told_together(play: Any) -> Non
     ran = play(files)
     assert ran.status == 4
     assert ran.tests == {}
-    assert "ERROR: edgegate error: 6 targets in pyproject.toml can't be read:" in ran.everything
+    assert "ERROR: edgegate error: 8 targets in pyproject.toml can't be read:" in ran.everything
     for name in names:
         assert f"target {name!r} (pyproject.toml): " in ran.everything
     for words in (*BROKEN.values(), "start from each other: round -> circle -> round"):

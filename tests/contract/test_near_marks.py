@@ -71,7 +71,7 @@ class TestPlain(unittest.TestCase):
     @pytest.mark.memory
     def test_unittest(self): ...
 """
-LATE = """
+OF_PARAMETERS = """
 import unittest
 import pytest
 
@@ -137,17 +137,14 @@ def test_marks_of_ones_own_are_left_alone(play: Any) -> None:
     assert ran.report["errors"] == []
 
 
-def test_marks_that_collection_does_not_see_are_errors_of_their_test(play: Any) -> None:
-    ran = play({"test_it.py": LATE}, "--edge-target=fake-board")
-    assert ran.tests == {
-        "test_parameter[1]": ".",
-        "test_parameter[2]": "E",
-        "test_parameter_of_a_gate[fake-board-1]": ".",
-        "test_parameter_of_a_gate[fake-board-2]": "E",
-        "test_parameter_of_a_gate_by_its_mark[1]": ".",
-        "test_parameter_of_a_gate_by_its_mark[2]": "E",
-        "TestPlain::test_unittest": "E",
-    }
-    ran.assert_fault(ran.text("test_parameter[2]"), "did you mean 'edge_budget'?")
-    ran.assert_fault(ran.text("test_parameter_of_a_gate_by_its_mark[2]"), "macs is a budget")
+def test_marks_of_parameters_and_of_a_unittest_are_errors_of_their_file(play: Any) -> None:
+    ran = play({"test_it.py": OF_PARAMETERS}, "--edge-target=fake-board")
+    assert ran.tests == {}
+    told = [each.splitlines()[0].removeprefix("edgegate error: ") for each in ran.faults]
+    assert sorted(each.partition(",")[0] for each in told) == [
+        "macs is a budget",
+        "size is a budget",
+        "unknown mark 'edge_budgets'",
+        "unknown mark 'edge_budgets'",
+    ]
     assert len(ran.report["errors"]) == 4

@@ -46,6 +46,17 @@ class Once:
         return self.elements
 
 
+class Endless:
+    def __iter__(self):
+        while True:
+            yield from batches(x, y)
+
+
+class Infinite(Endless):
+    def cardinality(self):
+        return np.int64(-1)
+
+
 DATA = {
     "last_is_shorter": lambda: batches(x, y),
     "lists": lambda: [list(each) for each in batches(x, y)],
@@ -67,6 +78,8 @@ DATA = {
     "once": Once,
     "single_samples": lambda: list(zip(x, y)),
     "masked": lambda: (np.ma.masked_array(x, mask=x == x[7, 1]), y),
+    "endless": Endless,
+    "infinite": Infinite,
 }
 
 
@@ -107,6 +120,8 @@ FAULTS = {
     "once": ["gave no samples on another pass", "iterated again"],
     "single_samples": ["batch #0 has a single number", "np.stack(x)"],
     "masked": ["values missing in", "x.filled(0)"],
+    "endless": ["does not end: it gives the same 4 batches (200 samples) again", "while True"],
+    "infinite": ["never ends", ".repeat()"],
 }
 
 
@@ -140,6 +155,13 @@ def test_what_differs_is_told_with_its_place(ran: Any, name: str) -> None:
     found = ran()
     assert found.letter(f"test_{name}") in ("E", "F"), found.everything
     found.assert_fault(found.text(f"test_{name}"), "edge_data.evaluation", *FAULTS[name])
+
+
+def test_what_is_known_never_to_end_is_told_by_explain_and_before_the_body(ran: Any) -> None:
+    found = ran("--edge-explain", "-k", "infinite or lists")
+    assert found.letter("test_infinite") == "E", found.everything
+    assert "edge_data.evaluation never ends" in found.text("test_infinite")
+    assert found.letter("test_lists") != "E"
 
 
 def test_the_users_own_traceback_is_at_tb_long(ran: Any) -> None:

@@ -170,11 +170,15 @@ def test_a_module_that_cannot_be_saved_stays_here(
     assert not sent
 
 
-def test_a_model_that_cannot_be_written_down_is_refused_as_ever(keras: Any, tmp_path: Path) -> None:
+def test_a_graph_of_free_sizes_stays_here_and_has_them_of_the_samples(
+    keras: Any, tmp_path: Path, sent: list[str]
+) -> None:
     image = keras.Input((None, None, 1))
     model = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
+    assert compressed(tmp_path, model)[0].size_bytes
     with pytest.raises(UnsupportedError, match="dynamic shape"):
-        compressed(tmp_path, model)
+        compressed(tmp_path, model, target="raspberry-pi", recipe=())
+    assert not sent
 
 
 def test_changed_weights_are_another_graph(keras: Any, tmp_path: Path) -> None:

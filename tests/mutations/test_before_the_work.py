@@ -36,9 +36,9 @@ def dense(ending: Callable[[Any], Any] = lambda scores: scores) -> Any:
     return keras.Model(rows, ending(keras.layers.Dense(CLASSES, name="scores")(rows)))
 
 
-def embedding() -> Any:
+def embedding(dtype: str = "int32") -> Any:
     keras = import_keras()
-    ids = keras.Input((LENGTH,), dtype="int32", name="ids")
+    ids = keras.Input((LENGTH,), dtype=dtype, name="ids")
     seen = keras.layers.Flatten()(keras.layers.Embedding(WORDS, 3)(ids))
     return keras.Model(ids, keras.layers.Dense(CLASSES)(seen))
 
@@ -80,6 +80,17 @@ FAULTS = {
     "the same without samples": Fault(
         "takes integers (ids in int32)", embedding, IDS, budgets=SIZE
     ),
+    "token ids in floats": Fault(
+        "looks up what it is given as floats (ids)",
+        lambda: embedding("float32"),
+        IDS.astype(np.float32),
+    ),
+    "the same, by size": Fault(
+        "looks up what it is given as floats (ids)",
+        lambda: embedding("float32"),
+        IDS.astype(np.float32),
+        budgets=SIZE,
+    ),
     "ids beyond the vocabulary": Fault(
         "outside the 40 rows of the table", embedding, IDS + 10, target="onnx-cpu"
     ),
@@ -101,6 +112,9 @@ FAULTS = {
 HEALTHY = {
     "token ids": Fault("", embedding, IDS, target="onnx-cpu"),
     "token ids, by size": Fault("", embedding, IDS, budgets=SIZE, target="onnx-cpu"),
+    "token ids in floats": Fault(
+        "", lambda: embedding("float32"), IDS.astype(np.float32), target="onnx-cpu"
+    ),
     "scores": Fault(""),
     "scores, by a floor": Fault("", budgets=FLOOR),
     "class ids that the metric compares": Fault(

@@ -189,8 +189,11 @@ def test_a_layer_left_in_float_is_named_though_the_accuracy_holds(
 def test_a_float_file_is_red_though_nothing_is_lost(gate: Any) -> None:
     judged = gate.judge(gate.float_file(), QUICK)
     assert judged.red == {"contract"}
+    assert judged.text.startswith("contract broken: a float file, where coral takes int8 (coral")
     assert "float32, where coral takes uint8 or int8" in judged.text
     assert "CONV_2D #0" in judged.text
+    assert "probably: the file was converted without quantisation" in judged.text
+    assert "next: convert with a representative dataset" in judged.text
 
 
 def test_what_was_made_for_the_host_is_not_for_a_uint8_board(gate: Any) -> None:

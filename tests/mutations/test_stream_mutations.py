@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +52,16 @@ class Spent:
         return self.elements
 
 
+class Endless:
+    """Begins anew where it ends, as a generator for a training does."""
+
+    def __init__(self, elements: list[Any]) -> None:
+        self.elements = elements
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.cycle(self.elements)
+
+
 def _holed(x: Any) -> Any:
     holed = x.copy()
     holed[721, 3, 3, 0] = np.nan
@@ -76,6 +87,7 @@ def test_a_stream_is_judged_as_its_arrays_are(gate: Any) -> None:
             "NaN or Inf for the input 'image', first in sample #721",
         ),
         (lambda x, y: Failing(batches(x, y)), "failed at its batch #2: input/output error"),
+        (lambda x, y: Endless(batches(x, y)), "gives the same 4 batches (1,000 samples) again"),
         (lambda x, y: Spent(batches(x, y)), "gave no samples on another pass"),
         (lambda x, y: [*batches(x[:600], y[:600]), x[600:]], "batch #2 differs from the first one"),
         (
@@ -87,7 +99,7 @@ def test_a_stream_is_judged_as_its_arrays_are(gate: Any) -> None:
             "has a masked array with values missing",
         ),
     ],
-    ids=["holed", "failing", "spent", "without labels", "ragged", "masked"],
+    ids=["holed", "failing", "endless", "spent", "without labels", "ragged", "masked"],
 )
 def test_a_fault_of_a_stream_is_no_verdict(
     gate: Any, fault: Any, says: str, request: pytest.FixtureRequest

@@ -130,7 +130,7 @@ def from_keras_model(model: Any, notes: tuple[str, ...] = ()) -> LoadedModel:
         )
         for each in tf.nest.flatten(structure)
     )
-    names = getattr(model, "output_names", None) or [each.name for each in model.outputs]
+    names = _output_names(model)
     stateful = [layer for layer in _layers(model) if getattr(layer, "stateful", False)]
 
     def reset() -> None:
@@ -190,6 +190,19 @@ def _input_structure(model: Any) -> Any:
         return model.input
     except AttributeError:  # a Sequential of Keras 3 that was built and never called
         return model.inputs[0] if len(model.inputs) == 1 else list(model.inputs)
+
+
+def _output_names(model: Any) -> list[str]:
+    """The keys of a dict of outputs, in whose order it is flattened; else the names that Keras
+    gives, which are those of layers."""
+    structure = getattr(model, "output", None)
+    if isinstance(structure, Mapping) and not any(map(_is_nested, structure.values())):
+        return [str(each) for each in sorted(structure)]
+    return list(getattr(model, "output_names", None) or [each.name for each in model.outputs])
+
+
+def _is_nested(output: Any) -> bool:
+    return isinstance(output, Mapping | list | tuple)
 
 
 def load_saved_model(vetted: Vetted) -> LoadedModel:

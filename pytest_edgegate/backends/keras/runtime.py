@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_edgegate.backends.keras.ids import with_ids
 from pytest_edgegate.backends.keras.tensorflow import import_tensorflow
 from pytest_edgegate.backends.lookups import beyond_table
 from pytest_edgegate.backends.native_output import held_native_output
@@ -29,9 +30,21 @@ class KerasRunner(FloatRunner):
     def __init__(self, loaded: LoadedModel) -> None:
         self._tf = import_tensorflow()
         self._loaded = loaded
-        self._function = self._tf.function(loaded.function, input_signature=self._signature(loaded))
-        self.inputs = loaded.inputs
+        signature = self._signature(loaded)
+        self._function = self._tf.function(loaded.function, input_signature=signature)
+        self.inputs = loaded.inputs if signature is None else self._with_ids(loaded)
         self.outputs = tuple(TensorInfo(name, (), "float32") for name in loaded.outputs)
+
+    def _with_ids(self, loaded: LoadedModel) -> tuple[TensorInfo, ...]:
+        """The inputs, after the trace that the first batch needs anyway."""
+        if not any(each.dtype.startswith(("float", "bfloat")) for each in loaded.inputs):
+            return loaded.inputs
+        try:
+            with held_native_output():
+                traced = self._function.get_concrete_function()
+        except Exception:  # noqa: BLE001 - of the model's layers: the first batch raises it again
+            return loaded.inputs
+        return with_ids(loaded.inputs, traced)
 
     def _signature(self, loaded: LoadedModel) -> list[Any] | None:
         """With a free batch as one, so that batches of another size are not traced again."""

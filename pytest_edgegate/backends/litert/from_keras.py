@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class KerasToLiteRT(TransformDefaults):
     ``from_keras_model``, and no SHAPE, STRIDED_SLICE or PACK of a dynamic batch in the graph.
     """
 
-    version = 4
+    version = 5
     takes_graphs = GraphBatch.ONE
     packages = ("tensorflow", "keras", "tf_keras", "ml_dtypes")
     moves = tuple(
@@ -74,7 +75,7 @@ class KerasToLiteRT(TransformDefaults):
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
-        loaded = model.load()
+        loaded, sized = _sized(model.load(), step, data)
         refuse_stateful(model.name, loaded)
         main = out / f"{model.name}.tflite"
         with held_native_output() as printed:
@@ -96,7 +97,32 @@ class KerasToLiteRT(TransformDefaults):
             mend_sequences(main)
         if len(loaded.inputs) > 1 or len(loaded.outputs) > 1 or _renamed(loaded):
             main.write_bytes(in_order(main, loaded))
-        return Produced(main, (main,), loaded.notes, facts=_told(main, unrolled))
+        return Produced(main, (main,), loaded.notes, facts=_told(main, unrolled) or sized)
+
+
+def _sized(
+    loaded: LoadedModel, step: Step | None, data: TransformData
+) -> tuple[LoadedModel, dict[str, Any]]:
+    """The model with the sizes of the calibration samples where it leaves others than the batch
+    free: a file for a board has fixed shapes. Recurrent layers have refusals of their own.
+
+    Without samples the sizes stay free. With what is told of it.
+    """
+    free = [each for each in loaded.inputs if -1 in each.shape[1:]]
+    if not free or not isinstance(step, PTQ) or loaded.unrolled is not None:
+        return loaded, {}
+    sample = next(iter(data.calibration(step.samples, loaded.inputs)))
+    inputs = tuple(
+        replace(each, shape=(each.shape[0], *array.shape[1:]))
+        for each, array in zip(loaded.inputs, sample, strict=True)
+    )
+    fixed = ", ".join(
+        f"{now.name} {now.shape[1:]}"
+        for now, before in zip(inputs, loaded.inputs, strict=True)
+        if before in free
+    )
+    note = f"the file has the sizes of the calibration samples where the model's are free: {fixed}"
+    return replace(loaded, inputs=inputs), {"note": note}
 
 
 def _without_loops(loaded: LoadedModel, step: Step | None) -> Unrolled | None:

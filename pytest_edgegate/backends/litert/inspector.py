@@ -166,8 +166,13 @@ def _is_quantised(described: ModelDescription) -> bool:
 
 
 def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
-    """Variable tensors, of fused recurrent operators, or resources, which outlive a reset."""
-    for found, reset in ((_has_variables, "reset_all_variables()"), (_is_resource, _REOPENED)):
+    """Variable tensors, of fused recurrent operators, or resources, which outlive a reset.
+
+    Resources that nothing assigns are read as they are: weights that were not frozen.
+    """
+    assigned = any(each.kind == "ASSIGN_VARIABLE" for each in operators)
+    resources = ((_is_resource, _REOPENED),) if assigned else ()
+    for found, reset in ((_has_variables, "reset_all_variables()"), *resources):
         kinds = dict.fromkeys(each.kind for each in operators if found(each))
         if kinds:
             return KeptState(tuple(kinds), reset)

@@ -42,6 +42,12 @@ BATCH = Origin(
     "convert the model with a batch of 1: keras.Input(..., batch_size=1), or a concrete function "
     "of tf.TensorSpec((1, ...))",
 )
+IDS = Origin(
+    "the model looks up ids that it is given as floats: their cast and the table stay in float",
+    "declare that input in integers (keras.Input((12,), dtype='int32'), a torch or ONNX input of "
+    "int64) for a target that takes them; for any other one cut the model behind its embedding, "
+    "and give what that makes as its input",
+)
 _ALWAYS = {"SHAPE": BATCH, "REVERSE_V2": BACKWARDS, "WHILE": LOOP}
 _IN_FLOAT = {"NOT_EQUAL": MASK, "UNIDIRECTIONAL_SEQUENCE_LSTM": QUANTIZER}
 
@@ -49,7 +55,19 @@ _IN_FLOAT = {"NOT_EQUAL": MASK, "UNIDIRECTIONAL_SEQUENCE_LSTM": QUANTIZER}
 def with_origins(operators: Sequence[OperatorInfo]) -> tuple[OperatorInfo, ...]:
     """The operators of a file, with the parts that they come from where these show."""
     integer = any(_in_integers(each) for each in operators)
-    return tuple(replace(each, origin=_origin(each, integer)) for each in operators)
+    looks_up = integer and any(each.kind in _TABLES for each in operators)
+    return tuple(
+        replace(each, origin=IDS if looks_up and _casts_ids(each) else _origin(each, integer))
+        for each in operators
+    )
+
+
+_TABLES = {"GATHER", "GATHER_ND", "EMBEDDING_LOOKUP", "ONE_HOT"}
+
+
+def _casts_ids(operator: OperatorInfo) -> bool:
+    to = {each.dtype for each in operator.outputs}
+    return operator.kind == "CAST" and _takes_float(operator) and to <= {"int32", "int64"}
 
 
 def _origin(operator: OperatorInfo, integer: bool) -> Origin | None:

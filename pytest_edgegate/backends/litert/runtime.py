@@ -61,7 +61,11 @@ class LiteRTRuntime(FileRuntime):
 
 
 class LiteRTRunner(QuantisingRunner):
-    """An allocated interpreter. Samples go through it one static batch at a time."""
+    """An interpreter. Samples go through it one static batch at a time.
+
+    A file with free sizes is allocated for the first samples only: at the sizes of 1 that it names
+    in their place, a convolution without padding has no output.
+    """
 
     def __init__(self, path: Path, resolver: str) -> None:
         with needed("ai-edge-litert", "a .tflite file", "coral"):
@@ -83,8 +87,7 @@ class LiteRTRunner(QuantisingRunner):
             for each in self._input_details
         )
         self.outputs = tuple(map(_info, self._output_details))
-        self._batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
-        self._free = any(-1 in each.shape[1:] for each in self.inputs)
+        self._batch, self._free = _batch_of(self.inputs)
 
     def _opened(self) -> Any:
         with held_native_output() as printed:
@@ -94,7 +97,8 @@ class LiteRTRunner(QuantisingRunner):
                     num_threads=THREADS,
                     experimental_op_resolver_type=self._kernels,
                 )
-                interpreter.allocate_tensors()
+                if not _waits(tuple(map(_info, interpreter.get_input_details()))):
+                    interpreter.allocate_tensors()
                 interpreter.get_output_details()  # a graph may name outputs that it does not have
             except (ValueError, RuntimeError, OSError, MemoryError) as error:
                 raise _not_opened(self._path, f"{error} {printed.errors()}") from error
@@ -106,11 +110,11 @@ class LiteRTRunner(QuantisingRunner):
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         if have_no_batch(self.inputs, batch):
             return each_by_itself(self._alone, batch)
-        self._check_batch()
         if self._batch < 1:
             return self._whole(batch)
         if self._free:
             return self._resized(batch)
+        self._check_batch()
         if self._batch == 1 and not self._state:
             return self._one_by_one(batch)
         return self._in_blocks(batch)
@@ -173,8 +177,7 @@ class LiteRTRunner(QuantisingRunner):
     def _check_batch(self) -> None:
         """Refuses outputs of which the first axis is not that of the samples."""
         for each in self.outputs:
-            fixed = self._batch > 0 and bool(each.shape) and each.shape[0] > 0
-            if not each.shape or (fixed and each.shape[0] != self._batch):
+            if not each.shape or (each.shape[0] > 0 and each.shape[0] != self._batch):
                 raise not_per_sample(self._path, each.name, each.shape, _KEEP_BATCH)
 
     def _alone(self, sample: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -215,10 +218,10 @@ class LiteRTRunner(QuantisingRunner):
         return results
 
     def _resize(self, feeds: Sequence[Array]) -> None:
+        self._shapes = []
         for each, feed in zip(self._input_details, feeds, strict=True):
             self._interpreter.resize_tensor_input(each["index"], feed.shape)
         self._interpreter.allocate_tensors()
-        self._shapes = []
 
     def _forget(self) -> None:
         """Makes the next call the first one. Resources outlive even a reset: a new interpreter."""
@@ -251,7 +254,8 @@ class LiteRTRunner(QuantisingRunner):
         )
         if beyond is not None:
             return beyond
-        return InferenceError(
+        lacking = not_readable(self._path, said_of(self._path, error, _LONGEST))
+        return lacking or InferenceError(
             f"{self._path.name} opens but does not run: {said_of(self._path, error)}",
             "open it in a model viewer at the operator that is named, and convert it again",
         )
@@ -289,6 +293,18 @@ def _refuse_what_aborts(path: Path) -> None:
                 "LiteRT's reference kernels can't run",
                 "look at the layer before it: its outputs hardly differ from 0",
             )
+
+
+def _batch_of(inputs: Sequence[TensorInfo]) -> tuple[int, bool]:
+    """(the batch of a file's *inputs*, -1 if it is free; whether other sizes are free)."""
+    batch = inputs[0].shape[0] if inputs and inputs[0].shape else 1
+    return batch, any(-1 in each.shape[1:] for each in inputs)
+
+
+def _waits(inputs: Sequence[TensorInfo]) -> bool:
+    """Whether all samples resize a file with these *inputs*, so that it can wait for the first."""
+    batch, free = _batch_of(inputs)
+    return free or batch < 1
 
 
 def _info(detail: Any) -> TensorInfo:

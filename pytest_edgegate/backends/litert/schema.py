@@ -84,7 +84,8 @@ def state_of(path: Path) -> str:
     """
     schema, model = import_schema(), opened(path)
     codes = (model.OperatorCodes(at) for at in range(model.OperatorCodesLength()))
-    if schema.BuiltinOperator.VAR_HANDLE in {each.BuiltinCode() for each in codes}:
+    kinds = schema.BuiltinOperator
+    if {kinds.VAR_HANDLE, kinds.ASSIGN_VARIABLE} <= {each.BuiltinCode() for each in codes}:
         return "resources"
     graphs = (model.Subgraphs(at) for at in range(model.SubgraphsLength()))
     variable = (

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from pytest_edgegate.core.budget import Budget, Need
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import (
@@ -22,7 +24,7 @@ from pytest_edgegate.core.errors import (
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.splits import ArraySplit
+from pytest_edgegate.data.splits import Array, ArraySplit, refuse_endless
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.ahead.made_with import MadeWith
@@ -104,10 +106,11 @@ class _Look:
             subject.dataset.check()
 
     def at_labels(self) -> None:
-        """The metric has to be one, and what it compares with has to be there."""
+        """The metric has to be one, what it compares with has to be there, and to end."""
         if "samples" not in self.needs:
             return
         split = self.case.subject.dataset.evaluation
+        refuse_endless(split)
         scoring = self._scoring
         if scoring is not None and isinstance(split, ArraySplit) and split.labels is None:
             raise unlabelled(split, scoring)
@@ -162,7 +165,9 @@ class _Look:
         splits = (subject.dataset.split(name) for name in ("evaluation", "calibration", "train"))
         arrays = next((each.inputs for each in splits if isinstance(each, ArraySplit)), ())
         kinds = (each.dtype for each in arrays if each.dtype.kind in "iub")
-        return any(refuses or each.itemsize > 1 for each in kinds)
+        return any(refuses or each.itemsize > 1 for each in kinds) or (
+            refuses and any(map(_are_like_ids, arrays))
+        )
 
     @cached_property
     def _scoring(self) -> Scoring | None:
@@ -195,10 +200,20 @@ class _Look:
 
 
 def _check_inputs(inputs: Inputs, target: Target) -> None:
-    """Raises UnsupportedError for an integer input in a dtype that the target does not take.
+    """Raises UnsupportedError for an integer input in a dtype that the target does not take, or for
+    ids in floats where it takes no dtype that holds them.
 
-    Conversions keep the dtype of integers, which have no scale to be quantised with.
+    Conversions keep the dtype of integers, which have no scale to be quantised with, and leave the
+    cast of ids, and what looks them up, in float.
     """
+    ids = [each.name for each in inputs if each.looked_up]
+    if ids and target.io_dtypes and not _HOLDS_IDS & {*target.io_dtypes}:
+        raise UnsupportedError(
+            f"the model under test looks up what it is given as floats ({', '.join(ids)}), such as "
+            f"token ids, and {target.name} takes inputs in {' or '.join(target.io_dtypes)} only: "
+            "the cast and the table would run on the CPU, in float",
+            _WITHOUT_IDS,
+        )
     refused = [each for each in inputs if _is_integer(each) and _is_refused(each, target)]
     if not refused:
         return
@@ -206,8 +221,24 @@ def _check_inputs(inputs: Inputs, target: Target) -> None:
     raise UnsupportedError(
         f"the model under test takes integers ({named}), such as token ids, and {target.name} "
         f"takes inputs in {' or '.join(target.io_dtypes)} only: no conversion changes that",
-        "cut the model behind its embedding or cast, and give what that makes as its input; or "
-        "gate it for a target that takes integers (--edge-list-targets)",
+        _WITHOUT_IDS,
+    )
+
+
+_HOLDS_IDS = frozenset({"float32", "int32", "int64"})
+_WITHOUT_IDS = (
+    "cut the model behind its embedding or cast, and give what that makes as its input; or "
+    "gate it for a target that takes integers (--edge-list-targets)"
+)
+
+
+def _are_like_ids(array: Array) -> bool:
+    """Whether floats look like a sequence of ids: whole numbers, and not flags."""
+    first = array[:8]
+    return (
+        first.dtype.kind == "f"
+        and first.ndim == 2
+        and bool((first == np.rint(first)).all() and first.max() > 1 and first.min() >= 0)
     )
 
 

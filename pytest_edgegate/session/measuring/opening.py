@@ -39,7 +39,7 @@ _ZEROS_VERSION = 1
 """Incremented whenever a signature has to be tried again."""
 _HELD_VERSION = 1
 """Incremented whenever other weights are found alike."""
-_INPUTS_VERSION = 1
+_INPUTS_VERSION = 2
 """Incremented whenever the same model would show other inputs."""
 _VERSION = 3
 """Incremented whenever a file that has run before has to be tried again."""

@@ -86,3 +86,40 @@ def test_an_only_input_has_the_name_of_the_model_in_the_file(
     made = TO_LITERT.apply(source, PTQ(40), host, CaseData(EdgeData(calibration=X)), tmp_path)
     with XNNPACK.open(made.main) as runner:
         assert [each.name for each in runner.inputs] == ["the image"]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_the_keys_of_a_dict_of_outputs_are_their_names(
+    request: pytest.FixtureRequest, family: str, host: Target, tmp_path: Path
+) -> None:
+    framework = request.getfixturevalue(family)
+    x = framework.Input((3,))
+    ends = {"scores": framework.layers.Dense(4)(x), "box": framework.layers.Dense(2)(x)}
+    model = framework.Model(x, ends)
+    path = tmp_path / "saved.keras"
+    model.save(path)
+    lent = CaseData(EdgeData(calibration=X))
+    for given, folder in ((model, tmp_path / "live"), (path, tmp_path / "file")):
+        folder.mkdir()
+        source = READER.recognise(given, surroundings())
+        assert source is not None
+        with RUNTIME.open(source) as reference:
+            assert [each.name for each in reference.outputs] == ["box", "scores"]
+            assert [each.shape[-1] for each in reference.infer((X,))] == [2, 4]
+        made = TO_LITERT.apply(source, PTQ(40), host, lent, folder)
+        with XNNPACK.open(made.main) as runner:
+            assert [each.name for each in runner.outputs] == ["box", "scores"]
+
+
+def test_the_keys_are_the_names_of_an_onnx_file(
+    keras: ModuleType, host: Target, tmp_path: Path
+) -> None:
+    x = keras.Input((3,))
+    model = keras.Model(x, {"scores": keras.layers.Dense(4)(x), "box": keras.layers.Dense(2)(x)})
+    source = READER.recognise(model, surroundings())
+    assert source is not None
+    made = TO_ONNX.apply(source, None, host, CaseData(EdgeData(calibration=X)), tmp_path)
+    with OPTIMISED.open(made.main) as runner:
+        assert [each.name for each in runner.outputs] == ["box", "scores"]
+        assert [each.shape[-1] for each in runner.infer((X,))] == [2, 4]

@@ -12,7 +12,7 @@ from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.keras.reader import READER
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.origins import MASK, STEPS
+from pytest_edgegate.backends.litert.origins import IDS, MASK, STEPS
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.description import ModelDescription
@@ -107,3 +107,13 @@ def test_what_unrolling_leaves_is_the_cause_where_a_target_does_not_take_it(
     assert found.origin == STEPS
     assert "from_keras_model" in STEPS.remedy
     assert offences(described, host) == []
+
+
+def test_ids_in_floats_are_named_in_the_file(keras: Any, host: Target, tmp_path: Path) -> None:
+    """Those of a model whose floats nobody saw before: of torch, ONNX, or a file of others."""
+    ids = keras.Input((4,), name="ids")
+    seen = keras.layers.Flatten()(keras.layers.Embedding(9, 3)(ids))
+    model = keras.Model(ids, keras.layers.Dense(3)(seen), name="net")
+    data = np.random.default_rng(0).integers(0, 9, (100, 4)).astype(np.float32)
+    described = INSPECTOR.describe(converted(model, data, host, tmp_path).main)
+    assert {each.origin for each in offences(described, host)} == {IDS}

@@ -134,6 +134,36 @@ def test_sizes_that_a_file_leaves_free_are_those_of_the_samples(
             runner.once((x[:1],))()
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
+@pytest.mark.parametrize("shape", [(1, None, None, 3), (None, None, None, 3)], ids=["one", "free"])
+def test_sizes_that_a_file_names_need_not_be_any_that_it_runs_with(
+    from_function: Callable[..., Path],
+    tf: Any,
+    runtime: LiteRTRuntime,
+    shape: tuple[int | None, ...],
+) -> None:
+    """A file names 1 where a size is free, and no window of 3 fits into that."""
+    x = np.random.default_rng(0).random((3, 8, 7, 3)).astype(np.float32)
+    path = from_function(_shrunk, shape)
+    with runtime.open(path) as runner:
+        runner.once((x[:1],))()
+        [made] = runner.infer((x,))
+        with pytest.raises(InferenceError, match="opens but does not run"):
+            runner.infer((x[:, :2, :2],))
+        [again] = runner.infer((x,))
+    np.testing.assert_allclose(made, _shrunk(tf.constant(x)).numpy(), atol=1e-6)
+    np.testing.assert_array_equal(made, again)
+
+
+def _shrunk(x: Any) -> Any:
+    import tensorflow as tf
+
+    kernel = tf.constant(np.linspace(-1, 1, 54, dtype=np.float32).reshape(3, 3, 3, 2))
+    for stride in (2, 1):
+        x = tf.nn.conv2d(x, kernel if stride == 2 else kernel[:, :, :2], stride, "VALID")
+    return tf.reduce_mean(x, axis=[1, 2])
+
+
 FLAT: dict[str, tuple[Callable[[Any], Any], tuple[int | None, ...]]] = {
     "to numbers": (lambda x: x[0] * 2, (8, 6)),
     "to one number": (lambda x: x[0, 0] * 2, (8, 6)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pytest_edgegate.backends.litert.inspector import _state
 from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK, LiteRTRuntime
 from pytest_edgegate.backends.litert.schema import state_of, unpack
 from pytest_edgegate.backends.native_output import held_native_output
@@ -116,3 +117,14 @@ def test_what_a_file_keeps(written: dict[str, Path], files: dict[str, Path]) -> 
     assert state_of(written["resources"]) == "resources"
     assert {state_of(path) for path in files.values()} == {""}
     assert any(each.isVariable for each in unpack(written["tensors"]).subgraphs[0].tensors)
+
+
+def test_variables_that_nothing_assigns_keep_no_state() -> None:
+    handle, reading, assigning = (
+        SimpleNamespace(kind=kind, inputs=(None,))
+        for kind in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
+    )
+    assert _state(cast("Any", [handle, reading])) is None
+    kept = _state(cast("Any", [handle, reading, assigning]))
+    assert kept is not None
+    assert kept.operators == ("VAR_HANDLE",)

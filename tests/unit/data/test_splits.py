@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from pytest_edgegate.data.splits import (
     Fingerprint,
     StreamSplit,
     make_split,
+    refuse_endless,
 )
 
 X = np.arange(24, dtype=np.float32).reshape(6, 4)
@@ -171,6 +174,91 @@ def test_a_stream_that_is_spent_after_a_pass() -> None:
     list(found.batches())
     with pytest.raises(ConfigurationError, match="gave no samples on another pass"):
         list(found.batches())
+
+
+class Repeated:
+    """Begins anew where its elements end, for ever or for some *times*."""
+
+    def __init__(self, *elements: Any, times: int | None = None) -> None:
+        self.elements, self.times = elements, times
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.times is None:
+            return itertools.cycle(self.elements)
+        return iter(self.elements * self.times)
+
+
+class Drawn:
+    """Draws other samples at random, for ever."""
+
+    def __iter__(self) -> Iterator[Any]:
+        generator = np.random.default_rng(0)
+        while True:
+            yield generator.random((50_000, 1), np.float32), np.zeros(50_000, np.uint8)
+
+
+class Infinite(Drawn):
+    """Knows that it never ends, as a tf.data.Dataset does."""
+
+    def cardinality(self) -> Array:
+        return np.int64(-1)
+
+
+class Unending(Drawn):
+    """Has the length that libraries give to what never ends."""
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+
+def test_a_stream_that_begins_anew_does_not_end() -> None:
+    again = refusal(Repeated((X, Y), (X + 1, Y)))
+    assert "does not end: it gives the same 2 batches (12 samples) again and again" in again
+    assert "does not end: it gives the same batch (6 samples) again" in refusal(Repeated((X, Y)))
+
+
+def test_a_stream_without_an_end_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_edgegate.data.stream_ends._MOST", 200_000)
+    assert "has given 200,000 samples, and no end is in sight" in refusal(Drawn())
+
+
+@pytest.mark.parametrize("source", [Infinite(), Unending()])
+def test_a_stream_that_tells_that_it_never_ends(source: Any) -> None:
+    with pytest.raises(ConfigurationError, match="evaluation never ends"):
+        refuse_endless(split(source))
+    assert len(next(split(source).batches())) == 50_000  # some samples of it can be had
+    assert "never ends" in refusal(source)
+
+
+class Sized(Drawn):
+    """A large set that tells its number of batches."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.islice(super().__iter__(), len(self))
+
+    def __len__(self) -> int:
+        return 5
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Repeated((X, Y), times=300),  # few samples
+        Repeated((X, Y), (X + 1, Y), *[(X, Y)] * 500, times=8),  # its parts repeat, not the whole
+        Repeated((np.zeros((64, 4), np.float32), np.zeros(64)), times=100),  # sorted: equal rows
+        Repeated(*((X + at, Y) for at in range(900))),
+        Sized(),
+    ],
+    ids=["few", "parts", "equal", "long", "sized"],
+)
+def test_a_stream_that_ends_is_read_to_its_end(
+    source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_edgegate.data.stream_ends._MOST", 200_000)
+    if isinstance(source, Repeated) and source.times is None:
+        source.times = 9
+    refuse_endless(split(source))
+    assert sum(map(len, split(source).batches())) > 1000
 
 
 class Failing:

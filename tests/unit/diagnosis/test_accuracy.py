@@ -143,6 +143,14 @@ def test_the_classes_that_lost_most_and_the_first_flips(of: str) -> None:
     assert found.remedy.startswith("look at the samples above, and calibrate on more")
 
 
+def test_a_float_file_has_neither_scales_nor_calibration() -> None:
+    given = replace(GIVEN, dtype="float32")
+    for after in (evidence(np.full(200, 4)), evidence(answers(0, 10, 21))):
+        found = diagnosed(after, given=given)
+        assert "make the file again, of the model under test as it is now" in found.remedy
+        assert not any(word in found.remedy for word in ("scale", "calibration samples"))
+
+
 def test_an_artifact_that_answers_one_class() -> None:
     found = diagnosed(evidence(np.full(200, 4)))
     assert "collapsed" in found.cause

@@ -399,7 +399,8 @@ def test_offenders_are_counted_and_explained() -> None:
     assert (ends.value, len(ends.details)) == (2, 2)
     assert "left in another dtype" in ends.cause
     assert ends.remedy == "set dtype=uint8, or let edge_ptq make the file"
-    fallback = judged(model(operator("ADD", (FLOAT,))))
+    partly = operator("ADD", (FLOAT,)), operator("ADD", (SCALED,), (SCALED,))
+    fallback = judged(model(*partly))
     assert fallback.cause == "part of the model was not quantised"
     assert fallback.remedy == "quantise them, or let edge_ptq make the file"
     made = judged(model(operator("ADD", (FLOAT,))), made=True)
@@ -407,6 +408,61 @@ def test_offenders_are_counted_and_explained() -> None:
     assert "edge_ptq" not in judged(model(io="float32"), made=True).remedy
     foreign = judged(model(operator("LEAKY_RELU")))
     assert "--edge-list-targets" in foreign.remedy
+
+
+SCALED = tensor("s", scales=(0.1,), zero_points=(0,))
+WIDE = tensor("s", dtype="int16", scales=(0.1,), zero_points=(0,))
+STATE = replace(WIDE, name="cell", state=True)
+WEIGHTS = {
+    each: tensor("w", dtype=each, constant=True, scales=scales)
+    for each, scales in (("float32", ()), ("int8", (0.1,)))
+}
+
+
+def layer(moving: Any, weights: str, *more: Any) -> OperatorInfo:
+    return operator("CONV_2D", (moving, WEIGHTS[weights], *more), (moving,))
+
+
+NUMBERS: dict[str, tuple[tuple[OperatorInfo, ...], str]] = {
+    "float": ((layer(FLOAT, "float32"), operator("SOFTMAX", (FLOAT,), (FLOAT,))), "a float file"),
+    "float beside token ids": (
+        (operator("CAST", (tensor(dtype="int32"),), (FLOAT,)), layer(FLOAT, "float32")),
+        "a float file",
+    ),
+    "dynamic range": (
+        (layer(FLOAT, "int8"), layer(FLOAT, "float32")),
+        "a dynamic-range quantised file (weights int8, activations float)",
+    ),
+    "weights only": (
+        (operator("DEQUANTIZE", (WEIGHTS["int8"],), (FLOAT,)), operator("ADD", (FLOAT,), (FLOAT,))),
+        "a dynamic-range quantised file (weights int8, activations float)",
+    ),
+    "16x8": ((layer(WIDE, "int8"),), "a file with int16 activations (16x8)"),
+    "16x8 with a float end": (
+        (layer(WIDE, "int8"), operator("SOFTMAX", (FLOAT,), (FLOAT,))),
+        "a file with int16 activations (16x8)",
+    ),
+    "in part": ((layer(SCALED, "int8"), layer(FLOAT, "float32")), ""),
+    "int16 in part": ((layer(SCALED, "int8"), layer(WIDE, "int8")), ""),
+    "an int8 cell beside a float layer": ((layer(SCALED, "int8", STATE), layer(FLOAT, "int8")), ""),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("io", ["float32", "uint8"])
+def test_a_file_that_was_never_int8_is_named_by_its_numbers(name: str, io: str) -> None:
+    operators, form = NUMBERS[name]
+    told = judged(model(*operators, io=io))
+    assert told.value == len(told.details) - bool(form), "the form of the file is no offence"
+    if not form:
+        assert "quantised" not in told.details[0]
+        return
+    assert told.details[0] == f"{form}, where coral takes int8"
+    assert told.cause.startswith("the file was converted") or "only the weights" in told.cause
+    of_io = "; for the inputs and outputs, set dtype=uint8" if io == "float32" else ""
+    assert told.remedy == f"quantise them{of_io}; or let edge_ptq make the file"
+    made = judged(model(*operators, io=io), made=True)
+    assert made.details == told.details[1:], "a recipe has promised int8"
 
 
 def test_the_part_of_the_model_that_left_an_operator_is_the_cause() -> None:
@@ -424,7 +480,8 @@ def test_the_part_of_the_model_that_left_an_operator_is_the_cause() -> None:
 def with_floats_outside(after: OperatorInfo | None = None) -> ModelDescription:
     """QUANTIZE, an integer layer, DEQUANTIZE, and what follows it."""
     x, y = tensor("x", dtype="float32"), tensor("y", dtype="float32")
-    given, made, real = tensor("a"), tensor("b"), tensor("c", dtype="float32")
+    given, made = (replace(SCALED, name=each) for each in "ab")
+    real = tensor("c", dtype="float32")
     last = y if after is None else real
     chain = [
         operator("QUANTIZE", (x,), (given,)),
