@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 from pytest_edgegate.core.by_value import from_plain
@@ -73,12 +73,15 @@ class FrameworkProcess:
 
     def inputs(self, source: Source, what: str) -> tuple[TensorInfo, ...]:
         """The inputs of the model, which the process loads to find them."""
-        inputs = self.run(Task("inputs", source, what, loads=True)).fields["result"]["inputs"]
+        with self._progress.stage(f"loading {what}", told=False):
+            found = self.run(Task("inputs", source, what, loads=True))
+        inputs = found.fields["result"]["inputs"]
         return tuple(from_plain(TensorInfo, each) for each in inputs)
 
     def open(self, runtime: str, source: Source, what: str) -> FrameworkRunner:
         """Opens the model in its own framework; *runtime* is ``module:attribute``."""
-        return FrameworkRunner(self, runtime, source, what)
+        with self._progress.stage(f"loading {what}", told=False):
+            return FrameworkRunner(self, runtime, source, what)
 
     def run(self, task: Task, answer: Answer | None = None) -> Message:
         """Runs a task in the process; *answer* answers the questions that it asks meanwhile.
@@ -89,8 +92,7 @@ class FrameworkProcess:
         marked = Marked()
         noted = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
         longer = task.longer + (_LOADING if task.loads else 0.0)
-        stage = self._progress.stage(f"loading {task.what}", told=False)
-        with stage if task.loads else nullcontext(), ExitStack() as imports:
+        with ExitStack() as imports:
             told = self._telling(noted, imports)
             worker = self._started()
             try:
