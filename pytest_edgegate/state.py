@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.settings.options import Settings
+from pytest_edgegate.settings.options import DEFAULT_TARGET, Settings
 
 if TYPE_CHECKING:
     from pytest_edgegate.attempts import Attempts
-    from pytest_edgegate.progress_line import ProgressLine
+    from pytest_edgegate.progress.line import ProgressLine
+    from pytest_edgegate.progress.views import Views
     from pytest_edgegate.session.run import EdgeSession
 
 
@@ -33,7 +35,9 @@ class RunState:
         self._faults: list[str] = []
         self._warned_of_cache = False
         self._session: EdgeSession | None = None
+        self._views: Views | None = None
         self._progress: ProgressLine | None = None
+        self._has_view = False
 
     def _check_metric(self, name: str) -> None:
         """Raises UnknownNameError; here, as the settings do not know the metrics."""
@@ -44,19 +48,96 @@ class RunState:
     @property
     def edge_session(self) -> EdgeSession:
         if self._session is None:
-            from pytest_edgegate.progress_line import ProgressLine
             from pytest_edgegate.session.run import EdgeSession
 
-            self._progress = ProgressLine(self._config)
-            self._session = EdgeSession(self.settings, self.registry, self._progress)
+            self._session = EdgeSession(self.settings, self.registry, self._line)
         return self._session
 
-    def pytest_runtest_makereport(self) -> None:
-        """Clears the progress line at the end of each phase of a test."""
+    @property
+    def _shown(self) -> Views:
+        if self._views is None:
+            from pytest_edgegate.progress.views import Views
+
+            self._views = Views(self._config)
+        return self._views
+
+    @property
+    def _line(self) -> ProgressLine:
+        if self._progress is None:
+            from pytest_edgegate.progress.line import ProgressLine
+
+            self._progress = ProgressLine()
+        return self._progress
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Files of tests may import a framework; a run without edge tests shows nothing of it."""
+        if self.settings.targets == (DEFAULT_TARGET,):
+            return (yield)
+        self._choose_view()
+        self._line.begin("collecting")
+        try:
+            return (yield)
+        finally:
+            self._line.clear()
+
+    def pytest_runtest_logstart(self) -> None:
+        if self._session is not None:
+            self._choose_view()
+
+    def _choose_view(self) -> None:
+        """Finds the terminal, while pytest captures nothing."""
+        if not self._has_view:
+            self._has_view = True
+            self._line.view = self._shown.view()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Has the workers of pytest-xdist tell their progress."""
+        self._shown.configure_worker(node.gateway.id, node.workerinput)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._begin(item, "setting up")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        self._begin(item, "running the test")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        self._begin(item, "tearing down")
+
+    def _begin(self, item: pytest.Item, what: str) -> None:
+        if item.get_closest_marker("edge") is not None:
+            self._line.begin(what)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object]
+    ) -> Generator[None, object, object]:
+        if self._progress is None or fixturedef.func.__module__.startswith("pytest_edgegate."):
+            return (yield)
+        with self._progress.fixture(fixturedef.argname):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Clears the running clock at the end of each phase of a test."""
+        if self._progress is not None:
+            self._progress.clear()
+        report = yield
+        if self._progress is not None and (stages := self._progress.take()):
+            report.edge_stages = stages  # type: ignore[attr-defined]
+        return report
+
+    def pytest_enter_pdb(self) -> None:
+        """Leaves the terminal to the debugger."""
         if self._progress is not None:
             self._progress.clear()
 
     def pytest_unconfigure(self) -> None:
+        self._end_progress()
         if self._session is not None:
             self._session.close()
 
@@ -79,6 +160,8 @@ class RunState:
     @pytest.hookimpl(tryfirst=True)  # before JUnit
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collects the records attached to reports, including those of xdist workers."""
+        if stages := getattr(report, "edge_stages", []):
+            self._shown.tell(stages)
         if brought := getattr(report, "edge_attempt", None):
             if brought["records"]:
                 self._look_at_cache()
@@ -100,10 +183,20 @@ class RunState:
         if self._faults and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
+    def _end_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+        if self._views is not None:
+            self._views.close()
+
     def _report(self) -> None:
         from pytest_edgegate.reporting import write_reports
 
-        self._faults += write_reports(self._config, self.registry, self.attempts)
+        self._line.begin("writing the reports")
+        try:
+            self._faults += write_reports(self._config, self.registry, self.attempts)
+        finally:
+            self._line.clear()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._has_verdicts or self.plans:

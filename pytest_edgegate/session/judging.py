@@ -11,7 +11,7 @@ from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Inspector
-from pytest_edgegate.core.progress import Progress
+from pytest_edgegate.core.progress import StagedProgress
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.diagnosis.catalogue import diagnose, diagnose_artifact, guarded
 from pytest_edgegate.judge import judge
@@ -43,7 +43,7 @@ class Judging:
     observer: Observer
     tooling: Tooling
     export: Export
-    progress: Progress
+    progress: StagedProgress
 
     def verdicts(
         self,
@@ -90,8 +90,11 @@ class Judging:
             warnings.warn(caution, EdgeGateWarning, stacklevel=2)
 
     def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
-        finding = self._finding(budget.metric, providers)
-        return self._verdict(finding, budget, case, providers.file)
+        timed = budget.kind.rule == "latency"  # in every run: such figures are not cached
+        what = f"{budget.metric} of {providers.file.artifact.path.name}"
+        with self.progress.stage(what, told=timed):
+            finding = self._finding(budget.metric, providers)
+            return self._verdict(finding, budget, case, providers.file)
 
     def _verdict(self, finding: Finding, budget: Budget, case: Case, file: File) -> Verdict:
         return replace(
@@ -122,7 +125,8 @@ class Judging:
     def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
         """Adds the diagnosis; what more time or more samples would decide keeps that remedy."""
         verdict = _beside_reference(verdict, providers.passes)
-        found = guarded(lambda: self._diagnosis(verdict, providers))
+        with self.progress.stage(f"diagnosis of {verdict.budget.metric}", told=False):
+            found = guarded(lambda: self._diagnosis(verdict, providers))
         keeps = verdict.undecided or verdict.unproven
         remedy = verdict.remedy if keeps else found.remedy or verdict.remedy
         return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,13 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.layout import AS_THE_MODEL, Layout
 from pytest_edgegate.core.ports import ChildProcess
-from pytest_edgegate.core.progress import Progress, silent
+from pytest_edgegate.core.progress import CALIBRATING, Progress, counted, silent
 from pytest_edgegate.core.training import EdgeTraining
 
 if TYPE_CHECKING:
     from pytest_edgegate.data.dataset import Dataset
     from pytest_edgegate.data.laid_out import FedSamples
-    from pytest_edgegate.data.splits import Split
+    from pytest_edgegate.data.splits import Array, Split
     from pytest_edgegate.data.training_loop import Teacher, TrainingSamples
 
 Hire = Callable[[str], AbstractContextManager[ChildProcess]]
@@ -45,7 +45,11 @@ class LegData:
     calibration_samples: tuple[int, ...] = ()
     """The digests of the samples that the leg was calibrated on."""
 
-    def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
+    def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> Iterable[tuple[Array, ...]]:
+        return _Counted(self.fed(count, inputs), self.progress, self.calibration_samples)
+
+    def fed(self, count: int, inputs: Sequence[TensorInfo]) -> FedSamples:
+        """As ``calibration``, for a reader that counts them itself."""
         from pytest_edgegate.data.dataset import finite_or_error
         from pytest_edgegate.data.laid_out import FedSamples
         from pytest_edgegate.data.row_digests import row_digests
@@ -91,6 +95,18 @@ class LegData:
 
     def program(self, name: str) -> Path:
         return self.programs[name]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Calibration samples whose use is told."""
+
+    samples: FedSamples
+    progress: Progress
+    digests: tuple[int, ...]
+
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        return counted(self.samples, self.progress, CALIBRATING, len(self.digests))
 
 
 def wanted(dataset: Dataset | None) -> Dataset:

@@ -11,7 +11,7 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.ports import Inspector, SourceModel
-from pytest_edgegate.core.progress import Progress, silent
+from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.core.recipe import PTQ, Recipe, distils
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 class EdgeSession:
     """One run in one process."""
 
-    def __init__(self, settings: Settings, registry: Registry, progress: Progress = silent) -> None:
+    def __init__(
+        self, settings: Settings, registry: Registry, progress: StagedProgress = silent
+    ) -> None:
         """*progress* receives the progress of long work."""
         SCRATCH.join()
         # also when a session is dropped without being closed
@@ -122,7 +124,7 @@ class EdgeSession:
     def _frameworks(self) -> FrameworkProcess:
         from pytest_edgegate.session.frameworks.process import FrameworkProcess
 
-        return FrameworkProcess(self.settings.runtime_timeout)
+        return FrameworkProcess(self.settings.runtime_timeout, self.progress)
 
     def _hire(self, entry: str, what: str) -> Hired:
         return self._workers.hire(entry, what)
@@ -176,7 +178,8 @@ class EdgeSession:
     def look_ahead(self, case: Case, plan: Plan) -> None:
         """Raises EdgeGateError if no artifact of the plan could be judged by the case's budgets, or
         if it can't be built."""
-        self._look.check(case, plan, lambda: self.is_cached(case, plan))
+        with self.progress.stage("checks before the build", told=False):
+            self._look.check(case, plan, lambda: self.is_cached(case, plan))
         if self.settings.explain and plan.legs:
             self._builder.check(self._order(case, plan))
 
@@ -185,7 +188,8 @@ class EdgeSession:
 
         *compresses*: whether it may be an artifact of the model under test.
         """
-        self._look.check_body(case, compresses=compresses, orders=self._orders(case))
+        with self.progress.stage("checks before the test", told=False):
+            self._look.check_body(case, compresses=compresses, orders=self._orders(case))
 
     def unmeasurable(self, case: Case, plan: Plan | None = None) -> list[Verdict]:
         """The red verdicts on budgets of the case that are known not to be measurable.

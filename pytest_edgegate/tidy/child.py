@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, BinaryIO, ParamSpec, TypeVar, cast
 
 from pytest_edgegate.systems.processes import in_every_fork
@@ -94,6 +95,22 @@ def start_python(code: str) -> Child:
     with printed_file() as printed:
         process = in_lasting_thread(_start, code, printed)
         return Child(process, (cast(BinaryIO, process.stdout), _stdin(process)), printed)
+
+
+def start_script(path: Path, arguments: Sequence[str], screen: int) -> Child:
+    """Starts a script of the standard library alone, whose stdout is the terminal *screen*.
+
+    Its stderr is the pipe that is read from. It has to end when its stdin is closed. Raises OSError
+    if the system can't start another process.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=screen,
+        stderr=subprocess.PIPE,
+    )
+    nothing = open(os.devnull, "rb")  # noqa: SIM115 - closed with the process
+    return Child(process, (cast(BinaryIO, process.stderr), _stdin(process)), nothing)
 
 
 @contextmanager

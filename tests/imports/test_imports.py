@@ -40,6 +40,7 @@ LIGHT = (
     "gate",
     "hookspecs",
     "reporting",
+    "progress",
     "model_item",
     "listing",
 )

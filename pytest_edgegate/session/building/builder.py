@@ -23,7 +23,7 @@ from pytest_edgegate.core.ports import (
     SourceModel,
     Transform,
 )
-from pytest_edgegate.core.progress import Progress, silent
+from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.training import EdgeTraining
 from pytest_edgegate.registry import Registry
@@ -69,7 +69,7 @@ class Builder:
         programs: Programs,
         hire: Callable[[str, str], AbstractContextManager[ChildProcess]],
         frameworks: Callable[[], FrameworkProcess],
-        progress: Progress = silent,
+        progress: StagedProgress = silent,
     ) -> None:
         self._registry = registry
         self._cache = cache
@@ -128,7 +128,8 @@ class Builder:
         for leg in legs[first + 1 :]:
             transform = self._transform(leg)
             if _checks(transform):
-                self._check(transform, order, leg, layout)
+                with self._progress.stage(f"check of {leg.step}", told=False):
+                    self._check(transform, order, leg, layout)
 
     def _check(self, transform: ChecksAhead, order: Order, leg: Leg, layout: Layout) -> None:
         from pytest_edgegate.session.frameworks.sources import source_of
@@ -170,6 +171,7 @@ class Builder:
 
         def build(folder: Path) -> Mapping[str, Any]:
             with (
+                self._progress.stage(what),
                 _naming_what_ended(leg, what),
                 _teacher(order, leg) or nullcontext(),
                 _as_compression_error(leg, what, source),

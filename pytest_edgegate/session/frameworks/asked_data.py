@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.ports import ChildProcess, Example, TrainingData
+from pytest_edgegate.core.progress import CALIBRATING, counted, seldom
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.workers.process import Workers
@@ -36,7 +37,7 @@ class AskedData:
 
     def calibration(self, count: int, inputs: Sequence[TensorInfo]) -> Iterable[tuple[Array, ...]]:
         held = self.ask("calibration", count=count, inputs=as_plain(list(inputs))).fields["held"]
-        return _Samples(self.ask, held, len(inputs))
+        return _Samples(self.ask, held, len(inputs), count)
 
     def training(self, inputs: Sequence[TensorInfo]) -> TrainingData:
         begun = self.ask("training", inputs=as_plain(list(inputs))).fields
@@ -57,8 +58,15 @@ class _Samples:
     ask: Ask
     held: int
     inputs: int
+    count: int
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        return counted(self._read(), seldom(self._told), CALIBRATING, self.count)
+
+    def _told(self, what: str, done: float, total: float | None) -> None:
+        self.ask("progress", what=what, done=done, total=total)
+
+    def _read(self) -> Iterator[tuple[Array, ...]]:
         held = self.ask("samples", held=self.held).fields["held"]
         while (block := self.ask("block", held=held)).fields["samples"]:
             for at in range(0, len(block.arrays), self.inputs):

@@ -44,7 +44,7 @@ class LentData:
 
     def _calibration(self, asked: Mapping[str, Any]) -> Message:
         inputs = tuple(from_plain(TensorInfo, each) for each in asked["inputs"])
-        return self._holding(self._data.calibration(asked["count"], inputs))
+        return self._holding(self._data.fed(asked["count"], inputs))
 
     def _samples(self, asked: Mapping[str, Any]) -> Message:
         """Starts a pass and reads the first sample, which shows whether the samples fit."""

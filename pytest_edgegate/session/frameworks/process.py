@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 from pytest_edgegate.core.by_value import from_plain
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
 from pytest_edgegate.core.ports import Produced, SourceModel, TakesGraphs, Transform
+from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.session.frameworks.lent_data import LentData, sample_of
 from pytest_edgegate.session.frameworks.runner import FrameworkRunner
@@ -36,8 +38,9 @@ _CRASHED = (
 class FrameworkProcess:
     """The framework process: one for the whole session, started on first use."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, progress: StagedProgress = silent) -> None:
         self._timeout = timeout
+        self._progress = progress
         self._worker: Worker | None = None
         self._graphs = Graphs()
 
@@ -70,12 +73,15 @@ class FrameworkProcess:
 
     def inputs(self, source: Source, what: str) -> tuple[TensorInfo, ...]:
         """The inputs of the model, which the process loads to find them."""
-        inputs = self.run(Task("inputs", source, what, loads=True)).fields["result"]["inputs"]
+        with self._progress.stage(f"loading {what}", told=False):
+            found = self.run(Task("inputs", source, what, loads=True))
+        inputs = found.fields["result"]["inputs"]
         return tuple(from_plain(TensorInfo, each) for each in inputs)
 
     def open(self, runtime: str, source: Source, what: str) -> FrameworkRunner:
         """Opens the model in its own framework; *runtime* is ``module:attribute``."""
-        return FrameworkRunner(self, runtime, source, what)
+        with self._progress.stage(f"loading {what}", told=False):
+            return FrameworkRunner(self, runtime, source, what)
 
     def run(self, task: Task, answer: Answer | None = None) -> Message:
         """Runs a task in the process; *answer* answers the questions that it asks meanwhile.
@@ -86,16 +92,31 @@ class FrameworkProcess:
         marked = Marked()
         noted = marked.noting(answer or (lambda asked: sample_of(task.source.around)))
         longer = task.longer + (_LOADING if task.loads else 0.0)
-        worker = self._started()
-        try:
-            found, sent = worker.ask(task.question, task.what, longer, task.expected, noted)
-        except InferenceError as error:
-            if task.error is InferenceError:
-                raise
-            raise task.error(error.message, _CRASHED) from error
+        with ExitStack() as imports:
+            told = self._telling(noted, imports)
+            worker = self._started()
+            try:
+                found, sent = worker.ask(task.question, task.what, longer, task.expected, told)
+            except InferenceError as error:
+                if task.error is InferenceError:
+                    raise
+                raise task.error(error.message, _CRASHED) from error
         if sent is not None:
             raise marked.find(sent) or _error(task, sent)
         return found
+
+    def _telling(self, answer: Answer, imports: ExitStack) -> Answer:
+        """Also takes note of what the process imports; *imports* ends with the task."""
+
+        def answered(asked: Message) -> Message:
+            if asked.command != "importing":
+                return answer(asked)
+            imports.close()
+            if package := asked.fields["package"]:
+                imports.enter_context(self._progress.stage(f"importing {package}", told=False))
+            return Message({})
+
+        return answered
 
     @property
     def alive(self) -> bool:

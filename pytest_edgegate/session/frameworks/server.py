@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_edgegate.core.by_value import as_plain, from_plain
 from pytest_edgegate.core.errors import EdgeGateWarning, InferenceError
+from pytest_edgegate.core.importing import ImportsTold
 from pytest_edgegate.core.ports import (
     ModelReader,
     Runner,
@@ -58,7 +59,18 @@ class FrameworkServer:
         }
 
     def answer(self, command: str, fields: Fields, arrays: ReplyArrays) -> Reply:
-        return self._commands[command](fields, arrays)
+        imports = ImportsTold(self._importing)
+        imports.begin()
+        try:
+            return self._commands[command](fields, arrays)
+        finally:
+            imports.end()
+
+    @contextmanager
+    def _importing(self, package: str) -> Iterator[None]:
+        self._ask("importing", package=package)
+        yield
+        self._ask("importing", package="")
 
     def _apply(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         transform: Transform = imported(fields["transform"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.core.progress import Progress, silent
+from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, drawn_batches
 from pytest_edgegate.measures.activations import Activation
@@ -61,7 +61,7 @@ class Observer:
         self,
         opener: Opener,
         cache: Cache,
-        progress: Progress = silent,
+        progress: StagedProgress = silent,
         early_after: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,7 +84,10 @@ class Observer:
         """
         found = self.kept_steadiness.known(specimen, split)
         if found is None:
-            with self.opener.open(specimen) as runner:
+            with (
+                self._progress.stage(f"{specimen.title}: batches against single samples"),
+                self.opener.open(specimen) as runner,
+            ):
                 found = self.kept_steadiness.of(runner, specimen, split)
         refuse_unsteady(specimen, found)
         return found
@@ -99,7 +102,10 @@ class Observer:
         """The per-sample figures of *scoring* for one model in one runtime."""
 
         def look() -> Evidence:
-            with self._remembering(split).open(specimen) as runner:
+            with (
+                self._progress.stage(f"evaluation of {specimen.title}"),
+                self._remembering(split).open(specimen) as runner,
+            ):
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
                 gathering = self.samples.gathering(split)
@@ -167,7 +173,8 @@ class Observer:
         pair = (reference, artifact)
         sides = [self._side(model, split, found) for model, found in zip(pair, known, strict=True)]
         bet = self._bet(split, scoring, budget, trusted)
-        found = early.run(bet, sides[0], sides[1], self._progress)
+        with self._progress.stage(f"evaluation of {artifact.title} against the model"):
+            found = early.run(bet, sides[0], sides[1], self._progress)
         if found.total is not None:
             if stored is None and reference.lasting:
                 again = partial(read_paired, fits=_fits(scoring))
@@ -196,7 +203,8 @@ class Observer:
         if enough in self._trusted or self._cache.find(enough, _was_enough):
             return None
         bet = self._bet(split, scoring, Fraction(0), trusted)
-        found = early.until_trusted(bet, self._side(reference, split, None), self._progress)
+        with self._progress.stage(f"evaluation of {reference.title}"):
+            found = early.until_trusted(bet, self._side(reference, split, None), self._progress)
         if found is not None:
             self._keep(key, found, scoring, reference)
             return found
@@ -256,6 +264,7 @@ class Observer:
 
         def look() -> Evidence:
             with ExitStack() as stack:
+                stack.enter_context(self._progress.stage(f"parity of {specimen.title}"))
                 runners: list[Runner] = [
                     stack.enter_context(self._fitting(split).open(each, repeats=at == 0))
                     for at, each in enumerate(everywhere)
@@ -280,7 +289,11 @@ class Observer:
 
         def look() -> Evidence:
             opener = self._remembering(split)
-            with opener.open(reference) as one, opener.open(other) as two:
+            with (
+                self._progress.stage(f"{other.title} against the model"),
+                opener.open(reference) as one,
+                opener.open(other) as two,
+            ):
                 source = f"host:{reference.runtime},{other.runtime}"
                 progress = partial(self._progress, f"{other.title} against the model, samples")
                 return compare_models(one, two, split, source, limit, progress)
@@ -298,7 +311,11 @@ class Observer:
         """The ranges of the channels of both models on a part of the samples, drawn at random."""
 
         def look() -> Evidence:
-            with self.opener.open(reference) as one, self.opener.open(other) as two:
+            with (
+                self._progress.stage(f"channels of {other.title}"),
+                self.opener.open(reference) as one,
+                self.opener.open(other) as two,
+            ):
                 source = f"host:{reference.runtime},{other.runtime}"
                 return channel_ranges(one, two, split, source, limit)
 
@@ -315,7 +332,10 @@ class Observer:
         """The values that a part of the samples, drawn at random, gives the inputs of a model."""
 
         def look() -> Evidence:
-            with self.opener.open(specimen) as runner:
+            with (
+                self._progress.stage(f"inputs of {specimen.title}"),
+                self.opener.open(specimen) as runner,
+            ):
                 collector = Collector(model=runner, held=specimen.held())
                 for batch in drawn_batches(split, limit):
                     inputs = arrange(
