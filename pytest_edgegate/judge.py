@@ -188,12 +188,12 @@ def _unproven(finding: Measurement, budget: Budget) -> str:
     if finding.groups is not None:
         count, things = finding.groups, "groups"
     if not finding.provable:
-        same = f"{count} {things} can't prove anything: every one scored the same"
+        same = f"{count:,} {things} can't prove anything: every one scored the same"
         return finding.unprovable or same
     about = _needed(finding, budget, count)
     if about is None:
-        return f"{count} {things} can't prove it, nor would any number: {_AT_LIMIT}"
-    return f"{count} {things} can't prove it; about {_rounded(about)} would"
+        return f"{count:,} {things} can't prove it, nor would any number: {_AT_LIMIT}"
+    return f"{count:,} {things} can't prove it; about {_rounded(about):,} would"
 
 
 _AT_LIMIT = "the figure is at its budget"

@@ -101,12 +101,18 @@ def _check_shape(array: Array, tensor: TensorInfo, where: str, number: Number) -
         hint += ": move the channels to the end with x.transpose(0, 2, 3, 1)"
     elif len(sample) == 3 and _fits((sample[-1], *sample[:-1]), wanted):
         hint += ": move the channels to the front with x.transpose(0, 3, 1, 2)"
-    first = number(0)
     raise ConfigurationError(
-        f"edge_data.{where}: samples of shape {sample}{f' (from #{first} on)' if first else ''} "
+        f"edge_data.{where}: samples of shape {sample}{_since(len(array), number)} "
         f"do not fit the input {tensor.name!r} of shape {wanted}",
         hint,
     )
+
+
+def _since(count: int, number: Number) -> str:
+    """Where a stream begins to have such samples; those drawn from an array are all alike."""
+    first, last = number(0), number(count - 1)
+    unbroken = first is not None and last == first + count - 1
+    return f" (from #{first} on)" if first and unbroken else ""
 
 
 def _is_without_batch(sample: tuple[int, ...], shape: tuple[int, ...]) -> bool:

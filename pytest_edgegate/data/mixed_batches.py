@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,11 +52,8 @@ def mixed_batches(split: Split, inputs: Sequence[TensorInfo]) -> MixedBatches:
     part of the pass. Among the samples are those with the largest and the smallest value of each
     input. Raises ConfigurationError if they do not fit the *inputs*.
     """
-    if isinstance(split, ArraySplit):
-        size, taken = _of_arrays(split)
-    else:
-        size, taken = _of_stream(split)
-    arrays = arrange(taken, split.names, inputs, split.name)
+    size, taken = _of_arrays(split) if isinstance(split, ArraySplit) else _of_stream(split)
+    arrays = arrange(taken.inputs, split.names, inputs, split.name, taken.number)
     return _batches(arrays, size, _extremes(arrays, size))
 
 
@@ -69,15 +66,16 @@ def _size(batch: Batch, total: int | None) -> int:
     return min(len(batch), max(_TESTED, min(fitting)))
 
 
-def _of_arrays(split: ArraySplit) -> tuple[int, Arrays]:
+def _of_arrays(split: ArraySplit) -> tuple[int, Batch]:
     size = _size(next(split.batches()), split.size)
     most = min(2 * size if size > 1 else _TESTED, split.size)
     drawn = np.random.default_rng(_SEED).choice(split.size, most, replace=False)
     chosen = [*_extremes(split.inputs, size), *drawn.tolist()]
-    return size, split.take(np.array(list(dict.fromkeys(chosen))[:most])).inputs
+    places = np.array(list(dict.fromkeys(chosen))[:most])
+    return size, replace(split.take(places), drawn=places)
 
 
-def _of_stream(split: Split) -> tuple[int, Arrays]:
+def _of_stream(split: Split) -> tuple[int, Batch]:
     """As many samples as two batches have, and enough to ask a model again."""
     parts: list[Batch] = []
     size = wanted = 0
@@ -89,7 +87,7 @@ def _of_stream(split: Split) -> tuple[int, Arrays]:
             break
     columns = zip(*(each.inputs for each in parts), strict=True)
     taken = tuple(np.concatenate(each)[:wanted] for each in columns)
-    return size, taken
+    return size, Batch(taken, None, start=0)
 
 
 def _same_shapes(batches: Iterator[Batch]) -> Iterator[Batch]:

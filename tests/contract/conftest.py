@@ -107,6 +107,11 @@ class Ran:
         return str(self.result.stdout)
 
     @property
+    def unwrapped(self) -> str:
+        """The output in one line, whatever the width of the terminal."""
+        return " ".join(self.output.split())
+
+    @property
     def everything(self) -> str:
         return f"{self.result.stdout}\n{self.result.stderr}"
 

@@ -198,7 +198,7 @@ def test_a_dead_channel_is_a_caution_on_green(judged: Any, name: str) -> None:
     assert contract["outcome"] == "pass"
     assert f"caution: {DEAD}" in contract["note"]
     assert judged.letter(f"test_{name}") == "."
-    assert f"caution: {DEAD}" in judged.output
+    assert f"caution: {DEAD}" in judged.unwrapped
 
 
 def test_a_dead_channel_is_the_cause_of_a_red_figure(judged: Any) -> None:

@@ -303,7 +303,7 @@ def test_what_can_not_be_checked_is_told(odd: Any, name: str, reason: str) -> No
     told = odd.verdicts(f"test_{name}")["accuracy_drop"]["reason"]
     assert "caution: the model under test was not compared with chance" in told
     assert reason in told
-    assert reason in odd.output
+    assert reason in odd.unwrapped
 
 
 def test_a_reference_worse_than_its_mean_output_is_a_caution(odd: Any) -> None:

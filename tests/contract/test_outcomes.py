@@ -134,7 +134,7 @@ def test_a_figure_with_an_interval(play: Any, policy: str, metric: str, found: s
     assert (measured["n"], measured["n_total"], measured["level"]) == (N, N, 0.9)
     assert measured["low"] <= measured["value"] <= measured["high"]
     if not proven:
-        assert re.search(rf"{N} samples can't prove it; about [\d,]+ would", verdict["reason"])
+        assert re.search(rf"{N:,} samples can't prove it; about [\d,]+ would", verdict["reason"])
         assert "can't prove it" in judged.output
         line = "pass, not proven" if outcome == "pass" else "FAIL, not proven"
         assert line in judged.output

@@ -48,7 +48,7 @@ def test_a_looser_call_is_said(ran: Any, metric: str, limit: str) -> None:
     verdict = ran.verdicts("test_looser")[metric]
     assert verdict["outcome"] == "pass"
     assert said in verdict["reason"]
-    assert f"{metric}: {said}" in ran.output
+    assert f"{metric}: {said}" in ran.unwrapped
 
 
 def test_a_stricter_call_is_not(ran: Any) -> None:

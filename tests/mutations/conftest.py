@@ -39,6 +39,10 @@ class Judged:
         self.verdicts = {each.budget.metric: each for each in verdicts}
         self.red = {metric for metric, each in self.verdicts.items() if each.red}
         self.text = explain([each.record for each in verdicts]) if self.red else ""
+        self.told = "\n".join(
+            line for each in verdicts for line in (*each.details, each.cause, each.remedy)
+        )
+        """All that is known of them: the text of a failure has a part of it."""
 
 
 class Gate:

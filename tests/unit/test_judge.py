@@ -165,7 +165,7 @@ def test_an_error_metric_turns_the_floor_into_a_ceiling() -> None:
 def test_the_note_says_how_many_samples_would_prove_it() -> None:
     # (1.6449 + 0.8416)^2 * 0.04 / 0.01^2 = 2473, spelt with two digits, rounded up
     finding = measured("accuracy_drop", 0.0, low=-0.02, high=0.02, level=0.9, n=200, spread=0.04)
-    assert verdict(finding, 0.01).note == "200 samples can't prove it; about 2500 would"
+    assert verdict(finding, 0.01).note == "200 samples can't prove it; about 2,500 would"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_note_says_how_many_samples_would_prove_it() -> None:
         # the interval is twice as wide as the distance: four times the samples halve it
         ({"spread": None}, "200 samples can't prove it; about 800 would"),
         ({"spread": 0.0}, "200 samples can't prove it; about 270 would"),
-        ({"n": 9000}, "9000 samples can't prove it; about 36000 would"),
+        ({"n": 9000}, "9,000 samples can't prove it; about 36,000 would"),
     ],
 )
 def test_a_number_is_given_where_it_says_something(change: dict[str, Any], note: str) -> None:

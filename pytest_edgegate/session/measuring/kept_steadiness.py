@@ -108,13 +108,22 @@ class FittingOpener:
     def identity(self, specimen: Specimen) -> dict[str, object]:
         return self.opener.identity(specimen)
 
+    def is_steady(self, specimen: Specimen, *, repeats: bool = True) -> bool:
+        """Whether the answers of the specimen to these samples have been examined.
+
+        Raises ConfigurationError or InferenceError where no figure could be trusted.
+        """
+        found = self.kept.known(specimen, self.split, repeats=repeats)
+        refuse_unsteady(specimen, found)
+        return found is not None
+
     @contextmanager
     def open(self, specimen: Specimen, *, repeats: bool = True) -> Iterator[Runner]:
         """*repeats*: whether answers at random are looked for.
 
         Raises ConfigurationError or InferenceError where no figure could be trusted.
         """
-        refuse_unsteady(specimen, self.kept.known(specimen, self.split, repeats=repeats))
+        self.is_steady(specimen, repeats=repeats)
         with self.opener.open(specimen) as runner:
             found = self.kept.of(runner, specimen, self.split, repeats=repeats)
             refuse_unsteady(specimen, found)

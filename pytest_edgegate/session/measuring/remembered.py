@@ -35,6 +35,7 @@ class Opens(Protocol):
     """Opens models for a split."""
 
     def identity(self, specimen: Specimen) -> dict[str, object]: ...
+    def is_steady(self, specimen: Specimen, *, repeats: bool = True) -> bool: ...
     def open(
         self, specimen: Specimen, *, repeats: bool = True
     ) -> AbstractContextManager[Runner]: ...
@@ -86,7 +87,11 @@ class AnswerMemory:
 
 @dataclass(frozen=True)
 class RememberingOpener:
-    """As its opener, but a model that has answered all samples of a pass stays closed."""
+    """As its opener, but a model that has answered all samples of a pass stays closed.
+
+    It is opened, though, where its answers to the samples of this split have not been examined:
+    those of another split may have come one at a time.
+    """
 
     opener: Opens
     memory: AnswerMemory
@@ -108,7 +113,8 @@ class RememberingOpener:
                 return stack.enter_context(self.opener.open(specimen, repeats=repeats))
 
             known = self.memory.of(key)
-            replays = known is not None and known.worth is True and not timed
+            worth = known is not None and known.worth is True and not timed
+            replays = worth and self.opener.is_steady(specimen, repeats=repeats)
             first = None if replays else opened()
             answers = known if known is not None or first is None else self.memory.begin(key, first)
             assert answers is not None

@@ -81,7 +81,7 @@ def test_diagnoses_of_one_verdict_add_up_and_one_that_fails_costs_no_other(
     assert (found.cause, found.remedy) == ("cause", "first")
 
 
-@pytest.mark.parametrize(("value", "words"), [(2.0, "fewer"), (float("nan"), "")])
+@pytest.mark.parametrize(("value", "words"), [(2500.0, "fewer"), (float("nan"), "")])
 def test_a_figure_that_is_not_finite_is_not_explained_by_its_size(value: float, words: str) -> None:
     artifact = Artifact(
         Path("m"), "f", "int8", (), 1, "", (Distill(),), "t", cached=False, provenance={"a": 1}
@@ -89,7 +89,7 @@ def test_a_figure_that_is_not_finite_is_not_explained_by_its_size(value: float, 
     file = SimpleNamespace(artifact=artifact, target=SimpleNamespace(dtypes=("int8",)))
     nothing = cast("Any", None)
     measured = Measurement(value, "file")
-    verdict = Verdict(Budget("size", 1), Outcome.FAIL, "", measured=measured)
+    verdict = Verdict(Budget("size", 2000), Outcome.FAIL, "", measured=measured)
     providers = Providers(nothing, cast("Any", file), nothing)
     assert words in diagnose(verdict, providers).remedy
     assert bool(words) is bool(diagnose(verdict, providers).remedy)

@@ -51,7 +51,10 @@ class Models:
     """Opens one model, and counts how often."""
 
     def __init__(self, runner: Doubling) -> None:
-        self.runner, self.opened = runner, 0
+        self.runner, self.opened, self.examined = runner, 0, True
+
+    def is_steady(self, specimen: Specimen, *, repeats: bool = True) -> bool:
+        return self.examined
 
     def identity(self, specimen: Specimen) -> dict[str, object]:
         return {"model": specimen.digest}
@@ -89,6 +92,14 @@ def test_a_slow_model_is_not_opened_for_samples_that_it_has_answered(make: Any) 
     assert (models.opened, models.runner.fed) == (1, [4, 4])
     np.testing.assert_array_equal(again[0], SAMPLES[[5, 0, 3]] * 2)
     np.testing.assert_array_equal(np.concatenate(first), SAMPLES * 2)
+
+
+def test_a_model_is_opened_where_its_answers_to_a_split_were_not_examined(make: Any) -> None:
+    opener, models = make()
+    ask(opener, SAMPLES)
+    models.examined = False
+    ask(opener, SAMPLES)
+    assert (models.opened, models.runner.fed) == (2, [8])
 
 
 def test_one_unknown_sample_runs_the_whole_batch(make: Any) -> None:
