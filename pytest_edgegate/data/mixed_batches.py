@@ -15,9 +15,12 @@ Arrays = tuple[Array, ...]
 
 _TESTED = 8
 """The number of samples that are put into several batches."""
+_TESTED_LARGE = 4
+"""The same of samples so large that a batch of the others would have more than _MOST_BYTES. All
+of them run about eight times, which is a large part of a pass over a hundred pictures."""
 _MOST = 32
 """The largest number of samples in such a batch."""
-_MOST_BYTES = 4_000_000
+_MOST_BYTES = 2_500_000
 """The largest size of its inputs, if that is more than the tested samples."""
 _SHARE = 64
 """Of a large set, a batch has one sample in as many."""
@@ -63,12 +66,17 @@ def _size(batch: Batch, total: int | None) -> int:
     fitting = [_MOST, _MOST_BYTES // max(sample, 1)]
     if total is not None:
         fitting.append(total // _SHARE)
-    return min(len(batch), max(_TESTED, min(fitting)))
+    return min(len(batch), max(_tested(batch.inputs), min(fitting)))
+
+
+def _tested(arrays: Arrays) -> int:
+    sample = sum(each[:1].nbytes for each in arrays)
+    return _TESTED if _TESTED * sample <= _MOST_BYTES else _TESTED_LARGE
 
 
 def _of_arrays(split: ArraySplit) -> tuple[int, Batch]:
     size = _size(next(split.batches()), split.size)
-    most = min(2 * size if size > 1 else _TESTED, split.size)
+    most = min(2 * size if size > 1 else _tested(split.inputs), split.size)
     drawn = np.random.default_rng(_SEED).choice(split.size, most, replace=False)
     chosen = [*_extremes(split.inputs, size), *drawn.tolist()]
     places = np.array(list(dict.fromkeys(chosen))[:most])
@@ -81,7 +89,7 @@ def _of_stream(split: Split) -> tuple[int, Batch]:
     size = wanted = 0
     for batch in _same_shapes(split.batches()):
         size = size or _size(batch, None)
-        wanted = max(2 * size, _TESTED)
+        wanted = max(2 * size, _tested(batch.inputs))
         parts.append(batch.first(wanted))
         if sum(map(len, parts)) >= wanted:
             break
@@ -119,7 +127,7 @@ def _batches(arrays: Arrays, size: int, extremes: list[int]) -> MixedBatches:
     rest = [at for at in range(count) if at not in set(extremes)]
     members, usual = _alternating(extremes, rest[: size - len(extremes)])
     pool = rest[size - len(extremes) :]
-    tested = np.arange(min(_TESTED, size))
+    tested = np.arange(min(_tested(arrays), size))
     kept = np.array([at for at in tested if usual[at]], np.intp)
     extreme = np.array([at for at in tested if not usual[at]], np.intp)
     batches = []

@@ -38,6 +38,8 @@ Reply = tuple[Fields, ReplyArrays]
 
 _KEPT = 4
 """The number of models that stay loaded, as many as the session remembers."""
+_Place = tuple[str, str, str]
+"""A runtime, and the path and the digest of a model that it runs."""
 
 
 class FrameworkServer:
@@ -46,7 +48,9 @@ class FrameworkServer:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._models: dict[tuple[str, str], SourceModel] = {}
-        self._runners: dict[str, Runner] = {}
+        self._runners: dict[str, tuple[_Place, Runner]] = {}
+        self._idle: dict[_Place, Runner] = {}
+        """Closed by the session, but not yet here: the next pass of a model need not trace it."""
         self._names = (f"{os.getpid()}-{number}" for number in count())
         self._commands: Mapping[str, Callable[[Fields, ReplyArrays], Reply]] = {
             "apply": self._apply,
@@ -73,6 +77,7 @@ class FrameworkServer:
         self._ask("importing", package="")
 
     def _apply(self, fields: Fields, arrays: ReplyArrays) -> Reply:
+        self._let_go()  # a converter needs the memory
         transform: Transform = imported(fields["transform"])
         with warnings.catch_warnings(record=True) as sent:
             warnings.simplefilter("always", EdgeGateWarning)
@@ -94,15 +99,21 @@ class FrameworkServer:
         return {"inputs": as_plain(self._model(fields["source"]).load().inputs)}, ()
 
     def _open(self, fields: Fields, arrays: ReplyArrays) -> Reply:
+        source = fields["source"]
+        place = (fields["runtime"], source["path"], source["digest"])
+        runner = self._idle.pop(place, None) or self._opened(fields)
+        name = next(self._names)
+        self._runners[name] = (place, runner)
+        tensors = {"inputs": as_plain(runner.inputs), "outputs": as_plain(runner.outputs)}
+        return {"held": name, **tensors}, ()
+
+    def _opened(self, fields: Fields) -> Runner:
         runtime: Runtime = imported(fields["runtime"])
         model = self._model(fields["source"])
         with reading(fields["source"]["path"]), ExitStack() as stack:
             runner = stack.enter_context(runtime.open(model))
             stack.pop_all()
-        name = next(self._names)
-        self._runners[name] = runner
-        tensors = {"inputs": as_plain(runner.inputs), "outputs": as_plain(runner.outputs)}
-        return {"held": name, **tensors}, ()
+        return runner
 
     def _infer(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         return {}, self._runner(fields).infer(arrays)
@@ -115,13 +126,21 @@ class FrameworkServer:
             raise InferenceError(
                 "the process that held the model has ended meanwhile", "run the test again"
             )
-        return self._runners[fields["held"]]
+        return self._runners[fields["held"]][1]
 
     def _close(self, fields: Fields, arrays: ReplyArrays) -> Reply:
-        runner = self._runners.pop(fields["held"], None)
-        if runner is not None:
-            runner.__exit__(None, None, None)
+        if fields["held"] in self._runners:
+            place, runner = self._runners.pop(fields["held"])
+            self._let_go(place)
+            self._idle[place] = runner
         return {}, ()
+
+    def _let_go(self, place: _Place | None = None) -> None:
+        """Closes the idle runner of this place, or all of them."""
+        for each in [place] if place else list(self._idle):
+            runner = self._idle.pop(each, None)
+            if runner is not None:
+                runner.__exit__(None, None, None)
 
     def _data(self, fields: Fields) -> AskedData:
         programs = {name: Path(path) for name, path in fields["programs"].items()}
@@ -132,6 +151,7 @@ class FrameworkServer:
         key = (source["path"], source["digest"])
         if key not in self._models:
             made = self._recognised(imported(source["reader"]), Path(source["path"]))
+            self._let_go()  # of models that were used before
             while len(self._models) >= _KEPT:
                 del self._models[next(iter(self._models))]
             self._models[key] = made

@@ -24,7 +24,7 @@ from pytest_edgegate.storage.cache import key_of
 
 MOST_BYTES = 64 << 20
 """The largest size of all remembered answers in bytes."""
-_WORTH = 5
+_WORTH = 3
 """A model is worth it that takes this many times as long as recognising its samples."""
 
 Batch = tuple[Array, ...]
