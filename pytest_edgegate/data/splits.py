@@ -31,7 +31,7 @@ __all__ = [
     "refuse_endless",
 ]
 
-_BATCH_BYTES, _BATCH_SAMPLES = 32_000_000, 512
+_BATCH_BYTES, _BATCH_SAMPLES = 8_000_000, 512
 """Bytes of inputs per batch: enough to amortise the cost of a batch and to keep all cores busy,
 but small compared with memory, and short enough for a progress bar."""
 

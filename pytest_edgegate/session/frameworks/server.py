@@ -28,6 +28,7 @@ from pytest_edgegate.data.splits import Array
 from pytest_edgegate.reading.copies import changed
 from pytest_edgegate.session.frameworks.asked_data import Ask, AskedData, asked_sample
 from pytest_edgegate.session.intake.foreign_files import ForeignModel, reading
+from pytest_edgegate.systems.processes import return_memory
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.serve import imported
 from pytest_edgegate.workers.wire import packed
@@ -77,11 +78,13 @@ class FrameworkServer:
         self._ask("importing", package="")
 
     def _apply(self, fields: Fields, arrays: ReplyArrays) -> Reply:
-        self._let_go()  # a converter needs the memory
+        self._let_go()
+        return_memory()  # a converter needs it
         transform: Transform = imported(fields["transform"])
         with warnings.catch_warnings(record=True) as sent:
             warnings.simplefilter("always", EdgeGateWarning)
             made = transform.apply(*self._given(fields), Path(fields["out"]))
+        return_memory()
         warned = [str(each.message) for each in sent if issubclass(each.category, EdgeGateWarning)]
         return {"warned": warned}, (packed(as_plain(made)),)
 

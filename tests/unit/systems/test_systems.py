@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -139,6 +140,19 @@ def test_without_supervisor_a_plain_process_is_started(
 def test_only_linux_ends_a_process_with_its_parent(system: str) -> None:
     processes.end_with(0)  # on Linux this process would end, whose parent is another one
     processes.yield_memory()
+
+
+@pytest.mark.parametrize("system", NAMES, indirect=True)
+def test_freed_memory_is_returned_where_the_c_library_can(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    library = SimpleNamespace(malloc_trim=asked.append)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
+    processes.return_memory()
+    assert asked == ([0] if system == "linux" else [])
+    monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace())  # musl
+    processes.return_memory()
 
 
 def test_a_session_has_its_folder_on_every_system(system: str, tmp_path: Path) -> None:
