@@ -64,7 +64,6 @@ _IMPORTED = (
     "pytest_edgegate.session.measuring.observing",
     "pytest_edgegate.storage.cache",
     "pytest_edgegate.storage.ownership",
-    "pytest_edgegate.testing",
     "pytest_edgegate.workers.device",
 )
 
