@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import warm_python
+from warm_python import torch_tables
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background with Ctrl-C ignored, which the pytests that tests
@@ -53,6 +54,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
+    torch_tables.keep()
     warm = warm_python.forked() if item.nodeid.startswith(FRAMEWORKS) else nullcontext()
     with warm:
         return (yield)
@@ -91,23 +93,41 @@ LONGEST = (
     "backends/torch/test_qat.py",
     "formats/test_recipes.py",
     "formats/test_framework_process.py",
-    "backends/litert/test_unrolled.py",
     "example/test_example_project.py",
-    "fuzz/test_fuzz.py",
-    "contract/test_bad_input.py",
-    "contract/test_training.py",
     "backends/litert/test_qat_from_keras.py",
-    "damage/test_damage.py",
-    "backends/keras/test_training.py",
+    "fuzz/test_fuzz.py",
+    "backends/litert/test_unrolled.py",
     "backends/litert/test_from_torch.py",
-    "unit/measures/test_latency.py",
-    "contract/test_selection.py",
-    "backends/onnx/test_from_torch.py",
     "mutations/test_mutations.py",
-    "contract/test_timing_and_looks.py",
+    "contract/test_progress.py",
+    "unit/session/test_framework.py",
+    "formats/test_gates.py",
+    "backends/keras/test_training.py",
+    "backends/onnx/test_from_torch.py",
+    "contract/test_training.py",
+    "backends/torch/test_traced.py",
+    "backends/litert/test_fused.py",
+    "backends/openvino/test_contract.py",
+    "contract/test_bad_input.py",
+    "contract/test_framework_crashes.py",
+    "backends/litert/test_loops.py",
+    "backends/keras/test_prune.py",
+    "unit/workers/test_workers.py",
+    "mutations/test_onnx_mutations.py",
+    "backends/openvino/test_openvino.py",
+    "docs/test_docs.py",
+    "contract/test_metrics.py",
+    "backends/keras/test_traced.py",
+    "backends/keras/pruning/test_networks.py",
     "backends/torch/test_prune.py",
+    "damage/test_damage.py",
+    "formats/test_compiled_files.py",
+    "contract/test_before_the_work.py",
+    "contract/test_selection.py",
+    "unit/measures/test_latency.py",
 )
-"""Files that take more than 20 seconds: begun first, so that no worker waits for one at the end."""
+"""Files that take more than eight seconds: begun first, so that no worker waits for one at the end,
+where the folders that come last have short ones."""
 
 
 def _unit(nodeid: str) -> str:

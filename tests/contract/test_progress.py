@@ -57,8 +57,8 @@ def test_ptq(edge_ptq):
 
 
 AWAITED = {
-    "imported": re.compile(r"[12] s: importing framework"),
-    "converted": re.compile(r"[12] s: PTQ\(samples=200\) on m"),
+    "imported": re.compile(r"\b[1-9]\d* s: importing framework"),
+    "converted": re.compile(r"\b[1-9]\d* s: PTQ\(samples=200\) on m"),
 }
 """The clocks that are waited for, by the pipe that each of them is waited for with."""
 

@@ -14,12 +14,13 @@ import pytest
 from pytest_edgegate import PTQ, EdgeData
 from pytest_edgegate.backends.keras import unrolling
 from pytest_edgegate.backends.keras.reader import READER
+from pytest_edgegate.backends.litert import from_keras
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM
 from pytest_edgegate.backends.litert.inspector import INSPECTOR, float_tensors
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.errors import CompressionError
-from pytest_edgegate.core.ports import Produced, SourceModel
+from pytest_edgegate.core.ports import Produced, SourceModel, Unrolled
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.testing.contract import CaseData, surroundings
@@ -154,6 +155,21 @@ def converted(
     return TRANSFORM.apply(source, step, target, CaseData(EdgeData(calibration=calibration)), out)
 
 
+@pytest.fixture
+def unrolled(monkeypatch: pytest.MonkeyPatch) -> list[Unrolled]:
+    """The forms without loops that the test's conversions were made of."""
+    made, without_loops = [], from_keras._without_loops
+
+    def noted(*given: Any) -> Unrolled | None:
+        form = without_loops(*given)
+        assert form is not None
+        made.append(form)
+        return form
+
+    monkeypatch.setattr(from_keras, "_without_loops", noted)
+    return made
+
+
 def settings(model: Any) -> list[tuple[str, str]]:
     return sorted(
         (f"{each.name}.{name}", repr(vars(each)[name]))
@@ -192,21 +208,19 @@ def test_a_recurrent_layer_is_unrolled_and_put_back(
     tf: ModuleType,
     host: Target,
     tmp_path: Path,
+    unrolled: list[Unrolled],
     family: str,
     kind: str,
 ) -> None:
     model = made(request.getfixturevalue(family), kind)
     given, before = samples(model), settings(model)
     exact = answers(model, given)
-    source = live(model)
-    unrolled = source.load().unrolled
-    assert unrolled is not None
-    form = unrolled()
+    produced = converted(live(model), given, host, tmp_path / "int8", PTQ(32))
+    assert settings(model) == before
+    [form] = unrolled
     once = form.model.function(*[tf.constant(each[:1]) for each in given])
     for own, theirs in zip(exact, once, strict=True):
         np.testing.assert_allclose(np.asarray(theirs), own[:1], atol=1e-6)
-    produced = converted(source, given, host, tmp_path / "int8", PTQ(32))
-    assert settings(model) == before
     described = INSPECTOR.describe(produced.main)
     assert not [each.name for each in described.operators if float_tensors(each)]
     assert not [each for each in described.operators if each.kind == "WHILE"]

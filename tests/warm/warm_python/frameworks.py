@@ -6,7 +6,9 @@ import importlib
 
 from pytest_edgegate.backends.keras.tensorflow import import_keras
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.onnx.model_file import OPSET
 from pytest_edgegate.tidy.scratch import SCRATCH
+from warm_python import torch_tables
 
 _FRAMEWORKS = ("torch", "litert_torch", "ai_edge_litert.interpreter", "onnx", "scipy.stats")
 _LATE = (
@@ -24,9 +26,12 @@ _GATE = (
     "backends.keras_qat.work",
     "backends.keras_qat.child",
 )
+_REGISTRATION = "torch.onnx._internal.exporter._registration"
 
 import_keras()
 with held_native_output():
     for name in (*_FRAMEWORKS, *_LATE, *(f"pytest_edgegate.{each}" for each in _GATE)):
         importlib.import_module(name)
+    torch_tables.keep()
+    importlib.import_module(_REGISTRATION).ONNXRegistry.from_torchlib(opset_version=OPSET)
 SCRATCH.remove()  # a fork makes one of its own

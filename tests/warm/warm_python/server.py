@@ -15,9 +15,10 @@ import socket
 import sys
 import tempfile
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from warm_python import SELDOM
+from warm_python.leaving import leave_after
 
 
 class Server:
@@ -86,7 +87,7 @@ class Server:
                     client.sendall(str(os.waitstatus_to_exitcode(found[1])).encode())
 
 
-def run(order: dict[str, Any], streams: list[int]) -> None:
+def run(order: dict[str, Any], streams: list[int]) -> NoReturn:
     """Turns the fork into a fresh process, and runs the code."""
     import numpy as np
 
@@ -107,8 +108,7 @@ def run(order: dict[str, Any], streams: list[int]) -> None:
     np.random.seed()
     yield_memory()
     with warm_python.forked():  # what it starts itself is a fork, too
-        exec(order["code"], {"__name__": "__main__"})
-    sys.exit()
+        leave_after(lambda: exec(order["code"], {"__name__": "__main__"}))
 
 
 def _kill(pid: int) -> None:
