@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -40,10 +42,28 @@ _BATCH = 2
 
 def import_torch() -> ModuleType:
     """The torch module. Raises BackendUnavailableError where it is not installed."""
-    with needed("torch", "a torch model", "torch"), held_native_output():
+    with needed("torch", "a torch model", "torch"), held_native_output(), _waiting_asleep():
         import torch
     module: ModuleType = torch
     return module
+
+
+@contextmanager
+def _waiting_asleep() -> Iterator[None]:
+    """Lets threads of OpenMP that have no work sleep, unless the user has said otherwise.
+
+    They spin by default, which on cores that are shared takes several times the CPU of the work.
+    OpenMP reads the variable once, when its library is loaded: an earlier import of torch stays.
+    """
+    name = "OMP_WAIT_POLICY"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "passive"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
 
 
 def from_module(module: Any, example: Example) -> LoadedModel:
