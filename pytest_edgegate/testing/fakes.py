@@ -204,6 +204,10 @@ class FakeRunner:
         self._calls = 0
         described = describe(content)
         self.inputs, self.outputs = described.inputs, described.outputs
+        if self._nan.size:  # integers have none
+            self.outputs = tuple(
+                replace(each, dtype="float32", scales=(), zero_points=()) for each in self.outputs
+            )
 
     def __enter__(self) -> FakeRunner:
         return self
@@ -253,7 +257,7 @@ class FakeRunner:
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
         scores = self.infer(batch)
-        if self.outputs[0].dtype not in ("int8", "uint8") or self._nan.size:  # integers have none
+        if self.outputs[0].dtype not in ("int8", "uint8"):
             return scores
         zero, dtype = self.outputs[0].zero_points[0], self.outputs[0].dtype
         limits = np.iinfo(dtype)

@@ -265,9 +265,13 @@ class Observer:
         def look() -> Evidence:
             with ExitStack() as stack:
                 stack.enter_context(self._progress.stage(f"parity of {specimen.title}"))
+                first, *others = everywhere
                 runners: list[Runner] = [
-                    stack.enter_context(self._fitting(split).open(each, repeats=at == 0))
-                    for at, each in enumerate(everywhere)
+                    stack.enter_context(self._remembering(split).open(first)),
+                    *(
+                        stack.enter_context(self._fitting(split).open(each, repeats=False))
+                        for each in others
+                    ),
                 ]
                 progress = partial(self._progress, f"{specimen.title} and others, samples")
                 end = self._clock() + SHOWN_SECONDS

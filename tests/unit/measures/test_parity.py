@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, cast
@@ -16,6 +16,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.verdict import Outcome
+from pytest_edgegate.data.feeding import dequantised
 from pytest_edgegate.data.splits import make_split
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures import parity
@@ -43,9 +44,11 @@ class Answers:
                 (-1, *each.shape[1:]),
                 each.dtype.name,
                 scales=(SCALE,) if each.dtype.name in ("int8", "uint8") else (),
+                zero_points=(3,) if each.dtype.name in ("int8", "uint8") else (),
             )
             for at, each in enumerate(outputs)
         )
+        self.asked: list[str] = []
 
     def __enter__(self) -> Answers:
         return self
@@ -59,9 +62,16 @@ class Answers:
         return
 
     def infer_raw(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
-        return tuple(each[batch[0].astype(int)] for each in self._given)
+        self.asked.append("raw")
+        return self._rows(batch)
 
-    infer = infer_raw
+    def infer(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        self.asked.append("real")
+        pairs = zip(self._rows(batch), self.outputs, strict=True)
+        return tuple(dequantised(array, each) for array, each in pairs)
+
+    def _rows(self, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(each[batch[0].astype(int)] for each in self._given)
 
 
 @dataclass
@@ -399,3 +409,33 @@ def test_a_pass_that_may_end_early_has_a_random_part_of_any_size() -> None:
     assert whole.n == 50
     assert found.positions.tolist() == whole.positions[:12].tolist()
     assert np.ptp(found.positions) > 40
+
+
+@pytest.mark.parametrize(
+    ("dtype", "asked"),
+    [(each, {"real"}) for each in ("int8", "uint8", "int16", "float32")]
+    + [(each, {"raw"}) for each in ("int32", "int64", "float64", "bool")],
+)
+def test_remembered_answers_are_asked_for_where_real_values_lose_nothing(
+    dtype: str, asked: set[str]
+) -> None:
+    """Every integer of 8 bits comes back from its real value: two equal files never differ."""
+    whole = np.arange(256).astype(dtype)[:, None]
+    one, other = Answers(whole), Answers(whole)
+    split = make_split("evaluation", np.arange(256, dtype=np.float32), None)
+    found = parity.compare([one, other], split, "here")
+    assert found.arrays["absolute"].max() == 0
+    assert set(one.asked) == asked
+    assert set(other.asked) == {"raw"}
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, 1e38, 1e-45, 0.0])
+def test_answers_that_do_not_come_back_from_real_values_are_asked_for_raw(scale: float) -> None:
+    runners = [Answers(np.arange(256).astype("uint8")[:, None]) for _ in range(2)]
+    for each in runners:
+        each.outputs = tuple(replace(info, scales=(scale,)) for info in each.outputs)
+    split = make_split("evaluation", np.arange(256, dtype=np.float32), None)
+    with np.errstate(all="ignore"):
+        found = parity.compare(runners, split, "here")
+    assert found.arrays["steps"].max() == 0
+    assert "raw" in runners[0].asked
