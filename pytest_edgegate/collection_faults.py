@@ -6,12 +6,16 @@ that each mistake has a line in the short summary.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, presentable
-from pytest_edgegate.core.record import ErrorRecord
 
-_FAULTS = pytest.StashKey[dict[str, ErrorRecord]]()
+if TYPE_CHECKING:
+    from pytest_edgegate.core.record import ErrorRecord
+
+_FAULTS = pytest.StashKey["dict[str, ErrorRecord]"]()
 """The mistakes that were found while a file or a class was collected, by their places."""
 _TOLD = pytest.StashKey[set[str]]()
 """The mistakes of a file that were told; a marker of a module is read for each of its tests."""
@@ -19,6 +23,8 @@ _TOLD = pytest.StashKey[set[str]]()
 
 def note(collector: pytest.Collector, test: str, place: str, error: ConfigurationError) -> None:
     """Keeps a mistake in the markers of a *test* until the collector reports."""
+    from pytest_edgegate.core.record import ErrorRecord  # not loaded where nothing is wrong
+
     # the reason comes first: pytest cuts the lines of its short summary
     text = f"edgegate error: {error.message} ({place})\n{error.remedy}"
     record = ErrorRecord(presentable(test), None, error.message, error.remedy)
