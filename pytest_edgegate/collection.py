@@ -13,13 +13,12 @@ import pytest
 from pytest_edgegate.collection_faults import note
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.settings.options import MARKERS, Settings
+from pytest_edgegate.state import DESELECTED_KEY
 
 if TYPE_CHECKING:
     from pytest_edgegate.settings.markers import Fault, Markers
 
 _ASKING = frozenset(MARKERS) - {"edge"}
-_WHY = pytest.StashKey[Counter[str]]()
-"""Why tests were deselected, with their number."""
 
 
 def add_target_fixture(collector: pytest.Collector, thing: Any) -> None:
@@ -117,7 +116,7 @@ def deselect(
 
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
-    why = config.stash.setdefault(_WHY, Counter())
+    why = config.stash.setdefault(DESELECTED_KEY, Counter())
     for item in items:
         reason = ""
         if item.get_closest_marker("edge") is None:
@@ -150,7 +149,7 @@ def why_deselected(config: pytest.Config) -> list[str]:
     """A line for each reason why tests were deselected."""
     return [
         f"edge gate: {count:,} deselected: {reason}"
-        for reason, count in config.stash.get(_WHY, Counter()).items()
+        for reason, count in config.stash[DESELECTED_KEY].items()
     ]
 
 

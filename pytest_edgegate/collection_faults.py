@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, presentable
+from pytest_edgegate.state import FAULTS_KEY
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.record import ErrorRecord
 
-_FAULTS = pytest.StashKey["dict[str, ErrorRecord]"]()
-"""The mistakes that were found while a file or a class was collected, by their places."""
 _TOLD = pytest.StashKey[set[str]]()
 """The mistakes of a file that were told; a marker of a module is read for each of its tests."""
 
@@ -28,13 +27,13 @@ def note(collector: pytest.Collector, test: str, place: str, error: Configuratio
     # the reason comes first: pytest cuts the lines of its short summary
     text = f"edgegate error: {error.message} ({place})\n{error.remedy}"
     record = ErrorRecord(presentable(test), None, error.message, error.remedy)
-    collector.stash.setdefault(_FAULTS, {}).setdefault(text, record)
+    collector.stash.setdefault(FAULTS_KEY, {}).setdefault(text, record)
 
 
 def reported(collector: pytest.Collector, report: pytest.CollectReport) -> pytest.CollectReport:
     """The report of a collector, failed if mistakes were found in it; tells all but one itself."""
-    faults = collector.stash.get(_FAULTS, {})
-    if not faults or not report.passed:
+    faults = collector.stash[FAULTS_KEY]
+    if not report.passed:
         return report
     for child in report.result or ():
         if isinstance(child, pytest.Class):  # pytest leaves the classes of a failed file alone

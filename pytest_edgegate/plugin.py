@@ -30,7 +30,7 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures
 from pytest_edgegate.reports import json as json_report
 from pytest_edgegate.reports import plot as plot_report
 from pytest_edgegate.settings.options import MARKERS, add_options, marker_lines
-from pytest_edgegate.state import STATE_KEY, RunState, state_of
+from pytest_edgegate.state import DESELECTED_KEY, FAULTS_KEY, STATE_KEY, RunState, state_of
 
 _REPORTS = {"json": json_report, "plot": plot_report}
 """Separate plugins, like third-party reporters."""
@@ -156,6 +156,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     others_only = items and not any(map(_is_ours, items))
     if others_only or config.getoption("verbose") < (0 if config.option.collectonly else -1):
         return []
+    if DESELECTED_KEY not in config.stash:
+        return []
     from pytest_edgegate.collection import why_deselected
 
     return why_deselected(config)
@@ -259,6 +261,8 @@ def pytest_make_collect_report(
 
         for item in doubtful:
             look_at_marks(collector, item, known)
+    if FAULTS_KEY not in collector.stash:
+        return report
     from pytest_edgegate.collection_faults import reported
 
     return reported(collector, report)

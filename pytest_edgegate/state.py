@@ -234,6 +234,10 @@ class RunState:
 
 
 STATE_KEY = pytest.StashKey[RunState]()
+FAULTS_KEY = pytest.StashKey["dict[str, ErrorRecord]"]()
+"""The mistakes that were found while a file or a class was collected, by their places."""
+DESELECTED_KEY = pytest.StashKey["Counter[str]"]()
+"""Why tests were deselected, with their number."""
 
 
 def state_of(config: pytest.Config) -> RunState:

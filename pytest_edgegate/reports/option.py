@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_edgegate.settings.options import GROUP, writable
 
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-@dataclass(frozen=True)
-class ReportOption:
+class ReportOption(NamedTuple):
     """An option for a file, with an ini key of the same name with underscores."""
 
     flag: str

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, UnreadableFileError
-from pytest_edgegate.reading.regular import is_there, read_bytes, regular_size
-from pytest_edgegate.registry import Registry
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.budget import Budget
     from pytest_edgegate.core.rules import Rules
+    from pytest_edgegate.registry import Registry
 
 GROUP = "edgegate"
 """The options of the plugin in pytest's help."""
@@ -121,7 +120,8 @@ def _built_in_targets() -> list[str]:
     """For the help alone: the names of the files, as starting pytest reads no target."""
     folder = Path(__file__).parents[1] / "targets"
     with suppress(OSError):  # the package is in a zip archive
-        return sorted(each.stem for each in folder.iterdir() if each.suffix == ".toml")
+        files = os.listdir(folder)
+        return sorted(each.removesuffix(".toml") for each in files if each.endswith(".toml"))
     return []
 
 
@@ -138,8 +138,7 @@ def marker_lines(*, in_full: bool) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):  # a dataclass takes a millisecond more of every start of pytest
     """The validated values of all options and ini keys."""
 
     root: Path
@@ -158,7 +157,7 @@ class Settings:
     input_check: bool = True
     explain: bool = False
     allow_code: bool = False
-    programs: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = MappingProxyType({})
     """The locations of external programs from ini keys."""
     latency_time: float = 20.0
     """Seconds."""
@@ -276,6 +275,10 @@ def _check_own(names: tuple[str, ...], root: Path, registry: Registry) -> None:
 def _may_define_targets(root: Path) -> bool:
     """Whether the pyproject.toml may have tables of targets; spares parsing it at most starts."""
     path = root / "pyproject.toml"
+    if not os.path.lexists(path):
+        return False
+    from pytest_edgegate.reading.regular import is_there, read_bytes
+
     try:
         content = read_bytes(path, _MOST_BYTES) if is_there(path) else b""
     except UnreadableFileError:
@@ -303,6 +306,8 @@ def _file(config: pytest.Config, name: str) -> Path | None:
     """A readable file, or for a model also a folder."""
     path = _path(config, name)
     if path is not None:
+        from pytest_edgegate.reading.regular import is_there, regular_size
+
         with _said_of(name):
             if not is_there(path):
                 raise ConfigurationError(f"{path} does not exist", "check the path")
@@ -315,6 +320,8 @@ def writable(config: pytest.Config, name: str) -> Path | None:
     """A path for a report, checked early: too long a path could not be written at the end."""
     path = _path(config, name)
     if path is not None:
+        from pytest_edgegate.reading.regular import is_there
+
         with _said_of(name):
             is_there(path)
     return path

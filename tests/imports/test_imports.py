@@ -184,6 +184,8 @@ def test_starting_pytest_loads_nothing_heavy_and_reads_no_entry_points(
     loaded = lines["ours"]
     for part in ("session", "measures", "data", "stats", "backends", "planner", "judge", "storage"):
         assert f"pytest_edgegate.{part}" not in loaded
+    for module in ("core.budget", "core.record", "collection", "collection_faults", "reading"):
+        assert f"pytest_edgegate.{module}'" not in loaded
 
 
 SPY = """
