@@ -12,10 +12,8 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import DEFAULT_TARGET, Settings
 
 if TYPE_CHECKING:
-    from collections import Counter
 
     from pytest_edgegate.attempts import Attempts
-    from pytest_edgegate.core.record import ErrorRecord
     from pytest_edgegate.progress.line import ProgressLine
     from pytest_edgegate.progress.views import Views
     from pytest_edgegate.session.run import EdgeSession
