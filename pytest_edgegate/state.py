@@ -12,8 +12,10 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import DEFAULT_TARGET, Settings
 
 if TYPE_CHECKING:
+    from collections import Counter
 
     from pytest_edgegate.attempts import Attempts
+    from pytest_edgegate.core.record import ErrorRecord
     from pytest_edgegate.progress.line import ProgressLine
     from pytest_edgegate.progress.views import Views
     from pytest_edgegate.session.run import EdgeSession
@@ -235,9 +237,9 @@ class RunState:
 
 
 STATE_KEY = pytest.StashKey[RunState]()
-FAULTS_KEY = pytest.StashKey["dict[str, ErrorRecord]"]()
+FAULTS_KEY: pytest.StashKey[dict[str, ErrorRecord]] = pytest.StashKey()
 """The mistakes that were found while a file or a class was collected, by their places."""
-DESELECTED_KEY = pytest.StashKey["Counter[str]"]()
+DESELECTED_KEY: pytest.StashKey[Counter[str]] = pytest.StashKey()
 """Why tests were deselected, with their number."""
 
 
