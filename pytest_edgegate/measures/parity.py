@@ -54,7 +54,7 @@ _ONE_ANSWER = (
     "the file gives every sample the same answer, so that the runtimes agree on it proves nothing"
 )
 _NEAR, _SIZE = "near_", "size_"
-_EXACT = frozenset({"int8", "uint8", "int16", "uint16", "float32"})
+_EXACT = frozenset({"int8", "uint8", "int16", "uint16"})
 """A float32 real value gives back every integer of these dtypes; wider ones it may round."""
 
 
@@ -111,18 +111,26 @@ def _raw_answers(
     A pass for another budget has mostly run the same samples, and its answers are remembered in
     real values. *given*: the samples in real values; *inputs*: in the dtypes of the file.
     """
-    if not all(each.dtype in _EXACT and 0.0 not in each.scales for each in runner.outputs):
+    if not all(map(_is_exact, runner.outputs)):
         return runner.infer_raw(inputs)
     real = runner.infer(given)
     with np.errstate(all="ignore"):  # a scale of a file may be NaN or next to 0
-        made = tuple(
-            quantised(each, info) if each.dtype.name != info.dtype else each
-            for each, info in zip(real, runner.outputs, strict=True)
-        )
+        made = tuple(map(_as_declared, real, runner.outputs))
         again = tuple(
             dequantised(each, info) for each, info in zip(made, runner.outputs, strict=True)
         )
     return made if all(map(_returns, again, real, made)) else runner.infer_raw(inputs)
+
+
+def _is_exact(output: TensorInfo) -> bool:
+    """Whether real values give back what the file itself has."""
+    scaled = bool(output.scales) and 0.0 not in output.scales
+    return output.dtype == "float32" or (output.dtype in _EXACT and scaled)
+
+
+def _as_declared(real: Array, info: TensorInfo) -> Array:
+    """Real values in the dtype of their output."""
+    return real if real.dtype.name == info.dtype else quantised(real, info)
 
 
 def _returns(again: Array, real: Array, raw: Array) -> bool:
