@@ -25,12 +25,19 @@ def keep() -> None:
 
 
 def _keep_translations(registration: Any) -> None:
-    """How operators are written in ONNX. Each export has a registry of its own to add to."""
+    """How operators are written in ONNX. Each export has a registry of its own to add to.
+
+    A table has only the operators that were registered when it was made.
+    """
     registry = registration.ONNXRegistry
-    made = functools.cache(registry.from_torchlib)
+    make = registry.from_torchlib
+
+    @functools.cache
+    def made(registered: tuple[int, ...], *opset: int, **named: int) -> Any:
+        return make(*opset, **named)
 
     def from_torchlib(*opset: int, **named: int) -> Any:
-        found, own = made(*opset, **named), registry()
+        found, own = made(_registered(), *opset, **named), registry()
         vars(own).update(vars(found))
         own.functions = {target: list(each) for target, each in found.functions.items()}
         return own
@@ -40,14 +47,18 @@ def _keep_translations(registration: Any) -> None:
 
 def _keep_composites(utils: Any) -> None:
     """Operators made of others, which enter ``torch.ops``: again only if some were registered."""
-    torch = sys.modules["torch"]
     enter, entered = utils._materialize_cpp_cia_ops, list[tuple[int, ...]]()
 
     def enter_new() -> None:
-        registered = torch.library._defs, torch.library._impls, torch.ops.loaded_libraries
-        counts = tuple(map(len, registered))
-        if counts not in entered[-1:]:
+        if _registered() not in entered[-1:]:
             enter()
-            entered.append(counts)
+            entered.append(_registered())
 
     utils._materialize_cpp_cia_ops = enter_new
+
+
+def _registered() -> tuple[int, ...]:
+    """How many operators, kernels and libraries of them torch knows."""
+    torch = sys.modules["torch"]
+    known = torch.library._defs, torch.library._impls, torch.ops.loaded_libraries
+    return tuple(map(len, known))
