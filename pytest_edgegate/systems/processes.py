@@ -64,11 +64,9 @@ def yield_memory() -> None:
 def return_memory() -> None:
     """Gives memory that is no longer used back to the system, where the C library can (glibc): it
     keeps what a converter has freed, beside what the session takes for the evaluation."""
-    import ctypes
-    import gc
-
-    gc.collect()
     if is_linux():
+        import ctypes
+
         with suppress(OSError, AttributeError):  # another C library
             ctypes.CDLL(None).malloc_trim(0)
 

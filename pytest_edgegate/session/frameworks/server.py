@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -39,6 +40,8 @@ Reply = tuple[Fields, ReplyArrays]
 
 _KEPT = 4
 """The number of models that stay loaded, as many as the session remembers."""
+_LARGE = 20_000_000
+"""Bytes of a model that a conversion has several copies of."""
 _Place = tuple[str, str, str]
 """A runtime, and the path and the digest of a model that it runs."""
 
@@ -79,12 +82,13 @@ class FrameworkServer:
 
     def _apply(self, fields: Fields, arrays: ReplyArrays) -> Reply:
         self._let_go()
-        return_memory()  # a converter needs it
+        large = _is_large(self._model(fields["source"]))
+        _clear(collects=large)  # a converter needs the memory
         transform: Transform = imported(fields["transform"])
         with warnings.catch_warnings(record=True) as sent:
             warnings.simplefilter("always", EdgeGateWarning)
             made = transform.apply(*self._given(fields), Path(fields["out"]))
-        return_memory()
+        _clear(collects=large)
         warned = [str(each.message) for each in sent if issubclass(each.category, EdgeGateWarning)]
         return {"warned": warned}, (packed(as_plain(made)),)
 
@@ -166,6 +170,20 @@ class FrameworkServer:
         if found is None:
             raise changed(path)
         return ForeignModel(found, path)
+
+
+def _is_large(model: SourceModel) -> bool:
+    with suppress(OSError):  # the conversion raises it with its words
+        return sum(each.stat().st_size for each in model.files) > _LARGE
+    return False
+
+
+def _clear(*, collects: bool) -> None:
+    """Frees what is no longer used. Graphs and sessions of frameworks are cycles, which only the
+    collector frees; with a framework loaded it takes as long as to convert a small model."""
+    if collects:
+        gc.collect()
+    return_memory()
 
 
 def _step(sent: list[Any] | None) -> Step | None:

@@ -108,7 +108,7 @@ class FittingOpener:
     def identity(self, specimen: Specimen) -> dict[str, object]:
         return self.opener.identity(specimen)
 
-    def is_steady(self, specimen: Specimen, *, repeats: bool = True) -> bool:
+    def is_examined(self, specimen: Specimen, *, repeats: bool = True) -> bool:
         """Whether the answers of the specimen to these samples have been examined.
 
         Raises ConfigurationError or InferenceError where no figure could be trusted.
@@ -123,7 +123,7 @@ class FittingOpener:
 
         Raises ConfigurationError or InferenceError where no figure could be trusted.
         """
-        self.is_steady(specimen, repeats=repeats)
+        self.is_examined(specimen, repeats=repeats)
         with self.opener.open(specimen) as runner:
             found = self.kept.of(runner, specimen, self.split, repeats=repeats)
             refuse_unsteady(specimen, found)

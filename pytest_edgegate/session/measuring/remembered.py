@@ -35,7 +35,7 @@ class Opens(Protocol):
     """Opens models for a split."""
 
     def identity(self, specimen: Specimen) -> dict[str, object]: ...
-    def is_steady(self, specimen: Specimen, *, repeats: bool = True) -> bool: ...
+    def is_examined(self, specimen: Specimen, *, repeats: bool = True) -> bool: ...
     def open(
         self, specimen: Specimen, *, repeats: bool = True
     ) -> AbstractContextManager[Runner]: ...
@@ -114,7 +114,7 @@ class RememberingOpener:
 
             known = self.memory.of(key)
             worth = known is not None and known.worth is True and not timed
-            replays = worth and self.opener.is_steady(specimen, repeats=repeats)
+            replays = worth and self.opener.is_examined(specimen, repeats=repeats)
             first = None if replays else opened()
             answers = known if known is not None or first is None else self.memory.begin(key, first)
             assert answers is not None

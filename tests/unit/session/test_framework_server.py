@@ -28,12 +28,13 @@ class Runner:
 class Frameworks:
     """What the process imports: a reader, a transform and a runtime, which counts its runners."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
+        self.file = file
         self.runners: list[Runner] = []
         self.closed_in_conversion = False
 
     def recognise(self, path: Path, around: object) -> object:
-        return SimpleNamespace(kind="a model")
+        return SimpleNamespace(files=(self.file,))
 
     def open(self, model: object) -> Runner:
         self.runners.append(Runner())
@@ -45,8 +46,8 @@ class Frameworks:
 
 
 @pytest.fixture
-def frameworks(monkeypatch: pytest.MonkeyPatch) -> Frameworks:
-    made = Frameworks()
+def frameworks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Frameworks:
+    made = Frameworks(tmp_path / "m.keras")
     monkeypatch.setattr(server, "imported", lambda name: made)
     return made
 
@@ -56,8 +57,11 @@ def process(frameworks: Frameworks) -> FrameworkServer:
     return FrameworkServer(lambda what, **fields: None)  # type: ignore[arg-type, return-value]
 
 
+SOURCE = {"path": "m.keras", "digest": "1", "reader": "keras"}
+
+
 def opened(process: FrameworkServer, digest: str = "1") -> dict[str, Any]:
-    source = {"path": "m.keras", "digest": digest, "reader": "keras"}
+    source = {**SOURCE, "digest": digest}
     fields, _ = process.answer("open", {"runtime": "keras", "source": source}, ())
     return {"held": fields["held"]}
 
@@ -88,10 +92,30 @@ def test_another_model_has_its_own_and_closes_what_nobody_uses(
     assert [each.closed for each in frameworks.runners] == [True, False]
 
 
+@pytest.mark.parametrize(("size", "collections"), [(20_000_000, 0), (20_000_001, 2)])
 def test_a_conversion_has_the_memory_of_idle_runners(
+    process: FrameworkServer,
+    frameworks: Frameworks,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    collections: int,
+) -> None:
+    """What only the collector frees is freed around the conversion of a large model."""
+    collected: list[bool] = []
+    monkeypatch.setattr("gc.collect", lambda: collected.append(frameworks.runners[-1].closed))
+    with frameworks.file.open("wb") as written:
+        written.truncate(size)
+    process.answer("close", opened(process), ())
+    monkeypatch.setattr(FrameworkServer, "_given", lambda self, fields: ())
+    process.answer("apply", {"source": SOURCE, "transform": "t", "out": "m.tflite"}, ())
+    assert frameworks.closed_in_conversion
+    assert collected == [True] * collections
+
+
+def test_a_model_whose_file_is_gone_is_left_to_the_conversion(
     process: FrameworkServer, frameworks: Frameworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process.answer("close", opened(process), ())
     monkeypatch.setattr(FrameworkServer, "_given", lambda self, fields: ())
-    process.answer("apply", {"transform": "t", "out": "m.tflite"}, ())
+    process.answer("apply", {"source": SOURCE, "transform": "t", "out": "m.tflite"}, ())
     assert frameworks.closed_in_conversion

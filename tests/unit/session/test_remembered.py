@@ -53,7 +53,7 @@ class Models:
     def __init__(self, runner: Doubling) -> None:
         self.runner, self.opened, self.examined = runner, 0, True
 
-    def is_steady(self, specimen: Specimen, *, repeats: bool = True) -> bool:
+    def is_examined(self, specimen: Specimen, *, repeats: bool = True) -> bool:
         return self.examined
 
     def identity(self, specimen: Specimen) -> dict[str, object]:
