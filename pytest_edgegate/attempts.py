@@ -8,13 +8,14 @@ publish the reports of an attempt that they repeat.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, TypeVar
 
 import pytest
 
+from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.record import ErrorRecord, VerdictRecord
 
 _NUMBERS = count(1)
@@ -70,6 +71,11 @@ def keep_error(item: pytest.Item, error: ErrorRecord) -> None:
     _keep(item, [{"error": error.to_json()}])
 
 
+def keep_artifacts(item: pytest.Item, artifacts: Iterable[SeenRecord]) -> None:
+    """Keeps artifacts of the current attempt for the next report of the item."""
+    _keep(item, ({"artifact": each.to_json()} for each in artifacts))
+
+
 def _keep(item: pytest.Item, records: Iterable[dict[str, Any]]) -> None:
     if _KEY in item.stash:
         own = item.stash[_KEY]
@@ -115,12 +121,17 @@ class _Attempt:
     """Whether a phase failed as the test's mark expected."""
     repeated: bool = False
     """Whether its reports show that the test will be run again."""
-    records: dict[int, VerdictRecord | ErrorRecord] = field(default_factory=dict)
+    records: dict[int, VerdictRecord | ErrorRecord | SeenRecord] = field(default_factory=dict)
     followed: int | None = None
     """If its worker has died with it: how many attempts there were by then."""
 
 
-_Record = TypeVar("_Record", VerdictRecord, ErrorRecord)
+_Record = TypeVar("_Record", VerdictRecord, ErrorRecord, SeenRecord)
+_READ: dict[str, Callable[[object], VerdictRecord | ErrorRecord | SeenRecord]] = {
+    "verdict": VerdictRecord.from_json,
+    "error": ErrorRecord.from_json,
+    "artifact": SeenRecord.from_json,
+}
 
 
 class Attempts:
@@ -150,11 +161,8 @@ class Attempts:
             _take_back(report, brought["properties"])
         for each in brought["records"]:
             attempt = _find(tried, worker, item, each["attempt"])
-            attempt.records[each["at"]] = (
-                VerdictRecord.from_json(each["verdict"])
-                if "verdict" in each
-                else ErrorRecord.from_json(each["error"])
-            )
+            [(kind, read)] = [(key, read) for key, read in _READ.items() if key in each]
+            attempt.records[each["at"]] = read(each[kind])
 
     def lose(self, report: pytest.TestReport, error: ErrorRecord) -> None:
         """Notes that the worker of a test has died while it ran the test."""
@@ -187,6 +195,11 @@ class Attempts:
         return tuple(self._of(ErrorRecord, counts=False))
 
     @property
+    def artifacts(self) -> tuple[SeenRecord, ...]:
+        """The artifacts of the attempts that count."""
+        return tuple(self._of(SeenRecord, counts=True))
+
+    @property
     def lost(self) -> tuple[str, ...]:
         """The tests that a worker took with it when it died, and that were not run again."""
         return tuple(
@@ -206,11 +219,13 @@ class Attempts:
         for tried in self._by_test.values():
             for each in tried:
                 if counts is not _is_superseded(each, tried):
-                    yield from (
-                        replace(one, xfailed=True) if each.xfailed else one
-                        for one in each.records.values()
-                        if isinstance(one, kind)
-                    )
+                    found = [one for one in each.records.values() if isinstance(one, kind)]
+                    yield from map(_expected, found) if each.xfailed else found
+
+
+def _expected(record: _Record) -> _Record:
+    """A record of a test that failed as its mark expected."""
+    return record if isinstance(record, SeenRecord) else replace(record, xfailed=True)
 
 
 def _take_back(report: pytest.TestReport, properties: Iterable[Iterable[str]]) -> None:

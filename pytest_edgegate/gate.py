@@ -11,6 +11,7 @@ import pytest
 
 from pytest_edgegate.core.arguments import told
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownAttributeError
 from pytest_edgegate.core.exceeded import BudgetExceeded
@@ -41,8 +42,8 @@ class ItemGate:
     verdicts: list[Verdict] = field(default_factory=list)
     plans: list[tuple[str, Plan, bool]] = field(default_factory=list)
     """For --edge-explain: (fixture, plan, whether the artifact is cached)."""
-    compressed: int = 0
-    """How many artifacts edge_compress has made for the test."""
+    compressed: list[Artifact] = field(default_factory=list)
+    """The artifacts that edge_compress has made for the test."""
     unmeasured: list[Verdict] = field(default_factory=list)
     """Red verdicts on budgets of the markers that nothing can measure here."""
     _copies: dict[str, Path] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class ItemGate:
         made = self.make("edge_compress", recipe)
         if self.is_stopped and not self.session.settings.explain:
             self._raise_stopped("Nothing was built, and the rest of the test did not run.")
-        self.compressed += 1
+        self.compressed.append(made)
         return made
 
     def stop_at(self, plan: Plan | None = None) -> None:
@@ -171,6 +172,26 @@ class ItemGate:
         self._reported = len(self.verdicts)
         return fresh
 
+    def seen(self, *, look: bool) -> list[SeenRecord]:
+        """The artifacts of the test in absolute values; to *look*, also those that no budget asks
+        for are measured, of what its verdicts do not call broken."""
+        if self.session.settings.explain or self.is_stopped:
+            return []
+        every = (*self.requested.values(), *self.given, *self.compressed)
+        return [
+            self._seen(each, look=look)
+            for each in {(each.path, each.digest): each for each in every}.values()
+        ]
+
+    def _seen(self, artifact: Artifact, *, look: bool) -> SeenRecord:
+        own = [
+            each
+            for each in self.verdicts
+            if each.artifact is not None and each.artifact.digest == artifact.digest
+        ]
+        look = look and not any(each.red for each in own)
+        return self.session.seen(self.case, artifact, own, look=look)
+
     def raise_if_stopped(self) -> None:
         """Raises BudgetExceeded for a test that is red before its body."""
         if self.is_stopped:
@@ -181,7 +202,7 @@ class ItemGate:
         self.raise_if_stopped()
         budgets, artifacts = self.case.budgets, self._to_judge()
         if budgets and not artifacts:
-            raise nothing_gated(self.compressed)
+            raise nothing_gated(len(self.compressed))
         found: list[Verdict] = []
         for artifact in artifacts:
             left = tuple(each for each in budgets if not self._is_judged(artifact, each.metric))

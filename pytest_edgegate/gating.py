@@ -68,6 +68,14 @@ def begin(item: pytest.Item) -> None:
     attempts.begin(item)
 
 
+def note_artifacts(item: pytest.Item, *, passed: bool) -> None:
+    """Keeps the artifacts of a test for the reports: of one that has *passed* with what no budget
+    has measured."""
+    gate = item.stash.get(GATE_KEY, None)
+    if gate is not None:
+        attempts.keep_artifacts(item, gate.seen(look=passed))
+
+
 def note_error(item: pytest.Item, error: EdgeGateError) -> None:
     """Keeps an error of a test for the reports."""
     if item.get_closest_marker("edge") is None:

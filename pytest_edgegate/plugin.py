@@ -206,15 +206,22 @@ def _is_ours(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    passed = False
     try:
         result = yield
-        if item.get_closest_marker("edge") is not None:
+        if _is_ours(item):
             from pytest_edgegate.gating import judge_item
 
             judge_item(item)
+        passed = True
     except EdgeGateError as error:
         _note(item, error)
         raise
+    finally:
+        if _is_ours(item):
+            from pytest_edgegate.gating import note_artifacts
+
+            note_artifacts(item, passed=passed)
     return result
 
 

@@ -117,6 +117,7 @@ def _print_verdicts(terminal: pytest.TerminalReporter, run: Attempts) -> None:
     writer = terminal.config.get_terminal_writer()
     title, lines = summary(
         run.verdicts,
+        run.artifacts,
         verbosity=verbosity,
         width=writer.fullwidth,
         wraps=bool(terminal.isatty) or "COLUMNS" in os.environ,
@@ -144,6 +145,7 @@ def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts
         attempted.errors,
         attempted.superseded_verdicts,
         attempted.superseded_errors,
+        attempted.artifacts,
     )
     faults = []
     with _uncaptured(config):

@@ -233,7 +233,7 @@ class RunState:
     def _has_verdicts(self) -> bool:
         """Whether there is a table to print; errors alone are all in pytest's own output."""
         known = self._attempts
-        return known is not None and bool(known.verdicts or known.lost)
+        return known is not None and bool(known.verdicts or known.lost or known.artifacts)
 
 
 STATE_KEY = pytest.StashKey[RunState]()

@@ -27,3 +27,13 @@ def plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     return presentable(str(value))
+
+
+def where_given(**optional: Any) -> dict[str, Any]:
+    """The optional keys that have a value."""
+    return {key: value for key, value in optional.items() if value}
+
+
+def where_known(**optional: Any) -> dict[str, Any]:
+    """The optional keys that have a value, which may be 0."""
+    return {key: value for key, value in optional.items() if value is not None}

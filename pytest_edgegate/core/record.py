@@ -2,7 +2,7 @@
 
 ``from_json(x.to_json()) == x`` holds for each of them. Unknown keys are skipped, so that a later
 report of schema 1 can be read; keys that schema 1 has gained (``path``, ``details``, ``cause``,
-``errors`` and optional ones) may be missing.
+``errors``, ``artifacts`` and optional ones) may be missing.
 """
 
 from __future__ import annotations
@@ -11,57 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from pytest_edgegate.core.artifact_record import ArtifactRecord, SeenRecord
 from pytest_edgegate.core.budget import BUDGETS, CONTRACT, BudgetKind, Direction, kind_of
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.json_object import JsonObject
+from pytest_edgegate.core.json_values import where_given, where_known
 from pytest_edgegate.core.outcome import Outcome
 
 SCHEMA = 1
 _DIRECTIONS = ("at most", "at least")
-
-
-@dataclass(frozen=True)
-class ArtifactRecord:
-    """The file that was judged. ``path`` and ``compiled`` are paths on the machine of the run."""
-
-    format: str
-    sha256: str
-    size_bytes: int
-    recipe: tuple[str, ...]
-    """Its steps, each as a user types it; empty for a third-party file."""
-    cached: bool
-    compiled: str | None = None
-    path: str = ""
-    exported: str = ""
-    """The path of its copy in the folder of ``--edge-export``; empty without one."""
-    steps: Mapping[str, Any] = field(default_factory=dict)
-    """Facts about how it was made, by the name of the step."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "format": self.format,
-            "sha256": self.sha256,
-            "size_bytes": self.size_bytes,
-            "recipe": list(self.recipe),
-            "cached": self.cached,
-            "compiled": self.compiled,
-            "path": self.path,
-            **_where_given(exported=self.exported, steps=dict(self.steps)),
-        }
-
-    @classmethod
-    def from_json(cls, given: JsonObject) -> ArtifactRecord:
-        return cls(
-            format=given.text("format"),
-            sha256=given.text("sha256"),
-            size_bytes=given.count("size_bytes"),
-            recipe=given.texts("recipe"),
-            cached=given.flag("cached"),
-            compiled=given.optional_text("compiled"),
-            path=given.text("path", ""),
-            exported=given.text("exported", ""),
-            steps=given.mapping("steps", {}),
-        )
 
 
 @dataclass(frozen=True)
@@ -125,16 +83,14 @@ class MeasuredRecord:
             "decided_early": self.decided_early,
             "source": self.source,
             "cached": self.cached,
-            **_where_given(
+            **where_given(
                 conditions=dict(self.conditions),
                 method=self.method,
                 direction=self.direction,
                 groups=self.groups,
                 scored_by=self.scored_by,
             ),
-            **_where_known(
-                reference_value=self.reference_value, artifact_value=self.artifact_value
-            ),
+            **where_known(reference_value=self.reference_value, artifact_value=self.artifact_value),
         }
 
     @classmethod
@@ -217,13 +173,13 @@ class VerdictRecord:
             "remedy": self.remedy,
             "details": list(self.details),
             "cause": self.cause,
-            **_where_given(
+            **where_given(
                 note=self.note,
                 no_budgets=self.no_budgets,
                 about_file=list(self.about_file),
                 xfailed=self.xfailed,
             ),
-            **_where_known(agreement=self.agreement),
+            **where_known(agreement=self.agreement),
         }
 
     @classmethod
@@ -276,7 +232,7 @@ class ErrorRecord:
             "target": self.target,
             "message": self.message,
             "remedy": self.remedy,
-            **_where_given(xfailed=self.xfailed),
+            **where_given(xfailed=self.xfailed),
         }
 
     @classmethod
@@ -294,11 +250,12 @@ class ErrorRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A whole run: every verdict and error, the machine and the packages.
+    """A whole run: every verdict, error and artifact, the machine and the packages.
 
     Of a test that was run again, ``verdicts`` and ``errors`` hold the last attempt, which is the
     one that counts, and ``superseded_verdicts`` and ``superseded_errors`` the earlier ones. In JSON
-    all are in one list, the earlier ones with the mark ``superseded``.
+    all are in one list, the earlier ones with the mark ``superseded``. ``artifacts`` are of the
+    attempts that count.
     """
 
     environment: Mapping[str, Any]
@@ -306,6 +263,7 @@ class RunRecord:
     errors: tuple[ErrorRecord, ...] = ()
     superseded_verdicts: tuple[VerdictRecord, ...] = ()
     superseded_errors: tuple[ErrorRecord, ...] = ()
+    artifacts: tuple[SeenRecord, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -313,6 +271,7 @@ class RunRecord:
             "environment": dict(self.environment),
             "verdicts": _with_superseded(self.verdicts, self.superseded_verdicts),
             "errors": _with_superseded(self.errors, self.superseded_errors),
+            "artifacts": [each.to_json() for each in self.artifacts],
         }
 
     @classmethod
@@ -331,8 +290,14 @@ class RunRecord:
         errors, superseded_errors = _by_attempt(
             given.items("errors", []), "errors", ErrorRecord.from_json
         )
+        artifacts = enumerate(given.items("artifacts", []))
         return cls(
-            given.mapping("environment"), verdicts, errors, superseded_verdicts, superseded_errors
+            given.mapping("environment"),
+            verdicts,
+            errors,
+            superseded_verdicts,
+            superseded_errors,
+            tuple(SeenRecord.from_json(each, f"artifacts[{at}]") for at, each in artifacts),
         )
 
 
@@ -360,13 +325,3 @@ def _by_attempt(
         marked = JsonObject(value, place).flag(_SUPERSEDED, False)
         (earlier if marked else counting).append(read(value, place))
     return tuple(counting), tuple(earlier)
-
-
-def _where_given(**optional: Any) -> dict[str, Any]:
-    """The optional keys that have a value."""
-    return {key: value for key, value in optional.items() if value}
-
-
-def _where_known(**optional: Any) -> dict[str, Any]:
-    """The optional keys that have a value, which may be 0."""
-    return {key: value for key, value in optional.items() if value is not None}

@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.artifact_record import ArtifactRecord
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import presentable
 from pytest_edgegate.core.json_values import plain, plain_number
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.outcome import Outcome
-from pytest_edgegate.core.record import (
-    ArtifactRecord,
-    BudgetRecord,
-    MeasuredRecord,
-    VerdictRecord,
-)
+from pytest_edgegate.core.record import BudgetRecord, MeasuredRecord, VerdictRecord
 
 __all__ = ["Outcome", "Verdict"]
 
@@ -70,7 +66,7 @@ class Verdict:
         return VerdictRecord(
             test=self.test,
             target=self.target,
-            artifact=None if self.artifact is None else _recorded_artifact(self.artifact),
+            artifact=None if self.artifact is None else recorded_artifact(self.artifact),
             budget=BudgetRecord(budget.metric, budget.limit, budget.kind.unit),
             measured=None if self.measured is None else _recorded_figure(self.measured),
             outcome=self.outcome,
@@ -91,7 +87,8 @@ class Verdict:
         return self.record.to_json()
 
 
-def _recorded_artifact(artifact: Artifact) -> ArtifactRecord:
+def recorded_artifact(artifact: Artifact) -> ArtifactRecord:
+    """The artifact as a record for reports."""
     return ArtifactRecord(
         format=artifact.format,
         sha256=artifact.sha256,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 
 import numpy as np
 
@@ -65,8 +66,15 @@ def _of_the_model(measured: Measurement, scoring: Scoring, limit: float) -> Diag
     return Diagnosis(
         (line,),
         "the model under test does not reach this limit itself",
-        "train the model under test further, or set accuracy_min to what it can reach",
+        "train the model under test further, or set accuracy_min to what it reaches itself, "
+        f"{_within(value, up=not scoring.higher_is_better)}",
     )
+
+
+def _within(value: float, *, up: bool) -> str:
+    """Four digits, rounded so that the value itself is within the limit."""
+    digits = Context(prec=4, rounding=ROUND_CEILING if up else ROUND_FLOOR)
+    return f"{float(digits.create_decimal(repr(float(value)))):.4g}"
 
 
 def of_reference(scoring: Scoring, found: Evidence, tried: Callable[[], Tries]) -> Diagnosis:

@@ -40,15 +40,20 @@ def closer_outputs(file: File, *, listed: bool) -> str:
     if learning:
         remedy = _train_on(learning[-1])
     elif calibrating:
-        remedy = f"{samples}{_calibrate_on(calibrating[-1])}"
+        remedy = f"{samples}{_calibrate_on(calibrating[-1], artifact)}"
     else:
         remedy = f"{samples}gate export_error, which compares the outputs: nothing was calibrated"
     return "; or ".join((remedy, *_less_compression(recipe)))
 
 
-def _calibrate_on(step: Step) -> str:
-    more = _in_place(step, step.for_more_samples())
-    return f"calibrate on more samples, including ones like those of the evaluation{more}"
+def _calibrate_on(step: Step, artifact: Artifact) -> str:
+    more = "calibrate on more samples, including ones like those of the evaluation"
+    used = len(artifact.provenance.get("calibration_samples") or ())
+    if 0 < used < (step.calibration_samples or 0):
+        return f"{more}: edge_data.calibration has only {used:,}, and {step} takes more"
+    better = step.for_more_samples()
+    enough = "" if better is None else ", and as many in edge_data.calibration"
+    return f"{more}{_in_place(step, better)}{enough}"
 
 
 def _train_on(step: Step) -> str:

@@ -94,6 +94,15 @@ class Paired:
     """The size of the whole set, if only a part of it was seen."""
 
 
+def on_both(one: Evidence, other: Evidence) -> tuple[Evidence, Evidence]:
+    """The results of the samples that two passes have in common, in the split's order."""
+    mine, others = (
+        np.arange(each.n) if each.positions is None else each.positions for each in (one, other)
+    )
+    _, rows, other_rows = np.intersect1d(mine, others, assume_unique=True, return_indices=True)
+    return one.at(rows), other.at(other_rows)
+
+
 OUTPUT = "output"
 
 
@@ -224,8 +233,6 @@ def fingerprint_of(split: Split) -> str:
     return fingerprint.value
 
 
-_MAY_STOP = 4
-"""The number of samples in a batch of a pass that may end before its last one."""
 SamplesDone = Callable[[float, float | None], None]
 """Called with (samples done, samples in total)."""
 
@@ -237,15 +244,15 @@ def fed_batches(
     progress: SamplesDone = lambda done, total: None,
     *,
     may_stop: bool = False,
+    size: int | None = None,
 ) -> Iterator[tuple[Batch, tuple[Array, ...]]]:
     """Batches of the split with their inputs in the runner's order: all samples, or at most
     *limit*, drawn at random.
 
-    *may_stop*: in small batches, and so that any beginning is a random part.
+    *may_stop*: in an order in which any beginning is a random part. *size*: of its batches.
     """
     done = 0
     total = split.size if limit is None or split.size is None else min(limit, split.size)
-    size = _MAY_STOP if may_stop else None
     drawn = partial(drawn_batches, split, size=size, shuffled=may_stop)
     for batch in split.batches() if limit is None else drawn(limit):
         progress(done, total)

@@ -40,6 +40,16 @@ class TriedSignature:
     """What else is wrong with it, or why it was not run."""
 
 
+@dataclass(frozen=True)
+class Shown:
+    """The metric of a model and its artifact, without an interval."""
+
+    reference: float | None
+    """None without a model to compare with."""
+    artifact: float
+    n: int
+
+
 class Passes(Protocol):
     """Models over the evaluation samples."""
 
@@ -74,6 +84,12 @@ class Passes(Protocol):
 
     def exported(self, steps: Recipe) -> Evidence | NotMeasured:
         """The float export after *steps*, in the artifact's format."""
+
+    def shown(self) -> Shown | None:
+        """The metric of model and artifact on the same samples, as many as a short time allows.
+
+        For show, where no budget asks for it: None where anything is in its way.
+        """
 
     def paired(self) -> Paired | NotMeasured:
         """Results of both on the same samples; on a part of them if that decides the drop."""

@@ -9,7 +9,7 @@ from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import artifact_of, fitted, sources
-from pytest_edgegate.reports.wrapping import WIDTH
+from pytest_edgegate.reports.wrapping import WIDTH, wrapped
 from pytest_edgegate.spelling import spell_interval
 
 _ORDER = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.NOT_MEASURED, Outcome.PASS)
@@ -80,8 +80,7 @@ def _rows(ordered: Sequence[VerdictRecord], most: int) -> list[str]:
     lines = ["", *(line for drawn in fitted(shown, WIDTH, "  ") for line in drawn)]
     left = [each.budget.metric for each in ordered[len(shown) :]]
     lines += [f"  and {len(left)} more: {', '.join(left)}"] if left else []
-    by = sources(shown)
-    return [*lines, *([f"  {by}"] if by else [])]
+    return [*lines, *wrapped(sources(shown), WIDTH, "  ")]
 
 
 def _stories(red: Sequence[VerdictRecord], full: int, details: int) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_edgegate.core.record import ArtifactRecord, MeasuredRecord, VerdictRecord
+from pytest_edgegate.core.artifact_record import ArtifactRecord
+from pytest_edgegate.core.record import MeasuredRecord, VerdictRecord
 
 
 @dataclass(frozen=True)

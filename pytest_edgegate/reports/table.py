@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
+from pytest_edgegate.core.artifact_record import ArtifactRecord
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import MeasuredRecord, VerdictRecord
@@ -77,10 +78,12 @@ def sources(verdicts: Sequence[VerdictRecord]) -> str:
 
 
 def artifact_of(verdict: VerdictRecord) -> str:
+    """The name of its artifact; empty without one."""
+    return "" if verdict.artifact is None else name_of(verdict.artifact)
+
+
+def name_of(artifact: ArtifactRecord) -> str:
     """The recipe as a user types it, or the name of a third-party file."""
-    artifact = verdict.artifact
-    if artifact is None:
-        return ""
     return ", ".join(artifact.recipe) or PurePath(artifact.path).name
 
 

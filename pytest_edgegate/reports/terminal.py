@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import ErrorRecord, VerdictRecord
-from pytest_edgegate.reports.artifacts import lines_of, seen
+from pytest_edgegate.reports.artifacts import Seen, lines_of, seen
 from pytest_edgegate.reports.table import artifact_of, fitted, sources
 from pytest_edgegate.reports.wrapping import UNBROKEN, WIDTH, wrapped
 
@@ -26,6 +27,7 @@ class Line:
 
 def summary(
     verdicts: Sequence[VerdictRecord],
+    artifacts: Sequence[SeenRecord] = (),
     *,
     verbosity: int = 0,
     width: int = WIDTH,
@@ -43,15 +45,16 @@ def summary(
     """
     prose = width if wraps else UNBROKEN
     shown = [each for each in verdicts if verbosity > 0 or not _is_dull(each)]
-    lines = [] if verbosity < 0 else list(_artifacts(verdicts, prose, verbose=verbosity > 0))
+    files = seen(verdicts, artifacts)
+    lines = [] if verbosity < 0 else list(_artifacts(files, prose, verbose=verbosity > 0))
     lines += [Line("")] if lines and shown else []
     lines += _grouped(shown, width, prose)
     if repeated:
         text = f"({_count(repeated, 'test')} run again: the last attempt counts)"
         lines.append(Line(text))
     lines += [Line(f"lost with its worker, not judged: {test}", "red") for test in lost]
-    if verdicts:
-        closing = _closing(verdicts, len(verdicts) - len(shown))
+    if verdicts or files:
+        closing = _closing(verdicts, len(files), len(verdicts) - len(shown))
         lines += [Line(each) for each in wrapped(closing, prose)]
     return _title(verdicts, errors), lines
 
@@ -69,18 +72,18 @@ def _title(verdicts: Sequence[VerdictRecord], errors: Sequence[ErrorRecord]) -> 
     return ", ".join(title)
 
 
-def _closing(verdicts: Sequence[VerdictRecord], hidden: int) -> str:
+def _closing(verdicts: Sequence[VerdictRecord], files: int, hidden: int) -> str:
     """What the run came to, in one line."""
     passed = [each for each in verdicts if each.outcome is Outcome.PASS]
     unproven = sum(not each.proven for each in passed)
     proof = f" ({unproven} not proven)" if unproven else ""
     rest = f"; {_count(hidden, 'more row')}: -v" if hidden else ""
-    artifacts = _count(len(seen(verdicts)), "artifact")
+    artifacts = _count(files, "artifact")
     return f"{len(passed)} of {_count(len(verdicts), 'verdict')} pass{proof}, {artifacts}{rest}"
 
 
-def _artifacts(verdicts: Sequence[VerdictRecord], width: int, *, verbose: bool) -> Iterator[Line]:
-    for name, figures, of in lines_of(seen(verdicts)):
+def _artifacts(files: Sequence[Seen], width: int, *, verbose: bool) -> Iterator[Line]:
+    for name, figures, of in lines_of(files):
         together = f"{name}: {figures}"
         if len(together) <= width:
             yield Line(together)

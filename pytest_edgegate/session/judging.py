@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning
@@ -23,6 +25,7 @@ from pytest_edgegate.measures.providers import File, Passes, Providers
 from pytest_edgegate.measures.steadiness import Conduct
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
+from pytest_edgegate.session.absolute import seen
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.case_reference import PassRules
 from pytest_edgegate.session.measuring.clock import CaseClock
@@ -75,6 +78,19 @@ class Judging:
         self._tell_shared_samples(found, case, artifact)
         explained = [self._explained(each, providers) if each.red else each for each in found]
         return _with_artifact(explained, providers)
+
+    def seen(
+        self,
+        case: Case,
+        artifact: Artifact,
+        inspector: Inspector,
+        verdicts: Sequence[Verdict],
+        *,
+        look: bool,
+    ) -> SeenRecord:
+        """The artifact in absolute values, from its *verdicts* or, to *look*, without them."""
+        providers = self._providers(case, artifact, (), inspector)
+        return seen(case, providers, verdicts, look=look)
 
     def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
         """Cautions the first verdict that evaluation samples have decided, and warns."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
 from pytest_edgegate.core.plan import Plan
@@ -337,6 +339,13 @@ class EdgeSession:
         return self._judging.verdicts(
             case, artifact, budgets, inspector, contract=contract, show_parity=show_parity
         )
+
+    def seen(
+        self, case: Case, artifact: Artifact, verdicts: Sequence[Verdict], *, look: bool
+    ) -> SeenRecord:
+        """The artifact in absolute values: those of its *verdicts*, and to *look* others too."""
+        inspector = self.inspector(artifact.format)
+        return self._judging.seen(case, artifact, inspector, verdicts, look=look)
 
 
 def _is_finished(model: SourceModel, target: Target) -> bool:

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 TESTS = """
+import numpy as np
 import pytest
+
+from pytest_edgegate import PTQ, EdgeData
 
 
 @pytest.mark.model(wrong=range(10), ptq_wrong=range(16))
@@ -28,6 +31,30 @@ def test_unreached(edge_ptq): ...
 @pytest.mark.model(wrong=range(10), ptq_wrong=range(16))
 @pytest.mark.edge_budget(accuracy_min=0.9)
 def test_green(edge_ptq): ...
+
+
+@pytest.mark.model(wrong=range(10), ptq_wrong=range(16))
+@pytest.mark.edge_budget(size="9 kB")
+def test_size_alone(edge_ptq): ...
+
+
+@pytest.mark.model(wrong=range(10), ptq_wrong=range(16))
+def test_not_judged(edge_compress):
+    edge_compress(PTQ(50))
+
+
+@pytest.mark.model(wrong=range(10), ptq_wrong=range(16))
+@pytest.mark.edge_budget(size="1 B")
+def test_red(edge_ptq): ...
+
+
+@pytest.mark.edge_budget(size="9 kB")
+class TestWithoutSamples:
+    @pytest.fixture
+    def edge_data(self):
+        return EdgeData(calibration=np.zeros((20, 2), "float32"))
+
+    def test_it(self, edge_ptq): ...
 """
 
 
@@ -67,3 +94,44 @@ def test_a_model_that_does_not_reach_the_floor_is_the_cause(ran: Any) -> None:
 
 def test_a_green_floor_runs_nothing_for_it(ran: Any) -> None:
     assert values(ran.verdicts("test_green")["accuracy_min"]) == ("top1", None, 0.92)
+
+
+def shown(ran: Any, name: str) -> Any:
+    """The only artifact of a test, in absolute values."""
+    [found] = [each for each in ran.report["artifacts"] if f"::{name}[" in each["test"]]
+    return found
+
+
+def test_every_artifact_is_in_the_record_with_its_values(ran: Any) -> None:
+    drop = shown(ran, "test_drop")
+    assert drop["score"] == {
+        "scored_by": "top1",
+        "reference_value": 0.95,
+        "artifact_value": 0.92,
+        "n": 200,
+        "n_total": 200,
+    }
+    assert drop["target"] == "fake-board"
+    assert drop["artifact"]["recipe"] == ["PTQ(samples=200)"]
+
+
+def test_what_no_budget_asks_for_is_measured_for_show(ran: Any) -> None:
+    assert shown(ran, "test_size_alone")["score"] == shown(ran, "test_drop")["score"]
+    assert shown(ran, "test_size_alone")["compression"] > 1
+
+
+def test_an_artifact_that_nothing_judged_is_shown(ran: Any) -> None:
+    found = shown(ran, "test_not_judged")
+    assert found["artifact"]["recipe"] == ["PTQ(samples=50)"]
+    assert found["score"]["artifact_value"] == 0.92
+    assert not ran.verdicts("test_not_judged")
+
+
+def test_nothing_more_is_measured_of_a_red_artifact(ran: Any) -> None:
+    found = shown(ran, "test_red")
+    assert (found["compression"], found["score"]) == (None, None)
+
+
+def test_without_samples_there_is_no_metric_and_no_fault(ran: Any) -> None:
+    assert ran.verdicts("test_it")["size"]["outcome"] == "pass"
+    assert shown(ran, "test_it")["score"] is None

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from report_schema import check_report
 
+from pytest_edgegate.core.artifact_record import ArtifactRecord
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import (
-    ArtifactRecord,
     BudgetRecord,
     MeasuredRecord,
     RunRecord,

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_schema import check_report
 
+from pytest_edgegate.core.artifact_record import ArtifactRecord, ScoreRecord, SeenRecord
 from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import (
-    ArtifactRecord,
     BudgetRecord,
     MeasuredRecord,
     RunRecord,
@@ -69,7 +69,16 @@ VERDICTS = st.builds(
     note=TEXTS,
     no_budgets=st.booleans(),
 )
-RUNS = st.builds(RunRecord, environment=OBJECTS, verdicts=st.lists(VERDICTS, max_size=3).map(tuple))
+SCORES = st.builds(
+    ScoreRecord, reference_value=FIGURES, artifact_value=FIGURES, n=COUNTS, n_total=COUNTS
+)
+SEEN = st.builds(SeenRecord, artifact=ARTIFACTS, compression=FIGURES, score=st.none() | SCORES)
+RUNS = st.builds(
+    RunRecord,
+    environment=OBJECTS,
+    verdicts=st.lists(VERDICTS, max_size=3).map(tuple),
+    artifacts=st.lists(SEEN, max_size=2).map(tuple),
+)
 
 
 @settings(deadline=None, max_examples=150)

@@ -117,6 +117,29 @@ class Observer:
             return look()
         return self._remembered(key, look, _fits(scoring), lasting=specimen.lasting)
 
+    def shown(self, specimen: Specimen, split: ArraySplit, scoring: Scoring) -> Evidence:
+        """As ``predictions``, on the samples that ``SHOWN_SECONDS`` allow, drawn at random; on all
+        of them if an earlier pass had them."""
+        known = self.known(specimen, split, scoring)
+        if known is not None:
+            return known
+
+        def look() -> Evidence:
+            with (
+                self._progress.stage(f"accuracy of {specimen.title}, not gated"),
+                self._remembering(split).open(specimen) as runner,
+            ):
+                progress = partial(self._progress, f"{specimen.title}, samples")
+                end = self._clock() + SHOWN_SECONDS
+                source, held = f"host:{specimen.runtime}", specimen.held()
+                return observe(
+                    runner, split, scoring, source, progress, held, lambda: self._clock() > end
+                )
+
+        key = key_of(kind="shown", of=self._predictions_key(specimen, split, scoring))
+        lasting = specimen.lasting and scoring.key is not None
+        return self._remembered(key, look, _fits(scoring), lasting=lasting)
+
     def resample_counts(
         self, limit: float, split: Split, metric: Callable[[], str]
     ) -> ResampleCounts:

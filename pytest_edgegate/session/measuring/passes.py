@@ -26,13 +26,14 @@ from pytest_edgegate.measures.comparison import (
     misplaced,
 )
 from pytest_edgegate.measures.dead_channels import DeadChannels, dead_channels, output_steps
-from pytest_edgegate.measures.evidence import Evidence, Paired, same_samples
+from pytest_edgegate.measures.evidence import Evidence, Paired, on_both, same_samples
 from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.labels import refuse_integers
 from pytest_edgegate.measures.like_channels import SUMS_TO_1, off_key, rows_key
 from pytest_edgegate.measures.matching import OutputsDifferError, matched
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN, alone_in
+from pytest_edgegate.measures.providers import Shown
 from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.case import Case
@@ -142,6 +143,23 @@ class CasePasses:
         """Raises ConfigurationError, before any pass, for a file whose output holds no scores."""
         if isinstance(self.scoring, TopN):
             refuse_integers(scored_output(self.scoring, self._file.description().outputs))
+
+    def shown(self) -> Shown | None:
+        subject = self._case.subject
+        split = self._split if subject.has_evaluation else None
+        if not isinstance(split, ArraySplit) or self._file.description().compiled is not None:
+            return None
+        try:
+            self._refuse_class_ids()
+            artifact = self._observer.shown(self._file.specimen, split, self.scoring)
+            model = self._model if subject.has_model else None
+            if not isinstance(model, Specimen):
+                return Shown(None, self.scoring.value(artifact), artifact.n)
+            reference = self._observer.shown(model, split, self.scoring)
+        except EdgeGateError:  # a budget that asks for it would tell; without one it is no fault
+            return None
+        reference, artifact = on_both(reference, artifact)
+        return Shown(self.scoring.value(reference), self.scoring.value(artifact), artifact.n)
 
     def exported(self, steps: Recipe) -> Evidence | NotMeasured:
         export = self._file.float_export(steps)

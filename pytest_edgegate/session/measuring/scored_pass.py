@@ -23,14 +23,18 @@ def observe(
     source: str,
     progress: SamplesDone = lambda done, total: None,
     held: Held = NOT_QUANTISED,
+    enough: Callable[[], bool] | None = None,
 ) -> Evidence:
     """Runs one pass. *held*: the quantised inputs of the model's file.
 
+    *enough*: asked after every batch whether the pass may end; the samples are then in an order in
+    which any beginning is a random part.
     Raises ConfigurationError if data, labels and outputs do not fit.
     """
     pick, names = choice(scoring, runner.outputs)
     collector, keeper = Collector(names, runner, held), scoring.keeper(split)
-    for batch, inputs in fed_batches(runner, split, progress=progress):
+    may_stop, limit = enough is not None, split.size if enough is not None else None
+    for batch, inputs in fed_batches(runner, split, limit, progress, may_stop=may_stop):
         if batch.labels is None:
             raise unlabelled(split, scoring)
         outputs = runner.infer(inputs)
@@ -38,6 +42,8 @@ def observe(
         collector.add(batch, outputs, scoring.observe(*seen), inputs)
         if keeper is not None:
             keeper.add(*seen)
+        if enough is not None and enough():
+            break
     made = collector.evidence(source)
     more = {} if keeper is None else keeper.figures(made.n)
     return replace(made, arrays={**made.arrays, **more})

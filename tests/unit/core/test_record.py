@@ -50,11 +50,25 @@ ERROR: dict[str, Any] = {
     "message": "edge_data.evaluation is empty",
     "remedy": "give at least one sample",
 }
+SEEN: dict[str, Any] = {
+    "test": "test_a.py::test_it[coral]",
+    "target": "coral",
+    "artifact": VERDICT["artifact"],
+    "compression": 3.3,
+    "score": {
+        "scored_by": "top1",
+        "reference_value": None,
+        "artifact_value": 0.9,
+        "n": 64,
+        "n_total": 100,
+    },
+}
 REPORT: dict[str, Any] = {
     "schema": 1,
     "environment": {"python": "3.11"},
     "verdicts": [VERDICT],
     "errors": [ERROR],
+    "artifacts": [SEEN],
 }
 
 
@@ -93,6 +107,17 @@ def test_what_is_superseded_is_apart(key: str) -> None:
     assert len(run.verdicts) == len(run.errors) == 1
     assert len(run.superseded_verdicts) + len(run.superseded_errors) == 1
     assert run.to_json()[key] == [*REPORT[key], marked]
+
+
+def test_artifacts_are_read_back() -> None:
+    (found,) = RunRecord.from_json(REPORT).artifacts
+    assert (found.target, found.compression) == ("coral", 3.3)
+    assert found.score is not None
+    assert (found.score.reference_value, found.score.of_a_part) == (None, True)
+
+
+def test_a_report_from_before_artifacts_were_in_it_is_read() -> None:
+    assert RunRecord.from_json(changed("artifacts", None)).artifacts == ()
 
 
 def test_a_report_from_before_errors_were_in_it_is_read() -> None:

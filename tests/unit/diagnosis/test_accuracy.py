@@ -394,7 +394,8 @@ def test_the_artifacts_own_errors() -> None:
         (
             0.98,
             "the model under test does not reach this limit itself",
-            "train the model under test further, or set accuracy_min to what it can reach",
+            "train the model under test further, or set accuracy_min to what it reaches itself, "
+            "0.98",
         ),
     ],
 )
@@ -414,13 +415,14 @@ def test_a_floor_shows_what_the_model_reaches_itself(value: float, cause: str, r
         (
             (PTQ(),),
             "look at the samples above, and calibrate on more samples, including ones like those "
-            "of the evaluation: PTQ(samples=500) in place of PTQ(samples=200)",
+            "of the evaluation: PTQ(samples=500) in place of PTQ(samples=200), and as many in "
+            "edge_data.calibration",
         ),
         (
             (PTQ(500, method="entropy"),),
             "look at the samples above, and calibrate on more samples, including ones like those "
             "of the evaluation: PTQ(samples=1250, method='entropy') in place of "
-            "PTQ(samples=500, method='entropy')",
+            "PTQ(samples=500, method='entropy'), and as many in edge_data.calibration",
         ),
         (
             (Cast("float16"),),
@@ -456,6 +458,27 @@ def test_a_floor_shows_what_the_model_reaches_itself(value: float, cause: str, r
 def test_the_remedy_follows_what_the_steps_declare(recipe: Any, remedy: str, of: str) -> None:
     after = evidence(answers(*range(0, 40, 3)))
     assert diagnosed(after, of=of, given=artifact(recipe)).remedy == remedy
+
+
+def test_a_split_that_was_used_up_has_to_grow() -> None:
+    after = evidence(answers(*range(0, 40, 3)))
+
+    def remedy(used: int) -> str:
+        made = artifact((PTQ(200),), {"calibration_samples": list(range(used))})
+        return diagnosed(after, given=made).remedy
+
+    assert remedy(120).endswith("has only 120, and PTQ(samples=200) takes more")
+    assert remedy(200).endswith("and as many in edge_data.calibration")
+
+
+@pytest.mark.parametrize(
+    ("value", "higher", "shown"),
+    [(0.98769, True, "0.9876"), (0.98761, False, "0.9877"), (0.5, True, "0.5")],
+)
+def test_a_proposed_limit_is_one_that_the_model_keeps(
+    value: float, higher: bool, shown: str
+) -> None:
+    assert accuracy._within(value, up=not higher) == shown
 
 
 def test_a_given_file_is_to_be_made_again_where_it_was_made() -> None:

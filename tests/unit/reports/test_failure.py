@@ -66,6 +66,18 @@ def test_a_whole_failure(make: Make) -> None:
     ]
 
 
+def test_the_sources_of_figures_are_wrapped(make: Make) -> None:
+    metrics = ("accuracy_drop", "accuracy_min", "parity_agreement")
+    given = [make(name, 2, 1, "fail", n=1000 + at) for at, name in enumerate(metrics)]
+    lines = explain(given).splitlines()
+    at = next(at for at, each in enumerate(lines) if each.startswith("  by "))
+    assert lines[at : at + 3] == [
+        "  by file, n 1,000: accuracy_drop; file, n 1,001: accuracy_min; file, n 1,002:",
+        "      parity_agreement",
+        "",
+    ]
+
+
 def test_the_headline_counts_the_others(make: Make) -> None:
     given = [make("macs", 2, 1, "fail"), make("size", 2, 1, "fail"), make("parameters", 1, 1)]
     first = explain(given).splitlines()[0]

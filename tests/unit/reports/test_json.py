@@ -29,7 +29,7 @@ def test_what_is_written(tmp_path: Path, make: Make) -> None:
     run = RunRecord({"python": "3.11"}, verdicts)
     REPORTER.write(path, run)
     content = json.loads(path.read_text("utf-8"))
-    assert list(content) == ["schema", "environment", "verdicts", "errors"]
+    assert list(content) == ["schema", "environment", "verdicts", "errors", "artifacts"]
     assert (content["schema"], content["environment"]) == (1, {"python": "3.11"})
     assert content["verdicts"] == [each.to_json() for each in verdicts]
     assert RunRecord.from_json(content) == run

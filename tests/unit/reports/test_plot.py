@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pytest_edgegate.core.artifact_record import ArtifactRecord
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import StorageError
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import (
-    ArtifactRecord,
     BudgetRecord,
     MeasuredRecord,
     RunRecord,

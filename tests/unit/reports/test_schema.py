@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from report_schema import check_report, published
 
+from pytest_edgegate.core.artifact_record import ScoreRecord, SeenRecord
 from pytest_edgegate.core.record import SCHEMA, ErrorRecord, RunRecord, VerdictRecord
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.reporting import _environment
@@ -23,9 +24,14 @@ def report(make: Make) -> Any:
     whole = make("latency_p95", 0.1, 0.2, low=0.1, conditions={"threads": 1}, method="by order")
     errors = (ErrorRecord("test_a.py", None, "broken", "mend it"),)
     environment = _environment(Registry())
-    return json.loads(
-        json.dumps(RunRecord(environment, (*verdicts, whole), errors, verdicts, errors).to_json())
-    )
+    seen = [
+        SeenRecord("test_a", "coral", one.artifact, 3.3, score)
+        for one in verdicts
+        if one.artifact is not None
+        for score in (None, ScoreRecord("top1", None, 0.9, 10, 10))
+    ]
+    run = RunRecord(environment, (*verdicts, whole), errors, verdicts, errors, tuple(seen))
+    return json.loads(json.dumps(run.to_json()))
 
 
 def test_it_is_a_schema_of_the_version_that_is_written() -> None:

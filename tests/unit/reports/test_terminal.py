@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_edgegate.core.artifact_record import ScoreRecord, SeenRecord
 from pytest_edgegate.core.record import ErrorRecord, VerdictRecord
 from pytest_edgegate.reports.terminal import summary
 
@@ -58,12 +59,51 @@ def test_what_is_known_of_an_artifact_is_told(make: Make) -> None:
     floor = make("accuracy_min", 0.939, 0.9, scored_by="top1", artifact_value=0.939)
     assert told(floor)[0] == "coral: PTQ(samples=200): 0 B, top1 0.939"
     assert told(floor, drop(make))[0].endswith("0 B, top1 0.941 -> 0.939")
-    early = drop(make, decided_early=True)
+    early = drop(make, decided_early=True, n=50, n_total=100)
     assert told(early)[0].endswith("top1 about 0.941 -> 0.939")
     shown = replace(make("contract", 0, 0), agreement=0.998)
     assert told(shown)[0].endswith("0 B, parity 0.998")
     tiny = drop(make, scored_by="mse", reference_value=0.00012, artifact_value=0.0)
     assert told(tiny)[0].endswith("mse 0.00012 -> 0.000")
+
+
+def score(reference: float | None, artifact: float, n: int = 100) -> ScoreRecord:
+    return ScoreRecord("top1", reference, artifact, n, 100)
+
+
+def test_what_no_budget_asks_for_is_told(make: Make) -> None:
+    size = make("size", 1, 2)
+    assert size.artifact is not None
+    found = SeenRecord(size.test, "coral", size.artifact, 3.29, score(0.941, 0.939))
+
+    def line(figures: SeenRecord, *verdicts: VerdictRecord) -> str:
+        return summary(verdicts, [figures])[1][0].text
+
+    assert line(found, size) == "coral: PTQ(samples=200): 0 B (3.3x), top1 0.941 -> 0.939"
+    part = replace(found, score=score(0.941, 0.939, 64))
+    assert line(part, size).endswith("top1 about 0.941 -> 0.939")
+    assert line(part, drop(make, artifact_value=0.93)).endswith("top1 0.941 -> 0.930")
+    alone = replace(found, compression=None, score=score(None, 0.939))
+    assert line(alone, size) == "coral: PTQ(samples=200): 0 B, top1 0.939"
+    assert line(replace(found, compression=None, score=None), size).endswith("0 B")
+
+
+def test_an_artifact_without_verdicts_is_told(make: Make) -> None:
+    size = make("size", 1, 2)
+    assert size.artifact is not None
+    other = replace(size.artifact, sha256="other", recipe=("PTQ(samples=50)",))
+    found = SeenRecord("test_b.py::test_it[coral]", "coral", other)
+    title, lines = summary([size], [found, found])
+    assert title == "edge gate: 1 verdict, 0 red"
+    assert [each.text for each in lines] == [
+        "coral: PTQ(samples=200): 0 B",
+        "coral: PTQ(samples=50): 0 B",
+        "1 of 1 verdict pass, 2 artifacts; 1 more row: -v",
+    ]
+    assert [each.text for each in summary([], [found])[1]] == [
+        "coral: PTQ(samples=50): 0 B",
+        "0 of 0 verdicts pass, 1 artifact",
+    ]
 
 
 def test_a_long_recipe_stands_above_its_figures(make: Make) -> None:

@@ -1,0 +1,71 @@
+"""What an artifact comes to in absolute values, whatever its budgets ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pytest_edgegate.core.artifact_record import ScoreRecord, SeenRecord
+from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.json_values import plain_number
+from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.verdict import Verdict, recorded_artifact
+from pytest_edgegate.measures.providers import File, Passes, Providers
+from pytest_edgegate.measures.size import compression
+from pytest_edgegate.session.case import Case
+
+_QUICK = 1_000_000
+"""The bytes of an artifact whose model is exported in float only to show the compression: of a
+larger one that takes seconds, and a budget has to ask for it."""
+
+
+def seen(
+    case: Case, providers: Providers, verdicts: Sequence[Verdict], *, look: bool
+) -> SeenRecord:
+    """*verdicts*: on this artifact. *look*: whether figures that none of them has are measured."""
+    file, passes = providers.file, providers.passes
+    ratio, score = _compression(verdicts), _score(verdicts)
+    if look and ratio is None:
+        ratio = _quick_compression(file)
+    if look and score is None:
+        score = _shown_score(passes)
+    return SeenRecord(
+        case.test, case.target.name, recorded_artifact(file.artifact), plain_number(ratio), score
+    )
+
+
+def _compression(verdicts: Iterable[Verdict]) -> float | None:
+    values = (
+        each.measured.value
+        for each in verdicts
+        if each.budget.metric == "compression" and each.measured is not None
+    )
+    return next(values, None)
+
+
+def _quick_compression(file: File) -> float | None:
+    artifact = file.artifact
+    if not artifact.made or artifact.size_bytes > _QUICK:
+        return None
+    try:
+        found = compression(file)
+    except EdgeGateError:  # no budget asks for it
+        return None
+    return found.value if isinstance(found, Measurement) else None
+
+
+def _score(verdicts: Iterable[Verdict]) -> ScoreRecord | None:
+    """The values of a verdict on accuracy: of one that has both sides, if any."""
+    scored = [each.measured for each in verdicts if each.measured and each.measured.scored_by]
+    if not scored:
+        return None
+    best = min(scored, key=lambda each: each.reference_value is None)
+    values = plain_number(best.reference_value), plain_number(best.artifact_value)
+    return ScoreRecord(best.scored_by, *values, best.n, best.n_total)
+
+
+def _shown_score(passes: Passes) -> ScoreRecord | None:
+    found = passes.shown()
+    if found is None:
+        return None
+    values = plain_number(found.reference), plain_number(found.artifact)
+    return ScoreRecord(passes.scoring.name, *values, found.n, passes.samples)
