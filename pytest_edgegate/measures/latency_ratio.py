@@ -33,23 +33,27 @@ def latency_ratio(clock: Clock) -> Finding:
         return opened
     with opened as watch:
         rounds = Rounds(watch, clock.patience)
-        compared = Compared(clock.limits["latency_ratio"])
+        compared = Compared(clock.limits["latency_ratio"], clock.floor)
         for each in rounds:
             compared.add(each)
             what = f"latency_ratio {compared.value:.3f} after {compared.count} rounds, seconds"
             clock.progress(what, rounds.elapsed, clock.patience)
             if compared.decided:
                 break
-        return compared.measurement(rounds, clock.floor)
+        return compared.measurement(rounds)
 
 
 class Compared:
-    """Log ratios by round; each is the median over the round's blocks."""
+    """Log ratios by round; each is the median over the round's blocks.
 
-    def __init__(self, limit: float) -> None:
+    *floor*: the excess over the limit, in seconds, up to which a slow-down is ignored.
+    """
+
+    def __init__(self, limit: float, floor: float) -> None:
         self._limit = limit
+        self._floor = floor
         self._logs: list[float] = []  # in order
-        self._over: list[Seconds] = []
+        self._over: list[float] = []  # in order
         self._noise: list[float] = []
         self._times: list[Seconds] = []
         self.blocks = 0
@@ -65,20 +69,23 @@ class Compared:
 
     @property
     def decided(self) -> bool:
-        return self.low > self._limit or self.high <= self._limit
+        if self.low > self._limit:  # the floor is decided by its own interval, not by luck
+            least, most = always_valid(self.count, 0.5, ALPHA).limits(self._over)
+            return least > self._floor or most <= self._floor
+        return self.high <= self._limit
 
     def add(self, timed: Round) -> None:
         artifact, reference = _in_blocks(timed.artifact), _in_blocks(timed.reference)
         blocks = (np.log(artifact) - np.log(reference)).mean(axis=1)
         insort(self._logs, float(np.median(blocks)))
-        self._over.append((artifact - self._limit * reference).reshape(-1))
+        insort(self._over, float(np.median(artifact - self._limit * reference)))
         self._times.append(artifact.reshape(-1))
         self._noise.append(spread(artifact.reshape(-1)))
         self.blocks += len(blocks)
         limits = always_valid(self.count, 0.5, ALPHA).limits(self._logs)
         self.low, self.high = _exp(limits[0]), _exp(limits[1])
 
-    def measurement(self, rounds: Rounds, floor: float) -> Measurement:
+    def measurement(self, rounds: Rounds) -> Measurement:
         undecided, remedy = self._undecided(rounds)
         return Measurement(
             self.value,
@@ -88,8 +95,8 @@ class Compared:
             level=LEVEL,
             n=self.blocks,
             method=f"always-valid limits of the median of {self.count} rounds",
-            excess=float(np.median(np.concatenate(self._over))),
-            floor=floor,
+            excess=statistics.median(self._over),
+            floor=self._floor,
             conditions=rounds.conditions,
             typical=self._typical,
             remark=rounds.remark(),

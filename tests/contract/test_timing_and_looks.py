@@ -444,7 +444,7 @@ def test_the_report_hook_is_called_once_in_the_controller(looks: Any) -> None:
 
 def test_the_json_report_is_of_schema_1(looks: Any) -> None:
     report = looks.report
-    assert set(report) == {"schema", "environment", "verdicts", "errors"}
+    assert set(report) == {"schema", "environment", "verdicts", "errors", "artifacts"}
     assert report["schema"] == 1
     environment = report["environment"]
     assert {"python", "cpu", "isa", "packages"} <= set(environment)

@@ -306,3 +306,19 @@ def test_a_target_that_starts_from_another_is_named_itself(name: str) -> None:
 def test_a_remedy_of_the_user_may_have_braces() -> None:
     own = replace(built_in()["coral"], latency_remedy="run {this} on {target} for {metric}")
     assert unreachable("latency_p95", own).remedy == "run {this} on coral for latency_p95"
+
+
+@pytest.mark.parametrize(("ratio", "outcome"), [(1.085, "pass"), (1.1, "fail")])
+def test_an_excess_near_the_floor_is_decided_by_its_bounds(ratio: float, outcome: str) -> None:
+    """17.5 and 25 us over the limit, where the floor is 20: the first nine rounds have either on
+    the wrong side in one of three to seven measurements."""
+    for _ in range(6):
+        context = Context("latency_ratio", 1.05, ratio=ratio, seconds=5e-4, noise=0.05, shift=0.01)
+        judged = judge(found(context), Budget("latency_ratio", 1.05), Rules(), "board")
+        assert str(judged.outcome) == outcome
+
+
+def test_a_ratio_far_over_its_limit_is_not_timed_for_the_floor() -> None:
+    context = Context("latency_ratio", 1.05, ratio=1.2, seconds=5e-4, noise=0.05, shift=0.01)
+    found(context)
+    assert context.clock.seconds < 1
