@@ -51,6 +51,7 @@ def float_target(target: Target, form: str) -> Target:
         cautions={},
         complete_with_ptq=False,
         static_shape=False,
+        per_channel_dense=True,  # of int8 only: targets of one format share their float exports
     )
 
 

@@ -147,6 +147,9 @@ class File(Protocol):
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         """Operators as the runtime that measures accuracy runs them; None if it hides them."""
 
+    def kernels(self) -> str:
+        """What the runtime that measures accuracy remarks on its kernels on this processor."""
+
     def probe(self) -> str:
         """Runs one inference and returns the fault in its outputs, or nothing."""
 

@@ -172,7 +172,7 @@ class Judging:
         file, passes = providers.file, providers.passes
         compiled = notes.of_compiled(file)
         shown = show_parity and case.subject.has_evaluation and not compiled
-        execution = notes.of_execution(file)
+        execution, kernels = notes.of_execution(file), file.kernels()
         parity = notes.of_parity(file, passes) if shown else notes.Parity()
         noted = _noted(
             verdict,
@@ -183,10 +183,11 @@ class Judging:
             notes.of_layout(file),
             notes.of_state(file),
             execution,
+            kernels,
             notes.of_batch(file, passes),
             parity.note,
         )
-        plain = (execution, parity.note if parity.usual else "")
+        plain = (execution, kernels, parity.note if parity.usual else "")
         return replace(noted, about_file=tuple(filter(None, plain)), agreement=parity.share)
 
     def _providers(

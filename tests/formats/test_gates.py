@@ -420,7 +420,8 @@ def test_a_batch_of_one_in_a_file_is_what_ships(
     board = session.target(target)
     case = session.case(given, board)
     made = session.compress(case, (PTQ(50),))
-    budgets = (DROP, SQNR, Budget("accuracy_min", 0.9))
+    # int8 sums of OpenVINO saturate on processors without VNNI
+    budgets = (Budget("accuracy_drop", 0.05), SQNR, Budget("accuracy_min", 0.9))
     with warnings.catch_warnings(action="ignore", category=EdgeGateWarning):
         found = session.judge(case, made, budgets, contract=True)
         assert [each.reason for each in found if each.red] == []

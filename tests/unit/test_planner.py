@@ -270,6 +270,11 @@ def test_the_target_of_a_float_export_asks_for_nothing_else() -> None:
     assert wanted.io_dtypes == ()
 
 
+def test_targets_of_one_format_share_their_float_exports() -> None:
+    one, other = board(), replace(board(), per_channel_dense=False, default_io="uint8")
+    assert float_target(one, "lite") == float_target(other, "lite")
+
+
 BOTH = {
     "a-lite": Moves((Move(NET, None, LITE), Move(LITE, PTQ, LITE8))),
     "b-engine": Moves((Move(NET, None, ENGINE), Move(ENGINE, PTQ, ENGINE8))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,8 @@ METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 """Calibration methods, under ONNX Runtime's names."""
 _OTHER_NAMES = {"kl": "entropy", "kld": "entropy", "max": "minmax", "quantile": "percentile"}
 """Under which other tools have them: entropy calibration minimises the KL divergence."""
+_AT_ONCE = 500_000_000
+"""The bytes of activations that are held at once for histograms."""
 _UNPREPARED = (
     "{name} was quantised without ONNX Runtime's quant_pre_process ({why}): normalisation that is "
     "not folded into convolutions stays in float"
@@ -58,7 +61,7 @@ class CompressOnnx(TransformDefaults):
     other than 0 and biases in integers.
     """
 
-    version = 3
+    version = 4
     packages = ("onnx", "onnxruntime")
     moves = (
         Move(("onnx", "float32"), PTQ, ("onnx", "int8")),
@@ -109,9 +112,14 @@ def _quantise(
         )
     feeds = dict(zip(names, first, strict=True))
 
+    count = sum(1 for _ in samples)
+    part = _part(count, described)
+
     def quantise(path: Path) -> None:
         given = (dict(zip(names, each, strict=True)) for each in samples)
-        write(_with_metadata(cleaned(_int8(path, given, step, target)), source), main)
+        write(
+            _with_metadata(cleaned(_int8(path, given, (count, part), step, target)), source), main
+        )
         (failed,) = outputs(main, [feeds])
         if isinstance(failed, str):
             raise InvalidModelError(failed)
@@ -146,8 +154,18 @@ def _first_that_can_be(quantise: Callable[[Path], None], ready: Path, whole: Pat
     return ""
 
 
-def _int8(path: Path, samples: Iterator[dict[str, Any]], step: PTQ, target: Target) -> Any:
-    """The ModelProto of a file after quantisation by ONNX Runtime's tool."""
+def _int8(
+    path: Path,
+    samples: Iterator[dict[str, Any]],
+    sizes: tuple[int, int],
+    step: PTQ,
+    target: Target,
+) -> Any:
+    """The ModelProto of a file after quantisation by ONNX Runtime's tool.
+
+    *sizes*: the number of samples, and of those whose activations are held at once.
+    """
+    count, part = sizes
     onnx = import_onnx()
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -158,8 +176,18 @@ def _int8(path: Path, samples: Iterator[dict[str, Any]], step: PTQ, target: Targ
     )
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
+        left = count
+
+        def __len__(self) -> int:
+            return count
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            """Begins the next part; parts are read in their order."""
+            self.left = end_index - start_index
+
         def get_next(self) -> Any:
-            return next(samples, None)
+            self.left -= 1
+            return None if self.left < 0 else next(samples, None)
 
     quantised = path.with_name(f"{path.stem}_int8.onnx")
     symmetric = target.activations == "int8"
@@ -176,9 +204,23 @@ def _int8(path: Path, samples: Iterator[dict[str, Any]], step: PTQ, target: Targ
             "ActivationSymmetric": symmetric,
             "WeightSymmetric": True,
             "QuantizeBias": not symmetric,
+            **({} if step.method == "minmax" else {"CalibStridedMinMax": part}),
         },
     )
     return onnx.load(str(quantised))
+
+
+def _part(count: int, described: ModelDescription) -> int:
+    """The number of samples whose activations fit into ``_AT_ONCE``, and that divides *count*.
+
+    Histograms are made of every activation of all samples that are collected at once: 69 MB each on
+    EfficientNet-Lite0. ONNX Runtime's option for parts takes only those of one size, and holds for
+    every method, whatever it is called.
+    """
+    made = (each for one in described.operators for each in one.outputs)
+    one = sum(4 * math.prod(max(size, 1) for size in each.shape[1:]) for each in made)
+    most = min(max(_AT_ONCE // max(one, 1), 1), count)
+    return max(each for each in range(1, most + 1) if count % each == 0)
 
 
 def _float16(source: Path) -> Any:

@@ -46,7 +46,7 @@ class KerasToOnnx(TransformDefaults):
     and outputs.
     """
 
-    version = 4
+    version = 5
     takes_graphs = GraphBatch.FREE
     packages = (*PACKAGES, "tf2onnx", "onnx")
     moves = (

@@ -24,7 +24,7 @@ class TorchInt8ToOnnx(TransformDefaults):
     The file and the program are compared on samples; a disagreement is an error.
     """
 
-    version = 2
+    version = 3
     packages = ("torch", "onnx", "onnxscript", "onnx_ir", "onnxruntime")
     moves = (Move(("torch", "int8"), None, ("onnx", "int8")),)
 

@@ -42,6 +42,7 @@ def in_integers(model: Any, activations: str) -> Any:
             graph.pool(node)
         if node.op_type in (_Q, _DQ):
             (graph.shift if unsigned else graph.centre)(node)
+            graph.own_zero_point(node)
     if not unsigned:
         graph.restore_floats()
     graph.drop_unused()
@@ -146,6 +147,13 @@ class _Graph:
             f"{node.input[1]}_times_{wider:.9g}", np.asarray(scale * wider, np.float32)
         )
         node.input[2] = self._add(f"zero_points_{zero.ndim}", np.zeros_like(zero, np.int8))
+
+    def own_zero_point(self, node: Any) -> None:
+        """Gives weights a zero point that no others share: to add up exactly on x86 without VNNI,
+        ONNX Runtime shifts weights with their zero points, and fails at one that it has shifted."""
+        if len(node.input) > 2 and self._is_of_weights(node):
+            name = f"{node.input[0]}_zero_point"
+            node.input[2] = self._add(name, self.value(node.input[2]))
 
     def _cut_off(self, node: Any, bounds: Array) -> None:
         """Clips what is rounded to *bounds*, unless it can't be lower already."""

@@ -20,7 +20,7 @@ from pytest_edgegate.backends.onnx.not_readable import not_readable
 from pytest_edgegate.backends.tools import needed, said_of
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
-from pytest_edgegate.core.environment import usable_cores
+from pytest_edgegate.core.environment import processor, usable_cores
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.runners import (
@@ -41,6 +41,11 @@ BLOCK_BYTES = 4_000_000
 """Bytes of inputs per block: activations are much larger, and large samples gain nothing."""
 THREADS = 1
 """Threads per operator. Blocks run in parallel instead, which does not affect results."""
+_EXACT_SUMS = "session.x64quantprecision"
+"""The entry of ONNX Runtime's session configuration by which its kernels for x86 without VNNI add
+up products of uint8 and int8 without saturation, as those of every other processor do."""
+_SHARED = "Attempt to replace the existing tensor"
+"""What ONNX Runtime says where exact sums are asked of a file whose layers share weights."""
 _KEEP_BATCH = (
     "export the model with its batch dimension kept to the end; one that has none takes samples "
     "of the whole shape of its input"
@@ -78,6 +83,7 @@ class OnnxRuntime(FileRuntime):
         gpu = provider in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
         self.packages = ("onnxruntime-gpu", "onnxruntime") if gpu else ("onnxruntime",)
         self.options = {
+            _EXACT_SUMS: "1",
             "optimisation": level,
             "provider": provider,
             "threads": THREADS,
@@ -106,6 +112,16 @@ class OnnxRuntime(FileRuntime):
                 events = json.loads(Path(session.end_profiling()).read_text())
         return tuple(self._operator(each) for each in events if _is_kernel(each))
 
+    def kernels(self, described: ModelDescription) -> str:
+        chip = processor()
+        saturates = chip.machine in ("x86_64", "AMD64") and not any("vnni" in x for x in chip.isa)
+        if not saturates or described.is_float or self._provider != "CPUExecutionProvider":
+            return ""
+        return (
+            "this processor has no VNNI: int8 sums of ONNX Runtime saturate unless "
+            f'{_EXACT_SUMS} is "1", as here; set it on devices without VNNI, too'
+        )
+
     def _operator(self, event: dict[str, Any]) -> ExecutedOperator:
         arguments = event["args"]
         kind, device = str(arguments["op_name"]), str(arguments["provider"])
@@ -124,6 +140,7 @@ class OnnxRuntime(FileRuntime):
         options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, self._level)
         options.intra_op_num_threads = options.inter_op_num_threads = THREADS
         options.log_severity_level = 4
+        options.add_session_config_entry(_EXACT_SUMS, "1")
         return options
 
     def _session(self, path: Path, options: Any) -> Any:
@@ -132,9 +149,19 @@ class OnnxRuntime(FileRuntime):
             raise BackendUnavailableError(
                 "onnxruntime-gpu", f"{self._provider} of ONNX Runtime", "onnx"
             )
-        try:
+
+        def opened() -> Any:
             with held_native_output():
-                session = ort.InferenceSession(str(path), options, providers=[self._provider])
+                return ort.InferenceSession(str(path), options, providers=[self._provider])
+
+        try:
+            try:
+                session = opened()
+            except Exception as error:
+                if _SHARED not in str(error):
+                    raise
+                options.add_session_config_entry(_EXACT_SUMS, "0")
+                session = opened()
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
             raise _not_opened(path, error) from error
         if self._provider not in session.get_providers():

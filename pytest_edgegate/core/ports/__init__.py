@@ -13,7 +13,13 @@ from pytest_edgegate.core.ports.models import (
     Unrolled,
 )
 from pytest_edgegate.core.ports.reporters import Reporter
-from pytest_edgegate.core.ports.runtimes import FindsHeldTwice, Inspector, Runner, Runtime
+from pytest_edgegate.core.ports.runtimes import (
+    FindsHeldTwice,
+    Inspector,
+    RemarksOnKernels,
+    Runner,
+    Runtime,
+)
 from pytest_edgegate.core.ports.timing import Device, Round, Stopwatch, Timed, TimingJob
 from pytest_edgegate.core.ports.transforms import (
     ChecksAhead,
@@ -41,6 +47,7 @@ __all__ = [
     "MayOnlyRun",
     "ModelReader",
     "Produced",
+    "RemarksOnKernels",
     "Reporter",
     "Round",
     "Runner",

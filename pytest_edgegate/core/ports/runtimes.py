@@ -84,6 +84,14 @@ class Runtime(Protocol):
 
 
 @runtime_checkable
+class RemarksOnKernels(Protocol):
+    """A runtime whose kernels on this processor are worth a remark."""
+
+    def kernels(self, described: ModelDescription) -> str:
+        """How the results of a file depend on the processor; empty if they do not."""
+
+
+@runtime_checkable
 class FindsHeldTwice(Protocol):
     """An inspector that can compare the weights of a file with each other."""
 

@@ -148,6 +148,12 @@ class CaseFile:
             raw = tuple(map(quantised, batch.arrays, runner.inputs))
         return self._opener.executed(self.specimen, self.specimen.as_file(raw))
 
+    def kernels(self) -> str:
+        described = self.description()
+        if described.compiled is not None:
+            return ""
+        return self._opener.kernels(self.specimen, described)
+
     def _one_sample(self, runner: Runner) -> tuple[Array, ...]:
         """A real sample where there is one, else noise."""
         subject = self._case.subject

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.data.feeding import arrange
@@ -117,12 +118,21 @@ class Observer:
             return look()
         return self._remembered(key, look, _fits(scoring), lasting=specimen.lasting)
 
-    def shown(self, specimen: Specimen, split: ArraySplit, scoring: Scoring) -> Evidence:
+    def shown(self, specimen: Specimen, split: ArraySplit, scoring: Scoring) -> Evidence | None:
         """As ``predictions``, on the samples that ``SHOWN_SECONDS`` allow, drawn at random; on all
-        of them if an earlier pass had them."""
+        of them if an earlier pass had them.
+
+        None for a model that can't be scored so, now or in an earlier run: a budget that asks for
+        it would tell why.
+        """
         known = self.known(specimen, split, scoring)
         if known is not None:
             return known
+        key = key_of(kind="shown", of=self._predictions_key(specimen, split, scoring))
+        lasting = specimen.lasting and scoring.key is not None
+        failed = key_of(kind="not shown", of=key)
+        if lasting and self._cache.find(failed, _was_no_use):
+            return None
 
         def look() -> Evidence:
             with (
@@ -136,9 +146,14 @@ class Observer:
                     runner, split, scoring, source, progress, held, lambda: self._clock() > end
                 )
 
-        key = key_of(kind="shown", of=self._predictions_key(specimen, split, scoring))
-        lasting = specimen.lasting and scoring.key is not None
-        return self._remembered(key, look, _fits(scoring), lasting=lasting)
+        try:
+            return self._remembered(key, look, _fits(scoring), lasting=lasting)
+        except BackendUnavailableError:
+            return None
+        except EdgeGateError:
+            if lasting:
+                self._cache.fetch(failed, lambda folder: _NO_USE, _was_no_use)
+            return None
 
     def resample_counts(
         self, limit: float, split: Split, metric: Callable[[], str]
@@ -411,6 +426,15 @@ _ENOUGH = {"enough": True}
 def _was_enough(entry: Entry) -> bool:
     if entry.info != _ENOUGH:
         raise ValueError("it is not the entry of a reference that was looked at")
+    return True
+
+
+_NO_USE = {"shown": False}
+
+
+def _was_no_use(entry: Entry) -> bool:
+    if entry.info != _NO_USE:
+        raise ValueError("it is not the entry of a model that can't be scored")
     return True
 
 

@@ -16,7 +16,7 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.environment import processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
-from pytest_edgegate.core.ports import Runner, Runtime, SourceModel
+from pytest_edgegate.core.ports import RemarksOnKernels, Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise, zeros
 from pytest_edgegate.data.input_order import OrderedRunner
 from pytest_edgegate.data.laid_out import LaidOutRunner
@@ -100,6 +100,11 @@ class Opener:
         if entry is None or specimen.made:
             return runtime.executed(path, sample)
         return executed_remotely(self._workers, entry, path, specimen.title, sample, specimen.files)
+
+    def kernels(self, specimen: Specimen, described: ModelDescription) -> str:
+        """What the runtime remarks on its kernels for a file on this processor."""
+        runtime = self._runtime(specimen.runtime)
+        return runtime.kernels(described) if isinstance(runtime, RemarksOnKernels) else ""
 
     def inputs(self, specimen: Specimen) -> tuple[TensorInfo, ...]:
         """The inputs of a model, which is opened for them once."""

@@ -153,11 +153,15 @@ class CasePasses:
             self._refuse_class_ids()
             artifact = self._observer.shown(self._file.specimen, split, self.scoring)
             model = self._model if subject.has_model else None
-            if not isinstance(model, Specimen):
-                return Shown(None, self.scoring.value(artifact), artifact.n)
-            reference = self._observer.shown(model, split, self.scoring)
+            if artifact is None:
+                return None
+            reference = None
+            if isinstance(model, Specimen):
+                reference = self._observer.shown(model, split, self.scoring)
         except EdgeGateError:  # a budget that asks for it would tell; without one it is no fault
             return None
+        if reference is None:
+            return Shown(None, self.scoring.value(artifact), artifact.n)
         reference, artifact = on_both(reference, artifact)
         return Shown(self.scoring.value(reference), self.scoring.value(artifact), artifact.n)
 

@@ -6,7 +6,7 @@ import platform
 import re
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 
 from pytest_edgegate import PTQ, Cast, EdgeData
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.onnx import compress as compressing
 from pytest_edgegate.backends.onnx.compress import TRANSFORM
 from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.reader import READER
@@ -59,6 +60,34 @@ def test_every_operator_runs_in_integers(
     assert kinds.count("QLinearConv") == 2
     assert kinds.count("QGemm") == 1
     assert sqnr(outputs(tiny, photos), outputs(path, photos)) > 15
+
+
+@pytest.mark.parametrize("method", ["entropy", "percentile"])
+def test_histograms_are_made_of_a_part_of_the_samples_at_a_time(
+    tiny: Path, compress: Any, photos: np.ndarray, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    from onnxruntime.quantization.calibrate import HistogramCalibrater
+
+    collect, held = HistogramCalibrater.collect_data, []
+
+    def watched(self: Any, reader: Any) -> None:
+        given = list(iter(reader.get_next, None))
+        held.append(len(given))
+        left = iter(given)
+        collect(self, SimpleNamespace(get_next=lambda: next(left, None)))
+
+    whole = outputs(compress(tiny, PTQ(16, method=method)), photos)
+    monkeypatch.setattr(HistogramCalibrater, "collect_data", watched)
+    monkeypatch.setattr(compressing, "_AT_ONCE", 5 * activations(tiny))
+    parts = compress(tiny, PTQ(16, method=method))
+    assert held == [4, 4, 4, 4]
+    assert sqnr(whole, outputs(parts, photos)) > 15
+
+
+def activations(path: Path) -> int:
+    """The bytes of all activations of a sample."""
+    made = (each for one in INSPECTOR.describe(path).operators for each in one.outputs)
+    return sum(4 * int(np.prod(each.shape[1:])) for each in made)
 
 
 def test_numbers_of_the_file(int8: Path, tiny: Path) -> None:

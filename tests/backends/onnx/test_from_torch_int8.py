@@ -105,6 +105,22 @@ def test_the_file_computes_what_the_program_computes(
     assert len(np.unique(program)) > 10
 
 
+@pytest.mark.parametrize("activations", ["uint8", "int8"])
+def test_no_weights_share_a_zero_point(
+    converted: Convert, cpu: Target, onnx: ModuleType, activations: str
+) -> None:
+    target = cpu if activations == "uint8" else Registry().get("target", "jetson-orin-nano")
+    graph = onnx.load(converted("Residual", target).main).graph
+    stored = {each.name for each in graph.initializer}
+    zeros = [
+        node.input[2]
+        for node in graph.node
+        if node.op_type == "DequantizeLinear" and len(node.input) > 2 and node.input[0] in stored
+    ]
+    assert len(zeros) > 2
+    assert len(zeros) == len(set(zeros))
+
+
 def test_the_dtypes_of_the_file(converted: Convert, onnx: ModuleType) -> None:
     model = onnx.load(converted("Residual").main)
     kinds = {each.name: each.data_type for each in model.graph.initializer}

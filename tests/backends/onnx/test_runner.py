@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.backends.onnx import runtime
+from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.runtime import OPTIMISED, UNOPTIMISED, OnnxRuntime
+from pytest_edgegate.core.environment import Processor
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.data.feeding import arrange
 
@@ -23,6 +25,7 @@ def plain(path: Path, *arrays: np.ndarray, size: int = 1) -> list[np.ndarray]:
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.x64quantprecision", "1")
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
     parts = [
@@ -240,3 +243,64 @@ def test_sizes_that_a_file_leaves_free_are_those_of_the_samples(build: Any, tmp_
             x = np.random.default_rng(0).random((3, 3, *sides)).astype(np.float32)
             [made] = runner.infer((x,))
             np.testing.assert_array_equal(made, x.max((2, 3), keepdims=True))
+
+
+OTHER_CHIP = Processor("an older chip", "x86_64", ("avx2",))
+NEWER_CHIP = Processor("a newer chip", "x86_64", ("avx2", "avx512_vnni"))
+
+
+@pytest.mark.parametrize(
+    ("chip", "told"),
+    [(OTHER_CHIP, True), (NEWER_CHIP, False), (Processor("arm", "aarch64", ()), False)],
+)
+def test_saturating_kernels_are_told(
+    int8: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, chip: Processor, told: bool
+) -> None:
+    monkeypatch.setattr(runtime, "processor", lambda: chip)
+    said = OPTIMISED.kernels(INSPECTOR.describe(int8))
+    assert ("set it on devices without VNNI" in said) is told
+    assert OPTIMISED.kernels(INSPECTOR.describe(tiny)) == ""
+    assert runtime.CUDA.kernels(INSPECTOR.describe(int8)) == ""
+
+
+def test_the_sums_of_a_file_are_exact_on_every_processor(build: Any, tmp_path: Path) -> None:
+    """255 * 127 twice is more than 16 bits hold."""
+    nodes = [
+        ("QuantizeLinear", ["x", "one", "zero_of_x"], ["q"]),
+        ("DequantizeLinear", ["q", "one", "zero_of_x"], ["a"]),
+        ("DequantizeLinear", ["w", "one", "zero_of_w"], ["b"]),
+        ("MatMul", ["a", "b"], ["c"]),
+        ("QuantizeLinear", ["c", "wide", "zero_of_x"], ["d"]),
+        ("DequantizeLinear", ["d", "wide", "zero_of_x"], ["y"]),
+    ]
+    arrays = {
+        "one": np.float32(1),
+        "wide": np.float32(1024),
+        "zero_of_x": np.uint8(0),
+        "zero_of_w": np.int8(0),
+        "w": np.full((8, 8), 127, np.int8),
+    }
+    path = build(tmp_path / "sums.onnx", nodes, arrays, {"x": ["batch", 8]})
+    with OPTIMISED.open(path) as runner:
+        (made,) = runner.infer((np.full((2, 8), 255, np.float32),))
+    assert np.abs(made - 8 * 255 * 127).max() <= 1024
+
+
+def test_a_file_that_can_not_have_exact_sums_is_opened_without(
+    int8: Path, monkeypatch: pytest.MonkeyPatch, photos: np.ndarray
+) -> None:
+    """As ONNX Runtime does with shared zero points on x86 without VNNI."""
+    import onnxruntime as ort
+
+    opening, asked = ort.InferenceSession, []
+
+    def session(path: str, options: Any, **more: Any) -> Any:
+        asked.append(options.get_session_config_entry("session.x64quantprecision"))
+        if asked[-1] == "1":
+            raise RuntimeError("Attempt to replace the existing tensor")
+        return opening(path, options, **more)
+
+    monkeypatch.setattr(ort, "InferenceSession", session)
+    with OPTIMISED.open(int8) as runner:
+        runner.infer((photos[:1],))
+    assert asked == ["1", "0"]
