@@ -434,18 +434,48 @@ def test_an_array_file_with_nan_names_its_own_key_and_sample(tmp_path: Path) -> 
     assert raised.value.message == "x in eval.npz holds NaN or Inf, first in sample #17"
 
 
-def test_a_keras_file_declares_its_input_without_keras(tmp_path: Path) -> None:
+def write_keras(path: Path) -> None:
+    """A file that no framework can load, and that declares its input."""
     layer = {"name": "image", "batch_shape": [None, 28, 28, 1], "dtype": "float32"}
     config = {
         "class_name": "Functional",
         "config": {"layers": [{"class_name": "InputLayer", "config": layer}]},
     }
-    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("model.weights.h5", b"")
+
+
+def test_a_keras_file_declares_its_input_without_keras(tmp_path: Path) -> None:
+    write_keras(tmp_path / "m.keras")
     model = Recogniser(tmp_path, Registry()).model("m.keras")
     assert isinstance(model, DeclaresInputs)
     assert model.declared_inputs() == (TensorInfo("image", (-1, 28, 28, 1), "float32"),)
+
+
+def test_a_shape_is_told_by_the_key_of_the_file_without_keras(pytester: pytest.Pytester) -> None:
+    write_keras(pytester.path / "m.keras")
+    x = np.zeros((40, 28, 28), np.float32)
+    np.savez(pytester.path / "eval.npz", x_test=x, y_test=np.arange(40) % 10)
+    ran = pytester.runpytest_subprocess(
+        *("-p", "no:anyio", "-p", "no:jaxtyping", "--edge-target=coral"),
+        *("--edge-model=m.keras", "--edge-data=eval.npz"),
+    )
+    ran.stdout.fnmatch_lines(
+        [
+            "edgegate error: x_test in eval.npz: samples of shape (28, 28) do not fit the input*",
+            "*add the channel with x[[]..., None[]]",
+        ]
+    )
+
+
+def test_a_target_in_the_table_of_the_gate_is_no_choice(pytester: pytest.Pytester) -> None:
+    (pytester.path / "pyproject.toml").write_text('[tool.edgegate]\ntarget = "coral"\n')
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.edge_budget(size=9000)\ndef test_x(edge_ptq): ...\n"
+    )
+    ran = pytester.runpytest_subprocess("-p", "no:anyio", "-p", "no:jaxtyping")
+    ran.stdout.fnmatch_lines(["*chooses no target*", "write edge_target = 'coral' into*"])
 
 
 FOUND_FILES = {
