@@ -11,9 +11,9 @@ from pytest_edgegate.state import session_of, state_of
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.artifact import Artifact
-    from pytest_edgegate.core.recipe import Step
     from pytest_edgegate.core.target import Target
-    from pytest_edgegate.gate import EdgeCompress, EdgeGate, ItemGate
+    from pytest_edgegate.gate import EdgeCompress, EdgeGate
+    from pytest_edgegate.item_gate import ItemGate
     from pytest_edgegate.session.reference import Reference
 
 
@@ -95,12 +95,9 @@ def edge_reference(_edge_gate: ItemGate) -> Reference:
 @pytest.fixture
 def edge_compress(_edge_gate: ItemGate) -> EdgeCompress:
     """``edge_compress(*steps)``: builds an artifact by any recipe."""
-    from pytest_edgegate.core.recipe import as_recipe
+    from pytest_edgegate.gate import CompressByCall
 
-    def compress(*steps: Step) -> Artifact:
-        return _edge_gate.by_call(as_recipe(steps))
-
-    return compress
+    return CompressByCall(_edge_gate)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pytest_edgegate import attempts
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, presentable
 from pytest_edgegate.core.record import ErrorRecord
 from pytest_edgegate.core.verdict import Verdict
-from pytest_edgegate.gate import GATE_KEY, ItemGate, nothing_gated
+from pytest_edgegate.item_gate import GATE_KEY, ItemGate, nothing_gated
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.settings.markers import ARTIFACT_FIXTURES, Markers, read_markers

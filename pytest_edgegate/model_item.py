@@ -5,19 +5,23 @@ The items are functions of pytest, so that fixtures of a ``conftest.py`` hold fo
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
 from pytest_edgegate.gating import keep_gate
 from pytest_edgegate.session.given import Given, Missing
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.state import session_of
+
+if TYPE_CHECKING:
+    from pytest_edgegate.data.npz import NpzContent
 
 DEFAULT_BUDGETS = (Budget("accuracy_drop", 0.01, "0.01"),)
 _ALONE = "edge_model_alone"
@@ -47,9 +51,13 @@ class ModelItem(pytest.Function):
 
     def runtest(self) -> None:
         """Not by pytest's hook for functions, which --edge-explain leaves out."""
+        content = self._content()
+        with _in_words_of(self._settings.data, content.keys):
+            self._gate_on(content.data, content.groups)
+
+    def _gate_on(self, data: Any, groups: Any) -> None:
         assert self._settings.model is not None  # add_model_items() has checked
         session = session_of(self.config)
-        data, groups = self._data()
         case = session.case(
             Given(self._settings.model, data, _grouped(self._metric(), groups)),
             session.target(self.target_name),
@@ -58,21 +66,20 @@ class ModelItem(pytest.Function):
         )
         keep_gate(self, case).request(f"--edge-model {self._settings.model.name}", None)
 
-    def _data(self) -> tuple[Any, Any]:
+    def _content(self) -> NpzContent:
         """The data, and the groups of its evaluation samples if the file has them."""
-        from pytest_edgegate.data.npz import read_npz
+        from pytest_edgegate.data.npz import NpzContent, read_npz
 
         if self._settings.data is not None:
-            content = read_npz(self._settings.data)
-            return content.data, content.groups
-        data = self.funcargs["edge_data"]
+            return read_npz(self._settings.data)
+        data: Any = self.funcargs["edge_data"]
         if isinstance(data, Missing):
             raise ConfigurationError(
                 "--edge-model needs data to be gated on",
                 "add --edge-data=eval.npz (keys x and y), or define a fixture edge_data in "
                 "conftest.py",
             )
-        return data, None
+        return NpzContent(data)
 
     def _metric(self) -> Any:
         """What was typed goes before the fixture of a conftest.py, and that before the ini."""
@@ -80,6 +87,18 @@ class ModelItem(pytest.Function):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self._settings.root, None, self.nodeid
+
+
+@contextmanager
+def _in_words_of(file: Path | None, keys: Mapping[str, str]) -> Iterator[None]:
+    """Has errors about a split name the array in the user's file that it was read from."""
+    try:
+        yield
+    except EdgeGateError as error:
+        if file is not None:
+            for split, key in keys.items():
+                error.reword(f"edge_data.{split}", f"{key} in {file.name}")
+        raise
 
 
 def _grouped(metric: Any, groups: Any) -> Any:

@@ -14,6 +14,7 @@ from pytest_edgegate import fixtures
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.near_names import NEAR, distance
+from pytest_edgegate.settings.ini_keys import is_known
 from pytest_edgegate.settings.markers import Fault
 from pytest_edgegate.settings.options import MARKERS
 
@@ -68,7 +69,7 @@ def _of_a_name(name: str, config: pytest.Config) -> ConfigurationError | None:
             f"take it as an argument of the test; limits are set by the mark edge_budget"
             f"{_or_register(name)}",
         )
-    if _is_ini_key(name, config):
+    if is_known(config, name):
         return ConfigurationError(
             f"{name} is an ini key, not a mark: it would change nothing",
             f"write it into the ini file; limits are set by the mark edge_budget"
@@ -85,11 +86,3 @@ def _registered(config: pytest.Config) -> set[str]:
     """The marks that the ini key ``markers`` and plugins register, the gate's own among them."""
     lines: list[str] = config.getini("markers")
     return {line.split(":")[0].split("(")[0].strip() for line in lines}
-
-
-def _is_ini_key(name: str, config: pytest.Config) -> bool:
-    try:
-        config.getini(name)
-    except (ValueError, KeyError):  # pytest's answer for an unknown key
-        return False
-    return True

@@ -16,7 +16,7 @@ from pytest_edgegate.attempts import Attempts
 from pytest_edgegate.core.environment import processor, python_version, versions
 from pytest_edgegate.core.errors import EdgeGateError, presentable
 from pytest_edgegate.core.record import ErrorRecord, RunRecord
-from pytest_edgegate.gate import GATE_KEY, ItemGate
+from pytest_edgegate.item_gate import GATE_KEY, ItemGate
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
 

@@ -54,7 +54,10 @@ class Artifact:
     def __repr__(self) -> str:
         kind = f"{self.format} {self.dtype}" if self.dtype else self.format
         origin = spell(self.recipe) if self.recipe else "no recipe"
-        return f"<Artifact {self.path}: {kind}, {self.size_bytes:,} bytes, {origin}, {self.target}>"
+        return (
+            f"<Artifact {self.path.name}: {kind}, {self.size_bytes:,} bytes, {origin}, "
+            f"{self.target}; in {self.path.parent}>"
+        )
 
     @property
     def content(self) -> tuple[Path, ...]:

@@ -18,6 +18,11 @@ class EdgeGateError(Exception):
         self.remedy = presentable(without_private_places(remedy))
         super().__init__(self.message, self.remedy)
 
+    def reword(self, words: str, others: str) -> None:
+        """Says the same in other words, such as the name that the user gave to what is wrong."""
+        self.message = self.message.replace(words, others)
+        self.remedy = self.remedy.replace(words, others)
+
     def __str__(self) -> str:
         return f"edgegate error: {self.message}\n{self.remedy}"
 
@@ -27,14 +32,24 @@ class ConfigurationError(EdgeGateError):
 
 
 class UnknownNameError(ConfigurationError):
-    """A name that is not registered; the message suggests the closest known name."""
+    """A name that is not registered; the message suggests the closest known name, or those that
+    the caller knows to be *meant* by it. *more* is added to the list of the known ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        where: str = "",
+        meant: Sequence[str] = (),
+        more: str = "",
+    ) -> None:
         choices = sorted(known)
         place = f"{where}: " if where else ""
         self.given, self.known = name, choices
+        hint = _asked(meant) if meant else nearest(name, choices)
         super().__init__(
-            f"{place}unknown {kind} {name!r}{nearest(name, choices)}", _listing(kind, choices)
+            f"{place}unknown {kind} {name!r}{hint}", f"{_listing(kind, choices)}{more}"
         )
 
 
@@ -91,7 +106,15 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
     close = [each for each in known if _is_part(name, each)]
     close = close or get_close_matches(name, known, n=1, cutoff=0.5)
-    return f", did you mean {close[0]!r}?" if close else ""
+    return _asked(close[:1])
+
+
+def _asked(meant: Sequence[str]) -> str:
+    if not meant:
+        return ""
+    *others, last = (repr(each) for each in meant)
+    before = f"{', '.join(others)} or " if others else ""
+    return f", did you mean {before}{last}?"
 
 
 def _is_part(name: str, other: str) -> bool:
@@ -100,5 +123,5 @@ def _is_part(name: str, other: str) -> bool:
 
 
 def _listing(kind: str, choices: Sequence[str]) -> str:
-    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    plural = f"{kind[:-1]}ies" if kind.endswith("cy") else f"{kind}s"
     return f"known {plural}: {', '.join(choices) if choices else '(none installed)'}"

@@ -274,14 +274,8 @@ STEPS: tuple[type[Step], ...] = (PTQ, QAT, Prune, Distill, Cast)
 def as_recipe(steps: tuple[object, ...]) -> Recipe:
     """The steps as a recipe; refuses objects that are not steps and an invalid order."""
     for step in steps:
-        if isinstance(step, type) and issubclass(step, Step):
-            raise ConfigurationError(
-                f"the recipe has the class {step.__name__} where a step is wanted",
-                f"write {step.__name__}() with brackets",
-            )
         if not isinstance(step, Step):
-            names = ", ".join(f"{kind.__name__}()" for kind in STEPS)
-            raise ConfigurationError(f"{step!r} is not a recipe step", f"recipe steps are {names}")
+            raise _no_step(step)
     recipe = tuple(step for step in steps if isinstance(step, Step))
     ordered = tuple(sorted(recipe, key=lambda step: step.stage))
     stages = [step.stage for step in recipe]
@@ -297,6 +291,34 @@ def as_recipe(steps: tuple[object, ...]) -> Recipe:
             f"keep one of the steps, for example {spell(once)}",
         )
     return recipe
+
+
+def spelt_step(given: object) -> str:
+    """The step that a text names, as ``"PTQ"`` and ``"ptq(100)"`` do; empty for none."""
+    kinds = {kind.__name__.lower(): kind.__name__ for kind in STEPS}
+    return kinds.get(given.partition("(")[0].strip().lower(), "") if isinstance(given, str) else ""
+
+
+def _no_step(given: object) -> ConfigurationError:
+    if isinstance(given, type) and issubclass(given, Step):
+        return ConfigurationError(
+            f"the recipe has the class {given.__name__} where a step is wanted",
+            f"write {given.__name__}() with brackets",
+        )
+    kind = spelt_step(given)
+    if kind:
+        return ConfigurationError(
+            f"the recipe has the text {given!r} where a step is wanted",
+            f"write {kind}(), and from pytest_edgegate import {kind}",
+        )
+    if isinstance(given, list | tuple | set) and any(isinstance(each, Step) for each in given):
+        one_by_one = ", ".join(str(each) for each in given)
+        return ConfigurationError(
+            f"the recipe has a {type(given).__name__} where a step is wanted",
+            f"give the steps one by one, without the brackets around them: {one_by_one}",
+        )
+    names = ", ".join(f"{kind.__name__}()" for kind in STEPS)
+    return ConfigurationError(f"{given!r} is not a recipe step", f"recipe steps are {names}")
 
 
 def distils(recipe: Recipe) -> bool:

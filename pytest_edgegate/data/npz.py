@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class NpzContent:
 
     data: EdgeData
     groups: Array | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The name of each split's samples in the file."""
 
 
 def read_npz(path: Path) -> NpzContent:
@@ -51,6 +54,7 @@ def read_npz(path: Path) -> NpzContent:
     missing = next((key for key in wanted if not held.has(key)), None)
     if missing is not None:
         raise held.lacks(missing)
+    held.check_finite()
     x, y, groups = held.inputs(x_key), held.arrays[y_key], held.arrays.get("groups")
     first = _first(x)
     if groups is not None and groups.shape != first.shape[:1]:
@@ -64,7 +68,8 @@ def read_npz(path: Path) -> NpzContent:
             train = (train, held.arrays["y_train"])
         calibration = held.inputs("x_calibration") if held.has("x_calibration") else None
         data = EdgeData(train=train, calibration=calibration, evaluation=(x, y))
-        return NpzContent(data, groups)
+        keys = {"evaluation": x_key, "train": "x_train", "calibration": "x_calibration"}
+        return NpzContent(data, groups, keys)
     counts = [len(each) if each.ndim else 0 for each in (first, y)]
     if counts[0] != counts[1] or counts[0] < 2:
         raise ConfigurationError(
@@ -76,7 +81,8 @@ def read_npz(path: Path) -> NpzContent:
     cut = max(1, round(counts[0] * CALIBRATION_SHARE))
     left = order[cut:]
     data = EdgeData(calibration=_taken(x, order[:cut]), evaluation=(_taken(x, left), y[left]))
-    return NpzContent(data, None if groups is None else groups[left])
+    groups = None if groups is None else groups[left]
+    return NpzContent(data, groups, {"evaluation": x_key, "calibration": x_key})
 
 
 Inputs = Array | dict[str, Array]
@@ -127,6 +133,19 @@ class _Held:
                 "give every sample all of its inputs",
             )
         return named
+
+    def check_finite(self) -> None:
+        """Raises ConfigurationError with the place in the file, which a draw from it loses."""
+        for name, each in self.arrays.items():
+            if each.dtype.kind != "f" or not each.ndim or np.isfinite(each.sum(dtype=np.float64)):
+                continue
+            whole = np.isfinite(each.reshape(len(each), -1)).all(axis=1)
+            if not whole.all():
+                raise ConfigurationError(
+                    f"{name} in {self.path.name} holds NaN or Inf, first in sample "
+                    f"#{int(whole.argmin())}",
+                    "fix or drop those samples",
+                )
 
     def lacks(self, key: str) -> ConfigurationError:
         more = ", ..." if len(self.listed) > _MOST_LISTED else ""

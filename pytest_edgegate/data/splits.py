@@ -368,6 +368,11 @@ def make_split(name: str, given: Any, version: str | None) -> Split:
     where = f"edge_data.{name}"
     if isinstance(given, Mapping) or _is_pair(given) or is_tensor(given):
         return ArraySplit(name, *_parts(where, given))
+    if isinstance(given, list) and len(given) == 2 and not version and all(map(is_tensor, given)):
+        raise ConfigurationError(
+            f"{where} is a list of two arrays, which would be two batches without labels",
+            f"write a tuple: {name}=(x, y)",
+        )
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | tuple):
         return StreamSplit(name, given, version)
     remedy = FORMS

@@ -97,7 +97,8 @@ def class_indices(labels: Array, scores: Array) -> Array:
     if labels.ndim != 1:
         raise ConfigurationError(
             f"labels of shape {labels.shape} do not fit outputs of shape {scores.shape}",
-            "give class indices of shape (n,) or one-hot rows of shape (n, classes)",
+            "give class indices of shape (n,) or one-hot rows of shape (n, classes); a class for "
+            'every pixel is scored by the metric "miou"',
         )
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ConfigurationError(

@@ -143,6 +143,12 @@ def _registered(name: str, registry: Registry) -> Target:
 def _check_tables(tables: Mapping[str, Any]) -> None:
     """Raises ConfigurationError for a table that is almost that of the targets."""
     near = next((each for each in tables if is_misspelt(each, ("targets",))), None)
+    if near is not None and isinstance(tables[near], str | list):
+        raise ConfigurationError(
+            f"tool.edgegate.{near} in {_FILE} chooses no target: tool.edgegate has tables only",
+            f"write edge_target = {tables[near]!r} into the table of pytest's own keys, or "
+            "--edge-target on the command line",
+        )
     if near is not None:
         raise ConfigurationError(
             f"tool.edgegate.{near} in {_FILE} is no table of edgegate: did you mean "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import filterfalse
@@ -11,7 +11,7 @@ import pytest
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
-from pytest_edgegate.core.recipe import STEPS, Recipe, as_recipe
+from pytest_edgegate.core.recipe import Recipe, as_recipe, spelt_step
 from pytest_edgegate.settings.units import budget
 
 ARTIFACT_FIXTURES = ("edge_artifact", "edge_ptq", "edge_qat", "edge_pruned", "edge_distilled")
@@ -141,6 +141,7 @@ class _Reading:
         given: list[Budget] = []
         for name, value in mark.kwargs.items():
             with self._noting(owner, mark, name):
+                _not_a_target(name, value)
                 given.append(budget(name, value, mark.name))
         if not mark.kwargs and len(self.faults) == before:
             with self._noting(owner, mark):
@@ -151,7 +152,7 @@ class _Reading:
 
     def _add_recipe(self, owner: object, mark: pytest.Mark, level: int) -> None:
         given = tuple(each for each in mark.args if isinstance(each, str))
-        names = self._names(owner, mark, tuple(filterfalse(_spelt_step, given)))
+        names = self._names(owner, mark, tuple(filterfalse(spelt_step, given)))
         with self._noting(owner, mark, next(iter(mark.kwargs), "")):
             self.recipes.append(Line(names, level, recipe=_recipe(mark, given)))
 
@@ -211,7 +212,7 @@ def _recipe(mark: pytest.Mark, names: tuple[str, ...]) -> Recipe:
 def _not_spelled(mark: pytest.Mark) -> None:
     """Raises ConfigurationError for a step that was written as a text."""
     for each in mark.args:
-        kind = _spelt_step(each)
+        kind = spelt_step(each)
         if kind:
             raise ConfigurationError(
                 f"edge_recipe was given the text {each!r} where a step is wanted",
@@ -219,10 +220,15 @@ def _not_spelled(mark: pytest.Mark) -> None:
             )
 
 
-def _spelt_step(given: object) -> str:
-    """The step that a text names, as ``"PTQ"`` and ``"ptq(100)"`` do; empty for none."""
-    kinds = {kind.__name__.lower(): kind.__name__ for kind in STEPS}
-    return kinds.get(given.partition("(")[0].strip().lower(), "") if isinstance(given, str) else ""
+def _not_a_target(name: str, value: object) -> None:
+    if name in _TARGET_WORDS:
+        raise ConfigurationError(
+            f"edge_budget: {name}={value!r} is no budget: targets stand first, without a name",
+            f"write edge_budget({value!r}, accuracy_drop=0.01)",
+        )
+
+
+_TARGET_WORDS = ("target", "targets", "board", "device")
 
 
 def _named_at_all(mark: pytest.Mark) -> None:
@@ -230,12 +236,20 @@ def _named_at_all(mark: pytest.Mark) -> None:
         raise ConfigurationError("edge_targets names no target", 'write edge_targets("coral")')
 
 
+def _by_keyword(mark: str, given: object) -> str:
+    """The budgets of a dict as they are written; else an example."""
+    if isinstance(given, Mapping) and mark == "edge_budget":
+        budgets = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"write {mark}({budgets}): budgets by keyword"
+    return f'write {mark}("coral", ...), budgets by keyword'
+
+
 def _names(mark: pytest.Mark, names: tuple[object, ...], known: Collection[str]) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str):
             raise ConfigurationError(
                 f"{mark.name}({name!r}, ...): a target's name is a text",
-                f'write {mark.name}("coral", ...), budgets by keyword',
+                _by_keyword(mark.name, name),
             )
         if name not in known:
             raise UnknownNameError("target", name, known)

@@ -173,6 +173,7 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
     @classmethod
     def from_config(cls, config: pytest.Config, registry: Registry) -> Settings:
         """Raises ConfigurationError for an invalid value."""
+        _check_keys(config)
         policy = _text(config, "edge_policy") or "point"
         if policy not in POLICIES:
             raise UnknownNameError("policy", policy, POLICIES)
@@ -215,6 +216,23 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
         from pytest_edgegate.core.rules import Rules
 
         return Rules(self.policy, self.allowed)
+
+
+def _check_keys(config: pytest.Config) -> None:
+    """Rejects ini keys that begin as the gate's do and that nobody knows.
+
+    Most files have none of that beginning, and are looked at no further.
+    """
+    path, typed = config.inipath, config.getoption("override_ini") or ()
+    content = b""
+    if path is not None and path.is_file():
+        with suppress(OSError):
+            content = path.read_bytes()
+    if b"edge" not in content and not any("edge" in each for each in typed):
+        return
+    from pytest_edgegate.settings.ini_keys import check_keys
+
+    check_keys(config, content.decode("utf-8", "replace"))
 
 
 def _text(config: pytest.Config, name: str) -> str:

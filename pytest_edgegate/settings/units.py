@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_edgegate.core.budget import BUDGETS, Budget, BudgetKind
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, nearest
+from pytest_edgegate.core.other_words import meant_budgets
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*?)?\s*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -49,7 +50,7 @@ def budget(name: str, value: Any, where: str) -> Budget:
     """One budget with its limit in the metric's unit."""
     kind = BUDGETS.get(name)
     if kind is None:
-        raise UnknownNameError("budget", name, BUDGETS, where)
+        raise _unknown(name, where)
     try:
         limit = _factor(value) if kind.is_factor else _PARSERS[kind.unit](value)
     except _UnreadableError as error:
@@ -59,6 +60,10 @@ def budget(name: str, value: Any, where: str) -> Budget:
         ) from None
     _check_range(kind, limit, value, where)
     return Budget(name, limit, str(value))
+
+
+def _unknown(name: str, where: str) -> UnknownNameError:
+    return UnknownNameError("budget", name, BUDGETS, where, meant_budgets(name, BUDGETS))
 
 
 def budgets_from_lines(lines: Iterable[str], where: str) -> tuple[Budget, ...]:
@@ -81,7 +86,7 @@ def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
     for part in filter(None, (each.strip() for each in text.split(","))):
         target, colon, metric = part.rpartition(":")
         if metric.strip() not in BUDGETS:
-            raise UnknownNameError("budget", metric.strip(), BUDGETS, "--edge-allow-unmeasured")
+            raise _unknown(metric.strip(), "--edge-allow-unmeasured")
         found.add((target.strip() if colon else None, metric.strip()))
     return frozenset(found)
 

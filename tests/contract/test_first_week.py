@@ -3,6 +3,8 @@ with the name that was meant or the line to type."""
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,11 @@ import numpy as np
 import pytest
 
 from pytest_edgegate import PTQ, QAT, EdgeData, EdgeGate, EdgeTraining, Metric
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.ports import DeclaresInputs
+from pytest_edgegate.data.npz import read_npz
+from pytest_edgegate.measures.metrics import as_scoring
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.recognition import Recogniser
 
@@ -31,6 +37,17 @@ MARKS = {
     "@edge_budget()": "edge_budget has no budget",
     "@edge_recipe('PTQ')": "write edge_recipe(PTQ()), and from pytest_edgegate import PTQ",
     "@edge_recipe('QAT(epochs=1)')": "write edge_recipe(QAT()), and",
+    "@edge_budget(accuracy=0.95)": "did you mean 'accuracy_drop' or 'accuracy_min'?",
+    "@edge_budget(latency='6 ms')": "did you mean 'latency_p95' or 'latency_ratio'?",
+    "@edge_budget(parity=0.99)": "did you mean 'parity_agreement' or 'parity_abs'?",
+    "@edge_budget(regression=0.01)": "did you mean 'accuracy_regression', 'size_regression' or",
+    "@edge_budget(min_accuracy=0.95)": "did you mean 'accuracy_min'?",
+    "@edge_budget(max_latency='6 ms')": "did you mean 'latency_p95' or 'latency_ratio'?",
+    "@edge_budget(flops='1 M')": "did you mean 'macs'?",
+    "@edge_budget(accuracy_drp=0.01)": "did you mean 'accuracy_drop'?",
+    "@edge_budget(target='fake-board', size=9000)": "write edge_budget('fake-board', accuracy_drop",
+    "@edge_budget({'size': 9000})": "write edge_budget(size=9000)",
+    "@edge_recipe([PTQ(7)])": "the brackets around them: PTQ(samples=7)",
     "@edge_recipe(PTQ(), Prune(0.3))": "write it as Prune(amount=0.3), PTQ(samples=200)",
     "@edge_recipe(PTQ(), QAT())": "does one kind of work twice",
 }
@@ -124,6 +141,13 @@ class TestData:
 
         def test_no_data(self, edge_ptq): ...
 
+    class TestList:
+        edge_data = returning(
+            EdgeData(evaluation=[np.zeros((4, 2)), np.zeros(4)]), "edge_data"
+        )
+
+        def test_list(self, edge_ptq): ...
+
     class TestLabels:
         @pytest.fixture
         def edge_data(self, edge_data):
@@ -188,6 +212,40 @@ def test_helper(edge_ptq, edge_gate):
     edge_gate.acuracy(edge_ptq, drop=0.01)
 
 
+def test_swapped(edge_ptq, edge_gate):
+    edge_gate.size("120 kB", edge_ptq)
+
+
+def test_number(edge_ptq, edge_gate):
+    edge_gate.accuracy(0.97, min=0.95)
+
+
+def test_not_called(edge_compress, edge_gate):
+    edge_gate.check(edge_compress, accuracy_drop=0.01)
+
+
+def test_gate_called(edge_ptq, edge_gate):
+    edge_gate(edge_ptq, accuracy_drop=0.01)
+
+
+def test_list_of_steps(edge_compress):
+    edge_compress([PTQ()])
+
+
+def test_text_of_a_step(edge_compress):
+    edge_compress("PTQ")
+
+
+def test_reprs(edge_ptq, edge_compress, edge_gate):
+    before = repr(edge_gate)
+    edge_gate.size(edge_ptq, "120 kB")
+    assert (before, repr(edge_gate), repr(edge_compress)) == (
+        "<EdgeGate for test_reprs on fake-board: nothing judged yet>",
+        "<EdgeGate for test_reprs on fake-board: 2 verdicts, 0 red>",
+        "<edge_compress for test_reprs on fake-board: call it, as in edge_compress(PTQ())>",
+    )
+
+
 @budget(size=120)
 def test_kilobytes(edge_ptq): ...
 
@@ -220,6 +278,13 @@ TOLD = {
     "test_no_name": ("F", "takes 1 positional value (artifact)", "name the others: drop="),
     "test_no_limit": ("F", "edge_gate.size was given no limit"),
     "test_short_name": ("F", "unknown budget 'drop', did you mean 'accuracy_drop'?"),
+    "test_list": ("E", "a list of two arrays", "write a tuple: evaluation=(x, y)"),
+    "test_swapped": ("F", "an artifact where its limit is wanted", "size(artifact, '120 kB')"),
+    "test_number": ("F", "edge_gate.accuracy was given a float", "edge_compress(PTQ()) gave"),
+    "test_not_called": ("F", "the fixture edge_compress", "edge_gate.check(edge_compress(PTQ())"),
+    "test_gate_called": ("F", "edge_gate was called itself", "edge_gate.check(artifact,"),
+    "test_list_of_steps": ("F", "a list where a step is wanted", "one by one"),
+    "test_text_of_a_step": ("F", "the text 'PTQ' where a step", "write PTQ(), and from"),
     "test_helper": ("F", "edge_gate: unknown helper 'acuracy', did you mean 'accuracy'?"),
 }
 """Errors by the test: where pytest has them (E: before the build) and what they say."""
@@ -285,6 +350,132 @@ def test_a_budget_that_nothing_measures_is_red_before_the_build(ran: Any) -> Non
 
 def test_a_factor_is_written_as_the_table_prints_it(ran: Any) -> None:
     assert ran.letter("test_as_the_table_prints_it") == "."
+
+
+def test_what_a_test_is_given_can_be_read_where_it_is_printed(ran: Any) -> None:
+    assert ran.letter("test_reprs") == ".", ran.text("test_reprs")
+
+
+KEYS = {
+    "edge_targets = fake-board": ("'edge_targets'", "did you mean 'edge_target'?"),
+    "edge-target = fake-board": ("'edge-target'", "did you mean 'edge_target'?"),
+    "edge_latency_tim = 3 s": ("'edge_latency_tim'", "did you mean 'edge_latency_time'?"),
+}
+"""Lines of an ini file that no plugin knows."""
+
+
+@pytest.mark.parametrize("line", KEYS)
+def test_an_ini_key_that_nobody_knows_is_refused(pytester: pytest.Pytester, line: str) -> None:
+    """Else the run would gate the host, green, in place of the chip."""
+    pytester.makeini(f"[pytest]\n{line}\n")
+    ran = pytester.runpytest_subprocess("-p", "no:anyio", "-p", "no:jaxtyping")
+    assert ran.ret == pytest.ExitCode.USAGE_ERROR
+    ran.stderr.fnmatch_lines([f"*unknown ini key {KEYS[line][0]}*{KEYS[line][1]}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pyproject.toml", '[tool.pytest.ini_options]\n  edge_targets = "fake-board"\n'),
+        ("tox.ini", "[other]\nedge_targets = 1\n[pytest]\nedge_targets = fake-board\n"),
+        ("setup.cfg", "[tool:pytest]\nedge_targets : fake-board\n"),
+    ],
+)
+def test_ini_keys_of_every_kind_of_file(pytester: pytest.Pytester, name: str, content: str) -> None:
+    (pytester.path / name).write_text(content)
+    ran = pytester.runpytest_subprocess("-p", "no:anyio", "-p", "no:jaxtyping")
+    assert ran.ret == pytest.ExitCode.USAGE_ERROR
+    ran.stderr.fnmatch_lines([f"*{name}: unknown ini key 'edge_targets'*"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pytest.ini", "[pytest]\nmarkers =\n    edge_nightly: a mark of our own\n"),
+        ("pytest.ini", "[pytest]\n# edge_targets = 1\n[other]\nedge_targets = 1\n"),
+        (
+            "pyproject.toml",
+            '[tool.pytest.ini_options]\nmarkers = ["edge_x: 1"]\n[tool.own]\nedge_x = 1\n',
+        ),
+    ],
+)
+def test_what_is_no_key_of_pytest_is_left_alone(
+    pytester: pytest.Pytester, name: str, content: str
+) -> None:
+    (pytester.path / name).write_text(content)
+    ran = pytester.runpytest_subprocess("-p", "no:anyio", "-p", "no:jaxtyping")
+    assert ran.ret == pytest.ExitCode.NO_TESTS_COLLECTED, ran.stderr.str()
+
+
+def test_a_key_of_the_command_line_is_refused_too(pytester: pytest.Pytester) -> None:
+    ran = pytester.runpytest_subprocess(
+        "-p", "no:anyio", "-p", "no:jaxtyping", "-o", "edge_targets=coral"
+    )
+    assert ran.ret == pytest.ExitCode.USAGE_ERROR
+    ran.stderr.fnmatch_lines(["*-o: unknown ini key 'edge_targets', did you mean 'edge_target'?"])
+
+
+METRICS = {"accuracy": "top1", "top-1": "top1", "mIoU": "miou", "roc_auc": "auc", "topp1": "top1"}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_by_the_name_of_another_tool(name: str) -> None:
+    with pytest.raises(EdgeGateError) as raised:
+        as_scoring(name, indexable=True)
+    assert f"did you mean '{METRICS[name]}'?" in raised.value.message
+
+
+def test_an_array_file_with_nan_names_its_own_key_and_sample(tmp_path: Path) -> None:
+    x = np.zeros((40, 3), np.float32)
+    x[17] = np.inf
+    np.savez(tmp_path / "eval.npz", x=x, y=np.zeros(40))
+    with pytest.raises(EdgeGateError) as raised:
+        read_npz(tmp_path / "eval.npz")
+    assert raised.value.message == "x in eval.npz holds NaN or Inf, first in sample #17"
+
+
+def write_keras(path: Path) -> None:
+    """A file that no framework can load, and that declares its input."""
+    layer = {"name": "image", "batch_shape": [None, 28, 28, 1], "dtype": "float32"}
+    config = {
+        "class_name": "Functional",
+        "config": {"layers": [{"class_name": "InputLayer", "config": layer}]},
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", b"")
+
+
+def test_a_keras_file_declares_its_input_without_keras(tmp_path: Path) -> None:
+    write_keras(tmp_path / "m.keras")
+    model = Recogniser(tmp_path, Registry()).model("m.keras")
+    assert isinstance(model, DeclaresInputs)
+    assert model.declared_inputs() == (TensorInfo("image", (-1, 28, 28, 1), "float32"),)
+
+
+def test_a_shape_is_told_by_the_key_of_the_file_without_keras(pytester: pytest.Pytester) -> None:
+    write_keras(pytester.path / "m.keras")
+    x = np.zeros((40, 28, 28), np.float32)
+    np.savez(pytester.path / "eval.npz", x_test=x, y_test=np.arange(40) % 10)
+    ran = pytester.runpytest_subprocess(
+        *("-p", "no:anyio", "-p", "no:jaxtyping", "--edge-target=coral"),
+        *("--edge-model=m.keras", "--edge-data=eval.npz"),
+    )
+    ran.stdout.fnmatch_lines(
+        [
+            "edgegate error: x_test in eval.npz: samples of shape (28, 28) do not fit the input*",
+            "*add the channel with x[[]..., None[]]",
+        ]
+    )
+
+
+def test_a_target_in_the_table_of_the_gate_is_no_choice(pytester: pytest.Pytester) -> None:
+    (pytester.path / "pyproject.toml").write_text('[tool.edgegate]\ntarget = "coral"\n')
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.edge_budget(size=9000)\ndef test_x(edge_ptq): ...\n"
+    )
+    ran = pytester.runpytest_subprocess("-p", "no:anyio", "-p", "no:jaxtyping")
+    ran.stdout.fnmatch_lines(["*chooses no target*", "write edge_target = 'coral' into*"])
 
 
 FOUND_FILES = {

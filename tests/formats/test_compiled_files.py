@@ -13,7 +13,8 @@ from pytest_edgegate import EdgeData
 from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.exceeded import BudgetExceeded
-from pytest_edgegate.gate import EdgeGate, ItemGate
+from pytest_edgegate.gate import EdgeGate
+from pytest_edgegate.item_gate import ItemGate
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Given, Missing
 from pytest_edgegate.session.run import EdgeSession

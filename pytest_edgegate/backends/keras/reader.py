@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from pytest_edgegate.backends.keras.declared import declared_input
 from pytest_edgegate.backends.keras.families import family
 from pytest_edgegate.backends.keras.vetting.files import (
     is_archive,
@@ -19,6 +20,7 @@ from pytest_edgegate.backends.keras.vetting.files import (
 )
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.core.defaults import FileModel
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.ports import GraphBatch, LoadedModel, SourceModel, Surroundings
 from pytest_edgegate.reading.regular import files_of_model, open_regular
 
@@ -42,7 +44,8 @@ class KerasReader:
         if head == b"\x89HDF\r\n\x1a\n":
             return _saved(candidate, "keras", _load_hdf5, around)
         if head[:4] == b"PK\x03\x04" and is_archive(candidate):
-            return _saved(candidate, "keras", _load_archive, around)
+            found = _saved(candidate, "keras", _load_archive, around)
+            return replace(found, declares=partial(declared_input, candidate))
         return None
 
 
@@ -62,6 +65,10 @@ class SavedFile(FileModel):
     format: str
     loader: Callable[[], LoadedModel]
     runtime: str = RUNTIME
+    declares: Callable[[], tuple[TensorInfo, ...]] = tuple
+
+    def declared_inputs(self) -> tuple[TensorInfo, ...]:
+        return self.declares()
 
     @property
     def node(self) -> tuple[str, str]:

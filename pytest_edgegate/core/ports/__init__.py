@@ -1,6 +1,7 @@
 """The ports that backends implement. Backends are loaded by entry point, never imported."""
 
 from pytest_edgegate.core.ports.models import (
+    DeclaresInputs,
     Example,
     GraphBatch,
     HasGraph,
@@ -35,6 +36,7 @@ from pytest_edgegate.core.ports.transforms import (
 __all__ = [
     "ChecksAhead",
     "ChildProcess",
+    "DeclaresInputs",
     "Device",
     "Example",
     "ExternalProgram",

@@ -133,6 +133,14 @@ class HasSignatures(Protocol):
         """Writes the same model with the signature *name* first to the file *out*."""
 
 
+@runtime_checkable
+class DeclaresInputs(Protocol):
+    """A model file that may state its inputs where they can be read without its framework."""
+
+    def declared_inputs(self) -> tuple[TensorInfo, ...]:
+        """Its inputs; none where only the framework knows them."""
+
+
 class ModelReader(Protocol):
     """Recognises models of its formats."""
 

@@ -5,6 +5,7 @@ Every metric keeps figures per sample, so the outputs of a stream are never held
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -109,4 +110,26 @@ def _built_in(name: str, output: int | str | None) -> Scoring:
         return Auc(output)
     if name == "miou":
         return MeanIoU(output)
-    raise UnknownNameError("metric", name, ("top1", "top5", "miou", "auc", "mse", "mae"))
+    raise _unknown(name)
+
+
+_NAMES = ("top1", "top5", "miou", "auc", "mse", "mae")
+_CALLED = {
+    "accuracy": "top1",
+    "acc": "top1",
+    "top": "top1",
+    "iou": "miou",
+    "rocauc": "auc",
+    "rmse": "mse",
+    "l1": "mae",
+    "l2": "mse",
+}
+"""Metrics by the names that other tools give them."""
+
+
+def _unknown(name: str) -> UnknownNameError:
+    bare = re.sub(r"[\W_]", "", name).lower()
+    ends = (other for other in _CALLED if bare.endswith(other))
+    meant = bare if bare in _NAMES else next((_CALLED[other] for other in ends), "")
+    own = "; another one is the fixture edge_metric: return Metric(my_function)"
+    return UnknownNameError("metric", name, _NAMES, meant=(meant,) if meant else (), more=own)

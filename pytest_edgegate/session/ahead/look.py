@@ -22,9 +22,11 @@ from pytest_edgegate.core.errors import (
     UnsupportedError,
 )
 from pytest_edgegate.core.plan import Plan
+from pytest_edgegate.core.ports import DeclaresInputs
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.data.splits import Array, ArraySplit, refuse_endless
+from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.splits import Array, ArraySplit, Split, refuse_endless
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.ahead.made_with import MadeWith
@@ -35,6 +37,9 @@ from pytest_edgegate.session.measuring.input_orders import InputOrders
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.scored_pass import unlabelled
 from pytest_edgegate.session.measuring.specimen import Specimen
+
+_MOST_AHEAD = 1_000
+"""So many samples are looked at before a framework is imported; the others are in the passes."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,19 @@ class _Look:
     def _tried(self, specimen: Specimen) -> Inputs:
         trials, split = self.session.trials, self.case.subject.dataset.evaluation
         known = trials.passed(specimen, split, self._scoring)
-        return trials.run(specimen, split, self._scoring) if known is None else known
+        if known is not None:
+            return known
+        self._at_declared(split)
+        return trials.run(specimen, split, self._scoring)
+
+    def _at_declared(self, split: Split) -> None:
+        """Samples that do not fit the inputs that the model's file declares, or that hold NaN, are
+        told before its framework is imported."""
+        model = self.case.subject.model
+        inputs = model.declared_inputs() if isinstance(model, DeclaresInputs) else ()
+        if inputs and isinstance(split, ArraySplit):
+            first = tuple(each[:_MOST_AHEAD] for each in split.inputs)
+            arrange(first, split.names, inputs, split.name, lambda at: at)
 
     @property
     def _may_take_integers(self) -> bool:

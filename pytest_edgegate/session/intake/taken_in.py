@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateError
-from pytest_edgegate.core.ports import LoadedModel, SourceModel
+from pytest_edgegate.core.ports import DeclaresInputs, LoadedModel, SourceModel
 from pytest_edgegate.reading.copies import PrivateCopy, changed, signature
 from pytest_edgegate.session.intake.foreign_files import reading
 from pytest_edgegate.tidy.scratch import SCRATCH
@@ -68,6 +69,11 @@ class TakenIn:
             with reading_volatile(self.path):
                 self._digest = self._nearest.digest()
         return self._digest
+
+    def declared_inputs(self) -> tuple[TensorInfo, ...]:
+        with reading_volatile(self.path):
+            found = self._nearest
+            return found.declared_inputs() if isinstance(found, DeclaresInputs) else ()
 
     def load(self) -> LoadedModel:
         return self.ready.load()

@@ -15,7 +15,8 @@ from pytest_edgegate.backends.litert.reader import LiteRTFile
 from pytest_edgegate.backends.litert.runtime import XNNPACK
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 from pytest_edgegate.core.measurement import Measurement
-from pytest_edgegate.gate import EdgeGate, ItemGate
+from pytest_edgegate.gate import EdgeGate
+from pytest_edgegate.item_gate import ItemGate
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Given, Missing
 from pytest_edgegate.session.run import EdgeSession

@@ -42,10 +42,10 @@ def augmented(x: object, rng: object) -> object:
     [
         (
             MADE,
-            "<Artifact /cache/model.tflite: litert int8, 27,184 bytes, "
-            "Distill(epochs=10), PTQ(samples=200), coral>",
+            "<Artifact model.tflite: litert int8, 27,184 bytes, "
+            "Distill(epochs=10), PTQ(samples=200), coral; in /cache>",
         ),
-        (GIVEN, "<Artifact own.onnx: onnx, 5 bytes, no recipe, onnx-cpu>"),
+        (GIVEN, "<Artifact own.onnx: onnx, 5 bytes, no recipe, onnx-cpu; in .>"),
         (EdgeData(), "EdgeData()"),
         (
             EdgeData(calibration=X, evaluation=(X, Y)),

@@ -77,6 +77,12 @@ def is_archive(path: Path) -> bool:
         return False  # other formats are archives too, and say themselves what is wrong with one
 
 
+def archived_config(path: Path) -> Any:
+    """The configuration of the model in a ``.keras`` file. Raises ConfigurationError."""
+    with opened(path, lambda reason: _damaged(path, reason), _LIMITS) as archive:
+        return configs.of_saved(parse_json(archive.read(_CONFIG, _LARGEST_CONFIG)))
+
+
 def vet_archive(path: Path, *, allow_code: bool = False) -> Vetted:
     """A ``.keras`` file. Raises UnsupportedError for what is not on the lists."""
     with opened(path, lambda reason: _damaged(path, reason), _LIMITS) as archive:
