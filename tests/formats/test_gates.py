@@ -430,3 +430,37 @@ def test_a_batch_of_one_in_a_file_is_what_ships(
     assert own["accuracy_min"].measured is not None
     assert own["accuracy_min"].measured.value == 1
     assert FREE in own["contract"].note
+
+
+@pytest.fixture
+def windowed(tmp_path: Path) -> Given:
+    """A model of any height and width, and no window fits into images of one pixel."""
+    draw = np.random.default_rng(5)
+    weights = {"w": draw.normal(size=(4, 1, 3, 3)).astype(np.float32)}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"]),
+            helper.make_node("GlobalAveragePool", ["c"], ["p"]),
+            helper.make_node("Flatten", ["p"], ["y"]),
+        ],
+        "windowed",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 1, "h", "w"])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 4])],
+        [onnx.numpy_helper.from_array(each, name) for name, each in weights.items()],
+    )
+    path = tmp_path / "windowed.onnx"
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=opset), path)
+    x = draw.normal(size=(60, 1, 9, 9)).astype(np.float32)
+    return Given(path, EdgeData(calibration=x[:20], evaluation=(x[20:], np.arange(40) % 4)))
+
+
+@pytest.mark.parametrize("target", ["onnx-cpu", "openvino-cpu"])
+def test_free_sizes_are_run_with_those_of_the_samples(
+    start: Starter, windowed: Given, target: str
+) -> None:
+    session = start()
+    case = session.case(windowed, session.target(target))
+    made = session.compress(case, (PTQ(20),))
+    found = session.judge(case, made, (Budget("size", 10**6), SQNR), contract=True)
+    assert [each.reason for each in found if each.red] == []

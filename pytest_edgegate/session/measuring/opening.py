@@ -34,14 +34,14 @@ from pytest_edgegate.workers.remote import RemoteRunner, executed_remotely
 if TYPE_CHECKING:
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
 
-_RAN = {"ran": True}
+_RAN, _LEFT = {"ran": True}, {"ran": False}
 _ZEROS_VERSION = 1
 """Incremented whenever a signature has to be tried again."""
 _HELD_VERSION = 1
 """Incremented whenever other weights are found alike."""
 _INPUTS_VERSION = 2
 """Incremented whenever the same model would show other inputs."""
-_VERSION = 3
+_VERSION = 4
 """Incremented whenever a file that has run before has to be tried again."""
 
 Sample = tuple[Any, ...]
@@ -61,7 +61,7 @@ class Opener:
         self._cache = cache
         self._workers = workers
         self._frameworks = frameworks
-        self._tried: set[str] = set()
+        self._tried: dict[str, bool] = {}
         self._inputs: dict[str, tuple[TensorInfo, ...]] = {}
 
     def open(self, specimen: Specimen) -> Runner:
@@ -178,9 +178,8 @@ class Opener:
                 return sent
             with reading_volatile(path):
                 return runtime.open(model)
-        if not specimen.made:
+        if not specimen.made or not self._is_tried(specimen, entry, path):
             return self._in_worker(specimen, entry, path)
-        self._try_once(specimen, entry, path)
         return runtime.open(path)
 
     def _sent_to_frameworks(self, specimen: Specimen) -> Runner | None:
@@ -234,18 +233,23 @@ class Opener:
         opens = entry is not None and self._runtime(specimen.runtime).opens_files
         return entry if opens else None
 
-    def _try_once(self, specimen: Specimen, entry: str, path: Path) -> None:
-        """Runs a file of this gate in a worker once, to see that it does not crash, before here."""
+    def _is_tried(self, specimen: Specimen, entry: str, path: Path) -> bool:
+        """Runs a file of this gate in a worker once, to see that it does not crash, before here.
+
+        Whether that was possible: no made-up sample is sure to fit a file with free sizes.
+        """
 
         def work(folder: Path) -> Mapping[str, Any]:
             with self._in_worker(specimen, entry, path) as runner:
+                if any(-1 in each.shape[1:] for each in runner.inputs):
+                    return _LEFT
                 runner.infer(tuple(map(noise, runner.inputs)))
             return _RAN
 
         key = key_of(kind="trial", version=_VERSION, model=self.identity(specimen))
         if key not in self._tried:
-            self._cache.fetch(key, work, _ran)
-            self._tried.add(key)
+            self._tried[key] = self._cache.fetch(key, work, _ran)
+        return self._tried[key]
 
     def _runtime(self, name: str) -> Runtime:
         runtime: Runtime = self._registry.get("runtime", name)
@@ -300,6 +304,6 @@ def _inputs_in(entry: Entry) -> tuple[TensorInfo, ...]:
 
 
 def _ran(entry: Entry) -> bool:
-    if entry.info != _RAN:
+    if entry.info not in (_RAN, _LEFT):
         raise ValueError("it is not the entry of a trial")
-    return True
+    return bool(entry.info["ran"])
