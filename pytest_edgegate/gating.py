@@ -68,12 +68,13 @@ def begin(item: pytest.Item) -> None:
     attempts.begin(item)
 
 
-def note_artifacts(item: pytest.Item, *, passed: bool) -> None:
-    """Keeps the artifacts of a test for the reports: of one that has *passed* with what no budget
-    has measured."""
+def note_artifacts(item: pytest.Item, *, look: bool) -> None:
+    """Keeps the artifacts of a test for the reports; to *look*, with what no budget has measured.
+
+    A test that has ended in an error has something else to mend."""
     gate = item.stash.get(GATE_KEY, None)
     if gate is not None:
-        attempts.keep_artifacts(item, gate.seen(look=passed))
+        attempts.keep_artifacts(item, gate.seen(look=look))
 
 
 def note_error(item: pytest.Item, error: EdgeGateError) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import CONTRACT, Budget
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
 from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.recipe import Recipe
@@ -171,7 +171,7 @@ class ItemGate:
 
     def seen(self, *, look: bool) -> list[SeenRecord]:
         """The artifacts of the test in absolute values; to *look*, also those that no budget asks
-        for are measured, of what its verdicts do not call broken."""
+        for are measured, of what keeps to the contract."""
         if self.session.settings.explain or self.is_stopped:
             return []
         every = (*self.requested.values(), *self.given, *self.compressed)
@@ -186,8 +186,11 @@ class ItemGate:
             for each in self.verdicts
             if each.artifact is not None and each.artifact.digest == artifact.digest
         ]
-        look = look and not any(each.red for each in own)
-        return self.session.seen(self.case, artifact, own, look=look)
+        look = look and not any(each.red and each.budget.kind is CONTRACT for each in own)
+        try:
+            return self.session.seen(self.case, artifact, own, look=look)
+        except EdgeGateError:  # what is shown beside the verdicts changes no outcome
+            return self.session.seen(self.case, artifact, own, look=False)
 
     @property
     def title(self) -> str:

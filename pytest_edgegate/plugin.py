@@ -206,22 +206,25 @@ def _is_ours(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    passed = False
+    look = True
     try:
         result = yield
         if _is_ours(item):
             from pytest_edgegate.gating import judge_item
 
             judge_item(item)
-        passed = True
     except EdgeGateError as error:
+        look = False
         _note(item, error)
+        raise
+    except (KeyboardInterrupt, pytest.exit.Exception, pytest.skip.Exception):
+        look = False
         raise
     finally:
         if _is_ours(item):
             from pytest_edgegate.gating import note_artifacts
 
-            note_artifacts(item, passed=passed)
+            note_artifacts(item, look=look)
     return result
 
 

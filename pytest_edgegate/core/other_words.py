@@ -12,11 +12,13 @@ _USUAL = {
 }
 """The first word of several budgets, or the last: those that are set most often."""
 _CALLED = {
-    **dict.fromkeys(("acc", "top1", "top5", "miou", "auc", "metric", "score"), "accuracy"),
+    **dict.fromkeys(("acc", "top1", "top5", "miou", "auc", "f1", "metric", "score"), "accuracy"),
     **dict.fromkeys(("time", "speed", "runtime", "inference", "fps", "throughput"), "latency"),
-    **dict.fromkeys(("flops", "mflops", "gflops", "ops", "madds"), "macs"),
+    **dict.fromkeys(("delegated", "delegate", "accelerated", "mapped"), "mapped_ops"),
+    "speedup": "latency_ratio",
+    **dict.fromkeys(("flops", "mflops", "gflops", "madds"), "macs"),
     **dict.fromkeys(("params", "weights"), "parameters"),
-    **dict.fromkeys(("ram", "sram", "arena", "tensor"), "memory"),
+    **dict.fromkeys(("ram", "sram", "arena"), "memory"),
     **dict.fromkeys(("rom", "nvm"), "flash"),
     **dict.fromkeys(("bytes", "filesize", "kb", "mb"), "size"),
     **dict.fromkeys(("snr", "psnr", "sqnr"), "sqnr_db"),
@@ -34,7 +36,7 @@ def meant_budgets(name: str, known: Collection[str]) -> tuple[str, ...]:
     turned = tuple(each for each in known if sorted(each.split("_")) == sorted(words))
     if turned:
         return turned
-    told = (_CALLED.get(word, word) for word in words)
+    told = (_CALLED.get(word, word) for word in reversed(words))  # weights_bytes are bytes
     found = next((word for word in told if word in _USUAL or word in _CALLED.values()), "")
     if not found or _is_near_another(name, known):
         return ()

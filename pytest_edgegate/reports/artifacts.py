@@ -54,7 +54,7 @@ def lines_of(artifacts: Sequence[Seen]) -> Iterator[tuple[str, str, Seen]]:
     """(name, figures, artifact) of each; those of one label are told apart by their test."""
     labels = Counter(each.label for each in artifacts)
     for each in artifacts:
-        test = each.test.rpartition("::")[2]
+        test = each.test.partition("::")[2] or each.test
         named = f"{each.label} ({test})" if labels[each.label] > 1 else each.label
         yield named, ", ".join(_figures(each)), each
 

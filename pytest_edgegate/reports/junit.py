@@ -9,24 +9,19 @@ from pytest_edgegate.reports.table import row
 
 
 def properties(verdicts: Iterable[VerdictRecord]) -> list[tuple[str, str]]:
-    """``edge.<metric>`` -> ``<measured> (limit <limit>) <verdict>``; ``edge.<metric>.values`` ->
-    the metric of the model under test and of the artifact, of an accuracy; ``edge.<metric>.note``
-    -> its note if that holds a caution."""
+    """``edge.<metric>`` -> ``<measured> <limit> <verdict>``; ``edge.<metric>.values`` -> the metric
+    of the model under test and of the artifact, of an accuracy; ``edge.<metric>.note`` -> its note
+    if that holds a caution."""
     found = []
     for verdict in verdicts:
         metric, measured, _, limit, outcome = row(verdict)
-        found.append((f"edge.{metric}", _told(measured, limit, outcome)))
+        found.append((f"edge.{metric}", " ".join(filter(None, (measured, limit, outcome)))))
         values = _values(verdict)
         if values:
             found.append((f"edge.{metric}.values", values))
         if "caution" in verdict.note:
             found.append((f"edge.{metric}.note", verdict.note))
     return found
-
-
-def _told(measured: str, limit: str, outcome: str) -> str:
-    """A limit with its sign beside the figure would read as a claim: 70 kB <= 60 kB."""
-    return " ".join(filter(None, (measured, f"(limit {limit})" if limit else "", outcome)))
 
 
 def _values(verdict: VerdictRecord) -> str:

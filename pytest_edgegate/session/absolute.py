@@ -26,8 +26,8 @@ def seen(
     ratio, score = _compression(verdicts), _score(verdicts)
     if look and ratio is None:
         ratio = _quick_compression(file)
-    if look and score is None:
-        score = _shown_score(passes)
+    if look and (score is None or score.reference_value is None):
+        score = _better(score, _shown_score(passes))
     return SeenRecord(
         case.test, case.target.name, recorded_artifact(file.artifact), plain_number(ratio), score
     )
@@ -61,6 +61,13 @@ def _score(verdicts: Iterable[Verdict]) -> ScoreRecord | None:
     best = min(scored, key=lambda each: each.reference_value is None)
     values = plain_number(best.reference_value), plain_number(best.artifact_value)
     return ScoreRecord(best.scored_by, *values, best.n, best.n_total)
+
+
+def _better(judged: ScoreRecord | None, shown: ScoreRecord | None) -> ScoreRecord | None:
+    """What was shown, unless it is of fewer samples than what was judged, or of one side too."""
+    if judged is None or shown is None:
+        return judged or shown
+    return shown if shown.n == judged.n and shown.reference_value is not None else judged
 
 
 def _shown_score(passes: Passes) -> ScoreRecord | None:

@@ -187,7 +187,8 @@ class Judging:
             notes.of_batch(file, passes),
             parity.note,
         )
-        plain = (execution, kernels, parity.note if parity.usual else "")
+        is_plain = not kernels.startswith("caution")
+        plain = (execution, kernels if is_plain else "", parity.note if parity.usual else "")
         return replace(noted, about_file=tuple(filter(None, plain)), agreement=parity.share)
 
     def _providers(

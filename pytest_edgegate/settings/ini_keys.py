@@ -43,6 +43,28 @@ KEYS = (
 """The keys that may be meant; those that no plugin has registered are left out."""
 
 
+_LATER = frozenset(
+    f"edge_{name}"
+    for name in (
+        "accepted",
+        "baseline",
+        "cache_readonly",
+        "cache_trust",
+        "cluster",
+        "device",
+        "device_samples",
+        "evidence",
+        "parity_examples",
+        "parity_time",
+        "regressions",
+        "report_html",
+        "report_md",
+        "report_samples",
+    )
+)
+"""Keys that another version has, or will have: pytest's own warning tells of them."""
+
+
 def check_keys(config: pytest.Config, content: str) -> None:
     """Raises UnknownNameError for a key of the ini file, or of ``-o``, that nobody has registered.
 
@@ -56,7 +78,7 @@ def check_keys(config: pytest.Config, content: str) -> None:
         *((each, "-o") for each in typed if _LINE.match(f"{each}=")),
         *((each, path.name if path else "") for each in written if each in suspects),
     ):
-        if not is_known(config, name):
+        if not is_known(config, name) and name not in _LATER:
             raise UnknownNameError("ini key", name, _ours(config), where, _spelt(name, config))
 
 

@@ -10,7 +10,7 @@ TESTS = """
 import numpy as np
 import pytest
 
-from pytest_edgegate import PTQ, EdgeData
+from pytest_edgegate import PTQ, EdgeData, Metric
 
 
 @pytest.mark.model(wrong=range(10), ptq_wrong=range(16))
@@ -46,6 +46,16 @@ def test_not_judged(edge_compress):
 @pytest.mark.model(wrong=range(10), ptq_wrong=range(16))
 @pytest.mark.edge_budget(size="1 B")
 def test_red(edge_ptq): ...
+
+
+@pytest.mark.edge_budget(size="9 kB")
+class TestBrokenMetric:
+    @pytest.fixture
+    def edge_metric(self):
+        return Metric(lambda y, labels: {}["k"], per_sample=False)
+
+    @pytest.mark.model(wrong=range(10), ptq_wrong=range(16))
+    def test_own(self, edge_ptq): ...
 
 
 @pytest.mark.edge_budget(size="9 kB")
@@ -127,9 +137,21 @@ def test_an_artifact_that_nothing_judged_is_shown(ran: Any) -> None:
     assert not ran.verdicts("test_not_judged")
 
 
-def test_nothing_more_is_measured_of_a_red_artifact(ran: Any) -> None:
+def test_a_red_artifact_is_shown_too(ran: Any) -> None:
     found = shown(ran, "test_red")
-    assert (found["compression"], found["score"]) == (None, None)
+    assert found["score"] == shown(ran, "test_size_alone")["score"]
+    assert found["compression"] > 1
+
+
+def test_a_floor_alone_is_shown_with_the_model(ran: Any) -> None:
+    assert shown(ran, "test_green")["score"] == shown(ran, "test_drop")["score"]
+
+
+def test_a_metric_that_raises_changes_no_outcome_where_no_budget_asks(ran: Any) -> None:
+    found = ran.verdicts("test_own")
+    assert {each["outcome"] for each in found.values()} == {"pass"}
+    assert shown(ran, "test_own")["score"] is None
+    assert not [each for each in ran.report["errors"] if "test_own" in each["test"]]
 
 
 def test_without_samples_there_is_no_metric_and_no_fault(ran: Any) -> None:

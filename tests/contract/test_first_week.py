@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from pytest_edgegate import PTQ, QAT, EdgeData, EdgeGate, EdgeTraining, Metric
+from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.other_words import meant_budgets
 from pytest_edgegate.core.ports import DeclaresInputs
 from pytest_edgegate.data.npz import read_npz
 from pytest_edgegate.measures.metrics import as_scoring
@@ -521,3 +523,26 @@ def test_wrong_arguments_are_type_errors_too() -> None:
             wrong()
         assert isinstance(raised.value, EdgeGateError)
         assert raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "budgets"),
+    [
+        ("delegated_ops", ("mapped_ops",)),
+        ("weights_bytes", ("size",)),
+        ("tensor_agreement", ()),
+        ("speedup", ("latency_ratio",)),
+        ("f1", ("accuracy_drop", "accuracy_min")),
+        ("max_latency", ("latency_p95", "latency_ratio")),
+        ("flops", ("macs",)),
+    ],
+)
+def test_budgets_by_other_words(name: str, budgets: tuple[str, ...]) -> None:
+    assert meant_budgets(name, BUDGETS) == budgets
+
+
+def test_a_key_of_another_version_is_left_to_pytest(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nedge_baseline = accepted\n")
+    pytester.makepyfile("def test_it(): ...")
+    ran = pytester.runpytest_subprocess("-p", "no:anyio")
+    ran.assert_outcomes(passed=1)

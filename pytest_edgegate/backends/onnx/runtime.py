@@ -112,15 +112,29 @@ class OnnxRuntime(FileRuntime):
                 events = json.loads(Path(session.end_profiling()).read_text())
         return tuple(self._operator(each) for each in events if _is_kernel(each))
 
-    def kernels(self, described: ModelDescription) -> str:
+    def kernels(self, model: Path, described: ModelDescription) -> str:
         chip = processor()
         saturates = chip.machine in ("x86_64", "AMD64") and not any("vnni" in x for x in chip.isa)
         if not saturates or described.is_float or self._provider != "CPUExecutionProvider":
             return ""
+        if not self._sums_exactly(model):
+            return (
+                "caution: this processor has no VNNI, and int8 sums of ONNX Runtime saturate here: "
+                f"the layers of the file share weights or zero points, at which {_EXACT_SUMS} "
+                "fails; give each layer its own, or measure on the device's processor"
+            )
         return (
             "this processor has no VNNI: int8 sums of ONNX Runtime saturate unless "
             f'{_EXACT_SUMS} is "1", as here; set it on devices without VNNI, too'
         )
+
+    def _sums_exactly(self, path: Path) -> bool:
+        """Whether the file opens with exact sums."""
+        try:
+            self._opened(path, self._options())
+        except Exception as error:  # noqa: BLE001 - of no common base; another fault is told later
+            return _SHARED not in str(error)
+        return True
 
     def _operator(self, event: dict[str, Any]) -> ExecutedOperator:
         arguments = event["args"]
@@ -149,19 +163,15 @@ class OnnxRuntime(FileRuntime):
             raise BackendUnavailableError(
                 "onnxruntime-gpu", f"{self._provider} of ONNX Runtime", "onnx"
             )
-
-        def opened() -> Any:
-            with held_native_output():
-                return ort.InferenceSession(str(path), options, providers=[self._provider])
-
         try:
             try:
-                session = opened()
+                session = self._opened(path, options)
             except Exception as error:
                 if _SHARED not in str(error):
                     raise
-                options.add_session_config_entry(_EXACT_SUMS, "0")
-                session = opened()
+                with held_native_output():  # it warns that the entry is changed
+                    options.add_session_config_entry(_EXACT_SUMS, "0")
+                session = self._opened(path, options)
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
             raise _not_opened(path, error) from error
         if self._provider not in session.get_providers():
@@ -170,6 +180,11 @@ class OnnxRuntime(FileRuntime):
                 "look at its own log for the library that it misses (CUDA, cuDNN or TensorRT)",
             )
         return session
+
+    def _opened(self, path: Path, options: Any) -> Any:
+        ort = import_onnxruntime()
+        with held_native_output():
+            return ort.InferenceSession(str(path), options, providers=[self._provider])
 
 
 class OnnxRunner(QuantisingRunner):

@@ -87,7 +87,7 @@ class Runtime(Protocol):
 class RemarksOnKernels(Protocol):
     """A runtime whose kernels on this processor are worth a remark."""
 
-    def kernels(self, described: ModelDescription) -> str:
+    def kernels(self, model: Path, described: ModelDescription) -> str:
         """How the results of a file depend on the processor; empty if they do not."""
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError
+from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.data.feeding import arrange
@@ -118,9 +118,10 @@ class Observer:
             return look()
         return self._remembered(key, look, _fits(scoring), lasting=specimen.lasting)
 
-    def shown(self, specimen: Specimen, split: ArraySplit, scoring: Scoring) -> Evidence | None:
+    def shown(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence | None:
         """As ``predictions``, on the samples that ``SHOWN_SECONDS`` allow, drawn at random; on all
-        of them if an earlier pass had them.
+        of them if an earlier pass had them. A stream is shown as a whole or not at all: its first
+        samples are no random ones.
 
         None for a model that can't be scored so, now or in an earlier run: a budget that asks for
         it would tell why.
@@ -142,9 +143,14 @@ class Observer:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 end = self._clock() + SHOWN_SECONDS
                 source, held = f"host:{specimen.runtime}", specimen.held()
-                return observe(
-                    runner, split, scoring, source, progress, held, lambda: self._clock() > end
-                )
+
+                def enough() -> bool:
+                    late = self._clock() > end
+                    if late and not isinstance(split, ArraySplit):
+                        raise InferenceError("the stream takes longer than is shown", "")
+                    return late
+
+                return observe(runner, split, scoring, source, progress, held, enough)
 
         try:
             return self._remembered(key, look, _fits(scoring), lasting=lasting)

@@ -103,8 +103,10 @@ class Opener:
 
     def kernels(self, specimen: Specimen, described: ModelDescription) -> str:
         """What the runtime remarks on its kernels for a file on this processor."""
-        runtime = self._runtime(specimen.runtime)
-        return runtime.kernels(described) if isinstance(runtime, RemarksOnKernels) else ""
+        runtime, path = self._runtime(specimen.runtime), _path(specimen.opened)
+        if path is None or not isinstance(runtime, RemarksOnKernels):
+            return ""
+        return runtime.kernels(path, described)
 
     def inputs(self, specimen: Specimen) -> tuple[TensorInfo, ...]:
         """The inputs of a model, which is opened for them once."""

@@ -147,7 +147,7 @@ class CasePasses:
     def shown(self) -> Shown | None:
         subject = self._case.subject
         split = self._split if subject.has_evaluation else None
-        if not isinstance(split, ArraySplit) or self._file.description().compiled is not None:
+        if split is None or self._file.description().compiled is not None:
             return None
         try:
             self._refuse_class_ids()
@@ -158,12 +158,12 @@ class CasePasses:
             reference = None
             if isinstance(model, Specimen):
                 reference = self._observer.shown(model, split, self.scoring)
+            if reference is None:
+                return Shown(None, self.scoring.value(artifact), artifact.n)
+            reference, artifact = on_both(reference, artifact)
+            return Shown(self.scoring.value(reference), self.scoring.value(artifact), artifact.n)
         except EdgeGateError:  # a budget that asks for it would tell; without one it is no fault
             return None
-        if reference is None:
-            return Shown(None, self.scoring.value(artifact), artifact.n)
-        reference, artifact = on_both(reference, artifact)
-        return Shown(self.scoring.value(reference), self.scoring.value(artifact), artifact.n)
 
     def exported(self, steps: Recipe) -> Evidence | NotMeasured:
         export = self._file.float_export(steps)

@@ -257,10 +257,10 @@ def test_saturating_kernels_are_told(
     int8: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, chip: Processor, told: bool
 ) -> None:
     monkeypatch.setattr(runtime, "processor", lambda: chip)
-    said = OPTIMISED.kernels(INSPECTOR.describe(int8))
+    said = OPTIMISED.kernels(int8, INSPECTOR.describe(int8))
     assert ("set it on devices without VNNI" in said) is told
-    assert OPTIMISED.kernels(INSPECTOR.describe(tiny)) == ""
-    assert runtime.CUDA.kernels(INSPECTOR.describe(int8)) == ""
+    assert OPTIMISED.kernels(tiny, INSPECTOR.describe(tiny)) == ""
+    assert runtime.CUDA.kernels(int8, INSPECTOR.describe(int8)) == ""
 
 
 def test_the_sums_of_a_file_are_exact_on_every_processor(build: Any, tmp_path: Path) -> None:
@@ -301,6 +301,9 @@ def test_a_file_that_can_not_have_exact_sums_is_opened_without(
         return opening(path, options, **more)
 
     monkeypatch.setattr(ort, "InferenceSession", session)
+    monkeypatch.setattr(runtime, "processor", lambda: OTHER_CHIP)
+    assert "saturate here: the layers" in OPTIMISED.kernels(int8, INSPECTOR.describe(int8))
+    asked.clear()
     with OPTIMISED.open(int8) as runner:
         runner.infer((photos[:1],))
     assert asked == ["1", "0"]
