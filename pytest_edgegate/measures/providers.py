@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.description import ExecutedOperator, HeldTwice, ModelDescription
 from pytest_edgegate.core.layout import Layout
@@ -196,10 +197,35 @@ class Clock(Protocol):
         """Times of single inferences, taken until every requested percentile is decided."""
 
 
+class Accepted(Protocol):
+    """What was accepted of the artifact before, under its recipe or its path."""
+
+    def artifact(self) -> AcceptedArtifact | NotMeasured:
+        """Its entry. Raises ConfigurationError for one that can't be trusted."""
+
+    def is_same(self, metric: str) -> bool:
+        """Whether nothing that the accepted figure rests on has changed: the file, the samples, the
+        version of the runtime and the instruction set."""
+
+    def has_same_samples(self) -> bool:
+        """Whether the evaluation samples and their labels are those of the accepted entry."""
+
+    def changed(self, metric: str) -> str:
+        """What has changed beside the file, in words; empty if nothing has."""
+
+    def scores(self, metric: str) -> Evidence | None:
+        """The accepted scores of the samples; None where they are not stored."""
+
+    def rerun(self) -> Evidence | None:
+        """The accepted file on the samples of this run; None where the file is not found."""
+
+
 @dataclass(frozen=True)
 class Providers:
-    """The three providers of one artifact."""
+    """The providers of one artifact."""
 
     passes: Passes
     file: File
     clock: Clock
+    accepted: Accepted | None = None
+    """None where no budget compares with what was accepted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -90,6 +91,12 @@ class TopN:
         """bool of shape (n,)."""
         return np.asarray(evidence.arrays["rank"] < self.n)
 
+    def kept(self, evidence: Evidence) -> dict[str, Array]:
+        return {"correct": self.correct(evidence)}
+
+    def restored(self, kept: Mapping[str, Array]) -> dict[str, Array]:
+        return {"rank": np.where(kept["correct"], 0, self.n)}
+
     def value(self, evidence: Evidence) -> float:
         return float(self.correct(evidence).mean())
 
@@ -146,6 +153,15 @@ class Auc:
 
     def keeper(self, split: Split) -> None:
         return None
+
+    def kept(self, evidence: Evidence) -> dict[str, Array]:
+        return {
+            "score": evidence.arrays["score"].astype(np.float32),
+            "positive": evidence.arrays["positive"],
+        }
+
+    def restored(self, kept: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(kept)
 
     def value(self, evidence: Evidence) -> float:
         _both_classes(int(evidence.arrays["positive"].sum()), evidence.n)

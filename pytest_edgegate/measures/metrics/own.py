@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
@@ -110,6 +110,15 @@ class OwnMetric:
     def keeper(self, split: Split) -> Keeper | None:
         """Nothing for arrays: all answers are kept."""
         return None if isinstance(split, ArraySplit) else ScoresOfStream(self._function)
+
+    def kept(self, evidence: Evidence) -> dict[str, Array] | None:
+        if not self._per_sample:
+            return None
+        scores = self._scores(evidence)
+        return {"score": scores if scores.dtype == bool else scores.astype(np.float32)}
+
+    def restored(self, kept: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(kept)
 
     def value(self, evidence: Evidence) -> float:
         if not self._per_sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -60,6 +61,12 @@ class ErrorPerSample:
         if isinstance(split, ArraySplit):
             return _OfArray(self.name, split)
         return _OfStream(self.name)
+
+    def kept(self, evidence: Evidence) -> dict[str, Array]:
+        return {"error": evidence.arrays["error"].astype(np.float32)}
+
+    def restored(self, kept: Mapping[str, Array]) -> dict[str, Array]:
+        return {"error": kept["error"].astype(np.float64)}
 
     def value(self, evidence: Evidence) -> float:
         return float(evidence.arrays["error"].mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from pytest_edgegate.data.splits import Array, Split
@@ -63,6 +64,15 @@ class Scoring(Protocol):
         self, reference: Evidence, artifact: Evidence, resampling: Resampling = ALL
     ) -> Estimate:
         """How much worse the artifact is, on the same samples: positive is worse."""
+
+    def kept(self, evidence: Evidence) -> dict[str, Array] | None:
+        """What is kept of a pass for a later comparison: arrays of shape (n,), bool or float32.
+
+        None for a metric of the whole set: it is compared by its value.
+        """
+
+    def restored(self, kept: Mapping[str, Array]) -> dict[str, Array]:
+        """The figures that ``worse_by`` compares, from those kept."""
 
     def chance(
         self, reference: Evidence, resampling: Resampling = ALL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,12 @@ class MeanIoU:
 
     def reads_classes(self, rows: int) -> bool:
         return True
+
+    def kept(self, evidence: Evidence) -> None:
+        return None
+
+    def restored(self, kept: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(kept)
 
     def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
         self.observe(output, labels)
