@@ -199,7 +199,8 @@ _TAKE += "--edge-accept after a run of the test"
 
 def _parsed(text: str, place: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_without_twins)
+        _text({"": document})  # that has limits, too: no NaN, and less depth
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{place} can't be read: {error}", _TAKE.format(place=place)
@@ -207,6 +208,14 @@ def _parsed(text: str, place: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigurationError(f"{place} holds no entry", _TAKE.format(place=place))
     return document
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises ValueError for a key that is there twice, as a merge may leave it."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _text(content: Mapping[str, Any]) -> str:

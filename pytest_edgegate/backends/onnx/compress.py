@@ -112,8 +112,8 @@ def _quantise(
         )
     feeds = dict(zip(names, first, strict=True))
 
-    count = sum(1 for _ in samples)
-    part = _part(count, described)
+    count = 0 if step.method == "minmax" else sum(1 for _ in samples)
+    part = _part(count, described) if count else 0
 
     def quantise(path: Path) -> None:
         given = (dict(zip(names, each, strict=True)) for each in samples)
@@ -163,7 +163,8 @@ def _int8(
 ) -> Any:
     """The ModelProto of a file after quantisation by ONNX Runtime's tool.
 
-    *sizes*: the number of samples, and of those whose activations are held at once.
+    *sizes*: the number of samples, and of those whose activations are held at once; 0 for a method
+    that makes no histograms.
     """
     count, part = sizes
     onnx = import_onnx()
@@ -176,7 +177,7 @@ def _int8(
     )
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
-        left = count
+        left: float = math.inf
 
         def __len__(self) -> int:
             return count
@@ -204,7 +205,7 @@ def _int8(
             "ActivationSymmetric": symmetric,
             "WeightSymmetric": True,
             "QuantizeBias": not symmetric,
-            **({} if step.method == "minmax" else {"CalibStridedMinMax": part}),
+            **({"CalibStridedMinMax": part} if part else {}),
         },
     )
     return onnx.load(str(quantised))

@@ -112,11 +112,17 @@ class OnnxRuntime(FileRuntime):
                 events = json.loads(Path(session.end_profiling()).read_text())
         return tuple(self._operator(each) for each in events if _is_kernel(each))
 
-    def kernels(self, model: Path, described: ModelDescription) -> str:
+    def kernels(self, model: Path | None, described: ModelDescription) -> str:
         chip = processor()
         saturates = chip.machine in ("x86_64", "AMD64") and not any("vnni" in x for x in chip.isa)
         if not saturates or described.is_float or self._provider != "CPUExecutionProvider":
             return ""
+        if model is None:
+            return (
+                "caution: this processor has no VNNI: int8 sums of ONNX Runtime saturate unless "
+                f'{_EXACT_SUMS} is "1", as here where no layers of the file share weights or zero '
+                "points; set it on devices without VNNI, too"
+            )
         if not self._sums_exactly(model):
             return (
                 "caution: this processor has no VNNI, and int8 sums of ONNX Runtime saturate here: "

@@ -87,8 +87,11 @@ class Runtime(Protocol):
 class RemarksOnKernels(Protocol):
     """A runtime whose kernels on this processor are worth a remark."""
 
-    def kernels(self, model: Path, described: ModelDescription) -> str:
-        """How the results of a file depend on the processor; empty if they do not."""
+    def kernels(self, model: Path | None, described: ModelDescription) -> str:
+        """How the results of a file depend on the processor; empty if they do not.
+
+        *model*: None for a file of others, which this process does not open.
+        """
 
 
 @runtime_checkable

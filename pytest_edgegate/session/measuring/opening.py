@@ -106,7 +106,7 @@ class Opener:
         runtime, path = self._runtime(specimen.runtime), _path(specimen.opened)
         if path is None or not isinstance(runtime, RemarksOnKernels):
             return ""
-        return runtime.kernels(path, described)
+        return runtime.kernels(path if specimen.made else None, described)
 
     def inputs(self, specimen: Specimen) -> tuple[TensorInfo, ...]:
         """The inputs of a model, which is opened for them once."""

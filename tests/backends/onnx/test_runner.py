@@ -260,6 +260,8 @@ def test_saturating_kernels_are_told(
     said = OPTIMISED.kernels(int8, INSPECTOR.describe(int8))
     assert ("set it on devices without VNNI" in said) is told
     assert OPTIMISED.kernels(tiny, INSPECTOR.describe(tiny)) == ""
+    of_others = OPTIMISED.kernels(None, INSPECTOR.describe(int8))
+    assert ("as here where no layers" in of_others) is told
     assert runtime.CUDA.kernels(int8, INSPECTOR.describe(int8)) == ""
 
 
