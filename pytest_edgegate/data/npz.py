@@ -198,10 +198,10 @@ def _read(path: Path) -> tuple[dict[str, Array], tuple[str, ...]]:
         if needed > memory:
             raise _unread(path, f"it unpacks to {needed} bytes, and this machine has {memory}")
         ordered = sorted(members, key=lambda name: KEYS.index(name) if name in KEYS else -1)
-        return {name: _array(archive, members[name]) for name in ordered}, listed
+        return {name: read_array(archive, members[name]) for name in ordered}, listed
 
 
-def _array(archive: Archive, member: str) -> Array:
+def read_array(archive: Archive, member: str) -> Array:
     """One member. Raises ValueError unless it is a plain array."""
     try:
         with archive.open(member) as stream:

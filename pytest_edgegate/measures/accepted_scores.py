@@ -7,17 +7,19 @@ An ``.npz`` with one array for each figure of each artifact. Bits are packed: 10
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.data.npy import vetted
+from pytest_edgegate.data.npz import read_array
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.reading.archives import Archive, Limits, opened_in
 
 _BITS = "bits"
 """The end of the name of an array of packed bits; its number of bits is before it."""
+_LIMITS = Limits(member_bytes=64_000_000, whole_bytes=64_000_000, inflation=1_100)
+"""16 million samples; bits that are all alike reach deflate's highest ratio."""
 Scores = Mapping[str, Array]
 """Arrays of shape (n,), bool or float32, by the name of the figure."""
 
@@ -38,29 +40,24 @@ def packed(scores: Mapping[str, Scores]) -> bytes:
 
 def unpacked(content: bytes, owner: str, place: str) -> dict[str, Array]:
     """The scores of one *owner*; empty if it has none. Raises ConfigurationError."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return dict(
-                _read(archive, member, owner)
-                for member in archive.namelist()
-                if member.startswith(f"{owner}.")
-            )
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
-        raise ConfigurationError(
-            f"{place} can't be read as scores: {error}",
+
+    def damaged(reason: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{place} can't be read as scores: {reason}",
             f"git checkout {place}, or run the test, then pytest --edge-accept",
-        ) from error
+        )
+
+    with opened_in(io.BytesIO(content), damaged, _LIMITS) as archive:
+        return dict(
+            _read(archive, member, owner)
+            for member in archive.names
+            if member.startswith(f"{owner}.")
+        )
 
 
-def _read(archive: zipfile.ZipFile, member: str, owner: str) -> tuple[str, Array]:
+def _read(archive: Archive, member: str, owner: str) -> tuple[str, Array]:
     name, *rest = member.removeprefix(f"{owner}.").removesuffix(".npy").split(".")
-    size = archive.getinfo(member).file_size
-    if size > _MOST:
-        raise ValueError(f"{member[:80]!r} unpacks to {size} bytes")
-    with archive.open(member) as stream:
-        vetted(stream, size)
-    with archive.open(member) as stream:
-        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    array = read_array(archive, member)
     if array.ndim != 1:
         raise ValueError(f"{member[:80]!r} has {array.ndim} dimensions")
     if not rest:
@@ -69,7 +66,3 @@ def _read(archive: zipfile.ZipFile, member: str, owner: str) -> tuple[str, Array
     if rest[1:] != [_BITS] or array.dtype != np.uint8 or not 0 <= count <= 8 * len(array):
         raise ValueError(f"{member[:80]!r} is no array of bits")
     return name, np.unpackbits(array, count=count).astype(bool)
-
-
-_MOST = 64_000_000
-"""The most bytes of an array: 16 million samples."""

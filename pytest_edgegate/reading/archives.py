@@ -117,13 +117,24 @@ def opened(
     damaged: Callable[[str], EdgeGateError],
     limits: Limits = Limits(),
 ) -> Iterator[Archive]:
-    """The archive at *path*.
+    """The archive at *path*; raises as ``opened_in`` does."""
+    with open_regular(path) as raw, opened_in(raw, damaged, limits) as archive:
+        yield archive
+
+
+@contextmanager
+def opened_in(
+    raw: IO[bytes],
+    damaged: Callable[[str], EdgeGateError],
+    limits: Limits = Limits(),
+) -> Iterator[Archive]:
+    """The archive in an opened file.
 
     Raises ``damaged(reason)`` for any exception of zipfile and its decompressors, here or while
     reading members, and for a suspicious directory.
     """
     try:
-        with open_regular(path) as raw, zipfile.ZipFile(raw) as zipped:
+        with zipfile.ZipFile(raw) as zipped:
             yield Archive(zipped, limits)
     except EdgeGateError:
         raise

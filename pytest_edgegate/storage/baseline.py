@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from pytest_edgegate.core.accepted import Entry
 from pytest_edgegate.core.errors import ConfigurationError, StorageError, presentable
 from pytest_edgegate.reading.regular import read_bytes
+from pytest_edgegate.storage.placing import place
 
 _MOST_BYTES = 16_000_000
 """The largest entry that is read."""
@@ -174,11 +174,4 @@ def _place(at: Path, content: bytes) -> None:
     with suppress(OSError):
         if at.read_bytes() == content:
             return
-    scratch = at.with_name(f".edgegate-{secrets.token_hex(4)}")
-    try:
-        scratch.write_bytes(content)
-        os.replace(scratch, at)
-    except BaseException:
-        with suppress(OSError):
-            scratch.unlink()
-        raise
+    place(at, lambda scratch: scratch.write_bytes(content))

@@ -10,10 +10,8 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from pytest_edgegate.core.errors import EdgeGateError, StorageError, presentable
 from pytest_edgegate.core.json_values import plain
 from pytest_edgegate.reading.documents import parse_json
 from pytest_edgegate.reading.regular import read_bytes
+from pytest_edgegate.storage.placing import place
 
 SCHEMA = 1
 _LONGEST_NAME = 150
@@ -61,12 +60,12 @@ class Exports:
         for name, content in files.items():
             at = self.folder / name
             at.parent.mkdir(parents=True, exist_ok=True)
-            _place(at, partial(shutil.copyfile, content))
+            place(at, partial(shutil.copyfile, content))
         told = _provenance(
             artifact, test, {name: file_digest(each) for name, each in files.items()}
         )
         text = json.dumps(told, indent=2, allow_nan=False) + "\n"
-        _place(self.folder / f"{base}.json", lambda scratch: scratch.write_text(text, "utf-8"))
+        place(self.folder / f"{base}.json", lambda scratch: scratch.write_text(text, "utf-8"))
         return self.folder / next(iter(files))
 
     def _free(self, artifact: Artifact, test: str, number: int) -> str:
@@ -180,15 +179,3 @@ def _test_of(beside: Path) -> str | None:
 
 def _are_same(at: Path, content: Path) -> bool:
     return at.is_file() and file_digest(at) == file_digest(content)
-
-
-def _place(at: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file beside its place, and moves it there by one rename."""
-    scratch = at.with_name(f".edgegate-{secrets.token_hex(4)}")
-    try:
-        write(scratch)
-        os.replace(scratch, at)
-    except BaseException:
-        with suppress(OSError):
-            scratch.unlink()
-        raise

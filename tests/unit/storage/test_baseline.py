@@ -11,7 +11,7 @@ import pytest
 
 from pytest_edgegate.core.accepted import AcceptedArtifact, AcceptedFigure, Entry
 from pytest_edgegate.core.errors import ConfigurationError, StorageError
-from pytest_edgegate.storage import baseline
+from pytest_edgegate.storage import placing
 from pytest_edgegate.storage.baseline import Baseline
 
 TEST = "tests/test_edge.py::test_ptq[coral]"
@@ -127,15 +127,15 @@ def test_a_killed_writer_leaves_whole_entries(
     kept: Baseline, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     kept.put(entry(), b"scores")
-    placing, calls = baseline.os.replace, []
+    replacing, calls = placing.os.replace, []
 
     def killed(source: object, to: object) -> None:
         calls.append(to)
         if len(calls) > step:
             raise KeyboardInterrupt
-        placing(source, to)
+        replacing(source, to)
 
-    monkeypatch.setattr(baseline.os, "replace", killed)
+    monkeypatch.setattr(placing.os, "replace", killed)
     if step < 2:
         with pytest.raises(KeyboardInterrupt):
             kept.put(entry(value=0.8), b"others")
