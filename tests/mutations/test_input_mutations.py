@@ -3,7 +3,7 @@ and the same file with the samples that it was made for is green without a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from pytest_edgegate import PTQ, EdgeData
+from pytest_edgegate.backends.onnx import runtime
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.environment import Processor
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
@@ -124,8 +126,12 @@ class Gate:
 
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
-    return Gate(tmp_path_factory.mktemp("inputs"))
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """On a processor with VNNI: of one without it, files of others have a caution of their own."""
+    chip = Processor("a chip with VNNI", "x86_64", ("avx2", "avx512_vnni"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runtime, "processor", lambda: chip)
+        yield Gate(tmp_path_factory.mktemp("inputs"))
 
 
 def as_it_is(x: Array) -> Array:
