@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_edgegate.core.accepted_record import SeenAccepted
 from pytest_edgegate.core.json_object import JsonObject
-from pytest_edgegate.core.json_values import where_given
+from pytest_edgegate.core.json_values import where_given, where_known
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class SeenRecord:
     compression: float | None = None
     """Bytes of the float export in the same format, divided by the artifact's."""
     score: ScoreRecord | None = None
+    accepted: SeenAccepted | None = None
+    """The artifact that was accepted under this recipe or path."""
 
     def to_json(self) -> dict[str, Any]:
         score = None if self.score is None else self.score.to_json()
@@ -110,17 +113,19 @@ class SeenRecord:
             "artifact": self.artifact.to_json(),
             "compression": self.compression,
             "score": score,
+            **where_known(accepted=None if self.accepted is None else self.accepted.to_json()),
         }
 
     @classmethod
     def from_json(cls, value: object, place: str = "artifact") -> SeenRecord:
         """Raises ConfigurationError, with the *place* in the document, for an invalid value."""
         given = JsonObject(value, place)
-        score = given.optional_inner("score")
+        score, accepted = given.optional_inner("score"), given.inner_if_given("accepted")
         return cls(
             test=given.text("test"),
             target=given.text("target"),
             artifact=ArtifactRecord.from_json(given.inner("artifact")),
             compression=given.optional_number("compression"),
             score=None if score is None else ScoreRecord.from_json(score),
+            accepted=None if accepted is None else SeenAccepted.from_json(accepted),
         )

@@ -79,6 +79,10 @@ class JsonObject:
     def optional_inner(self, key: str) -> JsonObject | None:
         return None if self._found(key) is None else self.inner(key)
 
+    def inner_if_given(self, key: str) -> JsonObject | None:
+        """None for a missing key, too."""
+        return self.optional_inner(key) if key in self._values else None
+
     def _found(self, key: str) -> object:
         if key not in self._values:
             raise _unreadable(f"{self._place} has no key {key!r}")

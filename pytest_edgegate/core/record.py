@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from pytest_edgegate.core.accepted_record import AcceptedRecord
 from pytest_edgegate.core.artifact_record import ArtifactRecord, SeenRecord
 from pytest_edgegate.core.budget import BUDGETS, CONTRACT, BudgetKind, Direction, kind_of
 from pytest_edgegate.core.errors import ConfigurationError
@@ -141,6 +142,8 @@ class VerdictRecord:
     """The share of equal answers of the target's runtimes, if no budget is about it."""
     xfailed: bool = False
     """Whether its test was expected to fail, and did."""
+    accepted: AcceptedRecord | None = None
+    """What was accepted of this artifact before, if anything was."""
 
     @property
     def red(self) -> bool:
@@ -179,7 +182,10 @@ class VerdictRecord:
                 about_file=list(self.about_file),
                 xfailed=self.xfailed,
             ),
-            **where_known(agreement=self.agreement),
+            **where_known(
+                agreement=self.agreement,
+                accepted=None if self.accepted is None else self.accepted.to_json(),
+            ),
         }
 
     @classmethod
@@ -187,6 +193,7 @@ class VerdictRecord:
         """Raises ConfigurationError, with the *place* in the document, for an invalid value."""
         given = JsonObject(value, place)
         artifact, measured = given.optional_inner("artifact"), given.optional_inner("measured")
+        accepted = given.inner_if_given("accepted")
         note = given.text("note", "")
         return cls(
             test=given.text("test"),
@@ -206,6 +213,7 @@ class VerdictRecord:
             about_file=given.texts("about_file", ()),
             agreement=given.number_if_given("agreement"),
             xfailed=given.flag("xfailed", False),
+            accepted=None if accepted is None else AcceptedRecord.from_json(accepted),
         )
 
 

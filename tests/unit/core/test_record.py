@@ -43,6 +43,13 @@ VERDICT: dict[str, Any] = {
     "details": ["class 9"],
     "cause": "",
     "note": "9 samples can't prove it",
+    "accepted": {
+        "value": 0.965,
+        "sha256": "cd" * 32,
+        "size_bytes": 13800,
+        "n": 1000,
+        "source": "host:litert",
+    },
 }
 ERROR: dict[str, Any] = {
     "test": "test_a.py::test_it[coral]",
@@ -61,6 +68,12 @@ SEEN: dict[str, Any] = {
         "artifact_value": 0.9,
         "n": 64,
         "n_total": 100,
+    },
+    "accepted": {
+        "sha256": "cd" * 32,
+        "size_bytes": 13800,
+        "scored_by": "top1",
+        "value": None,
     },
 }
 REPORT: dict[str, Any] = {
