@@ -77,7 +77,7 @@ def passes(clipped: int) -> Any:
 def with_inputs(clipped: int, *others: Verdict, input_check: bool = True) -> Verdict:
     """The verdict on a contract without offences of the file."""
     settings: Any = SimpleNamespace(input_check=input_check, rules=Rules())
-    judging = Judging(settings, *[cast("Any", None)] * 5)
+    judging = Judging(settings, *[cast("Any", None)] * 6)
     first = Verdict(
         Budget(CONTRACT.name, 0), Outcome.PASS, "", measured=Measurement(0.0, "file", n=None)
     )
