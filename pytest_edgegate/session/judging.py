@@ -286,7 +286,7 @@ class Judging:
 def _accepted(case: Case, artifact: Artifact, budget: Budget) -> AcceptedRecord | None:
     """What was accepted of the figure that a budget is about."""
     known = case.before.artifact(artifact)
-    if known is None:
+    if known is None or budget.kind is CONTRACT:
         return None
     metric, size = budget.metric, known.size_bytes
     if metric in ("size", "size_regression"):
