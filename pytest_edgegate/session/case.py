@@ -34,7 +34,7 @@ class Case:
     def check(self, budgets: tuple[Budget, ...]) -> None:
         """Rejects implausible limits and groups before any work. Raises ConfigurationError."""
         self.subject.check_groups()
-        for each in budgets:
+        for each in (*budgets, *(one.budget for one in self.before.regressions)):
             self._check_limit(each)
 
     def _check_limit(self, budget: Budget) -> None:
