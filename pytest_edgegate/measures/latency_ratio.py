@@ -21,7 +21,7 @@ from pytest_edgegate.measures.latency_rounds import (
     percent,
     spread,
 )
-from pytest_edgegate.measures.providers import Accepted, Clock, File
+from pytest_edgegate.measures.providers import Accepted, Clock
 from pytest_edgegate.measures.regression import SOURCE
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid
@@ -32,7 +32,7 @@ def latency_ratio(clock: Clock) -> Finding:
     return _compared("latency_ratio", clock)
 
 
-def latency_regression(clock: Clock, file: File, accepted: Accepted) -> Finding:
+def latency_regression(clock: Clock, accepted: Accepted) -> Finding:
     """The same, divided by the time of the accepted file, which is run here, too.
 
     A file that has not changed is as fast as itself, and nothing is run for it.
@@ -40,7 +40,7 @@ def latency_regression(clock: Clock, file: File, accepted: Accepted) -> Finding:
     found = accepted.artifact()
     if isinstance(found, NotMeasured):
         return found
-    if found.sha256 == file.artifact.digest:
+    if accepted.is_same_file():
         return Measurement(1.0, SOURCE, computed=True)
     return _compared("latency_regression", clock)
 

@@ -203,6 +203,9 @@ class Accepted(Protocol):
     def artifact(self) -> AcceptedArtifact | NotMeasured:
         """Its entry. Raises ConfigurationError for one that can't be trusted."""
 
+    def is_same_file(self) -> bool:
+        """Whether the artifact has the bytes of the accepted one."""
+
     def has_same_samples(self) -> bool:
         """Whether the evaluation samples, their labels and the metric are those of the entry."""
 

@@ -23,7 +23,7 @@ def size_regression(file: File, accepted: Accepted) -> Finding:
     return Measurement(float(exact), "file", exact=exact)
 
 
-def accuracy_regression(passes: Passes, file: File, accepted: Accepted) -> Finding:
+def accuracy_regression(passes: Passes, accepted: Accepted) -> Finding:
     """The metric of the accepted artifact minus that of this one, as "worse by", paired.
 
     Both on the same samples: against the stored scores, or by running the accepted file where its
@@ -41,7 +41,7 @@ def accuracy_regression(passes: Passes, file: File, accepted: Accepted) -> Findi
             "pytest --edge-update-baseline measures and accepts it",
         )
     changed, same_samples = accepted.changed(metric), accepted.has_same_samples()
-    same_file = entry.sha256 == file.artifact.digest
+    same_file = accepted.is_same_file()
     if same_file and not (same_samples and changed):
         # nothing beside the samples is other than it was: it has lost nothing on any of them
         n = before.n if same_samples else None

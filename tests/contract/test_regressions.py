@@ -134,8 +134,9 @@ def test_better_passes_and_says_how_to_accept(accepted: Gate) -> None:
 
 def test_another_digest_alone_would_change_nothing(accepted: Gate) -> None:
     ran = accepted.run(model="ptq_wrong=[1, 2], note='other bytes'")
-    assert ran.verdicts("test_it")["size_regression"]["artifact"]["sha256"] != (
-        accepted.entry["artifacts"][0]["sha256"]
+    assert (
+        ran.verdicts("test_it")["size_regression"]["artifact"]["sha256"]
+        != (accepted.entry["artifacts"][0]["sha256"])
     )
     assert ran.letter("test_it") == "."
     assert "would change" not in ran.output

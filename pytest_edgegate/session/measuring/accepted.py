@@ -78,6 +78,9 @@ class CaseAccepted:
         assert isinstance(found, AcceptedArtifact)  # else nothing more is asked
         return found
 
+    def is_same_file(self) -> bool:
+        return self._known.sha256 == self._file.artifact.digest
+
     def has_same_samples(self) -> bool:
         return not self.other_samples()
 
