@@ -166,14 +166,15 @@ class Accepting:
         entry, scores = candidate.entry, self._candidates.scores(candidate)
         before, fault = known_entry(self._baseline, entry)
         found = changes(before, entry)
-        self._baseline.put(entry, scores)
-        copied = self._copy_files(candidate)
-        if found or fault or before is None:
+        is_new = self._baseline.put(entry, scores)
+        copied = list(self._copy_files(candidate))
+        if is_new:
             self.found.written += 1
             dirty = ", on a tree with changes" if candidate.origin.dirty else ""
             self.found.lines.append(f"{presentable(entry.test)}{dirty}")
             replaced = [f"  replaces {fault}"] if fault else []
-            self.found.lines += replaced + [f"  {spelt(each)}" for each in found]
+            others = [] if found or fault else ["  another file, or runtime, with the same figures"]
+            self.found.lines += replaced + [f"  {spelt(each)}" for each in found] + others
             self.found.lines += [f"  since the first: {each}" for each in self._ratchet(entry)]
         else:
             self.found.unchanged += 1
@@ -253,7 +254,7 @@ def known_entry(baseline: Baseline, entry: Entry) -> tuple[Entry | None, str]:
 
 
 def would_change(settings: Settings, tests: Iterable[str]) -> int:
-    """How many entries accepting this run would change: where something is accepted at all."""
+    """How many of the entries that there are accepting this run would change."""
     baseline = Baseline(settings.baseline)
     if not settings.baseline.is_dir():
         return 0
@@ -267,7 +268,7 @@ def _would_change(baseline: Baseline, candidate: Candidate) -> bool:
     if candidate.refusals or candidate.early or not candidate.entry.artifacts:
         return False
     before, fault = known_entry(baseline, candidate.entry)
-    return bool(fault or changes(before, candidate.entry))
+    return bool(fault or (before is not None and changes(before, candidate.entry)))
 
 
 def spelt(change: Change) -> str:

@@ -93,12 +93,14 @@ class MergeGate:
         from pytest_edgegate.storage.history import History
         from pytest_edgegate.storage.layout import CANDIDATES
         from pytest_edgegate.storage.unused import Unused
-        from pytest_edgegate.unused import told, unused
+        from pytest_edgegate.unused import forget_candidates, told, unused
 
         settings = self._state.settings
         ended = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         whole = ended and settings.model is None and is_whole(self._config)
         found = unused(settings, self._collected) if whole else []
+        if whole and not self._collected.left_out:
+            forget_candidates(settings, self._collected)
         kept = Unused(settings.cache / CANDIDATES)
         if found:
             kept.write(found, History(settings.root).head())

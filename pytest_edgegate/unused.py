@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.reading.regular import read_bytes
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.baseline import MOST_BYTES, Baseline
+from pytest_edgegate.storage.candidates import Candidates
+from pytest_edgegate.storage.layout import CANDIDATES
 
 _PARTIAL = ("keyword", "markexpr", "deselect", "lf", "stepwise", "maxfail", "collectonly")
 """Options of pytest by which a run is not of all tests."""
@@ -80,13 +83,30 @@ def unused(settings: Settings, collected: Collected) -> list[str]:
         entry = None if at in known else _entry(at)
         if entry is None or entry.target not in settings.targets:
             continue
-        file = entry.test.partition("::")[0]
-        was_seen = file in collected.files and file not in collected.broken
-        is_gone = file.endswith(".py") and not (settings.root / file).exists()
-        has_no_test = (was_seen or is_gone) and entry.test not in collected.tests
-        if has_no_test and _is_at(baseline, entry, at):
+        if _has_no_test(settings, collected, entry.test) and _is_at(baseline, entry, at):
             found.append(entry.test)
     return sorted(found)
+
+
+def forget_candidates(settings: Settings, collected: Collected) -> None:
+    """Removes what earlier runs have left of tests that are gone: they are not to be accepted."""
+    candidates = Candidates(settings.cache / CANDIDATES)
+    known = set(_places(Baseline(candidates.folder), collected.tests))
+    for at in candidates.files():
+        if at in known:
+            continue
+        with suppress(EdgeGateError, OSError):
+            entry = candidates.read(at).entry
+            if entry.target in settings.targets and _has_no_test(settings, collected, entry.test):
+                at.unlink()
+
+
+def _has_no_test(settings: Settings, collected: Collected, test: str) -> bool:
+    """Of a file that was collected, or is gone."""
+    file = test.partition("::")[0]
+    was_seen = file in collected.files and file not in collected.broken
+    is_gone = file.endswith(".py") and not (settings.root / file).exists()
+    return (was_seen or is_gone) and test not in collected.tests
 
 
 def _is_at(baseline: Baseline, entry: Entry, at: Path) -> bool:

@@ -20,7 +20,7 @@ _SHOWN = 5
 def lost(measured: Measurement, passes: Passes, accepted: Accepted) -> Diagnosis:
     """The samples that the accepted artifact answered rightly, and this one does not."""
     scoring = passes.scoring
-    if not isinstance(scoring, TopN) or measured.source == "accepted":
+    if not isinstance(scoring, TopN):
         return Diagnosis()
     before = accepted.rerun() if accepted.changed(scoring.name) else accepted.scores(scoring.name)
     now = passes.predictions()

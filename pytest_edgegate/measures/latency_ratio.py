@@ -22,7 +22,6 @@ from pytest_edgegate.measures.latency_rounds import (
     spread,
 )
 from pytest_edgegate.measures.providers import Accepted, Clock
-from pytest_edgegate.measures.regression import SOURCE
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid
 
@@ -41,7 +40,7 @@ def latency_regression(clock: Clock, accepted: Accepted) -> Finding:
     if isinstance(found, NotMeasured):
         return found
     if accepted.is_same_file():
-        return Measurement(1.0, SOURCE, computed=True)
+        return Measurement(1.0, "file", computed=True)
     return _compared("latency_regression", clock)
 
 

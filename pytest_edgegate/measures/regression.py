@@ -10,9 +10,6 @@ from pytest_edgegate.measures.estimated import measured
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import Accepted, File, Passes
 
-SOURCE = "accepted"
-"""The source of a figure for which nothing was run."""
-
 
 def size_regression(file: File, accepted: Accepted) -> Finding:
     """Bytes of the artifact divided by those of the accepted one, exactly."""
@@ -47,7 +44,14 @@ def accuracy_regression(passes: Passes, accepted: Accepted) -> Finding:
         n = before.n if same_samples else None
         remark = "" if same_samples else f"the file is the accepted one: {accepted.other_samples()}"
         return Measurement(
-            0.0, SOURCE, n=n, n_total=n, exact=Fraction(0), proof=True, remark=remark
+            0.0,
+            before.source,
+            n=n,
+            n_total=n,
+            cached=True,
+            exact=Fraction(0),
+            proof=True,
+            remark=remark,
         )
     earlier = accepted.rerun() if not same_file and (changed or not same_samples) else None
     stored = accepted.scores(metric) if earlier is None and same_samples else None

@@ -122,13 +122,13 @@ class EdgeSession:
         path = AcceptedFiles(self.settings.accepted).find(accepted.sha256)
         if path is None:
             return None
-        adopted = self.adopt(path, case.target)
-        if adopted.digest != accepted.sha256:
+        kept = adopted(self.recogniser.model(path), case.target)
+        if kept.digest != accepted.sha256:
             raise ConfigurationError(
                 f"{path} is not the file that was accepted: its bytes have another digest",
                 "restore the file (git checkout, git lfs pull), or remove it",
             )
-        return adopted
+        return kept
 
     @cached_property
     def _look(self) -> LookAhead:

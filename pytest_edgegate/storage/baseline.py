@@ -75,10 +75,10 @@ class Baseline:
             )
         return content
 
-    def put(self, entry: Entry, scores: bytes | None = None) -> None:
+    def put(self, entry: Entry, scores: bytes | None = None) -> bool:
         """Writes an entry and its side file, and nothing where they are there as they are.
 
-        Raises StorageError.
+        Returns whether the entry is another one than before. Raises StorageError.
         """
         at = self.path_of(entry.test)
         whole = entry.with_side("" if scores is None else hashlib.sha256(scores).hexdigest())
@@ -87,7 +87,7 @@ class Baseline:
             self._refuse_links(at)
             if scores is not None:
                 _place(side_of(at, whole.side), scores)
-            _place(at, whole.spelt().encode())
+            is_new = _place(at, whole.spelt().encode())
             for each in sides_of(at):
                 if each != side_of(at, whole.side):
                     each.unlink(missing_ok=True)
@@ -96,6 +96,7 @@ class Baseline:
                 f"{presentable(entry.test)} can't be accepted to {at}: {error}",
                 f"make the folder writable, or choose another: {_OPTION}",
             ) from error
+        return is_new
 
     def remove(self, test: str) -> None:
         """Removes the entry of a test, and its side file. Raises StorageError."""
@@ -169,9 +170,10 @@ def _safe(name: str, unique: str = "") -> str:
     return f"{kept[:_LONGEST].lstrip('-') or '_'}+{digest}"
 
 
-def _place(at: Path, content: bytes) -> None:
+def _place(at: Path, content: bytes) -> bool:
     """Writes a file by one rename; one with this content is left as it is."""
     with suppress(OSError):
         if at.read_bytes() == content:
-            return
+            return False
     place(at, lambda scratch: scratch.write_bytes(content))
+    return True

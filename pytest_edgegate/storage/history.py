@@ -8,6 +8,8 @@ from pathlib import Path
 
 _PATIENCE = 10.0
 """Seconds that git may take; its answers are for show."""
+_HARMLESS = ("-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
+"""Nothing that a repository configures is run for it."""
 _QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
@@ -35,7 +37,7 @@ class History:
 
     def _asked(self, *arguments: str) -> str:
         """The answer of git; empty where it has none."""
-        command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+        command = ["git", *_HARMLESS]
         try:
             done = subprocess.run(
                 [*command, *arguments],

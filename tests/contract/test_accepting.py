@@ -263,6 +263,16 @@ def test_unused_entries_are_named_and_removed(again: Played, tmp_path: Path) -> 
     assert "of no test any more" not in again(one, BOARD).output
 
 
+def test_what_was_left_of_tests_that_are_gone_is_not_accepted(
+    again: Played, tmp_path: Path
+) -> None:
+    again(two(), BOARD, "--edge-update-baseline")
+    renamed = {"test_it.py": two()["test_it.py"].replace("test_two", "test_new")}
+    again(renamed, BOARD)
+    again(renamed, "--edge-accept", "--edge-remove-unused")
+    assert list(entries(tmp_path)) == ["test_new[fake-board].json", "test_one[fake-board].json"]
+
+
 NOT_ASKED = (
     ("-k", "one"),
     ("-m", "edge"),

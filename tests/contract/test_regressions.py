@@ -91,7 +91,7 @@ def test_the_same_file_passes_and_nothing_is_run_for_it(accepted: Gate) -> None:
     assert ran.letter("test_it") == "."
     verdict = ran.verdicts("test_it")["accuracy_regression"]
     assert (verdict["outcome"], verdict["proven"]) == ("pass", True)
-    assert verdict["measured"]["source"] == "accepted"
+    assert (verdict["measured"]["source"], verdict["measured"]["cached"]) == ("host:fake", True)
     assert verdict["measured"]["n"] == 200
     assert verdict["accepted"]["value"] == 0.99
     assert "0.99" in ran.output
@@ -301,7 +301,7 @@ def test_latency_is_timed_beside_the_accepted_file(gate: Gate) -> None:
     run(0.001)
     assert gate.accept().status == 0
     same = verdict(run(0.001))
-    assert (same["outcome"], same["measured"]["source"]) == ("pass", "accepted")
+    assert (same["outcome"], same["measured"]["source"]) == ("pass", "file")
     slow, small = verdict(run(0.0015)), verdict(run(0.00101))
     assert (slow["outcome"], slow["proven"]) == ("fail", True)
     assert slow["measured"]["value"] == pytest.approx(1.5, rel=0.05)

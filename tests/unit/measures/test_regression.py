@@ -93,7 +93,7 @@ def outcome(finding: Any, limit: float) -> tuple[Outcome, bool]:
 
 def test_an_unchanged_file_has_lost_nothing_and_runs_nothing() -> None:
     lost, ratio = found(None, Memory(same=True))
-    assert (lost.value, lost.source, lost.n) == (0, "accepted", N)
+    assert (lost.value, lost.source, lost.n, lost.cached) == (0, "host:fake", N, True)
     assert outcome(lost, 0.0) == (Outcome.PASS, True)
     assert ratio.exact == Fraction(1)
 
@@ -184,7 +184,7 @@ def test_another_runtime_makes_red_only_what_is_proven(
 
 def test_the_accepted_file_on_other_samples_has_lost_nothing() -> None:
     lost, _ = found(None, Memory(same_file=True, samples=False))
-    assert (lost.value, lost.source, lost.n) == (0, "accepted", None)
+    assert (lost.value, lost.source, lost.n) == (0, "host:fake", None)
     assert lost.remark == "the file is the accepted one: other evaluation samples"
 
 
