@@ -175,7 +175,9 @@ class Accepting:
             replaced = [f"  replaces {fault}"] if fault else []
             others = [] if found or fault else ["  another file, or runtime, with the same figures"]
             self.found.lines += replaced + [f"  {spelt(each)}" for each in found] + others
-            self.found.lines += [f"  since the first: {each}" for each in self._ratchet(entry)]
+            self.found.lines += [
+                f"  since the first: {each}" for each in self._ratchet(entry, found)
+            ]
         else:
             self.found.unchanged += 1
         self.found.lines += [f"  {each}" for each in copied]
@@ -200,8 +202,9 @@ class Accepting:
         self.found.refused += 1
         self.found.lines += [f"{presentable(test)}", f"  refused: {why}"]
 
-    def _ratchet(self, entry: Entry) -> Iterator[str]:
-        """What has changed since the first acceptance that git knows: small steps add up."""
+    def _ratchet(self, entry: Entry, step: list[Change]) -> Iterator[str]:
+        """What has changed since the first acceptance that git knows, where this *step* is not
+        the first one: small steps add up."""
         at = self._baseline.path_of(entry.test)
         text = self._history.first(at.absolute()) if at.is_file() else ""
         if not text:
@@ -211,7 +214,8 @@ class Accepting:
         except ConfigurationError:
             return
         for each in changes(first, entry):
-            if each.before is not None and each.after is not None:
+            is_known = each.before is not None and each.after is not None
+            if is_known and each not in step:
                 yield spelt(each)
 
     def _copy_files(self, candidate: Candidate) -> Iterator[str]:

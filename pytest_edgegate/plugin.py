@@ -77,7 +77,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         from pytest_edgegate.accepting import accept_asked
 
         return accept_asked(config, state_of(config).settings)
-    except ConfigurationError as error:
+    except EdgeGateError as error:
         raise pytest.UsageError(str(error)) from None
     finally:
         config._ensure_unconfigure()
