@@ -8,6 +8,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from pytest_edgegate.core.budget import Direction
+from pytest_edgegate.core.shown_record import TimesRecord
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Measurement:
     """The metric of the model under test, on the samples of this figure."""
     artifact_value: float | None = None
     """The metric of the artifact, on the same samples."""
+    times: TimesRecord | None = None
+    """The distributions that a latency was read from."""
     remark: str = ""
     """A remark about how it was measured, for the note of any verdict."""
 

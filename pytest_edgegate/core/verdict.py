@@ -13,6 +13,7 @@ from pytest_edgegate.core.json_values import plain, plain_number
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import BudgetRecord, MeasuredRecord, VerdictRecord
+from pytest_edgegate.core.shown_record import PartRecord
 
 __all__ = ["Outcome", "Verdict"]
 
@@ -42,6 +43,8 @@ class Verdict:
     """The parts of the note that say what a runtime made of the file."""
     agreement: float | None = None
     """The share of equal answers of the target's runtimes, if no budget is about it."""
+    parts: tuple[PartRecord, ...] = ()
+    """Layers and outputs by their error, the worst first, where a diagnosis has compared them."""
     unproven: bool = False
     """Whether it is red only because its samples can't prove it: nothing has lost anything."""
 
@@ -80,6 +83,7 @@ class Verdict:
             no_budgets=self.no_budgets,
             about_file=self.about_file,
             agreement=self.agreement,
+            parts=self.parts,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -120,4 +124,5 @@ def _recorded_figure(measured: Measurement) -> MeasuredRecord:
         scored_by=measured.scored_by,
         reference_value=plain_number(measured.reference_value),
         artifact_value=plain_number(measured.artifact_value),
+        times=measured.times,
     )

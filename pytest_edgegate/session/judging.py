@@ -90,7 +90,8 @@ class Judging:
     ) -> SeenRecord:
         """The artifact in absolute values, from its *verdicts* or, to *look*, without them."""
         providers = self._providers(case, artifact, (), inspector)
-        return seen(case, providers, verdicts, look=look)
+        pictures = self.settings.report_samples
+        return seen(case, providers, verdicts, look=look, pictures=pictures)
 
     def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
         """Cautions the first verdict that evaluation samples have decided, and warns."""
@@ -145,7 +146,9 @@ class Judging:
             found = guarded(lambda: self._diagnosis(verdict, providers))
         keeps = verdict.undecided or verdict.unproven
         remedy = verdict.remedy if keeps else found.remedy or verdict.remedy
-        return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
+        return replace(
+            verdict, details=found.details, cause=found.cause, remedy=remedy, parts=found.parts
+        )
 
     def _diagnosis(self, verdict: Verdict, providers: Providers) -> Diagnosis:
         """The diagnosis from a tool of the target, or else those that the budget names."""
