@@ -86,6 +86,8 @@ class BudgetKind:
     """For a latency: the second file that the artifact is timed against, if there is one."""
     is_factor: bool = False
     """Whether it is spelt as ``3.96x``."""
+    of_accepted: bool = False
+    """Whether it compares with what was accepted before."""
     needs: tuple[Need, ...] = ()
     """What is looked at before anything is built: the evaluation samples, their labels by the
     metric, the answers of the model under test."""

@@ -59,12 +59,14 @@ def _flips(
     pictures = ("",) * len(rows)
     if draw is not None and numbers:
         pictures = draw(np.asarray(numbers))
-    columns = (
-        artifact.arrays["label"],
-        reference.arrays["predicted"],
-        artifact.arrays["predicted"],
-    )
+    answers = reference.arrays["predicted"], artifact.arrays["predicted"]
     return tuple(
-        FlipRecord(number, *(int(each[row]) for each in columns), picture=picture)
+        FlipRecord(
+            sample=number,
+            label=int(artifact.arrays["label"][row]),
+            reference=int(answers[0][row]),
+            artifact=int(answers[1][row]),
+            picture=picture,
+        )
         for row, number, picture in zip(rows, numbers, pictures, strict=True)
     )
