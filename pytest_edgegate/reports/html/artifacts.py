@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator, Sequence
 
 from pytest_edgegate.core.shown_record import (
@@ -13,8 +14,9 @@ from pytest_edgegate.core.shown_record import (
     MakingRecord,
 )
 from pytest_edgegate.reports.artifacts import Seen, lines_of
+from pytest_edgegate.reports.html.axes import Axis
 from pytest_edgegate.reports.html.latencies import latency_figure
-from pytest_edgegate.reports.html.markup import Element, element
+from pytest_edgegate.reports.html.markup import Content, Element, element
 from pytest_edgegate.reports.html.words import badge, code, counted, facts, listed, table, without
 from pytest_edgegate.spelling import spell_bytes
 
@@ -114,6 +116,9 @@ def _latencies(of: Seen, name: str) -> Element | None:
 
 def _answers(answers: AnswersRecord, name: str, *, pictures: bool) -> Element:
     """Classes before and after, and samples that flipped."""
+    shares = [share for each in answers.classes for share in _shares(each)]
+    least = math.floor(10 * min(shares, default=0.0)) / 10
+    least = min(least, 0.9)
     return element(
         "div",
         element("h4", "Classes, before and after"),
@@ -124,8 +129,8 @@ def _answers(answers: AnswersRecord, name: str, *, pictures: bool) -> Element:
         ),
         table(
             "Accuracy of each class, those that lost most first",
-            ("class", "samples", "model", "artifact", "change", ""),
-            map(_class, answers.classes),
+            ("class", "samples", "model", "artifact", "change", f"{least:g} to 1"),
+            (_class(each, least) for each in answers.classes),
             "classes",
         ),
         element("p", f"and {answers.more_classes:,} more in the evaluation samples")
@@ -135,8 +140,13 @@ def _answers(answers: AnswersRecord, name: str, *, pictures: bool) -> Element:
     )
 
 
-def _class(each: ClassRecord) -> list[Element | str]:
-    before, after = each.reference / max(each.n, 1), each.artifact / max(each.n, 1)
+def _shares(each: ClassRecord) -> tuple[float, float]:
+    """Of its samples that are right, before and after."""
+    return each.reference / max(each.n, 1), each.artifact / max(each.n, 1)
+
+
+def _class(each: ClassRecord, least: float) -> list[Content]:
+    before, after = _shares(each)
     change = each.artifact - each.reference
     return [
         str(each.label),
@@ -144,22 +154,22 @@ def _class(each: ClassRecord) -> list[Element | str]:
         f"{before:.3f}",
         f"{after:.3f}",
         f"{change:+,}".replace("-", "\u2212") if change else "0",
-        _dumbbell(before, after),
+        _dumbbell(before, after, least),
     ]
 
 
-def _dumbbell(before: float, after: float) -> Element:
-    """A ring for the model, a dot for the artifact, on an axis from 0 to 1."""
-    left, right = round(6 + 148 * before, 1), round(6 + 148 * after, 1)
-    tone = "red" if after < before else "green"
+def _dumbbell(before: float, after: float, least: float) -> Element:
+    """A ring for the model, a dot for the artifact, on an axis from *least* to 1."""
+    x = Axis(least, 1.0, 6, 154)
+    left, right = x.at(before), x.at(after)
     return element(
         "svg",
         element("path", d="M6 8H154", class_="grid"),
         element("path", d=f"M{left} 8H{right}", class_="way"),
-        element("circle", cx=left, cy=8, r=4.5, class_="ring"),
-        element("circle", cx=right, cy=8, r=4.5, class_="dot"),
+        element("circle", cx=left, cy=8, r=5, class_="ring"),
+        element("circle", cx=right, cy=8, r=3.5, class_="dot"),
         viewBox="0 0 160 16",
-        class_=f"dumbbell {tone}",
+        class_=f"dumbbell {'red' if after < before else 'green'}",
         aria_hidden="true",
     )
 
@@ -184,7 +194,7 @@ def _flip(flip: FlipRecord, *, picture: bool) -> Element:
     drawn = None
     if picture and _is_png(flip.picture):
         source = f"data:image/png;base64,{flip.picture}"
-        drawn = element("img", src=source, alt=f"sample {flip.sample}", loading="lazy")
+        drawn = element("img", src=source, alt=f"sample {flip.sample}")
     return element("li", drawn, element("span", said))
 
 

@@ -24,46 +24,51 @@ from pytest_edgegate.reports.html.words import badge, counted, facts, listed
 from pytest_edgegate.reports.panels import panels_of
 
 MOST_BYTES = 2_000_000
+_MOST = 3_000, 500, 1_000
+"""Verdicts, artifacts and errors: more are not even tried."""
 _STYLE, _SCRIPT = "style.css", "script.js"
 
 
 @dataclass(frozen=True)
 class _Room:
-    """What a page shows of a run; a page that is too large is drawn again with less."""
+    """How much a page shows of a run."""
 
+    verdicts: int
+    artifacts: int
+    errors: int
     pictures: bool = True
-    artifacts: int = 500
-    verdicts: int = 5_000
-    errors: int = 1_000
+
+    def less(self, size: int) -> _Room:
+        """For a page that came to *size* bytes, which are too many."""
+        if self.pictures:
+            return replace(self, pictures=False)
+        share = 0.9 * min(MOST_BYTES / size, 1.0)
+        verdicts, artifacts, errors = (
+            int(share * each) for each in (self.verdicts, self.artifacts, self.errors)
+        )
+        return replace(self, verdicts=verdicts, artifacts=artifacts, errors=errors)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.verdicts or self.artifacts or self.errors)
 
 
 def html_of(run: RunRecord) -> bytes:
     """The report as HTML in UTF-8, at most ``MOST_BYTES``: the same record gives the same bytes.
 
-    Of a run that does not fit, pictures are left out first, then artifacts, and then verdicts, the
-    red ones last.
+    Of a run that does not fit, pictures are left out first, and then as many verdicts, artifacts
+    and errors as it takes, green ones before red ones.
     """
     groups, artifacts = groups_of(run.verdicts), seen(run.verdicts, run.artifacts)
-    page = b""
-    for room in _rooms():
+    artifacts.sort(key=lambda of: not any(each.red for each in of.verdicts))
+    run = replace(run, errors=tuple(sorted(run.errors, key=lambda each: not each.red)))
+    most = (len(run.verdicts), len(artifacts), len(run.errors))
+    room = _Room(*map(min, most, _MOST))
+    page = written_page(run, groups, artifacts, room)
+    while len(page) > MOST_BYTES and not room.is_empty:
+        room = room.less(len(page))
         page = written_page(run, groups, artifacts, room)
-        if len(page) <= MOST_BYTES:
-            break
     return page
-
-
-def _rooms() -> Iterator[_Room]:
-    yield _Room()
-    room = _Room(pictures=False)
-    yield room
-    while room.verdicts > 1:
-        room = replace(
-            room,
-            artifacts=room.artifacts // 4,
-            verdicts=room.verdicts // 2,
-            errors=max(room.errors // 2, 1),
-        )
-        yield room
 
 
 def written_page(

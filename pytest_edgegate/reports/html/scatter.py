@@ -94,7 +94,7 @@ def _picture(panel: Panel, points: Sequence[Point], name: str) -> Element:
         _grid(x, y),
         _limits(panel, x, y),
         (_before(each, x, y) for each in points),
-        (_point(each, x, y) for each in points),
+        (_point(each, x, y) for each in sorted(points, key=lambda each: each.red)),
         _numbers(points, x, y),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         role="img",

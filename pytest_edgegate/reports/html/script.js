@@ -11,7 +11,8 @@
   let known = null;
   const look = () => groups.map((group) => ({
     group,
-    head: text(group.querySelector("summary")) + " " + text(group.querySelector("dl") || group),
+    head: [group.querySelector("summary"), ...group.querySelectorAll(".facts dd")]
+      .map(text).join(" "),
     rows: [...group.querySelectorAll("tr.verdict")].map((row) => {
       const more = row.nextElementSibling;
       return {

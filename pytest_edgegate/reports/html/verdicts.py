@@ -228,7 +228,7 @@ def _story(verdict: VerdictRecord) -> Element:
     lines = [*details, *([f"and {more} more"] if more else [])]
     pairs = [
         ("Reason", verdict.reason),
-        ("By", by),
+        ("Measured", by),
         *pairs,
         ("Details", listed(lines, "lines")),
         ("Layers", _parts(verdict.parts)),
@@ -242,7 +242,7 @@ def _measured_by(verdict: VerdictRecord) -> str:
     measured = verdict.measured
     if measured is None:
         return ""
-    parts = [source(measured)]
+    parts = [f"by {source(measured)}"]
     if measured.decided_early and measured.n_total:
         parts.append(f"decided early, of {measured.n_total:,}")
     if measured.method and measured.level is not None:
@@ -276,7 +276,7 @@ def errors_section(errors: Sequence[ErrorRecord], left_out: int) -> Element | No
         "section",
         element("h2", f"Errors ({len(errors) + left_out:,})", id="errors-title"),
         element("p", "These tests came to no verdict.", class_="note"),
-        (_error(each) for each in sorted(errors, key=lambda each: not each.red)),
+        map(_error, errors),
         without(left_out, "error"),
         id="errors",
         aria_labelledby="errors-title",
