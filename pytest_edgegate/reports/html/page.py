@@ -24,8 +24,8 @@ from pytest_edgegate.reports.html.words import badge, counted, facts, listed
 from pytest_edgegate.reports.panels import panels_of
 
 MOST_BYTES = 2_000_000
-_MOST = 3_000, 500, 1_000
-"""Verdicts, artifacts and errors: more are not even tried."""
+_MOST_VERDICTS, _MOST_ARTIFACTS, _MOST_ERRORS = 3_000, 500, 1_000
+"""More are not even tried: they do not fit."""
 _STYLE, _SCRIPT = "style.css", "script.js"
 
 
@@ -62,8 +62,11 @@ def html_of(run: RunRecord) -> bytes:
     groups, artifacts = groups_of(run.verdicts), seen(run.verdicts, run.artifacts)
     artifacts.sort(key=lambda of: not any(each.red for each in of.verdicts))
     run = replace(run, errors=tuple(sorted(run.errors, key=lambda each: not each.red)))
-    most = (len(run.verdicts), len(artifacts), len(run.errors))
-    room = _Room(*map(min, most, _MOST))
+    room = _Room(
+        verdicts=min(len(run.verdicts), _MOST_VERDICTS),
+        artifacts=min(len(artifacts), _MOST_ARTIFACTS),
+        errors=min(len(run.errors), _MOST_ERRORS),
+    )
     page = written_page(run, groups, artifacts, room)
     while len(page) > MOST_BYTES and not room.is_empty:
         room = room.less(len(page))
