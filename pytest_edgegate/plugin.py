@@ -28,12 +28,13 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures
     edge_training,
 )
 from pytest_edgegate.merge_gate import MergeGate, serves
+from pytest_edgegate.reports import html as html_report
 from pytest_edgegate.reports import json as json_report
 from pytest_edgegate.reports import plot as plot_report
 from pytest_edgegate.settings.options import MARKERS, add_options, check_actions, marker_lines
 from pytest_edgegate.state import DESELECTED_KEY, FAULTS_KEY, STATE_KEY, RunState, state_of
 
-_REPORTS = {"json": json_report, "plot": plot_report}
+_REPORTS = {"json": json_report, "html": html_report, "plot": plot_report}
 """Separate plugins, like third-party reporters."""
 
 

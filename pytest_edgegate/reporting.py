@@ -136,6 +136,8 @@ def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts
 
     Returns the errors of files that could not be written; the others are written regardless.
     """
+    from pytest_edgegate.reports.pictures import with_few_pictures
+
     verdicts = attempted.verdicts
     config.hook.pytest_edgegate_report(verdicts=[each.to_json() for each in verdicts])
     wanted = registry.wanted_reports.values()
@@ -145,7 +147,7 @@ def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts
         attempted.errors,
         attempted.superseded_verdicts,
         attempted.superseded_errors,
-        attempted.artifacts,
+        with_few_pictures(attempted.artifacts),
     )
     faults = []
     with _uncaptured(config):

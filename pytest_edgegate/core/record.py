@@ -18,6 +18,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.json_object import JsonObject
 from pytest_edgegate.core.json_values import where_given, where_known
 from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.shown_record import PartRecord, TimesRecord
 
 SCHEMA = 1
 _DIRECTIONS = ("at most", "at least")
@@ -72,6 +73,8 @@ class MeasuredRecord:
     """The metric of the model under test, on the samples of this figure."""
     artifact_value: float | None = None
     """The metric of the artifact, on the same samples."""
+    times: TimesRecord | None = None
+    """The distributions that a latency was read from."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,12 +94,17 @@ class MeasuredRecord:
                 groups=self.groups,
                 scored_by=self.scored_by,
             ),
-            **where_known(reference_value=self.reference_value, artifact_value=self.artifact_value),
+            **where_known(
+                reference_value=self.reference_value,
+                artifact_value=self.artifact_value,
+                times=None if self.times is None else self.times.to_json(),
+            ),
         }
 
     @classmethod
     def from_json(cls, given: JsonObject) -> MeasuredRecord:
         direction = given.choice("direction", _DIRECTIONS, "")
+        times = given.inner_if_given("times")
         return cls(
             value=given.optional_number("value"),
             source=given.text("source"),
@@ -114,6 +122,7 @@ class MeasuredRecord:
             scored_by=given.text("scored_by", ""),
             reference_value=given.number_if_given("reference_value"),
             artifact_value=given.number_if_given("artifact_value"),
+            times=None if times is None else TimesRecord.from_json(times),
         )
 
 
@@ -144,6 +153,8 @@ class VerdictRecord:
     """Whether its test was expected to fail, and did."""
     accepted: AcceptedRecord | None = None
     """What was accepted of this artifact before, if anything was."""
+    parts: tuple[PartRecord, ...] = ()
+    """Layers and outputs by their error, the worst first, where a diagnosis has compared them."""
 
     @property
     def red(self) -> bool:
@@ -181,6 +192,7 @@ class VerdictRecord:
                 no_budgets=self.no_budgets,
                 about_file=list(self.about_file),
                 xfailed=self.xfailed,
+                parts=[each.to_json() for each in self.parts],
             ),
             **where_known(
                 agreement=self.agreement,
@@ -195,6 +207,7 @@ class VerdictRecord:
         artifact, measured = given.optional_inner("artifact"), given.optional_inner("measured")
         accepted = given.inner_if_given("accepted")
         note = given.text("note", "")
+        parts = enumerate(given.items("parts", []))
         return cls(
             test=given.text("test"),
             target=given.text("target"),
@@ -214,6 +227,7 @@ class VerdictRecord:
             agreement=given.number_if_given("agreement"),
             xfailed=given.flag("xfailed", False),
             accepted=None if accepted is None else AcceptedRecord.from_json(accepted),
+            parts=tuple(PartRecord.from_json(each, f"{place}.parts[{at}]") for at, each in parts),
         )
 
 

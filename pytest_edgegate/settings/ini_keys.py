@@ -40,7 +40,9 @@ KEYS = (
     "edge_allow_code",
     *TIMES,
     *(f"edge_{name}" for name in PROGRAMS),
+    "edge_report_samples",
     "edge_report_json",
+    "edge_report_html",
     "edge_report_plot",
 )
 """The keys that may be meant; those that no plugin has registered are left out."""
@@ -57,9 +59,7 @@ _LATER = frozenset(
         "evidence",
         "parity_examples",
         "parity_time",
-        "report_html",
         "report_md",
-        "report_samples",
     )
 )
 """Keys that another version has, or will have: pytest's own warning tells of them."""
