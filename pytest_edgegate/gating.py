@@ -77,11 +77,13 @@ def note_artifacts(item: pytest.Item, *, look: bool) -> None:
         attempts.keep_artifacts(item, gate.seen(look=look))
 
 
-def note_error(item: pytest.Item, error: EdgeGateError) -> None:
-    """Keeps an error of a test for the reports."""
+def note_error(item: pytest.Item, error: EdgeGateError, place: str = "") -> None:
+    """Keeps an error of a test for the reports, with the *place* of the test (``file:line``)."""
     if item.get_closest_marker("edge") is None:
         attempts.begin(item)  # a test that the gate does not touch otherwise
-    record = ErrorRecord(presentable(item.nodeid), target_name(item), error.message, error.remedy)
+    record = ErrorRecord(
+        presentable(item.nodeid), target_name(item), error.message, error.remedy, place=place
+    )
     attempts.keep_error(item, record)
 
 

@@ -144,6 +144,8 @@ class VerdictRecord:
     """Whether its test was expected to fail, and did."""
     accepted: AcceptedRecord | None = None
     """What was accepted of this artifact before, if anything was."""
+    place: str = ""
+    """``file:line`` of the marker or the test, if it did not pass; relative to pytest's root."""
 
     @property
     def red(self) -> bool:
@@ -181,6 +183,7 @@ class VerdictRecord:
                 no_budgets=self.no_budgets,
                 about_file=list(self.about_file),
                 xfailed=self.xfailed,
+                place=self.place,
             ),
             **where_known(
                 agreement=self.agreement,
@@ -214,6 +217,7 @@ class VerdictRecord:
             agreement=given.number_if_given("agreement"),
             xfailed=given.flag("xfailed", False),
             accepted=None if accepted is None else AcceptedRecord.from_json(accepted),
+            place=given.text("place", ""),
         )
 
 
@@ -229,6 +233,8 @@ class ErrorRecord:
     remedy: str
     xfailed: bool = False
     """Whether its test was expected to fail, and did."""
+    place: str = ""
+    """``file:line`` of the test, if it is known; relative to pytest's root."""
 
     @property
     def red(self) -> bool:
@@ -240,7 +246,7 @@ class ErrorRecord:
             "target": self.target,
             "message": self.message,
             "remedy": self.remedy,
-            **where_given(xfailed=self.xfailed),
+            **where_given(xfailed=self.xfailed, place=self.place),
         }
 
     @classmethod
@@ -253,7 +259,26 @@ class ErrorRecord:
             message=given.text("message"),
             remedy=given.text("remedy"),
             xfailed=given.flag("xfailed", False),
+            place=given.text("place", ""),
         )
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """One of the reports that a report was merged from, with its machine and packages."""
+
+    report: str
+    """Its name, as typed."""
+    environment: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"report": self.report, "environment": dict(self.environment)}
+
+    @classmethod
+    def from_json(cls, value: object, place: str = "part") -> PartRecord:
+        """Raises ConfigurationError, with the *place* in the document, for an invalid value."""
+        given = JsonObject(value, place)
+        return cls(given.text("report"), given.mapping("environment"))
 
 
 @dataclass(frozen=True)
@@ -264,6 +289,9 @@ class RunRecord:
     one that counts, and ``superseded_verdicts`` and ``superseded_errors`` the earlier ones. In JSON
     all are in one list, the earlier ones with the mark ``superseded``. ``artifacts`` are of the
     attempts that count.
+
+    A report that was merged from several names them as ``parts``, and ``disagreements`` says where
+    they differ; its ``environment`` holds what is the same in all of them.
     """
 
     environment: Mapping[str, Any]
@@ -272,6 +300,8 @@ class RunRecord:
     superseded_verdicts: tuple[VerdictRecord, ...] = ()
     superseded_errors: tuple[ErrorRecord, ...] = ()
     artifacts: tuple[SeenRecord, ...] = ()
+    parts: tuple[PartRecord, ...] = ()
+    disagreements: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -280,6 +310,10 @@ class RunRecord:
             "verdicts": _with_superseded(self.verdicts, self.superseded_verdicts),
             "errors": _with_superseded(self.errors, self.superseded_errors),
             "artifacts": [each.to_json() for each in self.artifacts],
+            **where_given(
+                merged_from=[each.to_json() for each in self.parts],
+                disagreements=list(self.disagreements),
+            ),
         }
 
     @classmethod
@@ -299,6 +333,7 @@ class RunRecord:
             given.items("errors", []), "errors", ErrorRecord.from_json
         )
         artifacts = enumerate(given.items("artifacts", []))
+        parts = enumerate(given.items("merged_from", []))
         return cls(
             given.mapping("environment"),
             verdicts,
@@ -306,6 +341,8 @@ class RunRecord:
             superseded_verdicts,
             superseded_errors,
             tuple(SeenRecord.from_json(each, f"artifacts[{at}]") for at, each in artifacts),
+            tuple(PartRecord.from_json(each, f"merged_from[{at}]") for at, each in parts),
+            given.texts("disagreements", ()),
         )
 
 
