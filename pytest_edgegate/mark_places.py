@@ -62,9 +62,10 @@ def place_of_budget(item: pytest.Item, metric: str, target: str | None) -> str:
 
 
 def place_of_test(item: pytest.Item) -> str:
-    """``file:line`` of a test."""
+    """``file:line`` of a test; empty for one that is written nowhere."""
     if callable(thing := getattr(item, "obj", None)):
-        return place_of_definition(thing, item)
+        is_ours = str(getattr(thing, "__module__", "")).startswith("pytest_edgegate.")
+        return "" if is_ours else place_of_definition(thing, item)
     file, line, _ = item.reportinfo()
     return _said(item.config, str(file), None if line is None else line + 1)
 

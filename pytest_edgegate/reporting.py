@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,9 @@ def attach(
     judged = [] if gate is None else [each.record for each in gate.take_unreported()]
     fresh = [each if each.outcome is Outcome.PASS else placed(each) for each in judged]
     attempts.keep(item, fresh)
-    attempts.attach(item, report, properties(fresh))
+    expected = hasattr(report, "wasxfail") and report.skipped
+    shown = [replace(each, xfailed=True) for each in fresh] if expected else fresh
+    attempts.attach(item, report, properties(shown))
 
 
 def print_summary(

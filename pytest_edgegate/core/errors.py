@@ -95,6 +95,9 @@ class StorageError(EdgeGateError):
 class EdgeGateWarning(UserWarning):
     """A condition that does not affect a verdict but deserves attention."""
 
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
 
 def presentable(text: str) -> str:
     """The text with lone surrogates escaped: undecodable bytes of a path can't be printed."""

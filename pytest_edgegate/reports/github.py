@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_edgegate.core.printable import printable_line
+from pytest_edgegate.core.printable import printable, printable_line
 from pytest_edgegate.core.record import ErrorRecord, RunRecord, VerdictRecord
 from pytest_edgegate.reports.failure import summary_of, worst_first
 from pytest_edgegate.reports.markdown_page import drawn
@@ -72,6 +72,8 @@ class Github:
         if not line.isdecimal():
             file, line = of.place or of.test.partition("::")[0], ""
         path = root / file
+        if not path.is_file():  # a file of a model has no lines
+            return "", ""
         if self.workspace is not None:
             for folder, one in ((self.workspace, path), (_real(self.workspace), _real(path))):
                 if one.is_relative_to(folder):
@@ -123,7 +125,7 @@ def _message(of: VerdictRecord | ErrorRecord) -> str:
         reason = of.full_reason if of.allowed else summary_of(of)
         cause = f"probably: {of.cause}" if of.cause else ""
         lines = (reason, cause, f"next: {of.remedy}" if of.remedy else "")
-    return "\n".join(printable_line(each) for each in (*lines, of.test) if each)
+    return printable("\n".join(filter(None, (*lines, of.test.replace("\n", "\\n")))))
 
 
 def _data(text: str) -> str:

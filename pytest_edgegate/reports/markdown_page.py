@@ -12,7 +12,7 @@ from pytest_edgegate.reports.artifacts import lines_of, seen
 from pytest_edgegate.reports.changes import is_to_accept
 from pytest_edgegate.reports.failure import summary_of, worst_first
 from pytest_edgegate.reports.markdown_text import code, escaped, folded, table_head, table_row
-from pytest_edgegate.reports.table import HEADINGS, artifact_of, row
+from pytest_edgegate.reports.table import HEADINGS, artifact_of, row, sources
 from pytest_edgegate.reports.terminal import title_of
 
 MARK = "<!-- edgegate-report -->"
@@ -135,7 +135,7 @@ def _story(verdict: VerdictRecord) -> str:
     lines = [f"**{escaped(summary_of(verdict))}**: {' '.join(filter(None, about))}", ""]
     if verdict.outcome is Outcome.NOT_MEASURED or verdict.budget.metric == "contract":
         lines.append(f"- {escaped(verdict.reason)}")
-    texts = [verdict.own_note, *verdict.details[:_DETAILS]]
+    texts = [sources([verdict]), verdict.own_note, *verdict.details[:_DETAILS]]
     lines += [f"- {escaped(each)}" for each in filter(None, texts)]
     left = len(verdict.details) - _DETAILS
     lines += [f"- and {left:,} more"] if left > 0 else []
