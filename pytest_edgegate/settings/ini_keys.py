@@ -38,6 +38,7 @@ KEYS = (
     *TIMES,
     *(f"edge_{name}" for name in PROGRAMS),
     "edge_report_json",
+    "edge_report_md",
     "edge_report_plot",
 )
 """The keys that may be meant; those that no plugin has registered are left out."""
@@ -58,7 +59,6 @@ _LATER = frozenset(
         "parity_time",
         "regressions",
         "report_html",
-        "report_md",
         "report_samples",
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -122,3 +123,66 @@ def test_elsewhere_there_is_none_of_it(play: Any, github: dict[str, str]) -> Non
     assert ran.status == 1
     assert commands(ran.output) == []
     assert not (ran.folder / "summary.md").exists()
+
+
+PLACES = """import pytest
+
+pytestmark = pytest.mark.edge_budget(size="1 kB", parameters=1)
+
+
+@pytest.mark.edge_budget("fake-board", macs=1)
+@pytest.mark.edge_budget(
+    macs=2,
+    parameters=2,
+)
+class TestIt:
+    @pytest.mark.edge_budget(size="2 kB")
+    def test_it(self, edge_ptq): ...
+"""
+MISTAKEN = """import pytest
+
+
+@pytest.mark.edge_budget(
+    size="1 kB",
+    sise="2 kB",
+)
+def test_it(edge_ptq): ...
+"""
+BROKEN = """from pytest_edgegate.core.errors import ConfigurationError
+
+raise ConfigurationError("the module is broken", "mend it")
+"""
+
+
+@pytest.mark.workers
+def test_the_line_is_that_of_the_marker_that_counts(play: Any, github: dict[str, str]) -> None:
+    files = {"conftest.py": github["conftest.py"], "test_it.py": PLACES}
+    ran = play(files, *ARGUMENTS)
+    places = {each["budget"]["metric"]: each.get("place") for each in ran.report["verdicts"]}
+    assert places == {
+        "contract": None,
+        "size": None,
+        "macs": "test_it.py:6",
+        "parameters": "test_it.py:9",
+    }
+    assert sorted(each.split(",")[1] for each in commands(ran.output)) == ["line=6", "line=9"]
+
+
+@pytest.mark.workers
+@pytest.mark.parametrize(("content", "line"), [(MISTAKEN, 6), (BROKEN, 3)])
+def test_errors_of_the_collection(
+    play: Any, github: dict[str, str], content: str, line: int
+) -> None:
+    files = {"conftest.py": github["conftest.py"], "test_it.py": content}
+    ran = play(files, *ARGUMENTS)
+    [command] = commands(ran.output)
+    file = f"{ran.folder.name}/test_it.py"
+    assert command.startswith(f"::error file={file},line={line},title=edge gate%3A error::")
+
+
+def test_a_model_without_a_test_file_has_no_line(play: Any, github: dict[str, str]) -> None:
+    content = json.dumps({"fake": 1})
+    files = {"conftest.py": github["conftest.py"], "m.fake": content}
+    ran = play(files, *ARGUMENTS, "--edge-model=m.fake")
+    [command] = commands(ran.output)
+    assert command.startswith("::error title=edge gate%3A error::")
