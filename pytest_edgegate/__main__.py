@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from pytest_edgegate.commands import cache
+from pytest_edgegate.commands import cache, report
 from pytest_edgegate.core.errors import EdgeGateError
 
 
@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     cache.add_to(commands.add_parser("cache", help="look at a cache, or make it smaller"))
+    report.add_to(commands.add_parser("report", help="draw reports from JSON reports"))
     given = parser.parse_args(arguments)
     try:
         return int(given.run(given))

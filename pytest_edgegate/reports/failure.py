@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import artifact_of, fitted, sources
 from pytest_edgegate.reports.wrapping import WIDTH, wrapped
@@ -57,7 +58,8 @@ def explain(verdicts: Iterable[VerdictRecord], closing: str = "", opening: str =
     room = LINES - len(before) - len(after)
     drawn = ([*_rows(ordered, rows), *_stories(red, *form)] for rows, form in _forms(len(red)))
     body: list[str] = next((each for each in drawn if len(each) <= room), [])
-    return "\n".join((*before, *(body or _shortest(red, ordered)), *after))
+    lines = (*before, *(body or _shortest(red, ordered)), *after)
+    return "\n".join(printable_line(each) for each in lines)
 
 
 def _forms(red: int) -> Iterator[tuple[int, tuple[int, int]]]:
@@ -95,10 +97,11 @@ def _headline(red: Sequence[VerdictRecord]) -> str:
     worst = red[0]
     more = f" (and {len(red) - 1} more)" if len(red) > 1 else ""
     about = ", ".join(filter(None, (worst.target, artifact_of(worst))))
-    return f"{_summary(worst)} ({about}){more}"
+    return f"{summary_of(worst)} ({about}){more}"
 
 
-def _summary(verdict: VerdictRecord) -> str:
+def summary_of(verdict: VerdictRecord) -> str:
+    """What broke, by how much."""
     metric, measured = verdict.budget.metric, verdict.measured
     if verdict.outcome is Outcome.NOT_MEASURED:
         return f"{metric} not measured"

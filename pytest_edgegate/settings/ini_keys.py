@@ -42,7 +42,6 @@ KEYS = (
     *(f"edge_{name}" for name in PROGRAMS),
     "edge_report_samples",
     "edge_report_json",
-    "edge_report_html",
     "edge_report_plot",
 )
 """The keys that may be meant; those that no plugin has registered are left out."""
@@ -59,7 +58,6 @@ _LATER = frozenset(
         "evidence",
         "parity_examples",
         "parity_time",
-        "report_md",
     )
 )
 """Keys that another version has, or will have: pytest's own warning tells of them."""

@@ -144,3 +144,16 @@ def test_a_failure_has_at_most_fifteen_lines(
     if words:
         assert lines[2:4] == ["One.", "Two."]
         assert lines[-1] == "The end."
+
+
+def test_text_of_others_is_nothing_that_a_terminal_or_a_ci_server_obeys(make: Make) -> None:
+    evil = "\x1b[31m\n::add-mask::x ##[debug]y </script> [a](http://b) \u202e \ud800"
+    told = {"reason": evil, "cause": evil, "remedy": evil, "note": evil, "target": evil}
+    red = make("size", 9, 5, "fail", details=("::error::x", evil), **told)
+    text = explain([red, make("macs", 9, 5, "fail", **told)], evil.replace("\n", " "))
+    assert not set(text) & {"\x1b", "\u202e", "\ud800"}
+    assert "##[" not in text
+    lines = text.splitlines()
+    assert len(lines) <= LINES
+    assert not any(line.lstrip().startswith("::") for line in lines)
+    assert "  \\::error::x" in lines
