@@ -28,7 +28,6 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures
     edge_target,
     edge_training,
 )
-from pytest_edgegate.merge_gate import MergeGate, serves
 from pytest_edgegate.reports import html as html_report
 from pytest_edgegate.reports import json as json_report
 from pytest_edgegate.reports import markdown as markdown_report
@@ -71,7 +70,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[STATE_KEY] = state
     config.pluginmanager.register(state, "edgegate-run")
     config.pluginmanager.register(_LateMarks(), "edgegate-marks")
-    if serves(state.settings):
+    if state.settings.compares:
+        from pytest_edgegate.merge_gate import MergeGate
+
         config.pluginmanager.register(MergeGate(config, state), "edgegate-merge-gate")
     if os.environ.get("GITHUB_ACTIONS") == "true" and not hasattr(config, "workerinput"):
         from pytest_edgegate.on_github import OnGithub

@@ -304,8 +304,8 @@ class RunRecord:
     all are in one list, the earlier ones with the mark ``superseded``. ``artifacts`` are of the
     attempts that count.
 
-    A report that was merged from several names them as ``merged_from``, and ``disagreements`` says where
-    they differ; its ``environment`` holds what is the same in all of them.
+    A report that was merged from several names them as ``merged_from``, and ``disagreements`` says
+    where they differ; its ``environment`` holds what is the same in all of them.
     """
 
     environment: Mapping[str, Any]

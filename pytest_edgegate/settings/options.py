@@ -279,6 +279,11 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
         )
 
     @property
+    def compares(self) -> bool:
+        """Whether anything is accepted, or about to be."""
+        return bool(self.update_baseline or self.regressions) or self.baseline.is_dir()
+
+    @property
     def rules(self) -> Rules:
         from pytest_edgegate.core.rules import Rules
 

@@ -76,7 +76,7 @@ def test_where_two_disagree(
     assert capsys.readouterr().err == f"disagree: {told}\n"
     both = RunRecord.from_json(json.loads((tmp_path / "ab.json").read_text()))
     assert both.disagreements == (told,)
-    assert [each.environment for each in both.parts] == [{"cpu": "one"}, {"cpu": "two"}]
+    assert [each.environment for each in both.merged_from] == [{"cpu": "one"}, {"cpu": "two"}]
     assert main(["report", "ab.json", "--md", "ab.md"]) == 0
     assert capsys.readouterr().out == f"disagree: {told}\n"
     text = (tmp_path / "ab.md").read_text("utf-8")
