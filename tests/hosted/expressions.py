@@ -44,10 +44,16 @@ def _looker(contexts: Mapping[str, Any]) -> Callable[[str], Any]:
     def look(name: str) -> Any:
         value: Any = contexts
         for part in name.split("."):
-            value = None if value is None else value[part]
+            value = None if value is None else value[part] if part in value else _absent(name)
         return value
 
     return look
+
+
+def _absent(name: str) -> None:
+    """What a step has not said is nothing; any other name that is not there is a mistake."""
+    if not name.startswith("steps."):
+        raise LookupError(name)
 
 
 def _shown(value: Any) -> str:

@@ -115,6 +115,7 @@ class Hosted:
             "PATH": path,
             "PYTHONPATH": python,
             "HOSTED": str(self.folder),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # those of this suite take long to import
             **more,
         }
 
@@ -132,9 +133,11 @@ class Hosted:
 
         What the run before it has uploaded can be had by its id, and by ``gh run download``.
         """
-        shutil.rmtree(self.folder / "previous", ignore_errors=True)
-        (self.folder / "artifacts").rename(self.folder / "previous")
-        (self.folder / "artifacts").mkdir()
+        stored, previous = self.folder / "artifacts", self.folder / "previous"
+        if any(stored.iterdir()):
+            shutil.rmtree(previous, ignore_errors=True)
+            stored.rename(previous)
+            stored.mkdir()
         done: dict[str, Job] = {}
         for name, job in workflow["jobs"].items():
             for matrix in _matrix(job):
@@ -285,7 +288,8 @@ class _Runner:
             raise StepError(ran.stdout)
 
     def _filled(self, value: object, contexts: Mapping[str, Any]) -> str:
-        return filled_in(str(value), contexts, _functions(failed=False))
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return filled_in(text, contexts, _functions(failed=False))
 
     def _action(
         self,
