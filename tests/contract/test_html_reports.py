@@ -93,6 +93,32 @@ def test_classes_and_flips_are_in_the_record(play: Any) -> None:
     assert artifact(ran, "test_green")["answers"] == found
 
 
+UNSEEN = """
+
+from pytest_edgegate.session.measuring.passes import CasePasses
+
+CasePasses.seen_so_far = lambda self: None
+"""
+
+
+def test_classes_are_counted_from_what_was_run_anyway(
+    again: Any, inner_conftest: str, counting: str
+) -> None:
+    tests = {"test_it.py": TESTS.replace("ptq_wrong", "marked='m', ptq_wrong")}
+    opened, told = [], []
+    for more in ("", UNSEEN, ""):
+        ran = again(tests | {"conftest.py": inner_conftest + counting + more}, *ASKED)
+        done = ran.folder / "done.txt"
+        opened.append(done.read_text().count("opened"))
+        told.append(artifact(ran, "test_red").get("answers"))
+        done.unlink()
+    cold, *warm = opened
+    assert warm[0] == warm[1] <= cold
+    assert told[0] == told[2]
+    assert told[0] is not None
+    assert told[1] is None
+
+
 def test_the_record_tells_how_an_artifact_was_made(play: Any) -> None:
     ran = play({"test_it.py": TESTS}, "--edge-target=fake-board")
     found = artifact(ran, "test_red")["making"]

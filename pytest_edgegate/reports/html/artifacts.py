@@ -124,8 +124,8 @@ def _answers(answers: AnswersRecord, name: str, *, pictures: bool) -> Element:
         element("h4", "Classes, before and after"),
         element(
             "p",
-            f"Of {answers.n:,} samples, {answers.lost:,} are right in the model under test and "
-            f"wrong in the artifact, and {answers.gained:,} are the other way round.",
+            f"Right in the model under test and wrong in the artifact: {answers.lost:,} of "
+            f"{counted(answers.n, 'sample')}; the other way round: {answers.gained:,}.",
         ),
         table(
             "Accuracy of each class, those that lost most first",

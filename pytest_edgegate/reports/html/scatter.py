@@ -65,7 +65,7 @@ def _legend(panel: Panel, points: Sequence[Point]) -> Element:
 
 def _row(point: Point, number: int, *, changed: bool) -> list[Content]:
     return [
-        badge(str(number), "red" if point.red else "", "red" if point.red else "green"),
+        badge("\u2715" if point.red else "", str(number), "red" if point.red else "green"),
         code(point.label),
         spell_bytes(point.size),
         _signed(point.points),
@@ -73,11 +73,11 @@ def _row(point: Point, number: int, *, changed: bool) -> list[Content]:
     ]
 
 
-def _accepted(point: Point) -> str:
+def _accepted(point: Point) -> Content:
     if point.accepted is None:
-        return ""
+        return None
     size, points = point.accepted
-    return f"{spell_bytes(size)}, {_signed(points)}"
+    return [f"{spell_bytes(size)}, ", element("br"), _signed(points)]
 
 
 def _signed(points: float) -> str:
@@ -162,13 +162,13 @@ def _limits(panel: Panel, x: Axis, y: Axis) -> Iterator[Element]:
         near = at > right - 100
         place = at - 5 if near else at + 5
         kind = "limit-text end" if near else "limit-text"
-        yield element("text", text, x=place, y=bottom - 8 - 15 * row, class_=kind)
+        yield element("text", text, x=place, y=(_TOP + bottom) // 2 + 15 * row, class_=kind)
     rows = _apart([y.at(-each) for each in panel.drops], 14)
     for value, row in zip(panel.drops, rows, strict=True):
         at = y.at(-value)
         yield element("path", d=f"M{_LEFT} {at}H{right}", class_="limit")
-        text, place = f"drop \u2264 {value:g}", right - 4 - 86 * row
-        yield element("text", text, x=place, y=at + 14, class_="limit-text end")
+        text, place = f"drop \u2264 {value:g}", _LEFT + 6 + 90 * row
+        yield element("text", text, x=place, y=at + 14, class_="limit-text")
 
 
 def _apart(places: Sequence[float], room: float) -> list[int]:
@@ -216,13 +216,16 @@ def _point(point: Point, x: Axis, y: Axis) -> Element:
 
 
 def _numbers(points: Sequence[Point], x: Axis, y: Axis) -> Iterator[Element]:
-    """The numbers of the table beside the points, each moved up until it covers no other."""
+    """The numbers of the table beside the points, each moved until it covers no other: towards the
+    middle, where there is room."""
     taken: list[tuple[float, float]] = []
+    middle = (_HEIGHT - _BOTTOM + _TOP) / 2
     numbered = sorted(enumerate(points, 1), key=lambda each: (each[1].points, each[0]))
     for number, point in numbered:
         left, top = x.at(point.size) + 9, y.at(point.points) + 4
+        step = 1 if top < middle else -1
         while any(abs(left - one) < 20 and abs(top - other) < 14 for one, other in taken):
-            top -= 1
+            top += step
         taken.append((left, top))
         tone = "red" if point.red else "green"
         yield element("text", str(number), x=left, y=round(top, 1), class_=f"number {tone}")

@@ -242,7 +242,8 @@ def _measured_by(verdict: VerdictRecord) -> str:
     measured = verdict.measured
     if measured is None:
         return ""
-    parts = [f"by {source(measured)}"]
+    named = source(measured)
+    parts = ["read from the file" if named == "file" else f"by {named}"]
     if measured.decided_early and measured.n_total:
         parts.append(f"decided early, of {measured.n_total:,}")
     if measured.method and measured.level is not None:
