@@ -12,6 +12,7 @@ from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.measures.metrics import TopN
 from pytest_edgegate.measures.providers import Accepted, File, Passes
+from pytest_edgegate.measures.regression import evidence_of
 from pytest_edgegate.spelling import spell_bytes, spell_pair
 
 _SHOWN = 5
@@ -22,7 +23,7 @@ def lost(measured: Measurement, passes: Passes, accepted: Accepted) -> Diagnosis
     scoring = passes.scoring
     if not isinstance(scoring, TopN):
         return Diagnosis()
-    before = accepted.rerun() if accepted.changed(scoring.name) else accepted.scores(scoring.name)
+    before, _ = evidence_of(accepted, scoring.name)
     now = passes.predictions()
     if before is None or before.n != now.n:
         return Diagnosis()
