@@ -43,7 +43,7 @@ lint: .venv/ready
 	MYPYPATH=tests/fuzz $(BIN)/mypy --strict tests/fuzz/__main__.py
 	MYPYPATH=example_project $(BIN)/mypy --strict benchmarks
 	$(BIN)/mypy --strict tests/kills/kill.py tests/release/check_dist.py
-	$(BIN)/mypy --strict docs/conf.py docs/make_reference.py docs/make_site.py
+	$(BIN)/mypy --strict docs/check_site.py docs/conf.py docs/make_reference.py docs/make_site.py
 	$(BIN)/lint-imports
 	$(BIN)/python tests/backends/keras/vetting/make_lists.py 2>/dev/null
 
@@ -66,6 +66,7 @@ docs: .docs/ready
 	rm -rf .docs/site
 	.docs/bin/python docs/make_site.py .docs/source
 	.docs/bin/sphinx-build --fail-on-warning --keep-going --quiet -c docs -d .docs/doctrees .docs/source .docs/site
+	.docs/bin/python docs/check_site.py .docs/site
 
 # What the pages say of options, budgets, the JSON report and the Python names, from the code
 reference: .venv/ready

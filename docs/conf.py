@@ -20,6 +20,7 @@ myst_heading_anchors = 4
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 html_extra_path = [str(_ROOT / "pytest_edgegate" / "reports" / "report.schema.json")]
 html_static_path = [str(_ROOT / "docs" / "site.css")]

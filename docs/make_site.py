@@ -54,16 +54,12 @@ def _as_html(text: str) -> str:
 
 
 def tables_of_contents(index: str) -> Iterator[str]:
-    """One hidden list for each section of the index, of the pages that it links first."""
-    seen = set()
+    """One hidden list for each section of the index, of the pages that it links as a whole."""
     _, *sections = _SECTION.split(index)
     for title, content in zip(sections[::2], sections[1::2], strict=True):
-        names = [address.partition("#")[0] for _, address in LINK.findall(content)]
-        new = [each for each in dict.fromkeys(names) if each.endswith(".md") and each not in seen]
-        seen.update(new)
-        if new:
-            listed = "\n".join(each.removesuffix(".md") for each in new)
-            yield f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n{listed}\n```\n"
+        names = [address for _, address in LINK.findall(content) if address.endswith(".md")]
+        listed = "\n".join(each.removesuffix(".md") for each in names)
+        yield f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n{listed}\n```\n"
 
 
 def main(folder: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -16,23 +14,6 @@ from pytest_edgegate.testing.example import Example
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-
-
-def script(name: str) -> ModuleType:
-    """A script of the documentation, which lies in no package."""
-    spec = spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def reference() -> Iterator[ModuleType]:
-    yield script("make_reference")
-    del sys.modules["make_reference"]
 
 
 def text_of(name: str) -> str:
