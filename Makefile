@@ -1,5 +1,6 @@
 # make example: set up and run the example project; make test: set up and pass the tests;
 # make dist: build and check the wheel and the sdist (make dist INSTALL=all: each extra alone, too);
+# make docs: build the site of the documentation in .docs/site (make reference: its pages about the code);
 # make fuzz: break 20,000 files of each format (make fuzz FUZZ='--formats onnx,npz --minutes 10').
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +8,7 @@ BIN := .venv/bin
 PYTHON312 ?= $(firstword $(foreach each,python3.12 $(wildcard ~/.pyenv/versions/3.12.*/bin/python),\
 	$(shell $(each) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.PHONY: example red test fuzz lint dist onnx2tf clean
+.PHONY: example red test fuzz lint dist docs reference onnx2tf clean
 
 example: .venv/ready
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=coral
@@ -42,6 +43,7 @@ lint: .venv/ready
 	MYPYPATH=tests/fuzz $(BIN)/mypy --strict tests/fuzz/__main__.py
 	MYPYPATH=example_project $(BIN)/mypy --strict benchmarks
 	$(BIN)/mypy --strict tests/kills/kill.py tests/release/check_dist.py
+	$(BIN)/mypy --strict docs/check_site.py docs/conf.py docs/make_reference.py docs/make_site.py
 	$(BIN)/lint-imports
 	$(BIN)/python tests/backends/keras/vetting/make_lists.py 2>/dev/null
 
@@ -57,6 +59,23 @@ dist: .dist/ready
 	test -x .dist/bin/python || $(PYTHON) -m venv .dist
 	.dist/bin/pip install --quiet --constraint constraints.txt --upgrade pip
 	.dist/bin/pip install --quiet --constraint constraints.txt --group dist
+	touch $@
+
+# Warnings are errors, and nothing is fetched: the pages refer to files of their own only
+docs: .docs/ready
+	rm -rf .docs/site
+	.docs/bin/python docs/make_site.py .docs/source
+	.docs/bin/sphinx-build --fail-on-warning --keep-going --quiet -c docs -d .docs/doctrees .docs/source .docs/site
+	.docs/bin/python docs/check_site.py .docs/site
+
+# What the pages say of options, budgets, the JSON report and the Python names, from the code
+reference: .venv/ready
+	$(BIN)/python docs/make_reference.py
+
+.docs/ready: pyproject.toml constraints.txt
+	test -x .docs/bin/python || $(PYTHON) -m venv .docs
+	.docs/bin/pip install --quiet --constraint constraints.txt --upgrade pip
+	.docs/bin/pip install --quiet --constraint constraints.txt --group docs
 	touch $@
 
 .venv/ready: pyproject.toml constraints.txt
@@ -80,4 +99,4 @@ mutants: .venv/ready
 	$(BIN)/python tests/mutants/mutants.py tell --folder .mutants
 
 clean:
-	rm -rf .venv .dist .onnx2tf .kills .mutants dist build example_project/.edgegate_cache
+	rm -rf .venv .dist .docs .onnx2tf .kills .mutants dist build example_project/.edgegate_cache
