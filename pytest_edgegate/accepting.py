@@ -26,13 +26,13 @@ from pytest_edgegate.core.errors import (
     StorageError,
     presentable,
 )
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.spelling import spell_value
 from pytest_edgegate.storage.accepted_files import AcceptedFiles
 from pytest_edgegate.storage.baseline import Baseline
 from pytest_edgegate.storage.candidates import Candidates
 from pytest_edgegate.storage.history import History
-from pytest_edgegate.storage.layout import CANDIDATES
 from pytest_edgegate.storage.unused import Unused
 
 NOTHING_THERE = 4
@@ -50,6 +50,11 @@ class Accepted:
     removed: int = 0
 
     @property
+    def looked_at(self) -> int:
+        """How many tests were accepted or refused."""
+        return self.written + self.unchanged + self.refused
+
+    @property
     def title(self) -> str:
         """In one line."""
         counts = {
@@ -64,7 +69,7 @@ class Accepted:
 def accept_asked(config: pytest.Config, settings: Settings) -> int:
     """Performs --edge-accept, prints what it came to, and returns the exit status."""
     named = config.getoption("edge_candidates")
-    folder = settings.cache / CANDIDATES
+    folder = settings.candidates
     if named is not None:
         folder = config.invocation_params.dir / str(named)
         if not folder.is_dir():
@@ -77,15 +82,16 @@ def accept_asked(config: pytest.Config, settings: Settings) -> int:
     with accepting.alone():
         accepting.accept(pattern)
         if config.getoption("edge_remove_unused"):
-            accepting.remove_unused()
+            accepting.remove_unused(pattern)
     found = accepting.found
     for line in found.lines:
-        print(line)
+        print(printable_line(line))
     if not found.title:
         of = f" whose names hold {presentable(pattern)!r}" if pattern else ""
         print(
             f"edge gate: nothing to accept: {folder} has no tests{of}\n"
-            "run pytest first: each run leaves there what its tests have found"
+            "run pytest first: each run leaves there what its tests have found, if the folder can "
+            "be written"
         )
         return NOTHING_THERE
     print(f"edge gate: {found.title}; entries: {settings.baseline}")
@@ -96,7 +102,7 @@ def accept_asked(config: pytest.Config, settings: Settings) -> int:
 
 def accept_run(settings: Settings, tests: Iterable[str]) -> Accepted:
     """Accepts what a run has found of its tests, for --edge-update-baseline."""
-    accepting = Accepting(settings, Candidates(settings.cache / CANDIDATES), here=True)
+    accepting = Accepting(settings, Candidates(settings.candidates), here=True)
     with accepting.alone():
         accepting.accept_tests(tests, settings.run)
     return accepting.found
@@ -142,14 +148,17 @@ class Accepting:
         for candidate in candidates_of(self._candidates, tests, run):
             self._accept(candidate)
 
-    def remove_unused(self) -> None:
-        """Removes the entries that the last run has named as unused."""
+    def remove_unused(self, pattern: str = "") -> None:
+        """Removes the entries that the last run has named as unused, of tests with *pattern*."""
         unused = Unused(self._candidates.folder)
-        for test in unused.read(self._head):
-            self._baseline.remove(test)
-            self.found.lines.append(f"removed: {presentable(test)}")
-            self.found.removed += 1
-        unused.forget()
+        try:
+            tests = [each for each in unused.read(self._head) if matches(each, pattern)]
+            for test in tests:
+                self._baseline.remove(test)
+                self.found.lines.append(f"removed: {presentable(test)}")
+                self.found.removed += 1
+        except EdgeGateError as error:
+            self._refuse("unused entries", f"{error.message}: {error.remedy}")
 
     def _accept(self, candidate: Candidate) -> None:
         entry = candidate.entry
@@ -223,7 +232,8 @@ class Accepting:
         if self._files is None:
             return
         for artifact in candidate.entry.artifacts:
-            main, *content = (Path(each) for each in candidate.files.get(artifact.sha256, ("",)))
+            named = candidate.files.get(artifact.sha256, ("",)) if self._here else ("",)
+            main, *content = map(Path, named)
             is_here = self._files.find(artifact.sha256) is not None
             if not is_here and not (content and self._files.put(artifact.sha256, main, content)):
                 yield (
@@ -262,7 +272,7 @@ def would_change(settings: Settings, tests: Iterable[str]) -> int:
     baseline = Baseline(settings.baseline)
     if not settings.baseline.is_dir():
         return 0
-    candidates = Candidates(settings.cache / CANDIDATES)
+    candidates = Candidates(settings.candidates)
     return sum(
         _would_change(baseline, each) for each in candidates_of(candidates, tests, settings.run)
     )

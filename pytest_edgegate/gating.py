@@ -18,6 +18,7 @@ from pytest_edgegate.session.given import Given
 from pytest_edgegate.settings.markers import ARTIFACT_FIXTURES, Markers, read_markers
 from pytest_edgegate.settings.options import MARKERS
 from pytest_edgegate.state import session_of
+from pytest_edgegate.storage.layout import NOT_ENDED
 
 _GATING = frozenset({"edge_gate", *ARTIFACT_FIXTURES})
 """Fixtures by which something is gated."""
@@ -57,8 +58,6 @@ def keep_gate(item: pytest.Item, case: Case) -> ItemGate:
 
     gate = ItemGate(session_of(item.config), case, announce)
     item.stash[GATE_KEY] = gate
-    if not gate.session.settings.explain:
-        gate.session.ledger.begin(case.test, case.target.name)
     return gate
 
 
@@ -69,6 +68,19 @@ def begin(item: pytest.Item) -> None:
         attempts.keep(item, [each.record for each in gate.take_unreported()])
     forget(item)
     attempts.begin(item)
+    _replace_candidate(item, NOT_ENDED)
+
+
+def withdraw(item: pytest.Item) -> None:
+    """Has what a test has found not accepted, because its teardown has failed."""
+    _replace_candidate(item, "its teardown failed")
+
+
+def _replace_candidate(item: pytest.Item, why: str) -> None:
+    """Replaces what was left of a test by *why* there is nothing."""
+    session, target = session_of(item.config), target_name(item)
+    if target is not None and not session.settings.explain:
+        session.ledger.begin(item.nodeid, target, why)
 
 
 def note_artifacts(item: pytest.Item, *, look: bool) -> None:
@@ -80,8 +92,11 @@ def note_artifacts(item: pytest.Item, *, look: bool) -> None:
         attempts.keep_artifacts(item, gate.seen(look=look))
 
 
-def leave_candidate(item: pytest.Item, raised: BaseException | None) -> None:
-    """Leaves what a test has found, to be accepted; *raised*: by its body, or by its judging.
+def leave_candidate(
+    item: pytest.Item, raised: BaseException | None, *, in_body: bool = False
+) -> None:
+    """Leaves what a test has found, to be accepted; *raised*: by its body (*in_body*), or by its
+    judging.
 
     Of one that did not run to its end, nothing but that is known.
     """
@@ -95,7 +110,7 @@ def leave_candidate(item: pytest.Item, raised: BaseException | None) -> None:
         refusals = [] if raised is fault else [f"it ended in an error: {raised.message}"]
     elif raised is not None and not isinstance(raised, BudgetExceeded):
         refusals = [f"its body failed: {type(raised).__name__}"]
-    gate.leave(refusals)
+    gate.leave(refusals, stopped=in_body and raised is not None)
 
 
 def note_error(item: pytest.Item, error: EdgeGateError, place: str = "") -> None:

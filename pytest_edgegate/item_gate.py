@@ -176,9 +176,10 @@ class ItemGate:
             return []
         return [self._seen(each, look=look) for each in self._every.values()]
 
-    def leave(self, refusals: Sequence[str]) -> None:
+    def leave(self, refusals: Sequence[str], *, stopped: bool = False) -> None:
         """Leaves what was found, to be accepted; *refusals*: what speaks against it, beside the
-        verdicts."""
+        verdicts. *stopped*: whether the body ended before its end: what it has not gated keeps what
+        was accepted of it."""
         if self.session.settings.explain:
             return
         from pytest_edgegate.session.recording import Recorded
@@ -188,12 +189,18 @@ class ItemGate:
             for each in (*self.verdicts, *self.unmeasured)
             if each.red and not each.budget.kind.of_accepted
         ]
-        found, artifacts = Recorded(), {} if self.is_stopped else self._every
+        found, artifacts = Recorded(), {} if self.is_stopped else self._gated
         try:
             for artifact in artifacts.values():
                 self.session.record(found, self.case, artifact, self._own(artifact))
         except EdgeGateError as error:  # what is left to be accepted changes no outcome
             red.append(f"what it has found can't be kept: {error.message}")
+        red += [
+            f"two artifacts have the name {each}: give each its own"
+            for each in found.twins
+        ]
+        if stopped:
+            found.keep(self.case.before)
         by_digest = {each.digest: each for each in artifacts.values()}
         self.session.ledger.leave(
             self.case.test, self.case.target.name, found, (*refusals, *red), by_digest
@@ -203,6 +210,13 @@ class ItemGate:
     def _every(self) -> dict[tuple[Path, str], Artifact]:
         every = (*self.requested.values(), *self.given, *self.compressed)
         return {(each.path, each.digest): each for each in every}
+
+    @property
+    def _gated(self) -> dict[tuple[Path, str], Artifact]:
+        """Those of which the contract was judged."""
+        return {
+            key: each for key, each in self._every.items() if self._is_judged(each, CONTRACT.name)
+        }
 
     def _own(self, artifact: Artifact) -> list[Verdict]:
         """The verdicts on an artifact."""

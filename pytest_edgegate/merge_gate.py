@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.state import LEFT_OUT_KEY, RunState
 from pytest_edgegate.unused import Collected, is_whole
 
@@ -74,6 +75,16 @@ class MergeGate:
         if settings.update_baseline:
             found = accepting.accept_run(settings, tests)
             self._lines += [*found.lines, f"{found.title or 'nothing accepted'}"]
+            gated = {each.test for each in self._state.attempts.verdicts}
+            missing = len(gated) - found.looked_at
+            if missing > 0:
+                self._lines.append(
+                    f"{missing:,} tests have left nothing to accept: can {settings.candidates} be "
+                    "written?"
+                )
+            if (missing > 0 or found.refused) and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+                self._red = True
         else:
             count = accepting.would_change(settings, tests)
             if count:
@@ -83,7 +94,6 @@ class MergeGate:
 
     def _name_unused(self, session: pytest.Session) -> None:
         from pytest_edgegate.storage.history import History
-        from pytest_edgegate.storage.layout import CANDIDATES
         from pytest_edgegate.storage.unused import Unused
         from pytest_edgegate.unused import forget_candidates, told, unused
 
@@ -93,7 +103,7 @@ class MergeGate:
         found = unused(settings, self._collected) if whole else []
         if whole and not self._collected.left_out:
             forget_candidates(settings, self._collected)
-        kept = Unused(settings.cache / CANDIDATES)
+        kept = Unused(settings.candidates)
         if found:
             kept.write(found, History(settings.root).head())
             self._lines += told(found, settings.baseline)
@@ -105,4 +115,4 @@ class MergeGate:
         if self._lines and self._config.getoption("verbose") >= -1:
             terminalreporter.section("edge gate: what is accepted", red=self._red)
             for line in self._lines:
-                terminalreporter.line(line)
+                terminalreporter.line(printable_line(line))

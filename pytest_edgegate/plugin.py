@@ -231,10 +231,11 @@ def _is_ours(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    look = True
+    look = in_body = True
     raised: BaseException | None = None
     try:
         result = yield
+        in_body = False
         if _is_ours(item):
             from pytest_edgegate.gating import judge_item
 
@@ -254,7 +255,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             from pytest_edgegate.gating import leave_candidate, note_artifacts
 
             note_artifacts(item, look=look)
-            leave_candidate(item, raised)
+            leave_candidate(item, raised, in_body=in_body)
     return result
 
 
@@ -262,8 +263,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     try:
         return (yield)
-    except EdgeGateError as error:
-        _note(item, error)
+    except BaseException as error:
+        if _is_ours(item):
+            from pytest_edgegate.gating import withdraw
+
+            withdraw(item)
+        if isinstance(error, EdgeGateError):
+            _note(item, error)
         raise
 
 

@@ -16,7 +16,6 @@ from pytest_edgegate.reading.regular import read_bytes
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.baseline import MOST_BYTES, Baseline
 from pytest_edgegate.storage.candidates import Candidates
-from pytest_edgegate.storage.layout import CANDIDATES
 
 _PARTIAL = ("keyword", "markexpr", "deselect", "lf", "stepwise", "maxfail", "collectonly")
 """Options of pytest by which a run is not of all tests."""
@@ -90,7 +89,7 @@ def unused(settings: Settings, collected: Collected) -> list[str]:
 
 def forget_candidates(settings: Settings, collected: Collected) -> None:
     """Removes what earlier runs have left of tests that are gone: they are not to be accepted."""
-    candidates = Candidates(settings.cache / CANDIDATES)
+    candidates = Candidates(settings.candidates)
     known = set(_places(Baseline(candidates.folder), collected.tests))
     for at in candidates.files():
         if at in known:
@@ -105,7 +104,9 @@ def _has_no_test(settings: Settings, collected: Collected, test: str) -> bool:
     """Of a file that was collected, or is gone."""
     file = test.partition("::")[0]
     was_seen = file in collected.files and file not in collected.broken
-    is_gone = file.endswith(".py") and not (settings.root / file).exists()
+    # a folder outside of the root may have the entries of other projects, too
+    is_own = settings.baseline.absolute().is_relative_to(settings.root.absolute())
+    is_gone = is_own and file.endswith(".py") and not (settings.root / file).exists()
     return (was_seen or is_gone) and test not in collected.tests
 
 

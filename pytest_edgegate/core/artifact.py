@@ -48,6 +48,8 @@ class Artifact:
     copy: Copied | None = field(default=None, repr=False, compare=False)
     """The copies of third-party files; None for files in the cache."""
 
+    given: bool = field(default=False, compare=False)
+    """Whether the user named it by its path, whatever made it."""
     exported: Path | None = field(default=None, compare=False)
     """Where ``--edge-export`` has put it, if it was given: the file that a runtime opens."""
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytest_edgegate.core.accepted import AcceptedArtifact, Entry
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import EdgeGateError
-
-
-def _no_scores() -> bytes | None:
-    return None
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ class Before:
     that what was measured can be accepted in its place."""
     place: str = ""
     """The file of the entry, whether it is there or not."""
-    scores: Callable[[], bytes | None] = _no_scores
-    """The content of its side file."""
+    scores: bytes | None = None
+    """The content of its side file, where it has one."""
     regressions: tuple[Regression, ...] = ()
     """The budgets that the ini sets on every artifact."""
     updating: bool = False
@@ -49,3 +47,16 @@ class Before:
 
 
 NOTHING = Before()
+
+
+def key_of_artifact(artifact: Artifact, root: str) -> str:
+    """By which an entry knows an artifact: the recipe, or the path below the *root*.
+
+    Of a file elsewhere it is the name: another machine has it in another place.
+    """
+    if artifact.recipe and not artifact.given:
+        return ", ".join(map(str, artifact.recipe))
+    path = Path(os.path.normpath(artifact.path.absolute())).as_posix()
+    inside = f"{root.rstrip('/')}/"
+    named = path.removeprefix(inside) if path.startswith(inside) else artifact.path.name
+    return f"{named} ({artifact.signature})" if artifact.signature else named

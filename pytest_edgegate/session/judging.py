@@ -108,7 +108,9 @@ class Judging:
             return True
         if inspector.describe(artifact.main).compiled is not None:
             return False
-        return not kind.needs or case.subject.has_labels
+        known = case.before.artifact(artifact)
+        was_scored = known is not None and any(each.scoring for each in known.figures.values())
+        return not kind.needs or was_scored or case.subject.has_labels
 
     def record(
         self,

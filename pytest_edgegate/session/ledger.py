@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.accepted import Entry
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.candidate import Candidate, Origin
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, StorageError
-from pytest_edgegate.session.before import Before, Regression
-from pytest_edgegate.session.recording import Recorded, key_of_artifact
+from pytest_edgegate.session.before import Before, Regression, key_of_artifact
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.baseline import Baseline
 from pytest_edgegate.storage.candidates import Candidates
 from pytest_edgegate.storage.history import History
-from pytest_edgegate.storage.layout import CANDIDATES, MADE_BY
+from pytest_edgegate.storage.layout import MADE_BY, NOT_ENDED
 
-NOT_ENDED = "it did not run to its end"
+if TYPE_CHECKING:
+    from pytest_edgegate.session.recording import Recorded
 
 
 class Ledger:
@@ -27,15 +28,17 @@ class Ledger:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._baseline = Baseline(settings.baseline)
-        self._candidates = Candidates(settings.cache / CANDIDATES)
+        self._candidates = Candidates(settings.candidates)
 
     def before(self, test: str, target: str) -> Before:
         """What was accepted of a test on a target."""
         updating = self._settings.update_baseline
-        entry, fault, place = None, None, ""
+        entry, fault, place, scores = None, None, "", None
         try:
             place = str(self._baseline.path_of(test))
-            entry = self._baseline.find(test, target)
+            found = self._baseline.find(test, target)
+            scores = None if found is None else self._baseline.scores(found)
+            entry = found
         except (ConfigurationError, StorageError) as error:
             fault = None if updating else error
         root = self._settings.root.absolute().as_posix()
@@ -43,7 +46,7 @@ class Ledger:
             entry=entry,
             fault=fault,
             place=place,
-            scores=_no_scores if entry is None else partial(self._baseline.scores, entry),
+            scores=scores,
             regressions=tuple(
                 Regression(each, everywhere=where is None)
                 for where, each in self._settings.regressions
@@ -53,9 +56,9 @@ class Ledger:
             key=partial(_key, root),
         )
 
-    def begin(self, test: str, target: str) -> None:
-        """Replaces what an earlier run has left of a test: this one may not end."""
-        self._put(Candidate(Entry(test, target, ()), self._origin, (NOT_ENDED,)), None)
+    def begin(self, test: str, target: str, why: str = NOT_ENDED) -> None:
+        """Replaces what an earlier run has left of a test by *why* there is nothing."""
+        self._put(Candidate(Entry(test, target, ()), self._origin, (why,)), None)
 
     def leave(
         self,
@@ -68,7 +71,7 @@ class Ledger:
         """Leaves what was found of a test; *artifacts*: by their digests."""
         scores = found.side()
         files = {
-            digest: tuple(str(each.absolute()) for each in (artifact.main, *artifact.content))
+            digest: tuple(str(each.absolute()) for each in (artifact.path, *artifact.files))
             for digest, artifact in artifacts.items()
         }
         entry = Entry(test, target, tuple(found.artifacts.values()))
@@ -89,10 +92,6 @@ class Ledger:
         history = History(self._settings.root)
         head = history.head()
         return Origin(self._settings.run, head, bool(head) and history.is_dirty())
-
-
-def _no_scores() -> bytes | None:
-    return None
 
 
 def _key(root: str, artifact: Artifact) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pytest_edgegate.core.accepted import AcceptedArtifact, AcceptedFigure
-from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.digests import text_digest
 from pytest_edgegate.core.entry_changes import BITS, carried_over
@@ -22,6 +21,7 @@ from pytest_edgegate.measures.accepted_scores import Scores, packed, unpacked
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.metrics import Scoring
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.before import Before
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.measuring.accepted import scoring_digest
 from pytest_edgegate.session.measuring.file import CaseFile
@@ -38,6 +38,18 @@ class Recorded:
     artifacts: dict[str, AcceptedArtifact] = field(default_factory=dict)
     scores: dict[str, Scores] = field(default_factory=dict)
     early: list[str] = field(default_factory=list)
+    twins: list[str] = field(default_factory=list)
+    """Names that two artifacts have, of which an entry can hold one."""
+
+    def keep(self, before: Before) -> None:
+        """Adds the accepted artifacts that the run has not come to."""
+        for each in () if before.entry is None else before.entry.artifacts:
+            if each.key in self.artifacts:
+                continue
+            self.artifacts[each.key] = each
+            for name in each.scores.values():
+                if before.scores is not None and name not in self.scores:
+                    self.scores[name] = unpacked(before.scores, name, before.place)
 
     def side(self) -> bytes | None:
         """The content of the side file: without the scores that it has no room for."""
@@ -83,8 +95,8 @@ class Recorder:
                         to.scores[name], scores[scoring.name] = kept, name
         known = before.artifact(artifact)
         found = AcceptedArtifact(
-            recipe=tuple(map(str, artifact.recipe)),
-            path="" if artifact.recipe else before.key(artifact),
+            recipe=() if artifact.given else tuple(map(str, artifact.recipe)),
+            path=before.key(artifact) if artifact.given or not artifact.recipe else "",
             model=model,
             data=data,
             format=artifact.format,
@@ -95,11 +107,13 @@ class Recorder:
             scores=scores,
         )
         whole = carried_over(known, found)
-        content = before.scores() if set(whole.scores.values()) - to.scores.keys() else None
+        content = before.scores if set(whole.scores.values()) - to.scores.keys() else None
         if content is not None:
             for name in set(whole.scores.values()) - to.scores.keys():
                 to.scores[name] = unpacked(content, name, before.place)
         kept_scores = {key: each for key, each in whole.scores.items() if each in to.scores}
+        if whole.key in to.artifacts and to.artifacts[whole.key].sha256 != whole.sha256:
+            to.twins.append(whole.key)
         to.artifacts[whole.key] = replace(whole, scores=kept_scores)
 
     def _evidence(self, case: Case, file: CaseFile) -> tuple[Scoring | None, Evidence | None]:
@@ -151,16 +165,3 @@ def _name_of(scores: Scores) -> str:
     bits = all(each.dtype == bool for _, each in arrays)
     text = "".join(f"{name} {np.ascontiguousarray(each).tobytes().hex()}" for name, each in arrays)
     return f"{BITS if bits else 'scores-'}{text_digest(text)[:16]}"
-
-
-def key_of_artifact(artifact: Artifact, root: str) -> str:
-    """By which an entry knows an artifact: the recipe, or the path below the *root*.
-
-    Of a file elsewhere it is the name: another machine has it in another place.
-    """
-    if artifact.recipe:
-        return ", ".join(map(str, artifact.recipe))
-    path = artifact.path.absolute().as_posix()
-    inside = f"{root.rstrip('/')}/"
-    named = path.removeprefix(inside) if path.startswith(inside) else artifact.path.name
-    return f"{named} ({artifact.signature})" if artifact.signature else named

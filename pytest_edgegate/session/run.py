@@ -24,7 +24,7 @@ from pytest_edgegate.session.building.builder import Builder, Order, adopted
 from pytest_edgegate.session.building.external_programs import Programs
 from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
-from pytest_edgegate.session.intake.foreign_files import ForeignInspector
+from pytest_edgegate.session.intake.foreign_files import RememberingInspector
 from pytest_edgegate.session.intake.recognition import Recogniser
 from pytest_edgegate.session.intake.signatures import with_signature
 from pytest_edgegate.session.leg_data import train_split
@@ -76,6 +76,7 @@ class EdgeSession:
         self.tooling = Tooling(registry, self.cache, progress)
         self._targets: dict[str, Target] = {}
         self._built: dict[tuple[str, str], Artifact] = {}
+        self._inspectors: dict[str, Inspector] = {}
 
     @cached_property
     def observer(self) -> Observer:
@@ -191,9 +192,11 @@ class EdgeSession:
 
     def inspector(self, form: str) -> Inspector:
         """The inspector of a format. Raises UnsupportedError."""
+        if form in self._inspectors:
+            return self._inspectors[form]
         for inspector in self.registry.all("inspector").values():
             if form in inspector.formats:
-                return ForeignInspector(inspector)
+                return self._inspectors.setdefault(form, RememberingInspector(inspector))
         raise UnsupportedError(
             f"nothing installed reads {form} files", "pip install 'pytest-edgegate[all]'"
         )
@@ -302,6 +305,8 @@ class EdgeSession:
         has its recipe, and the remedies for it.
         Raises ConfigurationError, UnknownNameError, InferenceError.
         """
+        from dataclasses import replace
+
         from pytest_edgegate.planner import no_road
         from pytest_edgegate.session.intake.compiled_models import refuse_compiled
 
@@ -314,7 +319,7 @@ class EdgeSession:
                 f"{nowhere.remedy}, and let edge_ptq make the file; or gate this one for a target "
                 "of its format (--edge-list-targets)",
             )
-        artifact = self._known_again(adopted(model, target), target)
+        artifact = replace(self._known_again(adopted(model, target), target), given=True)
         if signature:
             artifact = with_signature(artifact, model, signature)
         return self.tooling.compiled(artifact, target)

@@ -279,9 +279,23 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
         )
 
     @property
+    def candidates(self) -> Path:
+        """The folder of what the last run of each test has found, for --edge-accept.
+
+        Projects that share a cache, which then lies outside of them, have tests of the same names.
+        """
+        from pytest_edgegate.core.digests import text_digest
+
+        root = self.root.absolute()
+        if self.cache.absolute().is_relative_to(root):
+            return self.cache / "candidates"
+        return self.cache / "candidates" / text_digest(str(root))[:16]
+
+    @property
     def compares(self) -> bool:
-        """Whether anything is accepted, or about to be."""
-        return bool(self.update_baseline or self.regressions) or self.baseline.is_dir()
+        """Whether anything is accepted, or may be soon."""
+        asked = bool(self.update_baseline or self.regressions)
+        return asked or self.baseline.is_dir() or (self.cache / "candidates").is_dir()
 
     @property
     def rules(self) -> Rules:

@@ -45,14 +45,16 @@ class AcceptedFiles:
         at = self.folder / digest
         if at.is_dir():
             return True
+        names = [_within(main, each) for each in files]
+        if None in names or not KEY.fullmatch(digest):
+            return False
         if not all(each.is_file() for each in files) or files_digest(files) != digest:
             return False
         scratch = self.folder / f".edgegate-{secrets.token_hex(4)}"
         try:
             scratch.mkdir(parents=True)
-            for each in files:
-                name = each.relative_to(main.parent) if each.is_relative_to(main.parent) else None
-                to = scratch / (name or each.name)
+            for each, name in zip(files, names, strict=True):
+                to = scratch / str(name)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(each, to)
             if len(files) > 1:
@@ -66,3 +68,11 @@ class AcceptedFiles:
         finally:
             remove(scratch)
         return True
+
+
+def _within(main: Path, file: Path) -> Path | None:
+    """The name of a file beside the one that a runtime opens; None for one that leads elsewhere."""
+    if not file.is_relative_to(main.parent):
+        return Path(file.name)
+    name = file.relative_to(main.parent)
+    return None if ".." in name.parts else name

@@ -23,6 +23,7 @@ MOST_BYTES = 16_000_000
 """The largest entry that is read."""
 MOST_SCORES = 256_000
 """The largest side file, in bytes."""
+_LFS = b"version https://git-lfs.github.com/spec/"
 _LONGEST = 150
 """Characters of a name; file systems take 255 bytes."""
 _REFUSED = re.compile(r"[^\w.\[\]+=,@ -]+", re.ASCII)
@@ -69,9 +70,13 @@ class Baseline:
         self._refuse_links(at)
         content = read_bytes(at, MOST_SCORES)
         if hashlib.sha256(content).hexdigest() != entry.side:
+            fault = "does not hold the scores that were accepted"
+            if content.startswith(_LFS):
+                fault = "is a pointer of Git LFS: the scores themselves were not fetched"
             raise ConfigurationError(
-                f"{at} does not hold the scores that were accepted",
-                f"git checkout {at}, or run the test, then pytest --edge-accept",
+                f"{at} {fault}",
+                f"restore it (git checkout {at}, git lfs pull), or accept this run in its place: "
+                "pytest --edge-accept",
             )
         return content
 
@@ -119,17 +124,22 @@ class Baseline:
 
         Raises ConfigurationError for an id that leads out of the folder.
         """
-        file, *names = test.split("::")
+        plain, bracket, parameters = test.partition("[")
+        file, *names = plain.split("::")
+        if names:
+            names[-1] += bracket + parameters
+        else:
+            file += bracket + parameters
         folders = PurePosixPath(file)
         if folders.is_absolute() or ".." in folders.parts or "\0" in test:
             raise ConfigurationError(
                 f"{presentable(test)} has no place in {self.folder}: it lies outside of the root",
                 "run pytest from the folder of its ini file, or give it as --rootdir",
             )
-        name = "::".join(names) or folders.name
+        name = ".".join(names) or folders.name
         inside = folders.with_suffix("").parts if names else folders.parts[:-1]
         parts = [_safe(each) for each in inside]
-        return self.folder.joinpath(*parts, f"{_safe(name.replace('::', '.'), test)}.json")
+        return self.folder.joinpath(*parts, f"{_safe(name, test)}.json")
 
     def _refuse_links(self, at: Path) -> None:
         """A link would lead a writer, or a reader, out of the folder."""

@@ -22,6 +22,7 @@ from pytest_edgegate.measures.metrics.estimates import (
     share,
 )
 from pytest_edgegate.measures.metrics.function import UserFunction
+from pytest_edgegate.measures.metrics.identity import identity_of
 from pytest_edgegate.measures.metrics.resampling import ALL, Purpose, Resampling
 from pytest_edgegate.measures.metrics.scoring import Keeper
 from pytest_edgegate.measures.metrics.shuffled import (
@@ -84,6 +85,7 @@ class OwnMetric:
                 f"{self.name} needs the whole set at once, but a stream is never held whole",
                 "give arrays, or a metric with one score per sample: Metric(fn, per_sample=True)",
             )
+        self.identity = f"{identity_of(given.fn)} {given.per_sample}"
         self._per_sample = given.per_sample
         self._keep_outputs = indexable
         self._inputs = inputs

@@ -111,7 +111,7 @@ class CaseAccepted:
     def scores(self, metric: str) -> Evidence | None:
         known, before, scoring = self._known, self._case.before, self._passes.scoring
         owner, figure = known.scores.get(metric), known.figures.get(metric)
-        content = before.scores() if owner is not None else None
+        content = before.scores if owner is not None else None
         if content is None or owner is None or figure is None or figure.n is None:
             return None
         kept = unpacked(content, owner, before.place)
@@ -153,4 +153,5 @@ class CaseAccepted:
 
 def scoring_digest(scoring: Scoring) -> str:
     """What tells a metric from another of its name."""
-    return text_digest(f"{scoring.key} {scoring.output}")[:16]
+    own = getattr(scoring, "identity", "")
+    return text_digest(f"{scoring.output} {scoring.higher_is_better} {own}")[:16]
