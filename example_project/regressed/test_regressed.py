@@ -20,6 +20,4 @@ class TestOneMoreFilter:
 @pytest.mark.edge_targets("coral")
 def test_their_build(edge_gate: EdgeGate) -> None:
     """Another pipeline converts with one scale a layer now, and calibrates with a single digit."""
-    edge_gate.check(
-        "regressed/digits_uint8.tflite", accuracy_drop=0.02, accuracy_regression=0.002
-    )
+    edge_gate.check("regressed/digits_uint8.tflite", accuracy_drop=0.02, accuracy_regression=0.002)
