@@ -15,9 +15,11 @@ example: .venv/ready
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=onnx-cpu torch_model
 	cd example_project && ../$(BIN)/python -m pytest --edge-target=coral recipes
 
-# The same gates on mistakes that teams really make: every test here is meant to fail.
+# The same gates on mistakes that teams really make, and on changes that are worse than what was
+# accepted: every test here is meant to fail.
 red: .venv/ready
 	cd example_project && ! ../$(BIN)/python -m pytest --edge-target=coral broken
+	cd example_project && ! ../$(BIN)/python -m pytest --edge-target=coral regressed
 
 # The suite starts hundreds of processes: none of them compiles the package again
 test: .venv/ready onnx2tf

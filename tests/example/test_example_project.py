@@ -1,4 +1,5 @@
-"""The example project as a user runs it: cold, warm, and on the mistakes that it shows."""
+"""The example project as a user runs it: cold, warm, on the mistakes that it shows, and on what is
+worse than accepted."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def run(project: Path, *arguments: str, target: str = "coral") -> Outcome:
     report = "--edge-report-json=report.json"
     watched = ("-p", "watch", "-s", "-p", "no:xdist", report)
     path = os.pathsep.join(filter(None, [str(project), *sys.path]))
-    return Example({"watch.py": WATCH}).run_pytest(
+    return Example({"watch.py": WATCH, "another_chip.py": ANOTHER_CHIP}).run_pytest(
         project,
         f"--edge-target={target}",
         *watched,
@@ -38,6 +39,14 @@ def run(project: Path, *arguments: str, target: str = "coral") -> Outcome:
         env={"PYTHONPATH": path, "COLUMNS": "80"},
     )
 
+
+ANOTHER_CHIP = """
+from pytest_edgegate.core import environment
+
+name, machine, flags = environment.processor_flags()
+environment.processor_flags = lambda: (name, machine, flags ^ {"avx512_vnni", "asimddp"})
+"""
+"""The same kernels under the name of another instruction set."""
 
 FORKED = ("-p", "warm_python.forking")
 """Of runs that build: their framework process has its imports already; ``make example`` has not."""
@@ -158,15 +167,71 @@ def test_the_red_side_is_red_for_its_reasons(
     assert "pytest_edgegate/" not in outcome.output
 
 
+@pytest.fixture(scope="module")
+def regressed(
+    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+) -> tuple[Outcome, list[dict[str, Any]]]:
+    """What is worse than accepted, after a run that has filled the cache."""
+    outcome = run(project, "regressed", *FORKED)
+    return outcome, verdicts(outcome)
+
+
+def test_what_is_worse_than_accepted_is_red_by_that_alone(
+    regressed: tuple[Outcome, list[dict[str, Any]]],
+) -> None:
+    outcome, found = regressed
+    assert outcome.status == 1
+    assert "2 failed" in outcome.output
+    red = {
+        (each["test"].split("::", 1)[1], each["budget"]["metric"], each["outcome"], each["proven"])
+        for each in found
+        if each["outcome"] != "pass"
+    }
+    assert red == {
+        ("TestOneMoreFilter::test_ptq[coral]", "size_regression", "fail", True),
+        ("test_their_build[coral]", "accuracy_regression", "fail", True),
+    }
+    metrics = {each["budget"]["metric"] for each in found}
+    assert metrics > {"size", "accuracy_drop"}
+    for line in (
+        "probably: the model under test has changed since this was accepted",
+        "2 entries would change: pytest --edge-accept",
+    ):
+        assert line in outcome.output
+    assert "Traceback" not in outcome.output
+
+
+def test_it_reads_the_same_on_another_processor(project: Path) -> None:
+    """But for a note that says so."""
+    outcome = run(project, "regressed", "-k", "their_build", "-p", "another_chip")
+    assert outcome.status == 1
+    quoted = console_block(PROJECT.parent / "README.md", 2)
+    assert len(quoted) > 8
+    assert lines_missing(quoted, outcome.output) == []
+    assert "  measured with ai-edge-litert " in outcome.output
+
+
+def test_what_was_accepted_is_green(project: Path) -> None:
+    """The entries are those of the files in models/, as the page beside the tests says."""
+    again = project.parent / "again"
+    shutil.copytree(project, again)
+    for name in ("digits.keras", "digits_uint8.tflite"):
+        shutil.copy(again / "models" / name, again / "regressed")
+    assert run(again, "regressed", *FORKED).status == 0
+
+
 def test_the_outputs_in_the_readme_are_real(
-    project: Path, broken: tuple[Outcome, list[dict[str, Any]]]
+    project: Path,
+    broken: tuple[Outcome, list[dict[str, Any]]],
+    regressed: tuple[Outcome, list[dict[str, Any]]],
 ) -> None:
     """A failure reads the same among others; the table of a green run is as wide as its rows."""
     readme = PROJECT.parent / "README.md"
     green = run(project, "tests/test_markers.py", "-k", "test_ptq").output
-    quoted = [line for at in (0, 1) for line in console_block(readme, at)]
-    assert len(quoted) > 10
-    assert lines_missing(quoted, green + broken[0].output) == []
+    quoted = [line for at in (0, 1, 2) for line in console_block(readme, at)]
+    assert len(quoted) > 20
+    printed = green + broken[0].output + regressed[0].output
+    assert lines_missing(quoted, printed) == []
 
 
 def console_block(page: Path, at: int) -> list[str]:
