@@ -90,12 +90,14 @@ TOGETHER = (
 )
 """Files whose fixtures train the same networks: one worker takes all of them."""
 LONGEST = (
+    "docs/test_ci.py",
     "backends/torch/test_qat.py",
     "formats/test_recipes.py",
     "formats/test_framework_process.py",
     "example/test_example_project.py",
     "backends/litert/test_qat_from_keras.py",
     "fuzz/test_fuzz.py",
+    "example/test_init.py",
     "backends/litert/test_unrolled.py",
     "backends/litert/test_from_torch.py",
     "mutations/test_mutations.py",

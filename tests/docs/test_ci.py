@@ -418,7 +418,8 @@ HOSTILE = "$(touch pwned) `touch pwned`; touch pwned\noutcome=passed"
     "inputs",
     [
         {"target": HOSTILE},
-        {"args": f"-k '{HOSTILE}'"},
+        {"args": HOSTILE},
+        {"args": "$(touch pwned) `touch pwned`"},
         {"args": "an unclosed 'quote"},
         {"extra": "litert]; touch pwned"},
         {"package": HOSTILE, "requirements": HOSTILE, "constraints": HOSTILE},
