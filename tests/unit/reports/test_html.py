@@ -343,7 +343,8 @@ def test_far_times_and_a_far_limit_leave_room_for_the_others(make: Make) -> None
     figure = page_of(RunRecord({}, (verdict,))).all("figure")[0]
     [density] = figure.all("path", "density")
     places = [float(each) for each in re.findall(r"[ML]([\d.]+) ", str(density.attributes["d"]))]
-    assert max(places) - min(places) > 300
+    places.sort()
+    assert places[len(places) // 2] - places[0] > 100
     assert "limit 9 s \u2192" in figure.text
     assert not figure.all("path", "limit")
     assert [each.text for each in figure.all("tbody")[0].all("td")][-1] == "1 s"
@@ -415,7 +416,9 @@ def test_it_is_a_document_for_a_screen_reader(make: Make) -> None:
         if each.tag == "svg":
             assert each.attributes.get("aria-hidden") or each.attributes["role"] == "img"
     for table in page.all("table", "verdicts"):
-        roles = {(each.tag, each.attributes.get("role")) for each in (table, *table.inner())}
+        nested = [each for wide in table.all("div", "wide") for each in wide.inner()]
+        own = [each for each in (table, *table.inner()) if each not in nested]
+        roles = {(each.tag, each.attributes.get("role")) for each in own}
         wanted = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row"}
         assert roles >= {*wanted.items(), ("td", "cell"), ("th", "rowheader")}
         assert not [each for each in roles if each[0] in (*wanted, "td", "th") and not each[1]]
