@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
+from itertools import accumulate
 
 import numpy as np
 
@@ -12,21 +13,25 @@ from pytest_edgegate.data.splits import Array
 
 SIDE = 96
 """The most pixels of a side."""
+MOST_BYTES = 250_000
+"""Of all pictures of an artifact, in base64."""
 _CHANNELS = (1, 3)
 _GREY, _COLOUR = 0, 2
 """The colour types of PNG."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def pictures_of(inputs: tuple[Array, ...]) -> tuple[str, ...]:
+def pictures_of(inputs: tuple[Array, ...], most: int = MOST_BYTES) -> tuple[str, ...]:
     """PNG files in base64 of the first input that looks like images; else empty texts.
 
-    *inputs*: arrays of shape (n, ...).
+    *inputs*: arrays of shape (n, ...). *most*: bytes of all together; the rest has empty texts.
     """
     images = next((found for each in inputs if (found := _as_images(each)) is not None), None)
     if images is None:
         return ("",) * len(inputs[0])
-    return tuple(base64.b64encode(png_of(each)).decode("ascii") for each in images)
+    drawn = [base64.b64encode(png_of(each)).decode("ascii") for each in images]
+    ends = accumulate(map(len, drawn))
+    return tuple(each if end <= most else "" for each, end in zip(drawn, ends, strict=True))
 
 
 def _as_images(array: Array) -> Array | None:

@@ -334,6 +334,7 @@ def test_a_distribution_is_kept_as_times_that_were_taken() -> None:
         pytest.approx(taken.max(), rel=1e-4),
     )
     assert found.artifact[SHARES.index(0.5)] == pytest.approx(np.median(taken), rel=1e-4)
+    assert set(found.artifact) <= {float(f"{each:.5g}") for each in taken}
     for side in (found.artifact, found.other):
         assert len(side) == len(SHARES)
         assert list(side) == sorted(side)

@@ -27,6 +27,8 @@ def test_bytes_are_kept_as_they_are() -> None:
     colour = RANDOM.integers(0, 256, (7, 5, 3), np.uint8)
     assert (read(png_of(grey)) == grey[..., 0]).all()
     assert (read(png_of(colour)) == colour).all()
+    dark = np.array([0, 1, 1], np.uint8).reshape(1, 3, 1)
+    assert read(png_of(dark)).reshape(-1).tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,9 @@ def test_what_is_no_image_has_no_picture(shape: tuple[int, ...]) -> None:
 def test_of_several_inputs_the_image_is_drawn() -> None:
     found = pictures_of((np.zeros((2, 5)), np.zeros((2, 8, 8, 3))))
     assert all(base64.b64decode(each).startswith(b"\x89PNG") for each in found)
+
+
+def test_pictures_end_where_there_is_no_more_room() -> None:
+    batch = RANDOM.random((4, 8, 8, 3), np.float32)
+    every = pictures_of((batch,))
+    assert pictures_of((batch,), sum(map(len, every[:2]))) == (*every[:2], "", "")

@@ -337,6 +337,31 @@ def test_latencies_are_drawn_of_both_sides(make: Make) -> None:
     assert rows[1] == ["4 ms", "4.2 ms", "6 ms", "7.8 ms", "7.96 ms", "8 ms"]
 
 
+def test_far_times_and_a_far_limit_leave_room_for_the_others(make: Make) -> None:
+    slow = tuple(1.0 if share >= 0.99 else 0.002 * (1 + share) for share in SHARES)
+    verdict = make("latency_p95", 0.003, 9.0, times=TimesRecord(1_000, slow))
+    figure = page_of(RunRecord({}, (verdict,))).all("figure")[0]
+    [density] = figure.all("path", "density")
+    places = [float(each) for each in re.findall(r"[ML]([\d.]+) ", str(density.attributes["d"]))]
+    places.sort()
+    assert places[len(places) // 2] - places[0] > 100
+    assert "limit 9 s \u2192" in figure.text
+    assert not figure.all("path", "limit")
+    assert [each.text for each in figure.all("tbody")[0].all("td")][-1] == "1 s"
+
+
+def test_red_artifacts_come_first(make: Make) -> None:
+    verdicts = [
+        replace(
+            make("size", value, 7, outcome),
+            artifact=ArtifactRecord("litert", name, 5_000, (name,), cached=False),
+        )
+        for name, value, outcome in (("A", 5, "pass"), ("B", 9, "fail"))
+    ]
+    found = section(page_of(RunRecord({}, tuple(verdicts))), "artifacts")
+    assert [each.text for each in found.all("h3")] == ["coral: B", "coral: A"]
+
+
 def test_classes_and_flips_are_listed_with_the_number_of_the_others(make: Make) -> None:
     found = section(page_of(a_run(make)), "artifacts")
     [classes] = found.all("table", "classes")
@@ -390,6 +415,13 @@ def test_it_is_a_document_for_a_screen_reader(make: Make) -> None:
             assert each.attributes["scope"] in ("row", "col")
         if each.tag == "svg":
             assert each.attributes.get("aria-hidden") or each.attributes["role"] == "img"
+    for table in page.all("table", "verdicts"):
+        nested = [each for wide in table.all("div", "wide") for each in wide.inner()]
+        own = [each for each in (table, *table.inner()) if each not in nested]
+        roles = {(each.tag, each.attributes.get("role")) for each in own}
+        wanted = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row"}
+        assert roles >= {*wanted.items(), ("td", "cell"), ("th", "rowheader")}
+        assert not [each for each in roles if each[0] in (*wanted, "td", "th") and not each[1]]
     levels = [int(each.tag[1]) for each in page.inner() if re.fullmatch("h[1-6]", each.tag)]
     assert all(after <= before + 1 for before, after in pairwise(levels))
     links = [str(each.attributes["href"])[1:] for each in page.all("a")]
