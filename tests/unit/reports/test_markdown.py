@@ -182,6 +182,12 @@ def test_red_comes_first_with_what_broke_and_what_to_do(make: Make) -> None:
     assert "--edge-accept" not in text
 
 
+def test_what_is_proven_comes_before_what_was_not_measured(make: Make) -> None:
+    unmeasured = make("macs", None, 1, "not_measured", proven=False)
+    text = drawn(RunRecord({}, (unmeasured, make("size", 9, 5, "fail"))))
+    assert text.index("**size 9 against 5**") < text.index("**macs not measured**")
+
+
 def test_green(make: Make) -> None:
     assert drawn(RunRecord({}, (make("size", 5, 9),))).splitlines()[1] == (
         "## ✅ edge gate: 1 verdict, 0 red"
@@ -191,7 +197,7 @@ def test_green(make: Make) -> None:
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "é日" * 50_000, "|" * 3_000])
 @pytest.mark.parametrize("count", [1, 40])
-@pytest.mark.parametrize("most", [MOST, 10_000, 3_000])
+@pytest.mark.parametrize("most", [MOST, 10_000, 3_000, 700])
 def test_a_report_is_never_too_long(make: Make, text: str, count: int, most: int) -> None:
     run = run_with(make, text)
     run = replace(
@@ -209,13 +215,16 @@ def test_a_report_is_never_too_long(make: Make, text: str, count: int, most: int
 def test_whole_rows_are_left_out_and_counted(make: Make) -> None:
     red = make("accuracy_drop", 0.02, 0.01, "fail")
     verdicts = tuple(replace(red, test=f"test_a.py::test_{at}") for at in range(2000))
-    text = drawn(RunRecord({}, verdicts))
+    errors = (ErrorRecord("test_b.py", None, "it is broken", "mend it"),) * 2000
+    text = drawn(RunRecord({"python": "3.11"}, verdicts, errors))
     rows = [line for line in text.splitlines() if line.startswith("| <code>test")]
     left = f"{2000 - len(rows):,} more red verdicts are left out here"
     assert 100 < len(rows) < 1000
     assert left in text
     assert {line.count("|") for line in rows} == {rows[0].count("|")}
-    assert "- next: do this" in text
+    assert text.count("- next: do this") > 5
+    assert "more errors are left out here" in text
+    assert text.endswith("- python: 3.11\n\n</details>\n")
 
 
 ACCEPTED = AcceptedRecord(0.9, "0" * 64, 9, 100, "host:fake")
