@@ -238,16 +238,9 @@ def budgets() -> Iterator[str]:
     for each in BUDGETS.values():
         example = _EXAMPLES.get(each.unit) or _RATIOS[each.direction]
         example = _OTHER_EXAMPLES.get(each.name, example)
-        rows.append(
-            (
-                f"`{each.name}`",
-                _MEANINGS[each.name],
-                each.direction,
-                f"`{example}`",
-                _RULES[each.rule],
-            )
-        )
-    yield from table(("budget", "reads as", "limit", "written", "compared"), rows)
+        limit = f"{each.direction} `{example}`"
+        rows.append((f"`{each.name}`", limit, _RULES[each.rule], _MEANINGS[each.name]))
+    yield from table(("budget", "limit, as an example", "compared", "reads as"), rows)
 
 
 def measures() -> Iterator[str]:
