@@ -404,7 +404,7 @@ def others() -> Iterator[str]:
 
 
 def meaning_of(kind: type[Any]) -> str:
-    if issubclass(kind, Enum):  # Python gives one without a docstring its own
+    if isinstance(kind, type) and issubclass(kind, Enum):  # Python gives one without a docstring its own
         return "one of " + ", ".join(f"`{each.value}`" for each in kind)
     return one_line((inspect.getdoc(kind) or "").partition("\n\n")[0])
 

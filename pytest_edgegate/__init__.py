@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_edgegate.core.target import Target
     from pytest_edgegate.core.training import EdgeTraining
     from pytest_edgegate.core.verdict import Outcome, Verdict
+    from pytest_edgegate.data.npz import NpzContent, read_npz
     from pytest_edgegate.gate import EdgeCompress, EdgeGate
     from pytest_edgegate.measures.metrics.own import Metric
     from pytest_edgegate.session.reference import Reference
@@ -31,11 +32,13 @@ __all__ = [
     "EdgeGateWarning",
     "EdgeTraining",
     "Metric",
+    "NpzContent",
     "Outcome",
     "Prune",
     "Reference",
     "Target",
     "Verdict",
+    "read_npz",
 ]
 
 _HOMES = {
@@ -47,6 +50,7 @@ _HOMES = {
     "core.target": ("Target",),
     "core.training": ("EdgeTraining",),
     "core.verdict": ("Outcome", "Verdict"),
+    "data.npz": ("NpzContent", "read_npz"),
     "gate": ("EdgeCompress", "EdgeGate"),
     "measures.metrics.own": ("Metric",),
     "session.reference": ("Reference",),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, presentable
+from pytest_edgegate.core.printable import printable
 from pytest_edgegate.state import FAULTS_KEY
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def note(collector: pytest.Collector, test: str, place: str, error: Configuratio
     from pytest_edgegate.core.record import ErrorRecord  # not loaded where nothing is wrong
 
     # the reason comes first: pytest cuts the lines of its short summary
-    text = f"edgegate error: {error.message} ({place})\n{error.remedy}"
-    record = ErrorRecord(presentable(test), None, error.message, error.remedy)
+    text = printable(f"edgegate error: {error.message} ({place})\n{error.remedy}")
+    record = ErrorRecord(presentable(test), None, error.message, error.remedy, place=place)
     collector.stash.setdefault(FAULTS_KEY, {}).setdefault(text, record)
 
 

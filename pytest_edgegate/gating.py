@@ -98,11 +98,13 @@ def leave_candidate(item: pytest.Item, raised: BaseException | None) -> None:
     gate.leave(refusals)
 
 
-def note_error(item: pytest.Item, error: EdgeGateError) -> None:
-    """Keeps an error of a test for the reports."""
+def note_error(item: pytest.Item, error: EdgeGateError, place: str = "") -> None:
+    """Keeps an error of a test for the reports, with the *place* of the test (``file:line``)."""
     if item.get_closest_marker("edge") is None:
         attempts.begin(item)  # a test that the gate does not touch otherwise
-    record = ErrorRecord(presentable(item.nodeid), target_name(item), error.message, error.remedy)
+    record = ErrorRecord(
+        presentable(item.nodeid), target_name(item), error.message, error.remedy, place=place
+    )
     attempts.keep_error(item, record)
 
 

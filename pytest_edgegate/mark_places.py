@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+_Marked = pytest.Item | pytest.Collector
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -39,9 +40,34 @@ def place_of(node: pytest.Item | pytest.Collector, mark: pytest.Mark, word: str 
         source, made = found
         return _said(node.config, source.file, _line(made, word))
     if isinstance(node, pytest.Item) and not callable(thing):
-        file, line, _ = node.reportinfo()
-        return _said(node.config, str(file), None if line is None else line + 1)
+        return place_of_test(node)
     return place_of_definition(thing, node)
+
+
+def place_of_budget(item: pytest.Item, metric: str, target: str | None) -> str:
+    """``file:line`` of a limit in a marker of the test; without one, of the test itself.
+
+    As budgets are read: the nearest marker wins, and on one node one that names the target does.
+    """
+    found = [
+        (owner, mark)
+        for owner, mark in item.iter_markers_with_node()
+        if mark.name == "edge_budget" and metric in mark.kwargs
+        if not mark.args or target in mark.args
+    ]
+    nearest = [each for each in found if each[0] is found[0][0]]
+    for owner, mark in sorted(nearest, key=lambda each: not each[1].args):
+        return place_of(owner, mark, metric) if isinstance(owner, _Marked) else ""
+    return place_of_test(item)
+
+
+def place_of_test(item: pytest.Item) -> str:
+    """``file:line`` of a test; empty for one that is written nowhere."""
+    if callable(thing := getattr(item, "obj", None)):
+        is_ours = str(getattr(thing, "__module__", "")).startswith("pytest_edgegate.")
+        return "" if is_ours else place_of_definition(thing, item)
+    file, line, _ = item.reportinfo()
+    return _said(item.config, str(file), None if line is None else line + 1)
 
 
 def place_of_definition(thing: Any, node: pytest.Item | pytest.Collector) -> str:

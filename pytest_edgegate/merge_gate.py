@@ -4,23 +4,15 @@ unused. Registered only where something is accepted, or about to be."""
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from pytest_edgegate.state import LEFT_OUT_KEY, RunState
 from pytest_edgegate.unused import Collected, is_whole
 
-if TYPE_CHECKING:
-    from pytest_edgegate.settings.options import Settings
-
 _COLLECTED = "edge_collected"
 """The key of what a worker of pytest-xdist has collected."""
-
-
-def serves(settings: Settings) -> bool:
-    """Whether a run has anything to do with what is accepted."""
-    return bool(settings.update_baseline or settings.regressions) or settings.baseline.is_dir()
 
 
 class MergeGate:

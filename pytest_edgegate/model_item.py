@@ -15,6 +15,7 @@ import pytest
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.gating import keep_gate
 from pytest_edgegate.session.given import Given, Missing
 from pytest_edgegate.settings.options import Settings
@@ -121,10 +122,9 @@ def add_model_items(session: pytest.Session, settings: Settings, items: list[pyt
     """Adds the items of --edge-model, and tells pytest that they were collected."""
     assert settings.model is not None  # the caller has checked
     parent = ModelCollector.from_parent(_folder(session), name="edgegate", nodeid="edgegate")
+    file = printable_line(settings.model.name)  # pytest prints names of tests as they are
     added = [
-        ModelItem.from_parent(
-            parent, name=f"{settings.model.name}[{target}]", target=target, settings=settings
-        )
+        ModelItem.from_parent(parent, name=f"{file}[{target}]", target=target, settings=settings)
         for target in settings.targets
     ]
     items[:] = added if _is_alone(session.config) else [*items, *added]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,13 +28,22 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures
     edge_target,
     edge_training,
 )
-from pytest_edgegate.merge_gate import MergeGate, serves
+from pytest_edgegate.reports import html as html_report
 from pytest_edgegate.reports import json as json_report
+from pytest_edgegate.reports import markdown as markdown_report
 from pytest_edgegate.reports import plot as plot_report
 from pytest_edgegate.settings.options import MARKERS, add_options, check_actions, marker_lines
 from pytest_edgegate.state import DESELECTED_KEY, FAULTS_KEY, STATE_KEY, RunState, state_of
 
-_REPORTS = {"json": json_report, "plot": plot_report}
+if TYPE_CHECKING:
+    from pytest_edgegate.core.record import VerdictRecord
+
+_REPORTS = {
+    "json": json_report,
+    "html": html_report,
+    "md": markdown_report,
+    "plot": plot_report,
+}
 """Separate plugins, like third-party reporters."""
 
 
@@ -60,8 +70,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[STATE_KEY] = state
     config.pluginmanager.register(state, "edgegate-run")
     config.pluginmanager.register(_LateMarks(), "edgegate-marks")
-    if serves(state.settings):
+    if state.settings.compares:
+        from pytest_edgegate.merge_gate import MergeGate
+
         config.pluginmanager.register(MergeGate(config, state), "edgegate-merge-gate")
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not hasattr(config, "workerinput"):
+        from pytest_edgegate.on_github import OnGithub
+
+        config.pluginmanager.register(OnGithub(config), "edgegate-github")
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -254,8 +270,19 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def _note(item: pytest.Item, error: EdgeGateError) -> None:
     """Notes an error where it is raised: a plugin that runs a test again may report it or not."""
     from pytest_edgegate.gating import note_error
+    from pytest_edgegate.mark_places import place_of_test
 
-    note_error(item, error)
+    note_error(item, error, place_of_test(item))
+
+
+def _placed(item: pytest.Item, verdict: VerdictRecord) -> VerdictRecord:
+    """A verdict with the line of its budget, where it may be shown: not if it passes."""
+    from dataclasses import replace
+
+    from pytest_edgegate.mark_places import place_of_budget
+
+    place = place_of_budget(item, verdict.budget.metric, verdict.target)
+    return replace(verdict, place=place)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -310,7 +337,7 @@ def pytest_runtest_makereport(
         from pytest_edgegate.gating import forget
         from pytest_edgegate.reporting import attach
 
-        attach(item, report)
+        attach(item, report, lambda record: _placed(item, record))
         if call.when == "teardown":
             forget(item)  # pytest keeps its items to the end, and copies of models take up space
     return report

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from pytest_edgegate import attempts
 from pytest_edgegate.attempts import Attempts
 from pytest_edgegate.core.environment import processor, python_version, versions
 from pytest_edgegate.core.errors import EdgeGateError, presentable
-from pytest_edgegate.core.record import ErrorRecord, RunRecord
+from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.printable import printable, printable_line
+from pytest_edgegate.core.record import ErrorRecord, RunRecord, VerdictRecord
 from pytest_edgegate.item_gate import GATE_KEY, ItemGate
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
@@ -30,8 +33,8 @@ def clean_text(error: BaseException, config: pytest.Config) -> str:
     if not isinstance(error, EdgeGateError) or config.option.tbstyle != "long":
         return str(error)
     original = error.__cause__ or error
-    shown = presentable("".join(traceback.format_exception(original)).rstrip())
-    return f"edgegate error: {error.message}\n\n{shown}\n\n{error.remedy}"
+    shown = "".join(traceback.format_exception(original)).rstrip()
+    return printable(f"edgegate error: {error.message}\n\n{shown}\n\n{error.remedy}")
 
 
 def clean_collection(report: pytest.CollectReport) -> None:
@@ -42,8 +45,9 @@ def clean_collection(report: pytest.CollectReport) -> None:
     found: tuple[ErrorRecord, ...] = getattr(raised, "edge_errors", ())
     if isinstance(fault, EdgeGateError):
         place = f"{report.nodeid}{_line_in(report.nodeid, fault)}"
-        report.longrepr = f"edgegate error: {fault.message} ({place})\n{fault.remedy}"
-        found = (ErrorRecord(report.nodeid, None, fault.message, fault.remedy),)
+        text = f"edgegate error: {fault.message} ({place})\n{fault.remedy}"
+        report.longrepr = printable(text)
+        found = (ErrorRecord(report.nodeid, None, fault.message, fault.remedy, place=place),)
     report.edge_errors = [each.to_json() for each in found]  # type: ignore[attr-defined]
 
 
@@ -78,17 +82,27 @@ def lost(report: pytest.TestReport, targets: Sequence[str]) -> ErrorRecord | Non
     )
 
 
-def attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Attaches records to the report as JSON values, which xdist sends to the controller."""
+def attach(
+    item: pytest.Item,
+    report: pytest.TestReport,
+    placed: Callable[[VerdictRecord], VerdictRecord],
+) -> None:
+    """Attaches records to the report as JSON values, which xdist sends to the controller.
+
+    *placed* adds the line of its budget to a verdict that does not pass.
+    """
     from pytest_edgegate.reports.junit import properties
 
     gate = item.stash.get(GATE_KEY, None)
     if gate is not None and gate.session.settings.explain:
         report.edge_plan = _plan_lines(gate) if report.when == "call" else []  # type: ignore[attr-defined]
     # a helper may have been called in a fixture
-    fresh = [] if gate is None else [each.record for each in gate.take_unreported()]
+    judged = [] if gate is None else [each.record for each in gate.take_unreported()]
+    fresh = [each if each.outcome is Outcome.PASS else placed(each) for each in judged]
     attempts.keep(item, fresh)
-    attempts.attach(item, report, properties(fresh))
+    expected = hasattr(report, "wasxfail") and report.skipped
+    shown = [replace(each, xfailed=True) for each in fresh] if expected else fresh
+    attempts.attach(item, report, properties(shown))
 
 
 def print_summary(
@@ -100,9 +114,9 @@ def print_summary(
     if plans:
         terminal.section("edge gate: plans, nothing was built")
         for test, lines in plans:
-            terminal.line(test)
+            terminal.line(printable_line(test))
             for line in lines:
-                terminal.line(f"  {line}")
+                terminal.line(printable_line(f"  {line}"))
     else:
         _print_verdicts(terminal, run)
 
@@ -136,17 +150,13 @@ def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts
 
     Returns the errors of files that could not be written; the others are written regardless.
     """
+
     verdicts = attempted.verdicts
     config.hook.pytest_edgegate_report(verdicts=[each.to_json() for each in verdicts])
     wanted = registry.wanted_reports.values()
-    run = RunRecord(
-        _environment(registry) if wanted else {},
-        verdicts,
-        attempted.errors,
-        attempted.superseded_verdicts,
-        attempted.superseded_errors,
-        attempted.artifacts,
-    )
+    if not wanted:
+        return []
+    run = record_of(attempted, registry)
     faults = []
     with _uncaptured(config):
         for asked in wanted:
@@ -157,6 +167,20 @@ def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts
             except EdgeGateError as error:
                 faults.append(clean_text(error, config))
     return faults
+
+
+def record_of(attempted: Attempts, registry: Registry) -> RunRecord:
+    """The record of a run, from which all reports are drawn."""
+    from pytest_edgegate.reports.pictures import with_few_pictures
+
+    return RunRecord(
+        _environment(registry),
+        attempted.verdicts,
+        attempted.errors,
+        attempted.superseded_verdicts,
+        attempted.superseded_errors,
+        with_few_pictures(attempted.artifacts),
+    )
 
 
 def _uncaptured(config: pytest.Config) -> AbstractContextManager[None]:

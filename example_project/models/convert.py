@@ -37,10 +37,13 @@ def fix_batch(model: keras.Model) -> keras.Model:
     return fixed
 
 
-def convert(model: keras.Model, representative: Images, io_type: tf.DType) -> bytes:
+def convert(
+    model: keras.Model, representative: Images, io_type: tf.DType, *, per_channel: bool = True
+) -> bytes:
     """Return ``model`` quantised to 8 bits, with inputs and outputs of ``io_type``.
 
     ``representative`` is (n, 28, 28, 1) float32; it sets the range of every activation.
+    ``per_channel``: whether each filter has a scale of its own.
     """
 
     def samples() -> Iterator[list[Images]]:
@@ -53,6 +56,7 @@ def convert(model: keras.Model, representative: Images, io_type: tf.DType) -> by
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = io_type
     converter.inference_output_type = io_type
+    converter._experimental_disable_per_channel = not per_channel
     # many accelerators take a dense layer with one scale only
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     return bytes(converter.convert())

@@ -54,8 +54,11 @@ def separable(
     return x
 
 
-def build() -> keras.Model:
-    """Return the untrained network: (n, 28, 28, 1) float32 in [0, 1] to (n, 10) probabilities."""
+def build(deepen: int = 96) -> keras.Model:
+    """Return the untrained network: (n, 28, 28, 1) float32 in [0, 1] to (n, 10) probabilities.
+
+    ``deepen``: the filters of the layer of that name.
+    """
     image = keras.Input((PIXELS, PIXELS, 1), name="image")
     x = layers.Conv2D(16, 3, padding="same", use_bias=False, name="stem")(image)
     x = layers.BatchNormalization(momentum=0.9, name="stem_norm")(x)
@@ -70,7 +73,7 @@ def build() -> keras.Model:
     x = layers.ReLU(name="residual_relu")(x)
     x = layers.MaxPooling2D(2, name="pool_7")(x)
 
-    x = separable(x, 96, "deepen")
+    x = separable(x, deepen, "deepen")
     x = separable(x, 128, "features")
     x = layers.GlobalAveragePooling2D(name="average")(x)
     probabilities = layers.Dense(CLASSES, activation="softmax", name="probabilities")(x)

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_edgegate.core.accepted_record import SeenAccepted
 from pytest_edgegate.core.json_object import JsonObject
 from pytest_edgegate.core.json_values import where_given, where_known
+from pytest_edgegate.core.shown_record import AnswersRecord, MakingRecord
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class ScoreRecord:
     artifact_value: float | None
     n: int | None
     n_total: int | None
+    lower_is_better: bool = False
 
     @property
     def of_a_part(self) -> bool:
@@ -79,6 +81,7 @@ class ScoreRecord:
             "artifact_value": self.artifact_value,
             "n": self.n,
             "n_total": self.n_total,
+            **where_given(lower_is_better=self.lower_is_better),
         }
 
     @classmethod
@@ -89,6 +92,7 @@ class ScoreRecord:
             artifact_value=given.optional_number("artifact_value"),
             n=given.optional_count("n"),
             n_total=given.optional_count("n_total"),
+            lower_is_better=given.flag("lower_is_better", False),
         )
 
 
@@ -104,6 +108,10 @@ class SeenRecord:
     score: ScoreRecord | None = None
     accepted: SeenAccepted | None = None
     """The artifact that was accepted under this recipe or path."""
+    answers: AnswersRecord | None = None
+    """Classes and flipped samples, of a classifier that ran beside the model under test."""
+    making: MakingRecord | None = None
+    """None for a third-party file."""
 
     def to_json(self) -> dict[str, Any]:
         score = None if self.score is None else self.score.to_json()
@@ -113,7 +121,11 @@ class SeenRecord:
             "artifact": self.artifact.to_json(),
             "compression": self.compression,
             "score": score,
-            **where_known(accepted=None if self.accepted is None else self.accepted.to_json()),
+            **where_known(
+                accepted=None if self.accepted is None else self.accepted.to_json(),
+                answers=None if self.answers is None else self.answers.to_json(),
+                making=None if self.making is None else self.making.to_json(),
+            ),
         }
 
     @classmethod
@@ -121,6 +133,7 @@ class SeenRecord:
         """Raises ConfigurationError, with the *place* in the document, for an invalid value."""
         given = JsonObject(value, place)
         score, accepted = given.optional_inner("score"), given.inner_if_given("accepted")
+        answers, making = given.inner_if_given("answers"), given.inner_if_given("making")
         return cls(
             test=given.text("test"),
             target=given.text("target"),
@@ -128,4 +141,6 @@ class SeenRecord:
             compression=given.optional_number("compression"),
             score=None if score is None else ScoreRecord.from_json(score),
             accepted=None if accepted is None else SeenAccepted.from_json(accepted),
+            answers=None if answers is None else AnswersRecord.from_json(answers),
+            making=None if making is None else MakingRecord.from_json(making),
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_edgegate.core.shown_record import PartRecord
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -14,6 +16,8 @@ class Diagnosis:
     """The probable cause."""
     remedy: str = ""
     """The remedy for that cause; empty if the budget's own remedy applies."""
+    parts: tuple[PartRecord, ...] = ()
+    """Layers and outputs by their error, the worst first."""
 
     def then(self, other: Diagnosis) -> Diagnosis:
         """Both, where the *other* one comes second: its cause and remedy fill gaps only."""
@@ -21,4 +25,5 @@ class Diagnosis:
             (*self.details, *other.details),
             self.cause or other.cause,
             self.remedy or other.remedy,
+            self.parts or other.parts,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pytest_edgegate.core.printable import printable
 from pytest_edgegate.core.private_places import without_private_places
 
 
@@ -24,7 +25,7 @@ class EdgeGateError(Exception):
         self.remedy = self.remedy.replace(words, others)
 
     def __str__(self) -> str:
-        return f"edgegate error: {self.message}\n{self.remedy}"
+        return printable(f"edgegate error: {self.message}\n{self.remedy}")
 
 
 class ConfigurationError(EdgeGateError):
@@ -93,6 +94,9 @@ class StorageError(EdgeGateError):
 
 class EdgeGateWarning(UserWarning):
     """A condition that does not affect a verdict but deserves attention."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 def presentable(text: str) -> str:

@@ -67,6 +67,9 @@ class JsonObject:
         """None for a missing key, too."""
         return self.optional_number(key) if key in self._values else None
 
+    def numbers(self, key: str, default: Iterable[float] = _REQUIRED) -> tuple[float, ...]:
+        return tuple(self._take(key, "a list of numbers", _are_numbers, default))
+
     def items(self, key: str, default: list[Any] = _REQUIRED) -> list[Any]:
         return self._take(key, "a list", _is_list, default)
 
@@ -121,6 +124,10 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 def _is_number(value: object) -> TypeGuard[float | int]:
     return _is_count(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _are_numbers(value: object) -> TypeGuard[Iterable[float]]:
+    return isinstance(value, list) and all(map(_is_number, value))
 
 
 def _is_list(value: object) -> TypeGuard[list[Any]]:

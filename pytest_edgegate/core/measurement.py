@@ -8,6 +8,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from pytest_edgegate.core.budget import Direction
+from pytest_edgegate.core.shown_record import TimesRecord
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Measurement:
     """The metric of the artifact, on the same samples."""
     only_if_proven: bool = False
     """Whether nothing but a proof makes it red, whatever the policy: the file has not changed."""
+    times: TimesRecord | None = None
+    """The distributions that a latency was read from."""
     remark: str = ""
     """A remark about how it was measured, for the note of any verdict."""
 

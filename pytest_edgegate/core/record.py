@@ -18,6 +18,7 @@ from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.json_object import JsonObject
 from pytest_edgegate.core.json_values import where_given, where_known
 from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.shown_record import PartRecord, TimesRecord
 
 SCHEMA = 1
 _DIRECTIONS = ("at most", "at least")
@@ -72,6 +73,8 @@ class MeasuredRecord:
     """The metric of the model under test, on the samples of this figure."""
     artifact_value: float | None = None
     """The metric of the artifact, on the same samples."""
+    times: TimesRecord | None = None
+    """The distributions that a latency was read from."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,12 +94,17 @@ class MeasuredRecord:
                 groups=self.groups,
                 scored_by=self.scored_by,
             ),
-            **where_known(reference_value=self.reference_value, artifact_value=self.artifact_value),
+            **where_known(
+                reference_value=self.reference_value,
+                artifact_value=self.artifact_value,
+                times=None if self.times is None else self.times.to_json(),
+            ),
         }
 
     @classmethod
     def from_json(cls, given: JsonObject) -> MeasuredRecord:
         direction = given.choice("direction", _DIRECTIONS, "")
+        times = given.inner_if_given("times")
         return cls(
             value=given.optional_number("value"),
             source=given.text("source"),
@@ -114,6 +122,7 @@ class MeasuredRecord:
             scored_by=given.text("scored_by", ""),
             reference_value=given.number_if_given("reference_value"),
             artifact_value=given.number_if_given("artifact_value"),
+            times=None if times is None else TimesRecord.from_json(times),
         )
 
 
@@ -144,6 +153,10 @@ class VerdictRecord:
     """Whether its test was expected to fail, and did."""
     accepted: AcceptedRecord | None = None
     """What was accepted of this artifact before, if anything was."""
+    parts: tuple[PartRecord, ...] = ()
+    """Layers and outputs by their error, the worst first, where a diagnosis has compared them."""
+    place: str = ""
+    """``file:line`` of the marker or the test, if it did not pass; relative to pytest's root."""
 
     @property
     def red(self) -> bool:
@@ -181,6 +194,8 @@ class VerdictRecord:
                 no_budgets=self.no_budgets,
                 about_file=list(self.about_file),
                 xfailed=self.xfailed,
+                parts=[each.to_json() for each in self.parts],
+                place=self.place,
             ),
             **where_known(
                 agreement=self.agreement,
@@ -195,6 +210,7 @@ class VerdictRecord:
         artifact, measured = given.optional_inner("artifact"), given.optional_inner("measured")
         accepted = given.inner_if_given("accepted")
         note = given.text("note", "")
+        parts = enumerate(given.items("parts", []))
         return cls(
             test=given.text("test"),
             target=given.text("target"),
@@ -214,6 +230,8 @@ class VerdictRecord:
             agreement=given.number_if_given("agreement"),
             xfailed=given.flag("xfailed", False),
             accepted=None if accepted is None else AcceptedRecord.from_json(accepted),
+            parts=tuple(PartRecord.from_json(each, f"{place}.parts[{at}]") for at, each in parts),
+            place=given.text("place", ""),
         )
 
 
@@ -229,6 +247,8 @@ class ErrorRecord:
     remedy: str
     xfailed: bool = False
     """Whether its test was expected to fail, and did."""
+    place: str = ""
+    """``file:line`` of the test, if it is known; relative to pytest's root."""
 
     @property
     def red(self) -> bool:
@@ -240,7 +260,7 @@ class ErrorRecord:
             "target": self.target,
             "message": self.message,
             "remedy": self.remedy,
-            **where_given(xfailed=self.xfailed),
+            **where_given(xfailed=self.xfailed, place=self.place),
         }
 
     @classmethod
@@ -253,7 +273,26 @@ class ErrorRecord:
             message=given.text("message"),
             remedy=given.text("remedy"),
             xfailed=given.flag("xfailed", False),
+            place=given.text("place", ""),
         )
+
+
+@dataclass(frozen=True)
+class MergedReport:
+    """One of the reports that a report was merged from, with its machine and packages."""
+
+    report: str
+    """Its name, as typed."""
+    environment: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"report": self.report, "environment": dict(self.environment)}
+
+    @classmethod
+    def from_json(cls, value: object, place: str = "part") -> MergedReport:
+        """Raises ConfigurationError, with the *place* in the document, for an invalid value."""
+        given = JsonObject(value, place)
+        return cls(given.text("report"), given.mapping("environment"))
 
 
 @dataclass(frozen=True)
@@ -264,6 +303,9 @@ class RunRecord:
     one that counts, and ``superseded_verdicts`` and ``superseded_errors`` the earlier ones. In JSON
     all are in one list, the earlier ones with the mark ``superseded``. ``artifacts`` are of the
     attempts that count.
+
+    A report that was merged from several names them as ``merged_from``, and ``disagreements`` says
+    where they differ; its ``environment`` holds what is the same in all of them.
     """
 
     environment: Mapping[str, Any]
@@ -272,6 +314,8 @@ class RunRecord:
     superseded_verdicts: tuple[VerdictRecord, ...] = ()
     superseded_errors: tuple[ErrorRecord, ...] = ()
     artifacts: tuple[SeenRecord, ...] = ()
+    merged_from: tuple[MergedReport, ...] = ()
+    disagreements: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -280,6 +324,10 @@ class RunRecord:
             "verdicts": _with_superseded(self.verdicts, self.superseded_verdicts),
             "errors": _with_superseded(self.errors, self.superseded_errors),
             "artifacts": [each.to_json() for each in self.artifacts],
+            **where_given(
+                merged_from=[each.to_json() for each in self.merged_from],
+                disagreements=list(self.disagreements),
+            ),
         }
 
     @classmethod
@@ -299,6 +347,7 @@ class RunRecord:
             given.items("errors", []), "errors", ErrorRecord.from_json
         )
         artifacts = enumerate(given.items("artifacts", []))
+        parts = enumerate(given.items("merged_from", []))
         return cls(
             given.mapping("environment"),
             verdicts,
@@ -306,6 +355,8 @@ class RunRecord:
             superseded_verdicts,
             superseded_errors,
             tuple(SeenRecord.from_json(each, f"artifacts[{at}]") for at, each in artifacts),
+            tuple(MergedReport.from_json(each, f"merged_from[{at}]") for at, each in parts),
+            given.texts("disagreements", ()),
         )
 
 

@@ -14,6 +14,7 @@ from pytest_edgegate.core.json_values import plain, plain_number
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import BudgetRecord, MeasuredRecord, VerdictRecord
+from pytest_edgegate.core.shown_record import PartRecord
 
 __all__ = ["Outcome", "Verdict"]
 
@@ -45,6 +46,8 @@ class Verdict:
     """The share of equal answers of the target's runtimes, if no budget is about it."""
     accepted: AcceptedRecord | None = None
     """What was accepted of the figure before, if anything was."""
+    parts: tuple[PartRecord, ...] = ()
+    """Layers and outputs by their error, the worst first, where a diagnosis has compared them."""
     unproven: bool = False
     """Whether it is red only because its samples can't prove it: nothing has lost anything."""
 
@@ -84,6 +87,7 @@ class Verdict:
             about_file=self.about_file,
             agreement=self.agreement,
             accepted=self.accepted,
+            parts=self.parts,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,4 +128,5 @@ def _recorded_figure(measured: Measurement) -> MeasuredRecord:
         scored_by=measured.scored_by,
         reference_value=plain_number(measured.reference_value),
         artifact_value=plain_number(measured.artifact_value),
+        times=measured.times,
     )

@@ -31,7 +31,7 @@ _LIMITS = Limits(member_bytes=1 << 62, whole_bytes=1 << 62, inflation=1_100)
 
 @dataclass(frozen=True)
 class NpzContent:
-    """``groups``: the group of each evaluation sample, or None."""
+    """What is in an .npz file; ``groups``: the group of each evaluation sample, or None."""
 
     data: EdgeData
     groups: Array | None = None
@@ -39,14 +39,17 @@ class NpzContent:
     """The name of each split's samples in the file."""
 
 
-def read_npz(path: Path) -> NpzContent:
-    """``x`` and ``y`` evaluate; ``x_calibration`` or ``x_train`` calibrate; ``groups`` is of ``x``.
+def read_npz(path: str | Path) -> NpzContent:
+    """The splits of an .npz file, as ``--edge-data`` reads it.
+
+    ``x`` and ``y`` evaluate; ``x_calibration`` or ``x_train`` calibrate; ``groups`` is of ``x``.
 
     Without ``x`` and ``y``, ``x_test`` and ``y_test`` evaluate, as the files of
     ``keras.datasets`` name them. Several inputs are arrays ``x.NAME``, in each split alike.
     Without samples to calibrate on, the first 20 % of a seeded shuffle of ``x`` calibrate and are
     left out of the evaluation. Raises ConfigurationError.
     """
+    path = Path(path)
     arrays, listed = _read(path)
     held = _Held(path, arrays, listed)
     x_key, y_key = held.evaluation

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
+from pytest_edgegate.core.shown_record import PartRecord
 from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
 from pytest_edgegate.measures.comparison import compared_export, decibels, misplaced
@@ -75,7 +78,9 @@ def of_artifact(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
     each = ", ".join(f"{name} {it:.1f}" for name, it in zip(found.outputs, ratios, strict=True))
     details = (f"by output: {each}",) if len(ratios) > 1 else ()
     cause = "; ".join(misplaced(found))
-    return _of_differences(details, cause, passes, file)
+    worst = sorted(zip(ratios, found.outputs, strict=True))
+    parts = tuple(PartRecord(name, ratio, "dB") for ratio, name in worst)
+    return replace(_of_differences(details, cause, passes, file), parts=parts)
 
 
 def _of_differences(

@@ -12,7 +12,8 @@ from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.measures.metrics import TopN
 from pytest_edgegate.measures.providers import Accepted, File, Passes
-from pytest_edgegate.spelling import spell_bytes
+from pytest_edgegate.measures.regression import evidence_of
+from pytest_edgegate.spelling import spell_bytes, spell_pair
 
 _SHOWN = 5
 
@@ -22,7 +23,7 @@ def lost(measured: Measurement, passes: Passes, accepted: Accepted) -> Diagnosis
     scoring = passes.scoring
     if not isinstance(scoring, TopN):
         return Diagnosis()
-    before = accepted.rerun() if accepted.changed(scoring.name) else accepted.scores(scoring.name)
+    before, _ = evidence_of(accepted, scoring.name)
     now = passes.predictions()
     if before is None or before.n != now.n:
         return Diagnosis()
@@ -32,15 +33,29 @@ def lost(measured: Measurement, passes: Passes, accepted: Accepted) -> Diagnosis
         return Diagnosis()
     labels, answers = now.arrays.get("label"), now.arrays.get("predicted")
     shown = [
-        f"#{at}" if labels is None or answers is None else f"#{at} ({labels[at]}: {answers[at]})"
+        f"#{at}"
+        if labels is None or answers is None
+        else f"#{at} (label {labels[at]}: now {answers[at]})"
         for at in gone[:_SHOWN]
     ]
+    more = " ..." if len(gone) > _SHOWN else ""
+    samples = "sample that was" if len(gone) == 1 else "samples that were"
+    are = "is" if len(gone) == 1 else "are"
     return Diagnosis(
         (
-            f"{len(gone):,} samples that were right when it was accepted are wrong now, {won:,} "
-            f"the other way round: first (label: answer) {', '.join(shown)}",
+            f"{_reached(measured)}{len(gone):,} {samples} right when it was accepted {are} wrong "
+            f"now, {won:,} the other way round: {', '.join(shown)}{more}",
         )
     )
+
+
+def _reached(measured: Measurement) -> str:
+    """``top1 0.986 -> 0.981:``, the accepted figure and that of now."""
+    before, now = measured.reference_value, measured.artifact_value
+    if before is None or now is None:
+        return ""
+    spelt = spell_pair("accuracy_min", before, now)
+    return f"{measured.scored_by} {' -> '.join(spelt)}: "
 
 
 def changed(measured: Measurement, file: File, accepted: Accepted) -> Diagnosis:
@@ -55,7 +70,7 @@ def changed(measured: Measurement, file: File, accepted: Accepted) -> Diagnosis:
         f"{file.artifact.digest[:12]}, {spell_bytes(file.artifact.size_bytes)}"
     ]
     lines += [f"operators: {more}"] if more else []
-    return Diagnosis(tuple(lines), _cause(known, file))
+    return Diagnosis(tuple(lines), _cause(known, file, same_graph=not more))
 
 
 def _operators(before: Mapping[str, int], now: Mapping[str, int]) -> Iterator[str]:
@@ -64,13 +79,18 @@ def _operators(before: Mapping[str, int], now: Mapping[str, int]) -> Iterator[st
             yield f"{kind} {before.get(kind, 0)} -> {now.get(kind, 0)}"
 
 
-def _cause(known: AcceptedArtifact, file: File) -> str:
+def _cause(known: AcceptedArtifact, file: File, *, same_graph: bool) -> str:
     artifact = file.artifact
     model = str(artifact.provenance.get("model_digest") or "")
     if not artifact.made or not known.model or not model:
-        return "the file is another one than the accepted"
+        if not same_graph:
+            return "the graph in the file is another one than the accepted"
+        return (
+            "the operators are those that were accepted: the weights, the calibration samples or "
+            "the converter have changed"
+        )
     if known.model != model:
-        return "the model under test is another one than when this was accepted"
+        return "the model under test has changed since this was accepted"
     return (
         "the model under test and the recipe are those that were accepted: the calibration "
         "samples, the training or the tools have changed"

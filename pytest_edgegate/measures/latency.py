@@ -16,6 +16,7 @@ from pytest_edgegate.measures.latency_rounds import (
     ALPHA,
     LEVEL,
     conditions_after,
+    distributions,
     give_time,
     least_rounds,
 )
@@ -140,6 +141,7 @@ class _Starts:
             n=self.count,
             method="always-valid limits of the median",
             conditions=conditions_after(self._source, self._conditions),
+            times=distributions(self._times),
             undecided=undecided,
             undecided_remedy=remedy,
         )

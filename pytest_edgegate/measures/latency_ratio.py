@@ -17,6 +17,7 @@ from pytest_edgegate.measures.latency_rounds import (
     LEVEL,
     Rounds,
     Seconds,
+    distributions,
     least_rounds,
     percent,
     spread,
@@ -73,6 +74,7 @@ class Compared:
         self._over: list[float] = []  # in order
         self._noise: list[float] = []
         self._times: list[Seconds] = []
+        self._others: list[Seconds] = []
         self.blocks = 0
         self.low, self.high = -math.inf, math.inf
 
@@ -97,6 +99,7 @@ class Compared:
         insort(self._logs, float(np.median(blocks)))
         insort(self._over, float(np.median(artifact - self._limit * reference)))
         self._times.append(artifact.reshape(-1))
+        self._others.append(reference.reshape(-1))
         self._noise.append(spread(artifact.reshape(-1)))
         self.blocks += len(blocks)
         limits = always_valid(self.count, 0.5, ALPHA).limits(self._logs)
@@ -116,6 +119,7 @@ class Compared:
             floor=self._floor,
             conditions=rounds.conditions,
             typical=self._typical,
+            times=distributions(np.concatenate(self._times), np.concatenate(self._others)),
             remark=rounds.remark(),
             undecided=undecided,
             undecided_remedy=remedy,

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pytest_edgegate.core.environment import load
 from pytest_edgegate.core.ports import Round, Stopwatch
+from pytest_edgegate.core.shown_record import SHARES, TimesRecord
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import least_runs
 
@@ -128,6 +129,19 @@ def spread(times: Seconds) -> float:
     """Robust relative spread: 1.4826 times the median absolute deviation, over the median."""
     middle = float(np.median(times))
     return 1.4826 * float(np.median(np.abs(times - middle))) / middle if middle > 0 else 0.0
+
+
+def distributions(artifact: ArrayLike, other: ArrayLike = ()) -> TimesRecord:
+    """What is kept of single inferences: of the *artifact*, and of the *other* file if there is
+    one. In seconds."""
+    times, others = np.ravel(artifact), np.ravel(other)
+    return TimesRecord(len(times), _quantiles(times), _quantiles(others) if len(others) else ())
+
+
+def _quantiles(times: Seconds) -> tuple[float, ...]:
+    """Times that were taken, at ``SHARES``, with five digits: a clock has no more."""
+    found = np.quantile(times, SHARES, method="inverted_cdf")
+    return tuple(float(f"{each:.5g}") for each in found)
 
 
 def percent(share: float) -> str:

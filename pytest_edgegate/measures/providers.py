@@ -18,6 +18,7 @@ from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence, Paired
 from pytest_edgegate.measures.fed_inputs import FedInput
@@ -91,6 +92,12 @@ class Passes(Protocol):
 
         For show, where no budget asks for it: None where anything is in its way.
         """
+
+    def seen_so_far(self) -> Paired | None:
+        """Results of both on the same samples, from passes of this run; nothing is run."""
+
+    def samples_at(self, numbers: Array) -> tuple[Array, ...]:
+        """The inputs of samples by their positions; none of a stream."""
 
     def paired(self) -> Paired | NotMeasured:
         """Results of both on the same samples; on a part of them if that decides the drop."""

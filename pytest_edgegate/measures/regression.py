@@ -53,9 +53,8 @@ def accuracy_regression(passes: Passes, accepted: Accepted) -> Finding:
             proof=True,
             remark=remark,
         )
-    earlier = accepted.rerun() if not same_file and (changed or not same_samples) else None
-    stored = accepted.scores(metric) if earlier is None and same_samples else None
-    if earlier is None and not same_samples:
+    paired, is_rerun = evidence_of(accepted, metric)
+    if paired is None and not same_samples:
         return NotMeasured(
             f"{accepted.other_samples()}, and the accepted file is not found to run both on "
             f"them: looked for in {accepted.searched()}",
@@ -70,8 +69,7 @@ def accuracy_regression(passes: Passes, accepted: Accepted) -> Finding:
             nonfinite=f"the artifact gives NaN or Inf on {now.nonfinite} of {now.n} samples, "
             f"first on sample {now.first_nonfinite}",
         )
-    remark = _remark(changed, same_file=same_file, is_rerun=earlier is not None)
-    paired = earlier or stored
+    remark = _remark(changed, same_file=same_file, is_rerun=is_rerun)
     if paired is not None and paired.n == now.n:
         found = _paired(passes, paired, now, remark)
         return replace(found, only_if_proven=same_file)
@@ -91,6 +89,19 @@ def accuracy_regression(passes: Passes, accepted: Accepted) -> Finding:
         artifact_value=value,
         remark=remark,
     )
+
+
+def evidence_of(accepted: Accepted, metric: str) -> tuple[Evidence | None, bool]:
+    """What the accepted file gives on the samples of this run, and whether it was run for it here.
+
+    None where it has no scores of single samples, or none of these samples.
+    """
+    same_samples = accepted.has_same_samples()
+    if not accepted.is_same_file() and (accepted.changed(metric) or not same_samples):
+        earlier = accepted.rerun()
+        if earlier is not None:
+            return earlier, True
+    return (accepted.scores(metric) if same_samples else None), False
 
 
 def _paired(passes: Passes, before: Evidence, now: Evidence, remark: str) -> Measurement:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pytest_edgegate.core.errors import presentable
 from pytest_edgegate.core.importing import ImportsTold
+from pytest_edgegate.core.printable import printable_line
 
 _PUBLISHED = 0.3
 """Seconds between two messages about what is counted, at least."""
@@ -141,10 +141,10 @@ class ProgressLine:
             return
         self._published = self._clock()
         what, since = self._stages[-1].what, self._stages[-1].since
-        state: State = {"begun": self._begun, "since": since, "what": presentable(what)}
+        state: State = {"begun": self._begun, "since": since, "what": printable_line(what)}
         if self._count is not None:
             what, done, total, since = self._count
-            state |= {"what": presentable(what), "done": done, "total": total, "since": since}
+            state |= {"what": printable_line(what), "done": done, "total": total, "since": since}
         self.view.show(state, long=long)
 
 
@@ -198,4 +198,4 @@ class Published:
 
 def finished(what: str, seconds: float) -> str:
     """``  PTQ(samples=200) on m.keras: 12.3 s``."""
-    return f"  {presentable(what)}: {seconds:.1f} s"
+    return printable_line(f"  {what}: {seconds:.1f} s")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import artifact_of, fitted, sources
 from pytest_edgegate.reports.wrapping import WIDTH, wrapped
@@ -19,6 +21,19 @@ _SHOWN = 10
 """The most details of a verdict."""
 _ROWS = 4
 """The least rows of the table before details are left out for more."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How much of a failure is shown."""
+
+    rows: int
+    """Of the table."""
+    full: int
+    """Verdicts told in full; each of the others has one line."""
+    details: int
+    brief: bool = False
+    """Whether what the headline says already is left out: the interval, and how it is proven."""
 
 
 class Judged(Protocol):
@@ -55,38 +70,43 @@ def explain(verdicts: Iterable[VerdictRecord], closing: str = "", opening: str =
     before = [_headline(red), *(["", *opening.splitlines()] if opening else [])]
     after = ["", closing] if closing else []
     room = LINES - len(before) - len(after)
-    drawn = ([*_rows(ordered, rows), *_stories(red, *form)] for rows, form in _forms(len(red)))
+    drawn = ([*_rows(ordered, form), *_stories(red, form)] for form in _forms(len(red)))
     body: list[str] = next((each for each in drawn if len(each) <= room), [])
-    return "\n".join((*before, *(body or _shortest(red, ordered)), *after))
+    lines = (*before, *(body or _shortest(red, ordered)), *after)
+    return "\n".join(printable_line(each) for each in lines)
 
 
-def _forms(red: int) -> Iterator[tuple[int, tuple[int, int]]]:
-    """From the longest to the shortest: (rows of the table, (verdicts told in full, details))."""
+def _forms(red: int) -> Iterator[_Form]:
+    """From the longest to the shortest: a detail of what broke is worth more than a green row."""
+    most = max(red, _ROWS)
     for full in range(red, 0, -1):
         for details in range(_SHOWN, 0, -1):
-            yield max(red, _ROWS), (full, details)
-    for rows in range(max(red, _ROWS), 0, -1):
-        yield rows, (1, 1)
-        yield rows, (1, 0)
+            yield _Form(most, full, details)
+    for details, brief in ((1, False), (1, True), (0, True)):
+        for rows in range(most, 0, -1):
+            yield _Form(rows, 1, details, brief)
 
 
 def _shortest(red: Sequence[VerdictRecord], ordered: Sequence[VerdictRecord]) -> list[str]:
-    return [*_rows(ordered, 1), *_stories(red[:1], 1, 0)]
+    form = _Form(1, 1, 0, brief=True)
+    return [*_rows(ordered, form), *_stories(red[:1], form)]
 
 
-def _rows(ordered: Sequence[VerdictRecord], most: int) -> list[str]:
+def _rows(ordered: Sequence[VerdictRecord], form: _Form) -> list[str]:
     """The table, and what its figures are from."""
-    shown = ordered[: most if len(ordered) > most + 1 else None]
+    shown = list(ordered[: form.rows if len(ordered) > form.rows + 1 else None])
+    if form.brief and shown[0].measured is not None:
+        shown[0] = replace(shown[0], measured=replace(shown[0].measured, low=None, high=None))
     lines = ["", *(line for drawn in fitted(shown, WIDTH, "  ") for line in drawn)]
     left = [each.budget.metric for each in ordered[len(shown) :]]
     lines += [f"  and {len(left)} more: {', '.join(left)}"] if left else []
     return [*lines, *wrapped(sources(shown), WIDTH, "  ")]
 
 
-def _stories(red: Sequence[VerdictRecord], full: int, details: int) -> list[str]:
+def _stories(red: Sequence[VerdictRecord], form: _Form) -> list[str]:
     """The first ones in full, each of the others in one line."""
-    lines = [line for each in red[:full] for line in ("", *_story(each, details))]
-    for each in red[full:]:
+    lines = [line for each in red[: form.full] for line in ("", *_story(each, form))]
+    for each in red[form.full :]:
         lines.append(f"{each.budget.metric}: {each.reason}; next: {each.remedy}")
     return lines
 
@@ -95,10 +115,11 @@ def _headline(red: Sequence[VerdictRecord]) -> str:
     worst = red[0]
     more = f" (and {len(red) - 1} more)" if len(red) > 1 else ""
     about = ", ".join(filter(None, (worst.target, artifact_of(worst))))
-    return f"{_summary(worst)} ({about}){more}"
+    return f"{summary_of(worst)} ({about}){more}"
 
 
-def _summary(verdict: VerdictRecord) -> str:
+def summary_of(verdict: VerdictRecord) -> str:
+    """What broke, by how much."""
     metric, measured = verdict.budget.metric, verdict.measured
     if verdict.outcome is Outcome.NOT_MEASURED:
         return f"{metric} not measured"
@@ -112,24 +133,26 @@ def _summary(verdict: VerdictRecord) -> str:
     return f"{metric} {verdict.reason} {interval}".rstrip() + (", not proven" if unproven else "")
 
 
-def _story(verdict: VerdictRecord, most: int) -> list[str]:
-    """With at most so many details; with 0 only the reason, the cause and the remedy."""
+def _story(verdict: VerdictRecord, form: _Form) -> list[str]:
+    """Without details only the reason, the cause and the remedy."""
     lines = [f"{verdict.budget.metric}: {verdict.reason}"]
-    if most:
-        lines += [f"  {each}" for each in _found(verdict, most)]
+    if form.details:
+        lines += [f"  {each}" for each in _found(verdict, form)]
     if verdict.cause:
         lines.append(f"  probably: {verdict.cause}")
     lines.append(f"  next: {verdict.remedy}")
     return lines
 
 
-def _found(verdict: VerdictRecord, most: int) -> Iterator[str]:
-    measured = verdict.measured
-    if measured is not None and measured.method and measured.level is not None:
+def _found(verdict: VerdictRecord, form: _Form) -> Iterator[str]:
+    measured, most = verdict.measured, form.details
+    if measured is not None and measured.method and measured.level is not None and not form.brief:
         proven = "proven" if verdict.proven else "not proven"
         yield f"{proven} by {measured.method} at {measured.level * 100:.0f} %"
     if verdict.own_note:
         yield verdict.own_note
+    if len(verdict.details) == most + 1:  # the last one takes the line that would count it
+        most += 1
     yield from verdict.details[:most]
     if len(verdict.details) > most:
         yield f"and {len(verdict.details) - most} more"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import row
 
@@ -21,7 +22,7 @@ def properties(verdicts: Iterable[VerdictRecord]) -> list[tuple[str, str]]:
             found.append((f"edge.{metric}.values", values))
         if "caution" in verdict.note:
             found.append((f"edge.{metric}.note", verdict.note))
-    return found
+    return [(name, printable_line(text)) for name, text in found]
 
 
 def _values(verdict: VerdictRecord) -> str:

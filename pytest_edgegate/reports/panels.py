@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from pytest_edgegate.core.artifact_record import ArtifactRecord
+from pytest_edgegate.core.artifact_record import ArtifactRecord, SeenRecord
 from pytest_edgegate.core.record import MeasuredRecord, VerdictRecord
+from pytest_edgegate.reports.table import name_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Point:
     low: float | None = None
     high: float | None = None
     red: bool = False
+    accepted: tuple[int, float] | None = None
+    """Size and accuracy of the artifact that was accepted before, if both are known."""
 
 
 @dataclass(frozen=True)
@@ -37,34 +40,65 @@ class Panel:
     """Limits in points below the model under test."""
 
 
-def panels_of(verdicts: Iterable[VerdictRecord]) -> list[Panel]:
-    """One panel per target, with the artifacts whose accuracy drop was measured."""
+def panels_of(
+    verdicts: Iterable[VerdictRecord], artifacts: Iterable[SeenRecord] = ()
+) -> list[Panel]:
+    """One panel per target, with the artifacts whose accuracy drop was measured; with *artifacts*,
+    also those whose accuracy is known though no budget asks for it, and what was accepted."""
     by_target: dict[str, list[tuple[ArtifactRecord, VerdictRecord]]] = {}
     for verdict in verdicts:
         if verdict.artifact is not None:
             by_target.setdefault(verdict.target, []).append((verdict.artifact, verdict))
-    return [_panel(target, found) for target, found in by_target.items()]
+    known: dict[str, list[SeenRecord]] = {}
+    for each in artifacts:
+        known.setdefault(each.target, []).append(each)
+    targets = dict.fromkeys((*by_target, *known))
+    return [_panel(each, by_target.get(each, ()), known.get(each, ())) for each in targets]
 
 
-def _panel(target: str, judged: Sequence[tuple[ArtifactRecord, VerdictRecord]]) -> Panel:
+def _panel(
+    target: str,
+    judged: Sequence[tuple[ArtifactRecord, VerdictRecord]],
+    known: Sequence[SeenRecord] = (),
+) -> Panel:
     red = {artifact.sha256 for artifact, verdict in judged if verdict.red}
     points: dict[str, Point] = {}
     for artifact, verdict in judged:
         if verdict.budget.metric == "accuracy_drop" and verdict.measured is not None:
             point = _point(artifact, verdict.measured, red=artifact.sha256 in red)
             points |= {} if point is None else {artifact.sha256: point}
+    for each in known:
+        _add_known(points, each, red)
     verdicts = [verdict for _, verdict in judged]
     sizes, drops = _limits(verdicts, "size"), _limits(verdicts, "accuracy_drop")
     return Panel(target, tuple(points.values()), sizes, drops)
+
+
+def _add_known(points: dict[str, Point], known: SeenRecord, red: Collection[str]) -> None:
+    """Adds the point of an artifact that no verdict has, and what was accepted to any point."""
+    artifact, score = known.artifact, known.score
+    if score is None or score.reference_value is None or score.artifact_value is None:
+        return
+    digest, sign = artifact.sha256, -1 if score.lower_is_better else 1
+    if digest not in points:
+        above = sign * (score.artifact_value - score.reference_value)
+        points[digest] = Point(
+            name_of(artifact) or artifact.format, artifact.size_bytes, above, red=digest in red
+        )
+    before = known.accepted
+    if before is not None and before.value is not None and before.scored_by == score.scored_by:
+        above = sign * (before.value - score.reference_value)
+        points[digest] = replace(points[digest], accepted=(before.size_bytes, above))
 
 
 def _point(artifact: ArtifactRecord, drop: MeasuredRecord, *, red: bool) -> Point | None:
     """The point of an artifact; the interval of the accuracy is that of the drop, negated."""
     if drop.value is None:
         return None
-    label = ", ".join(artifact.recipe) or artifact.format
     low, high = _below(drop.high), _below(drop.low)
-    return Point(label, artifact.size_bytes, -drop.value, low, high, red)
+    return Point(
+        name_of(artifact) or artifact.format, artifact.size_bytes, -drop.value, low, high, red
+    )
 
 
 def _below(drop: float | None) -> float | None:

@@ -26,6 +26,7 @@ class PlotReporter:
         from pytest_edgegate.reports.panels import panels_of
         from pytest_edgegate.reports.writing import write_report
 
+        _check_that_it_can_be_drawn(path)
         picture = drawn(panels_of(run.verdicts), path.suffix.removeprefix("."))
         write_report(path, picture, OPTION.flag)
 

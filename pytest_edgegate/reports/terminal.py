@@ -9,6 +9,7 @@ from itertools import groupby
 from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.core.record import ErrorRecord, VerdictRecord
 from pytest_edgegate.reports.artifacts import Seen, lines_of, seen
 from pytest_edgegate.reports.table import artifact_of, fitted, sources
@@ -56,10 +57,16 @@ def summary(
     if verdicts or files:
         closing = _closing(verdicts, len(files), len(verdicts) - len(shown))
         lines += [Line(each) for each in wrapped(closing, prose)]
-    return _title(verdicts, errors), lines
+    return title_of(verdicts, errors), [_shown(each) for each in lines]
 
 
-def _title(verdicts: Sequence[VerdictRecord], errors: Sequence[ErrorRecord]) -> str:
+def _shown(line: Line) -> Line:
+    """Names and notes are of others: a line is one line, and nothing that a terminal obeys."""
+    return Line(printable_line(line.text), line.colour)
+
+
+def title_of(verdicts: Sequence[VerdictRecord], errors: Sequence[ErrorRecord]) -> str:
+    """The headline of a run: its verdicts, and how many of them are red."""
     counts = {
         "allowed": sum(each.allowed for each in verdicts),
         "xfailed": sum(_is_expected(each) for each in verdicts),

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from pytest_edgegate.core.accepted_record import SeenAccepted
+from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import ScoreRecord, SeenRecord
-from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.errors import EdgeGateError, presentable
 from pytest_edgegate.core.json_values import plain_number
 from pytest_edgegate.core.measurement import Measurement
+from pytest_edgegate.core.shown_record import AnswersRecord, MakingRecord, StageRecord
 from pytest_edgegate.core.verdict import Verdict, recorded_artifact
+from pytest_edgegate.data.splits import Array
+from pytest_edgegate.measures.flips import answers_of
+from pytest_edgegate.measures.metrics import TopN
+from pytest_edgegate.measures.pictures import pictures_of
 from pytest_edgegate.measures.providers import File, Passes, Providers
 from pytest_edgegate.measures.size import compression
 from pytest_edgegate.session.case import Case
@@ -20,22 +27,60 @@ larger one that takes seconds, and a budget has to ask for it."""
 
 
 def seen(
-    case: Case, providers: Providers, verdicts: Sequence[Verdict], *, look: bool
+    case: Case,
+    providers: Providers,
+    verdicts: Sequence[Verdict],
+    *,
+    look: bool,
+    pictures: bool = False,
 ) -> SeenRecord:
-    """*verdicts*: on this artifact. *look*: whether figures that none of them has are measured."""
+    """*verdicts*: on this artifact. *look*: whether figures that none of them has are measured.
+    *pictures*: whether flipped samples are shown."""
     file, passes = providers.file, providers.passes
     ratio, score = _compression(verdicts), _score(verdicts)
     if look and ratio is None:
         ratio = _quick_compression(file)
     if look and (score is None or score.reference_value is None):
         score = _better(score, _shown_score(passes))
+    if score is not None and not passes.scoring.higher_is_better:
+        score = replace(score, lower_is_better=True)
     return SeenRecord(
         case.test,
         case.target.name,
         recorded_artifact(file.artifact),
         plain_number(ratio),
         score,
-        _accepted(case, file, score),
+        accepted=_accepted(case, file, score),
+        answers=_answers(passes, pictures=pictures),
+        making=made_by(file.artifact),
+    )
+
+
+def _answers(passes: Passes, *, pictures: bool) -> AnswersRecord | None:
+    """Classes and flips, of what has been run for the verdicts."""
+    found = passes.seen_so_far()
+    if found is None or not isinstance(passes.scoring, TopN):
+        return None
+
+    def draw(numbers: Array) -> tuple[str, ...]:
+        inputs = passes.samples_at(numbers)
+        return pictures_of(inputs) if inputs else ("",) * len(numbers)
+
+    return answers_of(passes.scoring, found.reference, found.artifact, draw if pictures else None)
+
+
+def made_by(artifact: Artifact) -> MakingRecord | None:
+    """How the gate made an artifact; None for a third-party file."""
+    if not artifact.made:
+        return None
+    known = artifact.provenance
+    return MakingRecord(
+        model=presentable(str(known.get("model", ""))),
+        dtype=artifact.dtype or "",
+        stages=tuple(StageRecord(**each) for each in known.get("stages", ())),
+        plan=str(known.get("plan", "")),
+        tools=dict(known.get("tools", {})),
+        notes=tuple(map(presentable, known.get("notes", ()))),
     )
 
 

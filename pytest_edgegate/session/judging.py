@@ -96,7 +96,8 @@ class Judging:
     ) -> SeenRecord:
         """The artifact in absolute values, from its *verdicts* or, to *look*, without them."""
         providers = self._providers(case, artifact, (), inspector)
-        return seen(case, providers, verdicts, look=look)
+        pictures = self.settings.report_samples
+        return seen(case, providers, verdicts, look=look, pictures=pictures)
 
     def has(self, budget: Budget, case: Case, artifact: Artifact, inspector: Inspector) -> bool:
         """Whether a regression can be measured on an artifact."""
@@ -204,7 +205,9 @@ class Judging:
             found = guarded(lambda: self._diagnosis(verdict, providers))
         keeps = verdict.undecided or verdict.unproven
         remedy = verdict.remedy if keeps else found.remedy or verdict.remedy
-        return replace(verdict, details=found.details, cause=found.cause, remedy=remedy)
+        return replace(
+            verdict, details=found.details, cause=found.cause, remedy=remedy, parts=found.parts
+        )
 
     def _diagnosis(self, verdict: Verdict, providers: Providers) -> Diagnosis:
         """The diagnosis from a tool of the target, or else those that the budget names."""

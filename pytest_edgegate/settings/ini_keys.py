@@ -40,6 +40,7 @@ KEYS = (
     "edge_allow_code",
     *TIMES,
     *(f"edge_{name}" for name in PROGRAMS),
+    "edge_report_samples",
     "edge_report_json",
     "edge_report_plot",
 )
@@ -57,9 +58,6 @@ _LATER = frozenset(
         "evidence",
         "parity_examples",
         "parity_time",
-        "report_html",
-        "report_md",
-        "report_samples",
     )
 )
 """Keys that another version has, or will have: pytest's own warning tells of them."""

@@ -110,6 +110,12 @@ def add_options(parser: pytest.Parser) -> None:
         "bool",
         default=True,
     )
+    parser.addini(
+        "edge_report_samples",
+        "keep small pictures of the samples that flipped in the reports",
+        "bool",
+        default=False,
+    )
     parser.addini("edge_allow_code", "load model files that hold code", "bool", default=False)
     for name, (default, text) in TIMES.items():
         parser.addini(name, f"{text} (default: {default})", default=default)
@@ -201,6 +207,8 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
     input_check: bool = True
     explain: bool = False
     allow_code: bool = False
+    report_samples: bool = False
+    """Whether reports have pictures of samples."""
     programs: Mapping[str, str] = MappingProxyType({})
     """The locations of external programs from ini keys."""
     latency_time: float = 20.0
@@ -258,6 +266,7 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
             reference_check=bool(config.getini("edge_reference_check")),
             input_check=bool(config.getini("edge_input_check")),
             allow_code=bool(config.getini("edge_allow_code")),
+            report_samples=bool(config.getini("edge_report_samples")),
             programs={name: str(config.getini(f"edge_{name}")) for name in PROGRAMS},
             explain=bool(config.getoption("edge_explain")),
             baseline=writable(config, "edge_baseline") or config.rootpath / "edge-baseline",
@@ -268,6 +277,11 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
             root=config.rootpath,
             **{name.removeprefix("edge_"): _time(config, name) for name in TIMES},
         )
+
+    @property
+    def compares(self) -> bool:
+        """Whether anything is accepted, or about to be."""
+        return bool(self.update_baseline or self.regressions) or self.baseline.is_dir()
 
     @property
     def rules(self) -> Rules:

@@ -401,7 +401,7 @@ def start(
         "PY_COLORS": "0",
         "HOME": str(folder),
     }
-    for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS", "GITHUB_ACTIONS"):
         environment.pop(name, None)
     # The bytecode of a file is told from that of another one by its size and the second that it
     # was written in, both of which two runs in one folder may share

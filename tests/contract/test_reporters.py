@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+from pytest_edgegate.__main__ import main
 from pytest_edgegate.core.record import RunRecord
 
 PLUGIN = """
@@ -119,3 +122,35 @@ def test_a_built_in_report_can_be_turned_off(play: Any) -> None:
     )
     assert ran.status == 4
     assert "unrecognized arguments: --edge-report-plot" in ran.everything
+
+
+@pytest.mark.workers
+def test_the_command_draws_what_the_run_has_written(
+    play: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = play(FILES, *ARGUMENTS, "--verdict-lines=lines.txt", ini="edge_report_md = report.md")
+    monkeypatch.chdir(ran.folder)
+    again, copy = tmp_path / "again.md", tmp_path / "again.json"
+    assert main(["report", "report.json", "--md", str(again), "--json", str(copy)]) == 0
+    assert again.read_bytes() == (ran.folder / "report.md").read_bytes()
+    assert copy.read_bytes() == (ran.folder / "report.json").read_bytes()
+
+
+def test_markdown_that_can_not_be_written_is_told(play: Any) -> None:
+    ran = play({**FILES, "file": ""}, *ARGUMENTS, "--edge-report-md=file/report.md")
+    assert ran.status == 1
+    assert "report.md can't be written" in ran.everything
+    assert "--edge-report-md=FILE" in ran.everything
+
+
+def test_junit_has_the_verdicts_of_a_test_that_is_expected_to_fail(play: Any) -> None:
+    tests = TESTS.replace("def test_red", "@pytest.mark.xfail\ndef test_red")
+    ran = play({**FILES, "test_it.py": tests}, *ARGUMENTS, "--junitxml=junit.xml")
+    assert ran.status == 0, ran.everything
+    properties = {
+        (case.get("name"), each.get("name")): each.get("value")
+        for case in ElementTree.parse(ran.folder / "junit.xml").getroot().iter("testcase")
+        for each in case.iter("property")
+    }
+    assert properties["test_red[fake-board]", "edge.size"] == "1,000 B <= 500 B fail (xfailed)"
+    assert properties["test_green[fake-board]", "edge.size"] == "1,000 B <= 2,000 B pass"

@@ -19,6 +19,17 @@ from pytest_edgegate.core.record import (
     RunRecord,
     VerdictRecord,
 )
+from pytest_edgegate.core.shown_record import (
+    SHARES,
+    UNITS,
+    AnswersRecord,
+    ClassRecord,
+    FlipRecord,
+    MakingRecord,
+    PartRecord,
+    StageRecord,
+    TimesRecord,
+)
 from pytest_edgegate.core.verdict import Verdict
 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -43,6 +54,9 @@ ARTIFACTS = st.builds(
     size_bytes=st.integers(),
 )
 LIMITS = st.builds(BudgetRecord, metric=st.sampled_from([CONTRACT.name, *BUDGETS]), limit=NUMBERS)
+TIMES = st.lists(st.floats(0, 9), min_size=len(SHARES), max_size=len(SHARES)).map(
+    lambda each: tuple(sorted(each))
+)
 MEASURED = st.builds(
     MeasuredRecord,
     value=FIGURES,
@@ -56,6 +70,7 @@ MEASURED = st.builds(
     scored_by=st.text(),
     reference_value=FIGURES,
     artifact_value=FIGURES,
+    times=st.none() | st.builds(TimesRecord, st.integers(), TIMES, st.just(()) | TIMES),
 )
 VERDICTS = st.builds(
     VerdictRecord,
@@ -68,11 +83,35 @@ VERDICTS = st.builds(
     cause=TEXTS,
     note=TEXTS,
     no_budgets=st.booleans(),
+    parts=st.lists(st.builds(PartRecord, error=NUMBERS, unit=st.sampled_from(UNITS))).map(tuple),
 )
 SCORES = st.builds(
-    ScoreRecord, reference_value=FIGURES, artifact_value=FIGURES, n=COUNTS, n_total=COUNTS
+    ScoreRecord,
+    reference_value=FIGURES,
+    artifact_value=FIGURES,
+    n=COUNTS,
+    n_total=COUNTS,
+    lower_is_better=st.booleans(),
 )
-SEEN = st.builds(SeenRecord, artifact=ARTIFACTS, compression=FIGURES, score=st.none() | SCORES)
+ANSWERS = st.builds(
+    AnswersRecord,
+    classes=st.lists(st.builds(ClassRecord), max_size=2).map(tuple),
+    flips=st.lists(st.builds(FlipRecord), max_size=2).map(tuple),
+)
+MAKING = st.builds(
+    MakingRecord,
+    stages=st.lists(st.builds(StageRecord), max_size=2).map(tuple),
+    tools=st.dictionaries(st.text(), st.text(), max_size=2),
+    notes=LISTS,
+)
+SEEN = st.builds(
+    SeenRecord,
+    artifact=ARTIFACTS,
+    compression=FIGURES,
+    score=st.none() | SCORES,
+    answers=st.none() | ANSWERS,
+    making=st.none() | MAKING,
+)
 RUNS = st.builds(
     RunRecord,
     environment=OBJECTS,

@@ -36,6 +36,8 @@ DATA = (
     "targets/coral.toml",
     "backends/keras/vetting/keras.toml",
     "reports/report.schema.json",
+    "reports/html/style.css",
+    "reports/html/script.js",
 )
 KERAS, TORCH, TFLITE, ONNX = (
     ROOT / "example_project" / "models" / "digits.keras",

@@ -87,12 +87,20 @@ class Builder:
         notes: list[str] = []
         facts: dict[str, Any] = {}
         tools: dict[str, str] = {}
+        stages: list[dict[str, Any]] = []
         for leg in order.plan.legs:
             kept = self._leg(order, source, leg, before, layout)
             before = kept.key
             layout = kept.layout
             notes += kept.notes
             tools |= kept.provenance["tools"]
+            stages.append(
+                {
+                    "transform": leg.transform,
+                    "step": str(leg.step or ""),
+                    "cached": kept.cached,
+                }
+            )
             if kept.facts:
                 facts[str(leg.step or leg.transform)] = kept.facts
             if leg is not order.plan.legs[-1]:
@@ -104,6 +112,7 @@ class Builder:
             "tools": tools,
             "notes": notes,
             "facts": facts,
+            "stages": stages,
         }
         made = _artifact(kept, order.plan, whole)
         self._cache.name(made.digest, kept.key)

@@ -26,6 +26,7 @@ from pytest_edgegate.measures.evidence import (
     Evidence,
     Paired,
     check_figures,
+    on_both,
 )
 from pytest_edgegate.measures.metrics import Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN_SECONDS, check_parity, compare
@@ -76,6 +77,7 @@ class Observer:
         self._progress = progress
         self._early_after = early_after
         self._seen: dict[str, Evidence] = {}
+        self._early: dict[tuple[str, str], Paired] = {}
         self._memory = AnswerMemory()
         self.kept_steadiness = KeptSteadiness(opener, cache)
         self.samples = SampleDigests(cache)
@@ -132,7 +134,7 @@ class Observer:
         known = self.known(specimen, split, scoring)
         if known is not None:
             return known
-        key = key_of(kind="shown", of=self._predictions_key(specimen, split, scoring))
+        key = _shown_key(self._predictions_key(specimen, split, scoring))
         lasting = specimen.lasting and scoring.key is not None
         failed = key_of(kind="not shown", of=key)
         if lasting and self._cache.find(failed, _was_no_use):
@@ -206,7 +208,21 @@ class Observer:
 
         For a pass that ended early, now or in an earlier run, *trusted* holds for the reference.
         """
-        keys = [self._predictions_key(each, split, scoring) for each in (reference, artifact)]
+        found = self._paired(reference, artifact, split, scoring, budget, trusted)
+        if found.total is not None:
+            self._early[self._pair_key(reference, artifact, split, scoring)] = found
+        return found
+
+    def _paired(
+        self,
+        reference: Specimen,
+        artifact: Specimen,
+        split: ArraySplit,
+        scoring: TopN,
+        budget: Fraction,
+        trusted: Callable[[Evidence], bool],
+    ) -> Paired:
+        keys = self._pair_key(reference, artifact, split, scoring)
         known = [self._known(key, scoring) for key in keys]
         if known[0] is not None and known[1] is not None:
             return Paired(known[0], known[1])
@@ -232,6 +248,29 @@ class Observer:
         ):
             self._keep(name, evidence, scoring, specimen)
         return found
+
+    def _pair_key(
+        self, reference: Specimen, artifact: Specimen, split: Split, scoring: Scoring
+    ) -> tuple[str, str]:
+        one, other = (self._predictions_key(each, split, scoring) for each in (reference, artifact))
+        return one, other
+
+    def seen_so_far(
+        self, reference: Specimen, artifact: Specimen, split: Split, scoring: Scoring
+    ) -> Paired | None:
+        """What both have answered in this run, on all samples or on a part of them. Nothing is run
+        or read."""
+        if scoring.key is None:
+            return None
+        keys = self._pair_key(reference, artifact, split, scoring)
+        whole = [self._seen.get(each) for each in keys]
+        part = [self._seen.get(_shown_key(each)) for each in keys]
+        one, other = whole[0] or part[0], whole[1] or part[1]
+        if keys in self._early and not (whole[0] and whole[1]):
+            return self._early[keys]
+        if one is None or other is None:
+            return None
+        return Paired(*on_both(one, other))
 
     def look_at(
         self,
@@ -430,6 +469,10 @@ class Observer:
             return write(folder, look())
 
         return self._cache.fetch(key, work, partial(read, fits=fits))
+
+
+def _shown_key(of: str) -> str:
+    return key_of(kind="shown", of=of)
 
 
 def _is_valid(kept: Paired, trusted: Callable[[Evidence], bool]) -> bool:

@@ -165,6 +165,22 @@ class CasePasses:
         except EdgeGateError:  # a budget that asks for it would tell; without one it is no fault
             return None
 
+    def seen_so_far(self) -> Paired | None:
+        subject = self._case.subject
+        if not subject.has_model or not subject.has_evaluation:
+            return None
+        try:
+            model = self._model
+            if isinstance(model, NotMeasured) or self._file.description().compiled is not None:
+                return None
+            return self._observer.seen_so_far(model, self._file.specimen, self._split, self.scoring)
+        except EdgeGateError:  # a budget that asks for it would tell
+            return None
+
+    def samples_at(self, numbers: Array) -> tuple[Array, ...]:
+        split = self._split
+        return split.take(numbers).inputs if isinstance(split, ArraySplit) else ()
+
     def exported(self, steps: Recipe) -> Evidence | NotMeasured:
         export = self._file.float_export(steps)
         if isinstance(export, NotMeasured):

@@ -17,11 +17,12 @@ from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.measurement import Measurement, NotMeasured
 from pytest_edgegate.core.ports import Round
 from pytest_edgegate.core.rules import Rules
+from pytest_edgegate.core.shown_record import SHARES
 from pytest_edgegate.judge import judge
 from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.latency import unreachable
 from pytest_edgegate.measures.latency_percentiles import QUANTILES, Times, time_until_decided
-from pytest_edgegate.measures.latency_rounds import Rounds
+from pytest_edgegate.measures.latency_rounds import Rounds, distributions
 from pytest_edgegate.measures.providers import Providers
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.parse import target_from_table
@@ -322,3 +323,19 @@ def test_a_ratio_far_over_its_limit_is_not_timed_for_the_floor() -> None:
     context = Context("latency_ratio", 1.05, ratio=1.2, seconds=5e-4, noise=0.05, shift=0.01)
     found(context)
     assert context.clock.seconds < 1
+
+
+def test_a_distribution_is_kept_as_times_that_were_taken() -> None:
+    taken = np.random.default_rng(5).gamma(2.0, 1e-3, 977)
+    found = distributions(taken, taken[:200] * 2)
+    assert found.n == 977
+    assert (found.artifact[0], found.artifact[-1]) == (
+        pytest.approx(taken.min(), rel=1e-4),
+        pytest.approx(taken.max(), rel=1e-4),
+    )
+    assert found.artifact[SHARES.index(0.5)] == pytest.approx(np.median(taken), rel=1e-4)
+    for side in (found.artifact, found.other):
+        assert len(side) == len(SHARES)
+        assert list(side) == sorted(side)
+    assert distributions([0.5]).artifact == (0.5,) * len(SHARES)
+    assert distributions([0.5]).other == ()

@@ -116,6 +116,43 @@ def test_long_lists_are_cut(make: Make) -> None:
     assert "  and 18 more" in text
 
 
+def test_what_broke_is_kept_before_green_rows(make: Make) -> None:
+    """What the headline says already goes first: the interval and how it is proven."""
+    wide = {"low": -0.00123, "high": 0.00456, "level": 0.9, "method": "a bootstrap", "n": 1000}
+    red = make(
+        "accuracy_drop_relative",
+        0.0123,
+        0.0102,
+        "fail",
+        details=("5 samples", "another file"),
+        note="another processor",
+        cause="a cause",
+        remedy="mend it",
+        **wide,
+    )
+    green = [make(each, 1, 2, **wide) for each in ("accuracy_drop", "parity_agreement")]
+    lines = explain([*green, red], "The end.").splitlines()
+    assert len(lines) <= LINES
+    assert lines[0].endswith("[-0.0012, 0.0046] (coral, PTQ(samples=200))")
+    assert sum("[" in each for each in lines) == 1
+    assert "  and 2 more: accuracy_drop, parity_agreement" in lines
+    assert lines[-8:-2] == [
+        "accuracy_drop_relative: 0.0123 against 0.0102",
+        "  another processor",
+        "  5 samples",
+        "  another file",
+        "  probably: a cause",
+        "  next: mend it",
+    ]
+
+
+def test_the_last_detail_takes_the_line_that_would_count_it(make: Make) -> None:
+    many = tuple(f"offender {at}" for at in range(8))
+    text = explain([make("contract", 25, 0, "fail", details=many)])
+    assert "  offender 7" in text
+    assert "and 1 more" not in text
+
+
 METRICS = ("accuracy_drop", "size", "macs", "parameters", "parity_abs", "memory", "flash")
 
 
@@ -144,3 +181,16 @@ def test_a_failure_has_at_most_fifteen_lines(
     if words:
         assert lines[2:4] == ["One.", "Two."]
         assert lines[-1] == "The end."
+
+
+def test_text_of_others_is_nothing_that_a_terminal_or_a_ci_server_obeys(make: Make) -> None:
+    evil = "\x1b[31m\n::add-mask::x ##[debug]y </script> [a](http://b) \u202e \ud800"
+    told = {"reason": evil, "cause": evil, "remedy": evil, "note": evil, "target": evil}
+    red = make("size", 9, 5, "fail", details=("::error::x", evil), **told)
+    text = explain([red, make("macs", 9, 5, "fail", **told)], evil.replace("\n", " "))
+    assert not set(text) & {"\x1b", "\u202e", "\ud800"}
+    assert "##[" not in text
+    lines = text.splitlines()
+    assert len(lines) <= LINES
+    assert not any(line.lstrip().startswith("::") for line in lines)
+    assert "  \\::error::x" in lines

@@ -33,3 +33,11 @@ def test_cautions_are_there_on_green_too(make: Make) -> None:
         ("edge.contract", "0 pass"),
         ("edge.contract.note", "caution: the input x clips 2 % of its values"),
     ]
+
+
+def test_text_of_others_is_shown_as_text(make: Make) -> None:
+    green = replace(make("contract", 0, 0), note="caution: \x1b[31m\n::add-mask::x \u202e")
+    assert properties([green])[1] == (
+        "edge.contract.note",
+        r"caution: \x1b[31m\n::add-mask::x \u202e",
+    )

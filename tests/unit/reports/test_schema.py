@@ -11,6 +11,16 @@ from report_schema import check_report, published
 
 from pytest_edgegate.core.artifact_record import ScoreRecord, SeenRecord
 from pytest_edgegate.core.record import SCHEMA, ErrorRecord, RunRecord, VerdictRecord
+from pytest_edgegate.core.shown_record import (
+    SHARES,
+    AnswersRecord,
+    ClassRecord,
+    FlipRecord,
+    MakingRecord,
+    PartRecord,
+    StageRecord,
+    TimesRecord,
+)
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.reporting import _environment
 
@@ -21,14 +31,27 @@ Make = Callable[..., VerdictRecord]
 def report(make: Make) -> Any:
     """A report with every optional key of its own."""
     verdicts = make("size", 5, 9), make("macs", None, 1, "not_measured")
-    whole = make("latency_p95", 0.1, 0.2, low=0.1, conditions={"threads": 1}, method="by order")
+    whole = make(
+        "latency_p95",
+        0.1,
+        0.2,
+        low=0.1,
+        conditions={"threads": 1},
+        method="by order",
+        times=TimesRecord(5, SHARES, SHARES),
+        parts=(PartRecord("conv", 20.5, "dB"),),
+    )
     errors = (ErrorRecord("test_a.py", None, "broken", "mend it"),)
     environment = _environment(Registry())
+    answers = AnswersRecord(
+        5, (ClassRecord(1, 5, 4, 3),), 2, 1, 0, (FlipRecord(0, 1, 1, 2, "aGk="),)
+    )
+    making = MakingRecord("m", "int8", (StageRecord("a.b", "", False),), "why", {"a": "1"}, ("n",))
     seen = [
-        SeenRecord("test_a", "coral", one.artifact, 3.3, score)
+        SeenRecord("test_a", "coral", one.artifact, 3.3, score, None, answers, making)
         for one in verdicts
         if one.artifact is not None
-        for score in (None, ScoreRecord("top1", None, 0.9, 10, 10))
+        for score in (None, ScoreRecord("mse", None, 0.9, 10, 10, lower_is_better=True))
     ]
     run = RunRecord(environment, (*verdicts, whole), errors, verdicts, errors, tuple(seen))
     return json.loads(json.dumps(run.to_json()))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_edgegate.core.artifact_record import ScoreRecord, SeenRecord
+from pytest_edgegate.core.artifact_record import ArtifactRecord, ScoreRecord, SeenRecord
 from pytest_edgegate.core.record import ErrorRecord, VerdictRecord
 from pytest_edgegate.reports.terminal import summary
 
@@ -241,3 +241,23 @@ def test_what_is_red(make: Make) -> None:
 
 def test_nothing_was_gated() -> None:
     assert summed() == ("edge gate: 0 verdicts, 0 red", [])
+
+
+@pytest.mark.parametrize("width", [20, 80, 300])
+def test_text_of_others_is_nothing_that_a_terminal_or_a_ci_server_obeys(
+    make: Make, width: int
+) -> None:
+    evil = "\x1b[31m\n ::add-mask::x ##[debug]y </script> [a](http://b) \u202e \ud800 ::error::z"
+    artifact = ArtifactRecord("litert", "0" * 64, 10, (evil,), cached=False, path=evil)
+    told = {"note": evil, "reason": evil, "test": evil, "target": evil}
+    verdicts = [
+        replace(make("size", 9, 5, "fail"), artifact=artifact, about_file=(evil,), **told),
+        replace(make("macs", None, 5, "not_measured"), artifact=artifact, allowed=True, **told),
+    ]
+    seen = SeenRecord(evil, evil, artifact, 2.0, ScoreRecord(evil, 0.9, 0.8, 1, 1))
+    _, lines = summary(verdicts, [seen], verbosity=1, width=width, lost=[evil])
+    for line in lines:
+        assert not set(line.text) & {"\x1b", "\n", "\u202e", "\ud800"}
+        assert "##[" not in line.text
+        assert not line.text.lstrip().startswith("::")
+    assert any("</script> [a](http://b)" in line.text for line in lines) or width == 20

@@ -27,7 +27,7 @@ def write(path: Path, content: bytes = TEXT) -> None:
 def refused(path: Path, reason: str) -> None:
     with pytest.raises(StorageError, match=reason) as raised:
         write(path)
-    assert str(raised.value).startswith(f"edgegate error: the report {path} can't be written")
+    assert raised.value.message.startswith(f"the report {path} can't be written")
     assert f"{OPTION}=FILE" in raised.value.remedy
 
 
