@@ -238,16 +238,9 @@ def budgets() -> Iterator[str]:
     for each in BUDGETS.values():
         example = _EXAMPLES.get(each.unit) or _RATIOS[each.direction]
         example = _OTHER_EXAMPLES.get(each.name, example)
-        rows.append(
-            (
-                f"`{each.name}`",
-                _MEANINGS[each.name],
-                each.direction,
-                f"`{example}`",
-                _RULES[each.rule],
-            )
-        )
-    yield from table(("budget", "reads as", "limit", "written", "compared"), rows)
+        limit = f"{each.direction} `{example}`"
+        rows.append((f"`{each.name}`", limit, _RULES[each.rule], _MEANINGS[each.name]))
+    yield from table(("budget", "limit, as an example", "compared", "reads as"), rows)
 
 
 def measures() -> Iterator[str]:
@@ -410,12 +403,11 @@ def others() -> Iterator[str]:
     yield from table(("name", "meaning"), rows)
 
 
-def meaning_of(kind: type[Any]) -> str:
-    if isinstance(kind, type) and issubclass(
-        kind, Enum
-    ):  # Python gives one without a docstring its own
-        return "one of " + ", ".join(f"`{each.value}`" for each in kind)
-    return one_line((inspect.getdoc(kind) or "").partition("\n\n")[0])
+def meaning_of(thing: Any) -> str:
+    """The first sentence or two of a class or a function."""
+    if isinstance(thing, type) and issubclass(thing, Enum):  # an Enum has a text of Python's own
+        return "one of " + ", ".join(f"`{each.value}`" for each in thing)
+    return one_line((inspect.getdoc(thing) or "").partition("\n\n")[0])
 
 
 def entry(kind: type[Any]) -> Iterator[str]:

@@ -195,10 +195,7 @@ class ItemGate:
                 self.session.record(found, self.case, artifact, self._own(artifact))
         except EdgeGateError as error:  # what is left to be accepted changes no outcome
             red.append(f"what it has found can't be kept: {error.message}")
-        red += [
-            f"two artifacts have the name {each}: give each its own"
-            for each in found.twins
-        ]
+        red += [f"two artifacts have the name {each}: give each its own" for each in found.twins]
         if stopped:
             found.keep(self.case.before)
         by_digest = {each.digest: each for each in artifacts.values()}
