@@ -269,6 +269,9 @@ class ItemGate:
                 found += self._judge(artifact, left, contract=contract, show_parity=show_parity)
         _raise_if_red(found)
         if fault is not None:
+            if self.case.asks_for_scores:
+                for artifact in artifacts:
+                    self.session.predict(self.case, artifact)
             raise fault
 
     def _raise_stopped(self, done: str) -> None:

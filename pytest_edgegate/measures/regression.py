@@ -29,14 +29,10 @@ def accuracy_regression(passes: Passes, accepted: Accepted) -> Finding:
     and nothing is run for it.
     """
     entry, metric = accepted.artifact(), passes.scoring.name
-    if isinstance(entry, NotMeasured):
-        return entry
-    before = entry.figures.get(metric)
-    if before is None:
-        return NotMeasured(
-            f"the accepted entry has no {metric} of this artifact",
-            "pytest --edge-update-baseline measures and accepts it",
-        )
+    before = None if isinstance(entry, NotMeasured) else entry.figures.get(metric)
+    if isinstance(entry, NotMeasured) or before is None:
+        passes.predictions()  # what they come to can then be accepted
+        return entry if isinstance(entry, NotMeasured) else _without_accuracy(metric)
     changed, same_samples = accepted.changed(metric), accepted.has_same_samples()
     same_file = accepted.is_same_file()
     if same_file and not (same_samples and changed):
@@ -102,6 +98,13 @@ def evidence_of(accepted: Accepted, metric: str) -> tuple[Evidence | None, bool]
         if earlier is not None:
             return earlier, True
     return (accepted.scores(metric) if same_samples else None), False
+
+
+def _without_accuracy(metric: str) -> NotMeasured:
+    return NotMeasured(
+        f"the accepted entry has no {metric} of this artifact",
+        "pytest --edge-accept accepts what this run has found",
+    )
 
 
 def _paired(passes: Passes, before: Evidence, now: Evidence, remark: str) -> Measurement:

@@ -31,6 +31,12 @@ class Case:
         given = before.updating or before.entry is not None or bool(before.regressions)
         return given or is_compared
 
+    @property
+    def asks_for_scores(self) -> bool:
+        """Whether an accuracy is compared with what was accepted."""
+        asked = (*self.budgets, *(each.budget for each in self.before.regressions))
+        return any(each.kind.of_accepted and each.kind.is_accuracy for each in asked)
+
     def check(self, budgets: tuple[Budget, ...]) -> None:
         """Rejects implausible limits and groups before any work. Raises ConfigurationError."""
         self.subject.check_groups()

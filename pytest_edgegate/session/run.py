@@ -396,6 +396,10 @@ class EdgeSession:
             and (not each.everywhere or self._judging.has(each.budget, case, artifact, inspector))
         )
 
+    def predict(self, case: Case, artifact: Artifact) -> None:
+        """Runs an artifact over the samples, so that what it answers can be accepted."""
+        self._judging.predict(case, artifact, self.inspector(artifact.format))
+
     def record(
         self, to: Recorded, case: Case, artifact: Artifact, verdicts: Sequence[Verdict]
     ) -> None:
