@@ -177,6 +177,11 @@ class Attempts:
         last.followed = len(tried)
 
     @property
+    def tests(self) -> tuple[str, ...]:
+        """The names of the tests that have reported."""
+        return tuple(self._by_test)
+
+    @property
     def verdicts(self) -> tuple[VerdictRecord, ...]:
         """The verdicts that count."""
         return tuple(self._of(VerdictRecord, counts=True))

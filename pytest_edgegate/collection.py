@@ -13,7 +13,7 @@ import pytest
 from pytest_edgegate.collection_faults import note
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.settings.options import MARKERS, Settings
-from pytest_edgegate.state import DESELECTED_KEY
+from pytest_edgegate.state import DESELECTED_KEY, LEFT_OUT_KEY
 
 if TYPE_CHECKING:
     from pytest_edgegate.settings.markers import Fault, Markers
@@ -131,6 +131,7 @@ def deselect(
         (left if reason else kept).append(item)
         why.update([reason] if reason else [])
     if left:
+        config.stash.setdefault(LEFT_OUT_KEY, set()).update(each.nodeid for each in left)
         config.hook.pytest_deselected(items=left)
         items[:] = kept
 

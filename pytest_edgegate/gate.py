@@ -111,6 +111,25 @@ class EdgeGate:
             parity_abs=abs,
         )
 
+    @told("edge_gate.regression")
+    def regression(
+        self,
+        artifact: Artifact | str | Path,
+        *,
+        accuracy: Any = None,
+        size: Any = None,
+        latency: Any = None,
+    ) -> list[Verdict]:
+        """Against what was accepted of this artifact: ``accuracy`` in points (0.005 = half a
+        percentage point less), ``size`` and ``latency`` as ratios (1.02 = 2 % more)."""
+        return self._by_hand(
+            artifact,
+            "edge_gate.regression",
+            accuracy_regression=accuracy,
+            size_regression=size,
+            latency_regression=latency,
+        )
+
     @told("edge_gate.check")
     def check(
         self,
@@ -136,9 +155,15 @@ class EdgeGate:
         _check_artifact(artifact, call)
         budgets = budgets_from({k: v for k, v in written.items() if v is not None}, call)
         if not budgets:
-            names = ", ".join(f"{name.split('_', 1)[-1]}=" for name in written)
+            names = ", ".join(f"{_short(name)}=" for name in written)
             raise ConfigurationError(f"{call} was given no limit", f"give one of {names}")
         return self._gate.by_hand(artifact, budgets)
+
+
+def _short(name: str) -> str:
+    """The name of a budget without its prefix, or of a regression without its ending."""
+    short = name.removesuffix("_regression")
+    return short if short != name else name.split("_", 1)[-1]
 
 
 class EdgeCompress(Protocol):

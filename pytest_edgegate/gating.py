@@ -9,6 +9,7 @@ import pytest
 
 from pytest_edgegate import attempts
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, presentable
+from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.core.record import ErrorRecord
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.item_gate import GATE_KEY, ItemGate, nothing_gated
@@ -56,6 +57,8 @@ def keep_gate(item: pytest.Item, case: Case) -> ItemGate:
 
     gate = ItemGate(session_of(item.config), case, announce)
     item.stash[GATE_KEY] = gate
+    if not gate.session.settings.explain:
+        gate.session.ledger.begin(case.test, case.target.name)
     return gate
 
 
@@ -75,6 +78,24 @@ def note_artifacts(item: pytest.Item, *, look: bool) -> None:
     gate = item.stash.get(GATE_KEY, None)
     if gate is not None:
         attempts.keep_artifacts(item, gate.seen(look=look))
+
+
+def leave_candidate(item: pytest.Item, raised: BaseException | None) -> None:
+    """Leaves what a test has found, to be accepted; *raised*: by its body, or by its judging.
+
+    Of one that did not run to its end, nothing but that is known.
+    """
+    gate = item.stash.get(GATE_KEY, None)
+    ended_early = (KeyboardInterrupt, pytest.exit.Exception, pytest.skip.Exception)
+    if gate is None or isinstance(raised, ended_early):
+        return
+    refusals = []
+    if isinstance(raised, EdgeGateError):
+        fault = gate.case.before.fault
+        refusals = [] if raised is fault else [f"it ended in an error: {raised.message}"]
+    elif raised is not None and not isinstance(raised, BudgetExceeded):
+        refusals = [f"its body failed: {type(raised).__name__}"]
+    gate.leave(refusals)
 
 
 def note_error(item: pytest.Item, error: EdgeGateError, place: str = "") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -174,18 +174,46 @@ class ItemGate:
         for are measured, of what keeps to the contract."""
         if self.session.settings.explain or self.is_stopped:
             return []
-        every = (*self.requested.values(), *self.given, *self.compressed)
-        return [
-            self._seen(each, look=look)
-            for each in {(each.path, each.digest): each for each in every}.values()
-        ]
+        return [self._seen(each, look=look) for each in self._every.values()]
 
-    def _seen(self, artifact: Artifact, *, look: bool) -> SeenRecord:
-        own = [
+    def leave(self, refusals: Sequence[str]) -> None:
+        """Leaves what was found, to be accepted; *refusals*: what speaks against it, beside the
+        verdicts."""
+        if self.session.settings.explain:
+            return
+        from pytest_edgegate.session.recording import Recorded
+
+        red = [
+            f"{each.budget.metric} is red"
+            for each in (*self.verdicts, *self.unmeasured)
+            if each.red and not each.budget.kind.of_accepted
+        ]
+        found, artifacts = Recorded(), {} if self.is_stopped else self._every
+        try:
+            for artifact in artifacts.values():
+                self.session.record(found, self.case, artifact, self._own(artifact))
+        except EdgeGateError as error:  # what is left to be accepted changes no outcome
+            red.append(f"what it has found can't be kept: {error.message}")
+        by_digest = {each.digest: each for each in artifacts.values()}
+        self.session.ledger.leave(
+            self.case.test, self.case.target.name, found, (*refusals, *red), by_digest
+        )
+
+    @property
+    def _every(self) -> dict[tuple[Path, str], Artifact]:
+        every = (*self.requested.values(), *self.given, *self.compressed)
+        return {(each.path, each.digest): each for each in every}
+
+    def _own(self, artifact: Artifact) -> list[Verdict]:
+        """The verdicts on an artifact."""
+        return [
             each
             for each in self.verdicts
             if each.artifact is not None and each.artifact.digest == artifact.digest
         ]
+
+    def _seen(self, artifact: Artifact, *, look: bool) -> SeenRecord:
+        own = self._own(artifact)
         look = look and not any(each.red and each.budget.kind is CONTRACT for each in own)
         try:
             return self.session.seen(self.case, artifact, own, look=look)
@@ -217,6 +245,9 @@ class ItemGate:
         budgets, artifacts = self.case.budgets, self._to_judge()
         if budgets and not artifacts:
             raise nothing_gated(len(self.compressed))
+        fault = self.case.before.fault
+        if fault is not None:  # it is told once all else is judged
+            budgets = tuple(each for each in budgets if not each.kind.of_accepted)
         found: list[Verdict] = []
         for artifact in artifacts:
             left = tuple(each for each in budgets if not self._is_judged(artifact, each.metric))
@@ -226,6 +257,8 @@ class ItemGate:
                 show_parity = not any(each.kind.in_every_runtime for each in left)
                 found += self._judge(artifact, left, contract=contract, show_parity=show_parity)
         _raise_if_red(found)
+        if fault is not None:
+            raise fault
 
     def _raise_stopped(self, done: str) -> None:
         self._add(self.unmeasured)
@@ -267,6 +300,10 @@ class ItemGate:
         contract: bool,
         show_parity: bool = False,
     ) -> list[Verdict]:
+        if self.case.before.fault is None:
+            asked = (*budgets, *(each.budget for each in self._own(artifact)))
+            asked = (*asked, *self.case.budgets) if artifact in self._to_judge() else asked
+            budgets = (*budgets, *self.session.regressions(self.case, artifact, asked))
         judged = self.session.judge(
             self.case, artifact, budgets, contract=contract, show_parity=show_parity
         )

@@ -38,7 +38,8 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
     if by_interval and finding.undecided and rules.policy != "point":
         return _inconclusive(finding, budget, rules, target)
     proof = _proof(finding, budget) if by_interval else held
-    outcome = Outcome.PASS if _passes(held, proof, rules.policy) else Outcome.FAIL
+    policy = "lenient" if finding.only_if_proven else rules.policy
+    outcome = Outcome.PASS if _passes(held, proof, policy) else Outcome.FAIL
     unproven = outcome is Outcome.FAIL and held and proof is None
     lacking = _MORE_SAMPLES if finding.provable else _OTHER_SAMPLES
     remedy = lacking if unproven else budget.kind.remedy_for(finding.direction)

@@ -28,10 +28,11 @@ from pytest_edgegate.fixtures import (  # noqa: F401 - pytest registers fixtures
     edge_target,
     edge_training,
 )
+from pytest_edgegate.merge_gate import MergeGate, serves
 from pytest_edgegate.reports import json as json_report
 from pytest_edgegate.reports import markdown as markdown_report
 from pytest_edgegate.reports import plot as plot_report
-from pytest_edgegate.settings.options import MARKERS, add_options, marker_lines
+from pytest_edgegate.settings.options import MARKERS, add_options, check_actions, marker_lines
 from pytest_edgegate.state import DESELECTED_KEY, FAULTS_KEY, STATE_KEY, RunState, state_of
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     try:
         state = RunState(config)
+        check_actions(config)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[STATE_KEY] = state
@@ -67,17 +69,24 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_edgegate.on_github import OnGithub
 
         config.pluginmanager.register(OnGithub(config), "edgegate-github")
+    if serves(state.settings):
+        config.pluginmanager.register(MergeGate(config, state), "edgegate-merge-gate")
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    if not config.getoption("edge_list_targets"):
+    lists, accepts = config.getoption("edge_list_targets"), config.getoption("edge_accept")
+    if not lists and accepts is None:
         return None
-    from pytest_edgegate.listing import list_targets
-
     config._do_configure()
     try:
-        return list_targets(state_of(config).edge_session)
-    except ConfigurationError as error:
+        if lists:
+            from pytest_edgegate.listing import list_targets
+
+            return list_targets(state_of(config).edge_session)
+        from pytest_edgegate.accepting import accept_asked
+
+        return accept_asked(config, state_of(config).settings)
+    except EdgeGateError as error:
         raise pytest.UsageError(str(error)) from None
     finally:
         config._ensure_unconfigure()
@@ -216,6 +225,7 @@ def _is_ours(item: pytest.Item) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     look = True
+    raised: BaseException | None = None
     try:
         result = yield
         if _is_ours(item):
@@ -223,17 +233,21 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
             judge_item(item)
     except EdgeGateError as error:
-        look = False
+        look, raised = False, error
         _note(item, error)
         raise
-    except (KeyboardInterrupt, pytest.exit.Exception, pytest.skip.Exception):
-        look = False
+    except (KeyboardInterrupt, pytest.exit.Exception, pytest.skip.Exception) as ended:
+        look, raised = False, ended
+        raise
+    except BaseException as error:
+        raised = error
         raise
     finally:
         if _is_ours(item):
-            from pytest_edgegate.gating import note_artifacts
+            from pytest_edgegate.gating import leave_candidate, note_artifacts
 
             note_artifacts(item, look=look)
+            leave_candidate(item, raised)
     return result
 
 

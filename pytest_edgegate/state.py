@@ -9,7 +9,7 @@ import pytest
 
 from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.registry import Registry
-from pytest_edgegate.settings.options import DEFAULT_TARGET, Settings
+from pytest_edgegate.settings.options import DEFAULT_TARGET, RUN, Settings
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -98,6 +98,7 @@ class RunState:
     def pytest_configure_node(self, node: Any) -> None:
         """Has the workers of pytest-xdist tell their progress."""
         self._shown.configure_worker(node.gateway.id, node.workerinput)
+        node.workerinput[RUN] = self.settings.run
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -239,6 +240,8 @@ class RunState:
 STATE_KEY = pytest.StashKey[RunState]()
 FAULTS_KEY: pytest.StashKey[dict[str, ErrorRecord]] = pytest.StashKey()
 """The mistakes that were found while a file or a class was collected, by their places."""
+LEFT_OUT_KEY: pytest.StashKey[set[str]] = pytest.StashKey()
+"""The names of the tests that the gate has deselected."""
 DESELECTED_KEY: pytest.StashKey[Counter[str]] = pytest.StashKey()
 """Why tests were deselected, with their number."""
 

@@ -34,12 +34,19 @@ class AcceptedFigure:
     """The versions of the runtime's packages."""
     isa: tuple[str, ...] = ()
     """The instruction sets that the runtime chose its kernels by."""
+    scoring: str = ""
+    """What identifies the metric of an accuracy, beside its name."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "value": self.value,
             "source": self.source,
-            **where_given(n=self.n, packages=dict(self.packages), isa=list(self.isa)),
+            **where_given(
+                n=self.n,
+                packages=dict(self.packages),
+                isa=list(self.isa),
+                scoring=self.scoring,
+            ),
         }
 
     @classmethod
@@ -51,6 +58,7 @@ class AcceptedFigure:
             n=given.count("n", 0) or None,
             packages={str(key): str(value) for key, value in packages.items()},
             isa=given.texts("isa", ()),
+            scoring=given.text("scoring", ""),
         )
 
 
@@ -70,6 +78,7 @@ class AcceptedArtifact:
     """The digest of the evaluation samples and labels; empty where none were read."""
     format: str
     sha256: str
+    """The digest over all of its files."""
     size_bytes: int
     operators: Mapping[str, int]
     """How many operators of each kind are in the file."""
@@ -151,10 +160,25 @@ class Entry:
 
     @classmethod
     def read(cls, text: str, test: str, target: str, place: str) -> Entry:
+        """The entry in the file of a test.
+
+        Raises ConfigurationError as ``parsed``, and for that of another test than the one whose
+        name its file has.
+        """
+        found = cls.parsed(text, place)
+        if (found.test, found.target) != (test, target):
+            raise ConfigurationError(
+                f"{place} is of {found.test} on {found.target}: it was moved, or its test renamed",
+                "pytest --edge-accept accepts the run of the test under its own name",
+            )
+        return found
+
+    @classmethod
+    def parsed(cls, text: str, place: str) -> Entry:
         """The entry in a file.
 
-        Raises ConfigurationError for one that is damaged, of a newer schema, edited by hand, in
-        conflict, or of another test than the one whose name its file has.
+        Raises ConfigurationError for one that is damaged, of a newer schema, edited by hand, or in
+        conflict.
         """
         if any(line.startswith(CONFLICT) for line in text.splitlines()):
             raise ConfigurationError(
@@ -176,7 +200,7 @@ class Entry:
                 "an edit by hand or a merge of two entries",
                 _TAKE.format(place=place),
             )
-        found = cls(
+        return cls(
             test=given.text("test"),
             target=given.text("target"),
             artifacts=tuple(
@@ -185,16 +209,10 @@ class Entry:
             ),
             side=given.text("side", ""),
         )
-        if (found.test, found.target) != (test, target):
-            raise ConfigurationError(
-                f"{place} is of {found.test} on {found.target}: it was moved, or its test renamed",
-                "run the test, then pytest --edge-accept, and remove the file of the old name",
-            )
-        return found
 
 
-_TAKE = "take one side of it whole (git checkout --ours or --theirs {place}), or run pytest "
-_TAKE += "--edge-accept after a run of the test"
+_TAKE = "take one side of it whole (git checkout --ours or --theirs {place}); or accept this run "
+_TAKE += "in its place: pytest --edge-accept"
 
 
 def _parsed(text: str, place: str) -> dict[str, Any]:

@@ -45,6 +45,7 @@ _COMPARED: tuple[Need, ...] = ("samples", "reference")
 _SCORED: tuple[Need, ...] = ("samples", "labels")
 _SCORED_AGAINST: tuple[Need, ...] = ("samples", "labels", "reference")
 _TIMED = "single inferences in {runtime}, until it is decided"
+_ACCEPT = "undo what made it worse; if it is meant, accept it: pytest --edge-accept"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class BudgetKind:
     """For a latency: the second file that the artifact is timed against, if there is one."""
     is_factor: bool = False
     """Whether it is spelt as ``3.96x``."""
+    of_accepted: bool = False
+    """Whether it compares with what was accepted before."""
     needs: tuple[Need, ...] = ()
     """What is looked at before anything is built: the evaluation samples, their labels by the
     metric, the answers of the model under test."""
@@ -367,23 +370,40 @@ _ROWS = (
         unit="points",
         direction="at most",
         rule="interval",
-        remedy=_COMPARE,
+        measure="regression:accuracy_regression",
+        diagnoses=("regression:lost", "regression:changed"),
+        explanation="every evaluation sample in {runtime}, paired with what was accepted; policy "
+        "{policy}",
+        remedy=_ACCEPT,
+        doubtful_from=0.5,
         every_sample=True,
+        needs=_SCORED,
+        of_accepted=True,
     ),
     BudgetKind(
         "size_regression",
         unit="ratio",
         direction="at most",
         rule="exact",
-        remedy=_FEWER_FILTERS,
+        measure="regression:size_regression",
+        diagnoses=("regression:changed",),
+        explanation="bytes of the files that ship, divided by those accepted",
+        remedy=_ACCEPT,
+        least=0.5,
+        of_compiled_files=True,
+        of_accepted=True,
     ),
     BudgetKind(
         "latency_regression",
         unit="ratio",
         direction="at most",
         rule="latency",
-        remedy=PROFILE,
+        measure="latency_ratio:latency_regression",
+        diagnoses=("regression:changed", "times:slow"),
+        explanation="interleaved with the accepted file in {runtime}, until it is decided",
+        remedy=_ACCEPT,
         against="accepted file",
+        of_accepted=True,
     ),
 )
 

@@ -21,3 +21,10 @@ def files_digest(files: Sequence[Path]) -> str:
     import hashlib
 
     return hashlib.sha256("\n".join(map(file_digest, files)).encode()).hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of a text, in hexadecimal."""
+    import hashlib
+
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_edgegate.systems.machine import cores, governor, load, processor_flags
@@ -81,3 +82,20 @@ def versions(*packages: str) -> dict[str, str]:
 
 def python_version() -> str:
     return ".".join(map(str, sys.version_info[:3]))
+
+
+@dataclass(frozen=True)
+class MeasuredWith:
+    """What a figure of a runtime rests on beside the file and the samples."""
+
+    packages: Mapping[str, str]
+    isa: tuple[str, ...]
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{name} {version}" for name, version in sorted(self.packages.items()))
+        return f"{named} on {' '.join(self.isa) or 'a plain processor'}"
+
+
+def measured_with(*packages: str) -> MeasuredWith:
+    """The installed versions of the packages of a runtime, and this processor."""
+    return MeasuredWith(versions(*packages), processor().isa)

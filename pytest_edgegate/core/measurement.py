@@ -69,6 +69,8 @@ class Measurement:
     """The metric of the model under test, on the samples of this figure."""
     artifact_value: float | None = None
     """The metric of the artifact, on the same samples."""
+    only_if_proven: bool = False
+    """Whether nothing but a proof makes it red, whatever the policy: the file has not changed."""
     remark: str = ""
     """A remark about how it was measured, for the note of any verdict."""
 

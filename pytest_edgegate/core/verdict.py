@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_edgegate.core.accepted_record import AcceptedRecord
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import ArtifactRecord
 from pytest_edgegate.core.budget import Budget
@@ -42,6 +43,8 @@ class Verdict:
     """The parts of the note that say what a runtime made of the file."""
     agreement: float | None = None
     """The share of equal answers of the target's runtimes, if no budget is about it."""
+    accepted: AcceptedRecord | None = None
+    """What was accepted of the figure before, if anything was."""
     unproven: bool = False
     """Whether it is red only because its samples can't prove it: nothing has lost anything."""
 
@@ -80,6 +83,7 @@ class Verdict:
             no_budgets=self.no_budgets,
             about_file=self.about_file,
             agreement=self.agreement,
+            accepted=self.accepted,
         )
 
     def as_dict(self) -> dict[str, Any]:

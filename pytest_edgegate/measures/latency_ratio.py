@@ -21,22 +21,39 @@ from pytest_edgegate.measures.latency_rounds import (
     percent,
     spread,
 )
-from pytest_edgegate.measures.providers import Clock
+from pytest_edgegate.measures.providers import Accepted, Clock
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.quantiles import always_valid
 
 
 def latency_ratio(clock: Clock) -> Finding:
     """The artifact's time divided by its float export's, in ABBA blocks within one process."""
-    opened = clock.stopwatch("latency_ratio")
+    return _compared("latency_ratio", clock)
+
+
+def latency_regression(clock: Clock, accepted: Accepted) -> Finding:
+    """The same, divided by the time of the accepted file, which is run here, too.
+
+    A file that has not changed is as fast as itself, and nothing is run for it.
+    """
+    found = accepted.artifact()
+    if isinstance(found, NotMeasured):
+        return found
+    if accepted.is_same_file():
+        return Measurement(1.0, "file", computed=True)
+    return _compared("latency_regression", clock)
+
+
+def _compared(metric: str, clock: Clock) -> Finding:
+    opened = clock.stopwatch(metric)
     if isinstance(opened, NotMeasured):
         return opened
     with opened as watch:
         rounds = Rounds(watch, clock.patience)
-        compared = Compared(clock.limits["latency_ratio"], clock.floor)
+        compared = Compared(clock.limits[metric], clock.floor)
         for each in rounds:
             compared.add(each)
-            what = f"latency_ratio {compared.value:.3f} after {compared.count} rounds, seconds"
+            what = f"{metric} {compared.value:.3f} after {compared.count} rounds, seconds"
             clock.progress(what, rounds.elapsed, clock.patience)
             if compared.decided:
                 break

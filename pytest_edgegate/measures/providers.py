@@ -203,21 +203,27 @@ class Accepted(Protocol):
     def artifact(self) -> AcceptedArtifact | NotMeasured:
         """Its entry. Raises ConfigurationError for one that can't be trusted."""
 
-    def is_same(self, metric: str) -> bool:
-        """Whether nothing that the accepted figure rests on has changed: the file, the samples, the
-        version of the runtime and the instruction set."""
+    def is_same_file(self) -> bool:
+        """Whether the artifact has the bytes of the accepted one."""
 
     def has_same_samples(self) -> bool:
-        """Whether the evaluation samples and their labels are those of the accepted entry."""
+        """Whether the evaluation samples, their labels and the metric are those of the entry."""
+
+    def other_samples(self) -> str:
+        """What of them has changed, in words."""
 
     def changed(self, metric: str) -> str:
-        """What has changed beside the file, in words; empty if nothing has."""
+        """Which version of the runtime and which instruction set have changed since the figure of
+        *metric* was accepted, in words; empty if none has."""
 
     def scores(self, metric: str) -> Evidence | None:
         """The accepted scores of the samples; None where they are not stored."""
 
     def rerun(self) -> Evidence | None:
         """The accepted file on the samples of this run; None where the file is not found."""
+
+    def searched(self) -> str:
+        """Where the accepted file is looked for, in words."""
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,17 @@ from pytest_edgegate.measures.estimated import measured
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import Accepted, File, Passes
 
-SOURCE = "accepted"
-"""The source of a figure for which nothing was run."""
-
 
 def size_regression(file: File, accepted: Accepted) -> Finding:
     """Bytes of the artifact divided by those of the accepted one, exactly."""
     found = accepted.artifact()
     if isinstance(found, NotMeasured):
         return found
-    exact = Fraction(file.artifact.size_bytes, found.size_bytes)
+    exact = Fraction(file.artifact.size_bytes, max(found.size_bytes, 1))
     return Measurement(float(exact), "file", exact=exact)
 
 
-def accuracy_regression(passes: Passes, file: File, accepted: Accepted) -> Finding:
+def accuracy_regression(passes: Passes, accepted: Accepted) -> Finding:
     """The metric of the accepted artifact minus that of this one, as "worse by", paired.
 
     Both on the same samples: against the stored scores, or by running the accepted file where its
@@ -37,15 +34,33 @@ def accuracy_regression(passes: Passes, file: File, accepted: Accepted) -> Findi
     before = entry.figures.get(metric)
     if before is None:
         return NotMeasured(
-            f"the accepted entry has no {metric}",
-            "run the test with this budget, then pytest --edge-accept",
+            f"the accepted entry has no {metric} of this artifact",
+            "pytest --edge-update-baseline measures and accepts it",
         )
-    if accepted.is_same(metric):
-        return Measurement(0.0, SOURCE, n=before.n, n_total=before.n, exact=Fraction(0), proof=True)
-    changed, same_file = accepted.changed(metric), entry.sha256 == file.artifact.sha256
-    earlier = accepted.rerun() if changed else None
-    same_samples = accepted.has_same_samples()
+    changed, same_samples = accepted.changed(metric), accepted.has_same_samples()
+    same_file = accepted.is_same_file()
+    if same_file and not (same_samples and changed):
+        # nothing beside the samples is other than it was: it has lost nothing on any of them
+        n = before.n if same_samples else None
+        remark = "" if same_samples else f"the file is the accepted one: {accepted.other_samples()}"
+        return Measurement(
+            0.0,
+            before.source,
+            n=n,
+            n_total=n,
+            cached=True,
+            exact=Fraction(0),
+            proof=True,
+            remark=remark,
+        )
+    earlier = accepted.rerun() if not same_file and (changed or not same_samples) else None
     stored = accepted.scores(metric) if earlier is None and same_samples else None
+    if earlier is None and not same_samples:
+        return NotMeasured(
+            f"{accepted.other_samples()}, and the accepted file is not found to run both on "
+            f"them: looked for in {accepted.searched()}",
+            "pytest --edge-update-baseline accepts what the artifact reaches on these samples",
+        )
     now = passes.predictions()
     if now.nonfinite:
         return Measurement(
@@ -58,16 +73,11 @@ def accuracy_regression(passes: Passes, file: File, accepted: Accepted) -> Findi
     remark = _remark(changed, same_file=same_file, is_rerun=earlier is not None)
     paired = earlier or stored
     if paired is not None and paired.n == now.n:
-        return _paired(passes, paired, now, remark)
-    if before.n != now.n or not same_samples:
-        return NotMeasured(
-            f"other evaluation samples than those accepted: {before.n:,} then, {now.n:,} now, and "
-            "the accepted file is not found to run both on them",
-            "pytest --edge-update-baseline accepts what the artifact reaches on these samples",
-        )
+        found = _paired(passes, paired, now, remark)
+        return replace(found, only_if_proven=same_file)
     value = passes.scoring.value(now)
     lost = before.value - value if passes.scoring.higher_is_better else value - before.value
-    why = "by value: the scores of the samples were not kept, so that nothing is proven"
+    why = "by value: there are no scores of the samples to pair, so that nothing is proven"
     return Measurement(
         lost,
         now.source,
@@ -75,6 +85,7 @@ def accuracy_regression(passes: Passes, file: File, accepted: Accepted) -> Findi
         n_total=now.n,
         provable=False,
         unprovable=why,
+        only_if_proven=same_file,
         scored_by=metric,
         reference_value=float(before.value),
         artifact_value=value,
@@ -95,8 +106,6 @@ def _paired(passes: Passes, before: Evidence, now: Evidence, remark: str) -> Mea
 
 def _remark(changed: str, *, same_file: bool, is_rerun: bool) -> str:
     """What is compared, where the file is not all that may have changed."""
-    if not changed:
-        return ""
-    if same_file:
-        return f"the runtime, not the file: {changed}"
-    return f"both files were run here: {changed}" if is_rerun else changed
+    if is_rerun:
+        return f"both files were run here{f': {changed}' if changed else ''}"
+    return f"the runtime, not the file: {changed}" if same_file else changed

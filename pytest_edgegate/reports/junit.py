@@ -15,7 +15,7 @@ def properties(verdicts: Iterable[VerdictRecord]) -> list[tuple[str, str]]:
     if that holds a caution."""
     found = []
     for verdict in verdicts:
-        metric, measured, _, limit, outcome = row(verdict)
+        metric, measured, _, limit, _, outcome = row(verdict)
         found.append((f"edge.{metric}", " ".join(filter(None, (measured, limit, outcome)))))
         values = _values(verdict)
         if values:

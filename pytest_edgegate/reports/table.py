@@ -12,10 +12,12 @@ from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import MeasuredRecord, VerdictRecord
 from pytest_edgegate.reports.wrapping import joined
-from pytest_edgegate.spelling import spell_interval, spell_pair, spell_value
+from pytest_edgegate.spelling import spell_bytes, spell_interval, spell_pair, spell_value
 
-HEADINGS = ("budget", "measured", "interval", "limit", "verdict")
+HEADINGS = ("budget", "measured", "interval", "limit", "accepted", "verdict")
 _INTERVAL = HEADINGS.index("interval")
+_RELATIVE = ("bytes", "s", "count")
+"""Units whose changes are told in percent."""
 
 
 def row(verdict: VerdictRecord) -> list[str]:
@@ -27,8 +29,30 @@ def row(verdict: VerdictRecord) -> list[str]:
         value,
         "" if measured is None else spell_interval(metric, measured.low, measured.high),
         limit,
+        accepted(verdict),
         _outcome(verdict),
     ]
+
+
+def accepted(verdict: VerdictRecord) -> str:
+    """What was accepted of the figure, and how it has changed since; empty without an entry."""
+    known, metric = verdict.accepted, verdict.budget.metric
+    if known is None:
+        return ""
+    if verdict.budget.kind.of_accepted:  # the measured figure is the change itself
+        if metric == "size_regression":
+            return spell_bytes(known.size_bytes)
+        return "" if known.value is None else f"{known.value:.4g}"
+    if known.value is None:
+        return "-"
+    before, now = known.value, None if verdict.measured is None else verdict.measured.value
+    text = spell_value(metric, before)
+    if now is None or now == before or spell_value(metric, now) == text:
+        return text
+    if verdict.budget.unit in _RELATIVE and before:
+        return f"{text} ({(now - before) / before:+.1%})"
+    sign = "-" if now < before else "+"
+    return f"{text} ({sign}{spell_value(metric, abs(now - before))})"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> list[str]:

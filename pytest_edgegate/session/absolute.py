@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pytest_edgegate.core.accepted_record import SeenAccepted
 from pytest_edgegate.core.artifact_record import ScoreRecord, SeenRecord
 from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.json_values import plain_number
@@ -29,8 +30,25 @@ def seen(
     if look and (score is None or score.reference_value is None):
         score = _better(score, _shown_score(passes))
     return SeenRecord(
-        case.test, case.target.name, recorded_artifact(file.artifact), plain_number(ratio), score
+        case.test,
+        case.target.name,
+        recorded_artifact(file.artifact),
+        plain_number(ratio),
+        score,
+        _accepted(case, file, score),
     )
+
+
+def _accepted(case: Case, file: File, score: ScoreRecord | None) -> SeenAccepted | None:
+    """The accepted artifact, with the metric that is shown of this one."""
+    known = case.before.artifact(file.artifact)
+    if known is None:
+        return None
+    figure = None if score is None else known.figures.get(score.scored_by)
+    if figure is None or score is None:
+        return SeenAccepted(known.sha256, known.size_bytes)
+    value = plain_number(figure.value)
+    return SeenAccepted(known.sha256, known.size_bytes, score.scored_by, value)
 
 
 def _compression(verdicts: Iterable[Verdict]) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.session.before import NOTHING, Before
 from pytest_edgegate.session.subject import Subject
 
 
@@ -18,11 +19,22 @@ class Case:
     target: Target
     budgets: tuple[Budget, ...] = ()
     test: str = ""
+    before: Before = NOTHING
+    """What was accepted of the test."""
+
+    @property
+    def in_full(self) -> bool:
+        """Whether every pass is over all samples: for what is compared with what was accepted, or
+        accepted itself."""
+        before = self.before
+        is_compared = any(each.kind.of_accepted for each in self.budgets)
+        given = before.updating or before.entry is not None or bool(before.regressions)
+        return given or is_compared
 
     def check(self, budgets: tuple[Budget, ...]) -> None:
         """Rejects implausible limits and groups before any work. Raises ConfigurationError."""
         self.subject.check_groups()
-        for each in budgets:
+        for each in (*budgets, *(one.budget for one in self.before.regressions)):
             self._check_limit(each)
 
     def _check_limit(self, budget: Budget) -> None:

@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pytest_edgegate.core.accepted_record import AcceptedRecord
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import CONTRACT, Budget
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning
+from pytest_edgegate.core.json_values import plain_number
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import StagedProgress
@@ -27,14 +29,17 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
 from pytest_edgegate.session.absolute import seen
 from pytest_edgegate.session.case import Case
+from pytest_edgegate.session.measuring.accepted import CaseAccepted, FoundFiles
 from pytest_edgegate.session.measuring.case_reference import PassRules
 from pytest_edgegate.session.measuring.clock import CaseClock
 from pytest_edgegate.session.measuring.file import CaseFile, Export
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.passes import CasePasses
-from pytest_edgegate.session.measuring.timing import Timing
+from pytest_edgegate.session.measuring.timing import Timing, untimed
+from pytest_edgegate.session.recording import Recorded, Recorder
 from pytest_edgegate.session.tooling.tooling import Tooling
 from pytest_edgegate.settings.options import Settings
+from pytest_edgegate.spelling import spell_bytes
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Judging:
     observer: Observer
     tooling: Tooling
     export: Export
+    accepted_files: FoundFiles
     progress: StagedProgress
 
     def verdicts(
@@ -92,6 +98,36 @@ class Judging:
         providers = self._providers(case, artifact, (), inspector)
         return seen(case, providers, verdicts, look=look)
 
+    def has(self, budget: Budget, case: Case, artifact: Artifact, inspector: Inspector) -> bool:
+        """Whether a regression can be measured on an artifact."""
+        kind = budget.kind
+        if kind.rule == "latency" and untimed(kind.name, case.target, self.registry) is not None:
+            return False
+        if kind.of_compiled_files:
+            return True
+        if inspector.describe(artifact.main).compiled is not None:
+            return False
+        return not kind.needs or case.subject.has_labels
+
+    def record(
+        self,
+        to: Recorded,
+        case: Case,
+        artifact: Artifact,
+        inspector: Inspector,
+        verdicts: Sequence[Verdict],
+    ) -> None:
+        """Adds what was found of an artifact, to be accepted."""
+        model = str(artifact.provenance.get("model_digest") or "")
+        file = self._file(case, artifact, inspector)
+        Recorder(self.registry, self.observer).add(to, case, file, verdicts, model)
+
+    def _file(self, case: Case, artifact: Artifact, inspector: Inspector) -> CaseFile:
+        observer = self.observer
+        return CaseFile(
+            case, artifact, inspector, observer.opener, observer.kept_steadiness, self.export
+        )
+
     def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
         """Cautions the first verdict that evaluation samples have decided, and warns."""
         at = next((at for at, each in enumerate(found) if each.measured and each.measured.n), None)
@@ -106,11 +142,33 @@ class Judging:
             warnings.warn(caution, EdgeGateWarning, stacklevel=2)
 
     def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
+        if case.before.updating and budget.kind.of_accepted:
+            return self._accepting(budget, case, providers)
         timed = budget.kind.rule == "latency"  # in every run: such figures are not cached
         what = f"{budget.metric} of {providers.file.artifact.path.name}"
         with self.progress.stage(what, told=timed):
             finding = self._finding(budget.metric, providers)
             return self._verdict(finding, budget, case, providers.file)
+
+    def _accepting(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
+        """A regression that this run accepts: the scores are measured, and nothing is judged."""
+        if budget.metric == "accuracy_regression":
+            providers.passes.predictions()
+        known = _accepted(case, providers.file.artifact, budget)
+        was = "nothing was accepted before"
+        if known is not None:
+            bare = spell_bytes(known.size_bytes)
+            was = f"was {bare if known.value is None else _spelt(budget, known)}"
+        return Verdict(
+            budget,
+            Outcome.PASS,
+            f"accepted: {was}",
+            proven=True,
+            artifact=providers.file.artifact,
+            target=case.target.name,
+            test=case.test,
+            accepted=known,
+        )
 
     def _verdict(self, finding: Finding, budget: Budget, case: Case, file: File) -> Verdict:
         return replace(
@@ -118,6 +176,7 @@ class Judging:
             artifact=file.artifact,
             target=case.target.name,
             test=case.test,
+            accepted=_accepted(case, file.artifact, budget),
         )
 
     def _with_inputs(self, found: list[Verdict], case: Case, providers: Providers) -> Verdict:
@@ -202,9 +261,7 @@ class Judging:
         asked = {each.metric: each for each in budgets}
         rules = PassRules.of(settings)
         observer = self.observer
-        file = CaseFile(
-            case, artifact, inspector, observer.opener, observer.kept_steadiness, self.export
-        )
+        file = self._file(case, artifact, inspector)
         timing = Timing(
             self.registry,
             case.target,
@@ -213,11 +270,39 @@ class Judging:
             settings.latency_time,
             self.progress,
         )
-        return Providers(
-            CasePasses(case, file, self.observer, rules, asked),
+        passes = CasePasses(case, file, observer, rules, asked)
+        accepted = CaseAccepted(
+            case,
             file,
-            CaseClock(file, timing, asked, settings.latency_floor),
+            passes,
+            observer,
+            self.accepted_files,
+            lambda other: self._file(case, other, inspector),
         )
+        clock = CaseClock(file, timing, asked, settings.latency_floor, accepted.file)
+        return Providers(passes, file, clock, accepted)
+
+
+def _accepted(case: Case, artifact: Artifact, budget: Budget) -> AcceptedRecord | None:
+    """What was accepted of the figure that a budget is about."""
+    known = case.before.artifact(artifact)
+    if known is None or budget.kind is CONTRACT:
+        return None
+    metric, size = budget.metric, known.size_bytes
+    if metric in ("size", "size_regression"):
+        return AcceptedRecord(size, known.sha256, size, None, "file")
+    named = metric
+    if metric in ("accuracy_min", "accuracy_regression"):
+        named = case.subject.metric_name
+    figure = known.figures.get(named)
+    if figure is None:
+        return AcceptedRecord(None, known.sha256, size)
+    return AcceptedRecord(plain_number(figure.value), known.sha256, size, figure.n, figure.source)
+
+
+def _spelt(budget: Budget, known: AcceptedRecord) -> str:
+    value = known.value or 0
+    return spell_bytes(value) if budget.metric == "size_regression" else f"{value:.4g}"
 
 
 def _outweighed(artifact: Artifact, judged: list[Verdict]) -> bool:

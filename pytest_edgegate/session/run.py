@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import Budget
@@ -18,6 +19,7 @@ from pytest_edgegate.core.recipe import PTQ, Recipe, distils
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.before import NOTHING
 from pytest_edgegate.session.building.builder import Builder, Order, adopted
 from pytest_edgegate.session.building.external_programs import Programs
 from pytest_edgegate.session.case import Case
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
     from pytest_edgegate.session.ahead.unmeasurable import Unmeasurable
     from pytest_edgegate.session.frameworks.process import FrameworkProcess
     from pytest_edgegate.session.judging import Judging
+    from pytest_edgegate.session.ledger import Ledger
     from pytest_edgegate.session.measuring.input_orders import InputOrders
     from pytest_edgegate.session.measuring.observing import Observer
+    from pytest_edgegate.session.recording import Recorded
     from pytest_edgegate.storage.exports import Exports
     from pytest_edgegate.workers.process import Hired, Workers
 
@@ -82,8 +86,15 @@ class EdgeSession:
         return Observer(opener, self.cache, self.progress, self.settings.early_after)
 
     @cached_property
+    def ledger(self) -> Ledger:
+        from pytest_edgegate.session.ledger import Ledger
+
+        return Ledger(self.settings)
+
+    @cached_property
     def _judging(self) -> Judging:
         from pytest_edgegate.session.judging import Judging
+        from pytest_edgegate.session.measuring.accepted import FoundFiles
 
         return Judging(
             self.settings,
@@ -91,8 +102,33 @@ class EdgeSession:
             self.observer,
             self.tooling,
             self.float_export,
+            FoundFiles(self._accepted_file, self._accepted_places),
             self.progress,
         )
+
+    @property
+    def _accepted_places(self) -> str:
+        folder = self.settings.accepted
+        more = "no folder is set by the ini key edge_accepted" if folder is None else str(folder)
+        return f"the cache {self.cache.folder}; {more}"
+
+    def _accepted_file(self, accepted: AcceptedArtifact, case: Case) -> Artifact | None:
+        """The file of an accepted artifact, from the cache or the folder of accepted files."""
+        found = self._builder.kept(accepted.sha256, accepted.format, case.target)
+        if found is not None or self.settings.accepted is None:
+            return found
+        from pytest_edgegate.storage.accepted_files import AcceptedFiles
+
+        path = AcceptedFiles(self.settings.accepted).find(accepted.sha256)
+        if path is None:
+            return None
+        kept = adopted(self.recogniser.model(path), case.target)
+        if kept.digest != accepted.sha256:
+            raise ConfigurationError(
+                f"{path} is not the file that was accepted: its bytes have another digest",
+                "restore the file (git checkout, git lfs pull), or remove it",
+            )
+        return kept
 
     @cached_property
     def _look(self) -> LookAhead:
@@ -150,7 +186,8 @@ class EdgeSession:
         self, given: Given, target: Target, budgets: tuple[Budget, ...] = (), test: str = ""
     ) -> Case:
         """The case of a test on a target. Its parts are evaluated lazily."""
-        return Case(Subject(given, self.recogniser), target, budgets, test)
+        before = self.ledger.before(test, target.name) if test else NOTHING
+        return Case(Subject(given, self.recogniser), target, budgets, test, before)
 
     def inspector(self, form: str) -> Inspector:
         """The inspector of a format. Raises UnsupportedError."""
@@ -339,6 +376,26 @@ class EdgeSession:
         return self._judging.verdicts(
             case, artifact, budgets, inspector, contract=contract, show_parity=show_parity
         )
+
+    def regressions(
+        self, case: Case, artifact: Artifact, asked: Sequence[Budget]
+    ) -> tuple[Budget, ...]:
+        """The budgets that the ini sets on this artifact, beside those *asked* for."""
+        if not case.before.regressions:
+            return ()
+        inspector, metrics = self.inspector(artifact.format), {each.metric for each in asked}
+        return tuple(
+            each.budget
+            for each in case.before.regressions
+            if each.budget.metric not in metrics
+            and (not each.everywhere or self._judging.has(each.budget, case, artifact, inspector))
+        )
+
+    def record(
+        self, to: Recorded, case: Case, artifact: Artifact, verdicts: Sequence[Verdict]
+    ) -> None:
+        """Adds what was found of an artifact, to be accepted."""
+        self._judging.record(to, case, artifact, self.inspector(artifact.format), verdicts)
 
     def seen(
         self, case: Case, artifact: Artifact, verdicts: Sequence[Verdict], *, look: bool

@@ -48,6 +48,14 @@ class Subject:
         """Whether there are samples to evaluate on."""
         return self.has_data and self.dataset.split("evaluation") is not None
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether the evaluation samples have labels, as far as that is known without a pass."""
+        from pytest_edgegate.data.splits import ArraySplit
+
+        split = self.dataset.evaluation if self.has_evaluation else None
+        return split is not None and not (isinstance(split, ArraySplit) and split.labels is None)
+
     @cached_property
     def model(self) -> SourceModel:
         """The model under test. Raises ConfigurationError, InferenceError."""

@@ -32,6 +32,9 @@ KEYS = (
     "edge_data",
     "edge_metric",
     "edge_budgets",
+    "edge_baseline",
+    "edge_accepted",
+    "edge_regressions",
     "edge_reference_check",
     "edge_input_check",
     "edge_allow_code",
@@ -47,8 +50,6 @@ KEYS = (
 _LATER = frozenset(
     f"edge_{name}"
     for name in (
-        "accepted",
-        "baseline",
         "cache_readonly",
         "cache_trust",
         "cluster",
@@ -57,7 +58,6 @@ _LATER = frozenset(
         "evidence",
         "parity_examples",
         "parity_time",
-        "regressions",
         "report_html",
         "report_samples",
     )

@@ -34,6 +34,8 @@ TIMES = {
 }
 """Ini keys for times: the default and the help text."""
 _MAY_BE_ZERO = ("edge_latency_floor", "edge_early_after")
+RUN = "edge_run"
+"""The key of a run's name among what pytest-xdist tells a worker."""
 POLICIES = ("point", "lenient", "strict")
 MARKERS = {
     "edge_budget": "edge_budget(*targets, **budgets): limits that the artifact of the test holds, "
@@ -67,6 +69,7 @@ def add_options(parser: pytest.Parser) -> None:
         ),
         ("--edge-cache", "FOLDER", "where artifacts are kept (default: .edgegate_cache)"),
         ("--edge-export", "DIR", "put every artifact here under its test's name"),
+        ("--edge-baseline", "DIR", "the accepted entries (default: edge-baseline)"),
         (
             "--edge-model",
             "FILE",
@@ -88,6 +91,12 @@ def add_options(parser: pytest.Parser) -> None:
     ):
         group.addoption(name, metavar=metavar, help=text)
         parser.addini(name[2:].replace("-", "_"), text)
+    parser.addini(
+        "edge_regressions",
+        "regressions of every gated artifact: accuracy = 0.005, size = 1.02, host:latency = 1.1",
+        "linelist",
+    )
+    parser.addini("edge_accepted", "the folder of accepted files, for Git LFS (default: none)")
     parser.addini("edge_budgets", "budgets of --edge-model: accuracy_drop = 0.01", "linelist")
     parser.addini(
         "edge_reference_check",
@@ -110,10 +119,45 @@ def add_options(parser: pytest.Parser) -> None:
         "--edge-list-targets", action="store_true", help="print the known targets and leave"
     )
     group.addoption(
+        "--edge-accept",
+        nargs="?",
+        const="",
+        metavar="PATTERN",
+        help="accept what the last run has found, of the tests whose names hold PATTERN, and leave",
+    )
+    group.addoption(
+        "--edge-candidates",
+        metavar="DIR",
+        help="with --edge-accept: what a run elsewhere has found (default: the cache's)",
+    )
+    group.addoption(
+        "--edge-remove-unused",
+        action="store_true",
+        help="with --edge-accept: remove the entries that the last run named as unused",
+    )
+    group.addoption(
+        "--edge-update-baseline",
+        action="store_true",
+        help="accept what this run finds: regressions pass, other budgets judge as ever",
+    )
+    group.addoption(
         "--edge-explain",
         action="store_true",
         help="run the fixtures, build nothing, print what each gate would do",
     )
+
+
+def check_actions(config: pytest.Config) -> None:
+    """Raises ConfigurationError for options that only serve --edge-accept, without it."""
+    given = {
+        "--edge-candidates": config.getoption("edge_candidates") is not None,
+        "--edge-remove-unused": config.getoption("edge_remove_unused"),
+    }
+    for name, is_given in given.items():
+        if is_given and config.getoption("edge_accept") is None:
+            raise ConfigurationError(
+                f"{name} serves --edge-accept, which is not given", f"add --edge-accept: {name}"
+            )
 
 
 def _built_in_targets() -> list[str]:
@@ -169,6 +213,15 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
     """Seconds."""
     runtime_timeout: float = 120.0
     """Seconds."""
+    baseline: Path = Path("edge-baseline")
+    """The folder of the accepted entries."""
+    accepted: Path | None = None
+    """The folder of the accepted files."""
+    regressions: tuple[tuple[str | None, Budget], ...] = ()
+    """(target or None, budget) of every gated artifact."""
+    update_baseline: bool = False
+    run: str = ""
+    """Of all processes of this run."""
 
     @classmethod
     def from_config(cls, config: pytest.Config, registry: Registry) -> Settings:
@@ -207,6 +260,11 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
             allow_code=bool(config.getini("edge_allow_code")),
             programs={name: str(config.getini(f"edge_{name}")) for name in PROGRAMS},
             explain=bool(config.getoption("edge_explain")),
+            baseline=writable(config, "edge_baseline") or config.rootpath / "edge-baseline",
+            accepted=_below_root(config, "edge_accepted"),
+            regressions=_regressions(config, registry),
+            update_baseline=bool(config.getoption("edge_update_baseline")),
+            run=getattr(config, "workerinput", {}).get(RUN) or os.urandom(8).hex(),
             root=config.rootpath,
             **{name.removeprefix("edge_"): _time(config, name) for name in TIMES},
         )
@@ -268,6 +326,26 @@ def _budgets(config: pytest.Config) -> tuple[Budget, ...]:
     from pytest_edgegate.settings.units import budgets_from_lines
 
     return budgets_from_lines(lines, "ini edge_budgets")
+
+
+def _regressions(
+    config: pytest.Config, registry: Registry
+) -> tuple[tuple[str | None, Budget], ...]:
+    lines = config.getini("edge_regressions")
+    if not lines:
+        return ()
+    from pytest_edgegate.settings.units import regressions_from_lines
+
+    found = regressions_from_lines(lines, "ini edge_regressions")
+    for target, _ in found:
+        if target is not None:
+            _known_target(target, config, registry)
+    return found
+
+
+def _below_root(config: pytest.Config, name: str) -> Path | None:
+    text = str(config.getini(name)).strip()
+    return config.rootpath / text if text else None
 
 
 def _targets(config: pytest.Config, registry: Registry) -> tuple[str, ...]:

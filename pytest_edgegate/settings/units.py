@@ -80,6 +80,27 @@ def budgets_from_lines(lines: Iterable[str], where: str) -> tuple[Budget, ...]:
     return tuple(found)
 
 
+def regressions_from_lines(
+    lines: Iterable[str], where: str
+) -> tuple[tuple[str | None, Budget], ...]:
+    """(target or None, budget) from lines like ``host:latency = 1.1``."""
+    found: dict[tuple[str | None, str], Budget] = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        target, colon, short = name.strip().rpartition(":")
+        metric = f"{short.strip().removesuffix('_regression')}_regression"
+        if not equals or not value.strip() or metric not in BUDGETS:
+            raise ConfigurationError(
+                f"{where}: the line {line.strip()!r} is no regression",
+                "write accuracy = 0.005, size = 1.02 or latency = 1.1, each for one target as in "
+                "host:latency = 1.1",
+            )
+        limit = _number_or_text(value.strip().strip("\"'"))
+        place = target.strip() if colon else None
+        found[place, metric] = budget(metric, limit, where)
+    return tuple((place, each) for (place, _), each in found.items())
+
+
 def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
     """``[target:]metric,...`` as pairs; the target is None for all."""
     found = set()

@@ -19,7 +19,7 @@ from pytest_edgegate.core.errors import ConfigurationError, StorageError, presen
 from pytest_edgegate.reading.regular import read_bytes
 from pytest_edgegate.storage.placing import place
 
-_MOST_BYTES = 16_000_000
+MOST_BYTES = 16_000_000
 """The largest entry that is read."""
 MOST_SCORES = 256_000
 """The largest side file, in bytes."""
@@ -49,7 +49,7 @@ class Baseline:
             return None
         self._refuse_links(at)
         try:
-            text = read_bytes(at, _MOST_BYTES).decode("utf-8")
+            text = read_bytes(at, MOST_BYTES).decode("utf-8")
         except UnicodeDecodeError as error:
             raise ConfigurationError(
                 f"{at} is no text: {error}", f"git checkout {at}, or remove it and accept again"
@@ -63,7 +63,7 @@ class Baseline:
         """
         if not entry.side:
             return None
-        at = _side_of(self.path_of(entry.test), entry.side)
+        at = side_of(self.path_of(entry.test), entry.side)
         if not os.path.lexists(at):
             return None
         self._refuse_links(at)
@@ -75,10 +75,10 @@ class Baseline:
             )
         return content
 
-    def put(self, entry: Entry, scores: bytes | None = None) -> None:
+    def put(self, entry: Entry, scores: bytes | None = None) -> bool:
         """Writes an entry and its side file, and nothing where they are there as they are.
 
-        Raises StorageError.
+        Returns whether the entry is another one than before. Raises StorageError.
         """
         at = self.path_of(entry.test)
         whole = entry.with_side("" if scores is None else hashlib.sha256(scores).hexdigest())
@@ -86,23 +86,24 @@ class Baseline:
             at.parent.mkdir(parents=True, exist_ok=True)
             self._refuse_links(at)
             if scores is not None:
-                _place(_side_of(at, whole.side), scores)
-            _place(at, whole.spelt().encode())
-            for each in _sides(at):
-                if each != _side_of(at, whole.side):
+                _place(side_of(at, whole.side), scores)
+            is_new = _place(at, whole.spelt().encode())
+            for each in sides_of(at):
+                if each != side_of(at, whole.side):
                     each.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(
                 f"{presentable(entry.test)} can't be accepted to {at}: {error}",
                 f"make the folder writable, or choose another: {_OPTION}",
             ) from error
+        return is_new
 
     def remove(self, test: str) -> None:
         """Removes the entry of a test, and its side file. Raises StorageError."""
         at = self.path_of(test)
         try:
             self._refuse_links(at)
-            for each in (at, *_sides(at)):  # an entry never names a file that is gone
+            for each in (at, *sides_of(at)):  # an entry never names a file that is gone
                 each.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(
@@ -144,12 +145,12 @@ class Baseline:
                 )
 
 
-def _side_of(entry: Path, sha256: str) -> Path:
+def side_of(entry: Path, sha256: str) -> Path:
     """The side file with this content beside an entry."""
     return entry.with_name(f"{entry.name.removesuffix('.json')}.{sha256[:8]}.npz")
 
 
-def _sides(entry: Path) -> list[Path]:
+def sides_of(entry: Path) -> list[Path]:
     """All side files beside an entry, those of its earlier states too."""
     stem = entry.name.removesuffix(".json")
     pattern = re.compile(rf"{re.escape(stem)}\.[0-9a-f]{{8}}\.npz")
@@ -169,9 +170,10 @@ def _safe(name: str, unique: str = "") -> str:
     return f"{kept[:_LONGEST].lstrip('-') or '_'}+{digest}"
 
 
-def _place(at: Path, content: bytes) -> None:
+def _place(at: Path, content: bytes) -> bool:
     """Writes a file by one rename; one with this content is left as it is."""
     with suppress(OSError):
         if at.read_bytes() == content:
-            return
+            return False
     place(at, lambda scratch: scratch.write_bytes(content))
+    return True

@@ -27,21 +27,25 @@ from pytest_edgegate.reading.documents import parse_json
 from pytest_edgegate.reading.foreign import reason_of
 from pytest_edgegate.reading.regular import open_regular, read_bytes
 from pytest_edgegate.storage.layout import (
+    KEY,
     LOCKS,
     MADE_BY,
     MANIFEST,
+    NAMED,
     SCRATCH,
     entry_folder,
     going_mark,
     lock_file,
 )
 from pytest_edgegate.storage.lease import Lease
+from pytest_edgegate.storage.placing import place
 from pytest_edgegate.storage.removal import remove
 from pytest_edgegate.systems.files import touch
 
 LAYOUT = 2
 """The version of the layout on disk; part of every key."""
 _LONGEST_MANIFEST = 16_000_000
+_LONGEST_KEY = 100
 FULL_DISK = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EFBIG") if hasattr(errno, name)
 )
@@ -88,6 +92,25 @@ class Cache:
             with suppress(StorageError), self._lock(key):
                 pass  # it has finished, or was killed
         return self._found(key, read)
+
+    def name(self, digest: str, key: str) -> None:
+        """Notes which entry has the artifact of a *digest*, for ``named``.
+
+        A cache that can't be written is told by what is built for it.
+        """
+        at = self.folder / NAMED / digest
+        if not at.exists():
+            with suppress(OSError):
+                at.parent.mkdir(parents=True, exist_ok=True)
+                place(at, lambda scratch: scratch.write_text(key, "utf-8"))
+
+    def named(self, digest: str, read: Read[_Content]) -> _Content | None:
+        """The entry that has the artifact of a *digest*, as ``find``."""
+        at = self.folder / NAMED / digest
+        if not KEY.fullmatch(digest) or not at.is_file():
+            return None
+        key = read_bytes(at, _LONGEST_KEY).decode("utf-8", "replace")
+        return self.find(key, read) if KEY.fullmatch(key) else None
 
     def _found(self, key: str, read: Read[_Content]) -> _Content | None:
         folder = entry_folder(self.folder, key)

@@ -6,6 +6,10 @@ import re
 from pathlib import Path
 
 ENTRIES, LOCKS, SCRATCH = "entries", "locks", "scratch"
+NAMED = "by-digest"
+"""Files named by the digest of an artifact that hold the key of the entry that has it."""
+CANDIDATES = "candidates"
+"""What the last run of each test has found, for ``--edge-accept``."""
 MANIFEST = "entry.json"
 MADE_BY = "# made by pytest-edgegate"
 """The first line of the ``.gitignore`` of a cache."""

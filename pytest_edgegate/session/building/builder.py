@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.digests import file_digest
+from pytest_edgegate.core.digests import file_digest, files_digest
 from pytest_edgegate.core.environment import versions
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.layout import Layout
@@ -105,7 +105,30 @@ class Builder:
             "notes": notes,
             "facts": facts,
         }
-        return _artifact(kept, order.plan, whole)
+        made = _artifact(kept, order.plan, whole)
+        self._cache.name(made.digest, kept.key)
+        return made
+
+    def kept(self, digest: str, form: str, target: Target) -> Artifact | None:
+        """An artifact that an earlier run built, by the digest over its files.
+
+        Its recipe is not known; its layout is.
+        """
+        found = self._cache.named(digest, KeptLeg.read)
+        if found is None or files_digest(found.files) != digest:
+            return None
+        return Artifact(
+            path=found.main,
+            format=form,
+            dtype=None,
+            files=found.files,
+            size_bytes=sum(each.stat().st_size for each in found.files),
+            sha256=file_digest(found.main),
+            recipe=(),
+            target=target.name,
+            cached=True,
+            provenance=MappingProxyType(dict(found.provenance)),
+        )
 
     def check(self, order: Order) -> None:
         """Raises EdgeGateError for what is known to be missing or to fail, before any work."""

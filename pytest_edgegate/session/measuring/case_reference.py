@@ -65,7 +65,8 @@ class CaseReference:
         """
         metrics = {*asked, *(each.metric for each in self._case.budgets)}
         return (
-            may_end_early(self._rules.policy, metrics)
+            not self._case.in_full
+            and may_end_early(self._rules.policy, metrics)
             and isinstance(self.split, ArraySplit)
             and isinstance(self._subject.scoring, TopN)
             and self.resampling.groups is None

@@ -20,9 +20,19 @@ class CaseClock:
     """*asked*: the budgets that are judged together, by metric."""
 
     def __init__(
-        self, file: CaseFile, timing: Timing, asked: Mapping[str, Budget], floor: float
+        self,
+        file: CaseFile,
+        timing: Timing,
+        asked: Mapping[str, Budget],
+        floor: float,
+        accepted: Callable[[], Specimen | NotMeasured],
     ) -> None:
+        """*accepted* finds the accepted file."""
         self._file = file
+        self._others: Mapping[Against, Callable[[], Specimen | NotMeasured]] = {
+            "float export": lambda: _float_export(file),
+            "accepted file": accepted,
+        }
         self._timing = timing
         self.limits = {
             name: float(each.limit)
@@ -44,7 +54,7 @@ class CaseClock:
         if fault is not None:
             return fault
         against = kind_of(metric).against
-        other = None if against is None else _OTHERS[against](self._file)
+        other = None if against is None else self._others[against]()
         if isinstance(other, NotMeasured):
             return other
         return self._timing.open(self._file.specimen, other)
@@ -86,9 +96,3 @@ def _itself(artifact: Artifact) -> NotMeasured:
         "gate latency_p50 or latency_p95, or give the float model as edge_model and gate this "
         "file with edge_gate.check",
     )
-
-
-_OTHERS: Mapping[Against, Callable[[CaseFile], Specimen | NotMeasured]] = {
-    "float export": _float_export,
-}
-"""The second file of a comparison, by what the row of the budget says."""

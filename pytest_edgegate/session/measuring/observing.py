@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner
@@ -287,6 +290,19 @@ class Observer:
         if scoring.key is None:
             return None
         return self._known(self._predictions_key(specimen, split, scoring), scoring)
+
+    def known_of_all(self, specimen: Specimen, split: Split, scoring: Scoring) -> Evidence | None:
+        """The same, or what was shown without a budget, if that was of all samples."""
+        found = self.known(specimen, split, scoring)
+        if found is not None or scoring.key is None:
+            return found
+        key = key_of(kind="shown", of=self._predictions_key(specimen, split, scoring))
+        shown = self._known(key, scoring)
+        if shown is None or shown.n != split.size:
+            return None
+        if shown.positions is None:
+            return shown
+        return replace(shown.at(np.argsort(shown.positions)), positions=None)
 
     def _known(self, key: str, scoring: Scoring) -> Evidence | None:
         """The results of an earlier pass, in this session or in the cache."""

@@ -14,7 +14,7 @@ from pytest_edgegate.core.description import (
     ModelDescription,
     TensorInfo,
 )
-from pytest_edgegate.core.environment import processor, versions
+from pytest_edgegate.core.environment import MeasuredWith, measured_with, processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import RemarksOnKernels, Runner, Runtime, SourceModel
 from pytest_edgegate.data.feeding import noise, zeros
@@ -152,6 +152,10 @@ class Opener:
 
         key = key_of(kind="on zeros", version=_ZEROS_VERSION, model=self.identity(specimen))
         return self._cache.fetch(key, work, read)
+
+    def measured_with(self, runtime: str) -> MeasuredWith:
+        """The versions and the processor that the figures of a runtime rest on."""
+        return measured_with(*self._runtime(runtime).packages)
 
     def identity(self, specimen: Specimen) -> dict[str, object]:
         """Everything that affects the outputs: the model, the runtime's version, the processor."""

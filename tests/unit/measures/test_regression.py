@@ -42,22 +42,29 @@ class Memory:
         samples: bool = True,
         stored: bool = True,
         rerun: Evidence | None = None,
+        same_file: bool = False,
         entry: AcceptedArtifact | NotMeasured | None = None,
     ) -> None:
         figures = {"top1": AcceptedFigure(0.99, "host:fake", N)}
         known = AcceptedArtifact((), "m.fake", "", "d", "fake", "old", 1000, {}, figures)
-        self.entry, self.same, self.other = entry or known, same, changed
+        self.entry, self.same, self.other = entry or known, same or same_file, changed
         self.samples, self.again = samples, rerun
         self.stored = answers(*range(10)) if stored else None
 
     def artifact(self) -> AcceptedArtifact | NotMeasured:
         return self.entry
 
-    def is_same(self, metric: str) -> bool:
+    def is_same_file(self) -> bool:
         return self.same
 
     def has_same_samples(self) -> bool:
         return self.samples
+
+    def other_samples(self) -> str:
+        return "" if self.samples else "other evaluation samples"
+
+    def searched(self) -> str:
+        return "the cache"
 
     def changed(self, metric: str) -> str:
         return self.other
@@ -69,14 +76,14 @@ class Memory:
         return self.again
 
 
-def found(now: Evidence | None, memory: Memory, sha256: str = "new", size: int = 1000) -> Any:
+def found(now: Evidence | None, memory: Memory, size: int = 1000) -> Any:
     def predictions() -> Evidence:
         assert now is not None, "nothing is run for it"
         return now
 
     passes: Any = SimpleNamespace(scoring=TOP1, resampling=ALL, predictions=predictions)
-    file: Any = SimpleNamespace(artifact=SimpleNamespace(sha256=sha256, size_bytes=size))
-    return accuracy_regression(passes, file, memory), size_regression(file, memory)
+    file: Any = SimpleNamespace(artifact=SimpleNamespace(size_bytes=size))
+    return accuracy_regression(passes, memory), size_regression(file, memory)
 
 
 def outcome(finding: Any, limit: float) -> tuple[Outcome, bool]:
@@ -86,7 +93,7 @@ def outcome(finding: Any, limit: float) -> tuple[Outcome, bool]:
 
 def test_an_unchanged_file_has_lost_nothing_and_runs_nothing() -> None:
     lost, ratio = found(None, Memory(same=True))
-    assert (lost.value, lost.source, lost.n) == (0, "accepted", N)
+    assert (lost.value, lost.source, lost.n, lost.cached) == (0, "host:fake", N, True)
     assert outcome(lost, 0.0) == (Outcome.PASS, True)
     assert ratio.exact == Fraction(1)
 
@@ -107,10 +114,10 @@ def test_better_than_accepted_passes() -> None:
     assert outcome(lost, 0.0)[0] is Outcome.PASS
 
 
-@pytest.mark.parametrize(("sha256", "said"), [("old", "the runtime, not the file: "), ("new", "")])
-def test_another_runtime_is_told(sha256: str, said: str) -> None:
-    memory = Memory(changed="measured with fake 2, accepted with fake 1")
-    lost, _ = found(answers(*range(10)), memory, sha256)
+@pytest.mark.parametrize(("same", "said"), [(True, "the runtime, not the file: "), (False, "")])
+def test_another_runtime_is_told(same: bool, said: str) -> None:
+    memory = Memory(changed="measured with fake 2, accepted with fake 1", same_file=same)
+    lost, _ = found(answers(*range(10)), memory)
     assert lost.remark == f"{said}measured with fake 2, accepted with fake 1"
 
 
@@ -125,7 +132,7 @@ def test_other_samples_are_not_compared() -> None:
     memory = Memory(samples=False, changed="other evaluation samples")
     lost, ratio = found(answers(n=800), memory)
     assert isinstance(lost, NotMeasured)
-    assert "1,000 then, 800 now" in lost.reason
+    assert lost.reason.startswith("other evaluation samples, and the accepted file is not found")
     assert isinstance(ratio, Measurement)
 
 
@@ -159,7 +166,26 @@ def test_another_metric_is_not_compared() -> None:
     figures = {"auc": AcceptedFigure(0.99, "host:fake", N)}
     entry = AcceptedArtifact((), "m.fake", "", "d", "fake", "old", 1000, {}, figures)
     lost, _ = found(answers(), Memory(entry=entry))
-    assert lost.reason == "the accepted entry has no top1"
+    assert lost.reason == "the accepted entry has no top1 of this artifact"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "outcomes"), [(12, (Outcome.PASS, False)), (40, (Outcome.FAIL, True))]
+)
+@pytest.mark.parametrize("policy", ["point", "strict"])
+def test_another_runtime_makes_red_only_what_is_proven(
+    wrong: int, outcomes: tuple[Outcome, bool], policy: str
+) -> None:
+    memory = Memory(changed="measured with fake 2, accepted with fake 1", same_file=True)
+    lost, _ = found(answers(*range(wrong)), memory)
+    judged = judge(lost, Budget("accuracy_regression", 0.001), Rules(policy), "board")
+    assert (judged.outcome, judged.proven) == outcomes
+
+
+def test_the_accepted_file_on_other_samples_has_lost_nothing() -> None:
+    lost, _ = found(None, Memory(same_file=True, samples=False))
+    assert (lost.value, lost.source, lost.n) == (0, "host:fake", None)
+    assert lost.remark == "the file is the accepted one: other evaluation samples"
 
 
 @pytest.mark.parametrize(("size", "limit", "passes"), [(1020, 1.02, True), (1021, 1.02, False)])

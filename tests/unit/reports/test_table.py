@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_edgegate.core.accepted_record import AcceptedRecord
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.reports.table import HEADINGS, artifact_of, fitted, row, sources, table
 
@@ -36,6 +37,7 @@ def test_the_cells_of_a_verdict(make: Make) -> None:
         "0.002",
         "[-0.001, 0.006]",
         "<= 0.01",
+        "",
         "pass, proven",
     ]
     assert sources([verdict]) == "by file, n 1,000 (cached)"
@@ -54,18 +56,38 @@ def test_the_cells_of_a_verdict(make: Make) -> None:
     ],
 )
 def test_how_an_outcome_reads(make: Make, outcome: str, more: dict[str, bool], text: str) -> None:
-    assert row(make("accuracy_drop", 0.1, 0.2, outcome, **more))[4] == text
+    assert row(make("accuracy_drop", 0.1, 0.2, outcome, **more))[-1] == text
+
+
+@pytest.mark.parametrize(
+    ("metric", "now", "before", "text"),
+    [
+        ("accuracy_min", 0.953, 0.965, "0.965 (-0.012)"),
+        ("accuracy_min", 0.965, 0.965, "0.965"),
+        ("size", 57_000, 56_000, "56.0 kB (+1.8%)"),
+        ("sqnr_db", 31.0, 30.0, "30.0 dB (+1.0 dB)"),
+        ("latency_p50", 0.002, 0.001, "1 ms (+100.0%)"),
+        ("accuracy_regression", 0.012, 0.965, "0.965"),
+        ("size_regression", 1.01, 1000, "9,000 B"),
+        ("accuracy_drop", 0.01, None, "-"),
+    ],
+)
+def test_what_was_accepted(
+    make: Make, metric: str, now: float, before: float | None, text: str
+) -> None:
+    known = AcceptedRecord(before, "ab" * 32, 9000)
+    assert row(replace(make(metric, now, 1), accepted=known))[4] == text
 
 
 def test_what_was_not_measured(make: Make) -> None:
     found = make("latency_p95", None, 0.006, "not_measured", proven=False)
-    assert row(found)[1:] == ["-", "", "<= 6 ms", "NOT MEASURED"]
+    assert row(found)[1:] == ["-", "", "<= 6 ms", "", "NOT MEASURED"]
     allowed = replace(found, allowed=True)
-    assert row(allowed)[4] == "not measured (allowed)"
+    assert row(allowed)[-1] == "not measured (allowed)"
 
 
 def test_an_exact_budget_needs_no_proof(make: Make) -> None:
-    assert row(make("size", 56_448, 60_000))[1:] == ["56.4 kB", "", "<= 60.0 kB", "pass"]
+    assert row(make("size", 56_448, 60_000))[1:] == ["56.4 kB", "", "<= 60.0 kB", "", "pass"]
     assert row(make("compression", 3.5, 3))[3] == ">= 3.00x"
 
 
@@ -107,7 +129,7 @@ def test_a_file_of_others_is_known_by_its_name(make: Make) -> None:
 def test_a_row_that_failed_shows_the_side_of_its_limit(
     make: Make, metric: str, value: float, limit: float
 ) -> None:
-    _, measured, _, bound, outcome = row(make(metric, value, limit, "fail"))
+    _, measured, _, bound, _, outcome = row(make(metric, value, limit, "fail"))
     assert outcome.startswith("FAIL")
     assert measured != bound.removeprefix("<= ").removeprefix(">= ")
 
@@ -115,7 +137,7 @@ def test_a_row_that_failed_shows_the_side_of_its_limit(
 def test_what_is_expected_to_fail_is_not_in_capitals(make: Make) -> None:
     expected = replace(make("size", 3, 2, "fail"), xfailed=True)
     assert not expected.red
-    assert row(expected)[4] == "fail (xfailed)"
+    assert row(expected)[-1] == "fail (xfailed)"
 
 
 WIDE = {"low": -0.0017, "high": 0.0045, "level": 0.9, "n": 1000}

@@ -17,6 +17,7 @@ from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.diagnosis import contract as diagnosis
 from pytest_edgegate.measures.fed_inputs import FedInput
 from pytest_edgegate.measures.steadiness import Steadiness
+from pytest_edgegate.session.before import NOTHING
 from pytest_edgegate.session.judging import Judging, _outweighed
 from pytest_edgegate.targets.folder import built_in
 
@@ -77,11 +78,11 @@ def passes(clipped: int) -> Any:
 def with_inputs(clipped: int, *others: Verdict, input_check: bool = True) -> Verdict:
     """The verdict on a contract without offences of the file."""
     settings: Any = SimpleNamespace(input_check=input_check, rules=Rules())
-    judging = Judging(settings, *[cast("Any", None)] * 5)
+    judging = Judging(settings, *[cast("Any", None)] * 6)
     first = Verdict(
         Budget(CONTRACT.name, 0), Outcome.PASS, "", measured=Measurement(0.0, "file", n=None)
     )
-    case: Any = SimpleNamespace(target=SimpleNamespace(name="coral"), test="t")
+    case: Any = SimpleNamespace(target=SimpleNamespace(name="coral"), test="t", before=NOTHING)
     providers: Any = SimpleNamespace(file=file(), passes=passes(clipped))
     return judging._with_inputs([first, *others], case, providers)
 

@@ -1,0 +1,116 @@
+"""The run's side of what was accepted: it accepts, counts what would change, and finds what is
+unused. Registered only where something is accepted, or about to be."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_edgegate.state import LEFT_OUT_KEY, RunState
+from pytest_edgegate.unused import Collected, is_whole
+
+if TYPE_CHECKING:
+    from pytest_edgegate.settings.options import Settings
+
+_COLLECTED = "edge_collected"
+"""The key of what a worker of pytest-xdist has collected."""
+
+
+def serves(settings: Settings) -> bool:
+    """Whether a run has anything to do with what is accepted."""
+    return bool(settings.update_baseline or settings.regressions) or settings.baseline.is_dir()
+
+
+class MergeGate:
+    """In each process of a run; the lines are printed by the one that the user started."""
+
+    def __init__(self, config: pytest.Config, state: RunState) -> None:
+        self._config = config
+        self._state = state
+        self._collected = Collected()
+        self._lines: list[str] = []
+        self._red = False
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._collected.report(report)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        """Notes what other plugins take out: a shard, or a choice by name, is no whole run."""
+        every = {each.nodeid for each in items}
+        result = yield
+        kept = {each.nodeid for each in items}
+        own: set[str] = config.stash.get(LEFT_OUT_KEY, set())
+        self._collected.left_out |= bool(every - kept - own)
+        self._collected.tests |= kept
+        return result
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        told = getattr(node, "workeroutput", {}).get(_COLLECTED)
+        if told is None:  # the worker has died
+            self._collected.left_out = True
+        else:
+            self._collected.add(told)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        config = self._config
+        if hasattr(config, "workerinput"):
+            config.workeroutput[_COLLECTED] = self._collected.as_json()  # type: ignore[attr-defined]
+            return
+        if self._state.settings.explain or config.option.collectonly:
+            return
+        from pytest_edgegate.core.errors import EdgeGateError
+
+        try:
+            self._look(session)
+        except EdgeGateError as error:
+            self._lines += str(error).splitlines()
+            self._red = True
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def _look(self, session: pytest.Session) -> None:
+        from pytest_edgegate import accepting
+
+        settings, tests = self._state.settings, self._state.attempts.tests
+        if settings.update_baseline:
+            found = accepting.accept_run(settings, tests)
+            self._lines += [*found.lines, f"{found.title or 'nothing accepted'}"]
+        else:
+            count = accepting.would_change(settings, tests)
+            if count:
+                entries = "1 entry" if count == 1 else f"{count:,} entries"
+                self._lines.append(f"{entries} would change: pytest --edge-accept")
+        self._name_unused(session)
+
+    def _name_unused(self, session: pytest.Session) -> None:
+        from pytest_edgegate.storage.history import History
+        from pytest_edgegate.storage.layout import CANDIDATES
+        from pytest_edgegate.storage.unused import Unused
+        from pytest_edgegate.unused import forget_candidates, told, unused
+
+        settings = self._state.settings
+        ended = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        whole = ended and settings.model is None and is_whole(self._config)
+        found = unused(settings, self._collected) if whole else []
+        if whole and not self._collected.left_out:
+            forget_candidates(settings, self._collected)
+        kept = Unused(settings.cache / CANDIDATES)
+        if found:
+            kept.write(found, History(settings.root).head())
+            self._lines += told(found, settings.baseline)
+        else:
+            kept.forget()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._lines and self._config.getoption("verbose") >= -1:
+            terminalreporter.section("edge gate: what is accepted", red=self._red)
+            for line in self._lines:
+                terminalreporter.line(line)
