@@ -140,6 +140,15 @@ def drop(ran: Any, name: str) -> Any:
     return ran.verdicts(name)["accuracy_drop"]
 
 
+@pytest.mark.parametrize(("name", "wrong"), [("test_within", 50), ("test_over", 3_000)])
+def test_classes_are_told_of_the_part_that_decided(early: Any, name: str, wrong: int) -> None:
+    [seen] = [each for each in early.report["artifacts"] if f"::{name}[" in each["test"]]
+    answers = seen["answers"]
+    assert answers["n"] == drop(early, name)["measured"]["n"] < N
+    assert answers["n"] == sum(each["n"] for each in answers["classes"])
+    assert all(each["sample"] < wrong for each in answers["flips"])
+
+
 @pytest.mark.parametrize("name", EARLY)
 def test_the_verdict_of_the_whole_set_from_a_part_of_it(early: Any, name: str) -> None:
     verdict = drop(early, name)
