@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
@@ -13,6 +13,7 @@ from pytest_edgegate.core.record import RunRecord, VerdictRecord
 from pytest_edgegate.reports.artifacts import Seen, seen
 from pytest_edgegate.reports.html.artifacts import artifacts_section
 from pytest_edgegate.reports.html.markup import Element, Verbatim, element, written
+from pytest_edgegate.reports.html.merged import disagreements_section, machines
 from pytest_edgegate.reports.html.scatter import scatter_section
 from pytest_edgegate.reports.html.verdicts import (
     Group,
@@ -20,7 +21,7 @@ from pytest_edgegate.reports.html.verdicts import (
     groups_of,
     verdicts_section,
 )
-from pytest_edgegate.reports.html.words import badge, counted, facts, listed
+from pytest_edgegate.reports.html.words import badge, counted
 from pytest_edgegate.reports.panels import panels_of
 
 MOST_BYTES = 2_000_000
@@ -79,6 +80,7 @@ def written_page(
 ) -> bytes:
     kept, left_out = _within(groups, room.verdicts)
     sections = [
+        disagreements_section(run),
         errors_section(run.errors[: room.errors], len(run.errors[room.errors :])),
         verdicts_section(kept, left_out),
         scatter_section(panels_of(run.verdicts, run.artifacts)),
@@ -162,7 +164,7 @@ def _head(run: RunRecord, artifacts: int) -> Element:
         "header",
         element("h1", "Edge gate ", badge(sign, _result(run), tone)),
         element("dl", _counts(run, artifacts), class_="counts"),
-        _machine(run.environment),
+        machines(run),
     )
 
 
@@ -193,29 +195,10 @@ def _is_unproven(verdict: VerdictRecord) -> bool:
     return verdict.outcome is Outcome.PASS and not verdict.proven and not is_exact
 
 
-def _machine(environment: Mapping[str, object]) -> Element:
-    packages, isa = environment.get("packages"), environment.get("isa")
-    named = packages if isinstance(packages, Mapping) else {}
-    chips = isa if isinstance(isa, list | tuple) else ()
-    return element(
-        "details",
-        element("summary", "Machine and packages"),
-        facts(
-            [
-                ("Processor", str(environment.get("cpu", ""))),
-                ("Machine", str(environment.get("machine", ""))),
-                ("Instructions", listed([str(each) for each in chips], "tags")),
-                ("Python", str(environment.get("python", ""))),
-                ("Packages", listed([f"{name} {named[name]}" for name in sorted(named)], "tags")),
-            ]
-        ),
-        class_="machine",
-    )
-
-
 def _contents(sections: Sequence[Element | None]) -> Element:
     """Links to the sections, by their headings."""
     names = {
+        "disagree": "Reports that disagree",
         "errors": "Errors",
         "verdicts": "Verdicts",
         "sizes": "Size against accuracy",

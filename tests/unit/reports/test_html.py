@@ -17,7 +17,7 @@ from report_page import Element, parsed
 
 from pytest_edgegate.core.accepted_record import AcceptedRecord, SeenAccepted
 from pytest_edgegate.core.artifact_record import ArtifactRecord, ScoreRecord, SeenRecord
-from pytest_edgegate.core.record import ErrorRecord, RunRecord, VerdictRecord
+from pytest_edgegate.core.record import ErrorRecord, MergedReport, RunRecord, VerdictRecord
 from pytest_edgegate.core.shown_record import (
     SHARES,
     AnswersRecord,
@@ -223,6 +223,19 @@ def test_the_head_counts_what_matters(make: Make) -> None:
     [machine] = page.all("details", "machine")
     assert "a chip" in machine.text
     assert "numpy 2.4" in machine.text
+
+
+@pytest.mark.parametrize("text", ["coral.json: size was 4 B, is 5 B", *HOSTILE.values()])
+def test_merged_reports_tell_where_they_disagree_and_their_machines(make: Make, text: str) -> None:
+    parts = (MergedReport(text, {"cpu": "an ARM"}), MergedReport("b.json", {"cpu": "an x86"}))
+    run = replace(a_run(make), merged_from=parts, disagreements=(text,))
+    page = page_of(run)
+    shown = text if len(text) < 1_000 else text[:100]
+    assert shown in section(page, "disagree").text
+    summaries = [each.all("summary")[0].text for each in page.all("details", "machine")]
+    assert [shown in summaries[0], summaries[1]] == [True, "Machine and packages of b.json"]
+    alone = page_of(a_run(make)).all("section")
+    assert "disagree" not in [each.attributes["id"] for each in alone]
 
 
 def test_red_tests_come_first_and_are_open(make: Make) -> None:
