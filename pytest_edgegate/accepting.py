@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import groupby
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -94,10 +95,16 @@ def accept_asked(config: pytest.Config, settings: Settings) -> int:
             "be written"
         )
         return NOTHING_THERE
-    print(f"edge gate: {found.title}; entries: {settings.baseline}")
+    print(f"edge gate: {found.title}; entries: {_named(settings)}")
     if found.written or found.removed:
         print("commit them with the change that they belong to")
     return 1 if found.refused else 0
+
+
+def _named(settings: Settings) -> Path:
+    """The folder of the entries, as it is named from the root."""
+    folder = settings.baseline
+    return folder.relative_to(settings.root) if folder.is_relative_to(settings.root) else folder
 
 
 def accept_run(settings: Settings, tests: Iterable[str]) -> Accepted:
@@ -179,11 +186,11 @@ class Accepting:
         copied = list(self._copy_files(candidate))
         if is_new:
             self.found.written += 1
-            dirty = ", on a tree with changes" if candidate.origin.dirty else ""
+            dirty = ", with uncommitted changes" if candidate.origin.dirty else ""
             self.found.lines.append(f"{presentable(entry.test)}{dirty}")
             replaced = [f"  replaces {fault}"] if fault else []
             others = [] if found or fault else ["  another file, or runtime, with the same figures"]
-            self.found.lines += replaced + [f"  {spelt(each)}" for each in found] + others
+            self.found.lines += replaced + [f"  {each}" for each in told(found)] + others
             self.found.lines += [
                 f"  since the first: {each}" for each in self._ratchet(entry, found)
             ]
@@ -267,15 +274,13 @@ def known_entry(baseline: Baseline, entry: Entry) -> tuple[Entry | None, str]:
         return None, error.message
 
 
-def would_change(settings: Settings, tests: Iterable[str]) -> int:
-    """How many of the entries that there are accepting this run would change."""
+def would_change(settings: Settings, tests: Iterable[str]) -> list[str]:
+    """The tests whose entries accepting this run would change, of those that have one."""
     baseline = Baseline(settings.baseline)
     if not settings.baseline.is_dir():
-        return 0
-    candidates = Candidates(settings.candidates)
-    return sum(
-        _would_change(baseline, each) for each in candidates_of(candidates, tests, settings.run)
-    )
+        return []
+    found = candidates_of(Candidates(settings.candidates), tests, settings.run)
+    return [each.entry.test for each in found if _would_change(baseline, each)]
 
 
 def _would_change(baseline: Baseline, candidate: Candidate) -> bool:
@@ -283,6 +288,17 @@ def _would_change(baseline: Baseline, candidate: Candidate) -> bool:
         return False
     before, fault = known_entry(baseline, candidate.entry)
     return bool(fault or (before is not None and changes(before, candidate.entry)))
+
+
+def told(found: Iterable[Change]) -> Iterator[str]:
+    """A line for each change, and one for each artifact that is new as a whole."""
+    for artifact, group in groupby(found, key=lambda each: each.artifact):
+        own = list(group)
+        if all(each.before is None for each in own):
+            figures = (f"{each.metric} {_value(each.metric, each.after)}" for each in own)
+            yield f"new: {presentable(artifact)}: {presentable(', '.join(figures))}"
+        else:
+            yield from map(spelt, own)
 
 
 def spelt(change: Change) -> str:

@@ -86,11 +86,22 @@ class MergeGate:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
                 self._red = True
         else:
-            count = accepting.would_change(settings, tests)
-            if count:
-                entries = "1 entry" if count == 1 else f"{count:,} entries"
-                self._lines.append(f"{entries} would change: pytest --edge-accept")
+            self._lines += self._told(accepting.would_change(settings, tests))
         self._name_unused(session)
+
+    def _told(self, changing: list[str]) -> list[str]:
+        """The line about entries that accepting would change."""
+        if not changing:
+            return []
+        entries = "1 entry" if len(changing) == 1 else f"{len(changing):,} entries"
+        red = {
+            each.test
+            for each in self._state.attempts.verdicts
+            if each.red and each.budget.kind.of_accepted
+        }
+        worse = sum(each in red for each in changing)
+        worsening = f", {worse:,} for the worse" if worse else ""
+        return [f"{entries} would change{worsening}: pytest --edge-accept"]
 
     def _name_unused(self, session: pytest.Session) -> None:
         from pytest_edgegate.storage.history import History

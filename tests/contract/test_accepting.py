@@ -45,7 +45,8 @@ def test_what_is_accepted_is_printed_and_written(again: Played, tmp_path: Path) 
     ran = again(two(), "--edge-accept")
     assert ran.status == 0
     assert "test_it.py::test_one[fake-board]" in ran.output
-    assert "PTQ(samples=200): top1 0.9900, new" in ran.output
+    assert "new: PTQ(samples=200): size 1,000 B, size" not in ran.output
+    assert "  new: PTQ(samples=200): size 1,000 B, top1 0.9900" in ran.output
     assert "2 accepted" in ran.output
     found = entries(tmp_path)
     assert list(found) == ["test_one[fake-board].json", "test_two[fake-board].json"]

@@ -110,6 +110,7 @@ def test_a_loss_is_paired_and_told(accepted: Gate) -> None:
     assert verdict["outcome"] == "fail"
     assert verdict["measured"]["value"] == pytest.approx(0.04)
     assert verdict["measured"]["low"] > 0.01
+    assert "1 entry would change, 1 for the worse: pytest --edge-accept" in ran.output
     text = ran.text("test_it")
     assert "9 samples that were right when it was accepted are wrong now, 1 the other" in text
     assert "pytest --edge-accept" in text
