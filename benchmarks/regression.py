@@ -52,8 +52,9 @@ def run(loss: float, samples: int, draw: np.random.Generator) -> tuple[Outcome, 
     entry = AcceptedArtifact((), "m", "", "d", "fake", "old", 1, {}, figures)
     memory: Any = SimpleNamespace(
         artifact=lambda: entry,
-        is_same=lambda metric: False,
+        is_same_file=lambda: False,
         has_same_samples=lambda: True,
+        other_samples=lambda: "",
         changed=lambda metric: "",
         scores=lambda metric: stored,
         rerun=lambda: None,
@@ -61,8 +62,7 @@ def run(loss: float, samples: int, draw: np.random.Generator) -> tuple[Outcome, 
     passes: Any = SimpleNamespace(
         scoring=SCORING, resampling=ALL, predictions=lambda: evidence(now)
     )
-    file: Any = SimpleNamespace(artifact=SimpleNamespace(sha256="new", size_bytes=1))
-    finding = accuracy_regression(passes, file, memory)
+    finding = accuracy_regression(passes, memory)
     found = judge(finding, Budget("accuracy_regression", LIMIT), Rules(), "board")
     return found.outcome, found.proven
 
