@@ -32,7 +32,8 @@ from pytest_edgegate.reports import html as html_report
 from pytest_edgegate.reports import json as json_report
 from pytest_edgegate.reports import markdown as markdown_report
 from pytest_edgegate.reports import plot as plot_report
-from pytest_edgegate.settings.options import MARKERS, add_options, check_actions, marker_lines
+from pytest_edgegate.settings.actions import check_actions
+from pytest_edgegate.settings.options import MARKERS, add_options, marker_lines
 from pytest_edgegate.state import DESELECTED_KEY, FAULTS_KEY, STATE_KEY, RunState, state_of
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, UnreadableFileError
+from pytest_edgegate.settings.actions import add_actions
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.budget import Budget
@@ -124,46 +125,12 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--edge-list-targets", action="store_true", help="print the known targets and leave"
     )
-    group.addoption(
-        "--edge-accept",
-        nargs="?",
-        const="",
-        metavar="PATTERN",
-        help="accept what the last run has found, of the tests whose names hold PATTERN, and leave",
-    )
-    group.addoption(
-        "--edge-candidates",
-        metavar="DIR",
-        help="with --edge-accept: what a run elsewhere has found (default: the cache's)",
-    )
-    group.addoption(
-        "--edge-remove-unused",
-        action="store_true",
-        help="with --edge-accept: remove the entries that the last run named as unused",
-    )
-    group.addoption(
-        "--edge-update-baseline",
-        action="store_true",
-        help="accept what this run finds: regressions pass, other budgets judge as ever",
-    )
+    add_actions(group)
     group.addoption(
         "--edge-explain",
         action="store_true",
         help="run the fixtures, build nothing, print what each gate would do",
     )
-
-
-def check_actions(config: pytest.Config) -> None:
-    """Raises ConfigurationError for options that only serve --edge-accept, without it."""
-    given = {
-        "--edge-candidates": config.getoption("edge_candidates") is not None,
-        "--edge-remove-unused": config.getoption("edge_remove_unused"),
-    }
-    for name, is_given in given.items():
-        if is_given and config.getoption("edge_accept") is None:
-            raise ConfigurationError(
-                f"{name} serves --edge-accept, which is not given", f"add --edge-accept: {name}"
-            )
 
 
 def _built_in_targets() -> list[str]:
