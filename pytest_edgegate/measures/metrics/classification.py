@@ -46,6 +46,7 @@ class TopN:
     figures: Columns = dict.fromkeys(("rank", "predicted", "label"), Column("i", 0))
     higher_is_better = True
     bounded = True
+    identity = ""
     reads_all_outputs = False
 
     def __init__(self, n: int, output: int | str | None = None) -> None:
@@ -135,6 +136,7 @@ class Auc:
     figures: Columns = MappingProxyType({"score": Column("iuf"), "positive": Column("b")})
     higher_is_better = True
     bounded = True
+    identity = ""
     reads_all_outputs = False
 
     def __init__(self, output: int | str | None = None) -> None:

@@ -44,7 +44,7 @@ def _parts(value: Any, depth: int) -> Iterator[str]:
         for each in sorted(value, key=str) if isinstance(value, set | frozenset) else value:
             yield from _parts(each, depth + 1)
     else:
-        yield type(value).__qualname__
+        yield f"{type(value).__qualname__} {getattr(value, '__name__', '')}"
         call = vars(type(value)).get("__call__")
         if inspect.isfunction(call):
             yield from _of_function(call, depth)
@@ -68,4 +68,5 @@ def _source(function: Any) -> str:
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         return " ".join(each.string for each in tokens if each.type not in _SILENT)
     except (OSError, TypeError, SyntaxError, tokenize.TokenError):
-        return f"{function.__qualname__} {function.__code__.co_code.hex()}"
+        code = function.__code__
+        return f"{code.co_qualname} {code.co_code.hex()} {code.co_consts!r} {code.co_names!r}"

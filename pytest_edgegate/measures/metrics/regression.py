@@ -37,6 +37,7 @@ class ErrorPerSample:
 
     higher_is_better = False
     bounded = False
+    identity = ""
     reads_all_outputs = False
     figures: Columns = MappingProxyType({"error": Column("f", 0), "constant": Column("f")})
 

@@ -30,6 +30,8 @@ class Scoring(Protocol):
     """The name in messages."""
     key: str | None
     """Identifies the results of ``observe`` in the cache; None: they are not cached."""
+    identity: str
+    """What tells it from another metric of its name; empty for a built-in one."""
     higher_is_better: bool
     bounded: bool
     """Whether its values lie between 0 and 1."""

@@ -37,6 +37,7 @@ class MeanIoU:
     )
     higher_is_better = True
     bounded = True
+    identity = ""
     reads_all_outputs = False
 
     def __init__(self, output: int | str | None = None) -> None:

@@ -153,5 +153,5 @@ class CaseAccepted:
 
 def scoring_digest(scoring: Scoring) -> str:
     """What tells a metric from another of its name."""
-    own = getattr(scoring, "identity", "")
-    return text_digest(f"{scoring.output} {scoring.higher_is_better} {own}")[:16]
+    told = f"{scoring.output} {scoring.higher_is_better} {scoring.identity}"
+    return text_digest(told)[:16]
