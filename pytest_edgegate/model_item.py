@@ -64,6 +64,7 @@ class ModelItem(pytest.Function):
             session.target(self.target_name),
             self._settings.budgets or DEFAULT_BUDGETS,
             self.nodeid,
+            by_model=True,
         )
         keep_gate(self, case).request(f"--edge-model {self._settings.model.name}", None)
 

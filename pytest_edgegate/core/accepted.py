@@ -66,6 +66,8 @@ class AcceptedFigure:
 class AcceptedArtifact:
     """An artifact of the test: one made by the gate is known by its recipe, any other by its path.
 
+    Of ``--edge-model``, which gates any model of one name, both are there: the path is the model's.
+
     ``path`` is relative to the root of the project. ``scores`` are the names of the arrays of this
     artifact in the side file, by metric.
     """
@@ -89,7 +91,7 @@ class AcceptedArtifact:
     @property
     def key(self) -> str:
         """By which it is found again in a later run."""
-        return ", ".join(self.recipe) or self.path
+        return ": ".join(filter(None, (self.path, ", ".join(self.recipe))))
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -41,9 +41,17 @@ class Before:
     key: Callable[[Artifact], str] = lambda artifact: ""
     """How the entry names an artifact: by its recipe, or by its path."""
 
+    model: str = ""
+    """The path of the model under test, where other models are gated under the same name."""
+
+    def name_of(self, artifact: Artifact) -> str:
+        """How the entry names an artifact, with the path of its model where that belongs to it."""
+        key = self.key(artifact)
+        return f"{self.model}: {key}" if self.model and not artifact.given else key
+
     def artifact(self, artifact: Artifact) -> AcceptedArtifact | None:
         """What was accepted of this artifact."""
-        return None if self.entry is None else self.entry.artifact(self.key(artifact))
+        return None if self.entry is None else self.entry.artifact(self.name_of(artifact))
 
 
 NOTHING = Before()
@@ -56,7 +64,12 @@ def key_of_artifact(artifact: Artifact, root: str) -> str:
     """
     if artifact.recipe and not artifact.given:
         return ", ".join(map(str, artifact.recipe))
-    path = Path(os.path.normpath(artifact.path.absolute())).as_posix()
-    inside = f"{root.rstrip('/')}/"
-    named = path.removeprefix(inside) if path.startswith(inside) else artifact.path.name
+    named = path_below(artifact.path, root)
     return f"{named} ({artifact.signature})" if artifact.signature else named
+
+
+def path_below(file: Path, root: str) -> str:
+    """The path of a file below the root, or its name where it lies elsewhere."""
+    path = Path(os.path.normpath(file.absolute())).as_posix()
+    inside = f"{root.rstrip('/')}/"
+    return path.removeprefix(inside) if path.startswith(inside) else file.name

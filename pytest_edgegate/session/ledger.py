@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.accepted import Entry
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.candidate import Candidate, Origin
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, StorageError
-from pytest_edgegate.session.before import Before, Regression, key_of_artifact
+from pytest_edgegate.session.before import Before, Regression, key_of_artifact, path_below
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.storage.baseline import Baseline
 from pytest_edgegate.storage.candidates import Candidates
@@ -30,8 +31,8 @@ class Ledger:
         self._baseline = Baseline(settings.baseline)
         self._candidates = Candidates(settings.candidates)
 
-    def before(self, test: str, target: str) -> Before:
-        """What was accepted of a test on a target."""
+    def before(self, test: str, target: str, model: Path | None = None) -> Before:
+        """What was accepted of a test on a target; *model*: of a test that has its name."""
         updating = self._settings.update_baseline
         entry, fault, place, scores = None, None, "", None
         try:
@@ -54,6 +55,7 @@ class Ledger:
             ),
             updating=updating,
             key=partial(_key, root),
+            model="" if model is None else path_below(model, root),
         )
 
     def begin(self, test: str, target: str, why: str = NOT_ENDED) -> None:

@@ -96,7 +96,7 @@ class Recorder:
         known = before.artifact(artifact)
         found = AcceptedArtifact(
             recipe=() if artifact.given else tuple(map(str, artifact.recipe)),
-            path=before.key(artifact) if artifact.given or not artifact.recipe else "",
+            path=before.key(artifact) if artifact.given or not artifact.recipe else before.model,
             model=model,
             data=data,
             format=artifact.format,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_edgegate.core.accepted import AcceptedArtifact
@@ -184,10 +185,21 @@ class EdgeSession:
         return self._targets[name]
 
     def case(
-        self, given: Given, target: Target, budgets: tuple[Budget, ...] = (), test: str = ""
+        self,
+        given: Given,
+        target: Target,
+        budgets: tuple[Budget, ...] = (),
+        test: str = "",
+        *,
+        by_model: bool = False,
     ) -> Case:
-        """The case of a test on a target. Its parts are evaluated lazily."""
-        before = self.ledger.before(test, target.name) if test else NOTHING
+        """The case of a test on a target. Its parts are evaluated lazily.
+
+        *by_model*: whether several models may be gated under the name of the test, so that what was
+        accepted is known by the path of the model, too.
+        """
+        model = Path(str(given.model)) if by_model else None
+        before = self.ledger.before(test, target.name, model) if test else NOTHING
         return Case(Subject(given, self.recogniser), target, budgets, test, before)
 
     def inspector(self, form: str) -> Inspector:

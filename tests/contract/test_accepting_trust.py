@@ -284,3 +284,35 @@ def test_a_pattern_is_of_removal_too(again: Played, tmp_path: Path) -> None:
     again(renamed, BOARD)
     assert again(renamed, "--edge-accept=nonsense", "--edge-remove-unused").status == 4
     assert len(list((tmp_path / "edge-baseline").rglob("*.json"))) == 1
+
+
+def test_models_of_one_name_are_told_apart(again: Played, tmp_path: Path) -> None:
+    from pytest_edgegate.testing.fakes import fake_model
+
+    ini = "edge_regressions =\n  accuracy = 0.01\n  size = 1.02"
+    for name, wrong in (("a", 1), ("b", 60)):
+        (tmp_path / name).mkdir()
+        fake_model(tmp_path / name / "m.fake", ptq_wrong=list(range(wrong)))
+    conftest = {
+        "test_it.py": "",
+        "conftest.py": """
+import pytest
+
+pytest_plugins = ["pytest_edgegate.testing.fakes"]
+
+@pytest.fixture
+def edge_data():
+    from pytest_edgegate.testing.fakes import fake_data
+
+    return fake_data(200)
+""",
+    }
+
+    def run(model: str, *more: str) -> Any:
+        return again(conftest, BOARD, f"--edge-model={model}/m.fake", *more, ini=ini)
+
+    assert run("a", "--edge-update-baseline").status == 0
+    assert run("a").status == 0
+    ran = run("b")
+    assert ran.status == 1
+    assert "nothing is accepted for b/m.fake: PTQ(samples=200)" in ran.unwrapped

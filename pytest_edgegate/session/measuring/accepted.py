@@ -63,7 +63,7 @@ class CaseAccepted:
         found = before.artifact(self._file.artifact)
         if found is not None:
             return found
-        name = before.key(self._file.artifact)
+        name = before.name_of(self._file.artifact)
         what = f"{name} on {self._case.target.name}" if name else self._case.target.name
         kept = [each.key for each in before.entry.artifacts] if before.entry is not None else []
         others = f" (the entry has {', '.join(kept[:3])})" if kept else ""
