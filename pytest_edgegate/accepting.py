@@ -5,7 +5,6 @@ Only this module writes accepted entries, in the process that the user started.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from pytest_edgegate.storage.baseline import Baseline
 from pytest_edgegate.storage.candidates import Candidates
 from pytest_edgegate.storage.history import History
 from pytest_edgegate.storage.unused import Unused
+from pytest_edgegate.systems.files import user_name
 
 NOTHING_THERE = 4
 """The exit status where there is nothing to accept: that of pytest for a usage error."""
@@ -134,8 +134,8 @@ class Accepting:
         from filelock import FileLock
 
         place = text_digest(str(self._baseline.folder.resolve()))[:16]
-        user = getattr(os, "getuid", lambda: "")()
-        with FileLock(Path(gettempdir()) / f"edgegate-accept-{user}-{place}.lock"):
+        name = f"edgegate-accept-{user_name()}-{place}.lock"
+        with FileLock(Path(gettempdir()) / name):
             yield
 
     def accept(self, pattern: str = "") -> None:

@@ -13,6 +13,7 @@ from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
 from pytest_edgegate.core.ports import Reporter
 from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.core.record import RunRecord
+from pytest_edgegate.systems.files import STANDARD_OUTPUT
 
 REPORTERS = {
     "json": "pytest_edgegate.reports.json:JsonReporter",
@@ -21,7 +22,6 @@ REPORTERS = {
     "plot": "pytest_edgegate.reports.plot:PlotReporter",
 }
 """The reports that can be drawn, by their options."""
-_STDOUT = Path("/dev/stdout")
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def _write(name: str, path: Path, run: RunRecord, told: TextIO) -> int:
     reporter: Reporter = resolve_name(REPORTERS[name])()
     told.flush()
     try:
-        reporter.write(_STDOUT if str(path) == "-" else path, run)
+        reporter.write(STANDARD_OUTPUT if str(path) == "-" else path, run)
     except EdgeGateError as error:
         error.reword(f"--edge-report-{name}", f"--{name}")
         print(error, file=sys.stderr)

@@ -77,13 +77,18 @@ def explain(verdicts: Iterable[VerdictRecord], closing: str = "", opening: str =
 
 
 def _forms(red: int) -> Iterator[_Form]:
-    """From the longest to the shortest: a detail of what broke is worth more than a green row."""
+    """From the longest to the shortest: a detail of what broke is worth more than a green row, and
+    less than a red one."""
     most = max(red, _ROWS)
     for full in range(red, 0, -1):
         for details in range(_SHOWN, 0, -1):
             yield _Form(most, full, details)
-    for details, brief in ((1, False), (1, True), (0, True)):
-        for rows in range(most, 0, -1):
+    short = ((1, False), (1, True), (0, True))
+    for details, brief in short:
+        for rows in range(most, red - 1, -1):
+            yield _Form(rows, 1, details, brief)
+    for rows in range(red - 1, 0, -1):
+        for details, brief in short:
             yield _Form(rows, 1, details, brief)
 
 

@@ -13,6 +13,7 @@ from pytest_edgegate.core.record import ErrorRecord, RunRecord, VerdictRecord
 from pytest_edgegate.reports.failure import summary_of, worst_first
 from pytest_edgegate.reports.markdown_page import drawn
 from pytest_edgegate.reports.table import artifact_of
+from pytest_edgegate.systems.files import NOT_WAITING
 
 MOST = 10
 """GitHub shows no more annotations of one step."""
@@ -97,7 +98,7 @@ def _real(path: Path) -> Path:
 
 def _append(path: Path, run: RunRecord) -> None:
     """Raises OSError. Nothing waits: a pipe without a reader would block for ever."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | NOT_WAITING
     descriptor = os.open(path, flags, 0o644)
     with os.fdopen(descriptor, "ab") as opened:
         found = os.fstat(descriptor)

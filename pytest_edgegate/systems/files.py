@@ -14,6 +14,12 @@ from pytest_edgegate.systems.name import is_windows
 _MOST_AT_ONCE = 1 << 30
 
 
+STANDARD_OUTPUT = Path("/dev/stdout")
+"""What is written to it is printed, where the system has such a file."""
+NOT_WAITING: int = getattr(os, "O_NONBLOCK", 0)
+"""For a file that is a pipe: opening it to write does not wait for its reader."""
+
+
 def user_name() -> str:
     """What tells this user from others in a shared folder.
 

@@ -195,7 +195,7 @@ def test_what_is_worse_than_accepted_is_red_by_that_alone(
     assert metrics > {"size", "accuracy_drop"}
     for line in (
         "probably: the model under test has changed since this was accepted",
-        "2 entries would change: pytest --edge-accept",
+        "2 entries would change, 2 for the worse: pytest --edge-accept",
     ):
         assert line in outcome.output
     assert "Traceback" not in outcome.output

@@ -127,6 +127,6 @@ def test_the_reason_of_a_failure_shows_two_figures(judgement: Judgement, policy:
 @given(judgements())
 def test_the_row_of_a_failure_shows_two_figures(judgement: Judgement) -> None:
     found = judgement.verdict("point")
-    _, value, _, bound, _ = row(found.record)
+    _, value, _, bound, _, _ = row(found.record)
     if found.outcome is Outcome.FAIL:
         assert value != bound[3:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +92,7 @@ class Killer:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_kill_at_any_file_operation_leaves_whole_entries(tmp_path: Path) -> None:
+def kills(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, cache=tmp_path / "cache", baseline=tmp_path / "base")
     baseline, chance = Baseline(settings.baseline), random.Random(0)
     accept(settings, left(tmp_path / "old", 1))
@@ -115,7 +116,7 @@ def test_a_kill_at_any_file_operation_leaves_whole_entries(tmp_path: Path) -> No
     assert mixed > 5, "kills came in between"
 
 
-def test_two_at_once_leave_whole_entries(tmp_path: Path) -> None:
+def two_at_once(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, cache=tmp_path / "cache", baseline=tmp_path / "base")
     sides = [left(tmp_path / str(seed), seed) for seed in (1, 2)]
     for _ in range(5):
@@ -123,3 +124,20 @@ def test_two_at_once_leave_whole_entries(tmp_path: Path) -> None:
         for child in both:
             assert os.waitpid(child, 0)[1] == 0
         assert len(whole(Baseline(settings.baseline))) == len(TESTS)
+
+
+@pytest.mark.parametrize("what", [kills, two_at_once])
+def test_whole_entries_are_left(what: Callable[[Path], None], tmp_path: Path) -> None:
+    """In a process of its own, since one in which frameworks were imported can't be forked."""
+    ran = subprocess.run(
+        [sys.executable, __file__, what.__name__, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+if __name__ == "__main__":
+    {"kills": kills, "two_at_once": two_at_once}[sys.argv[1]](Path(sys.argv[2]))
