@@ -159,11 +159,12 @@ class Accepting:
         """Removes the entries that the last run has named as unused, of tests with *pattern*."""
         unused = Unused(self._candidates.folder)
         try:
-            tests = [each for each in unused.read(self._head) if matches(each, pattern)]
-            for test in tests:
+            named = unused.read(self._head)
+            for test in (each for each in named if matches(each, pattern)):
                 self._baseline.remove(test)
                 self.found.lines.append(f"removed: {presentable(test)}")
                 self.found.removed += 1
+            unused.keep([each for each in named if not matches(each, pattern)], self._head)
         except EdgeGateError as error:
             self._refuse("unused entries", f"{error.message}: {error.remedy}")
 

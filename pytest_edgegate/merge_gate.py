@@ -114,12 +114,8 @@ class MergeGate:
         found = unused(settings, self._collected) if whole else []
         if whole and not self._collected.left_out:
             forget_candidates(settings, self._collected)
-        kept = Unused(settings.candidates)
-        if found:
-            kept.write(found, History(settings.root).head())
-            self._lines += told(found, settings.baseline)
-        else:
-            kept.forget()
+        Unused(settings.candidates).keep(found, History(settings.root).head() if found else "")
+        self._lines += told(found, settings.baseline) if found else []
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

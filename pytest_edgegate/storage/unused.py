@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +30,13 @@ class Unused:
         with suppress(OSError):
             self._at.parent.mkdir(parents=True, exist_ok=True)
             place(self._at, lambda scratch: scratch.write_text(text + "\n", "utf-8"))
+
+    def keep(self, tests: Sequence[str], head: str) -> None:
+        """Replaces the list by those that are left; nothing is left of an empty one."""
+        if tests:
+            self.write(tests, head)
+        else:
+            self.forget()
 
     def forget(self) -> None:
         """Removes the list."""

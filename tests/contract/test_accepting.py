@@ -265,6 +265,7 @@ def test_unused_entries_are_named_and_removed(again: Played, tmp_path: Path) -> 
     assert "test_it.py::test_two[fake-board]" in ran.output
     assert again(one, "--edge-accept", "--edge-remove-unused").status == 0
     assert list(entries(tmp_path)) == ["test_one[fake-board].json"]
+    assert "removed" not in again(one, "--edge-accept", "--edge-remove-unused").output
     assert "of no test any more" not in again(one, BOARD).output
 
 

@@ -162,10 +162,8 @@ def here() -> frozenset[str]:
 
 
 def needs(*names: str) -> None:
-    """Skips a test of recipes whose options, commands or programs are not here."""
-    missing = [each for each in names if each not in here()]
-    if missing:
-        pytest.skip(f"not here yet: {', '.join(missing)}")
+    """Fails for options and commands that do not exist; skips without the programs of a recipe."""
+    assert not set(names) - here()
     for program in ("git", "jq", "bash"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: apt-get install {program}")
