@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -42,6 +43,11 @@ class Subject:
 def files_for(subject: Subject) -> Mapping[str, str]:
     """The content of each file by its name."""
     return {CONFTEST: _conftest(subject), TEST_FILE: _test_file(subject)}
+
+
+def fixtures_in(conftest: str) -> frozenset[str]:
+    """The names of the fixtures that the text of a ``conftest.py`` from here defines."""
+    return frozenset(re.findall(r"^def (\w+)\(", conftest, re.MULTILINE))
 
 
 def _metric_of(content: NpzContent) -> str:

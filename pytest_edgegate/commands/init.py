@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pytest_edgegate.commands.first_files import CONFTEST, TEST_FILE, Subject, files_for
+from pytest_edgegate.commands.first_files import (
+    CONFTEST,
+    TEST_FILE,
+    Subject,
+    files_for,
+    fixtures_in,
+)
+from pytest_edgegate.commands.overriding import Overridden, overridden_in, tests_in
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, StorageError
 from pytest_edgegate.reading.regular import is_there
 from pytest_edgegate.storage.placing import place_new
@@ -49,9 +56,14 @@ def run(given: Namespace) -> int:
     _refuse_existing(folder)
     targets = [each.strip() for each in given.target.split(",") if each.strip()]
     content = files_for(_looked_at(given, targets))
+    overridden = overridden_in(folder, fixtures_in(content[CONFTEST]))
+    if overridden is not None:
+        _refuse_tests_below(folder, overridden)
     _write(folder, content)
     for name, text in content.items():
         print(f"wrote {_typed(str(folder / name))} ({text.count(chr(10))} lines)")
+    if overridden is not None:
+        print(f"in {_typed(str(folder))}, {_what_no_longer_applies(overridden)}")
     print(_next_step(given, targets))
     return 0
 
@@ -144,6 +156,24 @@ def _not_replaced(folder: Path, names: list[str]) -> ConfigurationError:
         "name another folder: python -m pytest_edgegate init ... DIR; fixtures and tests can be "
         "moved from there by hand",
     )
+
+
+def _refuse_tests_below(folder: Path, overridden: Overridden) -> None:
+    """Raises ConfigurationError if tests would be run with another model or other data."""
+    tests = tests_in(folder)
+    if tests is not None:
+        raise ConfigurationError(
+            f"{_what_no_longer_applies(overridden)} to the tests that are there, such as "
+            f"{_typed(str(tests))}: nothing was written",
+            "name a new folder: python -m pytest_edgegate init ... DIR",
+        )
+
+
+def _what_no_longer_applies(overridden: Overridden) -> str:
+    names = " and ".join(overridden.fixtures)
+    it, applies = ("it", "applies") if len(overridden.fixtures) == 1 else ("they", "apply")
+    shown = _typed(os.path.relpath(overridden.conftest))
+    return f"a {CONFTEST} here overrides {names} of {shown}: {it} no longer {applies}"
 
 
 def _write(folder: Path, content: Mapping[str, str]) -> None:

@@ -205,6 +205,54 @@ def test_no_file_is_replaced(
     assert sorted(each.name for each in folder.iterdir()) == sorted(there)
 
 
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "def edge_model():\n    return 1\n",
+        "@pytest.fixture(name='edge_model')\ndef theirs():\n    return 1\n",
+        "if True:\n    async def edge_model(): pass\n",
+    ],
+)
+def test_the_tests_that_are_there_keep_their_model(
+    definition: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    below = folder / "gates" / "below"
+    below.mkdir(parents=True)
+    (folder / CONFTEST).write_text(definition)
+    (below / "test_theirs.py").write_text("")
+    assert main(["init", "gates"]) == 2
+    told = capsys.readouterr()
+    assert "overrides edge_model of conftest.py: it no longer applies to the tests" in told.err
+    assert "gates/below/test_theirs.py: nothing was written" in told.err
+    assert not (folder / "gates" / CONFTEST).exists()
+
+
+def test_a_new_folder_may_have_a_model_of_its_own_and_it_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / CONFTEST).write_text("def edge_model(): ...\ndef edge_data(): ...\n")
+    assert main(["init", "gates"]) == 0
+    assert capsys.readouterr().out.splitlines()[2] == (
+        "in gates, a conftest.py here overrides edge_data and edge_model of conftest.py: "
+        "they no longer apply"
+    )
+
+
+@pytest.mark.parametrize("above", ["def other(): ...", "def edge_model(", None])
+def test_a_conftest_above_that_has_none_of_its_fixtures_says_nothing(
+    above: str | None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "gates").mkdir()
+    (folder / "gates" / "test_theirs.py").write_text("")
+    if above is None:  # that of another project
+        (folder / CONFTEST).write_text("def edge_model(): ...")
+        (folder / "gates" / "pyproject.toml").write_text("")
+    else:
+        (folder / CONFTEST).write_text(above)
+    assert main(["init", "gates"]) == 0
+    assert "overrides" not in capsys.readouterr().out
+
+
 def test_a_file_that_appears_meanwhile_is_not_replaced(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
