@@ -1,18 +1,20 @@
-"""What fixtures in a new ``conftest.py`` override, read from the source of what is there already.
+"""What new files in a folder meet in the project around it. Nothing is imported.
 
 pytest takes a fixture from the nearest ``conftest.py``, so a new one changes what the tests beside
-it and below it are run with. Nothing is imported.
+it and below it are run with; and by default it imports test files without a package by their bare
+names, so that two of one name can't be collected in one run.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_edgegate.commands.first_files import CONFTEST
+from pytest_edgegate.commands.first_files import CONFTEST, TEST_FILE
 
 _ROOTS = (".git", "pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini")
 """A folder with one of these is the last one whose ``conftest.py`` is considered."""
@@ -38,12 +40,28 @@ def overridden_in(folder: Path, fixtures: Set[str]) -> Overridden | None:
 
 def tests_in(folder: Path) -> Path | None:
     """A file with tests in the folder or below it, by pytest's default names."""
+    for each in _files_below(folder):
+        if each.suffix == ".py" and (each.name.startswith("test_") or each.stem.endswith("_test")):
+            return each
+    return None
+
+
+def free_test_file(folder: Path) -> str:
+    """The name for a test file there, which no other test file of the project has."""
+    real = Path(os.path.realpath(folder))
+    top = real if _is_root(real) else next(filter(_is_root, real.parents), None)
+    others = {each.name for each in _files_below(top or real) if each.parent != real}
+    if TEST_FILE not in others:
+        return TEST_FILE
+    words = re.sub(r"\W+", "_", real.name.lower()).strip("_") or "model"
+    names = (f"test_edge_{words}{at}.py" for at in ("", *map(str, range(2, 1_000))))
+    return next(name for name in names if name not in others)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
     for at, folders, files in os.walk(folder):
         folders[:] = sorted(each for each in folders if not _is_left_out(Path(at), each))
-        for name in sorted(files):
-            if name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py")):
-                return Path(at, name)
-    return None
+        yield from (Path(at, name) for name in sorted(files))
 
 
 def _is_left_out(at: Path, name: str) -> bool:
