@@ -851,7 +851,11 @@ def test_the_script_of_jenkins_writes_the_reports(hosted: Hosted) -> None:
     work = hosted.clone("change")
     (work / ".venv").mkdir()  # in place of a real one
     (work / ".venv" / "bin").symlink_to(hosted.folder / "bin")
-    for script in (set_up.replace("python3 -m venv .venv", ""), gate.replace("\\\\", "\\")):
+    candidates = work / ".edgegate_cache" / "candidates"
+    stale = candidates / "of-another-build.json"
+    for script in (set_up.replace("python3 -m venv .venv", ""), gate, gate):
+        if candidates.exists():
+            stale.write_text("{}")
         ran = subprocess.run(
             ["sh", "-xe", "-c", script],
             cwd=work,
@@ -862,7 +866,9 @@ def test_the_script_of_jenkins_writes_the_reports(hosted: Hosted) -> None:
             check=False,
         )
         assert ran.returncode == 0, ran.stdout
-    [junit] = re.findall(r"junit '(.*?)'", pipeline)
+    assert not stale.exists()
+    assert list(candidates.rglob("*.json"))
+    [junit] = re.findall(r"junit testResults: '(.*?)'", pipeline)
     for name in (junit, "edge-report/report.json", "edge-report/report.html"):
         assert (work / name).exists()
 
@@ -873,7 +879,8 @@ def test_the_hook_runs_the_gates_and_nothing_else(tmp_path: Path) -> None:
     assert repository["repo"] == "local"
     assert {"id", "name", "entry", "language"} <= set(hook)
     assert hook["pass_filenames"] is False
-    for name in ("models/digits.keras", "conftest.py", "tests/test_edge.py", "tests/conftest.py"):
+    tests = ("conftest.py", "tests/test_edge.py", "tests/conftest.py")
+    for name in (*tests, "models/digits.keras", ENTRY, f"tests/{ENTRY}", "pyproject.toml"):
         assert re.search(hook["files"], name)
     assert not re.search(hook["files"], "docs/index.md")
     python, dash, module, *options = hook["entry"].split()
