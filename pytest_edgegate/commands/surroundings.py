@@ -47,10 +47,15 @@ def tests_in(folder: Path) -> Path | None:
 
 
 def free_test_file(folder: Path) -> str:
-    """The name for a test file there, which no other test file of the project has."""
-    real = Path(os.path.realpath(folder))
+    """The name for a test file there, which no other test file of the project has.
+
+    Without a file that marks the root of a project, it is the folder that the command is run in.
+    """
+    real, here = Path(os.path.realpath(folder)), Path.cwd()
     top = real if _is_root(real) else next(filter(_is_root, real.parents), None)
-    others = {each.name for each in _files_below(top or real) if each.parent != real}
+    if top is None:
+        top = here if real.is_relative_to(here) else real
+    others = {each.name for each in _files_below(top) if each.parent != real}
     if TEST_FILE not in others:
         return TEST_FILE
     words = re.sub(r"\W+", "_", real.name.lower()).strip("_") or "model"
