@@ -178,4 +178,6 @@ def test_texts_of_reports_do_not_name_the_folder_of_the_project(again: Any) -> N
     assert error["message"] == "missing.onnx does not exist (looked in .)"
     assert ran.report["environment"]["root"] == str(ran.folder)
     for name in ("r.html", "r.md"):
-        assert str(ran.folder) not in (ran.folder / name).read_text("utf-8")
+        text = (ran.folder / name).read_text("utf-8").replace("\\", "")  # Markdown escapes
+        assert "(looked in .)" in text
+        assert str(ran.folder) not in text
