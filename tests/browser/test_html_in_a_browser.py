@@ -266,6 +266,7 @@ return found;
         ((0.01, 0.02), (60_000,)),
         ((0.001, 0.002, 0.004), (55_000, 56_500, 57_000, 60_000)),
         ((0.02,), (41_000, 400_000, 4_000_000)),
+        ((0.01,), (59_000, 60_000)),
         ((), ()),
     ],
 )
@@ -280,6 +281,8 @@ def test_no_text_of_a_picture_covers_another(
         page = visit(html_of(whole(drops=drops, sizes=sizes)))
         page.execute_script(OPEN)
         assert page.execute_script(COLLISIONS) == []
+        named = page.find_elements("css selector", "#sizes .limit-text")
+        assert len(named) == len(drops) + len(sizes), [each.text for each in named]
 
 
 def test_a_narrow_window_shows_pictures_and_tables_whole_and_readable(

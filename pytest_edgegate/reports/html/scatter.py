@@ -214,11 +214,15 @@ def _size_labels(panel: Panel, x: Axis) -> dict[float, tuple[int, Label]]:
     room = Room(Box(0, -LINE * _MOST_ROWS - 4, _WIDTH, 2))
     found: dict[float, tuple[int, Label]] = {}
     anchors: tuple[Anchor, ...] = ("middle", "end", "start")
-    for value in panel.sizes:
-        at = x.at(value)
-        for row, anchor in product(range(_MOST_ROWS), anchors):
+    places = [x.at(each) for each in panel.sizes]
+    for value, at in zip(panel.sizes, places, strict=True):
+        others = [each for each in places if each > at]  # the lines of those before are taken
+        # First without covering where a line of another would come up from a higher row
+        for lone, row, anchor in product((True, False), range(_MOST_ROWS), anchors):
             label = Label(f"size \u2264 {spell_bytes(value)}", at, -LINE * row - 4, anchor)
             [way] = line((at, label.box.bottom + 1), (at, 0))
+            if lone and any(label.box.left - 2 < each < label.box.right + 2 for each in others):
+                continue
             if room.fits(label.box) and room.fits(way):
                 room.taken += [label.box, way]
                 found[value] = row, label
