@@ -193,7 +193,8 @@ class Accepting:
         copied = list(self._copy_files(candidate))
         if is_new:
             self.found.written += 1
-            dirty = ", with uncommitted changes" if candidate.origin.dirty else ""
+            gone = " that are gone now" if self._here and not self._is_dirty else ""
+            dirty = f", with uncommitted changes{gone}" if candidate.origin.dirty else ""
             self.found.lines.append(f"{presentable(entry.test)}{dirty}")
             replaced = [f"  in place of one that could not be read: {fault}"] if fault else []
             others = [] if found or fault else ["  another file, or runtime, with the same figures"]
@@ -220,8 +221,6 @@ class Accepting:
                 f"its run was on commit {head[:10] or 'none'}, and {self._head[:10] or 'none'} is "
                 "checked out: run it again, or name its folder by --edge-candidates=DIR"
             )
-        elif self._here and candidate.origin.dirty and not self._is_dirty:
-            yield "its run was with uncommitted changes, and there are none now: run it again"
         file = candidate.entry.test.partition("::")[0]
         if self._here and file.endswith(".py") and not (self._root / file).exists():
             yield f"{presentable(file)} is gone"

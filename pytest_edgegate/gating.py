@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from inspect import signature
+from unittest import SkipTest
 
 import pytest
 
@@ -108,7 +109,7 @@ def leave_candidate(
     Of one that did not run to its end, nothing but that is known.
     """
     gate = item.stash.get(GATE_KEY, None)
-    if isinstance(raised, pytest.skip.Exception):
+    if isinstance(raised, pytest.skip.Exception | SkipTest):
         drop_candidate(item)
         return
     if gate is None or isinstance(raised, KeyboardInterrupt | pytest.exit.Exception):
