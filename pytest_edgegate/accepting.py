@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from tempfile import gettempdir
@@ -125,8 +126,13 @@ class Accepting:
         self._candidates = candidates
         self._history = History(settings.root)
         self._head = self._history.head() if here else ""
+        self._root = settings.root
         self._here = here
         self.found = Accepted()
+
+    @cached_property
+    def _is_dirty(self) -> bool:
+        return self._history.is_dirty()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -187,9 +193,10 @@ class Accepting:
         copied = list(self._copy_files(candidate))
         if is_new:
             self.found.written += 1
-            dirty = ", with uncommitted changes" if candidate.origin.dirty else ""
+            gone = " that are gone now" if self._here and not self._is_dirty else ""
+            dirty = f", with uncommitted changes{gone}" if candidate.origin.dirty else ""
             self.found.lines.append(f"{presentable(entry.test)}{dirty}")
-            replaced = [f"  replaces {fault}"] if fault else []
+            replaced = [f"  in place of one that could not be read: {fault}"] if fault else []
             others = [] if found or fault else ["  another file, or runtime, with the same figures"]
             self.found.lines += replaced + [f"  {each}" for each in told(found)] + others
             self.found.lines += [
@@ -214,6 +221,9 @@ class Accepting:
                 f"its run was on commit {head[:10] or 'none'}, and {self._head[:10] or 'none'} is "
                 "checked out: run it again, or name its folder by --edge-candidates=DIR"
             )
+        file = candidate.entry.test.partition("::")[0]
+        if self._here and file.endswith(".py") and not (self._root / file).exists():
+            yield f"{presentable(file)} is gone"
 
     def _refuse(self, test: str, why: str) -> None:
         self.found.refused += 1

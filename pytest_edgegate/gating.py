@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from inspect import signature
+from unittest import SkipTest
 
 import pytest
 
@@ -71,9 +72,16 @@ def begin(item: pytest.Item) -> None:
     _replace_candidate(item, NOT_ENDED)
 
 
-def withdraw(item: pytest.Item) -> None:
-    """Has what a test has found not accepted, because its teardown has failed."""
-    _replace_candidate(item, "its teardown failed")
+def withdraw(item: pytest.Item, why: str) -> None:
+    """Has what a test has found not accepted."""
+    _replace_candidate(item, why)
+
+
+def drop_candidate(item: pytest.Item) -> None:
+    """Leaves nothing of a test that was skipped: there is nothing to accept or to refuse."""
+    target = target_name(item)
+    if target is not None:
+        session_of(item.config).ledger.drop(item.nodeid)
 
 
 def _replace_candidate(item: pytest.Item, why: str) -> None:
@@ -101,8 +109,10 @@ def leave_candidate(
     Of one that did not run to its end, nothing but that is known.
     """
     gate = item.stash.get(GATE_KEY, None)
-    ended_early = (KeyboardInterrupt, pytest.exit.Exception, pytest.skip.Exception)
-    if gate is None or isinstance(raised, ended_early):
+    if isinstance(raised, pytest.skip.Exception | SkipTest):
+        drop_candidate(item)
+        return
+    if gate is None or isinstance(raised, KeyboardInterrupt | pytest.exit.Exception):
         return
     refusals = []
     if isinstance(raised, EdgeGateError):

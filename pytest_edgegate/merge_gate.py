@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.core.printable import printable_line
+from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.state import LEFT_OUT_KEY, RunState
 from pytest_edgegate.unused import Collected, is_whole
 
@@ -94,25 +95,21 @@ class MergeGate:
         if not changing:
             return []
         entries = "1 entry" if len(changing) == 1 else f"{len(changing):,} entries"
-        red = {
-            each.test
-            for each in self._state.attempts.verdicts
-            if each.red and each.budget.kind.of_accepted
-        }
-        worse = sum(each in red for each in changing)
+        lost = {each.test for each in self._state.attempts.verdicts if _is_worse(each)}
+        worse = sum(each in lost for each in changing)
         worsening = f", {worse:,} for the worse" if worse else ""
         return [f"{entries} would change{worsening}: pytest --edge-accept"]
 
     def _name_unused(self, session: pytest.Session) -> None:
         from pytest_edgegate.storage.history import History
         from pytest_edgegate.storage.unused import Unused
-        from pytest_edgegate.unused import forget_candidates, told, unused
+        from pytest_edgegate.unused import forget_candidates, is_of_whole_files, told, unused
 
         settings = self._state.settings
         ended = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         whole = ended and settings.model is None and is_whole(self._config)
         found = unused(settings, self._collected) if whole else []
-        if whole and not self._collected.left_out:
+        if ended and is_of_whole_files(self._config) and not self._collected.left_out:
             forget_candidates(settings, self._collected)
         Unused(settings.candidates).keep(found, History(settings.root).head() if found else "")
         self._lines += told(found, settings.baseline) if found else []
@@ -123,3 +120,12 @@ class MergeGate:
             terminalreporter.section("edge gate: what is accepted", red=self._red)
             for line in self._lines:
                 terminalreporter.line(printable_line(line))
+
+
+def _is_worse(verdict: VerdictRecord) -> bool:
+    """Whether an artifact is worse than the accepted one, within its limit or not."""
+    kind, measured = verdict.budget.kind, verdict.measured
+    if not kind.of_accepted or measured is None:
+        return False
+    same = 0.0 if kind.unit == "points" else 1.0
+    return verdict.red or (measured.value is not None and measured.value > same)

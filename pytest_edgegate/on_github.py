@@ -24,7 +24,7 @@ class OnGithub:
         found = state.attempts
         if job is None or not (found.verdicts or found.errors or found.artifacts):
             return
-        run = record_of(found, state.registry)
+        run = record_of(found, state.registry, self._config.rootpath)
         fault = job.write_summary(run)
         terminalreporter.ensure_newline()
         for line in (*job.annotations(run, self._config.rootpath), *([fault] if fault else [])):

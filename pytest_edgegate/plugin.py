@@ -199,6 +199,16 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     except EdgeGateError as error:
         _note(item, error)
+        if _is_ours(item):
+            from pytest_edgegate.gating import withdraw
+
+            withdraw(item, f"it ended in an error: {error.message}")
+        raise
+    except pytest.skip.Exception:
+        if _is_ours(item):
+            from pytest_edgegate.gating import drop_candidate
+
+            drop_candidate(item)
         raise
 
 
@@ -268,7 +278,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         if _is_ours(item):
             from pytest_edgegate.gating import withdraw
 
-            withdraw(item)
+            withdraw(item, "its teardown failed")
         if isinstance(error, EdgeGateError):
             _note(item, error)
         raise

@@ -38,6 +38,10 @@ class WantedReport(NamedTuple):
     reporter: Reporter
     path: Path
 
+    def is_at(self, path: Path) -> bool:
+        """Whether it would replace a report there; a device takes any number of them."""
+        return self.path.absolute() == path.absolute() and (path.is_file() or not path.exists())
+
 
 class Registry:
     """Everything that backends, packages and a conftest.py contribute.
@@ -68,8 +72,15 @@ class Registry:
         """Has *reporter* write the verdicts to *path* when the run ends; None disables it.
 
         A relative path starts at the folder where pytest was started. Raises ConfigurationError
-        if the name is taken or *reporter* has no method ``write``.
+        if the name or the path is taken, or *reporter* has no method ``write``.
         """
+        wanted = self.wanted_reports.items()
+        same = next((other for other, each in wanted if path and each.is_at(Path(path))), None)
+        if same is not None:
+            raise ConfigurationError(
+                f"the reports {same!r} and {name!r} are both to be written to {path}",
+                "give each of them a file of its own",
+            )
         if name in self._reporters:
             raise ConfigurationError(
                 f"two reporters are registered under the name {name!r}",

@@ -22,6 +22,7 @@ from pytest_edgegate.core.record import ErrorRecord, RunRecord, VerdictRecord
 from pytest_edgegate.item_gate import GATE_KEY, ItemGate
 from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.reports.places import ROOT, Folders, home
 
 _OWN_PACKAGES = ("pytest-edgegate", "pytest", "numpy", "scipy")
 
@@ -151,12 +152,13 @@ def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts
     Returns the errors of files that could not be written; the others are written regardless.
     """
 
-    verdicts = attempted.verdicts
-    config.hook.pytest_edgegate_report(verdicts=[each.to_json() for each in verdicts])
+    folders = Folders(config.rootpath, home())
+    verdicts = [folders.verdict(each).to_json() for each in attempted.verdicts]
+    config.hook.pytest_edgegate_report(verdicts=verdicts)
     wanted = registry.wanted_reports.values()
     if not wanted:
         return []
-    run = record_of(attempted, registry)
+    run = record_of(attempted, registry, config.rootpath)
     faults = []
     with _uncaptured(config):
         for asked in wanted:
@@ -169,17 +171,18 @@ def write_reports(config: pytest.Config, registry: Registry, attempted: Attempts
     return faults
 
 
-def record_of(attempted: Attempts, registry: Registry) -> RunRecord:
-    """The record of a run, from which all reports are drawn."""
+def record_of(attempted: Attempts, registry: Registry, root: Path) -> RunRecord:
+    """The record of a run, from which all reports are drawn. *root*: pytest's root folder."""
     from pytest_edgegate.reports.pictures import with_few_pictures
 
+    folders = Folders(root, home())
     return RunRecord(
-        _environment(registry),
-        attempted.verdicts,
-        attempted.errors,
-        attempted.superseded_verdicts,
-        attempted.superseded_errors,
-        with_few_pictures(attempted.artifacts),
+        _environment(registry) | {ROOT: presentable(str(root))},
+        tuple(map(folders.verdict, attempted.verdicts)),
+        tuple(map(folders.error, attempted.errors)),
+        tuple(map(folders.verdict, attempted.superseded_verdicts)),
+        tuple(map(folders.error, attempted.superseded_errors)),
+        with_few_pictures(map(folders.seen, attempted.artifacts)),
     )
 
 

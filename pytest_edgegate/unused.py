@@ -34,6 +34,11 @@ class Collected:
     left_out: bool = False
     """Whether tests were taken out by anything but the gate."""
 
+    @property
+    def empty(self) -> set[str]:
+        """The tests whose list of parameters is empty."""
+        return {each for each in self.tests if _NO_VALUES in each.partition("[")[2]}
+
     def report(self, report: pytest.CollectReport) -> None:
         file = report.nodeid.partition("::")[0]
         if not report.passed:
@@ -66,6 +71,12 @@ def is_whole(config: pytest.Config) -> bool:
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         return True
     return all((config.invocation_params.dir / each).is_dir() for each in config.args)
+
+
+def is_of_whole_files(config: pytest.Config) -> bool:
+    """Whether all tests of the files that were collected were asked for."""
+    partial = any(getattr(config.option, name, None) for name in _PARTIAL)
+    return not partial and not any("::" in str(each) for each in config.args)
 
 
 def unused(settings: Settings, collected: Collected) -> list[str]:
@@ -107,7 +118,21 @@ def _has_no_test(settings: Settings, collected: Collected, test: str) -> bool:
     # a folder outside of the root may have the entries of other projects, too
     is_own = settings.baseline.absolute().is_relative_to(settings.root.absolute())
     is_gone = is_own and file.endswith(".py") and not (settings.root / file).exists()
-    return (was_seen or is_gone) and test not in collected.tests
+    return (
+        (was_seen or is_gone)
+        and test not in collected.tests
+        and not _has_no_values(collected, test)
+    )
+
+
+_NO_VALUES = "NOTSET"
+"""What pytest calls a test whose list of parameters is empty in this run, and skips."""
+
+
+def _has_no_values(collected: Collected, test: str) -> bool:
+    """Whether a test is parametrised, and there are no values in this run."""
+    function = test.partition("[")[0]
+    return any(each.partition("[")[0] == function for each in collected.empty)
 
 
 def _is_at(baseline: Baseline, entry: Entry, at: Path) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.ports import SourceModel
@@ -28,6 +30,10 @@ class Subject:
     """The path of the .npz, relative to the folder of the files."""
     grouped: bool = False
     metric: str = "top1"
+    floor: float | None = None
+    """The accuracy that a finished file has to reach, which one that is broken does not; for an
+    error, the largest one. None where labels alone do not tell it."""
+    test_file: str = TEST_FILE
 
     def with_model(self, path: str, model: SourceModel) -> Subject:
         finished = model.node[1] == "int8"
@@ -35,13 +41,22 @@ class Subject:
         return replace(self, model=path, finished_bytes=size)
 
     def with_data(self, path: str, content: NpzContent) -> Subject:
+        import numpy as np
+
         metric = _metric_of(content)
-        return replace(self, data=path, grouped=content.groups is not None, metric=metric)
+        floor = _floor_of(metric, np.asarray(content.data.evaluation[1]))
+        grouped = content.groups is not None
+        return replace(self, data=path, grouped=grouped, metric=metric, floor=floor)
 
 
 def files_for(subject: Subject) -> Mapping[str, str]:
     """The content of each file by its name."""
-    return {CONFTEST: _conftest(subject), TEST_FILE: _test_file(subject)}
+    return {CONFTEST: _conftest(subject), subject.test_file: _test_file(subject)}
+
+
+def fixtures_in(conftest: str) -> frozenset[str]:
+    """The names of the fixtures that the text of a ``conftest.py`` from here defines."""
+    return frozenset(re.findall(r"^def (\w+)\(", conftest, re.MULTILINE))
 
 
 def _metric_of(content: NpzContent) -> str:
@@ -52,6 +67,31 @@ def _metric_of(content: NpzContent) -> str:
     if labels.dtype.kind == "f" and not _is_one_hot(labels):
         return "mse"
     return "miou" if labels.ndim > 2 else "top1"
+
+
+_ENOUGH = 100
+_ABOVE_CHANCE = 0.1
+"""The share of the way from the best constant answer to a perfect one."""
+
+
+def _floor_of(metric: str, labels: Any) -> float | None:
+    """What is a little better than the best constant answer, rounded to the easier side.
+
+    None also for few samples, on which a sound file may have less by chance.
+    """
+    import numpy as np
+
+    if len(labels) < _ENOUGH:
+        return None
+    if metric == "top1" and labels.size:
+        classes = labels.argmax(axis=1) if labels.ndim == 2 and labels.shape[1] > 1 else labels
+        chance = float(np.unique(classes, return_counts=True)[1].max() / len(labels))
+        floor = chance + _ABOVE_CHANCE * (1 - chance)
+        return math.floor(floor * 100) / 100 if chance < 1 else None
+    if metric == "mse" and labels.size:
+        error = float(labels.astype(np.float64).var(axis=0).mean()) * (1 - _ABOVE_CHANCE)
+        return float(f"{error:.2g}") if error > 0 and math.isfinite(error) else None
+    return None
 
 
 def _is_one_hot(labels: object) -> bool:
@@ -157,7 +197,7 @@ def edge_data():
 def _test_file(subject: Subject) -> str:
     """The tests."""
     if subject.finished_bytes is not None:
-        return _finished(subject.finished_bytes)
+        return _finished(subject.finished_bytes, subject)
     drop = "accuracy_drop=0.01" if subject.metric != "mse" else "accuracy_drop_relative=0.05"
     told = (
         "loses at most one percentage point"
@@ -177,16 +217,25 @@ def test_ptq(edge_ptq):
 '''
 
 
-def _finished(size: int) -> str:
+def _finished(size: int, subject: Subject) -> str:
     limit = max(1, round(size * _HEADROOM / 1000 + 0.5))
+    budgets = f'size="{limit} kB"'
+    if subject.floor is None:
+        comment = "# The accuracy is not judged yet: add accuracy_min=0.9, or what you need."
+    else:
+        budgets += f", accuracy_min={subject.floor:g}"
+        side = "below" if subject.metric == "mse" else "above"
+        comment = (
+            f"# {subject.floor:g} is a little {side} the best constant answer: set what you need."
+        )
     return f'''\
 """What the finished file has to hold."""
 
 import pytest
 
 
-# The accuracy has no float reference to be compared with: add accuracy_min=0.9, or what you need.
-@pytest.mark.edge_budget(size="{limit} kB")
+{comment}
+@pytest.mark.edge_budget({budgets})
 def test_own_build(edge_artifact):
     """The file is gated as it is; it has {size:,} bytes today."""
 '''

@@ -10,10 +10,22 @@ import os
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pytest_edgegate.commands.first_files import CONFTEST, TEST_FILE, Subject, files_for
+from pytest_edgegate.commands.first_files import (
+    CONFTEST,
+    Subject,
+    files_for,
+    fixtures_in,
+)
+from pytest_edgegate.commands.surroundings import (
+    Overridden,
+    free_test_file,
+    overridden_in,
+    tests_in,
+)
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, StorageError
 from pytest_edgegate.reading.regular import is_there
 from pytest_edgegate.storage.placing import place_new
@@ -46,12 +58,18 @@ def add_to(parser: ArgumentParser) -> None:
 def run(given: Namespace) -> int:
     """Writes the files, and prints their names and what to type. Raises EdgeGateError."""
     folder: Path = given.folder
-    _refuse_existing(folder)
+    name = free_test_file(folder)
+    _refuse_existing(folder, name)
     targets = [each.strip() for each in given.target.split(",") if each.strip()]
-    content = files_for(_looked_at(given, targets))
+    content = files_for(replace(_looked_at(given, targets), test_file=name))
+    overridden = overridden_in(folder, fixtures_in(content[CONFTEST]))
+    if overridden is not None:
+        _refuse_tests_below(folder, overridden)
     _write(folder, content)
     for name, text in content.items():
         print(f"wrote {_typed(str(folder / name))} ({text.count(chr(10))} lines)")
+    if overridden is not None:
+        print(f"in {_typed(str(folder))}, {_what_no_longer_applies(overridden)}")
     print(_next_step(given, targets))
     return 0
 
@@ -127,11 +145,11 @@ def _seen_from(folder: Path, path: Path) -> str:
     return Path(os.path.relpath(real, folder)).as_posix()
 
 
-def _refuse_existing(folder: Path) -> None:
+def _refuse_existing(folder: Path, test_file: str) -> None:
     """Raises ConfigurationError if a file would have to be replaced."""
     if os.path.lexists(folder) and not folder.is_dir():
         raise ConfigurationError(f"{_typed(str(folder))} is no folder", "name a folder to write to")
-    there = [name for name in (CONFTEST, TEST_FILE) if os.path.lexists(folder / name)]
+    there = [name for name in (CONFTEST, test_file) if os.path.lexists(folder / name)]
     if there:
         raise _not_replaced(folder, there)
 
@@ -144,6 +162,24 @@ def _not_replaced(folder: Path, names: list[str]) -> ConfigurationError:
         "name another folder: python -m pytest_edgegate init ... DIR; fixtures and tests can be "
         "moved from there by hand",
     )
+
+
+def _refuse_tests_below(folder: Path, overridden: Overridden) -> None:
+    """Raises ConfigurationError if tests would be run with another model or other data."""
+    tests = tests_in(folder)
+    if tests is not None:
+        raise ConfigurationError(
+            f"{_what_no_longer_applies(overridden)} to the tests that are there, such as "
+            f"{_typed(str(tests))}: nothing was written",
+            "name a new folder: python -m pytest_edgegate init ... DIR",
+        )
+
+
+def _what_no_longer_applies(overridden: Overridden) -> str:
+    names = " and ".join(overridden.fixtures)
+    it, applies = ("it", "applies") if len(overridden.fixtures) == 1 else ("they", "apply")
+    shown = _typed(os.path.relpath(overridden.conftest))
+    return f"a {CONFTEST} here overrides {names} of {shown}: {it} no longer {applies}"
 
 
 def _write(folder: Path, content: Mapping[str, str]) -> None:

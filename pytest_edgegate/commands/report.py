@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TextIO
@@ -48,14 +48,27 @@ def draw(given: Namespace) -> int:
     """
     from pytest_edgegate.reports.merging import merged
 
-    run = merged(_read(given.reports))
     wanted = {name: path for name in REPORTERS if (path := getattr(given, name)) is not None}
+    _refuse_one_file_twice(given.reports, wanted)
+    run = merged(_read(given.reports))
     told = sys.stderr if any(str(path) == "-" for path in wanted.values()) else sys.stdout
     if not wanted:
         _print_table(run)
     for line in run.disagreements:
         print(printable_line(f"disagree: {line}"), file=told)
     return max([0, *(_write(name, path, run, told) for name, path in wanted.items())])
+
+
+def _refuse_one_file_twice(reports: Sequence[Path], wanted: Mapping[str, Path]) -> None:
+    """Raises ConfigurationError where one file would replace another, or what is read."""
+    used = {path.resolve(): str(path) for path in reports}
+    for name, path in wanted.items():
+        at = STANDARD_OUTPUT if str(path) == "-" else path.resolve()
+        if at in used:
+            raise ConfigurationError(
+                f"--{name} {path} would replace {used[at]}", "give each of them a file of its own"
+            )
+        used[at] = f"what --{name} writes"
 
 
 def _read(paths: Sequence[Path]) -> list[tuple[str, RunRecord]]:

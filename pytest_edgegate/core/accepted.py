@@ -213,8 +213,8 @@ class Entry:
         )
 
 
-_TAKE = "take one side of it whole (git checkout --ours or --theirs {place}); or accept this run "
-_TAKE += "in its place: pytest --edge-accept"
+_TAKE = "accept what this run has found in its place: pytest --edge-accept; or take one side of it "
+_TAKE += "whole, with the .npz beside it: git checkout --ours (or --theirs) '{place}'"
 
 
 def _parsed(text: str, place: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_edgegate.core.json_object import JsonObject
+from pytest_edgegate.core.json_values import where_known
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class SeenAccepted:
     """The name of the metric; empty where the entry holds no accuracy."""
     value: float | int | None = None
     """The metric of the accepted artifact."""
+    accuracy_drop: float | int | None = None
+    """Its accuracy below the model under test of then, which may be another one now; None where
+    that is not known."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -58,6 +62,7 @@ class SeenAccepted:
             "size_bytes": self.size_bytes,
             "scored_by": self.scored_by,
             "value": self.value,
+            **where_known(accuracy_drop=self.accuracy_drop),
         }
 
     @classmethod
@@ -67,4 +72,5 @@ class SeenAccepted:
             size_bytes=given.count("size_bytes"),
             scored_by=given.text("scored_by"),
             value=given.optional_number("value"),
+            accuracy_drop=given.number_if_given("accuracy_drop"),
         )

@@ -26,7 +26,7 @@ _BETTER = "make the artifact better in this respect, or {loosen} the budget know
 _FEWER_FILTERS = "give the model fewer filters, or {loosen} the budget knowingly"
 _COMPARE = "gate sqnr_db, which compares the outputs, or {loosen} the budget knowingly"
 _ROUNDING = (
-    "the runtimes round differently: run the samples above in the deployed runtime, and gate "
+    "the runtimes round differently: run such samples in the deployed runtime, and gate "
     "accuracy there"
 )
 PROFILE = (

@@ -26,7 +26,7 @@ def closer_outputs(file: File, *, listed: bool) -> str:
 
     *listed*: the verdict lists the samples concerned.
     """
-    artifact, samples = file.artifact, "look at the samples above, and " if listed else ""
+    artifact, samples = file.artifact, "look at the wrong answers, and " if listed else ""
     if not artifact.made and file.description().is_float:
         return f"{samples}{_AGAIN}"
     if not artifact.made:

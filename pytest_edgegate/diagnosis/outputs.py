@@ -17,11 +17,11 @@ from pytest_edgegate.measures.providers import File, Passes
 
 _ROUNDING = {
     GIVEN: (
-        "the runtimes compute this file differently: run the samples above in the deployed "
+        "the runtimes compute this file differently: run such samples in the deployed "
         "runtime, and gate accuracy there, or let edge_ptq make the file"
     ),
     "float16": (
-        "runtimes compute float16 in float16 or in float32: run the samples above in the deployed "
+        "runtimes compute float16 in float16 or in float32: run such samples in the deployed "
         "runtime, and gate accuracy there"
     ),
     "float32": (

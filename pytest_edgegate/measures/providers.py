@@ -226,6 +226,9 @@ class Accepted(Protocol):
     def scores(self, metric: str) -> Evidence | None:
         """The accepted scores of the samples; None where they are not stored."""
 
+    def why_no_scores(self, metric: str) -> str:
+        """Why there are none of the samples of this run, in words."""
+
     def rerun(self) -> Evidence | None:
         """The accepted file on the samples of this run; None where the file is not found."""
 

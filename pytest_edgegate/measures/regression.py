@@ -71,7 +71,7 @@ def accuracy_regression(passes: Passes, accepted: Accepted) -> Finding:
         return replace(found, only_if_proven=same_file)
     value = passes.scoring.value(now)
     lost = before.value - value if passes.scoring.higher_is_better else value - before.value
-    why = "by value: there are no scores of the samples to pair, so that nothing is proven"
+    why = f"by value: {accepted.why_no_scores(metric)}, so that nothing is proven"
     return Measurement(
         lost,
         now.source,

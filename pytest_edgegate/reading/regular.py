@@ -112,6 +112,6 @@ def read_bytes(path: Path, most: int) -> bytes:
 def unreadable(path: Path, reason: str) -> UnreadableFileError:
     """The error for a file that can't be read."""
     return UnreadableFileError(
-        f"{path.name[:100]} can't be read: {reason}",
+        f"{(path.name or str(path))[:100]} can't be read: {reason}",
         f"check the path and its permissions: {str(path)[:500]}",
     )

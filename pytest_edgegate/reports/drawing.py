@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
+from warnings import catch_warnings
 
 from pytest_edgegate.core.errors import BackendUnavailableError
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.reports.panels import Panel, Point
 from pytest_edgegate.spelling import spell_bytes
 
 _GOOD, _BAD, _LIMIT = "#1a7f37", "#cf222e", "#57606a"
 _LETTER, _LINE, _POINTS_A_PIXEL = 4.6, 9.0, 0.72
 """Sizes of labels in points (width of a letter, height of a line) and matplotlib's 100 dpi."""
+_LONGEST = 60
+"""Letters of a name."""
 _WIDE = 6
 """Sizes that differ by more than this factor are drawn on a logarithmic axis."""
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -29,8 +33,9 @@ def drawn(panels: Sequence[Panel], form: str) -> bytes:
     except ImportError as error:
         raise BackendUnavailableError("matplotlib", "a picture of the run", "report") from error
     wanted = list(panels) or [Panel("nothing was measured", ())]
-    # Text stays text, and identifiers in an SVG are not random
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "edgegate"}):
+    # Text stays text, names with dollar signs are no formulas, identifiers in an SVG not random
+    looks = {"svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": "edgegate"}
+    with rc_context(looks), catch_warnings(action="ignore", category=UserWarning):
         figure = Figure(figsize=(7.5, 4.6 * len(wanted)), layout="constrained")
         places = figure.subplots(len(wanted), squeeze=False)[:, 0]
         for axes, panel in zip(places, wanted, strict=True):
@@ -41,7 +46,7 @@ def drawn(panels: Sequence[Panel], form: str) -> bytes:
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
-    axes.set_title(panel.title)
+    axes.set_title(_shown(panel.title))
     axes.set_xlabel("size of what ships")
     axes.set_ylabel("accuracy beside the model under test, points (0.01 = 1 %)")
     axes.axhline(0, color=_LIMIT, linewidth=0.8)
@@ -95,14 +100,21 @@ def _label(axes: Any, points: Sequence[Point]) -> None:
     for point in sorted(points, key=lambda each: each.points):
         place = point.size, point.points
         x, y = axes.transData.transform(place) * _POINTS_A_PIXEL
-        width, up = _LETTER * len(point.label), 4.0
+        label = _shown(point.label)
+        width, up = _LETTER * len(label), 4.0
         while any(
             x < right and left < x + width and abs(y + up - at) < _LINE for left, right, at in taken
         ):
             up += 1
         taken.append((x, x + width, y + up))
         shift = {"xytext": (6, up), "textcoords": "offset points"}
-        axes.annotate(point.label, place, fontsize=8, color=_colour(point), **shift)
+        axes.annotate(label, place, fontsize=8, color=_colour(point), **shift)
+
+
+def _shown(name: str) -> str:
+    """A name from outside, short enough for the picture and of characters that SVG may hold."""
+    text = printable_line(name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _colour(point: Point) -> str:

@@ -12,6 +12,7 @@ from pytest_edgegate.reports.artifacts import lines_of, seen
 from pytest_edgegate.reports.changes import is_to_accept
 from pytest_edgegate.reports.failure import summary_of, worst_first
 from pytest_edgegate.reports.markdown_text import code, escaped, folded, table_head, table_row
+from pytest_edgegate.reports.places import ROOT
 from pytest_edgegate.reports.table import HEADINGS, artifact_of, row, sources
 from pytest_edgegate.reports.terminal import title_of
 
@@ -175,6 +176,8 @@ def _machines(run: RunRecord) -> _Section:
 
 def _environment(found: Mapping[str, Any]) -> Iterator[str]:
     for key, value in found.items():
+        if key == ROOT:  # a folder of the machine, which means nothing to who reads this
+            continue
         if isinstance(value, Mapping):
             text = ", ".join(f"{name} {each}" for name, each in value.items())
         elif isinstance(value, list | tuple):

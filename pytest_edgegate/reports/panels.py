@@ -11,6 +11,15 @@ from pytest_edgegate.reports.table import name_of
 
 
 @dataclass(frozen=True)
+class Before:
+    """The artifact that was accepted before: its size, and its accuracy relative to the model under
+    test of then, which may be another one now; None where that is not known."""
+
+    size: int
+    points: float | None = None
+
+
+@dataclass(frozen=True)
 class Point:
     """An artifact: its size in bytes and its accuracy relative to the model under test.
 
@@ -24,8 +33,7 @@ class Point:
     low: float | None = None
     high: float | None = None
     red: bool = False
-    accepted: tuple[int, float] | None = None
-    """Size and accuracy of the artifact that was accepted before, if both are known."""
+    accepted: Before | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,8 @@ def _panel(
     for artifact, verdict in judged:
         if verdict.budget.metric == "accuracy_drop" and verdict.measured is not None:
             point = _point(artifact, verdict.measured, red=artifact.sha256 in red)
-            points |= {} if point is None else {artifact.sha256: point}
+            before = _judged_before(verdict)
+            points |= {} if point is None else {artifact.sha256: replace(point, accepted=before)}
     for each in known:
         _add_known(points, each, red)
     verdicts = [verdict for _, verdict in judged]
@@ -85,10 +94,19 @@ def _add_known(points: dict[str, Point], known: SeenRecord, red: Collection[str]
         points[digest] = Point(
             name_of(artifact) or artifact.format, artifact.size_bytes, above, red=digest in red
         )
-    before = known.accepted
-    if before is not None and before.value is not None and before.scored_by == score.scored_by:
-        above = sign * (before.value - score.reference_value)
-        points[digest] = replace(points[digest], accepted=(before.size_bytes, above))
+    if known.accepted is not None:
+        drop = _below(known.accepted.accuracy_drop)
+        earlier = points[digest].accepted
+        if drop is not None or earlier is None:
+            before = Before(known.accepted.size_bytes, drop)
+            points[digest] = replace(points[digest], accepted=before)
+
+
+def _judged_before(verdict: VerdictRecord) -> Before | None:
+    """What was accepted of an artifact whose accuracy drop was judged: reports of earlier versions
+    have the accepted drop here alone."""
+    known = verdict.accepted
+    return None if known is None else Before(known.size_bytes, _below(known.value))
 
 
 def _point(artifact: ArtifactRecord, drop: MeasuredRecord, *, red: bool) -> Point | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.accepted_record import SeenAccepted
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import ScoreRecord, SeenRecord
@@ -89,11 +90,34 @@ def _accepted(case: Case, file: File, score: ScoreRecord | None) -> SeenAccepted
     known = case.before.artifact(file.artifact)
     if known is None:
         return None
+    found = SeenAccepted(
+        known.sha256, known.size_bytes, accuracy_drop=_accepted_drop(case, file, known, score)
+    )
     figure = None if score is None else known.figures.get(score.scored_by)
     if figure is None or score is None:
-        return SeenAccepted(known.sha256, known.size_bytes)
-    value = plain_number(figure.value)
-    return SeenAccepted(known.sha256, known.size_bytes, score.scored_by, value)
+        return found
+    return replace(found, scored_by=score.scored_by, value=plain_number(figure.value))
+
+
+def _accepted_drop(
+    case: Case, file: File, known: AcceptedArtifact, score: ScoreRecord | None
+) -> float | int | None:
+    """How far the accepted artifact was below the model of then: as the entry has it, or from what
+    the model reaches now where model and samples are still those."""
+    if (drop := known.figures.get("accuracy_drop")) is not None:
+        return plain_number(drop.value)
+    figure = None if score is None else known.figures.get(score.scored_by)
+    if score is None or figure is None or score.reference_value is None or score.of_a_part:
+        return None
+    model = file.artifact.provenance.get("model_digest")
+    if not model or known.model != model or known.data != _samples(case):
+        return None
+    above = figure.value - score.reference_value
+    return plain_number(above if score.lower_is_better else -above)
+
+
+def _samples(case: Case) -> str:
+    return case.subject.dataset.evaluation.digest() if case.subject.has_evaluation else ""
 
 
 def _compression(verdicts: Iterable[Verdict]) -> float | None:

@@ -62,6 +62,11 @@ class Ledger:
         """Replaces what an earlier run has left of a test by *why* there is nothing."""
         self._put(Candidate(Entry(test, target, ()), self._origin, (why,)), None)
 
+    def drop(self, test: str) -> None:
+        """Removes what this run, and an earlier one, has left of a test."""
+        with suppress(EdgeGateError):
+            self._candidates.remove(test)
+
     def leave(
         self,
         test: str,

@@ -50,6 +50,16 @@ class Candidates:
                 "free some space or choose another folder: --edge-cache=FOLDER (ini: edge_cache)",
             ) from error
 
+    def remove(self, test: str) -> None:
+        """Removes the candidate of a test. Raises ConfigurationError, StorageError."""
+        at = self.path_of(test)
+        try:
+            at.unlink(missing_ok=True)
+            for each in sides_of(at):
+                each.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{at} can't be removed: {error}", "remove it by hand") from error
+
     def find(self, test: str) -> Candidate | None:
         """The candidate of a test; None without one. Raises ConfigurationError, StorageError."""
         at = self.path_of(test)

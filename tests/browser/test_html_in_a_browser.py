@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pytest_edgegate.core.artifact_record import ArtifactRecord
+from pytest_edgegate.core.accepted_record import SeenAccepted
+from pytest_edgegate.core.artifact_record import ArtifactRecord, ScoreRecord, SeenRecord
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import BudgetRecord, MeasuredRecord, RunRecord, VerdictRecord
+from pytest_edgegate.core.shown_record import (
+    SHARES,
+    AnswersRecord,
+    ClassRecord,
+    FlipRecord,
+    TimesRecord,
+)
+from pytest_edgegate.measures.pictures import pictures_of
 from pytest_edgegate.reports.html.page import html_of
 
 Visit = Callable[[bytes], Any]
+ACCEPT = "pytest --edge-accept"
 
 
 def verdict(test: str, metric: str, value: float, limit: float, recipe: str) -> VerdictRecord:
@@ -29,7 +41,7 @@ def verdict(test: str, metric: str, value: float, limit: float, recipe: str) -> 
         allowed=False,
         proven=True,
         reason=f"{value} against {limit}",
-        remedy=f"mend {test}" if red else "",
+        remedy=f"mend {test}; if it is meant: {ACCEPT}, and commit it" if red else "",
     )
 
 
@@ -123,14 +135,17 @@ def test_all_is_reached_and_opened_by_the_keyboard(visit: Visit) -> None:
     assert [each for each in reached if each in wanted] == wanted
 
 
-def test_the_remedy_is_copied(visit: Visit) -> None:
+def test_the_command_of_a_remedy_is_copied(visit: Visit) -> None:
     page = visit(html_of(RUN))
     for each in ("clipboardReadWrite", "clipboardSanitizedWrite"):
         page.execute_cdp_cmd("Browser.grantPermissions", {"permissions": [each]})
     button = page.find_element("css selector", "button.copy")
     page.execute_script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     button.click()
-    assert page.execute_script("return window.copied") == "mend test_two[coral]"
+    assert page.execute_script("return window.copied") == ACCEPT
+    assert page.find_element("id", "told").get_attribute("textContent") == f"Copied: {ACCEPT}"
+    assert button.text == "Copied"
+    assert button.accessible_name == f"Copy {ACCEPT}"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -138,8 +153,8 @@ def test_every_text_can_be_read_in_both_themes(visit: Visit, browser: Any, theme
     features = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
     try:
-        page = visit(html_of(RUN))
-        page.execute_script("document.querySelectorAll('details').forEach(e => { e.open = true; })")
+        page = visit(html_of(whole()))
+        page.execute_script(OPEN)
         dark = page.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, dark.strip("rgb()").split(","))) < 200) == (theme == "dark")
         assert page.execute_script(WORST_CONTRAST) == []
@@ -171,30 +186,209 @@ return bad;
 """Texts with less contrast than WCAG AA asks for."""
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_no_width_makes_the_page_scroll_sideways(visit: Visit, browser: Any, width: int) -> None:
+@contextmanager
+def window(browser: Any, width: int) -> Iterator[None]:
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        long = verdict("test_" + "x" * 400, "size", 9, 5, "PTQ(" + "y" * 300 + ")")
-        page = visit(html_of(RunRecord({}, (*RUN.verdicts, long))))
-        wide = page.execute_script("return document.documentElement.scrollWidth")
-        assert wide <= width
+        yield
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def whole(*, drops: tuple[float, ...] = (0.01, 0.02), sizes: tuple[int, ...] = (60_000,)) -> Any:
+    """A run with a picture of each kind, of artifacts that lie near each other and the limits."""
+    import numpy as np
+
+    numbers = [tuple(each * (1 + share) for share in SHARES) for each in (0.00011, 0.0002)]
+    verdicts, seen = [], []
+    for at, (size, drop) in enumerate([(56_700, 0.0), (56_300, 0.009), (41_300, 0.021)]):
+        artifact = ArtifactRecord("litert", f"{at}", size, (f"PTQ(samples={at})",), cached=False)
+        given = dict.fromkeys(drops, "accuracy_drop") | dict.fromkeys(sizes, "size")
+        for limit, metric in given.items():
+            value = drop if metric == "accuracy_drop" else size
+            one = verdict(f"test_{at}[coral]", metric, value, limit, "PTQ()")
+            verdicts.append(replace(one, artifact=artifact))
+        for metric, other in (("latency_p50", ()), ("latency_ratio", numbers[1])):
+            one = verdict(f"test_{at}[coral]", metric, 0.0002, 0.00002, "PTQ()")
+            assert one.measured is not None
+            drawn = replace(one.measured, times=TimesRecord(1_000, numbers[0], other))
+            verdicts.append(replace(one, artifact=artifact, measured=drawn))
+        pictures = pictures_of((np.zeros((9, 96, 96, 1), np.float32),))
+        flips = tuple(FlipRecord(8_000 + n, 3, 3, 5, each) for n, each in enumerate(pictures))
+        classes = tuple(ClassRecord(n, 1_000, 990 - n, 900) for n in range(10))
+        seen.append(
+            SeenRecord(
+                f"test_{at}[coral]",
+                "coral",
+                artifact,
+                score=ScoreRecord("top1", 0.987, 0.987 - drop, 1_000, 1_000),
+                accepted=SeenAccepted("cd", size - 300, "top1", 0.986, 0.001),
+                answers=AnswersRecord(10_000, classes, 0, 9, 0, flips),
+            )
+        )
+    return RunRecord({}, tuple(verdicts), artifacts=tuple(seen))
+
+
+OPEN = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
+COLLISIONS = """
+// In units of the picture; a box of a font is taller than its letters
+const box = (e, less) => { const b = e.getBBox(), m = e.getCTM();
+  if (e.tagName === "text" && e.hasAttribute("transform")) return null;
+  return [b.x, b.y + less, b.x + b.width, b.y + b.height - less]; };
+const meet = (a, b) => Math.min(a[2], b[2]) - Math.max(a[0], b[0]) > 0.3
+  && Math.min(a[3], b[3]) - Math.max(a[1], b[1]) > 0.3;
+const found = [];
+for (const svg of document.querySelectorAll(".picture svg")) {
+  const size = svg.viewBox.baseVal;
+  const texts = [...svg.querySelectorAll("text")].map((e) => [e.textContent, box(e, 2)])
+    .filter(([, b]) => b);
+  const marks = [...svg.querySelectorAll(".limit, .accepted, .point circle, .point rect")]
+    .map((e) => { const b = box(e, 0);
+      return [e.getAttribute("class") || e.tagName,
+        [b[0] - 0.2, b[1] - 0.2, b[2] + 0.2, b[3] + 0.2]]; });
+  texts.forEach(([text, a], at) => {
+    if (a[0] < 0 || a[1] < 0 || a[2] > size.width || a[3] > size.height) found.push(`${text} out`);
+    for (const [other, b] of [...texts.slice(at + 1), ...marks]) {
+      if (meet(a, b)) found.push(`${text} | ${other}`);
+    }
+  });
+}
+return found;
+"""
+"""Texts of pictures that cover each other, a limit or a mark, or that leave the picture."""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("drops", "sizes"),
+    [
+        ((0.01, 0.02), (60_000,)),
+        ((0.001, 0.002, 0.004), (55_000, 56_500, 57_000, 60_000)),
+        ((0.02,), (41_000, 400_000, 4_000_000)),
+        ((0.01,), (59_000, 60_000)),
+        ((), ()),
+    ],
+)
+def test_no_text_of_a_picture_covers_another(
+    visit: Visit,
+    browser: Any,
+    width: int,
+    drops: tuple[float, ...],
+    sizes: tuple[int, ...],
+) -> None:
+    with window(browser, width):
+        page = visit(html_of(whole(drops=drops, sizes=sizes)))
+        page.execute_script(OPEN)
+        assert page.execute_script(COLLISIONS) == []
+        named = page.find_elements("css selector", "#sizes .limit-text")
+        assert len(named) == len(drops) + len(sizes), [each.text for each in named]
+
+
+def test_a_narrow_window_shows_pictures_and_tables_whole_and_readable(
+    visit: Visit, browser: Any
+) -> None:
+    with window(browser, 390):
+        page = visit(html_of(whole()))
+        page.execute_script(OPEN)
+        hidden = page.execute_script(
+            """return [...document.querySelectorAll(".wide")].filter((each) =>
+            each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"""
+        )
+        assert hidden == []
+        heights = page.execute_script(
+            """return [...document.querySelectorAll(".picture svg")].map((each) =>
+            parseFloat(getComputedStyle(each.querySelector("text")).fontSize)
+            * each.getScreenCTM().a)"""
+        )
+        assert heights
+        assert min(heights) >= 10
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_" + "x" * 400,
+        "\u05d0\u05d1\u05d2 \u0645\u0631\u062d\u0628\u0627" * 20,
+        "a\u200b\u202eb\ufeff" * 40,
+        "</script></details><table>" * 9,
+        "W" * 90 + " " + "\U0001f600" * 90,
+    ],
+    ids=["long", "right to left", "not to be seen", "markup", "wide"],
+)
+def test_no_width_makes_the_page_scroll_sideways(
+    visit: Visit, browser: Any, width: int, name: str
+) -> None:
+    with window(browser, width):
+        long = verdict(name, "size", 9, 5, f"PTQ({name})")
+        run = whole()
+        named = [
+            replace(
+                each,
+                artifact=replace(each.artifact, recipe=(name,), path=name),
+                test=name,
+                target=name,
+            )
+            for each in run.artifacts
+        ]
+        of_name = [
+            replace(each, target=name, artifact=named[0].artifact, remedy=name, details=(name,))
+            for each in run.verdicts
+        ]
+        given = (*of_name, *RUN.verdicts, long)
+        page = visit(html_of(RunRecord({"cpu": name}, given, artifacts=tuple(named))))
+        page.execute_script(OPEN)
+        wide = page.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= width
+        # Nothing that is shown lies outside of what the page scrolls to, but in what scrolls itself
+        outside = page.execute_script(
+            """return [...document.querySelectorAll("main *")].filter((each) =>
+            !each.closest(".wide") && each.getClientRects().length
+            && each.getBoundingClientRect().right > innerWidth + 1
+            && getComputedStyle(each).clipPath === "none").map((each) => each.outerHTML)"""
+        )
+        assert [each for each in outside if "<thead" not in each and "<th " not in each] == []
+
+
 def test_the_rows_of_a_narrow_window_are_still_a_table(visit: Visit, browser: Any) -> None:
-    size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
+    with window(browser, 390):
         visit(html_of(RUN))
         nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
         roles = {each["role"]["value"] for each in nodes if "role" in each}
         assert {"table", "row", "rowheader", "columnheader", "cell"} <= roles
         assert {"banner", "navigation", "main", "contentinfo", "search", "status"} <= roles
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_everything_that_is_operated_or_seen_has_a_name(visit: Visit, browser: Any) -> None:
+    run = whole()
+    page = visit(html_of(run))
+    page.execute_script(OPEN)
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    told: dict[str, list[str]] = {}
+    for each in nodes:
+        if not each["ignored"]:
+            name = each.get("name", {}).get("value", "")
+            told.setdefault(each["role"]["value"], []).append(name)
+    for role in ("button", "searchbox", "checkbox", "link", "image", "table", "region"):
+        assert told.get(role), role
+        assert all(told[role]), (role, told[role])
+    assert told["checkbox"] == [f"Only failures ({sum(each.red for each in run.verdicts)})"]
+    assert len(set(told["heading"])) > 5
+
+
+def test_a_link_opens_what_explains_a_red_verdict(visit: Visit) -> None:
+    page = visit(html_of(whole()))
+    link = page.find_element("css selector", "#groups a[href$='-answers']")
+    name = str(link.get_attribute("href")).rpartition("#")[2]
+    target = page.find_element("id", name)
+    assert not target.is_displayed()
+    link.click()
+    assert target.is_displayed()
+    shown = (
+        "const b = arguments[0].getBoundingClientRect(); return b.top >= -1 && b.top < innerHeight"
+    )
+    assert page.execute_script(shown, target)
 
 
 def test_paper_has_all_verdicts_and_no_controls(visit: Visit, browser: Any) -> None:

@@ -82,7 +82,6 @@ def test_nothing_there(again: Played, pattern: str) -> None:
 REFUSED = {
     "red by a budget": ({"size": "900 B"}, "size is red"),
     "failed in its body": ({"body": "assert not edge_ptq"}, "its body failed: AssertionError"),
-    "skipped": ({"body": "pytest.skip('no')"}, "it did not run to its end"),
     "interrupted": ({"body": "raise KeyboardInterrupt"}, "it did not run to its end"),
     "error": (
         {"body": "from pytest_edgegate import PTQ; PTQ(samples='x')"},
@@ -101,6 +100,38 @@ def test_what_is_refused_by_name(again: Played, tmp_path: Path, why: str) -> Non
     assert said in ran.output
     assert "test_it.py::test_one[fake-board]" in ran.output
     assert "test_one[fake-board].json" not in entries(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "body", ["pytest.skip('no')", "import unittest; raise unittest.SkipTest('no')"]
+)
+def test_a_skipped_test_has_nothing_to_accept(again: Played, tmp_path: Path, body: str) -> None:
+    again(two(), BOARD)
+    again(two(body=body), BOARD)
+    ran = again(two(), "--edge-accept")
+    assert ran.status == 0
+    assert list(entries(tmp_path)) == ["test_two[fake-board].json"]
+
+
+def test_a_fixture_that_fails_is_named(again: Played) -> None:
+    fixture = (
+        "\n\n@pytest.fixture\ndef edge_data():\n    raise EdgeGateError('no disk', 'mount it')\n"
+    )
+    text = two()["test_it.py"].replace("import pytest\n", f"import pytest{fixture}", 1)
+    text = f"from pytest_edgegate.core.errors import EdgeGateError\n{text}"
+    again({"test_it.py": text}, BOARD)
+    ran = again(two(), "--edge-accept")
+    assert ran.output.count("refused: it ended in an error: no disk") == 2
+
+
+def test_worse_within_the_limit_is_said(again: Played) -> None:
+    again(two(), BOARD, "--edge-update-baseline")
+    worse = {"test_it.py": two()["test_it.py"].replace("ptq_wrong=[1, 2]", "ptq_wrong=[1, 2, 4]")}
+    ran = again(worse, BOARD)
+    assert ran.letter("test_one") == "."
+    assert "1 entry would change, 1 for the worse: pytest --edge-accept" in ran.output
+    better = {"test_it.py": two()["test_it.py"].replace("ptq_wrong=[1, 2]", "ptq_wrong=[1]")}
+    assert "1 entry would change: pytest --edge-accept" in again(better, BOARD).output
 
 
 def test_a_regression_is_no_reason_to_refuse(again: Played, tmp_path: Path) -> None:
@@ -170,6 +201,13 @@ def test_a_run_on_another_commit_is_refused(again: Played, repository: Path) -> 
     named = again(two(), "--edge-accept", "--edge-candidates=.edgegate_cache/candidates")
     assert named.status == 0, "what a machine of CI has measured is accepted by its folder's name"
     assert len(entries(repository)) == 2
+
+
+def test_what_was_changed_and_put_back_is_told(again: Played, repository: Path) -> None:
+    text = two()["test_it.py"]
+    again({"test_it.py": text.replace("ptq_wrong=[1, 2]", "ptq_wrong=[]")}, BOARD)
+    ran = again(two(), "--edge-accept")
+    assert "test_one[fake-board], with uncommitted changes that are gone now" in ran.output
 
 
 def test_small_steps_add_up(again: Played, repository: Path) -> None:
@@ -277,6 +315,37 @@ def test_what_was_left_of_tests_that_are_gone_is_not_accepted(
     again(renamed, BOARD)
     again(renamed, "--edge-accept", "--edge-remove-unused")
     assert list(entries(tmp_path)) == ["test_new[fake-board].json", "test_one[fake-board].json"]
+
+
+def test_what_was_left_of_a_file_that_is_gone_is_not_accepted(
+    again: Played, tmp_path: Path
+) -> None:
+    again({**two(), "test_more.py": two()["test_it.py"]}, BOARD)
+    (tmp_path / "test_more.py").unlink()
+    ran = again(two(), "--edge-accept")
+    assert ran.status == 1
+    assert ran.output.count("refused: test_more.py is gone") == 2
+    assert len(entries(tmp_path)) == 2
+
+
+def test_a_run_of_one_file_forgets_what_is_gone_from_it(again: Played, tmp_path: Path) -> None:
+    again(two(), BOARD)
+    one = {"test_it.py": two()["test_it.py"].replace("def test_two", "def helper")}
+    again(one, BOARD, "test_it.py::test_one")
+    assert len(list((tmp_path / ".edgegate_cache/candidates").rglob("*.json"))) == 2
+    again(one, BOARD, "test_it.py")
+    assert again(one, "--edge-accept").status == 0
+    assert list(entries(tmp_path)) == ["test_one[fake-board].json"]
+
+
+def test_without_values_in_this_run_parameters_keep_their_entries(again: Played) -> None:
+    text = two()["test_it.py"].replace(
+        "@pytest.mark.model(ptq_wrong=[3])", "@pytest.mark.parametrize('p', {})"
+    )
+    text = text.replace("def test_two(edge_ptq)", "def test_two(edge_ptq, p)")
+    again({"test_it.py": text.format("['a', 'b']")}, BOARD, "--edge-update-baseline")
+    assert "of no test any more" not in again({"test_it.py": text.format([])}, BOARD).output
+    assert "1 entry is of no test" in again({"test_it.py": text.format("['a']")}, BOARD).output
 
 
 NOT_ASKED = (

@@ -320,3 +320,28 @@ def test_passes_are_full_where_something_is_accepted(accepted: Gate) -> None:
     assert not with_entry["measured"]["decided_early"]
     without = accepted.run("--edge-baseline=none", **what).verdicts("test_it")["accuracy_drop"]
     assert without["measured"]["decided_early"] or without["measured"]["n"] == 20_000
+
+
+DROP = "accuracy_drop=0.09"
+
+
+@pytest.mark.parametrize(
+    ("budgets", "now", "drop"),
+    [
+        (DROP, "wrong=range(50, 56), ptq_wrong=[1, 2]", 0.01),
+        (LOST, "ptq_wrong=[1, 2]", 0.01),
+        (LOST, "wrong=range(50, 56), ptq_wrong=[1, 2]", None),
+    ],
+    ids=["as the entry has it", "of the same model", "of another model"],
+)
+def test_the_accepted_drop_is_beside_the_model_of_then(
+    gate: Gate, budgets: str, now: str, drop: float | None
+) -> None:
+    gate.run("--edge-update-baseline", budgets=budgets)
+    ran = gate.run("--edge-report-html=report.html", model=now, budgets=budgets)
+    [seen] = ran.report["artifacts"]
+    assert seen["accepted"]["value"] == 0.99
+    assert seen["accepted"].get("accuracy_drop") == (drop and pytest.approx(drop))
+    page = (gate.folder / "report.html").read_text("utf-8")
+    assert ('class="accepted"' in page) == (drop is not None)
+    assert ("accuracy not known" in page) == (drop is None)

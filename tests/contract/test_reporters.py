@@ -154,3 +154,30 @@ def test_junit_has_the_verdicts_of_a_test_that_is_expected_to_fail(play: Any) ->
     }
     assert properties["test_red[fake-board]", "edge.size"] == "1,000 B <= 500 B fail (xfailed)"
     assert properties["test_green[fake-board]", "edge.size"] == "1,000 B <= 2,000 B pass"
+
+
+MISSING = """
+import pytest
+
+
+@pytest.fixture
+def edge_model():
+    return "missing.onnx"
+
+
+@pytest.mark.edge_budget(size="9 kB")
+def test_it(edge_ptq): ...
+"""
+
+
+def test_texts_of_reports_do_not_name_the_folder_of_the_project(again: Any) -> None:
+    files = {"test_missing.py": MISSING, "test_it.py": TESTS}
+    reports = "--edge-report-html=r.html", "--edge-report-md=r.md"
+    ran = again(files, "--edge-target=fake-board", *reports)
+    [error] = ran.report["errors"]
+    assert error["message"] == "missing.onnx does not exist (looked in .)"
+    assert ran.report["environment"]["root"] == str(ran.folder)
+    for name in ("r.html", "r.md"):
+        text = (ran.folder / name).read_text("utf-8").replace("\\", "")  # Markdown escapes
+        assert "(looked in .)" in text
+        assert str(ran.folder) not in text

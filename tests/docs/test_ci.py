@@ -6,14 +6,15 @@ import functools
 import json
 import re
 import shutil
+import string
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hosted import Hosted, git, parsed
+from hosted import NOT_IN_NAMES, Hosted, Job, git, parsed
 
 from pytest_edgegate.testing.example import Example
 
@@ -133,6 +134,10 @@ def test_rights_are_no_wider_than_needed() -> None:
             if "workflow_run" in workflow["on"] or "gh api" in str(job):
                 assert "actions/checkout" not in used  # it can write, so it runs no code of others
                 assert rights == {"pull-requests"}
+            elif rights and "OWNER/pytest-edgegate" not in used:
+                assert {*used} == {"actions/checkout", "actions/download-artifact", ""}
+                assert rights == {"actions", "contents"}
+                assert not re.search("python|pip|pytest", str([*steps(job)]))
             for step in steps(job):
                 if step.get("uses", "").startswith("actions/checkout@"):
                     assert step["with"]["persist-credentials"] is False
@@ -291,16 +296,32 @@ def finish(hosted: Hosted, commit: str) -> None:
     (hosted.folder / "finished").write_text(commit)
 
 
+def measured(hosted: Hosted, files: Mapping[str, str]) -> str:
+    """Makes the repository, and runs the gate on it; the commit."""
+    commit = hosted.found({**PROJECT, **files})
+    hosted.run_workflow(recipe(WRITTEN_OUT, "concurrency"), pull_request())
+    finish(hosted, commit)
+    return commit
+
+
+def accepted(hosted: Hosted, tests: str = "") -> dict[str, str]:
+    """Runs the workflow that accepts; what has become of its jobs."""
+    done = hosted.run_workflow(recipe(ACCEPT), dispatched(tests=tests))
+    return {name: each.status for name, each in done.items()}
+
+
+ENTRY = "edge-baseline/test_edge/test_ptq[fake-board].json"
+
+
 def test_what_a_run_has_measured_is_accepted_and_committed(hosted: Hosted) -> None:
     needs(*ACCEPTING)
     commit = hosted.found({**PROJECT, "test_edge.py": REGRESSION})
-    gate, accept = recipe(WRITTEN_OUT, "concurrency"), recipe(ACCEPT)
+    gate = recipe(WRITTEN_OUT, "concurrency")
     assert hosted.run_workflow(gate, pull_request())["gate"].status == "failure"
     assert any(each.startswith("edgegate-candidates/") for each in uploaded(hosted))
     finish(hosted, commit)
-    done = hosted.run_workflow(accept, dispatched(tests=""))["accept"]
-    assert done.status == "success", done.output
-    assert entries(hosted) == ["edge-baseline/test_edge/test_ptq[fake-board].json"]
+    assert accepted(hosted) == {"accept": "success", "commit": "success"}
+    assert entries(hosted) == [ENTRY]
     told = git(hosted.repository, "log", "-1", "--format=%s %an", "refs/heads/change")
     assert told == f"Accept what the edge gate measured at {commit} github-actions[bot]"
     last = json.loads(hosted.lines("gh")[-1])
@@ -311,36 +332,182 @@ def test_what_a_run_has_measured_is_accepted_and_committed(hosted: Hosted) -> No
 
 def test_nothing_is_accepted_of_another_commit_or_by_another_pattern(hosted: Hosted) -> None:
     needs(*ACCEPTING)
-    commit = hosted.found({**PROJECT, "test_edge.py": REGRESSION})
-    hosted.run_workflow(recipe(WRITTEN_OUT, "concurrency"), pull_request())
+    commit = measured(hosted, {"test_edge.py": REGRESSION})
     finish(hosted, "0" * 40)
-    done = hosted.run_workflow(recipe(ACCEPT), dispatched(tests=""))["accept"]
-    assert done.status == "failure"
-    assert f"no finished run of edge.yml at {commit}" in done.output
+    done = hosted.run_workflow(recipe(ACCEPT), dispatched(tests=""))
+    assert [done["accept"].status, done["commit"].status] == ["failure", "skipped"]
+    assert f"no finished run of edge.yml at {commit}" in done["accept"].output
     finish(hosted, commit)
-    done = hosted.run_workflow(recipe(ACCEPT), dispatched(tests="$(touch pwned) other"))["accept"]
-    assert done.status == "failure"
+    pattern = "$(touch pwned) other"
+    assert accepted(hosted, tests=pattern) == {"accept": "failure", "commit": "success"}
     assert not entries(hosted)
-    assert hosted.head("change") == commit
+    assert hosted.head("change") == commit  # no commit where nothing is accepted
     assert not list(hosted.folder.rglob("pwned"))
+
+
+OTHER_RED = RED.replace("test_ptq", "test_red").replace("import pytest", "")
 
 
 def test_what_is_refused_stays_red_and_the_rest_is_committed(hosted: Hosted) -> None:
     needs(*ACCEPTING)
-    red = RED.replace("test_ptq", "test_red").replace("import pytest", "")
-    commit = hosted.found({**PROJECT, "test_edge.py": REGRESSION + red})
-    hosted.run_workflow(recipe(WRITTEN_OUT, "concurrency"), pull_request())
-    finish(hosted, commit)
-    done = hosted.run_workflow(recipe(ACCEPT), dispatched(tests=""))["accept"]
+    measured(hosted, {"test_edge.py": REGRESSION + OTHER_RED})
+    done = hosted.run_workflow(recipe(ACCEPT), dispatched(tests=""))
+    assert [done["accept"].status, done["commit"].status] == ["failure", "success"]
+    assert "test_red" in done["accept"].output
+    assert entries(hosted) == [ENTRY]
+
+
+GONE = "edge-baseline/test_edge/test_gone[fake-board].json"
+REMOVES = f"""
+from pathlib import Path
+
+def pytest_unconfigure():
+    Path("{GONE}").unlink()
+"""
+
+
+def test_an_entry_that_accepting_removes_is_removed_by_the_commit(hosted: Hosted) -> None:
+    needs(*ACCEPTING)
+    measured(hosted, {"test_edge.py": REGRESSION, GONE: "{}\n", "conftest.py": CONFTEST + REMOVES})
+    assert entries(hosted) == [GONE]
+    assert accepted(hosted) == {"accept": "success", "commit": "success"}
+    assert entries(hosted) == [ENTRY]
+
+
+def test_a_side_file_that_is_ignored_is_committed_with_its_entry(hosted: Hosted) -> None:
+    needs("--edge-accept")
+    hosted.found({**PROJECT, ".gitignore": "*.npz\n"})
+    side = ENTRY.replace(".json", ".67d769b0.npz")
+    assert committed(hosted, {ENTRY: "{}", side: "scores"}).status == "success"
+    listed = git(hosted.repository, "ls-tree", "-r", "--name-only", "refs/heads/change")
+    assert {ENTRY, side} <= set(listed.splitlines())
+
+
+def committed(
+    hosted: Hosted, files: Mapping[str, str], meddle: Callable[[Path], None] | None = None
+) -> Job:
+    """The job that commits, after one that has stored these files instead of accepting."""
+    workflow = recipe(ACCEPT)
+    *_, upload = workflow["jobs"]["accept"]["steps"]
+    script = 'mkdir "$RUNNER_TEMP/accepted"; echo 0 > "$RUNNER_TEMP/accepted/status"'
+    for name, text in files.items():
+        at = f'"$RUNNER_TEMP/accepted/{name}"'
+        script += f"\nmkdir -p \"$(dirname {at})\"; echo '{text}' > {at}"
+    workflow["jobs"]["accept"]["steps"] = [{"run": script}, upload]
+    artifact, met = hosted.folder / "artifacts" / "edgegate-accepted", False
+
+    def once() -> None:
+        nonlocal met
+        if meddle is not None and not met:
+            met = True
+            meddle(artifact)
+
+    hosted.meddling = once
+    done = hosted.run_workflow(workflow, dispatched(tests=""))
+    assert done["accept"].status == "success", done["accept"].output
+    return done["commit"]
+
+
+def test_where_no_entry_is_left_the_last_one_is_removed(hosted: Hosted) -> None:
+    needs()
+    hosted.found({**PROJECT, GONE: "{}\n"})
+    assert committed(hosted, {}).status == "success"
+    assert not entries(hosted)
+
+
+def test_where_nothing_changes_nothing_is_committed(hosted: Hosted) -> None:
+    needs()
+    for files in ({}, {ENTRY: "{}\n"}):
+        again = Hosted(hosted.folder / f"{len(files)}", parsed(ACTION))
+        commit = again.found({**PROJECT, **files})
+        done = committed(again, {name: text.strip() for name, text in files.items()})
+        assert done.status == "success", done.output
+        assert again.head("change") == commit
+        assert not again.lines("gh")
+
+
+def a_link(folder: Path) -> None:
+    (folder / "edge-baseline" / "other.json").symlink_to("/etc/passwd")
+
+
+def a_linked_folder(folder: Path) -> None:
+    (folder / "edge-baseline").rename(folder / "moved")
+    (folder / "edge-baseline").symlink_to("moved")
+
+
+def the_status_a_link(folder: Path) -> None:
+    (folder / "status").unlink()
+    (folder / "status").symlink_to("/etc/passwd")
+
+
+def a_repository(folder: Path) -> None:
+    """In which git would run a program for ``git add``."""
+    nested = folder / "edge-baseline" / "nested"
+    git(nested, "init", "--quiet")
+    git(nested, "commit", "--quiet", "--allow-empty", "--message", "nested")
+    git(nested, "config", "core.fsmonitor", f"touch {folder.parents[1]}/pwned; false")
+
+
+def attributes(folder: Path) -> None:
+    (folder / "edge-baseline" / ".gitattributes").write_text("*.json filter=lfs -diff\n")
+
+
+def a_program(folder: Path) -> None:
+    (folder / "edge-baseline" / "conftest.py").write_text("")
+
+
+MEDDLING = [
+    a_link,
+    a_linked_folder,
+    the_status_a_link,
+    a_repository,
+    attributes,
+    a_program,
+]
+
+
+@pytest.mark.parametrize("meddle", MEDDLING, ids=lambda each: each.__name__)
+def test_only_plain_files_of_entries_are_committed(
+    meddle: Callable[[Path], None], hosted: Hosted
+) -> None:
+    """The job that accepts runs code of the branch: it could store any artifact."""
+    needs()
+    commit = hosted.found(PROJECT)
+    done = committed(hosted, {ENTRY: "{}"}, meddle)
     assert done.status == "failure"
-    assert "test_red" in done.output
-    assert entries(hosted) == ["edge-baseline/test_edge/test_ptq[fake-board].json"]
+    assert "no files of entries: " in done.output
+    assert hosted.head("change") == commit
+    assert not list(hosted.folder.rglob("pwned"))
+
+
+def test_files_of_an_artifact_beside_the_entries_are_not_committed(hosted: Hosted) -> None:
+    needs()
+    hosted.found(PROJECT)
+    assert committed(hosted, {ENTRY: "{}", "other.json": "{}"}).status == "success"
+    listed = git(hosted.repository, "ls-tree", "-r", "--name-only", "refs/heads/change")
+    assert "other.json" not in listed
+    assert entries(hosted) == [ENTRY]
+
+
+def test_a_link_in_the_branch_leads_no_file_elsewhere(hosted: Hosted) -> None:
+    """Neither one in place of the entries, nor one where an artifact could be unpacked."""
+    needs()
+    hosted.found(PROJECT)
+    work = hosted.clone("change")
+    for name in ("accepted", "edge-baseline"):
+        (work / name).symlink_to(".git")
+    hosted.pushed(work, "change")
+    hook = "edge-baseline/hooks/pre-commit.json"
+    assert committed(hosted, {ENTRY: "{}", hook: "{}"}).status == "success"
+    assert entries(hosted) == [hook, ENTRY]
+    kind = git(hosted.repository, "ls-tree", "refs/heads/change", "edge-baseline").split()
+    assert kind[1] == "tree"
 
 
 def test_the_default_branch_is_not_accepted_on(hosted: Hosted) -> None:
     hosted.found(PROJECT, branch="main")
     done = hosted.run_workflow(recipe(ACCEPT), dispatched(tests=""), branch="main")
-    assert done["accept"].status == "skipped"
+    assert {each.status for each in done.values()} == {"skipped"}
 
 
 def of_a_run(branch: str, commit: str, login: str = "stranger") -> dict[str, Any]:
@@ -443,6 +610,67 @@ def test_words_of_args_reach_pytest_as_a_shell_splits_them(hosted: Hosted) -> No
     assert not hosted.lines("gh")
 
 
+CRASHES = """
+import os
+
+def pytest_runtest_teardown(item):
+    os._exit(3)
+"""
+
+
+def with_crash(hosted: Hosted) -> None:
+    hosted.found({**PROJECT, "conftest.py": CONFTEST + CRASHES})
+
+
+def with_cancelling(hosted: Hosted) -> None:
+    hosted.found(PROJECT)
+    hosted.cancelled_in = "Gate"
+
+
+@pytest.mark.parametrize("containing", ["concurrency", "constraints: constraints.txt"])
+@pytest.mark.parametrize("unfinished", [with_crash, with_cancelling])
+def test_no_cache_is_stored_of_a_run_that_did_not_finish(
+    unfinished: Callable[[Hosted], None], containing: str, hosted: Hosted
+) -> None:
+    """A stored cache never changes, so the unfinished one would stay."""
+    needs(*REPORTS)
+    unfinished(hosted)
+    gate = recipe(WRITTEN_OUT, containing)
+    assert hosted.run_workflow(gate, pull_request())["gate"].status != "success"
+    assert not list(hosted.folder.glob("caches/*"))
+    hosted.cancelled_in = ""
+    if unfinished is with_crash:
+        work = hosted.clone("change")
+        (work / "conftest.py").write_text(CONFTEST)
+        hosted.pushed(work, "change")
+    assert hosted.run_workflow(gate, pull_request())["gate"].status == "success"
+    assert len(list(hosted.folder.glob("caches/*"))) == 1
+
+
+@pytest.mark.parametrize(
+    "target", ["fake-board,fake-host", "fake-board, fake-host", "a,b/c:d\n" * 300]
+)
+def test_any_target_names_a_cache_and_uploads(target: str, hosted: Hosted) -> None:
+    needs(*REPORTS)
+    hosted.found(PROJECT)
+    done = by_action(hosted, target=target)
+    assert "Key Validation Error" not in done.output
+    assert "The artifact name is not valid" not in done.output
+    if "/" not in target:
+        assert done.status == "success", done.output
+        [kept] = hosted.folder.glob("caches/*")
+        assert "fake-board+" in kept.name
+
+
+def test_the_names_of_a_matrix_are_names_of_uploads() -> None:
+    """A target has letters, digits, dots, dashes and underscores in its name."""
+    gate = recipe(WRITTEN_OUT, "matrix")["jobs"]["gate"]["steps"][-1]["with"]
+    for name in ("report-name", "candidates-name"):
+        fixed, _, rest = gate[name].partition("${{ matrix.target }}")
+        assert not set(fixed + rest) & NOT_IN_NAMES
+    assert not set(string.ascii_letters + string.digits + ".-_") & NOT_IN_NAMES
+
+
 def test_several_targets_become_one_report(hosted: Hosted) -> None:
     needs(*REPORTS, "report")
     hosted.found(PROJECT)
@@ -460,27 +688,41 @@ def test_several_targets_become_one_report(hosted: Hosted) -> None:
 
 
 class GitLab:
-    """Jobs of a pipeline, in clones; the artifacts of a job are those of the jobs that need it."""
+    """Jobs of a pipeline, each in a folder of its own with the artifacts of those that it needs."""
 
     def __init__(self, hosted: Hosted) -> None:
         self.hosted = hosted
         self.pipeline = recipe(".gitlab-ci.yml")
+        self.folders: dict[str, Path] = {}
 
-    def run(self, name: str, work: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        remote = "https://edge-gate:secret@gitlab.example.org/group/project.git"
+    def run(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        job, host = self.pipeline[name], "gitlab.example.org/group/project.git"
+        mine = job.get("variables", {})
+        if mine.get("GIT_STRATEGY") == "empty":
+            work = self.hosted.folder / name
+            work.mkdir()
+        else:
+            work = self.hosted.clone("change")
+        for each in job.get("needs", ()):
+            self._hand_on(each, work)
+        self.folders[name] = work
+        for_pushing = "https://edge-gate:secret@" + host
+        if job.get("environment", {}).get("name") == "edge-accept":
+            variables["EDGE_PUSH_TOKEN"] = "secret"
         environment = self.hosted.environment(
             CI_COMMIT_SHA=self.hosted.head("change"),
             CI_MERGE_REQUEST_SOURCE_BRANCH_NAME="change",
             CI_SERVER_HOST="gitlab.example.org",
+            CI_PROJECT_DIR=str(work),
             CI_PROJECT_PATH="group/project",
-            EDGE_PUSH_TOKEN="secret",
+            CI_REPOSITORY_URL=f"file://{self.hosted.repository}",
             GIT_CONFIG_COUNT="1",
             GIT_CONFIG_KEY_0=f"url.{self.hosted.repository}.insteadOf",
-            GIT_CONFIG_VALUE_0=remote,
-            **variables,
+            GIT_CONFIG_VALUE_0=for_pushing,
+            **{**mine, **variables},
         )
         return subprocess.run(
-            ["bash", "-eo", "pipefail", "-c", "\n".join(self.pipeline[name]["script"])],
+            ["bash", "-eo", "pipefail", "-c", "\n".join(job["script"])],
             cwd=work,
             env=environment,
             text=True,
@@ -489,41 +731,114 @@ class GitLab:
             check=False,
         )
 
-    def hand_on(self, name: str, source: Path, into: Path) -> None:
+    def _hand_on(self, name: str, into: Path) -> None:
         for path in self.pipeline[name]["artifacts"]["paths"]:
-            if (source / path).exists():
-                shutil.copytree(source / path, into / path)
+            source, at = self.folders[name] / path.rstrip("/"), into / path.rstrip("/")
+            if source.is_symlink():
+                at.symlink_to(source.readlink())
+            elif source.exists():
+                shutil.copytree(source, at, symlinks=True)
+
+    def store(self, files: Mapping[str, str]) -> Path:
+        """In place of the job that accepts, the folder that it hands on."""
+        work = self.folders["accept edge gate"] = self.hosted.folder / "stored"
+        for name, text in {"status": "0\n", **files}.items():
+            at = work / "accepted" / name
+            at.parent.mkdir(parents=True, exist_ok=True)
+            at.write_text(text)
+        return work / "accepted"
+
+
+COMMIT = "commit accepted entries"
 
 
 def test_gitlab_measures_is_red_and_accepts(hosted: Hosted) -> None:
     needs(*ACCEPTING)
-    hosted.found({**PROJECT, "test_edge.py": REGRESSION})
-    gitlab, work = GitLab(hosted), hosted.clone("change")
-    measured = gitlab.run("edge gate", work)
-    assert measured.returncode == 0, measured.stdout
+    commit = hosted.found({**PROJECT, "test_edge.py": REGRESSION + OTHER_RED})
+    gitlab = GitLab(hosted)
+    measuring = gitlab.run("edge gate")
+    assert measuring.returncode == 0, measuring.stdout
     artifacts = gitlab.pipeline["edge gate"]["artifacts"]
-    assert (work / artifacts["reports"]["junit"]).exists()
-    verdict, accepting = hosted.clone("change"), hosted.clone("change")
-    for each in (verdict, accepting):
-        gitlab.hand_on("edge gate", work, each)
-    assert gitlab.run("edge verdict", verdict).returncode == 1
-    accepted = gitlab.run("accept edge gate", accepting)
-    assert accepted.returncode == 0, accepted.stdout
-    assert entries(hosted) == ["edge-baseline/test_edge/test_ptq[fake-board].json"]
+    assert (gitlab.folders["edge gate"] / artifacts["reports"]["junit"]).exists()
+    assert gitlab.run("edge verdict").returncode == 1
+    for tests, status in (("test_red", 1), ("", 1)):
+        accepting = gitlab.run("accept edge gate", TESTS=tests)
+        assert accepting.returncode == 0, accepting.stdout  # or the next one would not start
+        assert "test_red" in accepting.stdout
+        shutil.rmtree(hosted.folder / COMMIT, ignore_errors=True)
+        committing = gitlab.run(COMMIT)
+        assert committing.returncode == status, committing.stdout
+        assert entries(hosted) == ([] if tests else [ENTRY])
+    told = git(hosted.repository, "log", "-1", "--format=%s", "refs/heads/change")
+    assert told == f"Accept what the edge gate measured at {commit}"
 
-    again = hosted.clone("change")
-    assert gitlab.run("edge gate", again).returncode == 0
-    assert gitlab.run("edge verdict", again).returncode == 0
+    change(hosted, test_edge=REGRESSION)
+    again = GitLab(hosted)
+    assert again.run("edge gate").returncode == 0
+    assert again.run("edge verdict").returncode == 0
 
 
 def test_gitlab_accepts_nothing_of_an_older_commit(hosted: Hosted) -> None:
     needs(*ACCEPTING)
-    old = hosted.found({**PROJECT, "test_edge.py": REGRESSION})
-    gitlab, work = GitLab(hosted), hosted.clone("change")
-    gitlab.run("edge gate", work)
+    old = hosted.found(PROJECT)
+    gitlab = GitLab(hosted)
+    gitlab.folders["edge gate"] = hosted.clone("change")
+    gitlab.store({ENTRY: "{}"})
     change(hosted, test_other="def test_other(): ...\n")
-    assert gitlab.run("accept edge gate", work, CI_MERGE_REQUEST_SOURCE_BRANCH_SHA=old).returncode
-    assert not entries(hosted)
+    for name in (COMMIT, "accept edge gate"):
+        ran = gitlab.run(name, CI_MERGE_REQUEST_SOURCE_BRANCH_SHA=old)
+        assert ran.returncode == 1, ran.stdout
+        assert not entries(hosted)
+
+
+def test_gitlab_commits_what_was_removed(hosted: Hosted) -> None:
+    needs()
+    hosted.found({**PROJECT, GONE: "{}"})
+    gitlab = GitLab(hosted)
+    gitlab.store({ENTRY: "{}"})
+    assert gitlab.run(COMMIT).returncode == 0
+    assert entries(hosted) == [ENTRY]
+
+
+def a_linked_root(folder: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to("moved")
+
+
+@pytest.mark.parametrize("meddle", [*MEDDLING, a_linked_root], ids=lambda each: each.__name__)
+def test_gitlab_commits_only_plain_files_of_entries(
+    meddle: Callable[[Path], None], hosted: Hosted
+) -> None:
+    needs()
+    commit = hosted.found(PROJECT)
+    gitlab = GitLab(hosted)
+    meddle(gitlab.store({ENTRY: "{}"}))
+    done = gitlab.run(COMMIT)
+    assert done.returncode == 1
+    assert "no files of entries: " in done.stdout
+    assert hosted.head("change") == commit
+    assert not list(hosted.folder.rglob("pwned"))
+
+
+def test_gitlab_gives_the_token_to_the_job_that_pushes_only() -> None:
+    pipeline = recipe(".gitlab-ci.yml")
+    having = [name for name, job in pipeline.items() if "EDGE_PUSH_TOKEN" in str(job)]
+    assert having == [COMMIT]
+    [job] = [pipeline[name] for name in having]
+    assert job["environment"]["name"] == "edge-accept"
+    assert job["variables"] == {"GIT_STRATEGY": "empty"}
+    assert not re.search("python|pip|pytest", str(job["script"]))
+    others = [name for name, job in pipeline.items() if "environment" in job]
+    assert others == [COMMIT]
+
+
+def test_gitlab_keeps_no_cache_of_a_run_that_crashed(hosted: Hosted) -> None:
+    """A cache is stored where its job succeeds."""
+    needs(*REPORTS)
+    hosted.found({**PROJECT, "conftest.py": CONFTEST + CRASHES})
+    gitlab = GitLab(hosted)
+    assert "when" not in gitlab.pipeline["edge gate"]["cache"]
+    assert gitlab.run("edge gate").returncode == 3
 
 
 def test_the_script_of_jenkins_writes_the_reports(hosted: Hosted) -> None:
@@ -536,7 +851,11 @@ def test_the_script_of_jenkins_writes_the_reports(hosted: Hosted) -> None:
     work = hosted.clone("change")
     (work / ".venv").mkdir()  # in place of a real one
     (work / ".venv" / "bin").symlink_to(hosted.folder / "bin")
-    for script in (set_up.replace("python3 -m venv .venv", ""), gate.replace("\\\\", "\\")):
+    candidates = work / ".edgegate_cache" / "candidates"
+    stale = candidates / "of-another-build.json"
+    for script in (set_up.replace("python3 -m venv .venv", ""), gate, gate):
+        if candidates.exists():
+            stale.write_text("{}")
         ran = subprocess.run(
             ["sh", "-xe", "-c", script],
             cwd=work,
@@ -547,7 +866,9 @@ def test_the_script_of_jenkins_writes_the_reports(hosted: Hosted) -> None:
             check=False,
         )
         assert ran.returncode == 0, ran.stdout
-    [junit] = re.findall(r"junit '(.*?)'", pipeline)
+    assert not stale.exists()
+    assert list(candidates.rglob("*.json"))
+    [junit] = re.findall(r"junit testResults: '(.*?)'", pipeline)
     for name in (junit, "edge-report/report.json", "edge-report/report.html"):
         assert (work / name).exists()
 
@@ -558,7 +879,8 @@ def test_the_hook_runs_the_gates_and_nothing_else(tmp_path: Path) -> None:
     assert repository["repo"] == "local"
     assert {"id", "name", "entry", "language"} <= set(hook)
     assert hook["pass_filenames"] is False
-    for name in ("models/digits.keras", "conftest.py", "tests/test_edge.py", "tests/conftest.py"):
+    tests = ("conftest.py", "tests/test_edge.py", "tests/conftest.py")
+    for name in (*tests, "models/digits.keras", ENTRY, f"tests/{ENTRY}", "pyproject.toml"):
         assert re.search(hook["files"], name)
     assert not re.search(hook["files"], "docs/index.md")
     python, dash, module, *options = hook["entry"].split()

@@ -46,6 +46,8 @@ class Job:
     steps: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     """Of the one composite action that a job may use."""
+    handed_on: dict[str, str] = field(default_factory=dict)
+    """The outputs of the job itself, for those that need it."""
 
 
 @dataclass
@@ -56,6 +58,10 @@ class Hosted:
     action: Mapping[str, Any] = field(default_factory=dict)
     """The action that ``OWNER/pytest-edgegate`` names."""
     runs: int = 0
+    cancelled_in: str = ""
+    """The name of the step in which somebody cancels the job; its process ends as it would have."""
+    meddling: Callable[[], None] = lambda: None
+    """What is done to the artifacts after each job: an untrusted one can store what it likes."""
 
     def __post_init__(self) -> None:
         for name in ("bin", "artifacts", "caches"):
@@ -141,8 +147,9 @@ class Hosted:
         done: dict[str, Job] = {}
         for name, job in workflow["jobs"].items():
             for matrix in _matrix(job):
-                runner = _Runner(self, workflow, job, event, branch, matrix, list(done.values()))
+                runner = _Runner(self, workflow, job, event, branch, matrix, dict(done))
                 done["-".join([name, *matrix.values()])] = runner.run()
+                self.meddling()
         return done
 
 
@@ -179,16 +186,20 @@ class _Runner:
     event: Mapping[str, Any]
     branch: str
     matrix: Mapping[str, str]
-    before: list[Job]
+    before: dict[str, Job]
 
     def run(self) -> Job:
-        done = Job()
-        failed = "needs" in self.job and any(each.status == "failure" for each in self.before)
-        if not self._is_wanted(self.job.get("if", ""), self._contexts(done), failed=failed):
+        done, outputs = Job(), self.job.get("outputs", {})
+        before = {each.status for each in self.before.values()} if "needs" in self.job else set()
+        status = next((each for each in ("cancelled", "failure") if each in before), "success")
+        if not self._is_wanted(self.job.get("if", ""), self._contexts(done), status):
             done.status = "skipped"
+            done.handed_on = dict.fromkeys(outputs, "")
             return done
         assert "timeout-minutes" in self.job
         self._run_steps(self.job["steps"], done, done, {})
+        contexts = self._contexts(done)
+        done.handed_on = {name: self._filled(each, contexts) for name, each in outputs.items()}
         return done
 
     @cached_property
@@ -197,6 +208,13 @@ class _Runner:
         work = self.hosted.folder / f"work-{self.hosted.runs}"
         work.mkdir()
         return work
+
+    @cached_property
+    def temp(self) -> Path:
+        """A folder outside of the workspace, of this job only."""
+        temp = self.work.with_name(f"{self.work.name}-temp")
+        temp.mkdir()
+        return temp
 
     def _contexts(self, done: Job, **more: Any) -> dict[str, Any]:
         github = {
@@ -213,16 +231,17 @@ class _Runner:
             "github": github,
             "inputs": self.event["event"].get("inputs", {}),
             "matrix": self.matrix,
-            "runner": {"os": "Linux", "arch": "X64"},
+            "needs": {name: {"outputs": each.handed_on} for name, each in self.before.items()},
+            "runner": {"os": "Linux", "arch": "X64", "temp": str(self.temp)},
             "steps": done.steps,
             **more,
         }
 
-    def _is_wanted(self, condition: object, contexts: Mapping[str, Any], *, failed: bool) -> bool:
+    def _is_wanted(self, condition: object, contexts: Mapping[str, Any], status: str) -> bool:
         text = str(condition).strip().removeprefix("${{").removesuffix("}}")
         if not any(name in text for name in ("always()", "cancelled()", "failure()")):
             text = f"success() && ({text})" if text else "success()"
-        return bool(evaluated(text, contexts, _functions(failed)))
+        return bool(evaluated(text, contexts, _functions(status)))
 
     def _run_steps(
         self, steps: list[Mapping[str, Any]], done: Job, log: Job, more: Mapping[str, Any]
@@ -230,8 +249,7 @@ class _Runner:
         """*done* has the outcome and the steps of a job or of an action, *log* the job's output."""
         for step in steps:
             contexts = self._contexts(done, **more)
-            failed = done.status == "failure"
-            if not self._is_wanted(step.get("if", ""), contexts, failed=failed):
+            if not self._is_wanted(step.get("if", ""), contexts, done.status):
                 continue
             outputs: dict[str, str] = {}
             try:
@@ -239,8 +257,12 @@ class _Runner:
                     self._script(step, contexts, outputs, log, more)
                 else:
                     self._action(step, contexts, outputs, log)
-            except StepError:
-                done.status = "failure"
+            except StepError as error:
+                log.output += f"{error}\n"
+                if done.status == "success":
+                    done.status = "failure"
+            if step.get("name") == self.hosted.cancelled_in:
+                done.status = "cancelled"
             if "id" in step:
                 done.steps[step["id"]] = {"outputs": outputs}
 
@@ -264,6 +286,7 @@ class _Runner:
             "GITHUB_SHA": self.hosted.head(self.branch),
             "GITHUB_OUTPUT": str(told),
             "GITHUB_STEP_SUMMARY": str(summary),
+            "RUNNER_TEMP": str(self.temp),
             "GITHUB_ACTION_PATH": str(MOCKS.parents[1]),
         }
         folder = self.work / self._filled(step.get("working-directory", "."), contexts)
@@ -285,11 +308,11 @@ class _Runner:
             name, _, value = line.partition("=")
             outputs[name] = value
         if ran.returncode:
-            raise StepError(ran.stdout)
+            raise StepError(f"exit status {ran.returncode}")
 
     def _filled(self, value: object, contexts: Mapping[str, Any]) -> str:
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        return filled_in(text, contexts, _functions(failed=False))
+        return filled_in(text, contexts, _functions("success"))
 
     def _action(
         self,
@@ -315,8 +338,10 @@ class _Runner:
         for name, each in action["outputs"].items():
             outputs[name] = self._filled(each["value"], contexts)
         log.outputs = dict(outputs)
+        if done.status == "cancelled":
+            log.status = "cancelled"
         if done.status == "failure":
-            raise StepError(log.output)
+            raise StepError(f"{self.hosted.action['name']} has failed")
 
     def checkout(self, given: Mapping[str, str], outputs: dict[str, str]) -> None:
         assert given["persist-credentials"] == "false"
@@ -328,6 +353,9 @@ class _Runner:
         assert given["python-version"] == "3.12"
 
     def restore_cache(self, given: Mapping[str, str], outputs: dict[str, str]) -> None:
+        for key in (given["key"], *given.get("restore-keys", "").splitlines()):
+            if "," in key or len(key) > 512:
+                raise StepError(f"Key Validation Error: {key}")
         outputs["cache-primary-key"] = given["key"]
         stored = self.hosted.folder / "caches" / given["key"]
         outputs["cache-hit"] = str(stored.exists()).lower()
@@ -344,8 +372,15 @@ class _Runner:
         if not source.is_dir() or (not hidden and any(_is_hidden(each) for each in parts)):
             assert given.get("if-no-files-found") == "ignore", f"there is no {given['path']}"
             return
+        if set(given["name"]) & NOT_IN_NAMES:
+            raise StepError(f"The artifact name is not valid: {given['name']}")
         assert not stored.exists(), f"two uploads are called {given['name']}"
         shutil.copytree(source, stored, ignore=None if hidden else _hidden_ones)
+        if any(each.is_file() for each in stored.rglob("*")):
+            outputs["artifact-id"] = str(len(list(stored.parent.iterdir())))
+        else:
+            assert given.get("if-no-files-found") == "ignore", f"{given['path']} is empty"
+            shutil.rmtree(stored)
 
     def download(self, given: Mapping[str, str], outputs: dict[str, str]) -> None:
         whose = "previous" if "run-id" in given else "artifacts"
@@ -353,14 +388,18 @@ class _Runner:
         if "name" in given:
             if not (stored / given["name"]).is_dir():
                 raise StepError(f"there is no artifact {given['name']}")
-            shutil.copytree(stored / given["name"], into)
+            shutil.copytree(stored / given["name"], into, symlinks=True)
             return
         for each in stored.glob(given["pattern"]):
             shutil.copytree(each, into / each.name)
 
 
 class StepError(Exception):
-    """A step that failed, with its output."""
+    """A step that failed, with the reason."""
+
+
+NOT_IN_NAMES = frozenset('":<>|*?\r\n\\/')
+"""What the names of artifacts must not hold."""
 
 
 ACTIONS: Mapping[str, Callable[[_Runner, Mapping[str, str], dict[str, str]], None]] = {
@@ -381,10 +420,10 @@ def _hidden_ones(folder: str, names: list[str]) -> list[str]:
     return [each for each in names if _is_hidden(each)]
 
 
-def _functions(failed: bool) -> dict[str, Callable[..., Any]]:
+def _functions(status: str) -> dict[str, Callable[..., Any]]:
     return {
         "always": lambda: True,
-        "cancelled": lambda: False,
-        "success": lambda: not failed,
+        "cancelled": lambda: status == "cancelled",
+        "success": lambda: status == "success",
         "hashFiles": lambda *patterns: "digest",
     }

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_edgegate.core.errors import BackendUnavailableError, UnknownNameError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    UnknownNameError,
+)
 from pytest_edgegate.registry import KINDS, Registry
 
 
@@ -84,3 +89,17 @@ def test_our_own_backends_register_by_the_same_entry_points() -> None:
     assert {"coral", "host"} <= set(registry.names("target"))
     assert {"keras", "litert"} <= set(registry.names("model reader"))
     assert {"litert-xnnpack", "litert-reference"} <= set(registry.names("runtime"))
+
+
+def test_two_reports_need_two_files(tmp_path: Path) -> None:
+    registry = Registry()
+    registry.reporter("one", Draws(), tmp_path / "x.md")
+    with pytest.raises(ConfigurationError, match=r"'one' and 'two' are both to be written to"):
+        registry.reporter("two", Draws(), tmp_path / "x.md")
+    registry.reporter("three", Draws(), "/dev/null")
+    registry.reporter("four", Draws(), "/dev/null")
+
+
+class Draws:
+    def write(self, path: Path, run: object) -> None:
+        raise AssertionError("nothing is to be drawn")

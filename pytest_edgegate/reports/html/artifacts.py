@@ -16,6 +16,7 @@ from pytest_edgegate.core.shown_record import (
 from pytest_edgegate.reports.artifacts import Seen, lines_of
 from pytest_edgegate.reports.html.axes import Axis
 from pytest_edgegate.reports.html.latencies import latency_figure
+from pytest_edgegate.reports.html.links import answers_of, figure_of, name_at
 from pytest_edgegate.reports.html.markup import Content, Element, element
 from pytest_edgegate.reports.html.words import badge, code, counted, facts, listed, table, without
 from pytest_edgegate.spelling import spell_bytes
@@ -32,7 +33,7 @@ def artifacts_section(
         "section",
         element("h2", f"Artifacts ({len(artifacts) + left_out:,})", id="artifacts-title"),
         (
-            _artifact(label, figures, each, f"a{at}", pictures=pictures)
+            _artifact(label, figures, each, name_at(at), pictures=pictures)
             for at, (label, figures, each) in enumerate(lines_of(artifacts))
         ),
         without(left_out, "artifact"),
@@ -50,14 +51,16 @@ def _artifact(label: str, figures: str, of: Seen, name: str, *, pictures: bool) 
         element(
             "summary",
             element("h3", code(label)),
-            element("span", figures, class_="about"),
+            element("span", figures.replace(" -> ", " \u2192 "), class_="about"),
             badge("\u2715", "red", "red") if red else badge("\u2713", "not red", "green"),
         ),
         element(
             "div",
             _making(of, making),
             _latencies(of, name),
-            None if answers is None else _answers(answers, name, pictures=pictures),
+            None
+            if answers is None
+            else _answers(answers, name, pictures=pictures, was_accepted=_was_accepted(of)),
             class_="inside",
         ),
         class_=f"group {'red' if red else 'calm'}",
@@ -109,19 +112,32 @@ def _made(making: MakingRecord | None) -> Iterator[tuple[str, Element | str | No
 
 
 def _latencies(of: Seen, name: str) -> Element | None:
-    drawn = (latency_figure(each, f"{name}-t{at}") for at, each in enumerate(of.verdicts))
+    drawn = (latency_figure(each, figure_of(name, at)) for at, each in enumerate(of.verdicts))
     figures = [each for each in drawn if each is not None]
     return element("div", element("h4", "Latency"), figures) if figures else None
 
 
-def _answers(answers: AnswersRecord, name: str, *, pictures: bool) -> Element:
-    """Classes before and after, and samples that flipped."""
+def _was_accepted(of: Seen) -> bool:
+    return any(each.accepted for each in of.figures) or any(each.accepted for each in of.verdicts)
+
+
+def _answers(answers: AnswersRecord, name: str, *, pictures: bool, was_accepted: bool) -> Element:
+    """Classes and samples of the model under test and of the artifact. *was_accepted*: whether a
+    reader may take it for what has changed since."""
     shares = [share for each in answers.classes for share in _shares(each)]
     least = math.floor(10 * min(shares, default=0.0)) / 10
     least = min(least, 0.9)
     return element(
         "div",
-        element("h4", "Classes, before and after"),
+        element("h4", "Classes, against the model under test"),
+        element(
+            "p",
+            "This artifact beside the model under test of this run, and not beside what was "
+            "accepted: the details of a regression tell the samples that it lost since.",
+            class_="note",
+        )
+        if was_accepted
+        else None,
         element(
             "p",
             f"Right in the model under test and wrong in the artifact: {answers.lost:,} of "
@@ -137,6 +153,7 @@ def _answers(answers: AnswersRecord, name: str, *, pictures: bool) -> Element:
         if answers.more_classes
         else None,
         _flips(answers, pictures=pictures),
+        id=answers_of(name),
     )
 
 
@@ -160,15 +177,15 @@ def _class(each: ClassRecord, least: float) -> list[Content]:
 
 def _dumbbell(before: float, after: float, least: float) -> Element:
     """A ring for the model, a dot for the artifact, on an axis from *least* to 1."""
-    x = Axis(least, 1.0, 6, 154)
+    x = Axis(least, 1.0, 6, 94)
     left, right = x.at(before), x.at(after)
     return element(
         "svg",
-        element("path", d="M6 8H154", class_="grid"),
+        element("path", d="M6 8H94", class_="grid"),
         element("path", d=f"M{left} 8H{right}", class_="way"),
         element("circle", cx=left, cy=8, r=5, class_="ring"),
         element("circle", cx=right, cy=8, r=3.5, class_="dot"),
-        viewBox="0 0 160 16",
+        viewBox="0 0 100 16",
         class_=f"dumbbell {'red' if after < before else 'green'}",
         aria_hidden="true",
     )
@@ -179,7 +196,7 @@ def _flips(answers: AnswersRecord, *, pictures: bool) -> list[Element] | None:
         return None
     more = answers.lost - len(answers.flips)
     return [
-        element("h4", "Samples that flipped"),
+        element("h4", "Samples that flipped: right in the model under test, wrong in the artifact"),
         element(
             "ul",
             (_flip(each, picture=pictures) for each in answers.flips),

@@ -9,11 +9,15 @@ from itertools import pairwise
 from pytest_edgegate.core.record import VerdictRecord
 from pytest_edgegate.core.shown_record import SHARES, TimesRecord
 from pytest_edgegate.reports.html.axes import Axis, axis
+from pytest_edgegate.reports.html.labels import LETTER, apart
 from pytest_edgegate.reports.html.markup import Element, element
 from pytest_edgegate.reports.html.words import table
 from pytest_edgegate.spelling import spell_time
 
-_WIDTH, _LEFT, _RIGHT, _ROW, _TOP, _BOTTOM = 640, 110, 24, 74, 8, 30
+_WIDTH, _LEFT, _RIGHT, _ROW, _TOP, _BOTTOM = 400, 12, 12, 78, 20, 24
+"""As narrow as the window of a telephone, so that the text is still large enough there."""
+_NAME = 16
+"""The height of the name of a side, which stands above its distribution."""
 _NAMED = {"smallest": 0.0, "p5": 0.05, "median": 0.5, "p95": 0.95, "p99": 0.99, "largest": 1.0}
 _P95, _P99 = SHARES.index(0.95), SHARES.index(0.99)
 _FAR = 2
@@ -32,15 +36,21 @@ def latency_figure(verdict: VerdictRecord, name: str) -> Element | None:
     return element(
         "figure",
         element("figcaption", f"{metric}: single inferences, {times.n:,} of the artifact"),
-        element("div", _picture(metric, sides, limit, name), class_="wide picture"),
-        table(
-            f"Times of {metric}",
-            ("", *_NAMED),
-            (
-                (title, *(spell_time(found[SHARES.index(each)]) for each in _NAMED.values()))
-                for title, found in sides
+        element(
+            "div",
+            element("div", _picture(metric, sides, limit, name), class_="wide picture"),
+            table(
+                f"Times of {metric}",
+                ("", *(title for title, _ in sides)),
+                (
+                    (named, *(spell_time(found[SHARES.index(share)]) for _, found in sides))
+                    for named, share in _NAMED.items()
+                ),
+                "times",
             ),
+            class_="pair",
         ),
+        id=name,
     )
 
 
@@ -62,8 +72,12 @@ def _picture(
         element("title", f"Distribution of {metric}", id=f"{name}-title"),
         element("desc", f"Medians: {medians}.", id=f"{name}-desc"),
         _grid(x, bottom),
-        (_side(title, found, x, _TOP + _ROW * at) for at, (title, found) in enumerate(sides)),
+        (_side(found, x, _TOP + _ROW * at) for at, (_, found) in enumerate(sides)),
         None if limit is None else _limit(limit, x, bottom),
+        (
+            _name(title, limit, x, _TOP + _ROW * at + _NAME - 4)
+            for at, (title, _) in enumerate(sides)
+        ),
         viewBox=f"0 0 {_WIDTH} {bottom + _BOTTOM}",
         role="img",
         aria_labelledby=f"{name}-title {name}-desc",
@@ -84,32 +98,42 @@ def _last(found: Sequence[float]) -> int:
 
 
 def _grid(x: Axis, bottom: float) -> Iterator[Element]:
-    for value in x.ticks():
-        at = x.at(value)
-        yield element("path", d=f"M{at} {_TOP}V{bottom}", class_="grid")
-        text = spell_time(value) if value else "0"
-        yield element("text", text, x=at, y=bottom + 18, class_="middle")
+    ticks = x.ticks()
+    for value in ticks:
+        yield element("path", d=f"M{x.at(value)} {_TOP}V{bottom}", class_="grid")
+    named = ((x.at(value), spell_time(value) if value else "0") for value in ticks)
+    for each in apart(named, within=(0, _WIDTH)):
+        yield element("text", each.text, x=each.x, y=bottom + 16, class_="middle")
 
 
 def _limit(limit: float, x: Axis, bottom: float) -> list[Element]:
     text = f"limit {spell_time(limit)}"
     if limit > x.high:
-        place = _WIDTH - _RIGHT
-        return [element("text", f"{text} \u2192", x=place, y=_TOP + 12, class_="limit-text end")]
-    at = x.at(limit)
+        end = _WIDTH - _RIGHT
+        return [element("text", f"{text} \u2192", x=end, y=_TOP - 6, class_="limit-text end")]
+    at, half = x.at(limit), LETTER * len(text) / 2
+    place = round(min(max(at, half), _WIDTH - half), 1)
     return [
-        element("path", d=f"M{at} {_TOP}V{bottom}", class_="limit"),
-        element("text", text, x=at - 4, y=_TOP + 12, class_="limit-text end"),
+        element("path", d=f"M{at} {_TOP - 2}V{bottom}", class_="limit"),
+        element("text", text, x=place, y=_TOP - 6, class_="limit-text middle"),
     ]
+
+
+def _name(title: str, limit: float | None, x: Axis, base: float) -> Element:
+    """The name of a side, at the left, or at the right where the line of a limit is at the left."""
+    strikes = limit is not None and x.at(limit) <= _LEFT + LETTER * len(title) + LETTER
+    if strikes:
+        return element("text", title, x=_WIDTH - _RIGHT, y=base, class_="name end")
+    return element("text", title, x=_LEFT, y=base, class_="name")
 
 
 def _median(found: Sequence[float]) -> float:
     return found[SHARES.index(0.5)]
 
 
-def _side(title: str, found: Sequence[float], x: Axis, top: float) -> Iterator[Element]:
+def _side(found: Sequence[float], x: Axis, top: float) -> Iterator[Element]:
     """A column for the times between two quantiles, as high as they are dense; and the median."""
-    base, room, last = top + _ROW - 8, _ROW - 18, _last(found)
+    base, room, last = top + _ROW - 6, _ROW - 6 - _NAME - 4, _last(found)
     quantiles = list(zip(SHARES, found, strict=True))[: last + 1]
     least = (found[last] - found[0]) / 200 or 1e-12
     columns = [
@@ -123,7 +147,6 @@ def _side(title: str, found: Sequence[float], x: Axis, top: float) -> Iterator[E
         outline.append(f"L{x.at(low)} {height}L{x.at(high)} {height}")
     outline.append(f"L{x.at(found[last])} {base}z")
     middle = x.at(_median(found))
-    yield element("text", title, x=_LEFT - 10, y=base - 4, class_="end")
     yield element("path", d="".join(outline), class_="density" if top == _TOP else "density other")
     yield element("path", d=f"M{_LEFT} {base}H{_WIDTH - _RIGHT}", class_="grid zero")
-    yield element("path", d=f"M{middle} {top + 6}V{base}", class_="median")
+    yield element("path", d=f"M{middle} {top + _NAME}V{base}", class_="median")

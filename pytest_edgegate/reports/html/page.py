@@ -12,6 +12,7 @@ from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import RunRecord, VerdictRecord
 from pytest_edgegate.reports.artifacts import Seen, seen
 from pytest_edgegate.reports.html.artifacts import artifacts_section
+from pytest_edgegate.reports.html.links import Links
 from pytest_edgegate.reports.html.markup import Element, Verbatim, element, written
 from pytest_edgegate.reports.html.merged import disagreements_section, machines
 from pytest_edgegate.reports.html.scatter import scatter_section
@@ -23,6 +24,7 @@ from pytest_edgegate.reports.html.verdicts import (
 )
 from pytest_edgegate.reports.html.words import badge, counted
 from pytest_edgegate.reports.panels import panels_of
+from pytest_edgegate.reports.places import roots_of
 
 MOST_BYTES = 2_000_000
 _MOST_VERDICTS, _MOST_ARTIFACTS, _MOST_ERRORS = 3_000, 500, 1_000
@@ -82,7 +84,7 @@ def written_page(
     sections = [
         disagreements_section(run),
         errors_section(run.errors[: room.errors], len(run.errors[room.errors :])),
-        verdicts_section(kept, left_out),
+        verdicts_section(kept, left_out, Links.to(artifacts[: room.artifacts]), roots_of(run)),
         scatter_section(panels_of(run.verdicts, run.artifacts)),
         artifacts_section(
             artifacts[: room.artifacts],
@@ -100,6 +102,7 @@ def written_page(
             "footer",
             element("p", "Drawn from the JSON report of pytest-edgegate, schema 1."),
         ),
+        element("p", id="told", class_="told", role="status"),
         element("script", Verbatim(_own(_SCRIPT))),
     )
     page = element("html", _meta(_title(run)), body, lang="en")

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import product
 
 from pytest_edgegate.reports.html.axes import Axis, axis
+from pytest_edgegate.reports.html.labels import (
+    LETTER,
+    LINE,
+    Anchor,
+    Box,
+    Label,
+    Room,
+    apart,
+    around,
+    line,
+)
 from pytest_edgegate.reports.html.markup import Content, Element, element
 from pytest_edgegate.reports.html.words import badge, code, counted, table
-from pytest_edgegate.reports.panels import Panel, Point
+from pytest_edgegate.reports.panels import Before, Panel, Point
 from pytest_edgegate.spelling import spell_bytes, spell_value
 
-_WIDTH, _HEIGHT = 640, 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 16, 52
-_RADIUS = 5
+_WIDTH, _HEIGHT = 400, 290
+"""As narrow as the window of a telephone, so that the text is still large enough there."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 10, 42
+_RADIUS, _DIAMOND = 4, 6
+_SIDES: tuple[tuple[Anchor, int], ...] = (("start", 1), ("end", -1), ("middle", 0))
+_MOST_ROWS = 5
+"""Of the names of limits on the size, above each other."""
 _MOST_POINTS = 60
 _BEYOND = 5
 """Points that are more than so many times a budget below the model lie at the edge, as one of them
@@ -30,13 +47,30 @@ def scatter_section(panels: Sequence[Panel]) -> Element | None:
             "p",
             "Accuracy is relative to the model under test, in points (0.01 is one percentage "
             "point). Up and to the left is better; what lies beyond a dashed line is over a "
-            "budget, and an arrow points to what lies far below. A diamond is what was accepted "
-            "before.",
+            "budget, and an arrow points to what lies far below.",
+            _about_accepted(drawn),
             class_="note",
         ),
         (_figure(each, f"s{at}") for at, each in enumerate(drawn)),
         id="sizes",
         aria_labelledby="sizes-title",
+    )
+
+
+def _about_accepted(panels: Sequence[Panel]) -> str | None:
+    """What a diamond is beside, as the model may be another one since."""
+    before = [each.accepted for panel in panels for each in panel.points if each.accepted]
+    if not before:
+        return None
+    told = (
+        " A diamond is what was accepted before, relative to the model under test of then, which "
+        "may be another one now."
+    )
+    if all(each.points is not None for each in before):
+        return told
+    return (
+        f"{told} It has none where its accuracy beside that model is not known: no accuracy_drop "
+        "was accepted, and the model or the samples are others now."
     )
 
 
@@ -76,8 +110,9 @@ def _row(point: Point, number: int, *, changed: bool) -> list[Content]:
 def _accepted(point: Point) -> Content:
     if point.accepted is None:
         return None
-    size, points = point.accepted
-    return [f"{spell_bytes(size)}, ", element("br"), _signed(points)]
+    size, points = point.accepted.size, point.accepted.points
+    known = "accuracy not known" if points is None else _signed(points)
+    return [f"{spell_bytes(size)}, ", element("br"), known]
 
 
 def _signed(points: float) -> str:
@@ -86,32 +121,52 @@ def _signed(points: float) -> str:
 
 
 def _picture(panel: Panel, points: Sequence[Point], name: str) -> Element:
-    x, y = _axes(panel, points)
+    x = _sizes(panel, points)
+    named = _size_labels(panel, x)
+    top = _TOP + LINE * max((row + 1 for row, _ in named.values()), default=0)
+    y = _heights(panel, points, top)
+    room = Room(
+        Box(_LEFT, top, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM),
+        _taken(panel, points, x, y),
+        faint=line((_LEFT, y.at(0)), (_WIDTH - _RIGHT, y.at(0))),
+    )
     return element(
         "svg",
         element("title", f"Size against accuracy for {panel.title}", id=f"{name}-title"),
         element("desc", _said(panel, points), id=f"{name}-desc"),
         _grid(x, y),
-        _limits(panel, x, y),
+        (_size_limit(each, x, y, named.get(each)) for each in panel.sizes),
+        (_drop_limit(each, y) for each in panel.drops),
         (_before(each, x, y) for each in points),
         (_point(each, x, y) for each in sorted(points, key=lambda each: each.red)),
-        _numbers(points, x, y),
+        _numbers(points, x, y, room),
+        _drop_labels(panel, y, room),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         role="img",
         aria_labelledby=f"{name}-title {name}-desc",
     )
 
 
-def _axes(panel: Panel, points: Sequence[Point]) -> tuple[Axis, Axis]:
-    before = [each.accepted for each in points if each.accepted]
-    sizes = [float(each.size) for each in points] + [float(size) for size, _ in before]
-    heights = [each.points for each in points] + [above for _, above in before]
+def _sizes(panel: Panel, points: Sequence[Point]) -> Axis:
+    before = [float(each.size) for each in _drawn_before(points)]
+    sizes = [float(each.size) for each in points]
+    return axis([*sizes, *before, *panel.sizes], _LEFT, _WIDTH - _RIGHT, sizes=True)
+
+
+def _heights(panel: Panel, points: Sequence[Point], top: float) -> Axis:
+    heights = [each.points for each in points]
+    heights += [each.points for each in _drawn_before(points) if each.points is not None]
     heights += [-each for each in panel.drops]
     if panel.drops and max(panel.drops) > 0:
         least = -_BEYOND * max(panel.drops)
         heights = [max(each, least) for each in heights]
-    x = axis([*sizes, *panel.sizes], _LEFT, _WIDTH - _RIGHT, sizes=True)
-    return x, axis([0.0, *heights], _HEIGHT - _BOTTOM, _TOP)
+    return axis([0.0, *heights], _HEIGHT - _BOTTOM, top)
+
+
+def _drawn_before(points: Sequence[Point]) -> list[Before]:
+    """What was accepted, as far as it has a place in the picture."""
+    before = [each.accepted for each in points if each.accepted is not None]
+    return [each for each in before if each.points is not None]
 
 
 def _said(panel: Panel, points: Sequence[Point]) -> str:
@@ -127,74 +182,124 @@ def _said(panel: Panel, points: Sequence[Point]) -> str:
 def _grid(x: Axis, y: Axis) -> Iterator[Element]:
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
     for value in x.ticks():
-        at = x.at(value)
-        yield element("path", d=f"M{at} {_TOP}V{bottom}", class_="grid")
-        yield element("text", spell_bytes(value), x=at, y=bottom + 18, class_="middle")
+        yield element("path", d=f"M{x.at(value)} {y.end}V{bottom}", class_="grid")
+    named = ((x.at(value), spell_bytes(value)) for value in x.ticks())
+    for each in apart(named, within=(0, _WIDTH)):
+        yield element("text", each.text, x=each.x, y=bottom + 15, class_="middle")
     for value in y.ticks():
         at = y.at(value)
         kind = "grid zero" if value == 0 else "grid"
         yield element("path", d=f"M{_LEFT} {at}H{right}", class_=kind)
         text = f"{value:g}".replace("-", "\u2212")
-        yield element("text", text, x=_LEFT - 8, y=at + 4, class_="end")
+        yield element("text", text, x=_LEFT - 6, y=at + 4, class_="end")
     yield element(
         "text",
         "size of what ships",
         x=(_LEFT + right) / 2,
-        y=_HEIGHT - 10,
-        class_="middle title",
+        y=_HEIGHT - 8,
+        class_="middle",
     )
-    middle = (_TOP + bottom) / 2
+    middle = (y.end + bottom) / 2
     yield element(
         "text",
         "points beside the model",
-        transform=f"translate(16 {middle}) rotate(-90)",
-        class_="middle title",
+        transform=f"translate(13 {middle}) rotate(-90)",
+        class_="middle",
     )
 
 
-def _limits(panel: Panel, x: Axis, y: Axis) -> Iterator[Element]:
+def _size_labels(panel: Panel, x: Axis) -> dict[float, tuple[int, Label]]:
+    """The row above the picture, and the name, of each limit on the size, none of which covers
+    another or the line of another. Places are relative to the upper end of the picture."""
+    room = Room(Box(0, -LINE * _MOST_ROWS - 4, _WIDTH, 2))
+    found: dict[float, tuple[int, Label]] = {}
+    anchors: tuple[Anchor, ...] = ("middle", "end", "start")
+    places = [x.at(each) for each in panel.sizes]
+    for value, at in zip(panel.sizes, places, strict=True):
+        others = [each for each in places if each > at]  # the lines of those before are taken
+        # First without covering where a line of another would come up from a higher row
+        for lone, row, anchor in product((True, False), range(_MOST_ROWS), anchors):
+            label = Label(f"size \u2264 {spell_bytes(value)}", at, -LINE * row - 4, anchor)
+            [way] = line((at, label.box.bottom + 1), (at, 0))
+            if lone and any(label.box.left - 2 < each < label.box.right + 2 for each in others):
+                continue
+            if room.fits(label.box) and room.fits(way):
+                room.taken += [label.box, way]
+                found[value] = row, label
+                break
+    return found
+
+
+def _size_limit(
+    value: float, x: Axis, y: Axis, named: tuple[int, Label] | None
+) -> Iterator[Element]:
+    at, up = x.at(value), y.end - (0 if named is None else LINE * named[0])
+    title = element("title", f"size \u2264 {spell_bytes(value)}")
+    yield element("path", title, d=f"M{at} {up}V{_HEIGHT - _BOTTOM}", class_="limit")
+    if named is not None:
+        yield _text(replace(named[1], y=y.end + named[1].y), "limit-text")
+
+
+def _drop_limit(value: float, y: Axis) -> Element:
+    title = element("title", f"drop \u2264 {value:g}")
+    return element("path", title, d=f"M{_LEFT} {y.at(-value)}H{_WIDTH - _RIGHT}", class_="limit")
+
+
+def _drop_labels(panel: Panel, y: Axis, room: Room) -> Iterator[Element]:
+    for value in panel.drops:
+        at, text = y.at(-value), f"drop \u2264 {value:g}"
+        ends = range(_LEFT + 4, int(_WIDTH - _RIGHT - LETTER * len(text)), 8)
+        places = (Label(text, left, at + up) for left in ends for up in (12, -5))
+        yield _text(room.best(places), "limit-text")
+
+
+def _text(label: Label, kind: str) -> Element:
+    anchor = "" if label.anchor == "start" else f" {label.anchor}"
+    return element("text", label.text, x=label.x, y=round(label.y, 1), class_=f"{kind}{anchor}")
+
+
+def _taken(panel: Panel, points: Sequence[Point], x: Axis, y: Axis) -> list[Box]:
+    """What no label should cover."""
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    rows = _apart([x.at(each) for each in panel.sizes], 200)
-    for value, row in zip(panel.sizes, rows, strict=True):
-        at = x.at(value)
-        yield element("path", d=f"M{at} {_TOP}V{bottom}", class_="limit")
-        text = f"size \u2264 {spell_bytes(value)}"
-        near = at > right - 100
-        place = at - 5 if near else at + 5
-        kind = "limit-text end" if near else "limit-text"
-        yield element("text", text, x=place, y=(_TOP + bottom) // 2 + 15 * row, class_=kind)
-    rows = _apart([y.at(-each) for each in panel.drops], 14)
-    for value, row in zip(panel.drops, rows, strict=True):
-        at = y.at(-value)
-        yield element("path", d=f"M{_LEFT} {at}H{right}", class_="limit")
-        text, place = f"drop \u2264 {value:g}", _LEFT + 6 + 90 * row
-        yield element("text", text, x=place, y=at + 14, class_="limit-text")
-
-
-def _apart(places: Sequence[float], room: float) -> list[int]:
-    """The row, or column, of each label, so that those side by side do not cover each other."""
-    rows: list[int] = []
-    for at, place in enumerate(places):
-        near = [rows[other] for other in range(at) if abs(places[other] - place) < room]
-        rows.append(next(row for row in range(len(near) + 1) if row not in near))
-    return rows
+    found = [
+        *(box for each in panel.sizes for box in line((x.at(each), y.end), (x.at(each), bottom))),
+        *(box for each in panel.drops for box in line((_LEFT, y.at(-each)), (right, y.at(-each)))),
+    ]
+    for each in points:
+        at = x.at(each.size), y.at(each.points)
+        found.append(around(*at, _RADIUS + 1))
+        if each.low is not None and each.high is not None:
+            found += line((at[0], y.at(each.high)), (at[0], y.at(each.low)))
+        if each.points < y.low:
+            found.append(Box(at[0] - 6, at[1] - 26, at[0] + 6, at[1]))
+        if each.accepted is not None and each.accepted.points is not None:
+            before = x.at(each.accepted.size), y.at(each.accepted.points)
+            found += [around(*before, _DIAMOND + 1), *line(before, at, parts=12)]
+    return found
 
 
 def _before(point: Point, x: Axis, y: Axis) -> Iterable[Element]:
     """The accepted artifact, and the way from it to this one."""
-    if point.accepted is None:
+    if point.accepted is None or point.accepted.points is None:
         return
-    size, above = point.accepted
-    to, (left, top) = (x.at(point.size), y.at(point.points)), (x.at(size), y.at(above))
+    to = x.at(point.size), y.at(point.points)
+    left, top, one = x.at(point.accepted.size), y.at(point.accepted.points), _DIAMOND
     yield element("path", d=f"M{left} {top}L{to[0]} {to[1]}", class_="way")
-    yield element("path", d=f"M{left - 8} {top}l8 -8 8 8 -8 8z", class_="accepted")
+    shape = f"M{round(left - one, 1)} {top}l{one} -{one} {one} {one} -{one} {one}z"
+    yield element("path", d=shape, class_="accepted")
 
 
 def _point(point: Point, x: Axis, y: Axis) -> Element:
     left, top = x.at(point.size), y.at(point.points)
     size = 2 * _RADIUS
     shape = (
-        element("rect", x=left - _RADIUS, y=top - _RADIUS, width=size, height=size)
+        element(
+            "rect",
+            x=round(left - _RADIUS, 1),
+            y=round(top - _RADIUS, 1),
+            width=size,
+            height=size,
+        )
         if point.red
         else element("circle", cx=left, cy=top, r=_RADIUS)
     )
@@ -203,7 +308,7 @@ def _point(point: Point, x: Axis, y: Axis) -> Element:
         interval = element("path", d=f"M{left} {y.at(point.low)}V{y.at(point.high)}", class_="bar")
     beyond = None
     if point.points < y.low:
-        beyond = element("path", d=f"M{left} {top - 26}v18m-5 -6l5 6 5 -6", class_="beyond")
+        beyond = element("path", d=f"M{left} {top - 24}v17m-5 -6l5 6 5 -6", class_="beyond")
     said = f"{point.label}: {spell_bytes(point.size)}, {_signed(point.points)}"
     return element(
         "g",
@@ -215,17 +320,16 @@ def _point(point: Point, x: Axis, y: Axis) -> Element:
     )
 
 
-def _numbers(points: Sequence[Point], x: Axis, y: Axis) -> Iterator[Element]:
-    """The numbers of the table beside the points, each moved until it covers no other: towards the
-    middle, where there is room."""
-    taken: list[tuple[float, float]] = []
-    middle = (_HEIGHT - _BOTTOM + _TOP) / 2
-    numbered = sorted(enumerate(points, 1), key=lambda each: (each[1].points, each[0]))
-    for number, point in numbered:
-        left, top = x.at(point.size) + 9, y.at(point.points) + 4
-        step = 1 if top < middle else -1
-        while any(abs(left - one) < 20 and abs(top - other) < 14 for one, other in taken):
-            top += step
-        taken.append((left, top))
-        tone = "red" if point.red else "green"
-        yield element("text", str(number), x=left, y=round(top, 1), class_=f"number {tone}")
+def _numbers(points: Sequence[Point], x: Axis, y: Axis, room: Room) -> Iterator[Element]:
+    """The numbers of the table beside the points, each as near as there is room."""
+    for number, point in enumerate(points, 1):
+        left, top = x.at(point.size), y.at(point.points) + 4
+        places = (
+            Label(str(number), left + right * (8 + far), top + down, anchor)
+            for far in (0, 6, 14, 24)
+            for down in (0, -far - 6, far + 6, -far - 12, far + 12)
+            for anchor, right in _SIDES
+            if down or right
+        )
+        found = room.best(places)
+        yield _text(found, f"number {'red' if point.red else 'green'}")

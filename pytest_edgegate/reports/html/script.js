@@ -87,11 +87,11 @@
       done = document.execCommand("copy");
     }
     button.textContent = done ? "Copied" : "Press Ctrl+C";
+    find("told").textContent = done ? `Copied: ${words.textContent}` : "Selected: press Ctrl+C";
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   };
   for (const button of document.querySelectorAll("button.copy")) {
     button.hidden = false;
-    button.setAttribute("aria-live", "polite");
     button.addEventListener("click", () => copied(button));
   }
 
@@ -107,8 +107,11 @@
 
   const openTarget = () => {
     const target = location.hash && find(decodeURIComponent(location.hash.slice(1)));
-    if (target && target.tagName === "DETAILS") {
-      target.open = true;
+    for (let each = target; each; each = each.parentElement) {
+      if (each.tagName === "DETAILS" && !each.open) {
+        each.open = true;
+        target.scrollIntoView();
+      }
     }
   };
   window.addEventListener("hashchange", openTarget);

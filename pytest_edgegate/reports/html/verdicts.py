@@ -9,6 +9,8 @@ from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.record import ErrorRecord, VerdictRecord
 from pytest_edgegate.core.shown_record import PartRecord
 from pytest_edgegate.reports.failure import worst_first
+from pytest_edgegate.reports.html.commands import parts_of
+from pytest_edgegate.reports.html.links import Links
 from pytest_edgegate.reports.html.markup import Content, Element, element
 from pytest_edgegate.reports.html.words import (
     badge,
@@ -21,6 +23,7 @@ from pytest_edgegate.reports.html.words import (
     table,
     without,
 )
+from pytest_edgegate.reports.places import shown_path
 from pytest_edgegate.reports.table import artifact_of, source
 from pytest_edgegate.spelling import spell_bytes
 
@@ -62,8 +65,11 @@ def _passes(verdict: VerdictRecord) -> bool:
     return verdict.outcome is Outcome.PASS
 
 
-def verdicts_section(groups: Sequence[Group], left_out: int) -> Element:
-    """*left_out*: how many verdicts the page has no room for."""
+def verdicts_section(
+    groups: Sequence[Group], left_out: int, links: Links, roots: Sequence[str]
+) -> Element:
+    """*left_out*: how many verdicts the page has no room for. *links*: to what explains them.
+    *roots*: the folders that paths are relative to."""
     total = sum(len(each.verdicts) for each in groups)
     red = sum(each.red for each in groups)
     columns = [each for each in _COLUMNS if each != "accepted" or _any_accepted(groups)]
@@ -73,7 +79,7 @@ def verdicts_section(groups: Sequence[Group], left_out: int) -> Element:
         _tools(red, total),
         element(
             "div",
-            (_group(each, at, columns) for at, each in enumerate(groups)),
+            (_group(each, at, columns, links, roots) for at, each in enumerate(groups)),
             id="groups",
         ),
         element("p", "No verdict matches.", id="nothing", hidden=True) if groups else None,
@@ -110,7 +116,9 @@ def _tools(red: int, total: int) -> Element:
     )
 
 
-def _group(group: Group, at: int, columns: Sequence[str]) -> Element:
+def _group(
+    group: Group, at: int, columns: Sequence[str], links: Links, roots: Sequence[str]
+) -> Element:
     name = f"g{at}"
     label = ", ".join(filter(None, (group.target, group.artifact)))
     return element(
@@ -123,8 +131,8 @@ def _group(group: Group, at: int, columns: Sequence[str]) -> Element:
         ),
         element(
             "div",
-            _about(group),
-            _rows(group, name, columns),
+            _about(group, roots),
+            _rows(group, name, columns, links),
             class_="inside",
         ),
         class_=f"group {'red' if group.red else 'calm'}",
@@ -142,7 +150,7 @@ def _tally(group: Group) -> Element:
     return badge("\u2713", f"{total} of {total} pass", "green")
 
 
-def _about(group: Group) -> Element | None:
+def _about(group: Group, roots: Sequence[str]) -> Element | None:
     """The artifact: its size and what identifies it."""
     artifact = group.verdicts[0].artifact
     if artifact is None:
@@ -152,15 +160,21 @@ def _about(group: Group) -> Element | None:
         ("Format", artifact.format),
         ("Size", spell_bytes(artifact.size_bytes)),
         ("SHA-256", element("code", artifact.sha256[:16], title=artifact.sha256)),
-        ("File", code(artifact.path) if artifact.path else None),
-        ("Copy", code(artifact.exported) if artifact.exported else None),
-        ("Compiled", code(artifact.compiled) if artifact.compiled else None),
+        *(
+            (name, code(shown_path(path, roots)))
+            for name, path in (
+                ("File", artifact.path),
+                ("Copy", artifact.exported),
+                ("Compiled", artifact.compiled),
+            )
+            if path
+        ),
         ("Cached", "yes" if artifact.cached else "no"),
     ]
     return facts(pairs, "facts small")
 
 
-def _rows(group: Group, name: str, columns: Sequence[str]) -> Element:
+def _rows(group: Group, name: str, columns: Sequence[str], links: Links) -> Element:
     head = (
         element("th", each, scope="col", role="columnheader", class_=f"c-{each}")
         for each in columns
@@ -171,7 +185,7 @@ def _rows(group: Group, name: str, columns: Sequence[str]) -> Element:
         element("thead", element("tr", head, role="row"), role="rowgroup"),
         element(
             "tbody",
-            (_row(each, columns) for each in group.verdicts),
+            (_row(each, columns, links) for each in group.verdicts),
             role="rowgroup",
         ),
         class_="verdicts",
@@ -180,7 +194,7 @@ def _rows(group: Group, name: str, columns: Sequence[str]) -> Element:
     )
 
 
-def _row(verdict: VerdictRecord, columns: Sequence[str]) -> Iterable[Element]:
+def _row(verdict: VerdictRecord, columns: Sequence[str], links: Links) -> Iterable[Element]:
     cells = cells_of(verdict)
     first, *others = columns
     kind = f"verdict{' is-red' if verdict.red else ''}"
@@ -203,7 +217,7 @@ def _row(verdict: VerdictRecord, columns: Sequence[str]) -> Iterable[Element]:
     )
     yield element(
         "tr",
-        element("td", _story(verdict), colspan=len(columns), role="cell"),
+        element("td", _story(verdict, links), colspan=len(columns), role="cell"),
         class_=f"more{' is-red' if verdict.red else ''}",
         role="row",
     )
@@ -215,7 +229,7 @@ def _proof(verdict: VerdictRecord) -> Element | None:
     return element("span", "proven" if verdict.proven else "not proven", class_="proof")
 
 
-def _story(verdict: VerdictRecord) -> Element:
+def _story(verdict: VerdictRecord, links: Links) -> Element:
     """Why it is so, and what to do; in one line as far as nothing is wrong."""
     by = _measured_by(verdict)
     notes = [each for each in verdict.note.split("; ") if each]
@@ -232,10 +246,16 @@ def _story(verdict: VerdictRecord) -> Element:
         *pairs,
         ("Details", listed(lines, "lines")),
         ("Layers", _parts(verdict.parts)),
+        ("See", _link(verdict, links)),
         ("Probably", verdict.cause),
         ("Next", _remedy(verdict.remedy) if verdict.remedy else None),
     ]
     return facts(pairs, "story")
+
+
+def _link(verdict: VerdictRecord, links: Links) -> Element | None:
+    found = links.of(verdict) if verdict.red else None
+    return None if found is None else element("a", found.text, href=f"#{found.name}")
 
 
 def _measured_by(verdict: VerdictRecord) -> str:
@@ -262,12 +282,20 @@ def _parts(parts: Sequence[PartRecord]) -> Element | None:
     return table("Layers by their error, the worst first", ("layer", "error"), rows)
 
 
-def _remedy(text: str) -> list[Element]:
-    """With a button, which the script shows where a browser can copy."""
-    return [
-        element("span", text, class_="remedy"),
-        element("button", "Copy", type="button", class_="copy", hidden=True),
-    ]
+def _remedy(text: str) -> list[Element | str]:
+    """Each command in it has a button, which the script shows where a browser can copy."""
+    found: list[Element | str] = []
+    for part, is_command in parts_of(text):
+        if not is_command:
+            found.append(part)
+            continue
+        # The label says which one: a reader of the buttons alone hears "Copy" only otherwise
+        label = f"Copy {part}"
+        found += [
+            element("code", part, class_="command"),
+            element("button", "Copy", type="button", class_="copy", aria_label=label, hidden=True),
+        ]
+    return found
 
 
 def errors_section(errors: Sequence[ErrorRecord], left_out: int) -> Element | None:

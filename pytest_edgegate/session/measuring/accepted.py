@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.artifact import Artifact
@@ -19,6 +20,7 @@ from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.passes import CasePasses
 from pytest_edgegate.session.measuring.specimen import Specimen
+from pytest_edgegate.storage.baseline import side_of
 
 FileOf = Callable[[Artifact], CaseFile]
 """Another artifact of the same case, as it is measured."""
@@ -118,6 +120,14 @@ class CaseAccepted:
         if not kept or any(len(each) != figure.n for each in kept.values()):
             return None
         return Evidence(scoring.restored(kept), figure.n, "", figure.source)
+
+    def why_no_scores(self, metric: str) -> str:
+        before = self._case.before
+        side = "" if before.entry is None else before.entry.side
+        if side and before.scores is None and metric in self._known.scores:
+            at = side_of(Path(before.place), side)
+            return f"the scores of the samples are missing (git checkout '{at}')"
+        return "there are no scores of the samples to pair"
 
     def rerun(self) -> Evidence | None:
         return self._rerun

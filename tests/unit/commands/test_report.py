@@ -84,6 +84,38 @@ def test_where_two_disagree(
     assert "- <code>a.json</code>: cpu: one\n- <code>b.json</code>: cpu: two\n" in text
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["r.json", "--md", "r.json"], "--md r.json would replace r.json"),
+        (["r.json", "--html=./r.json"], "--html r.json would replace r.json"),
+        (["r.json", "--md=x", "--html=x"], "would replace what --"),
+        (["r.json", "--md=-", "--html=-"], "would replace what --"),
+    ],
+)
+def test_no_file_replaces_another(
+    given: list[str],
+    told: str,
+    save: Callable[..., RunRecord],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save("r.json", verdict())
+    before = (tmp_path / "r.json").read_bytes()
+    assert main(["report", *given]) == 2
+    assert told in capsys.readouterr().err
+    assert (tmp_path / "r.json").read_bytes() == before
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "."]) == 2
+    assert ". can't be read: it is a folder" in capsys.readouterr().err
+
+
 def test_to_stdout(save: Callable[..., RunRecord], tmp_path: Path) -> None:
     run = save("r.json", verdict())
     MarkdownReporter().write(tmp_path / "run.md", run)

@@ -144,7 +144,7 @@ def test_the_classes_that_lost_most_and_the_first_flips(of: str) -> None:
         "#2 (label 2: 2 -> 3), #10 (label 0: 0 -> 1), #11 (label 1: 1 -> 2)",
     )
     assert found.cause == ""
-    assert found.remedy.startswith("look at the samples above, and calibrate on more")
+    assert found.remedy.startswith("look at the wrong answers, and calibrate on more")
 
 
 def test_a_float_file_has_neither_scales_nor_calibration() -> None:
@@ -389,8 +389,8 @@ def test_the_artifacts_own_errors() -> None:
 @pytest.mark.parametrize(
     ("value", "cause", "remedy"),
     [
-        (0.991, "", "look at the samples above, and calibrate on more samples"),
-        (0.99, "", "look at the samples above, and calibrate on more samples"),
+        (0.991, "", "look at the wrong answers, and calibrate on more samples"),
+        (0.99, "", "look at the wrong answers, and calibrate on more samples"),
         (
             0.98,
             "the model under test does not reach this limit itself",
@@ -414,19 +414,19 @@ def test_a_floor_shows_what_the_model_reaches_itself(value: float, cause: str, r
     [
         (
             (PTQ(),),
-            "look at the samples above, and calibrate on more samples, including ones like those "
+            "look at the wrong answers, and calibrate on more samples, including ones like those "
             "of the evaluation: PTQ(samples=500) in place of PTQ(samples=200), and as many in "
             "edge_data.calibration",
         ),
         (
             (PTQ(500, method="entropy"),),
-            "look at the samples above, and calibrate on more samples, including ones like those "
+            "look at the wrong answers, and calibrate on more samples, including ones like those "
             "of the evaluation: PTQ(samples=1250, method='entropy') in place of "
             "PTQ(samples=500, method='entropy'), and as many in edge_data.calibration",
         ),
         (
             (Cast("float16"),),
-            "look at the samples above, and gate export_error, which compares the outputs: nothing "
+            "look at the wrong answers, and gate export_error, which compares the outputs: nothing "
             "was calibrated",
         ),
         (
@@ -450,7 +450,7 @@ def test_a_floor_shows_what_the_model_reaches_itself(value: float, cause: str, r
         ),
         (
             (Cut(), Trim()),
-            "look at the samples above, and calibrate on more samples, including ones like those "
+            "look at the wrong answers, and calibrate on more samples, including ones like those "
             "of the evaluation in Trim(most=20); or prune less",
         ),
     ],

@@ -96,7 +96,7 @@ def a_run(make: Make, text: str = "plain", *, hostile: bool = False) -> RunRecor
         artifact,
         3.3,
         ScoreRecord(text, 0.98, 0.95, 100, 100),
-        SeenAccepted("cd" * 32, 39_000, text, 0.97),
+        SeenAccepted("cd" * 32, 39_000, text, 0.97, 0.02),
         answers,
         making,
     )
@@ -285,7 +285,8 @@ def test_a_red_verdict_tells_all_that_is_known(make: Make) -> None:
         "Note": "a note",
         "Details": "one lineanother",
         "Probably": "a cause",
-        "Next": "do thisCopy",
+        "See": "how this artifact was made",
+        "Next": "do this",
     }
 
 
@@ -310,7 +311,29 @@ def test_sizes_and_accuracies_are_drawn_with_budgets_and_what_was_accepted(make:
     assert len(picture.all("g", "red")) == 1
     assert len(picture.all("path", "accepted")) == 1
     cells = [each.text for each in found.all("tbody")[0].all("td")]
-    assert cells == ["plain", "41.0 kB", "\u22120.03", "39.0 kB, \u22120.01"]
+    assert cells == ["plain", "41.0 kB", "\u22120.03", "39.0 kB, \u22120.02"]
+    assert "A diamond is what was accepted before, relative to the model under test of then" in (
+        found.text
+    )
+
+
+def test_what_was_accepted_beside_a_model_that_is_not_known_has_no_place(make: Make) -> None:
+    run = a_run(make)
+    [seen] = run.artifacts
+    seen = replace(seen, accepted=SeenAccepted("cd" * 32, 39_000, "plain", 0.97))
+    found = section(page_of(replace(run, artifacts=(seen,))), "sizes")
+    assert not found.all("path", "accepted")
+    cells = [each.text for each in found.all("tbody")[0].all("td")]
+    assert cells[3] == "39.0 kB, accuracy not known"
+    assert "It has none where its accuracy beside that model is not known" in found.text
+
+
+def test_the_accepted_drop_of_an_earlier_report_is_that_of_its_verdict(make: Make) -> None:
+    run = a_run(make)
+    drop = replace(run.verdicts[0], accepted=AcceptedRecord(0.015, "cd" * 32, 39_000))
+    found = section(page_of(replace(run, verdicts=(drop,), artifacts=())), "sizes")
+    assert found.all("tbody")[0].all("td")[3].text == "39.0 kB, \u22120.015"
+    assert len(found.all("path", "accepted")) == 1
 
 
 def test_an_artifact_that_no_budget_asked_for_is_drawn_from_its_score(make: Make) -> None:
@@ -342,12 +365,13 @@ def test_latencies_are_drawn_of_both_sides(make: Make) -> None:
     assert len(alone.all("path", "density")) == 1
     assert alone.all("path", "limit")
     assert len(both.all("path", "density")) == 2
-    rows = [[cell.text for cell in row.all("td")] for row in both.all("tbody")[0].all("tr")]
-    assert [each.all("th")[0].text for each in both.all("tbody")[0].all("tr")] == [
+    assert [each.text for each in both.all("thead")[0].all("th")] == [
+        "",
         "artifact",
         "float export",
     ]
-    assert rows[1] == ["4 ms", "4.2 ms", "6 ms", "7.8 ms", "7.96 ms", "8 ms"]
+    rows = [[cell.text for cell in row.all("td")] for row in both.all("tbody")[0].all("tr")]
+    assert [each[1] for each in rows] == ["4 ms", "4.2 ms", "6 ms", "7.8 ms", "7.96 ms", "8 ms"]
 
 
 def test_far_times_and_a_far_limit_leave_room_for_the_others(make: Make) -> None:
@@ -387,6 +411,105 @@ def test_classes_and_flips_are_listed_with_the_number_of_the_others(make: Make) 
     flips = [each.text for each in found.all("ul", "flips")[0].all("li")]
     assert flips[0] == "sample 12, label 3: 3 \u2192 5"
     assert "and 3 more samples" in found.text
+
+
+def test_classes_and_flips_are_against_the_model_and_say_so(make: Make) -> None:
+    found = section(page_of(a_run(make)), "artifacts")
+    headings = [each.text for each in found.all("h4")]
+    assert headings[-2:] == [
+        "Classes, against the model under test",
+        "Samples that flipped: right in the model under test, wrong in the artifact",
+    ]
+    note = "and not beside what was accepted"
+    assert note in found.text
+    run = a_run(make)
+    [bare] = [replace(each, accepted=None) for each in run.artifacts]
+    verdicts = tuple(replace(each, accepted=None) for each in run.verdicts)
+    bare_run = replace(run, verdicts=verdicts, artifacts=(bare,))
+    assert note not in section(page_of(bare_run), "artifacts").text
+
+
+def test_a_red_verdict_links_to_what_explains_it(make: Make) -> None:
+    run = a_run(make)
+    red = [
+        make(metric, 0.05, 0.01, "fail", times=each)
+        for metric, each in (
+            ("accuracy_regression", None),
+            ("size_regression", None),
+            ("latency_regression", times(0.002)),
+        )
+    ]
+    given = tuple(replace(each, artifact=run.verdicts[0].artifact) for each in red)
+    seen = replace(run.artifacts[0], target="coral")
+    page = page_of(replace(run, verdicts=given, artifacts=(seen,)))
+    found = {}
+    for each in section(page, "verdicts").all("tr", "more"):
+        [link] = each.all("a")
+        found[str(each.all("dd")[0].text)] = link
+        [target] = [
+            one for one in page.inner() if f"#{one.attributes.get('id')}" == link.attributes["href"]
+        ]
+        assert "single inferences" in target.text or "Samples that flipped" in target.text
+    links = [str(each.attributes["href"]) for each in section(page, "verdicts").all("a")]
+    assert sorted(links) == ["#a0", "#a0-answers", "#a0-t2"]
+    away = page_of(replace(run, verdicts=given, artifacts=()))
+    assert "classes and flipped samples" not in section(away, "verdicts").text
+
+
+@pytest.mark.parametrize(
+    ("remedy", "commands"),
+    [
+        ("undo it; if it is meant, accept it: pytest --edge-accept", ["pytest --edge-accept"]),
+        ("pytest --edge-accept accepts what this run has found", ["pytest --edge-accept"]),
+        ("pip install --upgrade keras, or save it again", ["pip install --upgrade keras"]),
+        ("pip install 'pytest-edgegate[all]'", ["pip install 'pytest-edgegate[all]'"]),
+        ("pip install fake-tool and run again", ["pip install fake-tool"]),
+        ("restore it (git checkout, git lfs pull), or remove it", ["git lfs pull"]),
+        (
+            "git checkout edge-baseline/a[coral].json, or run the test, then pytest --edge-accept",
+            ["git checkout edge-baseline/a[coral].json", "pytest --edge-accept"],
+        ),
+        ("git checkout --ours or --theirs a.json", []),
+        ('pytest -p no:xdist "test_a.py::test_a[coral]"', None),
+        ("pytest --edge-target=coral,onnx-cpu", None),
+        ("name another folder: python -m pytest_edgegate init ... DIR", []),
+        ("calibrate on more samples: PTQ(samples=500) in place of PTQ(samples=200)", []),
+        ("into the table of pytest's own keys", []),
+        ("", []),
+    ],
+)
+def test_only_what_can_be_typed_can_be_copied(
+    make: Make, remedy: str, commands: list[str] | None
+) -> None:
+    page = page_of(RunRecord({}, (make("size", 9, 5, "fail", remedy=remedy),)))
+    found = section(page, "verdicts")
+    wanted = [remedy] if commands is None else commands
+    assert [each.text for each in found.all("code", "command")] == wanted
+    assert [each.attributes["aria-label"] for each in found.all("button", "copy")] == [
+        f"Copy {each}" for each in wanted
+    ]
+    assert remedy in found.text.replace("Copy", "")
+
+
+def test_paths_are_relative_to_the_root_or_names(make: Make) -> None:
+    artifact = ArtifactRecord(
+        "litert",
+        "ab" * 32,
+        5,
+        ("Q",),
+        cached=True,
+        path="/home/anna/project/.edgegate_cache/x/m.tflite",
+        exported="out/m.tflite",
+        compiled="/tmp/of-anna/m_edgetpu.tflite",
+    )
+    verdict = replace(make("size", 5, 9), artifact=artifact)
+    run = RunRecord({"root": "/home/anna/project"}, (verdict,))
+    for each in (run, RunRecord({}, (verdict,), merged_from=(MergedReport("a", run.environment),))):
+        told = section(page_of(each), "verdicts").text
+        assert "File.edgegate_cache/x/m.tflite" in told
+        assert "Copyout/m.tflite" in told
+        assert "Compiled\u2026/m_edgetpu.tflite" in told
+        assert "anna" not in html_of(each).decode()
 
 
 def test_an_artifact_tells_how_it_was_made(make: Make) -> None:

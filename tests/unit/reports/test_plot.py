@@ -11,6 +11,7 @@ from pytest_edgegate.core.artifact_record import ArtifactRecord
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import StorageError
 from pytest_edgegate.core.outcome import Outcome
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.core.record import (
     BudgetRecord,
     MeasuredRecord,
@@ -105,6 +106,15 @@ def test_recipes_and_budgets_are_in_the_picture(tmp_path: Path) -> None:
         "host",
     ):
         assert each in texts
+
+
+@pytest.mark.parametrize("name", [r"m$\frac$", "\x1b[31m", "a" * 2_000, "\u202e</text>&", "$a$"])
+def test_any_name_is_text_in_the_picture(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.svg"
+    run = RunRecord({}, (verdict("accuracy_drop", 0.002, 0.01, recipe=name),))
+    REPORTER.write(path, run)
+    texts = [each.text or "" for each in ElementTree.parse(path).iter() if "text" in each.tag]
+    assert any(printable_line(name)[:20] in each for each in texts), texts
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
