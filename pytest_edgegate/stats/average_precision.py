@@ -85,33 +85,51 @@ class Matches:
 
 
 class MeanAveragePrecision:
-    """The mean over classes and thresholds, of any images of a set, each any number of times."""
+    """The mean over classes and thresholds, of any images of a set, each any number of times.
+
+    Between two hits, precision falls and recall stays, so only the hits are looked at, those of all
+    thresholds and classes at once: a bootstrap asks for the figure thousands of times.
+    """
 
     def __init__(self, of: Matches, thresholds: int = len(THRESHOLDS)) -> None:
         """*thresholds*: how many of them count, the lowest first."""
-        order = np.lexsort((-of.score, of.label))  # stable: of equal scores the first image wins
-        self._image = of.image[order]
-        self._hits = np.ascontiguousarray(of.hits[order, :thresholds].T, np.float64)
-        wrong = ~of.hits & ~of.skipped
-        self._wrong = np.ascontiguousarray(wrong[order, :thresholds].T, np.float64)
+        self._shape = (thresholds, of.objects.shape[1])
         self._objects = of.objects.astype(np.float64)
-        labels = np.arange(of.objects.shape[1])
-        self._starts = np.searchsorted(of.label[order], labels, side="left")
-        self._ends = np.searchsorted(of.label[order], labels, side="right")
-        self._thresholds = thresholds
+        order = np.lexsort((-of.score, of.label))  # stable: of equal scores the first image wins
+        self._image, label = of.image[order], of.label[order]
+        threshold, self._hit = np.nonzero(of.hits[order, :thresholds].T)
+        skipped = of.skipped[order, :thresholds].T
+        self._skipped = skipped[skipped.any(axis=1)]
+        self._skips_of = np.flatnonzero(skipped.any(axis=1))
+        self._threshold = threshold
+        self._first_of_class = np.searchsorted(label, label[self._hit], side="left")
+        # a row is one class at one threshold
+        self._row = threshold * self._shape[1] + label[self._hit]
+        rows = np.arange(thresholds * self._shape[1])
+        self._starts = np.searchsorted(self._row, rows, side="left")
+        self._ends = np.searchsorted(self._row, rows, side="right")
 
     def of_classes(self, times: Floats) -> Floats:
         """The average precision of each class, NaN for one without objects: shape (classes,).
 
         *times*: how often each image counts, whole numbers of shape (images,).
         """
-        weights = times[self._image]
-        objects = times @ self._objects
-        made = np.full(len(objects), np.nan)
-        for at in np.flatnonzero(objects):
-            part = slice(self._starts[at], self._ends[at])
-            made[at] = self._average(part, weights[part], float(objects[at]))
-        return made
+        weights, objects = times[self._image], times @ self._objects
+        right = np.cumsum(weights[self._hit])
+        right -= np.concatenate([[0.0], right])[self._starts[self._row]]
+        precision = right / (self._counted(weights) + np.spacing(1))
+        # the best precision at this recall or a higher one, in each row by itself: rows that come
+        # later are far below
+        lifted = precision - 2.0 * self._row
+        best = np.maximum.accumulate(lifted[::-1])[::-1] + 2.0 * self._row
+        rows = np.arange(len(self._starts))[:, None]
+        wanted = np.tile(_hits_for(objects), (self._shape[0], 1))
+        apart = float(objects.max(initial=0)) + 2
+        at = np.searchsorted(right + apart * self._row, wanted + apart * rows, side="left")
+        reached = at < self._ends[:, None]
+        found = np.where(reached, np.append(best, 0.0)[np.where(reached, at, -1)], 0.0)
+        of_rows = found.sum(axis=1).reshape(self._shape) / len(_RECALLS)
+        return np.where(objects > 0, of_rows.mean(axis=0), np.nan)
 
     def of_set(self, times: Floats) -> float:
         """The mean of the classes that have objects; NaN without any."""
@@ -119,16 +137,21 @@ class MeanAveragePrecision:
         known = classes[~np.isnan(classes)]
         return float(known.mean()) if len(known) else float("nan")
 
-    def _average(self, part: slice, weights: Floats, objects: float) -> float:
-        if part.start == part.stop:
-            return 0.0
-        right = np.cumsum(self._hits[:, part] * weights, axis=1)
-        wrong = np.cumsum(self._wrong[:, part] * weights, axis=1)
-        precision = right / (right + wrong + np.spacing(1))
-        best_from = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        recall = right / objects
-        total = 0.0
-        for reached, precisions in zip(recall, best_from, strict=True):
-            first = np.searchsorted(reached, _RECALLS, side="left")
-            total += float(precisions[first[first < len(precisions)]].sum())
-        return total / (self._thresholds * len(_RECALLS))
+    def _counted(self, weights: Floats) -> Floats:
+        """How many detections of its class count down to each hit, the hit among them."""
+        seen = np.concatenate([[0.0], np.cumsum(weights)])
+        made = seen[self._hit + 1] - seen[self._first_of_class]
+        for threshold, skipped in zip(self._skips_of, self._skipped, strict=True):
+            chosen = self._threshold == threshold
+            left_out = np.concatenate([[0.0], np.cumsum(weights * skipped)])
+            first = self._first_of_class[chosen]
+            made[chosen] -= left_out[self._hit[chosen] + 1] - left_out[first]
+        return np.asarray(made)
+
+
+def _hits_for(objects: Floats) -> Floats:
+    """The hits that reach each recall, by hits / objects in floats: shape (classes, recalls)."""
+    count = np.maximum(objects, 1)[:, None]
+    least = np.ceil(_RECALLS * count)
+    least -= (least - 1) / count >= _RECALLS
+    return np.asarray(least + (least / count < _RECALLS))

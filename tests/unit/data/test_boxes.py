@@ -92,7 +92,10 @@ def test_other_labels_are_left_alone(given: Any) -> None:
         ([(TWO, [3, 5]), (TWO, [3])], r"image #1 has boxes and classes of shapes \(2, 4\), \(1,\)"),
         ([(TWO, [3, 5]), None], "image #1 has a builtins.NoneType for a label"),
         ([(TWO, [3, 5]), (TWO[:, :3], [3, 5])], r"image #1 has boxes of shape \(2, 3\)"),
-        ([(TWO, [3, 5]), ([[1, 2, 3, 4], [1]], [0, 1])], "image #1 has boxes or classes of several"),
+        (
+            [(TWO, [3, 5]), ([[1, 2, 3, 4], [1]], [0, 1])],
+            "image #1 has boxes or classes of several",
+        ),
         ([(TWO, [3, 5]), (TWO, ["cat", "dog"])], "dtype <U3"),
     ],
 )
@@ -128,12 +131,17 @@ def test_an_object_that_cannot_be_is_named(row: list[float], told: str) -> None:
 def test_streams_and_arrays_take_them(recwarn: Any) -> None:
     labels = FORMS["pairs"]
     data = EdgeData(calibration=X, evaluation=(X, labels))
-    stream = EdgeData(calibration=X, evaluation=[(X, labels), (X, [(TWO, [3, 5])] * 2)], version="1")
+    stream = EdgeData(
+        calibration=X, evaluation=[(X, labels), (X, [(TWO, [3, 5])] * 2)], version="1"
+    )
     from pytest_edgegate.data.dataset import Dataset
 
     (batch,) = Dataset(data).evaluation.batches()
     first, _ = Dataset(stream).evaluation.batches()
     np.testing.assert_array_equal(batch.labels, first.labels)
-    assert Dataset(data).evaluation.digest() != Dataset(
-        EdgeData(calibration=X, evaluation=(X, [(TWO, [3, 6]), ([], [])]))
-    ).evaluation.digest()
+    assert (
+        Dataset(data).evaluation.digest()
+        != Dataset(
+            EdgeData(calibration=X, evaluation=(X, [(TWO, [3, 6]), ([], [])]))
+        ).evaluation.digest()
+    )
