@@ -65,6 +65,18 @@ def objects_of(labels: Array) -> Array | None:
     return np.concatenate([labels.astype(np.float64), np.zeros((*labels.shape[:2], 1))], axis=2)
 
 
+def are_objects(labels: Array) -> bool:
+    """Whether an array can hold boxes: nothing else has its form and such values by chance."""
+    objects = objects_of(labels)
+    if objects is None or not (objects[:, :, CLASS] != NO_OBJECT).any():
+        return False
+    try:
+        check_objects(objects)
+    except ConfigurationError:
+        return False
+    return bool((objects[:, :, CLASS:] == np.rint(objects[:, :, CLASS:])).all())
+
+
 def check_objects(labels: Array, since: str = "") -> None:
     """Raises ConfigurationError for objects that can't be. *labels* as ``objects_of`` returns."""
     numbers, at = np.nonzero(labels[:, :, CLASS] != NO_OBJECT)
