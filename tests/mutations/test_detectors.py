@@ -28,6 +28,8 @@ EXAMPLE = Path(__file__).parents[2] / "example_project"
 MODEL = EXAMPLE / "detection" / "models" / "digit_detector.keras"
 BUDGETS = (Budget("accuracy_drop", 0.03), Budget("accuracy_min", 0.5))
 CELLS, CELL, REACH = 12, 8, 32
+LARGE = 20
+"""Times as large as its input is the image that a detector gives the boxes of."""
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +112,12 @@ def test_scores_that_die_beside_boxes_are_red(judged: Judge, heads: Any) -> None
     keras = import_keras()
     ops, outputs = keras.ops, heads(heads.inputs[0])
     boxes, scores = centres(ops, outputs["offsets"]), outputs["objectness"][..., None]
-    joined = ops.concatenate([boxes, scores, outputs["logits"]], -1)
+    joined = ops.concatenate([boxes * LARGE, scores, outputs["logits"]], -1)
     model = keras.Model(heads.inputs[0], {"found": joined})
 
     def decode(given: dict[str, Array]) -> tuple[Array, Array, Array]:
         rows = given["found"][given["found"][:, 4] > 0.1]
-        return rows[:, :4], rows[:, 4], rows[:, 5:].argmax(axis=1)
+        return rows[:, :4] / LARGE, rows[:, 4], rows[:, 5:].argmax(axis=1)
 
     found = judged("raspberry-pi", model, Metric("map", decode=decode))
     assert red(found) == {"accuracy_drop", "accuracy_min"}
