@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
 from pytest_edgegate.backends.other_floats import refuse_other_graph
 from pytest_edgegate.backends.stateful_models import refuse_stateful
-from pytest_edgegate.backends.tf_graphs import graph_names, trace
+from pytest_edgegate.backends.tf_graphs import graph_names, layer_of, trace
 from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.defaults import TransformDefaults
@@ -115,7 +114,7 @@ def _refuse_unknown(model: SourceModel, made: Any) -> None:
     onnx = import_onnx()
     unknown = sorted(
         {
-            f"{node.op_type} (in the layer {_layer(node.name)!r})"
+            f"{node.op_type} (in the layer {layer_of(node.name)!r})"
             for node in made.graph.node
             if node.domain not in _CONTRIBUTED and not onnx.defs.has(node.op_type, node.domain)
         }
@@ -127,12 +126,6 @@ def _refuse_unknown(model: SourceModel, made: Any) -> None:
             "write that layer with operators that have one (convolutions, dense layers, pooling, "
             "elementwise arithmetic)",
         )
-
-
-def _layer(name: str) -> str:
-    """``head/odd`` of ``model_1/head_1/odd_1/BesselJ0``, as far as TensorFlow kept it."""
-    parts = name.split("/")[1:-1] or name.split("/")[:1]
-    return "/".join(re.sub(r"_1$", "", part) for part in parts)
 
 
 _CONTRIBUTED = ("ai.onnx.ml", "com.microsoft")
