@@ -182,6 +182,16 @@ def _read_unrolled(tf: Any, folder: Path) -> Unrolled:
     return Unrolled(read_graph(tf, folder), tuple(signature["layers"]), signature["steps"])
 
 
+class AsFunction:
+    """A concrete function in the form of a ``tf.function``, which tf2onnx asks for."""
+
+    def __init__(self, concrete: Any) -> None:
+        self._concrete = concrete
+
+    def get_concrete_function(self) -> Any:
+        return self._concrete
+
+
 def layer_of(operation: str) -> str:
     """``head/odd`` of ``model_1/head_1/odd_1/BesselJ0``, as far as TensorFlow kept it."""
     parts = operation.split("/")[1:-1] or operation.split("/")[:1]

@@ -14,7 +14,7 @@ from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
 from pytest_edgegate.backends.other_floats import refuse_other_graph
 from pytest_edgegate.backends.stateful_models import refuse_stateful
-from pytest_edgegate.backends.tf_graphs import graph_names, layer_of, trace
+from pytest_edgegate.backends.tf_graphs import AsFunction, graph_names, layer_of, trace
 from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.defaults import TransformDefaults
@@ -91,22 +91,12 @@ def _convert(name: str, loaded: LoadedModel) -> Any:
         ) from error
     function = trace(tf, loaded)
     refuse_other_graph(name, function.graph, _UNKNOWN_FLOATS)
-    made, _ = tf2onnx.convert.from_function(_Traced(function), input_signature=(), opset=OPSET)
+    made, _ = tf2onnx.convert.from_function(AsFunction(function), input_signature=(), opset=OPSET)
     return made
 
 
 _UNKNOWN_FLOATS = ("bfloat16",)
 """ONNX has layers of the other floats: a model in float16 may stay in it."""
-
-
-class _Traced:
-    """A concrete function in the form of a ``tf.function``, which tf2onnx asks for."""
-
-    def __init__(self, concrete: Any) -> None:
-        self._concrete = concrete
-
-    def get_concrete_function(self) -> Any:
-        return self._concrete
 
 
 def _refuse_unknown(model: SourceModel, made: Any) -> None:
