@@ -1,7 +1,7 @@
 """Keras models and SavedModels to OpenVINO IR, by OpenVINO's own reader of TensorFlow's graphs.
 
-By way of ONNX, whose channels come first, a Transpose stands on both sides of most layers, and nncf
-leaves depthwise convolutions behind one in float.
+By way of ONNX, whose channels come first, Transposes stay between layers, and nncf leaves depthwise
+convolutions behind one in float.
 """
 
 from __future__ import annotations
