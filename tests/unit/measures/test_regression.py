@@ -72,6 +72,9 @@ class Memory:
     def scores(self, metric: str) -> Evidence | None:
         return self.stored
 
+    def why_no_scores(self, metric: str) -> str:
+        return "there are no scores of the samples to pair"
+
     def rerun(self) -> Evidence | None:
         return self.again
 
