@@ -300,6 +300,27 @@ def trained_keras(keras: ModuleType, network: Callable[..., Any], digits: Digits
     return model
 
 
+@pytest.fixture(scope="session")
+def mobile_net() -> Callable[..., Any]:
+    """Makes a MobileNet-v3 Small of ten classes, normalised by the statistics of *images*."""
+
+    def make(keras: ModuleType, images: Array, *, minimalistic: bool = False) -> Any:
+        keras.utils.set_random_seed(0)
+        model = keras.applications.MobileNetV3Small(
+            images.shape[1:], weights=None, classes=10, minimalistic=minimalistic
+        )
+        norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+        for layer in norms:
+            layer.momentum = 0.0
+        with held_native_output():
+            model(images, training=True)
+        for layer in norms:
+            layer.momentum = 0.9
+        return model
+
+    return make
+
+
 @dataclass(frozen=True)
 class Trained:
     """A torch network after QAT: its int8 program, what it was, the data, and what is told."""
