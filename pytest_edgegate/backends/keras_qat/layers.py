@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,13 @@ from pytest_edgegate.backends.keras_qat.flat_graph import (
     FlatGraph,
     FlatLayer,
 )
-from pytest_edgegate.backends.keras_qat.own_layers import HARD_SWISH, SCALE, SHIFT
+from pytest_edgegate.backends.keras_qat.own_layers import (
+    FUSED_RELU,
+    FUSING,
+    HARD_SWISH,
+    SCALE,
+    SHIFT,
+)
 from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.errors import UnsupportedError
 
@@ -81,7 +88,34 @@ def for_training(graph: FlatGraph, *, hard_swish: bool = False) -> FlatGraph:
             raise _refused(layer, _REMEDIES.get(layer.kind, _OTHERWISE))
         numbers.append(rule(layer, here))
     made.outputs = tuple(numbers[each] for each in graph.outputs)
+    _fuse(made)
     return made
+
+
+def _fuse(graph: FlatGraph) -> None:
+    """Marks each ReLU that TFLite computes in the operator of the layer before it."""
+    called = Counter(each.layer for each in graph.calls)
+    taken = Counter([*(one for each in graph.calls for one in each.inputs), *graph.outputs])
+    for call in graph.calls:
+        layer = graph.layers[call.layer]
+        bound = _bound(layer)
+        if bound is None or called[layer.path] > 1 or taken[call.inputs[0]] > 1:
+            continue
+        before = graph.layers[graph.calls[call.inputs[0]].layer]
+        free = before.kind in FUSING and _activation(before) == "linear"
+        if free and called[before.path] == 1:
+            config = {"max_value": bound} if bound else {}
+            graph.layers[layer.path] = FlatLayer(layer.path, FUSED_RELU, config)
+
+
+def _bound(layer: FlatLayer) -> float | None:
+    """Of a ReLU that operators take in: 6, or 0 where it has none; None for other layers."""
+    if layer.kind == "Activation":
+        return 0.0 if layer.config["activation"] == "relu" else None
+    if layer.kind != "ReLU" or layer.config.get("negative_slope") or layer.config.get("threshold"):
+        return None
+    largest = float(layer.config.get("max_value") or 0)
+    return largest if largest in (0, 6) else None
 
 
 def _as_layer(layer: FlatLayer) -> FlatLayer:

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-SHIFT, SCALE, HARD_SWISH = "Shift", "Scale", "HardSwish"
-"""A constant added, a constant multiplied with, and x relu6(x + 3) / 6 as one operator."""
-_QUANTISED = (SHIFT, SCALE, HARD_SWISH, "Multiply", "Subtract")
+SHIFT, SCALE, HARD_SWISH, FUSED_RELU = "Shift", "Scale", "HardSwish", "FusedReLU"
+"""A constant added, a constant multiplied with, x relu6(x + 3) / 6 as one operator, and a ReLU in
+the operator of the layer before it."""
+FUSING = ("Conv2D", "DepthwiseConv2D", "Dense", SHIFT, SCALE, "Multiply", "Subtract")
+"""Layers whose operators take in a ReLU that alone takes their outputs."""
+_QUANTISED = (SHIFT, SCALE, HARD_SWISH, FUSED_RELU, "Multiply", "Subtract")
 """Layers whose outputs are quantised here."""
-_FUSING = (SHIFT, SCALE, "Multiply", "Subtract")
-"""Layers whose operators take in a ReLU."""
-_FUSED = (None, 6.0)
-"""The bounds of the ReLUs that they take in."""
 
 
 @cache
@@ -46,7 +45,11 @@ def own_layers(tf_keras: Any) -> Mapping[str, type]:
         def call(self, inputs: Any) -> Any:
             return inputs * tf.nn.relu6(inputs + 3.0) * (1 / 6)
 
-    return {SHIFT: Shift, SCALE: Scale, HARD_SWISH: HardSwish}
+    class FusedReLU(tf_keras.layers.ReLU):  # type: ignore[misc]
+        """By another name: tensorflow-model-optimization leaves the weights of what is before a
+        ReLU in float."""
+
+    return {SHIFT: Shift, SCALE: Scale, HARD_SWISH: HardSwish, FUSED_RELU: FusedReLU}
 
 
 def annotated(tf_keras: Any, tfmot: Any, model: Any) -> Any:
@@ -58,26 +61,27 @@ def annotated(tf_keras: Any, tfmot: Any, model: Any) -> Any:
         default_8bit_quantize_configs as configs,
     )
 
-    ends = {id(each) for each in model.outputs}
-
-    def mark(layer: Any) -> Any:
-        if type(layer).__name__ not in _QUANTISED:
-            return tfmot.quantization.keras.quantize_annotate_layer(layer)
-        own = configs.Default8BitOutputQuantizeConfig(not _is_fused(layer, ends))
-        return tfmot.quantization.keras.quantize_annotate_layer(layer, own)
-
-    return tf_keras.models.clone_model(model, clone_function=mark)
-
-
-def _is_fused(layer: Any, ends: set[int]) -> bool:
-    """Whether TFLite computes the layer in one operator with the ReLU that alone takes it."""
-    if type(layer).__name__ not in _FUSING or len(layer.inbound_nodes) != 1:
-        return False
-    if len(layer.outbound_nodes) != 1 or id(layer.output) in ends:
-        return False
-    taker = layer.outbound_nodes[0].layer
-    if type(taker).__name__ == "Activation":
-        return bool(taker.get_config()["activation"] == "relu")
-    return type(taker).__name__ == "ReLU" and bool(
-        taker.max_value in _FUSED and not taker.negative_slope and not taker.threshold
+    quantization = tfmot.quantization.keras
+    return tf_keras.models.clone_model(
+        model,
+        clone_function=lambda layer: quantization.quantize_annotate_layer(layer, _config(layer)),
     )
+
+
+def _config(layer: Any) -> Any:
+    """Where a layer is quantised; None for the scheme of tensorflow-model-optimization."""
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+        default_8bit_quantize_configs as configs,
+        default_8bit_quantize_registry as registry,
+    )
+
+    kind, takers = type(layer).__name__, [each.layer for each in layer.outbound_nodes]
+    fused = any(type(each).__name__ == FUSED_RELU for each in takers)
+    if kind in _QUANTISED:
+        return configs.Default8BitOutputQuantizeConfig(not fused)
+    if not fused:
+        return None
+    if kind == "Dense":
+        return registry.Default8BitQuantizeConfig(["kernel"], [], False)
+    kernel = "kernel" if kind == "Conv2D" else "depthwise_kernel"
+    return registry.Default8BitConvQuantizeConfig([kernel], [], False)

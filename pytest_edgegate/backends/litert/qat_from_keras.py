@@ -26,7 +26,7 @@ class KerasQatToLiteRT(TransformDefaults):
     tensorflow-model-optimization). Ranges begin with the extremes of some training samples.
     """
 
-    version = 2
+    version = 3
     packages = (*PACKAGES, "ai-edge-litert", "flatbuffers", "ml_dtypes")
     moves = (Move(("keras", "float32"), QAT, ("litert", "int8")),)
 

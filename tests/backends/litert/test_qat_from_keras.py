@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,8 @@ from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.measures.contract import in_file
+from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Floats = npt.NDArray[np.float32]
@@ -163,6 +166,32 @@ def test_inputs_keep_their_order_and_names_and_frozen_layers_their_weights(
     }
     expected = np.abs(kernel).max(axis=(1, 2, 3)) / 127
     assert any(np.allclose(each, expected, rtol=1e-3) for each in scales if len(each) == 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "swishes"), [("coral", 0), ("raspberry-pi", 19)])
+def test_a_mobilenet_v3_ends_in_integer_operators_of_its_target(
+    keras: ModuleType,
+    mobile_net: Callable[..., Any],
+    digits: Any,
+    tmp_path: Path,
+    name: str,
+    swishes: int,
+) -> None:
+    target: Target = Registry().get("target", name)
+    pixels = digits.x[:192].repeat(4, 1).repeat(4, 2).repeat(3, 3) * 255
+    source = READER.recognise(mobile_net(keras, pixels[:64]), surroundings())
+    assert source is not None
+    case = CaseData(EdgeData(train=(pixels, digits.y[:192])))
+    produced = TRANSFORM.apply(source, QAT(1, lr=1e-5), target, case, tmp_path)
+    described = INSPECTOR.describe(produced.main)
+    assert list(in_file(described, target, "int8")) == []
+    tensors = [one for each in described.operators for one in (*each.inputs, *each.outputs) if one]
+    assert {each.dtype for each in tensors} <= {"uint8", "int8", "int32"}
+    kinds = Counter(each.kind for each in described.operators)
+    assert kinds["HARD_SWISH"] == swishes
+    assert kinds["RELU6"] == 0  # it is in the additions before it
+    assert produced.facts["agreement"]["mean_steps"] < 1
 
 
 @pytest.mark.slow
