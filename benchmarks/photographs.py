@@ -147,10 +147,11 @@ def main() -> None:
 
 def agreement(artifact: Any) -> str:
     """How far the file of a QAT is from what was trained, in steps of its output."""
-    found = [
-        each.facts["agreement"] for each in artifact.provenance if "agreement" in (each.facts or {})
-    ]
-    return ", ".join(f"{each['mean_steps']} steps apart, {each['same_best']} same" for each in found)
+    facts = artifact.provenance["facts"].values()
+    found = [each["agreement"] for each in facts if "agreement" in each]
+    return ", ".join(
+        f"{each['mean_steps']} steps apart, {each['same_best']} same" for each in found
+    )
 
 
 if __name__ == "__main__":

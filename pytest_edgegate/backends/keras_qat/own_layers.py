@@ -57,10 +57,6 @@ def annotated(tf_keras: Any, tfmot: Any, model: Any) -> Any:
 
     To be called in a ``quantize_scope`` with ``own_layers``.
     """
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_configs as configs,
-    )
-
     quantization = tfmot.quantization.keras
     return tf_keras.models.clone_model(
         model,
@@ -72,6 +68,8 @@ def _config(layer: Any) -> Any:
     """Where a layer is quantised; None for the scheme of tensorflow-model-optimization."""
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
         default_8bit_quantize_configs as configs,
+    )
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
         default_8bit_quantize_registry as registry,
     )
 

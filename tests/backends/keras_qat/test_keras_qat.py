@@ -176,6 +176,24 @@ def test_a_dense_layer_takes_its_normalisation_into_its_weights(
     assert "Rescaling" not in kinds
 
 
+def test_a_relu_is_computed_in_the_layer_that_it_alone_takes(keras: ModuleType) -> None:
+    """There the weights are rounded in the training, and the output of the ReLU."""
+
+    def build(layers: Any, x: Any) -> Any:
+        x = layers.ReLU(6.0, name="six")(layers.Conv2D(2, 3)(x))
+        x = layers.Activation("relu", name="named")(x + 1.0)
+        x = layers.ReLU(5.0, name="five")(layers.Conv2D(2, 3)(x))
+        x = layers.ReLU(name="normalised")(layers.BatchNormalization()(layers.Conv2D(2, 3)(x)))
+        both = layers.Conv2D(2, 1)(x)
+        x = layers.Add()([layers.ReLU(name="shared")(both), both])
+        x = layers.Dense(2, use_bias=False)(layers.Flatten()(x))
+        return layers.ReLU(name="folded")(layers.BatchNormalization()(x))
+
+    layers = _flat(keras, build).layers.values()
+    fused = {each.path: each.config for each in layers if each.kind == "FusedReLU"}
+    assert fused == {"six": {"max_value": 6.0}, "named": {}, "folded": {}}
+
+
 def test_penalties_and_frozen_layers_are_carried_over(
     keras: ModuleType, tf_keras: ModuleType, network: Callable[..., Any]
 ) -> None:
