@@ -321,8 +321,8 @@ def _rescaled(layer: FlatLayer, here: _Place) -> int:
     before = here.sources()[0]
     shape = before.config.get("shape", ())
     if before.kind != "InputLayer" or len(shape) != 3:
-        offset = _shift(f"{layer.path}/offset", layer.config["offset"])
-        return here.add(_scale(layer.path, layer.config["scale"]), offset)
+        shifted = _shift(f"{layer.path}/offset", layer.config["offset"])
+        return here.add(_scale(layer.path, layer.config["scale"]), shifted)
     channels = shape[2]
     scale = np.broadcast_to(np.asarray(layer.config["scale"], np.float32), channels)
     offset = np.broadcast_to(np.asarray(layer.config["offset"], np.float32), channels)

@@ -62,7 +62,7 @@ def _layer(tf_keras: Any, kind: str, name: str, config: Mapping[str, Any]) -> An
     What it does not know (and how its weights began) makes no difference that the comparison of
     the two models' outputs would not show.
     """
-    found = own_layers(tf_keras).get(kind) or getattr(tf_keras.layers, kind)
+    found: Any = own_layers(tf_keras).get(kind) or getattr(tf_keras.layers, kind)
     taken = _arguments(found)
     arguments = {"name": name}
     for key, value in config.items():
