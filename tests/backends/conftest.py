@@ -335,7 +335,7 @@ def gated_keras(keras: ModuleType, digits: Digits) -> Any:
     x = normal(layers.Conv2D(8, 3, use_bias=False)(layers.Rescaling(2.0, -1.0)(image)))
     x = layers.Activation("hard_swish")(x)
     y = normal(layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x))
-    y = layers.Activation("hard_silu")(y)
+    y = y * keras.ops.relu6(y + 3.0) / 6
     gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
     gate = layers.Conv2D(8, 1)(layers.ReLU()(layers.Conv2D(4, 1)(gate)))
     y = layers.Multiply()([y, layers.ReLU(6.0)(gate + 3.0) * (1 / 6)])

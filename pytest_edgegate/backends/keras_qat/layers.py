@@ -88,8 +88,31 @@ def for_training(graph: FlatGraph, *, hard_swish: bool = False) -> FlatGraph:
             raise _refused(layer, _REMEDIES.get(layer.kind, _OTHERWISE))
         numbers.append(rule(layer, here))
     made.outputs = tuple(numbers[each] for each in graph.outputs)
+    if not hard_swish:
+        _keep_apart(made)
     _fuse(made)
     return made
+
+
+def _keep_apart(graph: FlatGraph) -> None:
+    """Turns a (x relu6(y)) into x (a relu6(y)): TFLite makes of the first one its HARD_SWISH."""
+    called = Counter(each.layer for each in graph.calls)
+    taken = Counter([*(one for each in graph.calls for one in each.inputs), *graph.outputs])
+    for at, call in enumerate(graph.calls):
+        if graph.layers[call.layer].kind != SCALE:
+            continue
+        (product,) = call.inputs
+        merged = graph.calls[product]
+        if graph.layers[merged.layer].kind != "Multiply" or taken[product] > 1:
+            continue
+        bounded = [
+            each for each in merged.inputs if _bound(graph.layers[graph.calls[each].layer]) == 6
+        ]
+        if bounded and called[call.layer] == called[merged.layer] == 1:
+            gate, (one, other) = bounded[-1], merged.inputs
+            graph.calls[product] = Call(call.layer, (gate,))
+            rest = other if gate == one else one
+            graph.calls[at] = Call(merged.layer, (rest, product), listed=True)
 
 
 def _fuse(graph: FlatGraph) -> None:
