@@ -300,6 +300,53 @@ def trained_keras(keras: ModuleType, network: Callable[..., Any], digits: Digits
     return model
 
 
+@pytest.fixture(scope="session")
+def mobile_net() -> Callable[..., Any]:
+    """Makes a MobileNet-v3 Small of ten classes, normalised by the statistics of *images*."""
+
+    def make(keras: ModuleType, images: Array, *, minimalistic: bool = False) -> Any:
+        keras.utils.set_random_seed(0)
+        model = keras.applications.MobileNetV3Small(
+            images.shape[1:], weights=None, classes=10, minimalistic=minimalistic
+        )
+        norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+        for layer in norms:
+            layer.momentum = 0.0
+        with held_native_output():
+            model(images, training=True)
+        for layer in norms:
+            layer.momentum = 0.9
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def gated_keras(keras: ModuleType, digits: Digits) -> Any:
+    """A Keras network that knows the digits well, of a MobileNet-v3's parts: hard-swish, a block
+    with squeeze-and-excite, and ReLUs right behind layers with weights."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+
+    def normal(x: Any) -> Any:
+        return layers.BatchNormalization(momentum=0.9)(x)
+
+    image = keras.Input((8, 8, 1), name="image")
+    x = normal(layers.Conv2D(8, 3, use_bias=False)(layers.Rescaling(2.0, -1.0)(image)))
+    x = layers.Activation("hard_swish")(x)
+    y = normal(layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x))
+    y = y * keras.ops.relu6(y + 3.0) / 6
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
+    gate = layers.Conv2D(8, 1)(layers.ReLU()(layers.Conv2D(4, 1)(gate)))
+    y = layers.Multiply()([y, layers.ReLU(6.0)(gate + 3.0) * (1 / 6)])
+    x = layers.Add()([x, normal(layers.Conv2D(8, 1, use_bias=False)(y))])
+    x = layers.ReLU(6.0)(layers.Dense(24)(layers.Flatten()(x)))
+    model = keras.Model(image, layers.Dense(10, activation="softmax", name="scores")(x))
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    model.fit(digits.x[:1400], digits.y[:1400], epochs=6, batch_size=64, verbose=0)
+    return model
+
+
 @dataclass(frozen=True)
 class Trained:
     """A torch network after QAT: its int8 program, what it was, the data, and what is told."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.backends.keras_qat.flat_graph import graph_from
+from pytest_edgegate.backends.keras_qat.own_layers import annotated, own_layers
 from pytest_edgegate.backends.keras_qat.ranges import calibrate, make_symmetric
 from pytest_edgegate.backends.keras_qat.twin import build_twin, layer_names
 from pytest_edgegate.backends.tf_learner import (
@@ -65,8 +66,12 @@ class QatTrainer:
 
     def _quantise(self, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
         """Puts the simulation of int8 into the model, with ranges by a batch of its inputs."""
+        quantization = self._tfmot.quantization.keras
         try:
-            quantised = self._tfmot.quantization.keras.quantize_model(self._model)
+            with quantization.quantize_scope(dict(own_layers(self._keras))):
+                quantised = quantization.quantize_apply(
+                    annotated(self._keras, self._tfmot, self._model)
+                )
         except (ValueError, RuntimeError, TypeError, AttributeError) as error:
             raise self._refused(error) from error
         self._model = quantised

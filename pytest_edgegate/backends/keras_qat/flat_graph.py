@@ -17,13 +17,22 @@ from pytest_edgegate.core.ports import LoadedModel
 from pytest_edgegate.data.splits import Array
 
 _TENSOR = "__keras_tensor__"
+_ARRAY = "__numpy__"
+_OPERATIONS = ("keras.src.ops", "keras.src.activations")
+"""The modules of what is no layer: operations on tensors, some of them activations."""
+HARD_SIGMOID_OF_KERAS_2 = "hard_sigmoid_of_keras_2"
+"""The name here of the one activation that Keras 2 computes otherwise than Keras 3."""
 _Key = tuple[str, int, int]
 """The layer that made a tensor, which of its calls, which of its outputs."""
 
 
 @dataclass(frozen=True)
 class FlatLayer:
-    """A layer with its weights. ``path`` is its name behind those of the models around it."""
+    """A layer with its weights. ``path`` is its name behind those of the models around it.
+
+    The ``config`` of an operation has as ``constants`` what it takes beside tensors: pairs of a
+    position among its arguments and a value.
+    """
 
     path: str
     kind: str
@@ -102,11 +111,12 @@ class _Flattening:
         while waiting:
             left = []
             for layer, number, node in waiting:
-                keys, listed = _arguments(node, f"{path}{_name(layer)}", _kind(layer))
-                if not all(key in known for key in keys):
+                taken = _arguments(node, f"{path}{_name(layer)}", _kind(layer))
+                if not all(key in known for key in taken.keys):
                     left.append((layer, number, node))
                     continue
-                arguments = _Arguments([known[key] for key in keys], listed)
+                calls = [known[key] for key in taken.keys]
+                arguments = _Arguments(calls, taken.listed, number, taken.constants)
                 made = self._called(model, layer, arguments, path)
                 first = _first_call(model, layer)
                 known |= {(_name(layer), number + first, at): each for at, each in enumerate(made)}
@@ -120,16 +130,33 @@ class _Flattening:
         name, kind, config = _name(layer), _kind(layer), layer["config"]
         if "layers" in config:
             return self.model(model.get_layer(name), config, arguments.calls, f"{path}{name}/")
-        operation = kind.startswith("ops.")
-        weights = () if operation else tuple(model.get_layer(name).get_weights())
-        flat = FlatLayer(f"{path}{name}", kind, config, weights)
+        if kind.startswith("ops."):  # its constants are those of one call
+            name = f"{name}:{arguments.number}" if arguments.number else name
+            flat = FlatLayer(f"{path}{name}", kind, {**config, "constants": arguments.constants})
+        else:
+            weights = tuple(model.get_layer(name).get_weights())
+            flat = FlatLayer(f"{path}{name}", kind, _of_keras_3(model, config), weights)
         return [self._graph.add(flat, arguments.calls, listed=arguments.listed)]
+
+
+_Constants = list[tuple[int, Any]]
 
 
 @dataclass(frozen=True)
 class _Arguments:
     calls: list[int]
     listed: bool
+    number: int = 0
+    constants: _Constants = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a call takes: tensors, whether as a list, and constants."""
+
+    keys: list[_Key]
+    listed: bool
+    constants: _Constants = field(default_factory=list)
 
 
 def _name(layer: Mapping[str, Any]) -> str:
@@ -138,7 +165,7 @@ def _name(layer: Mapping[str, Any]) -> str:
 
 def _kind(layer: Mapping[str, Any]) -> str:
     """The name of the layer's class; ``ops.Add`` of an operation on tensors."""
-    operation = "keras.src.ops" in (layer.get("module") or "")
+    operation = any(each in (layer.get("module") or "") for each in _OPERATIONS)
     return f"{'ops.' if operation else ''}{layer['class_name']}"
 
 
@@ -150,8 +177,16 @@ def _first_call(model: Any, layer: Mapping[str, Any]) -> int:
     return int(any(each.__name__ == "Functional" for each in bases))
 
 
-def _arguments(node: Any, path: str, kind: str) -> tuple[list[_Key], bool]:
-    """The tensors that a call takes, and whether as a list."""
+def _of_keras_3(model: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration of a layer, with the activation that Keras 2 computes otherwise by its
+    own name."""
+    old = any(each.__module__.startswith("tf_keras") for each in type(model).__mro__)
+    if old and config.get("activation") == "hard_sigmoid":
+        return {**config, "activation": HARD_SIGMOID_OF_KERAS_2}
+    return config
+
+
+def _arguments(node: Any, path: str, kind: str) -> _Taken:
     if not isinstance(node, Mapping):
         return _old_arguments(node, path, kind)
     more = {
@@ -160,17 +195,29 @@ def _arguments(node: Any, path: str, kind: str) -> tuple[list[_Key], bool]:
         if key not in ("training", "mask") or list(_tensors(value))
     }
     keys = list(_tensors(node["args"]))
-    if more or len(keys) != len(list(_leaves(node["args"]))):
+    constants = _constants(node["args"]) if kind.startswith("ops.") else []
+    if more or len(keys) + len(constants) != len(list(_leaves(node["args"]))):
         raise _refused_call(path, kind)
-    return keys, len(keys) > 1 or isinstance(node["args"][0], list)
+    return _Taken(keys, len(keys) > 1 or isinstance(node["args"][0], list), constants)
 
 
-def _old_arguments(node: Any, path: str, kind: str) -> tuple[list[_Key], bool]:
+def _old_arguments(node: Any, path: str, kind: str) -> _Taken:
     """The same in the configuration of tf-keras: [name, call, output, other arguments]."""
     entries = [node] if node and isinstance(node[0], str) else list(node)
     if any(len(each) > 3 and each[3] for each in entries):
         raise _refused_call(path, kind)
-    return [(each[0], each[1], each[2]) for each in entries], len(entries) > 1
+    return _Taken([(each[0], each[1], each[2]) for each in entries], len(entries) > 1)
+
+
+def _constants(arguments: list[Any]) -> _Constants:
+    """The numbers and arrays among the arguments of an operation, with their positions."""
+    found: _Constants = []
+    for at, each in enumerate(arguments):
+        if isinstance(each, Mapping) and each.get("class_name") == _ARRAY:
+            found.append((at, each["config"]["value"]))
+        elif isinstance(each, int | float) and not isinstance(each, bool):
+            found.append((at, each))
+    return found
 
 
 def _tensors(value: Any) -> Iterator[_Key]:

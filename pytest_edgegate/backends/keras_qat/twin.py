@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_edgegate.backends.keras_qat.flat_graph import Call, FlatGraph
+from pytest_edgegate.backends.keras_qat.own_layers import own_layers
 
 _RENAMED = {"negative_slope": "alpha"}
 """Arguments of Keras 3 by their names in tf-keras, where that has no such argument."""
@@ -61,7 +62,7 @@ def _layer(tf_keras: Any, kind: str, name: str, config: Mapping[str, Any]) -> An
     What it does not know (and how its weights began) makes no difference that the comparison of
     the two models' outputs would not show.
     """
-    found = getattr(tf_keras.layers, kind)
+    found: Any = own_layers(tf_keras).get(kind) or getattr(tf_keras.layers, kind)
     taken = _arguments(found)
     arguments = {"name": name}
     for key, value in config.items():

@@ -69,15 +69,17 @@ class Work:
         step: QAT,
         *,
         symmetric: bool = False,
+        hard_swish: bool = False,
     ) -> None:
-        """*symmetric*: activations have zero points of 0."""
+        """*symmetric*: activations have zero points of 0; *hard_swish*: the file may have an
+        operator for that activation."""
         _refuse_missing()
         refuse_stateful(name, loaded)
         refuse_other_layers(name, loaded)
         _refuse_inputs_outputs(name, loaded)
         self._name, self._loaded, self._step = name, loaded, step
         self._symmetric = symmetric
-        self._graph = for_training(flat_graph(loaded))
+        self._graph = for_training(flat_graph(loaded), hard_swish=hard_swish)
         self._samples = samples = data.training(loaded.inputs)
         _refuse_functions(samples.settings)
         self._example = example = samples.example()

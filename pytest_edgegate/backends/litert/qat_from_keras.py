@@ -26,19 +26,19 @@ class KerasQatToLiteRT(TransformDefaults):
     tensorflow-model-optimization). Ranges begin with the extremes of some training samples.
     """
 
-    version = 2
+    version = 3
     packages = (*PACKAGES, "ai-edge-litert", "flatbuffers", "ml_dtypes")
     moves = (Move(("keras", "float32"), QAT, ("litert", "int8")),)
 
     def constraints(self, target: Target) -> Mapping[str, object]:
-        return {"io": target.default_io}
+        return {"io": target.default_io, "hard_swish": _takes_hard_swish(target)}
 
     def apply(
         self, model: SourceModel, step: Step | None, target: Target, data: TransformData, out: Path
     ) -> Produced:
         assert isinstance(step, QAT)  # its only move
         loaded = model.load()
-        work = Work(model.name, loaded, data, step)
+        work = Work(model.name, loaded, data, step, hard_swish=_takes_hard_swish(target))
         main = out / f"{model.name}.tflite"
         with data.process(CHILD) as child:
             trained = work.learn(child)
@@ -56,6 +56,11 @@ class KerasQatToLiteRT(TransformDefaults):
     ) -> None:
         assert isinstance(step, QAT)  # its only move
         Work(model.name, model.load(), data, step)
+
+
+def _takes_hard_swish(target: Target) -> bool:
+    """Whether the target runs that operator; another gets additions and multiplications."""
+    return not target.operators or "HARD_SWISH" in target.operators
 
 
 def _in_order(path: Path, loaded: LoadedModel) -> bytes:

@@ -45,7 +45,7 @@ class KerasToOnnx(TransformDefaults):
     and outputs.
     """
 
-    version = 5
+    version = 6
     takes_graphs = GraphBatch.FREE
     packages = (*PACKAGES, "tf2onnx", "onnx")
     moves = (

@@ -90,6 +90,57 @@ def test_the_twin_in_tf_keras_computes_the_same(tf_keras: ModuleType, zoo: Any) 
     np.testing.assert_allclose(pooled, expected["strongest"], rtol=1e-6, atol=2e-6)
 
 
+def _gated(keras: ModuleType) -> Any:
+    """Gates of all spellings: layers, activations of layers, operations with constants."""
+    layers, ops = keras.layers, keras.ops
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Conv2D(4, 3, activation="hard_silu", name="swish")(image)
+    x = layers.Activation("hard_sigmoid", name="sigmoid")(3.0 + x * 5) * x
+    pooled = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.ReLU(6.0)(layers.Conv2D(4, 1)(pooled) + 3.0) * (1 / 6)
+    x = layers.Multiply(name="three")([x, gate, ops.hard_sigmoid(layers.Conv2D(4, 1)(pooled))])
+    x = layers.Conv2D(4, 3, activation="hard_sigmoid")(x - np.float32(0.1)) / 0.05
+    x = ops.add(ops.relu6(x), np.array([0.5, -1, 0.25, 0], np.float32))
+    x = layers.Rescaling(0.5, -0.1, name="scale")(ops.hard_silu(x))
+    x = layers.Subtract()([x, ops.multiply(x, x)]) - ops.relu(x)
+    x = keras.activations.relu(x, negative_slope=0.1, max_value=2)
+    flat = layers.Dense(6, activation="hard_swish")(layers.Flatten()(x))
+    return keras.Model(image, ops.softmax(layers.Dense(3)(ops.silu(ops.leaky_relu(flat)))))
+
+
+@pytest.mark.parametrize("hard_swish", [False, True])
+def test_gates_of_all_spellings_compute_the_same(
+    keras: ModuleType, tf_keras: ModuleType, hard_swish: bool
+) -> None:
+    keras.utils.set_random_seed(0)
+    model = _gated(keras)
+    graph = for_training(flat_graph(from_keras_model(model)), hard_swish=hard_swish)
+    kinds = {each.kind for each in graph.layers.values()}
+    assert ("HardSwish" in kinds) is hard_swish
+    found = build_twin(tf_keras, graph_from(as_message(graph)))(IMAGES)
+    np.testing.assert_allclose(found, model(IMAGES), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("minimalistic", [False, True])
+def test_a_mobilenet_v3_computes_the_same(
+    keras: ModuleType, tf_keras: ModuleType, mobile_net: Callable[..., Any], minimalistic: bool
+) -> None:
+    images = 255 * np.random.default_rng(0).random((16, 32, 32, 3), np.float32)
+    model = mobile_net(keras, images, minimalistic=minimalistic)
+    found, expected = _twin(tf_keras, model)(images), np.asarray(model(images))
+    assert np.ptp(expected, axis=0).max() > 0.02
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_the_hard_sigmoid_of_keras_2_is_another_one(tf_keras: ModuleType) -> None:
+    image = tf_keras.Input((8, 8, 3))
+    x = tf_keras.layers.Conv2D(4, 3, activation="hard_sigmoid")(image)
+    x = tf_keras.layers.Activation("hard_sigmoid")(tf_keras.layers.Conv2D(2, 3)(x))
+    model = tf_keras.Model(image, x)
+    images = 20 * IMAGES - 10
+    np.testing.assert_allclose(_twin(tf_keras, model)(images), model(images), rtol=0, atol=2e-6)
+
+
 def test_a_model_of_tf_keras_goes_straight_in(
     tf_keras: ModuleType, network: Callable[..., Any], digits: Any
 ) -> None:
@@ -125,6 +176,24 @@ def test_a_dense_layer_takes_its_normalisation_into_its_weights(
     assert "Rescaling" not in kinds
 
 
+def test_a_relu_is_computed_in_the_layer_that_it_alone_takes(keras: ModuleType) -> None:
+    """There the weights are rounded in the training, and the output of the ReLU."""
+
+    def build(layers: Any, x: Any) -> Any:
+        x = layers.ReLU(6.0, name="six")(layers.Conv2D(2, 3)(x))
+        x = layers.Activation("relu", name="named")(x + 1.0)
+        x = layers.ReLU(5.0, name="five")(layers.Conv2D(2, 3)(x))
+        x = layers.ReLU(name="normalised")(layers.BatchNormalization()(layers.Conv2D(2, 3)(x)))
+        both = layers.Conv2D(2, 1)(x)
+        x = layers.Add()([layers.ReLU(name="shared")(both), both])
+        x = layers.Dense(2, use_bias=False)(layers.Flatten()(x))
+        return layers.ReLU(name="folded")(layers.BatchNormalization()(x))
+
+    layers = _flat(keras, build).layers.values()
+    fused = {each.path: each.config for each in layers if each.kind == "FusedReLU"}
+    assert fused == {"six": {"max_value": 6.0}, "named": {}, "folded": {}}
+
+
 def test_penalties_and_frozen_layers_are_carried_over(
     keras: ModuleType, tf_keras: ModuleType, network: Callable[..., Any]
 ) -> None:
@@ -156,6 +225,12 @@ def _model(layers: Any, name: str, layer: Any) -> Any:
     return keras.Sequential([keras.Input((8, 8, 1)), layer], name=name)
 
 
+def _ops() -> Any:
+    import keras
+
+    return keras.ops
+
+
 def _taken_twice(layers: Any, x: Any) -> Any:
     x = layers.Conv2D(2, 3)(x)
     return layers.Add()([layers.BatchNormalization(name="norm")(x), x])
@@ -175,12 +250,32 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
     "an activation": (
         lambda layers, x: layers.Conv2D(2, 3, activation="elu", name="conv")(x),
         r"the layer 'conv/elu'",
-        "use one of linear, relu",
+        "use one of hard_sigmoid, hard_silu, hard_swish, linear, relu",
     ),
     "an operation": (
-        lambda layers, x: layers.Conv2D(2, 3)(x) * 2.0,
-        r"\(keras\.ops\.Multiply\)",
+        lambda layers, x: abs(layers.Conv2D(2, 3)(x)),
+        r"the layer 'absolute.*' \(keras\.ops\.Absolute\)",
         "PTQ()",
+    ),
+    "a constant that something is taken from": (
+        lambda layers, x: 1.0 - layers.Conv2D(2, 3)(x),
+        r"the layer 'subtract.*' \(keras\.ops\.Subtract\)",
+        "of a tensor and a constant",
+    ),
+    "a division by a tensor": (
+        lambda layers, x: x / layers.Conv2D(1, 3, padding="same")(x),
+        r"\(keras\.ops\.TrueDivide\)",
+        "of two tensors",
+    ),
+    "a division by zero": (
+        lambda layers, x: layers.Conv2D(2, 3)(x) / np.array([1, 0], np.float32),
+        r"\(keras\.ops\.TrueDivide\)",
+        "of two tensors",
+    ),
+    "a mask": (
+        lambda layers, x: layers.Softmax(name="chance")(x, mask=x > 0),
+        r"the layer 'chance' \(Softmax\) is called with more than tensors",
+        "call it with its inputs alone",
     ),
     "a normalisation that nothing takes in": (
         lambda layers, x: layers.BatchNormalization(name="norm")(layers.MaxPooling2D()(x)),
@@ -192,17 +287,19 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
         r"the layer 'norm'",
         "right behind",
     ),
-    "a scale inside": (
-        lambda layers, x: layers.Rescaling(2.0, name="twice")(layers.MaxPooling2D()(x)),
-        r"the layer 'twice' \(Rescaling\)",
-        "right behind an Input",
-    ),
     "joined scales that TFLite fixes": (
         lambda layers, x: layers.Concatenate(name="join")(
             [layers.Conv2D(2, 3, activation="tanh", name="odd")(x), layers.Conv2D(2, 3)(x)]
         ),
         r"the layer 'join' \(Concatenate\)",
         "than the output of 'odd' (tanh)",
+    ),
+    "joined scales of an operation": (
+        lambda layers, x: layers.Concatenate(name="join")(
+            [_ops().sigmoid(layers.Conv2D(2, 3)(x)), layers.Conv2D(2, 3)(x)]
+        ),
+        r"the layer 'join' \(Concatenate\)",
+        "(sigmoid)",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,8 @@ from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.feeding import bare_name
+from pytest_edgegate.measures.contract import in_file
+from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 Floats = npt.NDArray[np.float32]
@@ -163,6 +166,29 @@ def test_inputs_keep_their_order_and_names_and_frozen_layers_their_weights(
     }
     expected = np.abs(kernel).max(axis=(1, 2, 3)) / 127
     assert any(np.allclose(each, expected, rtol=1e-3) for each in scales if len(each) == 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "swishes"), [("coral", 0), ("raspberry-pi", 2)])
+def test_gates_end_in_integer_operators_of_the_target(
+    gated_keras: Any, digits: Any, tmp_path: Path, name: str, swishes: int
+) -> None:
+    target: Target = Registry().get("target", name)
+    produced = quantise(gated_keras, digits, target, tmp_path)
+    described = INSPECTOR.describe(produced.main)
+    assert list(in_file(described, target, "int8")) == []
+    tensors = [one for each in described.operators for one in (*each.inputs, *each.outputs) if one]
+    assert {each.dtype for each in tensors} <= {"uint8", "int8", "int32"}
+    kinds = Counter(each.kind for each in described.operators)
+    assert (kinds["HARD_SWISH"], kinds["MUL"]) == (swishes, 2 + 2 * (2 - swishes))
+    assert not {"RELU", "RELU6"} & set(kinds)  # they are in the operators before them
+    x, y = digits.x[-300:], digits.y[-300:]
+    with XNNPACK.open(produced.main) as runner:
+        [scores] = runner.infer((x,))
+    exact = np.mean(np.asarray(gated_keras(x)).argmax(1) == y)
+    assert np.mean(scores.argmax(1) == y) >= exact - 0.02
+    assert exact > 0.9
+    assert produced.facts["agreement"]["mean_steps"] < 0.5
 
 
 @pytest.mark.slow

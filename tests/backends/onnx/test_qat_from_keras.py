@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,25 @@ def test_a_jetson_gets_symmetric_activations_and_biases_in_float(
     assert np.mean(scores.argmax(1) == y) > 0.9
     assert produced.facts["agreement"]["mean_steps"] < 0.5
     assert produced.facts["agreement"]["largest_steps"] < 8
+
+
+def test_gates_run_in_integers(gated_keras: Any, digits: Any, tmp_path: Path) -> None:
+    source = READER.recognise(gated_keras, surroundings())
+    assert source is not None
+    target = Registry().get("target", "onnx-cpu")
+    case = CaseData(digits.data)
+    produced = TRANSFORM.apply(source, QAT(1, lr=1e-4), target, case, tmp_path)
+    x, y = digits.x[-300:], digits.y[-300:]
+    executed = OPTIMISED.executed(produced.main, (x[:1],))
+    assert executed is not None
+    kinds = Counter(each.kind for each in executed)
+    assert (kinds["QLinearMul"], kinds["QLinearAdd"]) == (6, 4)
+    assert not {"Add", "Clip", "Conv", "Gemm", "HardSwish", "MatMul", "Mul", "Relu"} & set(kinds)
+    with OPTIMISED.open(produced.main) as runner:
+        [scores] = runner.infer((x,))
+    exact = np.mean(np.asarray(gated_keras(x)).argmax(1) == y)
+    assert np.mean(scores.argmax(1) == y) >= exact - 0.02
+    assert produced.facts["agreement"]["mean_steps"] < 0.5
 
 
 def test_nvidias_parser_takes_it(made: Callable[[str], Produced], nvidia: Ask) -> None:
