@@ -172,8 +172,8 @@ def torch_detector(
 
         model = Detector()
         with torch.no_grad():
-            for head in (*model.boxes, *model.scores):
-                head.weight *= 3  # answers as different as those of a trained network
+            for head in model.scores:
+                head.weight *= 3  # scores as different as those of a trained network
         return model.eval()
 
     return make
@@ -202,7 +202,7 @@ def keras_detector(
             return conv(layers.Concatenate()([layers.Add()([one, body]), other]), outside, 1)
 
         def head(x: Any, outside: int, name: str, how: str | None) -> Any:
-            start = keras.initializers.VarianceScaling(3.0)
+            start = keras.initializers.VarianceScaling(3.0 if how else 1.0)
             return layers.Conv2D(outside, 1, kernel_initializer=start, activation=how, name=name)(x)
 
         image = keras.Input((size, size, 3), name="image")

@@ -92,6 +92,8 @@ def why(row: Cell) -> str:
     """Why a cell is red, refused or failed, in the words of the gate."""
     if row["status"] != "made":
         return str(row.get("message", ""))
+    if "error" in row:
+        return f"not compared: {row['error']['message']}"
     return "; ".join(
         red["reason"] if name == "contract" else f"{name}: {red['reason']}"
         for name, red in row["red"].items()
@@ -125,6 +127,8 @@ def offender(detail: str) -> str:
 def parity(row: Cell) -> str:
     """How far the runtimes of the target differ: in steps of integer outputs, else in values."""
     found = row["measured"]
+    if "error" in row:
+        return "error"
     if "parity_lsb" in found:
         share = 100 * found["parity_within_lsb"]
         return f"{found['parity_lsb']:.0f} steps; {share:.1f} % within one"
@@ -180,6 +184,8 @@ def reasons_of(row: Cell) -> Iterator[tuple[str, str]]:
     if row["status"] != "made":
         yield shortened(row.get("message", ""), 400), shortened(row.get("remedy", ""), 400)
         return
+    if "error" in row:
+        yield shortened(row["error"]["message"], 400), shortened(row["error"]["remedy"], 400)
     for name, red in row["red"].items():
         if red["outcome"] != "fail":
             continue

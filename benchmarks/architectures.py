@@ -38,6 +38,7 @@ from pytest_edgegate.core.errors import EdgeGateError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
+from pytest_edgegate.session.case import Case
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
@@ -97,8 +98,7 @@ def run_cell(architecture: Architecture, name: str, folder: Path) -> Cell:
             artifact = session.build(case, plan)
             made = time.perf_counter()
             case = replace(case, budgets=asked(architecture, target))
-            verdicts = session.judge(case, artifact, case.budgets, contract=True)
-            found = figures(artifact, verdicts)
+            found = judged(session, case, artifact)
             found |= {"make_s": made - start, "judge_s": time.perf_counter() - made}
         except EdgeGateError as error:
             kind, seconds = type(error).__name__, time.perf_counter() - start
@@ -107,6 +107,17 @@ def run_cell(architecture: Architecture, name: str, folder: Path) -> Cell:
         finally:
             session.close()
     return found
+
+
+def judged(session: EdgeSession, case: Case, artifact: Artifact) -> Cell:
+    """The figures; where only the comparison of runtimes ends in an error, the others and it."""
+    try:
+        return figures(artifact, session.judge(case, artifact, case.budgets, contract=True))
+    except EdgeGateError as error:
+        alone = tuple(each for each in case.budgets if not each.kind.in_every_runtime)
+        found = figures(artifact, session.judge(case, artifact, alone, contract=True))
+        found["error"] = {"message": error.message, "remedy": error.remedy}
+        return found
 
 
 def figures(artifact: Artifact, verdicts: Sequence[Verdict]) -> Cell:
