@@ -91,7 +91,7 @@ def accept_asked(config: pytest.Config, settings: Settings) -> int:
     if not found.title:
         of = f" whose names hold {presentable(pattern)!r}" if pattern else ""
         print(
-            f"edge gate: nothing to accept: {folder} has no tests{of}\n"
+            f"edge gate: nothing to accept: {presentable(str(folder))} has no tests{of}\n"
             "run pytest first: each run leaves there what its tests have found, if the folder can "
             "be written"
         )

@@ -110,6 +110,7 @@ LONGEST = (
     "backends/torch/test_traced.py",
     "backends/litert/test_fused.py",
     "backends/openvino/test_contract.py",
+    "backends/openvino/test_from_keras.py",
     "contract/test_bad_input.py",
     "contract/test_framework_crashes.py",
     "backends/litert/test_loops.py",

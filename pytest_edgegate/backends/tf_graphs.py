@@ -135,12 +135,15 @@ def _read(loaded: LoadedModel) -> Any:
     return getattr(loaded.function, "frozen", None)
 
 
-def _frozen_for_any_batch(tf: Any, loaded: LoadedModel) -> Any:
+def freeze_any_batch(tf: Any, loaded: LoadedModel) -> Any:
     """What ``trace`` makes of the model, its weights frozen and its loops whole.
 
     These are the settings with which tf2onnx freezes: it translates loops only as TensorFlow 2
     writes them.
     """
+    known = _read(loaded)
+    if known is not None:
+        return known
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     return convert_variables_to_constants_v2(
@@ -148,7 +151,7 @@ def _frozen_for_any_batch(tf: Any, loaded: LoadedModel) -> Any:
     )
 
 
-_FREEZE = {GraphBatch.ONE: freeze, GraphBatch.FREE: _frozen_for_any_batch}
+_FREEZE = {GraphBatch.ONE: freeze, GraphBatch.FREE: freeze_any_batch}
 
 
 def write_graph(tf: Any, loaded: LoadedModel, name: str, folder: Path, batch: GraphBatch) -> None:
@@ -194,6 +197,22 @@ def read_graph(tf: Any, folder: Path) -> LoadedModel:
 def _read_unrolled(tf: Any, folder: Path) -> Unrolled:
     signature = read_signature(folder)
     return Unrolled(read_graph(tf, folder), tuple(signature["layers"]), signature["steps"])
+
+
+class AsFunction:
+    """A concrete function in the form of a ``tf.function``, which tf2onnx asks for."""
+
+    def __init__(self, concrete: Any) -> None:
+        self._concrete = concrete
+
+    def get_concrete_function(self) -> Any:
+        return self._concrete
+
+
+def layer_of(operation: str) -> str:
+    """``head/odd`` of ``model_1/head_1/odd_1/BesselJ0``, as far as TensorFlow kept it."""
+    parts = operation.split("/")[1:-1] or operation.split("/")[:1]
+    return "/".join(re.sub(r"_1$", "", part) for part in parts)
 
 
 def called(frozen: Any) -> Callable[..., Sequence[Any]]:

@@ -63,7 +63,11 @@ def _metric_of(content: NpzContent) -> str:
     """The built-in metric that reads labels of this kind."""
     import numpy as np
 
+    from pytest_edgegate.data.boxes import are_objects
+
     labels = np.asarray(content.data.evaluation[1])
+    if are_objects(labels):
+        return "map"
     if labels.dtype.kind == "f" and not _is_one_hot(labels):
         return "mse"
     return "miou" if labels.ndim > 2 else "top1"

@@ -45,7 +45,8 @@ _COMPARED: tuple[Need, ...] = ("samples", "reference")
 _SCORED: tuple[Need, ...] = ("samples", "labels")
 _SCORED_AGAINST: tuple[Need, ...] = ("samples", "labels", "reference")
 _TIMED = "single inferences in {runtime}, until it is decided"
-_ACCEPT = "undo what made it worse; if it is meant, accept it: pytest --edge-accept"
+UNDO = "undo what made it worse"
+ACCEPT = f"{UNDO}; if it is meant, accept it: pytest --edge-accept"
 
 
 @dataclass(frozen=True)
@@ -374,7 +375,7 @@ _ROWS = (
         diagnoses=("regression:lost", "regression:changed"),
         explanation="every evaluation sample in {runtime}, paired with what was accepted; policy "
         "{policy}",
-        remedy=_ACCEPT,
+        remedy=ACCEPT,
         doubtful_from=0.5,
         every_sample=True,
         needs=_SCORED,
@@ -388,7 +389,7 @@ _ROWS = (
         measure="regression:size_regression",
         diagnoses=("regression:changed",),
         explanation="bytes of the files that ship, divided by those accepted",
-        remedy=_ACCEPT,
+        remedy=ACCEPT,
         least=0.5,
         of_compiled_files=True,
         of_accepted=True,
@@ -401,7 +402,7 @@ _ROWS = (
         measure="latency_ratio:latency_regression",
         diagnoses=("regression:changed", "times:slow"),
         explanation="interleaved with the accepted file in {runtime}, until it is decided",
-        remedy=_ACCEPT,
+        remedy=ACCEPT,
         against="accepted file",
         of_accepted=True,
     ),

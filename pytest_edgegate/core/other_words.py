@@ -12,7 +12,9 @@ _USUAL = {
 }
 """The first word of several budgets, or the last: those that are set most often."""
 _CALLED = {
-    **dict.fromkeys(("acc", "top1", "top5", "miou", "auc", "f1", "metric", "score"), "accuracy"),
+    **dict.fromkeys(
+        ("acc", "top1", "top5", "miou", "map", "map50", "auc", "f1", "metric", "score"), "accuracy"
+    ),
     **dict.fromkeys(("time", "speed", "runtime", "inference", "fps", "throughput"), "latency"),
     **dict.fromkeys(("delegated", "delegate", "accelerated", "mapped"), "mapped_ops"),
     "speedup": "latency_ratio",

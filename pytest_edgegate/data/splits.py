@@ -15,6 +15,7 @@ import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.data.arrays import FORMS, Array, as_array, is_tensor, kind_of
+from pytest_edgegate.data.boxes import box_labels
 from pytest_edgegate.data.stream_ends import EndWatch, is_endless, never_ends
 from pytest_edgegate.reading.foreign import foreign
 
@@ -398,13 +399,18 @@ _Parts = tuple[tuple[Array, ...], Array | None, tuple[str, ...] | None]
 
 def _parts(where: str, given: Any) -> _Parts:
     x, y = given if isinstance(given, tuple | list) and len(given) == 2 else (given, None)
-    labels = None if y is None else as_array(where, y)
+    labels = None if y is None else _labels(where, y)
     if isinstance(x, Mapping):
         return tuple(as_array(where, each) for each in x.values()), labels, tuple(map(str, x))
     # a DataLoader makes lists of the tuples that its samples are
     if isinstance(x, tuple) or (isinstance(x, list) and x and all(map(is_tensor, x))):
         return tuple(as_array(where, each) for each in x), labels, None
     return (as_array(where, x),), labels, None
+
+
+def _labels(where: str, y: Any) -> Array:
+    boxes = box_labels(where, y)
+    return as_array(where, y) if boxes is None else boxes
 
 
 def _check_inputs(where: str, inputs: tuple[Array, ...]) -> None:

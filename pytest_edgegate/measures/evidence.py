@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
@@ -28,6 +29,9 @@ class Column:
     """The smallest value allowed."""
     shape: tuple[int, ...] | None = ()
     """The shape of one sample's entry; None allows any."""
+    padding: float | None = None
+    """What fills up the entries of a batch to the length of the longest one of a pass; None where
+    the entries of all samples have the same shape."""
 
 
 ANY = Column("biufcmMSU", shape=None)
@@ -132,7 +136,7 @@ def check_figures(evidence: Evidence, figures: Columns) -> None:
 class Collector:
     """Gathers per-sample figures batch by batch, and counts the values of inputs and outputs.
 
-    *held*: the quantised inputs of the model's file.
+    *held*: the quantised inputs of the model's file. *columns*: what is known of the figures.
     """
 
     def __init__(
@@ -140,8 +144,10 @@ class Collector:
         outputs: tuple[str, ...] = (),
         model: Runner | None = None,
         held: Held = NOT_QUANTISED,
+        columns: Columns = MappingProxyType({}),
     ) -> None:
         self._outputs = outputs
+        self._columns = columns
         self._parts: list[dict[str, Array]] = []
         self._fingerprint = Fingerprint()
         self._n = 0
@@ -199,7 +205,7 @@ class Collector:
     def evidence(self, source: str) -> Evidence:
         keys = self._parts[0] if self._parts else {}
         return Evidence(
-            arrays={key: _joined(key, [part[key] for part in self._parts]) for key in keys},
+            arrays={key: self._joined(key) for key in keys},
             n=self._n,
             fingerprint=self._fingerprint.value,
             source=source,
@@ -211,8 +217,17 @@ class Collector:
             channels={} if self._channels is None else self._channels.found,
         )
 
+    def _joined(self, name: str) -> Array:
+        padding = self._columns.get(name, ANY).padding
+        return joined(name, [part[name] for part in self._parts], padding)
 
-def _joined(name: str, parts: list[Array]) -> Array:
+
+def joined(name: str, parts: list[Array], padding: float | None = None) -> Array:
+    """The entries of all batches. Raises ConfigurationError if they differ in shape and there is
+    no *padding*."""
+    if padding is not None:
+        longest = max(part.shape[1] for part in parts)
+        parts = [_lengthened(part, longest, padding) for part in parts]
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) > 1:
         shown = ", ".join(map(str, sorted(shapes)[:3]))
@@ -223,6 +238,11 @@ def _joined(name: str, parts: list[Array]) -> Array:
             "Metric(fn, per_sample=True), which scores each batch by itself",
         )
     return np.concatenate(parts)
+
+
+def _lengthened(part: Array, length: int, padding: float) -> Array:
+    more = [(0, 0), (0, length - part.shape[1])]
+    return np.pad(part, more, constant_values=padding) if part.shape[1] < length else part
 
 
 def fingerprint_of(split: Split) -> str:

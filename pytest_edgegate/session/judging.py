@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pytest_edgegate.core.accepted_record import AcceptedRecord
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import SeenRecord
-from pytest_edgegate.core.budget import CONTRACT, Budget
+from pytest_edgegate.core.budget import ACCEPT, CONTRACT, UNDO, Budget
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning
 from pytest_edgegate.core.json_values import plain_number
@@ -84,7 +84,7 @@ class Judging:
             )
         self._tell_shared_samples(found, case, artifact)
         explained = [self._explained(each, providers) if each.red else each for each in found]
-        return _with_artifact(explained, providers)
+        return _with_artifact(_without_accepting(explained), providers)
 
     def seen(
         self,
@@ -353,3 +353,10 @@ def _with_artifact(verdicts: list[Verdict], providers: Providers) -> list[Verdic
 
 def _noted(verdict: Verdict, *more: str) -> Verdict:
     return replace(verdict, note="; ".join(filter(None, (verdict.note, *more))))
+
+
+def _without_accepting(found: list[Verdict]) -> list[Verdict]:
+    """Advises nobody to accept what is refused, since it is red by another budget, too."""
+    if not any(each.red and not each.budget.kind.of_accepted for each in found):
+        return found
+    return [replace(each, remedy=UNDO) if each.remedy == ACCEPT else each for each in found]

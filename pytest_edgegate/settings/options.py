@@ -86,8 +86,8 @@ def add_options(parser: pytest.Parser) -> None:
         (
             "--edge-metric",
             "NAME",
-            "top1 (default), topN, miou, auc, mse or mae: the metric where no fixture edge_metric "
-            "says another",
+            "top1 (default), topN, miou, map, map50, auc, mse or mae: the metric where no fixture "
+            "edge_metric says another",
         ),
     ):
         group.addoption(name, metavar=metavar, help=text)

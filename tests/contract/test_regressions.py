@@ -117,6 +117,15 @@ def test_a_loss_is_paired_and_told(accepted: Gate) -> None:
     assert len(text.splitlines()) <= 15
 
 
+def test_accepting_is_not_advised_where_it_would_refuse(accepted: Gate) -> None:
+    worse = accepted.run(model="ptq_wrong=range(30)")
+    assert "if it is meant, accept it" in worse.verdicts("test_it")["accuracy_regression"]["remedy"]
+    both = accepted.run(model="ptq_wrong=range(30)", budgets=f"{ALL}, accuracy_drop=0.01")
+    found = both.verdicts("test_it")
+    assert found["accuracy_drop"]["outcome"] == "fail"
+    assert found["accuracy_regression"]["remedy"] == "undo what made it worse"
+
+
 def test_a_larger_file_is_a_loss(accepted: Gate) -> None:
     ran = accepted.run(model="ptq_wrong=[1, 2], bytes=4400")
     verdict = ran.verdicts("test_it")["size_regression"]
@@ -190,7 +199,8 @@ def test_without_the_side_file_the_values_are_compared(accepted: Gate) -> None:
     verdict = ran.verdicts("test_it")["accuracy_regression"]
     assert (verdict["outcome"], verdict["proven"]) == ("fail", False)
     assert verdict["measured"]["low"] is None
-    assert "by value" in verdict["reason"]
+    assert "by value: the scores of the samples are missing (git checkout '" in verdict["reason"]
+    assert side.name in verdict["reason"]
 
 
 @pytest.mark.parametrize("side", [True, False])

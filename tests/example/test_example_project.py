@@ -132,6 +132,16 @@ def test_a_torch_model_is_green_on_both_of_its_targets(
     assert "loaded frameworks: ['onnx', 'onnxruntime']" in warm.output
 
 
+def test_the_detector_is_green_by_its_mean_average_precision(
+    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+) -> None:
+    outcome = run(project, "detection", *FORKED)
+    assert outcome.status == 0, outcome.output
+    found = {each["budget"]["metric"]: each for each in verdicts(outcome)}
+    assert found["accuracy_drop"]["measured"]["scored_by"] == "map"
+    assert found["accuracy_min"]["measured"]["value"] > 0.6
+
+
 @pytest.fixture(scope="module")
 def broken(
     project: Path, cold: tuple[Outcome, list[dict[str, Any]]]

@@ -102,7 +102,9 @@ def same_there_and_here(
     assert here.sha256 == there.sha256
 
 
-@pytest.mark.parametrize(("target", "recipe"), [("coral", (PTQ(),)), ("onnx-cpu", ())])
+@pytest.mark.parametrize(
+    ("target", "recipe"), [("coral", (PTQ(),)), ("onnx-cpu", ()), ("openvino-cpu", ())]
+)
 def test_a_keras_model_has_the_same_bytes_there(
     keras: Any,
     tmp_path: Path,

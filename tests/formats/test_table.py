@@ -20,6 +20,7 @@ REGISTRY = Registry()
 TRANSFORMS = REGISTRY.all("transform")
 INT8: Recipe = (PTQ(),)
 HALF: Recipe = (Cast(),)
+PRUNED: Recipe = (Prune(), PTQ())
 
 CHAINS: dict[tuple[str, str, Recipe], str] = {
     ("keras", "coral", INT8): "litert.from_keras",
@@ -40,7 +41,15 @@ CHAINS: dict[tuple[str, str, Recipe], str] = {
     ("onnx", "onnx-cpu", HALF): "onnx.compress",
     ("torch", "jetson-nano", HALF): "onnx.from_torch onnx.compress",
     ("keras", "jetson-orin-nano", INT8): "onnx.from_keras onnx.compress",
-    ("keras", "openvino-cpu", INT8): "onnx.from_keras openvino.from_onnx openvino.compress",
+    ("keras", "openvino-cpu", INT8): "openvino.from_keras openvino.compress",
+    ("savedmodel", "openvino-cpu", INT8): "openvino.from_keras openvino.compress",
+    ("keras", "openvino-cpu", HALF): "openvino.from_keras openvino.compress",
+    (
+        "keras",
+        "openvino-cpu",
+        (Prune(), PTQ()),
+    ): "keras.prune openvino.from_keras openvino.compress",
+    ("keras", "openvino-cpu", (QAT(),)): "litert.qat_from_keras",
     ("torch", "openvino-cpu", INT8): "onnx.from_torch openvino.from_onnx openvino.compress",
     ("onnx", "openvino-cpu", INT8): "openvino.from_onnx openvino.compress",
     ("onnx", "openvino-cpu", HALF): "openvino.from_onnx openvino.compress",

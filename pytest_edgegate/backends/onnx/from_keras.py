@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from pytest_edgegate.backends.onnx.model_file import OPSET, cleaned, import_onnx
 from pytest_edgegate.backends.onnx.qat_from_keras import check_training, trained_for_int8
 from pytest_edgegate.backends.other_floats import refuse_other_graph
 from pytest_edgegate.backends.stateful_models import refuse_stateful
-from pytest_edgegate.backends.tf_graphs import graph_names, trace
+from pytest_edgegate.backends.tf_graphs import AsFunction, graph_names, layer_of, trace
 from pytest_edgegate.backends.tools import one_line, tool_errors
 from pytest_edgegate.backends.wrapped_layers import unwrapping
 from pytest_edgegate.core.defaults import TransformDefaults
@@ -92,7 +91,7 @@ def _convert(name: str, loaded: LoadedModel) -> Any:
         ) from error
     function = trace(tf, loaded)
     refuse_other_graph(name, function.graph, _UNKNOWN_FLOATS)
-    made, _ = tf2onnx.convert.from_function(_Traced(function), input_signature=(), opset=OPSET)
+    made, _ = tf2onnx.convert.from_function(AsFunction(function), input_signature=(), opset=OPSET)
     return made
 
 
@@ -100,22 +99,12 @@ _UNKNOWN_FLOATS = ("bfloat16",)
 """ONNX has layers of the other floats: a model in float16 may stay in it."""
 
 
-class _Traced:
-    """A concrete function in the form of a ``tf.function``, which tf2onnx asks for."""
-
-    def __init__(self, concrete: Any) -> None:
-        self._concrete = concrete
-
-    def get_concrete_function(self) -> Any:
-        return self._concrete
-
-
 def _refuse_unknown(model: SourceModel, made: Any) -> None:
     """tf2onnx leaves what it can't translate in the graph, under TensorFlow's name."""
     onnx = import_onnx()
     unknown = sorted(
         {
-            f"{node.op_type} (in the layer {_layer(node.name)!r})"
+            f"{node.op_type} (in the layer {layer_of(node.name)!r})"
             for node in made.graph.node
             if node.domain not in _CONTRIBUTED and not onnx.defs.has(node.op_type, node.domain)
         }
@@ -127,12 +116,6 @@ def _refuse_unknown(model: SourceModel, made: Any) -> None:
             "write that layer with operators that have one (convolutions, dense layers, pooling, "
             "elementwise arithmetic)",
         )
-
-
-def _layer(name: str) -> str:
-    """``head/odd`` of ``model_1/head_1/odd_1/BesselJ0``, as far as TensorFlow kept it."""
-    parts = name.split("/")[1:-1] or name.split("/")[:1]
-    return "/".join(re.sub(r"_1$", "", part) for part in parts)
 
 
 _CONTRIBUTED = ("ai.onnx.ml", "com.microsoft")

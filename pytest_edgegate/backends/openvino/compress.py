@@ -25,7 +25,7 @@ from pytest_edgegate.core.target import Target
 class CompressOpenVino(TransformDefaults):
     """PTQ with inputs and outputs in float, and Cast of the stored weights to float16."""
 
-    version = 2
+    version = 3
     packages = ("openvino", "nncf")
     moves = (
         Move(("openvino", "float32"), PTQ, ("openvino", "int8")),

@@ -27,7 +27,7 @@ _MADE_BY = b"\n\t<rt_info>\n"
 class OnnxToOpenVino(TransformDefaults):
     """Float export; batch and names as in the ONNX file."""
 
-    version = 2
+    version = 3
     packages = ("openvino",)
     moves = (Move(("onnx", "float32"), None, ("openvino", "float32")),)
 
@@ -49,15 +49,29 @@ def save(model: Any, main: Path, *, half: bool = False) -> Produced:
     *half* stores the weights as float16.
     """
     openvino = import_openvino()
-    for at, node in enumerate(model.get_ordered_ops()):
-        # Names of constants that nobody named come from a counter of the process
-        if node.get_type_name() == "Constant" or re.search(r"_\d+$", node.get_friendly_name()):
-            node.set_friendly_name(f"{node.get_type_name()}_{at}")
+    _name_unnamed(model)
     openvino.save_model(model, str(main), compress_to_fp16=half)
     content = main.read_bytes()
     head, tag, _ = content.rpartition(_MADE_BY)  # layers have such tags too, before it
     main.write_bytes(head.rstrip() + b"\n</net>\n" if tag else content)
     return Produced(main, (main, weights_file(main)))
+
+
+def _name_unnamed(model: Any) -> None:
+    """Names by their place what nobody named, which has a counter of the process in its name."""
+    for at, node in enumerate(model.get_ordered_ops()):
+        kind = node.get_type_name()
+        if kind == "Constant" or re.search(r"_\d+$", node.get_friendly_name()):
+            node.set_friendly_name(f"{kind}_{at}")
+        for body in bodies(node):
+            _name_unnamed(body)
+
+
+def bodies(node: Any) -> tuple[Any, ...]:
+    """The models within a node: those of a loop and of a choice."""
+    if node.get_type_name() == "If":
+        return (node.get_function(0), node.get_function(1))
+    return (node.get_function(),) if hasattr(node, "get_function") else ()
 
 
 def _conversion_error(model: SourceModel, error: Exception) -> EdgeGateError:

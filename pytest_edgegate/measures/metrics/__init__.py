@@ -14,6 +14,7 @@ import numpy as np
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 from pytest_edgegate.measures.metrics.chance import Chance, Unchecked
 from pytest_edgegate.measures.metrics.classification import Auc, TopN
+from pytest_edgegate.measures.metrics.detection import MeanAP
 from pytest_edgegate.measures.metrics.estimates import Estimate
 from pytest_edgegate.measures.metrics.own import Metric, OwnMetric
 from pytest_edgegate.measures.metrics.regression import ErrorPerSample
@@ -27,6 +28,7 @@ __all__ = [
     "Chance",
     "ErrorPerSample",
     "Estimate",
+    "MeanAP",
     "MeanIoU",
     "Metric",
     "OwnMetric",
@@ -50,9 +52,11 @@ def as_scoring(
     if isinstance(given, Metric):
         if isinstance(given.fn, str):
             return _named(given, given.fn)
+        if given.decode is not None:
+            raise _no_decode("Metric(fn, decode=...)")
         return OwnMetric(given, indexable=indexable, inputs=inputs)
     if isinstance(given, str):
-        return _built_in(given, None)
+        return _built_in(Metric(given), given)
     if given is None:
         return_it = 'end the fixture with a return: return "top1", or return Metric(my_function)'
     else:
@@ -98,10 +102,15 @@ def _named(given: Metric, name: str) -> Scoring:
             f"Metric({name!r}, wants_inputs=True): this built-in metric does not read the inputs",
             f"return Metric({name!r}), or Metric(my_function, wants_inputs=True)",
         )
-    return _built_in(name, given.output)
+    return _built_in(given, name)
 
 
-def _built_in(name: str, output: int | str | None) -> Scoring:
+def _built_in(given: Metric, name: str) -> Scoring:
+    output = given.output
+    if name in ("map", "map50"):
+        return _mean_ap(given, name)
+    if given.decode is not None:
+        raise _no_decode(f"Metric({name!r}, decode=...)")
     if name.startswith("top") and name[3:].isdecimal() and int(name[3:]) > 0:
         return TopN(int(name[3:]), output)
     if name in ("mse", "mae"):
@@ -113,12 +122,34 @@ def _built_in(name: str, output: int | str | None) -> Scoring:
     raise _unknown(name)
 
 
-_NAMES = ("top1", "top5", "miou", "auc", "mse", "mae")
+def _mean_ap(given: Metric, name: str) -> MeanAP:
+    if given.output is not None:
+        raise ConfigurationError(
+            f"Metric({name!r}, output={given.output!r}): {name} reads boxes, scores and classes, "
+            "so there is no single output to choose",
+            f'return "{name}", or Metric("{name}", decode=fn)',
+        )
+    return MeanAP(name, given.decode)
+
+
+def _no_decode(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{what}: only the metrics map and map50 decode the outputs of a detector",
+        'return Metric("map", decode=fn), or leave decode out',
+    )
+
+
+_NAMES = ("top1", "top5", "miou", "map", "map50", "auc", "mse", "mae")
 _CALLED = {
     "accuracy": "top1",
     "acc": "top1",
     "top": "top1",
     "iou": "miou",
+    "meanap": "map",
+    "averageprecision": "map",
+    "map5095": "map",
+    "ap": "map",
+    "ap50": "map50",
     "rocauc": "auc",
     "rmse": "mse",
     "l1": "mae",

@@ -47,7 +47,7 @@ class TopN:
     higher_is_better = True
     bounded = True
     identity = ""
-    reads_all_outputs = False
+    reads_all_outputs = wants_names = False
 
     def __init__(self, n: int, output: int | str | None = None) -> None:
         self.n = n
@@ -137,7 +137,7 @@ class Auc:
     higher_is_better = True
     bounded = True
     identity = ""
-    reads_all_outputs = False
+    reads_all_outputs = wants_names = False
 
     def __init__(self, output: int | str | None = None) -> None:
         self.output = output

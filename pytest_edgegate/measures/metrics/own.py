@@ -49,6 +49,10 @@ class Metric:
     ``groups``: the group of each evaluation sample, shape (n,), integers or texts. Samples of one
     group (the windows of a recording, the images of a patient) are not independent of each other,
     so intervals are drawn by group.
+    ``decode``: for "map" and "map50" of a model whose outputs have other names than boxes, scores
+    and classes: ``decode(outputs)`` takes the outputs of one image, a dict of arrays by name
+    without the axis of the batch, and returns its boxes (k, 4) as x1 y1 x2 y2 in the unit of the
+    labels, its scores (k,) and its classes (k,).
     """
 
     fn: Callable[..., Any] | str
@@ -58,12 +62,14 @@ class Metric:
     output: int | str | None = None
     wants_inputs: bool = False
     groups: Any = field(default=None, compare=False)
+    decode: Callable[..., Any] | None = None
 
 
 class OwnMetric:
     """A metric computed by a user's function. Outputs are kept for it if the data is indexable."""
 
     bounded = False
+    wants_names = False
     figures: Columns = dict.fromkeys((OUTPUT, "label"), ANY)
 
     def __init__(

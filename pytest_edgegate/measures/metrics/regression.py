@@ -38,7 +38,7 @@ class ErrorPerSample:
     higher_is_better = False
     bounded = False
     identity = ""
-    reads_all_outputs = False
+    reads_all_outputs = wants_names = False
     figures: Columns = MappingProxyType({"error": Column("f", 0), "constant": Column("f")})
 
     def __init__(self, name: str, output: int | str | None = None) -> None:

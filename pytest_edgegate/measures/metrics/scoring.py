@@ -38,6 +38,8 @@ class Scoring(Protocol):
     output: int | str | None
     reads_all_outputs: bool
     """Whether ``observe`` takes every output of a model that has several, as a dict by name."""
+    wants_names: bool
+    """Whether a dict by name is also made of the only output of a model."""
     figures: Columns
     """The arrays that ``observe`` returns, by name."""
 

@@ -38,7 +38,7 @@ class MeanIoU:
     higher_is_better = True
     bounded = True
     identity = ""
-    reads_all_outputs = False
+    reads_all_outputs = wants_names = False
 
     def __init__(self, output: int | str | None = None) -> None:
         self.output = output

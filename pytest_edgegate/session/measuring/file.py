@@ -18,7 +18,7 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
-from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import FindsHeldTwice, Inspector, Runner
@@ -101,7 +101,16 @@ class CaseFile:
             self._case.subject,
             self.description,
             self._order_of_inputs(),
+            self._names_of_model,
         )
+
+    def _names_of_model(self) -> tuple[str, ...]:
+        if not self._case.subject.has_model:
+            return ()
+        try:
+            return self._opener.output_names(Specimen.of_model(self._case.subject.model))
+        except (BackendUnavailableError, UnsupportedError):
+            return ()
 
     def _order_of_inputs(self) -> InputOrder:
         """Of a third-party file; the gate's own files have the order of the model."""

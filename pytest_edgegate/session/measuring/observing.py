@@ -115,7 +115,8 @@ class Observer:
                 progress = partial(self._progress, f"{specimen.title}, samples")
                 source = f"host:{specimen.runtime}"
                 gathering = self.samples.gathering(split)
-                return observe(runner, gathering, scoring, source, progress, specimen.held())
+                held, called = specimen.held(), _called(specimen, scoring)
+                return observe(runner, gathering, scoring, source, progress, held, called=called)
 
         keep = scoring.key is not None
         key = self._predictions_key(specimen, split, scoring)
@@ -155,7 +156,8 @@ class Observer:
                         raise InferenceError("the stream takes longer than is shown", "")
                     return late
 
-                return observe(runner, split, scoring, source, progress, held, enough)
+                called = _called(specimen, scoring)
+                return observe(runner, split, scoring, source, progress, held, enough, called)
 
         try:
             return self._remembered(key, look, _fits(scoring), lasting=lasting)
@@ -193,6 +195,7 @@ class Observer:
             data=split.digest(),
             metric=scoring.key,
             output=scoring.output,
+            called=_called(specimen, scoring) or None,
         )
 
     def paired(
@@ -469,6 +472,13 @@ class Observer:
             return write(folder, look())
 
         return self._cache.fetch(key, work, partial(read, fits=fits))
+
+
+def _called(specimen: Specimen, scoring: Scoring) -> tuple[str, ...]:
+    """The names for a metric that reads outputs by name during the pass; one whose whole outputs
+    are kept matches them afterwards."""
+    at_once = scoring.wants_names or scoring.key is None
+    return specimen.called() if scoring.reads_all_outputs and at_once else ()
 
 
 def _shown_key(of: str) -> str:

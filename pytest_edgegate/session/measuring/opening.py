@@ -17,7 +17,7 @@ from pytest_edgegate.core.description import (
 from pytest_edgegate.core.environment import MeasuredWith, measured_with, processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import RemarksOnKernels, Runner, Runtime, SourceModel
-from pytest_edgegate.data.feeding import noise, zeros
+from pytest_edgegate.data.feeding import bare_names, noise, zeros
 from pytest_edgegate.data.input_order import OrderedRunner
 from pytest_edgegate.data.laid_out import LaidOutRunner
 from pytest_edgegate.data.lone_runner import LoneRunner, declares_a_free_batch
@@ -122,6 +122,18 @@ class Opener:
                 else _opened_inputs(self, specimen)
             )
         return self._inputs[key]
+
+    def output_names(self, specimen: Specimen) -> tuple[str, ...]:
+        """The bare names of a model's outputs; it is opened for them once."""
+
+        def look() -> tuple[str, ...]:
+            with self.open(specimen) as runner:
+                return tuple(bare_names(runner.outputs))
+
+        if not specimen.lasting:
+            return look()
+        key = key_of(kind="outputs", version=_INPUTS_VERSION, model=self.identity(specimen))
+        return self._cache.fetch(key, lambda folder: {"names": list(look())}, _names_in)
 
     def held_twice(self, digest: str, look: Callable[[], HeldTwice]) -> HeldTwice:
         """What *look* finds in the file of this digest, kept for later runs."""
@@ -306,6 +318,14 @@ def _inputs_in(entry: Entry) -> tuple[TensorInfo, ...]:
     found = tuple(from_plain(TensorInfo, each) for each in entry.info["inputs"])
     if not all(type(each.name) is str and type(each.placed) is bool for each in found):
         raise ValueError("its inputs are malformed")
+    return found
+
+
+def _names_in(entry: Entry) -> tuple[str, ...]:
+    """Raises KeyError, TypeError or ValueError for an invalid entry."""
+    found = tuple(entry.info["names"])
+    if not found or not all(type(each) is str for each in found):
+        raise ValueError("its outputs are malformed")
     return found
 
 

@@ -24,15 +24,16 @@ def observe(
     progress: SamplesDone = lambda done, total: None,
     held: Held = NOT_QUANTISED,
     enough: Callable[[], bool] | None = None,
+    called: tuple[str, ...] = (),
 ) -> Evidence:
-    """Runs one pass. *held*: the quantised inputs of the model's file.
+    """Runs one pass. *held*: the quantised inputs of the model's file. *called*: as for ``choice``.
 
     *enough*: asked after every batch whether the pass may end; the samples are then in an order in
     which any beginning is a random part.
     Raises ConfigurationError if data, labels and outputs do not fit.
     """
-    pick, names = choice(scoring, runner.outputs)
-    collector, keeper = Collector(names, runner, held), scoring.keeper(split)
+    pick, names = choice(scoring, runner.outputs, called)
+    collector, keeper = Collector(names, runner, held, scoring.figures), scoring.keeper(split)
     may_stop, limit = enough is not None, split.size if enough is not None else None
     for batch, inputs in fed_batches(runner, split, limit, progress, may_stop=may_stop):
         if batch.labels is None:
@@ -61,12 +62,20 @@ Pick = Callable[[tuple[Array, ...]], Any]
 """Selects what a metric scores from the outputs of a model."""
 
 
-def choice(scoring: Scoring, outputs: tuple[TensorInfo, ...]) -> tuple[Pick, tuple[str, ...]]:
-    """Selects one output, or all of them by name if the metric takes them; with their names."""
-    if not scoring.reads_all_outputs or len(outputs) == 1:
+def choice(
+    scoring: Scoring, outputs: tuple[TensorInfo, ...], called: tuple[str, ...] = ()
+) -> tuple[Pick, tuple[str, ...]]:
+    """Selects one output, or all of them by name if the metric takes them; with their names.
+
+    *called*: the names of the same outputs in the model under test, for a file made from it. They
+    are matched by name where both use the same names, otherwise by position.
+    """
+    if not scoring.reads_all_outputs or (len(outputs) == 1 and not scoring.wants_names):
         at = index_of(scoring.output, outputs)
         return lambda given: given[at], ()
     names = tuple(bare_names(outputs))
+    if len(called) == len(names) and sorted(called) != sorted(names):
+        names = called
     return lambda given: dict(zip(names, given, strict=True)), names
 
 

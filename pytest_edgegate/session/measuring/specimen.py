@@ -39,6 +39,9 @@ class Specimen:
     """The quantised inputs of a file; it is read for them."""
     by_range: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
     """The operators of a file that quantise by the range of a batch; it is read for them."""
+    called: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
+    """The names that the model under test gives its outputs, for a file that was made from it; none
+    where nothing here runs the model."""
     content: tuple[Path, ...] = ()
     """The files of an artifact, as in ``Artifact.content``; a model under test knows its own."""
 
@@ -60,8 +63,9 @@ class Specimen:
         subject: Subject,
         description: Callable[[], ModelDescription],
         order: InputOrder = AS_GIVEN,
+        called: Callable[[], tuple[str, ...]] = tuple,
     ) -> Specimen:
-        """*description*: the content of the file, read only if it is needed."""
+        """*description*, *called*: read only if they are needed."""
         example = subject.dataset.example() if subject.has_evaluation else None
         layout = artifact.layout
         if not artifact.made and example is not None:
@@ -76,7 +80,17 @@ class Specimen:
             return description().by_range
 
         return cls(
-            main, digest, runtime, layout, made, example, order, held, by_range, artifact.content
+            main,
+            digest,
+            runtime,
+            layout,
+            made,
+            example,
+            order,
+            held,
+            by_range,
+            called,
+            artifact.content,
         )
 
     def of_export(self, export: Artifact) -> Specimen:

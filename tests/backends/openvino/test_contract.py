@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from pytest_edgegate import PTQ, Cast, EdgeData
+from pytest_edgegate.backends.keras.reader import READER as KERAS
 from pytest_edgegate.backends.onnx.reader import READER as ONNX
 from pytest_edgegate.backends.openvino.compress import TRANSFORM as COMPRESS
+from pytest_edgegate.backends.openvino.from_keras import TRANSFORM as CONVERT_KERAS
 from pytest_edgegate.backends.openvino.from_onnx import TRANSFORM as CONVERT
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
 from pytest_edgegate.backends.openvino.reader import READER
@@ -28,6 +33,24 @@ class TestFloatExport(BackendContract):
             step=None,
             target=board,
             data=data,
+            runtimes=(RUNTIME,),
+            inspector=INSPECTOR,
+        )
+
+
+class TestFloatExportOfKeras(BackendContract):
+    @pytest.fixture
+    def case(
+        self, keras: ModuleType, network: Callable[..., Any], digits: Any, board: Target
+    ) -> BackendCase:
+        images, labels = digits.x[:40], digits.y[:40]
+        return BackendCase(
+            reader=KERAS,
+            model=network(keras),
+            transform=CONVERT_KERAS,
+            step=None,
+            target=board,
+            data=EdgeData(calibration=images, evaluation=(images, labels)),
             runtimes=(RUNTIME,),
             inspector=INSPECTOR,
         )

@@ -1,0 +1,147 @@
+"""Reads boxes, scores and classes from the outputs of a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
+from pytest_edgegate.data.splits import Array
+
+_Rows = Array | list[Array]
+Decode = Callable[[dict[str, Array]], Any]
+_NAMES = ("boxes", "scores", "classes")
+_POST_PROCESS = "TFLite_Detection_PostProcess"
+_FOUR = (_POST_PROCESS, *(f"{_POST_PROCESS}:{at}" for at in (1, 2, 3)))
+"""Boxes, classes, scores and the number of detections, in the order of the operator."""
+DECODE = (
+    'return Metric("map", decode=fn) from edge_metric: fn takes the outputs of one image by name '
+    "and returns its boxes (k, 4) as x1 y1 x2 y2, scores (k,) and classes (k,)"
+)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What was found in one image: float64 of shape (k, 4), (k,) and (k,)."""
+
+    boxes: Array
+    scores: Array
+    classes: Array
+
+    def finite(self) -> Detections:
+        """Without those that have NaN or Inf in them: they find nothing."""
+        columns = (self.boxes, self.scores[:, None], self.classes[:, None])
+        known = np.isfinite(np.concatenate(columns, axis=1)).all(axis=1)
+        return self if known.all() else self.at(known)
+
+    def at(self, chosen: Array) -> Detections:
+        """Some of them, given as indices or a mask."""
+        return Detections(self.boxes[chosen], self.scores[chosen], self.classes[chosen])
+
+    @property
+    def ids(self) -> Array:
+        """The nearest whole numbers to the classes: an output that was quantised is a bit off."""
+        return np.rint(self.classes).astype(np.int64)
+
+
+class Reader:
+    """Reads a batch, by the names of the outputs or by a function of the user's."""
+
+    def __init__(self, decode: Decode | None = None) -> None:
+        self._decode = decode
+        self._name = str(getattr(decode, "__name__", type(decode).__name__))
+        self._latest: tuple[Mapping[str, Array], list[Detections]] | None = None
+        """A batch is read twice in a pass: with its own labels, and with those of other images."""
+
+    def read(self, outputs: Mapping[str, Array]) -> list[Detections]:
+        """*outputs* by name, each of shape (n, ...). Raises ConfigurationError."""
+        if self._latest is None or self._latest[0] is not outputs:
+            self._latest = (outputs, self._read(outputs))
+        return self._latest[1]
+
+    def _read(self, outputs: Mapping[str, Array]) -> list[Detections]:
+        if self._decode is not None:
+            images = range(len(next(iter(outputs.values()))))
+            # copies, since the function may write to them
+            return [self._decoded({k: v[at].copy() for k, v in outputs.items()}) for at in images]
+        columns = zip(*_by_names(outputs), strict=True)
+        return [_checked(*each, "the outputs give") for each in columns]
+
+    def _decoded(self, outputs: dict[str, Array]) -> Detections:
+        """The detections of one image."""
+        shapes = ", ".join(f"{name!r} of shape {each.shape}" for name, each in outputs.items())
+        try:
+            made = self._decode(outputs) if self._decode is not None else ()
+            boxes, scores, classes = (np.asarray(each) for each in made)
+        except EdgeGateError:
+            raise
+        except Exception as error:  # the user's own code may raise anything
+            raise ConfigurationError(
+                f"{self._name}, the function decode of edge_metric, gave no boxes, scores and "
+                f"classes: {type(error).__name__}: {error}; it was given {shapes}",
+                "correct the function: it returns boxes (k, 4), scores (k,) and classes (k,) of "
+                "one image; --tb=long shows its own traceback",
+            ) from error
+        return _checked(boxes, scores, classes, f"{self._name} gives")
+
+
+def _by_names(outputs: Mapping[str, Array]) -> tuple[_Rows, _Rows, _Rows]:
+    """Boxes, scores and classes of each image."""
+    if set(_NAMES) <= outputs.keys():
+        return outputs["boxes"], outputs["scores"], outputs["classes"]
+    if set(_FOUR) <= outputs.keys():
+        corners, classes, scores, counts = (outputs[name] for name in _FOUR)
+        boxes = corners[..., [1, 0, 3, 2]] if corners.shape[-1] == 4 else corners
+        # the operator fills up to its maximum
+        ends = np.rint(counts).astype(np.int64).reshape(-1).clip(0)
+
+        def counted(rows: Array) -> _Rows:
+            return [row[:end] for row, end in zip(rows, ends, strict=True)]
+
+        return counted(boxes), counted(scores), counted(classes)
+    shown = ", ".join(f"{name!r} {each.shape}" for name, each in outputs.items())
+    raise ConfigurationError(
+        f"map reads outputs named boxes, scores and classes, or the four of {_POST_PROCESS}; "
+        f"the model has {shown}",
+        f"name the outputs so; or {DECODE}",
+    )
+
+
+def _checked(boxes: Array, scores: Array, classes: Array, who: str) -> Detections:
+    """Raises ConfigurationError for arrays that do not belong together."""
+    scores, classes = _flat(scores), _flat(classes)
+    count = len(boxes) if boxes.size else 0
+    if not boxes.size and not scores.size and not classes.size:
+        return Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
+    if boxes.shape != (count, 4) or scores.shape != (count,) or classes.shape != (count,):
+        raise ConfigurationError(
+            f"{who} boxes of shape {boxes.shape}, scores of shape {scores.shape} and classes of "
+            f"shape {classes.shape} for one image",
+            f"wanted are (k, 4), (k,) and (k,); {DECODE}",
+        )
+    wide = (each.astype(np.float64) for each in (boxes, scores, classes))
+    return Detections(*wide).finite()
+
+
+def refuse_fractions(detections: Detections) -> None:
+    """Raises ConfigurationError for classes that are no whole numbers, such as scores."""
+    off = np.abs(detections.classes - detections.ids) > _OFF
+    if off.any():
+        raise ConfigurationError(
+            "the classes of the boxes are no whole numbers, such as "
+            f"{detections.classes[off][0]:g}",
+            "the class of a box is its number from 0 on; of scores of all classes take the "
+            f"highest: {DECODE}",
+        )
+
+
+_OFF = 1e-3
+"""Classes of an output may be floats."""
+
+
+def _flat(array: Array) -> Array:
+    """Without a last axis of one entry."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

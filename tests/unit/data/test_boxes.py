@@ -1,0 +1,147 @@
+"""Labels of detectors: the forms that are taken, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.data.boxes import box_labels, check_objects, objects_of, samples_of
+from pytest_edgegate.data.dataset import EdgeData
+from pytest_edgegate.data.splits import make_split
+
+TWO = np.array([[0, 0, 4, 4], [1, 2, 8, 9]], np.float32)
+X = np.zeros((2, 8, 8, 3), np.float32)
+
+
+class TorchLike:
+    """A tensor as torch's: numpy takes it by its own method."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = np.asarray(values)
+        self.shape, self.dtype = self._values.shape, self._values.dtype
+
+    def numpy(self) -> Any:
+        return self._values
+
+
+FORMS = {
+    "pairs": [(TWO, [3, 5]), (TWO[:0], [])],
+    "a tuple of pairs": ((TWO, [3, 5]), ([], [])),
+    "lists": [[[[0, 0, 4, 4], [1, 2, 8, 9]], [3, 5]], [[], []]],
+    "torchvision": [
+        {"boxes": TorchLike(TWO), "labels": TorchLike([3, 5])},
+        {"boxes": TorchLike(TWO[:0]), "labels": TorchLike(np.zeros(0, np.int64))},
+    ],
+    "columns": {"boxes": [TWO, TWO[:0]], "classes": [[3, 5], []]},
+    "triples": [(TWO, [3, 5], [0, 0]), (TWO[:0], [], [])],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_becomes_one_array(form: str) -> None:
+    made = box_labels("y", FORMS[form])
+    assert made is not None
+    assert made.shape == (2, 2, 6)
+    first, second = samples_of(made)
+    np.testing.assert_array_equal(first, [[0, 0, 4, 4, 3, 0], [1, 2, 8, 9, 5, 0]])
+    assert not len(second)
+
+
+def test_an_array_of_objects_is_a_list_of_images() -> None:
+    given = np.empty(2, object)
+    given[:] = FORMS["pairs"]
+    made = make_split("evaluation", (X, given), None)
+    assert made.labels.shape == (2, 2, 6)  # type: ignore[attr-defined]
+
+
+def test_images_without_any_box_are_taken() -> None:
+    made = box_labels("y", [([], []), ([], [])])
+    assert made is not None
+    assert made.shape == (2, 0, 6)
+
+
+def test_crowds_are_kept() -> None:
+    made = box_labels("y", [{"boxes": TWO, "classes": [3, 5], "iscrowd": [0, 1]}])
+    assert made is not None
+    assert made[0, :, 5].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [1, 2],
+        [[1.0, 0.0], [0.0, 1.0]],
+        (np.zeros(4), np.zeros(4)),
+        np.zeros((2, 8, 8)),
+        [np.zeros((3, 4)), np.zeros((3, 4))],
+        [],
+        {"left": [1, 2], "right": [3, 4]},
+        "names",
+    ],
+)
+def test_other_labels_are_left_alone(given: Any) -> None:
+    assert box_labels("y", given) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([(TWO, [3, 5]), (TWO, [3])], r"image #1 has boxes and classes of shapes \(2, 4\), \(1,\)"),
+        ([(TWO, [3, 5]), None], "image #1 has a builtins.NoneType for a label"),
+        ([(TWO, [3, 5]), (TWO[:, :3], [3, 5])], r"image #1 has boxes of shape \(2, 3\)"),
+        (
+            [(TWO, [3, 5]), ([[1, 2, 3, 4], [1]], [0, 1])],
+            "image #1 has boxes or classes of several",
+        ),
+        ([(TWO, [3, 5]), (TWO, ["cat", "dog"])], "dtype <U3"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_named(given: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        box_labels("edge_data.evaluation", given)
+
+
+def test_padded_arrays_are_taken_as_they_are() -> None:
+    padded = np.array([[[0, 0, 4, 4, 3], [0, 0, 0, 0, -1]]], np.float32)
+    made = objects_of(padded)
+    assert made is not None
+    assert made.shape == (1, 2, 6)
+    assert objects_of(np.zeros((3, 10))) is None
+    assert objects_of(np.zeros((3, 8, 8))) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ([0, 0, np.nan, 4, 1, 0], "holds NaN or Inf"),
+        ([0, 0, 4, 4, 1.5, 0], "has a class that is no whole number"),
+        ([0, 0, 4, 4, -2, 0], "has a class that is no whole number"),
+        ([50, 60, 20, 30, 1, 0], "ends before it begins"),
+    ],
+)
+def test_an_object_that_cannot_be_is_named(row: list[float], told: str) -> None:
+    good = [0.0, 0, 4, 4, 1, 0]
+    with pytest.raises(ConfigurationError, match=rf"box #1 of image #0 {told}"):
+        check_objects(np.array([[good, row]]))
+
+
+def test_streams_and_arrays_take_them(recwarn: Any) -> None:
+    labels = FORMS["pairs"]
+    data = EdgeData(calibration=X, evaluation=(X, labels))
+    stream = EdgeData(
+        calibration=X, evaluation=[(X, labels), (X, [(TWO, [3, 5])] * 2)], version="1"
+    )
+    from pytest_edgegate.data.dataset import Dataset
+
+    (batch,) = Dataset(data).evaluation.batches()
+    first, _ = Dataset(stream).evaluation.batches()
+    np.testing.assert_array_equal(batch.labels, first.labels)
+    assert (
+        Dataset(data).evaluation.digest()
+        != Dataset(
+            EdgeData(calibration=X, evaluation=(X, [(TWO, [3, 6]), ([], [])]))
+        ).evaluation.digest()
+    )

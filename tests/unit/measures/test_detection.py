@@ -1,0 +1,279 @@
+"""The metric of detectors: how outputs are read, what is kept, chance, and differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pytest_edgegate import Metric
+from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.data.boxes import box_labels
+from pytest_edgegate.data.splits import ArraySplit, StreamSplit
+from pytest_edgegate.measures.evidence import Evidence, check_figures, joined
+from pytest_edgegate.measures.metrics import Chance, Resampling, Unchecked, as_scoring
+
+Array = npt.NDArray[Any]
+N = 40
+RANDOM = np.random.default_rng(2)
+BOXES = [RANDOM.integers(0, 40, (k, 2)) for k in RANDOM.integers(0, 4, N)]
+PAIRS = [
+    (
+        np.hstack([corner, corner + RANDOM.integers(6, 30, corner.shape)]).astype(np.float32),
+        RANDOM.integers(0, 3, len(corner)),
+    )
+    for corner in BOXES
+]
+POST = "TFLite_Detection_PostProcess"
+
+
+def labels() -> Array:
+    made = box_labels("y", PAIRS)
+    assert made is not None
+    return made
+
+
+def answers(shift: float = 0.0, most: int = 5) -> dict[str, Array]:
+    """The labels as outputs, moved by *shift* pixels, filled up with detections of no score."""
+    boxes, scores, classes = (np.zeros((N, most, *more), np.float32) for more in ((4,), (), ()))
+    for at, (own, ids) in enumerate(PAIRS):
+        boxes[at, : len(own)], classes[at, : len(own)] = own + shift, ids
+        scores[at, : len(own)] = 0.9 - 0.1 * np.arange(len(own)) - 0.001 * at
+    return {"boxes": boxes, "scores": scores, "classes": classes}
+
+
+def seen(given: Any, outputs: dict[str, Array], batch: int = 7, **more: Any) -> Evidence:
+    """A pass in batches, as the gate makes it."""
+    scoring: Any = as_scoring(given, indexable=True)
+    truth = labels()
+    split = ArraySplit("evaluation", (np.zeros((N, 1)),), truth, None)
+    keeper, parts = scoring.keeper(split), []
+    for at in range(0, N, batch):
+        part = {name: each[at : at + batch] for name, each in outputs.items()}
+        parts.append(scoring.observe(part, truth[at : at + batch]))
+        keeper.add(part, truth[at : at + batch], None)
+    arrays = {
+        key: joined(key, [part[key] for part in parts], scoring.figures[key].padding)
+        for key in parts[0]
+    }
+    return Evidence({**arrays, **keeper.figures(N)}, N, "", "host:fake")
+
+
+def test_right_boxes_reach_one_and_shifted_ones_less() -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    right, near = seen("map", answers()), seen("map", answers(1.0))
+    assert scoring.value(right) == pytest.approx(1.0)
+    assert 0.3 < scoring.value(near) < 0.9
+    assert as_scoring("map50", indexable=True).value(near) > scoring.value(near)
+    drop = scoring.worse_by(right, near)
+    assert drop.value == pytest.approx(1 - scoring.value(near))
+    assert 0 < drop.interval.low < drop.value < drop.interval.high
+
+
+def test_the_same_answers_are_no_worse() -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    near = seen("map", answers(1.0))
+    drop = scoring.worse_by(near, near)
+    assert (drop.value, drop.interval.low, drop.interval.high) == (0, 0, 0)
+    assert not drop.provable
+
+
+def test_the_size_of_the_batch_does_not_matter() -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    found = {scoring.value(seen("map", answers(2.0), batch)) for batch in (1, 7, N)}
+    assert len(found) == 1
+
+
+def test_what_is_kept_passes_the_check_of_the_cache() -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    evidence = seen("map", answers())
+    check_figures(evidence, scoring.figures)
+    assert scoring.kept(evidence) is None
+    del evidence.arrays["hits"]
+    with pytest.raises(ValueError, match="hits"):
+        check_figures(evidence, scoring.figures)
+
+
+def post_processed(outputs: dict[str, Array]) -> dict[str, Array]:
+    """As the operator of TFLite gives them: y before x, and filled up to a maximum."""
+    counts = np.array([len(own) for own, _ in PAIRS], np.float32)
+    corners = outputs["boxes"][..., [1, 0, 3, 2]].copy()
+    for at, count in enumerate(counts.astype(int)):
+        corners[at, count:] = (0, 0, 40, 40)  # what is left of an earlier image
+        outputs["scores"][at, count:] = 0.99
+    return {
+        POST: corners,
+        f"{POST}:1": outputs["classes"],
+        f"{POST}:2": outputs["scores"],
+        f"{POST}:3": counts,
+    }
+
+
+def test_the_four_outputs_of_the_post_process() -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    assert scoring.value(seen("map", post_processed(answers()))) == pytest.approx(1.0)
+
+
+def test_other_outputs_are_decoded() -> None:
+    def decode(outputs: dict[str, Array]) -> Any:
+        rows = outputs["raw"]
+        rows[:, 4] *= 2  # the function may write to them
+        return rows[:, :4], rows[:, 4], rows[:, 5]
+
+    outputs = answers()
+    columns = (outputs["boxes"], outputs["scores"][..., None], outputs["classes"][..., None])
+    raw = {"raw": np.concatenate(columns, axis=2)}
+    before = raw["raw"].copy()
+    scoring: Any = as_scoring(Metric("map", decode=decode), indexable=True)
+    assert scoring.value(seen(Metric("map", decode=decode), raw)) == pytest.approx(1.0)
+    np.testing.assert_array_equal(raw["raw"], before)
+    assert scoring.key is None, "another function of this name must not be taken for this one"
+    assert "rows" in scoring.identity
+
+
+def test_a_detector_that_knows_nothing_is_no_better_than_chance() -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    outputs = answers()
+    order = np.random.default_rng(1).permutation(N)
+    lost = seen("map", {name: each[order] for name, each in outputs.items()})
+    chance = scoring.chance(lost)
+    assert isinstance(chance, Chance)
+    assert not chance.better
+    good = scoring.chance(seen("map", outputs))
+    assert good.better
+    assert good.n == N
+    assert good.telling == sum(len(own) > 0 for own, _ in PAIRS)
+    assert good.value < 0.3
+
+
+@pytest.mark.parametrize("batch", [1, 7, N])
+def test_chance_never_has_an_images_own_labels(batch: int) -> None:
+    """With a class of its own for each image no box is right in another image."""
+    scoring: Any = as_scoring("map", indexable=True)
+    pairs = [(np.array([[0, 0, 9, 9]], np.float32), np.array([at])) for at in range(N)]
+    truth = box_labels("y", pairs)
+    assert truth is not None
+    outputs = {
+        "boxes": np.tile(np.array([[[0, 0, 9, 9]]], np.float32), (N, 1, 1)),
+        "scores": np.ones((N, 1), np.float32),
+        "classes": np.arange(N, dtype=np.float32)[:, None],
+    }
+    keeper = scoring.keeper(StreamSplit("evaluation", [0], "1"))
+    for at in range(0, N, batch):
+        part = {name: each[at : at + batch] for name, each in outputs.items()}
+        keeper.add(part, truth[at : at + batch], None)
+    figures = keeper.figures(N)
+    assert len(figures["other hits"]) == N
+    assert not figures["other hits"].any()
+
+
+def test_one_image_has_no_other() -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    outputs = {name: each[:1] for name, each in answers().items()}
+    keeper = scoring.keeper(StreamSplit("evaluation", [0], "1"))
+    keeper.add(outputs, labels()[:1], None)
+    found = {**scoring.observe(outputs, labels()[:1]), **keeper.figures(1)}
+    assert isinstance(scoring.chance(Evidence(found, 1, "", "")), Unchecked)
+
+
+def test_groups_are_drawn_as_a_whole() -> None:
+    from pytest_edgegate.stats.groups import Groups
+
+    scoring: Any = as_scoring("map", indexable=True)
+    right, near = seen("map", answers()), seen("map", answers(1.0))
+    drop = scoring.worse_by(right, near, Resampling(Groups(np.arange(N) // 2)))
+    assert drop.groups == N // 2
+    assert drop.interval.low > 0
+
+
+FLAT = {name: each[:3] for name, each in answers().items()}
+REFUSED = {
+    "other names": (
+        {"a": np.zeros((3, 5, 4)), "b": np.zeros((3, 5))},
+        labels()[:3],
+        r"map reads outputs named boxes, scores and classes.* the model has 'a' \(3, 5, 4\)",
+    ),
+    "no boxes for labels": (FLAT, np.zeros(3, np.int64), r"the labels have the shape \(3,\)"),
+    "scores of each class": (
+        {**FLAT, "scores": np.zeros((3, 5, 2))},
+        labels()[:3],
+        r"scores of shape \(5, 2\)",
+    ),
+    "classes that are scores": (
+        {**FLAT, "classes": FLAT["classes"] + 0.4},
+        labels()[:3],
+        "no whole numbers, such as",
+    ),
+    "other units": (
+        {**FLAT, "boxes": FLAT["boxes"] / 64},
+        labels()[:3],
+        r"the boxes of the model go up to 0\.\d+, those of the labels up to \d+: shares",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_told_before_any_pass(name: str) -> None:
+    outputs, given, told = REFUSED[name]
+    with pytest.raises(ConfigurationError, match=told):
+        as_scoring("map", indexable=True).try_on(outputs, given, None, None)
+
+
+def test_every_label_is_looked_at() -> None:
+    every = labels()
+    every[-1, 0] = (30, 30, 10, 10, 1, 0)
+    with pytest.raises(ConfigurationError, match=f"box #0 of image #{N - 1} ends before it begins"):
+        as_scoring("map", indexable=True).try_on(FLAT, labels()[:3], None, every)
+
+
+@pytest.mark.parametrize(
+    ("decode", "told"),
+    [
+        (lambda _: None, "gave no boxes, scores and classes: TypeError"),
+        (lambda outputs: outputs["none"], "KeyError: 'none'; it was given 'boxes' of shape"),
+        (lambda _: (np.zeros((2, 4)), np.zeros(3), np.zeros(2)), r"scores of shape \(3,\)"),
+    ],
+)
+def test_a_function_that_decodes_wrongly_is_named(decode: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        as_scoring(Metric("map", decode=decode), indexable=True).observe(FLAT, labels()[:3])
+
+
+def test_boxes_that_are_no_numbers_find_nothing() -> None:
+    outputs = answers()
+    outputs["boxes"][0] = np.nan
+    scoring: Any = as_scoring("map", indexable=True)
+    assert scoring.value(seen("map", outputs)) < 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (Metric("map", output=0), "no single output to choose"),
+        (Metric("top1", decode=len), "only the metrics map and map50 decode"),
+        (Metric(len, decode=len), "only the metrics map and map50 decode"),
+    ],
+)
+def test_settings_that_it_does_not_have(given: Metric, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        as_scoring(given, indexable=True)
+
+
+@pytest.mark.parametrize("name", ["mAP", "mean_ap", "map_50_95", "AP"])
+def test_other_names_are_understood(name: str) -> None:
+    with pytest.raises(UnknownNameError) as raised:
+        as_scoring(name, indexable=True)
+    assert "'map'" in raised.value.message + raised.value.remedy
+
+
+def test_labels_without_any_box_have_no_figure() -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    none = box_labels("y", [([], [])] * 3)
+    assert none is not None
+    keeper = scoring.keeper(StreamSplit("evaluation", [0], "1"))
+    keeper.add(FLAT, none, None)
+    found = {**scoring.observe(FLAT, none), **keeper.figures(3)}
+    with pytest.raises(ConfigurationError, match="the labels have no box in any image"):
+        scoring.chance(Evidence(found, 3, "", ""))
