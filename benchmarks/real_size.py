@@ -84,8 +84,8 @@ def keras_network(name: str) -> Any:
     return make(weights=None, input_shape=(SIZE, SIZE, 3), classes=CLASSES)
 
 
-def torch_network() -> Any:
-    """ResNet-50: (n, 3, 224, 224) to logits (n, 1000)."""
+def torch_network(classes: int = CLASSES) -> Any:
+    """ResNet-50: (n, 3, 224, 224) to logits."""
     import torch
     from torch import nn
 
@@ -117,7 +117,7 @@ def torch_network() -> Any:
         for at in range(count):
             layers.append(Block(inside, width, stride if at == 0 else 1))
             inside = 4 * width
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inside, CLASSES)]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inside, classes)]
     return nn.Sequential(*layers).eval()
 
 

@@ -36,7 +36,24 @@ def freeze(tf: Any, loaded: LoadedModel) -> Any:
     # Variables of Keras 3 do not survive the converter's calibration, constants do
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    return convert_variables_to_constants_v2(trace_sample(tf, loaded))
+    frozen = convert_variables_to_constants_v2(trace_sample(tf, loaded))
+    _forget_gradients(frozen)
+    return frozen
+
+
+_GRADIENT = "_gradient_op_type"
+
+
+def _forget_gradients(frozen: Any) -> None:
+    """Takes the custom gradients off the operators of a frozen function, as of silu and swish.
+
+    TensorFlow's converter saves the function, which it can't with a gradient that uses constants
+    of it. Without a word it then converts the bare graph: no signature is in the file, by which
+    inputs are calibrated and outputs are known.
+    """
+    for operator in frozen.graph.get_operations():
+        if _GRADIENT in operator.node_def.attr:
+            operator._clear_attr(_GRADIENT)
 
 
 def trace_sample(tf: Any, loaded: LoadedModel) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from pytest_edgegate.backends.damaged import damaged
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.not_readable import not_readable
-from pytest_edgegate.backends.litert.schema import state_of
+from pytest_edgegate.backends.litert.schema import state_of, with_versions_of_at_most
 from pytest_edgegate.backends.litert.signatures import input_names
 from pytest_edgegate.backends.lookups import Lookup, beyond_table, in_tables
 from pytest_edgegate.backends.native_output import held_native_output
@@ -44,6 +44,11 @@ _KEEP_BATCH = (
 )
 
 
+_IN_REFERENCE = {"TILE": 2}
+"""The newest versions that the reference kernels are listed with, of operators of which the kernel
+itself, the one that XNNPACK falls back to, has newer ones: int8 upsampling of Keras is TILE 3."""
+
+
 class LiteRTRuntime(FileRuntime):
     """The LiteRT interpreter with one kind of kernels."""
 
@@ -73,8 +78,10 @@ class LiteRTRunner(QuantisingRunner):
         self._path = path
         self._litert: Any = litert
         self._kernels = getattr(litert.OpResolverType, resolver)
+        self._lowered: bytes | None = None
         if resolver == "BUILTIN_REF":
             _refuse_what_aborts(path)
+            self._lowered = with_versions_of_at_most(path, _IN_REFERENCE)
         self._interpreter: Any = self._opened()
         self._state = state_of(path)
         self._shapes: list[tuple[int, ...]] = []
@@ -93,7 +100,8 @@ class LiteRTRunner(QuantisingRunner):
         with held_native_output() as printed:
             try:
                 interpreter = self._litert.Interpreter(
-                    model_path=str(self._path),
+                    model_path=None if self._lowered else str(self._path),
+                    model_content=self._lowered,
                     num_threads=THREADS,
                     experimental_op_resolver_type=self._kernels,
                 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,6 +75,30 @@ def unpack(path: Path) -> Any:
 def opened(path: Path) -> Any:
     """The Model of a file, of which parts are read as they are asked for."""
     return import_schema().Model.GetRootAs(read_bytes(path, _MOST_BYTES), 0)
+
+
+_VERSION_FIELD = 8
+"""Where the table of an OperatorCode tells the place of its version."""
+
+
+def with_versions_of_at_most(path: Path, newest: Mapping[str, int]) -> bytes | None:
+    """The file with the versions of some operators lowered to the *newest* ones by their names;
+    None for a file without newer ones, and for one whose parts are not where they should be."""
+    schema, content = import_schema(), read_bytes(path, _MOST_BYTES)
+    model = schema.Model.GetRootAs(content, 0)
+    kinds = {getattr(schema.BuiltinOperator, name): most for name, most in newest.items()}
+    places = {}
+    for at in range(model.OperatorCodesLength()):
+        code = model.OperatorCodes(at)
+        most = kinds.get(code.BuiltinCode())
+        if most is not None and code.Version() > most:
+            places[code._tab.Pos + code._tab.Offset(_VERSION_FIELD)] = most
+    if not places:
+        return None
+    lowered = bytearray(content)
+    for place, most in places.items():
+        struct.pack_into("<i", lowered, place, most)
+    return bytes(lowered)
 
 
 def state_of(path: Path) -> str:

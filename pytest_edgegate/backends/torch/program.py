@@ -142,7 +142,10 @@ def _faults(place: str, content: Any) -> Iterator[str]:
     """*place* is the key that the content, or the list around it, stands under."""
     if isinstance(content, dict):
         for key, value in content.items():
-            if not _NAME.fullmatch(key):
+            # a range may be that of an expression, as of sizes that are multiples: no key is
+            # evaluated, and this one becomes no text either
+            is_size = place == "range_constraints" and plain(key)
+            if not _NAME.fullmatch(key) and not is_size:
                 yield f"the name {key[:60]!r}"
             if key not in _NOTES:
                 yield from _faults(key, value)

@@ -127,6 +127,20 @@ def test_free_dimensions_beside_the_batch(torch: ModuleType, recognise: Any, pat
     assert recognise(path).load().inputs[0].shape == (-1, 1, -1, -1)
 
 
+def test_sizes_that_are_multiples(torch: ModuleType, recognise: Any, path: Path) -> None:
+    """As detectors have them, whose strides have to divide their pictures."""
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3, 2, 1), torch.nn.Upsample(scale_factor=2.0)
+    )
+    rows, columns = (4 * torch.export.Dim(each, min=2, max=16) for each in ("rows", "columns"))
+    shapes = ({0: torch.export.Dim("batch"), 2: rows, 3: columns},)
+    saved(torch, module, path, (torch.randn(2, 1, 16, 24),), None, shapes)
+    x = RNG.normal(size=(3, 1, 24, 32)).astype(np.float32)
+    made = outputs_of(recognise, path, x)["output"]
+    with torch.no_grad():
+        np.testing.assert_allclose(made, module(torch.from_numpy(x)).numpy(), atol=1e-6)
+
+
 def test_buffers_and_constants_travel(torch: ModuleType, recognise: Any, path: Path) -> None:
     class Kept(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:

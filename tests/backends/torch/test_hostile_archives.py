@@ -257,6 +257,16 @@ def test_expressions(archive: Any, recognise: Any, marker: Path, kind: str) -> N
     refused(recognise, archive.write(), "expression")
 
 
+@pytest.mark.parametrize("kind", sorted(expressions(Path("marker")).keys() - {"empty"}))
+def test_names_of_ranges(archive: Any, recognise: Any, marker: Path, kind: str) -> None:
+    """They may be expressions over sizes, and no others."""
+    model = archive.json(MODEL)
+    ranges = model["range_constraints"]
+    ranges[expressions(marker)[kind]] = next(iter(ranges.values()))
+    archive.put(MODEL, model)
+    refused(recognise, archive.write(), "the name")
+
+
 @pytest.mark.parametrize(
     "expression",
     [
