@@ -162,6 +162,9 @@ def spell_architecture(each: Architecture) -> str:
 def results_region(rows: Rows) -> Iterator[str]:
     for each in ARCHITECTURES:
         yield f"### {spell_architecture(each)}\n"
+        if not any(key == each.key for key, _ in rows):
+            yield "Not run.\n"
+            continue
         yield "| targets | format | outcome | MB | SQNR dB | runtimes differ by | CPU s | peak MB |"
         yield "|" + "---|" * 8
         for group in built_in_groups(each.framework):
@@ -213,10 +216,13 @@ def escaped(text: str) -> str:
 
 def claims_region(rows: Rows) -> Iterator[str]:
     forms = ("litert", "onnx", "openvino")
-    yield "| | parameters | float MB | int8 MB, LiteRT | ONNX | OpenVINO | said to be |"
-    yield "|" + "---|" * 7
+    yield (
+        "| | parameters | said | float MB | said | int8 MB, LiteRT | ONNX | OpenVINO | said "
+        "| said to take, ms |"
+    )
+    yield "|" + "---|" * 10
     for each in ARCHITECTURES:
-        if not each.claimed:
+        if each.claimed is None:
             continue
         made = {
             row["form"]: row
@@ -227,9 +233,11 @@ def claims_region(rows: Rows) -> Iterator[str]:
             continue
         count = max(row["measured"].get("parameters", 0) for row in made.values())
         sizes = [f"{made[form]['bytes'] / 1e6:.1f}" if form in made else "-" for form in forms]
+        said = each.claimed
         yield (
-            f"| {each.name}, {each.framework} | {count / 1e6:.2f} M | {4 * count / 1e6:.1f} "
-            f"| {' | '.join(sizes)} | {each.claimed} |"
+            f"| {each.name}, {each.framework} | {count / 1e6:.2f} M | {said.parameters} "
+            f"| {4 * count / 1e6:.1f} | {said.float_mb} | {' | '.join(sizes)} | {said.int8_mb} "
+            f"| {said.times} |"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -435,3 +436,35 @@ def test_a_file_that_gives_other_rows_is_no_file_of_many_classes(
     assert work.agreement([rows], [rows], [1 / 256], "a.tflite")["same_best"] == 1
     with pytest.raises(CompressionError, match=r"a\.tflite does not compute .* same best class"):
         work.agreement([random.permutation(rows)], [rows], [1 / 256], "a.tflite")
+
+
+@pytest.mark.parametrize(
+    ("file", "kernels", "agrees"),
+    [(2.5, None, True), (4.5, 5.0, True), (4.5, 3.5, False), (9.0, 9.5, False), (4.5, nan, False)],
+)
+def test_a_file_may_lie_as_far_from_its_simulation_as_its_kernels_from_each_other(
+    network: Callable[..., Any],
+    keras: ModuleType,
+    digits: Any,
+    file: float,
+    kernels: float | None,
+    agrees: bool,
+) -> None:
+    """Deep networks carry every rounding on, and no simulation rounds as a kernel does."""
+    work = Work("digits", from_keras_model(network(keras)), NoProcess(digits.data), QAT())
+    program = np.random.default_rng(0).normal(scale=90, size=(len(work.seen[0]), 10))
+    asked = []
+
+    def other_kernels(inputs: tuple[Any, ...]) -> list[Any]:
+        asked.append(len(inputs[0]))
+        assert kernels is not None
+        return [program[: len(inputs[0])] + file + kernels]
+
+    taken = ([program + file], [program], [1.0], "a.tflite", other_kernels)
+    if not agrees:
+        with pytest.raises(CompressionError, match=rf"a\.tflite does not compute .* {file:.3g} on"):
+            work.agreement(*taken)
+        return
+    found = work.agreement(*taken)
+    assert found.get("mean_steps_between_kernels") == kernels
+    assert asked == ([] if kernels is None else [32])
