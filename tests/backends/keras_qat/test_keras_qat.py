@@ -50,6 +50,8 @@ def _zoo(layers: Any, x: Any, other: Any, keras: ModuleType) -> tuple[Any, Any]:
             layers.Conv2D(4, 3, padding="same", activation="relu6"),
             layers.SeparableConv2D(4, 3, padding="same", use_bias=False),
             layers.BatchNormalization(),
+            layers.SeparableConv2D(4, 3, 2, "same", depth_multiplier=2, activation="hard_silu"),
+            layers.UpSampling2D(),
             layers.LeakyReLU(),
         ],
         name="inner",
@@ -185,6 +187,7 @@ def test_a_relu_is_computed_in_the_layer_that_it_alone_takes(keras: ModuleType) 
         x = layers.Activation("relu", name="named")(x + 1.0)
         x = layers.ReLU(5.0, name="five")(layers.Conv2D(2, 3)(x))
         x = layers.ReLU(name="normalised")(layers.BatchNormalization()(layers.Conv2D(2, 3)(x)))
+        x = layers.ReLU(name="divided")(layers.SeparableConv2D(2, 1)(x))
         both = layers.Conv2D(2, 1)(x)
         x = layers.Add()([layers.ReLU(name="shared")(both), both])
         x = layers.Dense(2, use_bias=False)(layers.Flatten()(x))
@@ -192,7 +195,7 @@ def test_a_relu_is_computed_in_the_layer_that_it_alone_takes(keras: ModuleType) 
 
     layers = _flat(keras, build).layers.values()
     fused = {each.path: each.config for each in layers if each.kind == "FusedReLU"}
-    assert fused == {"six": {"max_value": 6.0}, "named": {}, "folded": {}}
+    assert fused == {"six": {"max_value": 6.0}, "named": {}, "divided": {}, "folded": {}}
 
 
 def test_penalties_and_frozen_layers_are_carried_over(
