@@ -85,6 +85,7 @@ def wanted_cells(
 
 _REGION = re.compile(r"(<!-- measured: ([\w-]+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
 _NOT_RUN = "not run"
+_MOST_OFFENDERS = 4
 Rows = Mapping[tuple[str, str], Cell]
 
 
@@ -115,7 +116,11 @@ def outcome(row: Cell | None) -> str:
     contract = row["red"].get("contract")
     if contract is None:
         return "made"
-    return f"made, red: {', '.join(map(offender, contract['details']))}"
+    offenders = list(dict.fromkeys(map(offender, contract["details"])))
+    more = len(offenders) - _MOST_OFFENDERS
+    return "made, red: " + ", ".join(
+        [*offenders[:_MOST_OFFENDERS], *([f"{more} others"] if more > 0 else [])]
+    )
 
 
 def offender(detail: str) -> str:
