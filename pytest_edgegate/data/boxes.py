@@ -175,7 +175,19 @@ def _row(where: str, image: Any, members: tuple[Any, ...] | None) -> Array:
         row[:, CORNERS] = boxes
         for column, each in zip((CLASS, CROWD), others, strict=False):
             row[:, column] = each.reshape(count)
+    _refuse_fillers(where, row)
     return row
+
+
+def _refuse_fillers(where: str, row: Array) -> None:
+    """Raises ConfigurationError for a class that would delete its box: only arrays are filled."""
+    below = row[row[:, CLASS] < 0]
+    if len(below):
+        raise ConfigurationError(
+            f"{where} has a box of class {below[0, CLASS]:g}",
+            "give class ids from 0 on, as the model's outputs count them, and leave out what is "
+            f"no object; only rows of an array (n, most, 5) are filled up with class {NO_OBJECT}",
+        )
 
 
 def _column(where: str, value: Any) -> Array:

@@ -97,6 +97,9 @@ def test_other_labels_are_left_alone(given: Any) -> None:
             "image #1 has boxes or classes of several",
         ),
         ([(TWO, [3, 5]), (TWO, ["cat", "dog"])], "dtype <U3"),
+        ([(TWO, [3, 5]), (TWO, [3, -1])], "image #1 has a box of class -1"),
+        ([{"boxes": TWO, "labels": [-1, 0]}], "image #0 has a box of class -1"),
+        ({"boxes": [TWO], "classes": [[3, -2]]}, "image #0 has a box of class -2"),
     ],
 )
 def test_an_image_that_does_not_fit_is_named(given: Any, told: str) -> None:
