@@ -21,6 +21,10 @@ PAIRS = (
     "give a pair (boxes, classes) for each image: EdgeData(..., evaluation=(x, [(boxes, classes), "
     "...])), boxes of shape (k, 4) as x1 y1 x2 y2, classes of shape (k,)"
 )
+_MARKS = (
+    "mark crowds by 1 and other boxes by 0, as in (boxes, classes, iscrowd); leave out what marks "
+    "no crowd, such as scores or areas: (boxes, classes)"
+)
 _BOXES, _CLASSES, _CROWDS = ("boxes", "bboxes"), ("classes", "labels"), ("crowd", "iscrowd")
 """Keys of an image's labels; those of torchvision are among them."""
 
@@ -95,13 +99,19 @@ def check_objects(labels: Array, since: str = "") -> None:
             "give boxes as x1 y1 x2 y2; those of COCO's files are x, y, width and height: "
             "np.hstack([b[:, :2], b[:, :2] + b[:, 2:]])",
         ),
+        (
+            _no_marks(objects),
+            "is marked by neither 0 nor 1, and the last number of a row of six marks crowds",
+            _MARKS,
+        ),
     )
     for bad, what, remedy in checks:
         if bad.any():
             first = int(bad.argmax())
+            shown = objects[first] if objects[first, CROWD] else objects[first, :CROWD]
             raise ConfigurationError(
                 f"the labels: box #{int(at[first])} of image #{int(numbers[first])}{since} "
-                f"{what}: {np.array2string(objects[first, : WIDTH - 1], separator=' ')}",
+                f"{what}: {np.array2string(shown, separator=' ')}",
                 remedy,
             )
 
@@ -176,6 +186,7 @@ def _row(where: str, image: Any, members: tuple[Any, ...] | None) -> Array:
         for column, each in zip((CLASS, CROWD), others, strict=False):
             row[:, column] = each.reshape(count)
     _refuse_fillers(where, row)
+    _refuse_scores(where, row)
     return row
 
 
@@ -188,6 +199,22 @@ def _refuse_fillers(where: str, row: Array) -> None:
             "give class ids from 0 on, as the model's outputs count them, and leave out what is "
             f"no object; only rows of an array (n, most, 5) are filled up with class {NO_OBJECT}",
         )
+
+
+def _refuse_scores(where: str, row: Array) -> None:
+    """Raises ConfigurationError for marks of crowds that are something else."""
+    others = row[_no_marks(row)]
+    if len(others):
+        raise ConfigurationError(
+            f"{where} has {others[0, CROWD]:g} in the third member of its label, which marks "
+            "crowds",
+            _MARKS,
+        )
+
+
+def _no_marks(objects: Array) -> Array:
+    """Which objects are marked neither as a crowd nor as none: they would not be counted."""
+    return ~np.isin(objects[:, CROWD], (0, 1))
 
 
 def _column(where: str, value: Any) -> Array:

@@ -90,8 +90,9 @@ class MeanAP:
 
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
         found = self._reader.read(output)
-        objects = list(samples_of(_objects(labels)))
-        rows = [_row(*pair) for pair in zip(found, objects, strict=True)]
+        objects = _objects(labels)
+        check_objects(objects, " of a batch")  # of a stream the first one alone was tried
+        rows = [_row(*pair) for pair in zip(found, samples_of(objects), strict=True)]
         return {name: _padded(name, [each[name] for each in rows]) for name in _FIGURES}
 
     def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:

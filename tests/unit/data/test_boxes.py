@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.data.boxes import box_labels, check_objects, objects_of, samples_of
+from pytest_edgegate.data.boxes import (
+    are_objects,
+    box_labels,
+    check_objects,
+    objects_of,
+    samples_of,
+)
 from pytest_edgegate.data.dataset import EdgeData
 from pytest_edgegate.data.splits import make_split
 
@@ -64,9 +70,17 @@ def test_images_without_any_box_are_taken() -> None:
 
 
 def test_crowds_are_kept() -> None:
-    made = box_labels("y", [{"boxes": TWO, "classes": [3, 5], "iscrowd": [0, 1]}])
-    assert made is not None
-    assert made[0, :, 5].tolist() == [0, 1]
+    for crowds in ([0, 1], np.array([False, True])):
+        made = box_labels("y", [{"boxes": TWO, "classes": [3, 5], "iscrowd": crowds}])
+        assert made is not None
+        assert made[0, :, 5].tolist() == [0, 1]
+
+
+def test_an_array_whose_last_column_marks_no_crowds_is_told_from_boxes() -> None:
+    rows = np.array([[[0, 0, 4, 4, 1, 0], [1, 2, 8, 9, 2, 1]]], np.float32)
+    assert are_objects(rows)
+    rows[0, 1, 5] = 3
+    assert not are_objects(rows)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +114,9 @@ def test_other_labels_are_left_alone(given: Any) -> None:
         ([(TWO, [3, 5]), (TWO, [3, -1])], "image #1 has a box of class -1"),
         ([{"boxes": TWO, "labels": [-1, 0]}], "image #0 has a box of class -1"),
         ({"boxes": [TWO], "classes": [[3, -2]]}, "image #0 has a box of class -2"),
+        ([(TWO, [3, 5], [0.0, 0.7])], r"image #0 has 0\.7 in the third member of its label"),
+        ([(TWO, [3, 5], [16.0, 56.0])], "has 16 in the third member of its label, which marks cr"),
+        ([{"boxes": TWO, "labels": [3, 5], "iscrowd": [0, np.nan]}], "has nan in the third"),
     ],
 )
 def test_an_image_that_does_not_fit_is_named(given: Any, told: str) -> None:
@@ -123,6 +140,8 @@ def test_padded_arrays_are_taken_as_they_are() -> None:
         ([0, 0, 4, 4, 1.5, 0], "has a class that is no whole number"),
         ([0, 0, 4, 4, -2, 0], "has a class that is no whole number"),
         ([50, 60, 20, 30, 1, 0], "ends before it begins"),
+        ([0, 0, 4, 4, 1, 0.9], r"is marked by neither 0 nor 1.*1\.  0\.9"),
+        ([0, 0, 4, 4, 1, 16], "is marked by neither 0 nor 1, and the last number of a row of six"),
     ],
 )
 def test_an_object_that_cannot_be_is_named(row: list[float], told: str) -> None:

@@ -229,6 +229,20 @@ def test_every_label_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ((30, 30, 10, 10, 1, 0), "box #0 of image #2 of a batch ends before it begins"),
+        ((0, 0, 10, 10, 1, 0.5), "box #0 of image #2 of a batch is marked by neither 0 nor 1"),
+    ],
+)
+def test_labels_of_later_batches_are_looked_at(row: Any, told: str) -> None:
+    later = labels()[:3]
+    later[2, 0] = row
+    with pytest.raises(ConfigurationError, match=told):
+        as_scoring("map", indexable=True).observe(FLAT, later)
+
+
+@pytest.mark.parametrize(
     ("decode", "told"),
     [
         (lambda _: None, "gave no boxes, scores and classes: TypeError"),
