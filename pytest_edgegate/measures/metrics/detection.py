@@ -60,6 +60,15 @@ _FIGURES = MappingProxyType(
         "objects": Column("i", _NONE, shape=None, padding=_NONE),
     }
 )
+_DTYPES = MappingProxyType(
+    {
+        "score": np.float64,
+        "class": np.int32,
+        "hits": np.uint16,
+        "skipped": np.uint16,
+        "objects": np.int32,
+    }
+)
 _OTHER = MappingProxyType({name: f"other {name}" for name in ("hits", "skipped", "objects")})
 
 
@@ -89,8 +98,8 @@ class MeanAP:
         return False
 
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
-        found = self._reader.read(output)
         objects = _objects(labels)
+        found = self._found(output, len(objects))
         check_objects(objects, " of a batch")  # of a stream the first one alone was tried
         rows = [_row(*pair) for pair in zip(found, samples_of(objects), strict=True)]
         return {name: _padded(name, [each[name] for each in rows]) for name in _FIGURES}
@@ -100,10 +109,19 @@ class MeanAP:
         check_objects(objects, looked_at(len(objects)))
         if every is not None:
             check_objects(_objects(every))
-        found = self._reader.read(output)
+        found = self._found(output, len(objects))
         for each in found:
             refuse_fractions(each)
         _refuse_other_units(found, list(samples_of(objects)))
+
+    def _found(self, output: Any, images: int) -> list[Detections]:
+        found = self._reader.read(output)
+        if len(found) != images:
+            raise ConfigurationError(
+                f"the outputs hold {len(found)} images, and the batch has {images}",
+                "give a model whose outputs have the images on their first axis",
+            )
+        return found
 
     def keeper(self, split: Split) -> Keeper:
         return OtherImages(self._against, _objects, _joined)
@@ -209,7 +227,8 @@ def _row(found: Detections, objects: Array) -> dict[str, Array]:
 
 def _padded(name: str, rows: list[Array]) -> Array:
     """Rows of several lengths as one array."""
-    made = np.full((len(rows), max(map(len, rows))), _FIGURES[name].padding, rows[0].dtype)
+    longest = max(map(len, rows), default=0)
+    made = np.full((len(rows), longest), _FIGURES[name].padding, _DTYPES[name])
     for at, each in enumerate(rows):
         made[at, : len(each)] = each
     return made

@@ -12,6 +12,7 @@ from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
 from pytest_edgegate.data.splits import Array
 
 _Rows = Array | list[Array]
+_Columns = tuple[_Rows, _Rows, _Rows]
 Decode = Callable[[dict[str, Array]], Any]
 _NAMES = ("boxes", "scores", "classes")
 _POST_PROCESS = "TFLite_Detection_PostProcess"
@@ -63,6 +64,7 @@ class Reader:
         return self._latest[1]
 
     def _read(self, outputs: Mapping[str, Array]) -> list[Detections]:
+        _refuse_other_lengths(outputs)
         if self._decode is not None:
             images = range(len(next(iter(outputs.values()))))
             # copies, since the function may write to them
@@ -88,32 +90,64 @@ class Reader:
         return _checked(boxes, scores, classes, f"{self._name} gives")
 
 
-def _by_names(outputs: Mapping[str, Array]) -> tuple[_Rows, _Rows, _Rows]:
+def _by_names(outputs: Mapping[str, Array]) -> _Columns:
     """Boxes, scores and classes of each image."""
     if set(_NAMES) <= outputs.keys():
         return outputs["boxes"], outputs["scores"], outputs["classes"]
     if set(_FOUR) <= outputs.keys():
-        corners, classes, scores, counts = (outputs[name] for name in _FOUR)
-        boxes = corners[..., [1, 0, 3, 2]] if corners.shape[-1] == 4 else corners
-        # the operator fills up to its maximum
-        ends = np.rint(counts).astype(np.int64).reshape(-1).clip(0)
-
-        def counted(rows: Array) -> _Rows:
-            return [row[:end] for row, end in zip(rows, ends, strict=True)]
-
-        return counted(boxes), counted(scores), counted(classes)
-    shown = ", ".join(f"{name!r} {each.shape}" for name, each in outputs.items())
+        return _of_post_process(*(outputs[name] for name in _FOUR))
     raise ConfigurationError(
         f"map reads outputs named boxes, scores and classes, or the four of {_POST_PROCESS}; "
-        f"the model has {shown}",
+        f"the model has {_shown(outputs)}",
         f"name the outputs so; or {DECODE}",
     )
+
+
+def _of_post_process(corners: Array, classes: Array, scores: Array, counts: Array) -> _Columns:
+    """The boxes, scores and classes that count: the operator fills up to its maximum."""
+    n, most = corners.shape[:2] if corners.ndim == 3 else (len(corners), -1)
+    others = (corners.shape[2:], classes.shape, scores.shape)
+    if others != ((4,), (n, most), (n, most)) or counts.shape not in ((n,), (n, 1)):
+        given = dict(zip(_FOUR, (corners, classes, scores, counts), strict=True))
+        raise ConfigurationError(
+            f"the outputs of {_POST_PROCESS} are boxes (n, k, 4), classes (n, k), scores (n, k) "
+            f"and the number of detections (n,); the model has {_shown(given)}",
+            f"give the operator's own four outputs under these names; or {DECODE}",
+        )
+    ends = np.rint(counts.reshape(-1).astype(np.float64))
+    wrong = ~((ends >= 0) & (ends <= most))  # NaN, too
+    if wrong.any():
+        raise ConfigurationError(
+            f"{_FOUR[3]!r}, the number of detections, is {ends[wrong][0]:g} for an image, and the "
+            f"model has room for {most}",
+            f"the operator gives 0 to {most}: check what the model was made of, and that its "
+            f"outputs have these names in the operator's order; or {DECODE}",
+        )
+
+    def counted(rows: Array) -> _Rows:
+        return [row[:end] for row, end in zip(rows, ends.astype(np.int64), strict=True)]
+
+    return counted(corners[..., [1, 0, 3, 2]]), counted(scores), counted(classes)
+
+
+def _shown(outputs: Mapping[str, Array]) -> str:
+    return ", ".join(f"{name!r} {each.shape}" for name, each in outputs.items())
+
+
+def _refuse_other_lengths(outputs: Mapping[str, Array]) -> None:
+    """Raises ConfigurationError for outputs that do not have the same images."""
+    lengths = {each.shape[:1] for each in outputs.values()}
+    if () in lengths or len(lengths) > 1:
+        raise ConfigurationError(
+            f"the outputs hold different numbers of images: {_shown(outputs)}",
+            "give a model whose outputs all have the images on their first axis",
+        )
 
 
 def _checked(boxes: Array, scores: Array, classes: Array, who: str) -> Detections:
     """Raises ConfigurationError for arrays that do not belong together."""
     scores, classes = _flat(scores), _flat(classes)
-    count = len(boxes) if boxes.size else 0
+    count = len(boxes) if boxes.ndim and boxes.size else 0
     if not boxes.size and not scores.size and not classes.size:
         return Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
     if boxes.shape != (count, 4) or scores.shape != (count,) or classes.shape != (count,):

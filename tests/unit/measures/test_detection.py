@@ -116,6 +116,35 @@ def test_the_four_outputs_of_the_post_process() -> None:
     assert scoring.value(seen("map", post_processed(answers()))) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("at", "given", "told"),
+    [
+        (f"{POST}:3", np.full(N, 6), r"is 6 for an image, and the model has room for 5"),
+        (f"{POST}:3", np.full(N, np.nan), "is nan for an image"),
+        (f"{POST}:3", np.full((N, 1), -1), "is -1 for an image"),
+        (f"{POST}:3", np.zeros((N, 2)), rf"number of detections \(n,\).*:3' \({N}, 2\)"),
+        (f"{POST}:2", np.zeros((N, 4)), rf"scores \(n, k\).*:2' \({N}, 4\)"),
+        (f"{POST}:1", np.zeros(N), rf"classes \(n, k\).*:1' \({N},\)"),
+        (POST, np.zeros((N, 5, 3)), rf"boxes \(n, k, 4\).*Process' \({N}, 5, 3\)"),
+        (POST, np.zeros((N, 4)), rf"boxes \(n, k, 4\).*Process' \({N}, 4\)"),
+    ],
+)
+def test_four_outputs_that_are_not_the_post_processs(at: str, given: Array, told: str) -> None:
+    outputs = {**post_processed(answers()), at: given}
+    with pytest.raises(ConfigurationError, match=told):
+        as_scoring("map", indexable=True).observe(outputs, labels())
+
+
+@pytest.mark.parametrize("outputs", [answers(), post_processed(answers())])
+def test_a_batch_without_images_is_taken(outputs: dict[str, Array]) -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    none = scoring.observe({name: each[:0] for name, each in outputs.items()}, labels()[:0])
+    some = scoring.observe(outputs, labels())
+    assert {name: (each.shape, each.dtype) for name, each in none.items()} == {
+        name: ((0, 0), each.dtype) for name, each in some.items()
+    }
+
+
 def test_other_outputs_are_decoded() -> None:
     def decode(outputs: dict[str, Array]) -> Any:
         rows = outputs["raw"]
@@ -206,6 +235,22 @@ REFUSED = {
         labels()[:3],
         "no whole numbers, such as",
     ),
+    "a single number for each image": (
+        {name: each[:, 0] if name != "boxes" else each[:, 0, 0] for name, each in FLAT.items()},
+        labels()[:3],
+        r"boxes of shape \(\), scores of shape \(\)",
+    ),
+    "fewer images in an output": (
+        {**FLAT, "scores": FLAT["scores"][:2]},
+        labels()[:3],
+        r"different numbers of images: 'boxes' \(3, 5, 4\), 'scores' \(2, 5\)",
+    ),
+    "a number in place of an output": (
+        {**FLAT, "scores": np.array(3.0)},
+        labels()[:3],
+        r"different numbers of images: .* 'scores' \(\)",
+    ),
+    "other images than labels": (FLAT, labels()[:2], "hold 3 images, and the batch has 2"),
     "other units": (
         {**FLAT, "boxes": FLAT["boxes"] / 64},
         labels()[:3],
