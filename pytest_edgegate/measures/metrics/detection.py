@@ -21,7 +21,7 @@ from pytest_edgegate.data.boxes import (
 )
 from pytest_edgegate.data.feeding import looked_at
 from pytest_edgegate.data.splits import Array, Split
-from pytest_edgegate.measures.evidence import Column, Columns, Evidence, joined
+from pytest_edgegate.measures.evidence import NONFINITE, Column, Columns, Evidence, joined
 from pytest_edgegate.measures.metrics.chance import (
     Chance,
     Unchecked,
@@ -36,6 +36,7 @@ from pytest_edgegate.measures.metrics.detections import (
 )
 from pytest_edgegate.measures.metrics.estimates import Estimate, of_set
 from pytest_edgegate.measures.metrics.identity import identity_of
+from pytest_edgegate.measures.metrics.odd_boxes import INVERTED, UNCLASSED
 from pytest_edgegate.measures.metrics.other_images import OtherImages
 from pytest_edgegate.measures.metrics.resampling import ALL, Resampling
 from pytest_edgegate.measures.metrics.scoring import Keeper
@@ -58,6 +59,13 @@ _FIGURES = MappingProxyType(
         "hits": Column("u", shape=None, padding=0),
         "skipped": Column("u", shape=None, padding=0),
         "objects": Column("i", _NONE, shape=None, padding=_NONE),
+    }
+)
+_COUNTS = MappingProxyType(
+    {
+        NONFINITE: Column("b"),
+        INVERTED: Column("i", 0),
+        UNCLASSED: Column("i", 0),
     }
 )
 _DTYPES = MappingProxyType(
@@ -84,14 +92,14 @@ class MeanAP:
     output: int | str | None = None
     reads_all_outputs = True
     wants_names = True
-    figures: Columns = _FIGURES
+    figures: Columns = MappingProxyType({**_FIGURES, **_COUNTS})
 
     def __init__(self, name: str, decode: Decode | None = None) -> None:
         self.name = name
         self.title = {"map": "mAP", "map50": "mAP at 0.5"}[name]
         self._thresholds = 1 if name == "map50" else len(THRESHOLDS)
         self._reader = Reader(decode)
-        self.key: str | None = "map" if decode is None else None
+        self.key: str | None = "map, odd boxes counted" if decode is None else None
         self.identity = "" if decode is None else identity_of(decode)
 
     def reads_classes(self, rows: int) -> bool:
@@ -102,7 +110,8 @@ class MeanAP:
         found = self._found(output, len(objects))
         check_objects(objects, " of a batch")  # of a stream the first one alone was tried
         rows = [_row(*pair) for pair in zip(found, samples_of(objects), strict=True)]
-        return {name: _padded(name, [each[name] for each in rows]) for name in _FIGURES}
+        figures = {name: _padded(name, [each[name] for each in rows]) for name in _FIGURES}
+        return {**figures, **_counted(found)}
 
     def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
         objects = _objects(labels)
@@ -222,6 +231,15 @@ def _row(found: Detections, objects: Array) -> dict[str, Array]:
             name: np.concatenate(each).astype(np.uint16) if each else np.zeros(0, np.uint16)
             for name, each in bits.items()
         },
+    }
+
+
+def _counted(found: Sequence[Detections]) -> dict[str, Array]:
+    """What can't be among the detections of each image."""
+    return {
+        NONFINITE: np.array([each.nonfinite > 0 for each in found], bool),
+        INVERTED: np.array([each.inverted for each in found], np.int64),
+        UNCLASSED: np.array([len(each.unclassed) for each in found], np.int64),
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
+from pytest_edgegate.data.boxes import NO_OBJECT
 from pytest_edgegate.data.splits import Array
 
 _Rows = Array | list[Array]
@@ -26,26 +27,48 @@ DECODE = (
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in one image: float64 of shape (k, 4), (k,) and (k,)."""
+    """What was found in one image: float64 of shape (k, 4), (k,) and (k,); and what can't be."""
 
     boxes: Array
     scores: Array
     classes: Array
+    nonfinite: int = 0
+    """How many were left out because of NaN or Inf."""
+    inverted: int = 0
+    """How many end before they begin; they are kept, and find nothing."""
+    unclassed: Array = field(default_factory=lambda: np.zeros(0))
+    """The classes that are no whole numbers from 0 on, nor near one."""
 
-    def finite(self) -> Detections:
-        """Without those that have NaN or Inf in them: they find nothing."""
-        columns = (self.boxes, self.scores[:, None], self.classes[:, None])
-        known = np.isfinite(np.concatenate(columns, axis=1)).all(axis=1)
-        return self if known.all() else self.at(known)
-
-    def at(self, chosen: Array) -> Detections:
-        """Some of them, given as indices or a mask."""
-        return Detections(self.boxes[chosen], self.scores[chosen], self.classes[chosen])
+    @classmethod
+    def sifted(cls, boxes: Array, scores: Array, classes: Array) -> Detections:
+        """Without rows that hold no detection; of the others, those that can't be are counted."""
+        rows = np.concatenate([boxes, scores[:, None], classes[:, None]], axis=1)
+        finite = np.isfinite(rows).all(axis=1)
+        broken = ~finite & (scores != 0) & (scores != -np.inf) & (classes != NO_OBJECT)
+        boxes, scores, classes = boxes[finite], scores[finite], classes[finite]
+        whole = np.rint(classes)
+        kept = (whole >= 0) & (whole <= _LARGEST)
+        filling = np.abs(classes - NO_OBJECT) <= _NEAR
+        odd = ~filling & (~kept | (np.abs(classes - whole) > _NEAR))
+        inverted = (boxes[:, 2:] < boxes[:, :2]).any(axis=1) & ~filling & (scores != 0)
+        return cls(
+            boxes[kept],
+            scores[kept],
+            classes[kept],
+            int(broken.sum()),
+            int(inverted.sum()),
+            classes[odd],
+        )
 
     @property
     def ids(self) -> Array:
         """The nearest whole numbers to the classes: an output that was quantised is a bit off."""
         return np.rint(self.classes).astype(np.int64)
+
+
+_NEAR = 0.25
+"""An int8 output of 128 classes is off by no more."""
+_LARGEST = np.iinfo(np.int32).max
 
 
 class Reader:
@@ -157,16 +180,16 @@ def _checked(boxes: Array, scores: Array, classes: Array, who: str) -> Detection
             f"wanted are (k, 4), (k,) and (k,); {DECODE}",
         )
     wide = (each.astype(np.float64) for each in (boxes, scores, classes))
-    return Detections(*wide).finite()
+    return Detections.sifted(*wide)
 
 
 def refuse_fractions(detections: Detections) -> None:
     """Raises ConfigurationError for classes that are no whole numbers, such as scores."""
     off = np.abs(detections.classes - detections.ids) > _OFF
-    if off.any():
+    odd = np.concatenate([detections.unclassed, detections.classes[off]])
+    if len(odd):
         raise ConfigurationError(
-            "the classes of the boxes are no whole numbers, such as "
-            f"{detections.classes[off][0]:g}",
+            f"the classes of the boxes are no whole numbers, such as {odd[0]:g}, or below 0",
             "the class of a box is its number from 0 on; of scores of all classes take the "
             f"highest: {DECODE}",
         )
