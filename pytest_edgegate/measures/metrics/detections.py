@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
+from pytest_edgegate.core.user_code import ends_more, told
 from pytest_edgegate.data.boxes import NO_OBJECT
 from pytest_edgegate.data.splits import Array
 
@@ -100,17 +101,30 @@ class Reader:
         shapes = ", ".join(f"{name!r} of shape {each.shape}" for name, each in outputs.items())
         try:
             made = self._decode(outputs) if self._decode is not None else ()
-            boxes, scores, classes = (np.asarray(each) for each in made)
+            boxes, scores, classes = (np.asarray(each) for each in _in_order(made))
         except EdgeGateError:
             raise
-        except Exception as error:  # the user's own code may raise anything
+        except BaseException as error:  # the user's own code may raise anything, and leave or skip
+            if ends_more(error):
+                raise
             raise ConfigurationError(
                 f"{self._name}, the function decode of edge_metric, gave no boxes, scores and "
-                f"classes: {type(error).__name__}: {error}; it was given {shapes}",
+                f"classes: {told(error)}; it was given {shapes}",
                 "correct the function: it returns boxes (k, 4), scores (k,) and classes (k,) of "
                 "one image; --tb=long shows its own traceback",
             ) from error
         return _checked(boxes, scores, classes, f"{self._name} gives")
+
+
+def _in_order(made: Any) -> Any:
+    """Boxes, scores and classes, which may be given by name."""
+    if not isinstance(made, Mapping):
+        return made
+    ids = "labels" if "labels" in made and "classes" not in made else "classes"
+    if missing := [name for name in ("boxes", "scores", ids) if name not in made]:
+        given = ", ".join(map(repr, made))
+        raise KeyError(f"there is no {' and no '.join(missing)} among {given}")
+    return made["boxes"], made["scores"], made[ids]
 
 
 def _by_names(outputs: Mapping[str, Array]) -> _Columns:
@@ -169,6 +183,12 @@ def _refuse_other_lengths(outputs: Mapping[str, Array]) -> None:
 
 def _checked(boxes: Array, scores: Array, classes: Array, who: str) -> Detections:
     """Raises ConfigurationError for arrays that do not belong together."""
+    for name, each in zip(_NAMES, (boxes, scores, classes), strict=True):
+        if each.size and each.dtype.kind not in "biuf" and each.dtype.name != "bfloat16":
+            raise ConfigurationError(
+                f"{who} {name} of dtype {each.dtype}, which are no real numbers",
+                _IDS if each.dtype.kind in "USO" else f"wanted are real numbers; {DECODE}",
+            )
     scores, classes = _flat(scores), _flat(classes)
     count = len(boxes) if boxes.ndim and boxes.size else 0
     if not boxes.size and not scores.size and not classes.size:
@@ -181,6 +201,12 @@ def _checked(boxes: Array, scores: Array, classes: Array, who: str) -> Detection
         )
     wide = (each.astype(np.float64) for each in (boxes, scores, classes))
     return Detections.sifted(*wide)
+
+
+_IDS = (
+    "give numbers: of names of classes their ids from 0 on, as the labels count them "
+    "(names.index(name)), and arrays of one length"
+)
 
 
 def refuse_fractions(detections: Detections) -> None:

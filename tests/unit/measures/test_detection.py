@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -304,6 +305,13 @@ def test_labels_of_later_batches_are_looked_at(row: Any, told: str) -> None:
         (lambda _: None, "gave no boxes, scores and classes: TypeError"),
         (lambda outputs: outputs["none"], "KeyError: 'none'; it was given 'boxes' of shape"),
         (lambda _: (np.zeros((2, 4)), np.zeros(3), np.zeros(2)), r"scores of shape \(3,\)"),
+        (lambda _: (np.zeros((1, 4)), [0.5], ["cat"]), "gives classes of dtype <U3, which are no"),
+        (lambda _: (np.zeros((1, 4)) * 1j, [0.5], [1]), "gives boxes of dtype complex128"),
+        (lambda _: (3.0, [0.5], [1]), r"gives boxes of shape \(\)"),
+        (lambda _: {"boxes": [], "ids": []}, "no scores and no classes among 'boxes', 'ids'"),
+        (lambda _: sys.exit(0), "gave no boxes, scores and classes: SystemExit: 0; it was"),
+        (lambda _: pytest.skip("no"), "gave no boxes, scores and classes: Skipped: no; it was"),
+        (lambda _: pytest.xfail("no"), "gave no boxes, scores and classes: XFailed: no; it was"),
     ],
 )
 def test_a_function_that_decodes_wrongly_is_named(decode: Any, told: str) -> None:
@@ -334,6 +342,24 @@ TWO = {
     "scores": np.full((2, 3), 0.9, np.float32),
     "classes": np.ones((2, 3), np.float32),
 }
+
+
+@pytest.mark.parametrize("ids", ["classes", "labels"])
+def test_decode_may_give_a_dict(ids: str) -> None:
+    def decode(outputs: dict[str, Array]) -> Any:
+        return {ids: outputs["classes"], "scores": outputs["scores"], "boxes": outputs["boxes"]}
+
+    scoring: Any = as_scoring("map", indexable=True)
+    assert scoring.value(seen(Metric("map", decode=decode), answers())) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, pytest.fail.Exception])
+def test_interrupts_and_time_limits_pass(stop: type[BaseException]) -> None:
+    def decode(_: dict[str, Array]) -> Any:
+        raise stop
+
+    with pytest.raises(stop):
+        as_scoring(Metric("map", decode=decode), indexable=True).observe(FLAT, labels()[:3])
 
 
 @pytest.mark.parametrize("name", ODD)
