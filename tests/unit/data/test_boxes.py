@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ FORMS = {
         {"boxes": TorchLike(TWO[:0]), "labels": TorchLike(np.zeros(0, np.int64))},
     ],
     "columns": {"boxes": [TWO, TWO[:0]], "classes": [[3, 5], []]},
+    "an empty list": [(TWO, [3, 5]), []],
     "triples": [(TWO, [3, 5], [0, 0]), (TWO[:0], [], [])],
 }
 
@@ -64,9 +66,53 @@ def test_an_array_of_objects_is_a_list_of_images() -> None:
 
 
 def test_images_without_any_box_are_taken() -> None:
-    made = box_labels("y", [([], []), ([], [])])
+    for none in ([([], []), ([], [])], [[], []]):
+        made = box_labels("y", none)
+        assert made is not None
+        assert made.shape == (2, 0, 6)
+
+
+ANNOTATION = {"bbox": [1, 2, 3, 4], "category_id": 1}
+OTHER_FORMS = {
+    "COCO, a list each": ([[ANNOTATION, ANNOTATION], []], "image #0 has annotations as COCO's"),
+    "COCO, one each": ([ANNOTATION], "image #0 has annotations as COCO's"),
+    "COCO, columns each": ([{"bbox": TWO, "category_id": [3, 5]}], "image #0 has annotations as"),
+    "COCO, among pairs": ([(TWO, [3, 5]), [ANNOTATION, ANNOTATION]], "image #1 has annotations"),
+    "COCO, columns": ({"bbox": [TWO], "category_id": [[3, 5]]}, "^y has annotations as COCO's"),
+    "rows": ([[], [[0, 0, 9, 9, 1]]], "image #1 has rows of five numbers"),
+    "arrays of rows": ([np.zeros((2, 5)), np.zeros((1, 5))], "image #0 has rows of five numbers"),
+    "two rows": ([[[0, 0, 9, 9, 1], [0, 0, 9, 9, 1]]], "image #0 has rows of five numbers"),
+    "flat": ([([0, 0, 9, 9], [1])], "image #0 has a single box that is in no list"),
+    "flat, among pairs": ([(TWO, [3, 5]), ([0, 0, 9, 9], 1)], "image #1 has a single box that is"),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_forms_of_other_tools_are_told_with_what_to_write(form: str) -> None:
+    given, told = OTHER_FORMS[form]
+    with pytest.raises(ConfigurationError) as raised:
+        box_labels("y", given)
+    assert re.search(told, raised.value.message)
+    assert "x1 y1 x2 y2" in raised.value.remedy
+
+
+def test_what_the_remedies_write_is_taken() -> None:
+    labels: Any = [[ANNOTATION, ANNOTATION], []]
+    pairs = [
+        (
+            [[x, y, x + w, y + h] for x, y, w, h in (a["bbox"] for a in image)],
+            [a["category_id"] for a in image],
+        )
+        for image in labels
+    ]
+    made = box_labels("y", pairs)
     assert made is not None
-    assert made.shape == (2, 0, 6)
+    assert made[0, 1].tolist() == [1, 2, 4, 6, 1, 0]
+    labels = [[], [[0, 0, 9, 9, 1]]]
+    reshaped = [np.reshape(rows, (-1, 5)) for rows in labels]
+    made = box_labels("y", [(rows[:, :4], rows[:, 4]) for rows in reshaped])
+    assert made is not None
+    assert made[1].tolist() == [[0, 0, 9, 9, 1, 0]]
 
 
 def test_crowds_are_kept() -> None:
@@ -91,6 +137,7 @@ def test_an_array_whose_last_column_marks_no_crowds_is_told_from_boxes() -> None
         (np.zeros(4), np.zeros(4)),
         np.zeros((2, 8, 8)),
         [np.zeros((3, 4)), np.zeros((3, 4))],
+        (np.zeros((3, 5)), np.zeros((3, 2))),
         [],
         {"left": [1, 2], "right": [3, 4]},
         "names",
