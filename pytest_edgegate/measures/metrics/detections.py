@@ -134,9 +134,24 @@ def _by_names(outputs: Mapping[str, Array]) -> _Columns:
     if set(_FOUR) <= outputs.keys():
         return _of_post_process(*(outputs[name] for name in _FOUR))
     raise ConfigurationError(
-        f"map reads outputs named boxes, scores and classes, or the four of {_POST_PROCESS}; "
+        f"map reads outputs named boxes, scores and classes, or {', '.join(_FOUR)}; "
         f"the model has {_shown(outputs)}",
-        f"name the outputs so; or {DECODE}",
+        f"name the outputs so; or {DECODE}{_of_other_names(outputs)}",
+    )
+
+
+def _of_other_names(outputs: Mapping[str, Array]) -> str:
+    """What to write where the shapes are those of the operator, and the names are others."""
+    named = sorted((each.shape[1:], name) for name, each in outputs.items())
+    shapes = [shape for shape, _ in named]
+    most = shapes[1] if len(shapes) == 4 else ()
+    if not most or shapes not in [[count, most, most, (*most, 4)] for count in ((), (1,))]:
+        return ""
+    count, corners = named[0][1], named[3][1]
+    return (
+        f"; if the model ends in {_POST_PROCESS}, its boxes are outputs[{corners!r}][:count, "
+        f"[1, 0, 3, 2]] with count = int(outputs[{count!r}].item()), and scores and classes are "
+        "the other two outputs[name][:count], the whole numbers being the classes"
     )
 
 

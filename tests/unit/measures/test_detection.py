@@ -147,6 +147,28 @@ def test_four_outputs_that_are_not_the_post_processs(at: str, given: Array, told
         as_scoring("map", indexable=True).observe(outputs, labels())
 
 
+@pytest.mark.parametrize("count", [(N,), (N, 1)])
+def test_the_post_process_under_other_names_is_told_with_its_decode(count: Any) -> None:
+    given = post_processed(answers())
+    call = "StatefulPartitionedCall"
+    order = (f"{POST}:2", POST, f"{POST}:3", f"{POST}:1")
+    outputs = {f"{call}:{at}": given[name] for at, name in enumerate(order)}
+    outputs[f"{call}:2"] = outputs[f"{call}:2"].reshape(count)
+    with pytest.raises(ConfigurationError, match=f"or {POST}, {POST}:1, .* has '{call}:0'") as told:
+        as_scoring("map", indexable=True).observe(outputs, labels())
+    assert f"outputs['{call}:1'][:count, [1, 0, 3, 2]]" in told.value.remedy
+    assert f"count = int(outputs['{call}:2'].item())" in told.value.remedy
+
+    def decode(outputs: dict[str, Array]) -> Any:
+        count = int(outputs["StatefulPartitionedCall:2"].item())
+        boxes = outputs["StatefulPartitionedCall:1"][:count, [1, 0, 3, 2]]
+        others = (outputs[f"StatefulPartitionedCall:{at}"][:count] for at in (0, 3))
+        return boxes, *others
+
+    scoring: Any = as_scoring("map", indexable=True)
+    assert scoring.value(seen(Metric("map", decode=decode), outputs)) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("outputs", [answers(), post_processed(answers())])
 def test_a_batch_without_images_is_taken(outputs: dict[str, Array]) -> None:
     scoring: Any = as_scoring("map", indexable=True)
