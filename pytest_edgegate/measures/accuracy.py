@@ -111,10 +111,15 @@ def _of_gain(drop: Estimate, passes: Passes, file: File) -> str:
 
 
 def _nonfinite(artifact: Evidence, reference: Evidence | None = None) -> Measurement | None:
-    for name, each in (("the artifact", artifact), ("the reference", reference)):
+    # an artifact has from the reference what both give
+    for name, each in (("the reference", reference), ("the artifact", artifact)):
         if each is not None and each.nonfinite:
             read = each.arrays.get(NONFINITE)  # a metric may have made them of finite outputs
-            where = " in boxes, scores or classes" if read is not None and read.any() else ""
+            where = (
+                " (boxes, scores or classes, as decode or the outputs have them)"
+                if read is not None and read.any()
+                else ""
+            )
             return Measurement(
                 float("nan"),
                 each.source,
