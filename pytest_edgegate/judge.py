@@ -31,6 +31,8 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             proven=True,
             measured=finding,
         )
+    if finding.aggregate:
+        return _judge_aggregate(finding, budget, rules, target)
     if budget.kind.rule == "latency" and not finding.computed:
         return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
@@ -84,6 +86,21 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
         proven=not unclear,
         measured=finding,
         note=_notes(note, finding.remark),
+    )
+
+
+def _judge_aggregate(finding: Measurement, budget: Budget, rules: Rules, target: str) -> Verdict:
+    """Compares a time without an interval: it decides, and proves nothing."""
+    if rules.policy == "strict":
+        return _inconclusive(finding, budget, rules, target)
+    held = _holds(finding, budget)
+    return Verdict(
+        budget,
+        Outcome.PASS if held else Outcome.FAIL,
+        _reason(finding, budget, held),
+        "" if held else budget.kind.remedy_for(),
+        measured=finding,
+        note=_notes(finding.undecided, finding.remark),
     )
 
 

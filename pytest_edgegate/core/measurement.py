@@ -43,6 +43,9 @@ class Measurement:
     """The number of groups of samples, if the interval was drawn by groups."""
     computed: bool = False
     """Whether a tool computed it: it has no noise, so its value decides."""
+    aggregate: bool = False
+    """Whether it is a time that somebody else's tool took from runs of a number and a noise that
+    are not known here."""
     direction: Direction | None = None
     """Overrides the metric's direction (accuracy_min is a ceiling where lower is better)."""
     nonfinite: str = ""

@@ -22,6 +22,20 @@ class OperatorRule:
     source: str = ""
 
 
+@dataclass(frozen=True)
+class Program:
+    """A tool of the user's own: a command that prints figures of a file as JSON.
+
+    Both are the arguments of a process, which are never given to a shell.
+    """
+
+    command: tuple[str, ...]
+    version: tuple[str, ...] = ()
+    """What prints its version; empty: the digests of its files stand for it."""
+    seconds: int = 600
+    """The time limit of a run."""
+
+
 HOST_URL = "host"
 """Stands for this host where a device has a URL."""
 
@@ -78,6 +92,8 @@ class Target:
     latency_remedy: str = ""
     tools: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The name of the tool that reports a metric instead of a measurement, by metric."""
+    programs: Mapping[str, Program] = field(default_factory=lambda: MappingProxyType({}))
+    """The tools that are commands of the user's own, by the names that ``tools`` gives them."""
     operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))
     refusals: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Files that the vendor's own tool refuses: by the rule of ``measures.refusals`` that

@@ -12,8 +12,9 @@ from pytest_edgegate.core.budget import BudgetKind, kind_of
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
 
-SOURCES = ("vendor", "emulator", "predicted")
-"""Sources of figures: a vendor's program, an emulator, or rules of this project."""
+SOURCES = ("vendor", "emulator", "predicted", "tool")
+"""Sources of figures: a vendor's program, an emulator, rules of this project, or a command of the
+user's own."""
 
 
 def may_report(kind: BudgetKind) -> bool:
@@ -30,7 +31,7 @@ class Figure:
 
     value: float
     source: str
-    """``vendor:NAME``, ``emulator:NAME`` or ``predicted:NAME``."""
+    """``vendor:NAME``, ``emulator:NAME``, ``predicted:NAME`` or ``tool:NAME``."""
     details: tuple[str, ...] = ()
     """Lines that explain the figure; shown if it is over its budget."""
     remark: str = ""

@@ -74,7 +74,7 @@ class EdgeSession:
             lambda: self._frameworks,
             progress,
         )
-        self.tooling = Tooling(registry, self.cache, progress)
+        self.tooling = Tooling(registry, self.cache, settings.root, progress)
         self._targets: dict[str, Target] = {}
         self._built: dict[tuple[str, str], Artifact] = {}
         self._inspectors: dict[str, Inspector] = {}

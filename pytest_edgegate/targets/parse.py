@@ -22,7 +22,7 @@ _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
 _DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _ONE_DTYPE = {"default_io": _DTYPES, "activations": ("uint8", "int8")}
 _TEXTS = ("preferred", "cautions", "sources")
-_TABLES = ("runtimes", "latency", "tools", "operators", "refusals")
+_TABLES = ("runtimes", "latency", "tools", "tool", "operators", "refusals")
 _KEYS = {*_STRINGS, *_LISTS, *_FLAGS, *_ONE_DTYPE, *_TEXTS, *_TABLES, "memory_bytes"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +194,44 @@ def test_the_plan_names_the_tool(play: Any) -> None:
     ran = play(FILES, f"--edge-target={CHIP}", "--edge-explain")
     assert "memory <= 43.0 kB: reported by the tool fake-tool" in ran.output
     assert "latency_p95 <= 4 ms: reported by the tool fake-tool" in ran.output
+
+
+BENCH = """
+import json, sys
+
+print("warming up")
+print(json.dumps({"memory": "43 kB", "latency_p95": 0.004}))
+"""
+OWN_COMMAND = """
+[tool.edgegate.targets.own]
+from = "fake-board"
+tools = {memory = "bench", latency_p95 = "bench"}
+
+[tool.edgegate.targets.own.tool.bench]
+command = [PYTHON, "bench.py", "{model}"]
+version = [PYTHON, "--version"]
+""".replace("PYTHON", json.dumps(sys.executable))
+
+
+def test_a_command_of_the_users_own_is_a_tool(again: Any) -> None:
+    files = {**FILES, "pyproject.toml": OWN_COMMAND, "bench.py": BENCH}
+    ran = again(files, "--edge-target=own")
+    assert ran.letter("test_over", "own") == "F"
+    verdicts = ran.verdicts("test_over", "own")
+    for metric, proven in (("memory", True), ("latency_p95", False)):
+        measured = verdicts[metric]["measured"]
+        assert (measured["source"], measured["cached"]) == ("tool:bench", False)
+        assert (verdicts[metric]["outcome"], verdicts[metric]["proven"]) == ("fail", proven)
+    ran = again(files, "--edge-target=own")
+    assert ran.verdicts("test_over", "own")["memory"]["measured"]["cached"] is True
+    ran = again({**files, "bench.py": BENCH.replace("43 kB", "42 kB")}, "--edge-target=own")
+    memory = ran.verdicts("test_over", "own")["memory"]
+    assert (memory["outcome"], memory["measured"]["cached"]) == ("pass", False)
+
+
+def test_a_command_that_fails_is_red_in_its_own_words(play: Any) -> None:
+    files = {**FILES, "pyproject.toml": OWN_COMMAND, "bench.py": "raise SystemExit('no board')"}
+    ran = play(files, "--edge-target=own")
+    text = ran.text("test_over", "own")
+    assert "memory: bench of the target own ended with exit status 1: no board" in text
+    assert f"next: run it by hand: {sys.executable} bench.py" in text

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import kind_of
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -71,8 +72,10 @@ class _Question:
 class Tooling:
     """Runs the tools that targets name, through the cache."""
 
-    def __init__(self, registry: Registry, cache: Cache, progress: Progress = silent) -> None:
-        self._installed = InstalledTools(registry)
+    def __init__(
+        self, registry: Registry, cache: Cache, root: Path, progress: Progress = silent
+    ) -> None:
+        self._installed = InstalledTools(registry, root)
         self._cache = cache
         self._progress = progress
         self._answers: dict[str, KeptAnswer | Absent] = {}
@@ -138,7 +141,8 @@ class Tooling:
         tool = self._installed.find(name, artifact.format, target)
         if isinstance(tool, Absent):
             return tool
-        return _Question(name, tool, self._installed.version(name, tool), artifact, target)
+        version = self._installed.version(name, tool, target)
+        return _Question(name, tool, version, artifact, target)
 
     def _files(self, question: _Question) -> tuple[Path, ...]:
         answer = self._answer(question)
@@ -173,17 +177,21 @@ def _finding(metric: str, answer: KeptAnswer | Absent, question: _Question) -> F
     figure = answer.figures.get(metric) or _left_out(question, metric)
     if isinstance(figure, Absent):
         return _not_measured(figure)
-    return _measurement(figure, cached=answer.cached)
-
-
-def _measurement(figure: Figure, *, cached: bool) -> Measurement:
+    timed = figure.source.startswith("tool:") and kind_of(metric).rule == "latency"
     return Measurement(
         figure.value,
         figure.source,
-        cached=cached,
-        computed=True,
+        cached=answer.cached,
+        computed=not timed,
+        aggregate=timed,
+        undecided=_OF_RUNS if timed else "",
+        undecided_remedy=_JUDGED if timed else "",
         remark=figure.remark,
     )
+
+
+_OF_RUNS = "one time without the noise of the runs that it was taken from"
+_JUDGED = "judge it by its value: run with --edge-policy=point"
 
 
 def _not_measured(absent: Absent) -> NotMeasured:

@@ -409,7 +409,7 @@ def test_what_is_asked_is_told_before_it_may_take_long(start: Starter, subject: 
     told: list[tuple[str, float, float | None]] = []
     session, given = start(), subject(figures=TOLD)
     artifact = session.compress(session.case(given, session.target("fake-board")), None)
-    tooling = Tooling(session.registry, session.cache, lambda *each: told.append(each))
+    tooling = Tooling(session.registry, session.cache, Path(), lambda *each: told.append(each))
     for _ in range(2):
         tooling.finding("memory", artifact, FAKE_CHIP)
     assert told == [("fake-tool on m.fake", 0, None)]
