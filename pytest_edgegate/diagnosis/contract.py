@@ -54,6 +54,11 @@ _OF_PARTS: tuple[tuple[Set[OffenceKind], str], ...] = (
     ),
     ({OffenceKind.UNQUANTISED}, "part of the model was not quantised"),
     ({OffenceKind.FELL_BACK}, "the provider that was asked for does not run those operators"),
+    (
+        {OffenceKind.DOWNSTREAM},
+        "the compiler makes one program, of what comes before the first operator that stays on "
+        "the CPU; all that depends on that operator stays there, too",
+    ),
     ({OffenceKind.DYNAMIC_SHAPE}, "sizes were left free when the file was converted"),
 )
 """Causes by kinds of offences; the first match applies. Between the two is that of a file which is
@@ -144,6 +149,7 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
 
 def _for_unmapped(found: tuple[Offence, ...], file: File) -> str:
     """The remedy for operators that the target does not take as they are."""
+    found = tuple(each for each in found if each.kind is not OffenceKind.DOWNSTREAM) or found
     if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
         return f"{file.description().conversion.per_tensor}, or let edge_ptq make the file"
     advice = rebuilt(found, file.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,9 +17,10 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import LeftOut, Placed
+from pytest_edgegate.mapping.prediction import Placement, Prediction, Reason, Why, predicted
 from pytest_edgegate.measures.compiled import lacking
 from pytest_edgegate.measures.input_check import clipped, without_width
-from pytest_edgegate.measures.operator_limits import LIMITS
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness
@@ -41,6 +42,7 @@ class OffenceKind(StrEnum):
     WIDE_WEIGHTS = "weights wider than int8"
     UNMAPPED = "operator not mapped"
     LIMIT = "limit of an operator"
+    DOWNSTREAM = "downstream of an operator not mapped"
     REFUSED = "refused by the vendor's tool"
     MISPLACED = "outputs changed places"
     BY_BATCH = "answers depend on the batch"
@@ -56,9 +58,15 @@ _AT_THE_CPU = frozenset(
         OffenceKind.OUTPUT_DTYPE,
         OffenceKind.UNQUANTISED,
         OffenceKind.UNMAPPED,
+        OffenceKind.DOWNSTREAM,
     }
 )
 """The kinds that parts for the CPU may have."""
+LEFT_TO_THE_CPU = frozenset({OffenceKind.UNMAPPED, OffenceKind.LIMIT, OffenceKind.DOWNSTREAM})
+"""The kinds that a budget on mapped_ops decides, where a test has one."""
+_BY_REASON = {Why.LIMIT: OffenceKind.LIMIT, Why.DOWNSTREAM: OffenceKind.DOWNSTREAM}
+_OF_NUMBERS = frozenset({OffenceKind.UNQUANTISED, OffenceKind.WIDE, OffenceKind.WIDE_WEIGHTS})
+"""The kinds that say that an operator is not int8."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ def contract(file: File, passes: Passes) -> Finding:
 def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
     expected = expected_dtype(file.artifact, file.target)
-    found = [*_of_chip(file), *(each for each in _of_file(file) if not _is_tolerated(each, file))]
+    found = [*_of_chip(file), *_untolerated(file)]
     found += (Offence(OffenceKind.NO_WIDTH, each) for each in without_width(file))
     found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
     found += (
@@ -118,6 +126,21 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
         found += _by_batch(passes.steadiness())
         found += when_executed(file.executed(), expected, file.target)
     return tuple(found)
+
+
+def _untolerated(file: File) -> Iterator[Offence]:
+    """Without what the target leaves to the CPU, and what a budget on mapped_ops decides."""
+    for each in _of_file(file):
+        decided = each.kind in LEFT_TO_THE_CPU and file.gates_mapping
+        if not decided and not _is_tolerated(each, file):
+            yield each
+
+
+def left_to_the_cpu(file: File) -> tuple[Offence, ...]:
+    """The operators that a budget on mapped_ops decides about."""
+    if not file.gates_mapping:
+        return ()
+    return tuple(each for each in _of_file(file) if each.kind in LEFT_TO_THE_CPU)
 
 
 def clipping(passes: Passes, file: File) -> tuple[Offence, ...]:
@@ -136,7 +159,8 @@ def tolerated(file: File) -> tuple[Offence, ...]:
 
 
 def _of_file(file: File) -> Iterator[Offence]:
-    return in_file(file.description(), file.target, expected_dtype(file.artifact, file.target))
+    expected = expected_dtype(file.artifact, file.target)
+    return in_file(file.description(), file.target, expected, file.placed())
 
 
 def _is_tolerated(offence: Offence, file: File) -> bool:
@@ -152,8 +176,17 @@ def expected_dtype(artifact: Artifact, target: Target) -> str | None:
     return artifact.dtype or (target.dtypes[0] if len(target.dtypes) == 1 else None)
 
 
-def in_file(described: ModelDescription, target: Target, expected: str | None) -> Iterator[Offence]:
-    """Offences that are visible in the file itself."""
+def in_file(
+    described: ModelDescription,
+    target: Target,
+    expected: str | None,
+    placed: Placed | None = None,
+) -> Iterator[Offence]:
+    """Offences that are visible in the file itself, or that a vendor's compiler found in it.
+
+    *placed*: what the compiler said of the operators, where one was asked; else the target's rules
+    predict it.
+    """
     yield from _io(described, target)
     if target.static_shape:
         for tensor in (*described.inputs, *described.outputs):
@@ -162,18 +195,21 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
                     OffenceKind.DYNAMIC_SHAPE,
                     f"{tensor.name}: dynamic shape {tensor.shape} on a target with static shapes",
                 )
-    if expected == "int8":
-        float_biases = described.mixed and target.activations == "int8"
-        for operator in described.beside_the_chip:
-            if operator.kind in target.float_operators:
-                continue
-            if operator.accumulates or not described.mixed:
-                yield from _not_int8(operator, float_biases=float_biases)
-    if target.operators:
-        for operator in described.beside_the_chip:
-            yield from _operator(operator, target)
+    numbers = tuple(_of_dtypes(described, target)) if expected == "int8" else ()
+    yield from numbers
+    yield from _unmapped(described, target, placed, numbers)
     for operator in described.beside_the_chip:
         yield from _refused(operator, target)
+
+
+def _of_dtypes(described: ModelDescription, target: Target) -> Iterator[Offence]:
+    """Operators of a file that should be int8, and are not."""
+    float_biases = described.mixed and target.activations == "int8"
+    for operator in described.beside_the_chip:
+        if operator.kind in target.float_operators:
+            continue
+        if operator.accumulates or not described.mixed:
+            yield from _not_int8(operator, float_biases=float_biases)
 
 
 def when_executed(
@@ -264,7 +300,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
         )
         return
     if wide is not None:
-        yield _of(OffenceKind.WIDE, operator, f"runs in {wide}", dtype=wide)
+        yield _of(OffenceKind.WIDE, operator, f"runs in {wide}", dtype=wide, part=operator)
         return
     weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
     for tensor in given:
@@ -272,7 +308,14 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
         bias = weights is not None and tensor is not weights and float_biases
         if tensor.constant and (own or (tensor.dtype in _FLOATS and not bias)):
             fault, alike = (f"weights{each} are {tensor.dtype}" for each in (f" {tensor.name}", ""))
-            yield _of(OffenceKind.WIDE_WEIGHTS, operator, fault, alike=alike, dtype=tensor.dtype)
+            yield _of(
+                OffenceKind.WIDE_WEIGHTS,
+                operator,
+                fault,
+                alike=alike,
+                dtype=tensor.dtype,
+                part=operator,
+            )
 
 
 def _may_be_wide(tensor: TensorInfo) -> bool:
@@ -281,24 +324,68 @@ def _may_be_wide(tensor: TensorInfo) -> bool:
     return tensor.constant or (tensor.state and tensor.dtype == "int16")
 
 
-def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
-    rule = target.operators.get(operator.kind)
-    if rule is None:
-        if operator.border and _touches_io(operator):
-            return  # the adjacent input or output is reported already
-        yield _of(
-            OffenceKind.UNMAPPED,
-            operator,
-            f"not an operator of {target.name}; it would run on the CPU",
-            origin=operator.origin,
-            part=operator,
-        )
+def _unmapped(
+    described: ModelDescription,
+    target: Target,
+    placed: Placed | None,
+    numbers: Sequence[Offence],
+) -> Iterator[Offence]:
+    """Operators that stay on the CPU: by the vendor's compiler where it was asked, or by rules.
+
+    *numbers*: the offences of operators that are not int8, which are not told again as such that
+    work on another dtype.
+    """
+    found = predicted(described, target)
+    if placed is not None and placed.refusal:
+        yield Offence(OffenceKind.REFUSED, placed.refusal)
         return
-    for limit in rule.limits:
-        fault = LIMITS[limit](operator)
-        if fault:
-            fault = f"{fault}, which {target.name} does not map"
-            yield _of(OffenceKind.LIMIT, operator, fault, limit=limit)
+    if placed is not None:
+        yield from _left_by(placed, found)
+        return
+    known = {id(each.part) for each in numbers if each.kind in _OF_NUMBERS}
+    for each in found.left:
+        if not each.allowed:
+            yield from _by_rules(each, told=id(each.operator) in known)
+
+
+def _by_rules(placement: Placement, *, told: bool) -> Iterator[Offence]:
+    """By what the table says of it, or else by its first reason. *told*: whether its dtype is."""
+    operator, reasons = placement.operator, placement.reasons
+    of_table = [each for each in reasons if each.why in (Why.OPERATOR, Why.LIMIT)]
+    for reason in of_table or reasons[:1]:
+        if reason.why in (Why.OPERATOR, Why.DTYPE) and operator.border and _touches_io(operator):
+            return  # the adjacent input or output is reported already
+        if not (told and reason.why is Why.DTYPE):
+            yield _of_reason(operator, reason)
+
+
+def _of_reason(operator: OperatorInfo, reason: Reason) -> Offence:
+    fault = f'{reason.fault} ("{reason.words}")' if reason.words else reason.fault
+    fault = f"{fault}; a guess: {reason.guess}" if reason.guess else fault
+    kind = _BY_REASON.get(reason.why, OffenceKind.UNMAPPED)
+    return _of(kind, operator, fault, origin=operator.origin, limit=reason.limit, part=operator)
+
+
+def _left_by(placed: Placed, found: Prediction) -> Iterator[Offence]:
+    """What a compiler has left to the CPU, in its words; where our rules said otherwise, they are
+    told, too."""
+    by_name = {each.operator.name_of_output: each for each in found.placements}
+    for left in placed.left:
+        ours = by_name.get((left.kind, left.output))
+        if ours is None or not ours.allowed:
+            yield _by_compiler(left, placed.by, ours)
+
+
+def _by_compiler(left: LeftOut, by: str, ours: Placement | None) -> Offence:
+    words = f' ("{left.reason}")' if left.reason else ""
+    fault = f"left to the CPU by {by}{words}"
+    if ours is None:
+        return Offence(OffenceKind.UNMAPPED, f"{left.kind} ({left.output}): {fault}")
+    reason = ours.reasons[0] if ours.reasons else None
+    fault += "; the rules predict it mapped" if reason is None else f"; {reason.fault}"
+    known = None if reason is None else _BY_REASON.get(reason.why)
+    kind, operator = known or OffenceKind.UNMAPPED, ours.operator
+    return _of(kind, operator, fault, origin=operator.origin, part=operator)
 
 
 def _refused(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
