@@ -118,8 +118,8 @@ def of_compiled(file: File) -> str:
 def of_mapping(file: File) -> str:
     """The operators on the CPU about which a budget on mapped_ops decides."""
     found = left_to_the_cpu(file)
-    if not found:
-        return ""
+    if not found or file.description().compiled is not None:
+        return ""  # of a compiled file they are told already
     kinds = Counter(each.part.kind for each in found if isinstance(each.part, OperatorInfo))
     named = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
     return f"left to the CPU of {file.target.name}, as mapped_ops decides: {named}"

@@ -24,12 +24,10 @@ OLDEST = 14
 """The oldest version whose figures are taken: earlier ones leave more operators to the CPU."""
 TIME_LIMIT = 600.0
 """Seconds for one compilation; the compiler ends itself after 180 seconds of its own."""
-INSTALL = """edgetpu_compiler is a Debian package for x86-64, under the vendor's own licence:
-
-curl https://packages.cloud.google.com/apt/doc/apt-key.gpg | sudo apt-key add -
-echo "deb https://packages.cloud.google.com/apt coral-edgetpu-stable main" \
-| sudo tee /etc/apt/sources.list.d/coral-edgetpu.list
-sudo apt-get update && sudo apt-get install edgetpu-compiler"""
+INSTALL = (
+    "sudo apt-get install edgetpu-compiler (on x86-64 Debian, from the vendor's repository: "
+    "https://coral.ai/docs/edgetpu/compiler/#download)"
+)
 """How the compiler is installed."""
 _BY_HAND = "run edgetpu_compiler -s on the file by hand; all that it printed is at --tb=long"
 _MOST_PRINTED = 4_000_000
@@ -118,7 +116,7 @@ def _check_version(log: CompilerLog, text: str) -> None:
     if int(log.version.partition(".")[0][:9]) < OLDEST:
         raise CompressionError(
             f"{NAME} {log.version} is too old: its figures are taken from version {OLDEST} on",
-            f"install a newer one. {INSTALL}",
+            INSTALL,
         )
 
 

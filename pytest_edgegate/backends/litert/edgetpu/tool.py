@@ -6,7 +6,8 @@ of the target and of ``parameters.toml`` predict them. A file that is compiled a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pytest_edgegate.backends.litert.edgetpu.compiler import Compilation
 from pytest_edgegate.backends.litert.edgetpu.package import CompiledFile, read_compiled
 from pytest_edgegate.backends.litert.edgetpu.parameters import Parameters, parameters, rules
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.description import ModelDescription, OperatorInfo
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent, LeftOut, Placed
@@ -66,13 +67,15 @@ class EdgeTpu:
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
         """A compiled file, beside what the rules predict of its source."""
         described, before = INSPECTOR.describe(path), INSPECTOR.describe(source)
-        return _of_compiled(path, described, target, _Rules(before, target))
+        return _of_compiled(path, described, target, _Rules(before, target, source.name))
 
 
 class _Rules:
     """What the rules predict of a file that is not compiled."""
 
-    def __init__(self, described: ModelDescription, target: Target) -> None:
+    def __init__(self, described: ModelDescription, target: Target, name: str = "") -> None:
+        """*name*: that of the file, where it is not the one that is gated."""
+        self.name = name
         self.described = described
         self.target = target
         self.prediction: Prediction = predicted(described, target)
@@ -122,14 +125,13 @@ def _of_compiled(
             f'give the file that it was compiled from: edge_gate.check("{path.name}", '
             f'source="{path.name.removesuffix(compiler.SUFFIX)}.tflite", mapped_ops=...)',
         )
-    elif total < len(left):
-        raise CompressionError(
-            f"{path.name} leaves {len(left)} operators to the CPU, and its source has {total}",
-            "give the file that the compiler was given as source=",
+    elif fault := _other_source(left, ours):
+        mapped = Absent(
+            f"{path.name} {fault}", "give the file that the compiler was given as source="
         )
     else:
         share = 1.0 if not left else (total - len(left)) / total
-        said = f"{total - len(left)} of {total} operators on the Edge TPU" if ours else ""
+        said = "" if ours is None else f"{total - len(left)} of {total} operators of {ours.name}"
         mapped = Figure(share, _SOURCE, details, words.joined(said, *agreement))
     streamed = Figure(
         found.streamed,
@@ -141,10 +143,20 @@ def _of_compiled(
     return Compiled((), {"mapped_ops": mapped, "streamed_bytes": streamed}, remark=remark)
 
 
+def _other_source(left: Sequence[OperatorInfo], ours: _Rules | None) -> str:
+    """Why a file was not compiled from its source; empty where it may have been."""
+    if ours is None:
+        return ""
+    had = Counter(each.kind for each in ours.described.operators)
+    more = Counter(each.kind for each in left) - had
+    named = ", ".join(f"{count} x {kind}" for kind, count in more.items())
+    return f"leaves operators to the CPU that its source does not have: {named}" if more else ""
+
+
 def _agreement(found: CompiledFile, described: ModelDescription, ours: _Rules) -> tuple[str, ...]:
     """Whether the rules predict of the source what the compiler made of it."""
     left = {each.name_of_output for each in described.beside_the_chip}
-    return words.agreement(ours.prediction, left, ours.parameters, found)
+    return words.agreement(ours.prediction, left, ours.parameters, found, ours.name)
 
 
 def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _Rules) -> Compiled:

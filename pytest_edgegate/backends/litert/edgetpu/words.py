@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from pytest_edgegate.backends.litert.edgetpu.package import CompiledFile
 from pytest_edgegate.backends.litert.edgetpu.parameters import Parameters
 from pytest_edgegate.core.description import OperatorInfo
 from pytest_edgegate.core.tools import Placed
-from pytest_edgegate.mapping.prediction import Placement, Prediction
+from pytest_edgegate.mapping.prediction import Placement, Prediction, Why
 
 _SHOWN = 3
 _LONGEST = 60
@@ -29,11 +30,13 @@ def counted(found: Prediction) -> str:
 
 
 def placed(found: Prediction) -> tuple[str, ...]:
-    """A line for the operators on the CPU of one kind and one reason, in the compiler's words."""
+    """A line for the operators on the CPU of one kind and one reason, in the compiler's words; what
+    depends on one operator shares a line, whatever its kind."""
     groups: dict[tuple[str, str, str], list[Placement]] = {}
     for each in found.left:
-        fault = each.reasons[0].fault
-        groups.setdefault((each.operator.kind, each.words, fault), []).append(each)
+        why, fault = each.reasons[0].why, each.reasons[0].fault
+        kind = "" if why is Why.DOWNSTREAM else each.operator.kind
+        groups.setdefault((kind, each.words, fault), []).append(each)
     return tuple(
         _line([each.operator for each in alike], f'"{said}", {fault}' if said != fault else said)
         for (_, said, fault), alike in groups.items()
@@ -77,9 +80,11 @@ def guessed(guesses: Sequence[str]) -> str:
 
 
 def agreement(
-    ours: Prediction, left_out: Names, sizes: Parameters, found: CompiledFile
+    ours: Prediction, left_out: Names, sizes: Parameters, found: CompiledFile, name: str = ""
 ) -> tuple[str, ...]:
-    """Whether the rules predicted what the compiler did; both where they differ."""
+    """Whether the rules predict what the compiler did; both where they differ. *name*: of the file
+    that they predict it of."""
+    of = f" of {name}" if name else ""
     expected = {each.operator.name_of_output for each in ours.left}
     differing = [
         *(f"{kind} ({_cut(name)}) on the CPU" for kind, name in sorted(expected - {*left_out})),
@@ -88,17 +93,23 @@ def agreement(
     if (sizes.cached, sizes.streamed) != (found.cached, found.streamed):
         differing.append(f"{sizes.cached:,} bytes cached and {sizes.streamed:,} streamed")
     if not differing:
-        return ("the rules predict the same",)
+        return (f"the rules predict the same{of}",)
     told = ", ".join(differing[:_SHOWN])
     more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
     guesses = guessed((*ours.guesses, *sizes.guesses))
-    return (joined(f"caution: the rules predict otherwise: {told}{more}", guesses),)
+    return (joined(f"caution: the rules predict otherwise{of}: {told}{more}", guesses),)
 
 
 def _line(alike: Sequence[OperatorInfo], said: str) -> str:
     first = _short(alike[0])
+    kinds = Counter(each.kind for each in alike)
     if len(alike) == 1:
         return f"{first}: {said}"
+    if len(kinds) > 1:
+        named = ", ".join(
+            kind if count == 1 else f"{count} x {kind}" for kind, count in kinds.items()
+        )
+        return f"{len(alike)} operators ({named}): {said}"
     return f"{len(alike)} x {alike[0].kind} (first: {first}): {said}"
 
 
