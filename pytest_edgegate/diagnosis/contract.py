@@ -12,8 +12,9 @@ from pytest_edgegate.diagnosis.making import in_float16, in_order
 from pytest_edgegate.diagnosis.number_forms import NumberForm, number_form
 from pytest_edgegate.diagnosis.ranges import of_clipped
 from pytest_edgegate.measures.compiled import elsewhere
-from pytest_edgegate.measures.contract import Offence, OffenceKind, clipping, offences
+from pytest_edgegate.measures.contract import clipping, offences
 from pytest_edgegate.measures.input_check import clipped
+from pytest_edgegate.measures.offences import Offence, OffenceKind
 from pytest_edgegate.measures.providers import File, Passes
 
 _DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}

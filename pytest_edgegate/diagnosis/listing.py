@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import Offence, OffenceKind
+from pytest_edgegate.measures.offences import Offence, OffenceKind
 
 _LONGEST = 60
 """The number of characters of a name in a line for several operators."""

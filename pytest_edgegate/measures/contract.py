@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterator
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.cpu_parts import cpu_parts
@@ -12,44 +10,21 @@ from pytest_edgegate.core.description import (
     ExecutedOperator,
     ModelDescription,
     OperatorInfo,
-    Origin,
     TensorInfo,
 )
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.tools import LeftOut, Placed
-from pytest_edgegate.mapping.prediction import Placement, Prediction, Reason, Why, predicted
+from pytest_edgegate.core.tools import Placed
 from pytest_edgegate.measures.compiled import lacking
 from pytest_edgegate.measures.input_check import clipped, without_width
+from pytest_edgegate.measures.offences import Offence, OffenceKind, Spot, offence_of
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness
+from pytest_edgegate.measures.unmapped import LEFT_TO_THE_CPU, unmapped
 
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _WEIGHTS = ("int8", "uint8", "int4", "int2")
-
-
-class OffenceKind(StrEnum):
-    """The category of an offence, from which a diagnosis derives the cause."""
-
-    INPUT_DTYPE = "input dtype"
-    OUTPUT_DTYPE = "output dtype"
-    DYNAMIC_SHAPE = "dynamic shape"
-    NO_WIDTH = "input without width"
-    CLIPPED = "input values clipped"
-    UNQUANTISED = "not quantised"
-    WIDE = "wider than int8"
-    WIDE_WEIGHTS = "weights wider than int8"
-    UNMAPPED = "operator not mapped"
-    LIMIT = "limit of an operator"
-    DOWNSTREAM = "downstream of an operator not mapped"
-    REFUSED = "refused by the vendor's tool"
-    MISPLACED = "outputs changed places"
-    BY_BATCH = "answers depend on the batch"
-    FELL_BACK = "fell back"
-    RUNS_IN_FLOAT = "runs in float"
-    SIGNATURE = "a signature crashes"
-    OTHER_CHIP = "compiled for another chip"
 
 
 _AT_THE_CPU = frozenset(
@@ -62,47 +37,6 @@ _AT_THE_CPU = frozenset(
     }
 )
 """The kinds that parts for the CPU may have."""
-LEFT_TO_THE_CPU = frozenset({OffenceKind.UNMAPPED, OffenceKind.LIMIT, OffenceKind.DOWNSTREAM})
-"""The kinds that a budget on mapped_ops decides, where a test has one."""
-_BY_REASON = {Why.LIMIT: OffenceKind.LIMIT, Why.DOWNSTREAM: OffenceKind.DOWNSTREAM}
-_OF_NUMBERS = frozenset({OffenceKind.UNQUANTISED, OffenceKind.WIDE, OffenceKind.WIDE_WEIGHTS})
-"""The kinds that say that an operator is not int8."""
-
-
-@dataclass(frozen=True)
-class Spot:
-    """An operator of a file, and what is wrong with it: the same for all that are alike."""
-
-    operator: str
-    """Its kind."""
-    place: str
-    """What tells it from others of its kind: its number and its output, or its name."""
-    fault: str
-
-    @classmethod
-    def of(cls, operator: OperatorInfo, fault: str) -> Spot:
-        return cls(operator.kind, operator.name.removeprefix(operator.kind).strip(), fault)
-
-
-@dataclass(frozen=True)
-class Offence:
-    """One thing in the file that the target's contract does not allow."""
-
-    kind: OffenceKind
-    text: str
-    dtype: str = ""
-    """The offending dtype, if the offence is about a dtype."""
-    origin: Origin | None = None
-    """The part of the model that the offending operator comes from, if that is known."""
-    limit: str = ""
-    """The name of the limit, if the offence is about one."""
-    part: TensorInfo | OperatorInfo | None = field(default=None, compare=False)
-    """The input, output or operator of the file that it is about."""
-    spot: Spot | None = field(default=None, compare=False)
-    """The operator that it is about, for lists of offences that are alike."""
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def contract(file: File, passes: Passes) -> Finding:
@@ -197,7 +131,7 @@ def in_file(
                 )
     numbers = tuple(_of_dtypes(described, target)) if expected == "int8" else ()
     yield from numbers
-    yield from _unmapped(described, target, placed, numbers)
+    yield from unmapped(described, target, placed, numbers)
     for operator in described.beside_the_chip:
         yield from _refused(operator, target)
 
@@ -227,22 +161,6 @@ def when_executed(
 def _when_run(kind: OffenceKind, each: ExecutedOperator, fault: str) -> Offence:
     spot = Spot(each.kind, each.name, fault)
     return Offence(kind, f"{each.kind} {each.name}: {fault}", spot=spot)
-
-
-def _of(
-    kind: OffenceKind,
-    operator: OperatorInfo,
-    fault: str,
-    *,
-    alike: str = "",
-    dtype: str = "",
-    origin: Origin | None = None,
-    limit: str = "",
-    part: OperatorInfo | None = None,
-) -> Offence:
-    """An offence of an operator. *alike*: the fault without what only this operator has."""
-    spot = Spot.of(operator, alike or fault)
-    return Offence(kind, f"{operator.name}: {fault}", dtype, origin, limit, part, spot)
 
 
 def _of_chip(file: File) -> Iterator[Offence]:
@@ -290,7 +208,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
     moving = [*(each for each in given if not _may_be_wide(each)), *operator.outputs]
     wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
     if wide in _FLOATS:
-        yield _of(
+        yield offence_of(
             OffenceKind.UNQUANTISED,
             operator,
             "runs in float",
@@ -300,7 +218,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
         )
         return
     if wide is not None:
-        yield _of(OffenceKind.WIDE, operator, f"runs in {wide}", dtype=wide, part=operator)
+        yield offence_of(OffenceKind.WIDE, operator, f"runs in {wide}", dtype=wide, part=operator)
         return
     weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
     for tensor in given:
@@ -308,7 +226,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
         bias = weights is not None and tensor is not weights and float_biases
         if tensor.constant and (own or (tensor.dtype in _FLOATS and not bias)):
             fault, alike = (f"weights{each} are {tensor.dtype}" for each in (f" {tensor.name}", ""))
-            yield _of(
+            yield offence_of(
                 OffenceKind.WIDE_WEIGHTS,
                 operator,
                 fault,
@@ -324,80 +242,11 @@ def _may_be_wide(tensor: TensorInfo) -> bool:
     return tensor.constant or (tensor.state and tensor.dtype == "int16")
 
 
-def _unmapped(
-    described: ModelDescription,
-    target: Target,
-    placed: Placed | None,
-    numbers: Sequence[Offence],
-) -> Iterator[Offence]:
-    """Operators that stay on the CPU: by the vendor's compiler where it was asked, or by rules.
-
-    *numbers*: the offences of operators that are not int8, which are not told again as such that
-    work on another dtype.
-    """
-    found = predicted(described, target)
-    if placed is not None and placed.refusal:
-        yield Offence(OffenceKind.REFUSED, placed.refusal)
-        return
-    if placed is not None:
-        yield from _left_by(placed, found)
-        return
-    known = {id(each.part) for each in numbers if each.kind in _OF_NUMBERS}
-    for each in found.left:
-        if not each.allowed:
-            yield from _by_rules(each, told=id(each.operator) in known)
-
-
-def _by_rules(placement: Placement, *, told: bool) -> Iterator[Offence]:
-    """By what the table says of it, or else by its first reason. *told*: whether its dtype is."""
-    operator, reasons = placement.operator, placement.reasons
-    of_table = [each for each in reasons if each.why in (Why.OPERATOR, Why.LIMIT)]
-    for reason in of_table or reasons[:1]:
-        if reason.why in (Why.OPERATOR, Why.DTYPE) and operator.border and _touches_io(operator):
-            return  # the adjacent input or output is reported already
-        if not (told and reason.why is Why.DTYPE):
-            yield _of_reason(operator, reason)
-
-
-def _of_reason(operator: OperatorInfo, reason: Reason) -> Offence:
-    fault = f'{reason.fault} ("{reason.words}")' if reason.words else reason.fault
-    fault = f"{fault}; a guess: {reason.guess}" if reason.guess else fault
-    kind = _BY_REASON.get(reason.why, OffenceKind.UNMAPPED)
-    return _of(kind, operator, fault, origin=operator.origin, limit=reason.limit, part=operator)
-
-
-def _left_by(placed: Placed, found: Prediction) -> Iterator[Offence]:
-    """What a compiler has left to the CPU, in its words; where our rules said otherwise, they are
-    told, too."""
-    by_name = {each.operator.name_of_output: each for each in found.placements}
-    for left in placed.left:
-        ours = by_name.get((left.kind, left.output))
-        if ours is None or not ours.allowed:
-            yield _by_compiler(left, placed.by, ours)
-
-
-def _by_compiler(left: LeftOut, by: str, ours: Placement | None) -> Offence:
-    words = f' ("{left.reason}")' if left.reason else ""
-    fault = f"left to the CPU by {by}{words}"
-    if ours is None:
-        return Offence(OffenceKind.UNMAPPED, f"{left.kind} ({left.output}): {fault}")
-    reason = ours.reasons[0] if ours.reasons else None
-    fault += "; the rules predict it mapped" if reason is None else f"; {reason.fault}"
-    known = None if reason is None else _BY_REASON.get(reason.why)
-    kind, operator = known or OffenceKind.UNMAPPED, ours.operator
-    return _of(kind, operator, fault, origin=operator.origin, part=operator)
-
-
 def _refused(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
     """Its first fault only: unsigned integers have a zero point that is not 0, too."""
     for rule, words in target.refusals.items():
         fault = REFUSALS[rule](operator)
         if fault:
             fault = f"{fault}, which {target.name} refuses ({words})"
-            yield _of(OffenceKind.REFUSED, operator, fault)
+            yield offence_of(OffenceKind.REFUSED, operator, fault)
             return
-
-
-def _touches_io(operator: OperatorInfo) -> bool:
-    tensors = (*operator.inputs, *operator.outputs)
-    return any(each is not None and each.dtype in _FLOATS for each in tensors)
