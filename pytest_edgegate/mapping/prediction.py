@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
@@ -124,7 +124,7 @@ def predicted(described: ModelDescription, target: Target) -> Prediction:
     elif target.mapping is None:
         placements = [Placement(each, tuple(_of_table(each, target))) for each in shown]
     else:
-        placements = list(_Division(target, target.mapping).of(shown))
+        placements = _Division(target, target.mapping).of(shown)
     return Prediction(tuple(ends.with_allowed(each, target) for each in placements))
 
 
@@ -148,16 +148,31 @@ class _Division:
         self._behind: dict[int, Placement] = {}
         """By the identity of an operator on the CPU behind something mapped: what ends the part of
         the chip there."""
+        self._after_cpu: set[int] = set()
+        """The identities of the operators that depend on one left to the CPU."""
 
-    def of(self, operators: Sequence[OperatorInfo]) -> Iterator[Placement]:
+    def of(self, operators: Sequence[OperatorInfo]) -> list[Placement]:
+        found = []
         for operator in operators:
             placed = self._placed(operator)
             for tensor in operator.outputs:
                 self._made[id(tensor)] = placed
-            yield placed
+            found.append(placed)
+        mapped = {_key(each) for each in found if each.mapped}
+        if mapped <= self._after_cpu or not mapped & self._after_cpu:
+            return found
+        return [self._doubted(each) for each in found]
+
+    def _doubted(self, placed: Placement) -> Placement:
+        """That an operator waits for the CPU where another one of the same program does not."""
+        waits = placed.mapped and _key(placed) in self._after_cpu
+        guess = placed.guess or self._rules.guesses.get("separate", "")
+        return replace(placed, guess=guess) if waits else placed
 
     def _placed(self, operator: OperatorInfo) -> Placement:
         before = [self._made[id(each)] for each in operator.inputs if id(each) in self._made]
+        if any(not each.mapped or _key(each) in self._after_cpu for each in before):
+            self._after_cpu.add(id(operator))
         alone = tuple(_alone(operator, self._target, self._rules))
         end = next((self._behind[at] for at in map(_key, before) if at in self._behind), None)
         if end is None:
@@ -272,9 +287,7 @@ class _Ends:
             return placed
         kind = placed.operator.kind
         allowed = kind in rules.cpu or (kind in rules.cpu_at_ends and self._touches(placed))
-        return Placement(
-            placed.operator, placed.reasons, placed.guess, placed.splits, allowed=allowed
-        )
+        return replace(placed, allowed=allowed)
 
     def _touches(self, placed: Placement) -> bool:
         tensors = (*placed.operator.inputs, *placed.operator.outputs)

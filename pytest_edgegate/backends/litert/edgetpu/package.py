@@ -113,12 +113,13 @@ def _packages(model: Any) -> Iterator[Package]:
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex]
             if code.customCode == OPERATOR:
-                found = _package(operator.customOptions, left)
+                found = package_of(operator.customOptions, left)
                 left -= len(found.executables)
                 yield found
 
 
-def _package(options: Any, most: int) -> Package:
+def package_of(options: Any, most: int = _MOST_EXECUTABLES) -> Package:
+    """The package in the options of an operator of the chip. Raises OutOfBoundsError."""
     content = memoryview(b"" if options is None else bytes(options))
     # the root's offset stands before the identifier, and a header of another format before both
     start = bytes(content).find(IDENTIFIER) - 4
