@@ -157,7 +157,10 @@ class Judging:
         )
 
     def _remarks(self, file: File, source: Artifact | None) -> tuple[str, ...]:
-        return self.tooling.remarks(file.artifact, file.target, source)
+        """What the tools found in a compiled file, and what it was compared with."""
+        found = self.tooling.remarks(file.artifact, file.target, source)
+        named = "" if source is None else f"its source is {source.path.name}"
+        return (*found, named) if found else ()
 
     def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
         """Cautions the first verdict that evaluation samples have decided, and warns."""

@@ -21,10 +21,10 @@ from pytest_edgegate.core.description import (
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import OperatorRule, Target
-from pytest_edgegate.core.tools import Placed
+from pytest_edgegate.core.tools import LeftOut, Placed
 from pytest_edgegate.diagnosis import contract as diagnosis
 from pytest_edgegate.mapping.limits import LIMITS, OF_NUMBERS, faults
-from pytest_edgegate.measures.contract import contract, in_file, tolerated
+from pytest_edgegate.measures.contract import contract, in_file, left_to_the_cpu, tolerated
 from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness
@@ -784,3 +784,66 @@ def test_answers_that_depend_on_the_batch_are_an_offence_of_its_own() -> None:
     assert not made.remedy.endswith("where the file is made")
     for conduct in (Conduct.BY_KERNELS, Conduct.BY_RANGE):
         assert judged(model(), answers=Steadiness(conduct, "y", 0.25, 16)).value == 0
+
+
+def chain(*kinds: str) -> tuple[OperatorInfo, ...]:
+    """Operators of which each reads what the one before it gives."""
+    tensors = [tensor(f"t{at}") for at in range(len(kinds) + 1)]
+    return tuple(
+        replace(operator(kind, (tensors[at],), (tensors[at + 1],)), index=at)
+        for at, kind in enumerate(kinds)
+    )
+
+
+def test_what_depends_on_an_operator_on_the_cpu_is_told_in_one_line() -> None:
+    told = judged(model(*chain("ADD", "GATHER", "RELU", "ADD", "RELU", "TANH")))
+    assert told.value == 5
+    assert told.details == (
+        'GATHER #1 (t2): not an operator of coral; it would run on the CPU ("Operation not '
+        'supported")',
+        "4 operators (2 x RELU, ADD, TANH): depends on GATHER #1, which stays on the CPU "
+        '("More than one subgraph is not supported")',
+    )
+    assert told.cause.startswith("the compiler makes one program")
+    assert told.remedy.startswith("replace those layers by ones that the target maps")
+    alone = judged(model(*chain("ADD", "LEAKY_RELU", "RELU")))
+    assert alone.details[1].startswith("RELU #2 (t3): depends on LEAKY_RELU #1")
+    assert alone.remedy.startswith("rebuild with ReLU, whose operators the target maps")
+
+
+def test_a_budget_on_mapped_ops_decides_in_place_of_the_contract() -> None:
+    described = model(*chain("ADD", "GATHER", "RELU"), operator("ADD", (FLOAT,), (FLOAT,)))
+    assert judged(described).value == 3
+    decided = judged(described, gates_mapping=True, made=True)
+    assert decided.details == ("ADD #3 (f): runs in float",)
+    file = cast("Any", Context(described, artifact_of(made=True), gates_mapping=True))
+    assert [each.spot.operator for each in left_to_the_cpu(file) if each.spot] == ["GATHER", "RELU"]
+    assert left_to_the_cpu(replace(file, gates_mapping=False)) == ()
+
+
+LEFT = Placed("compiler 16", (LeftOut("RELU", "t3", "It is too large"), LeftOut("NEW", "n")))
+
+
+def test_a_vendors_compiler_decides_whatever_the_rules_say() -> None:
+    described = model(*chain("ADD", "GATHER", "RELU"))
+    told = judged(described, compiler=LEFT)
+    assert told.details == (
+        'RELU #2 (t3): left to the CPU by compiler 16 ("It is too large"); depends on GATHER #1, '
+        "which stays on the CPU",
+        "NEW (n): left to the CPU by compiler 16",
+    )
+    mapped = judged(model(*chain("ADD", "ADD", "RELU")), compiler=LEFT)
+    assert "; the rules predict it mapped" in mapped.details[0]
+    assert judged(described, compiler=Placed("compiler 16")).value == 0
+    refused = judged(described, compiler=Placed("compiler 16", refusal="It refuses the file"))
+    assert refused.details == ("It refuses the file",)
+    assert judged(described, compiler=Placed("c", refusal="No"), gates_mapping=True).value == 1
+
+
+def test_what_a_target_leaves_to_the_cpu_is_no_offence_of_a_compilers_either() -> None:
+    ends = tensor("x", (1, 4), "float32"), tensor("y", (1, 4), "int8")
+    quantize = operator("QUANTIZE", ends[:1], ends[1:])
+    described = replace(model(quantize), inputs=ends[:1], outputs=ends[1:])
+    placed = Placed("compiler 16", (LeftOut("QUANTIZE", "y"),))
+    named = [str(each) for each in in_file(described, CORAL, "int8", placed)]
+    assert named == ["input x: float32, where coral takes uint8 or int8"]

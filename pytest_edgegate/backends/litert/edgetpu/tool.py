@@ -67,15 +67,13 @@ class EdgeTpu:
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
         """A compiled file, beside what the rules predict of its source."""
         described, before = INSPECTOR.describe(path), INSPECTOR.describe(source)
-        return _of_compiled(path, described, target, _Rules(before, target, source.name))
+        return _of_compiled(path, described, target, _Rules(before, target))
 
 
 class _Rules:
     """What the rules predict of a file that is not compiled."""
 
-    def __init__(self, described: ModelDescription, target: Target, name: str = "") -> None:
-        """*name*: that of the file, where it is not the one that is gated."""
-        self.name = name
+    def __init__(self, described: ModelDescription, target: Target) -> None:
         self.described = described
         self.target = target
         self.prediction: Prediction = predicted(described, target)
@@ -108,7 +106,7 @@ def _of_compiled(
     assert described.compiled is not None  # the caller has looked
     if described.compiled.board != "coral":
         refusal = Absent(
-            f"{path.name} is compiled for {described.compiled.chip}",
+            f"the file is compiled for {described.compiled.chip}",
             "give a file that edgetpu_compiler made, or one that is not compiled",
         )
         return Compiled((), dict.fromkeys(EdgeTpu.metrics, refusal))
@@ -120,18 +118,18 @@ def _of_compiled(
     mapped: FigureOrAbsent
     if left and ours is None:
         mapped = Absent(
-            f"{path.name} leaves {len(left)} operators to the CPU, and does not tell how many its "
-            "program holds",
-            f'give the file that it was compiled from: edge_gate.check("{path.name}", '
-            f'source="{path.name.removesuffix(compiler.SUFFIX)}.tflite", mapped_ops=...)',
+            f"the compiled file leaves {len(left)} operators to the CPU, and does not tell how many "
+            "its program holds",
+            "give the file that it was compiled from, or put it beside it: edge_gate.check("
+            '"model_edgetpu.tflite", source="model.tflite", mapped_ops=...)',
         )
     elif fault := _other_source(left, ours):
         mapped = Absent(
-            f"{path.name} {fault}", "give the file that the compiler was given as source="
+            f"the compiled file {fault}", "give the file that the compiler was given as source="
         )
     else:
         share = 1.0 if not left else (total - len(left)) / total
-        said = "" if ours is None else f"{total - len(left)} of {total} operators of {ours.name}"
+        said = "" if ours is None else f"{total - len(left)} of {total} operators of its source"
         mapped = Figure(share, _SOURCE, details, words.joined(said, *agreement))
     streamed = Figure(
         found.streamed,
@@ -156,7 +154,7 @@ def _other_source(left: Sequence[OperatorInfo], ours: _Rules | None) -> str:
 def _agreement(found: CompiledFile, described: ModelDescription, ours: _Rules) -> tuple[str, ...]:
     """Whether the rules predict of the source what the compiler made of it."""
     left = {each.name_of_output for each in described.beside_the_chip}
-    return words.agreement(ours.prediction, left, ours.parameters, found, ours.name)
+    return words.agreement(ours.prediction, left, ours.parameters, found, of_source=True)
 
 
 def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _Rules) -> Compiled:

@@ -80,11 +80,16 @@ def guessed(guesses: Sequence[str]) -> str:
 
 
 def agreement(
-    ours: Prediction, left_out: Names, sizes: Parameters, found: CompiledFile, name: str = ""
+    ours: Prediction,
+    left_out: Names,
+    sizes: Parameters,
+    found: CompiledFile,
+    *,
+    of_source: bool = False,
 ) -> tuple[str, ...]:
-    """Whether the rules predict what the compiler did; both where they differ. *name*: of the file
-    that they predict it of."""
-    of = f" of {name}" if name else ""
+    """Whether the rules predict what the compiler did; both where they differ. *of_source*: whether
+    they predict it of another file than the one that is gated."""
+    of = " of its source" if of_source else ""
     expected = {each.operator.name_of_output for each in ours.left}
     differing = [
         *(f"{kind} ({_cut(name)}) on the CPU" for kind, name in sorted(expected - {*left_out})),
