@@ -50,8 +50,8 @@ class FakeTool:
             raise CompressionError(f"{NAME} was ended: {content['broken']}", _MEND)
         if "refused" in content:
             refusal = Absent(f"{NAME} refuses the file: {content['refused']}", _MEND)
-            placed = Placed(NAME, refusal=refusal.reason)
-            return Compiled((), dict.fromkeys(self.metrics, refusal), placed=placed)
+            said = Placed(NAME, refusal=refusal.reason)
+            return Compiled((), dict.fromkeys(self.metrics, refusal), placed=said)
         told = content.get("figures", {}).items()
         figures = {metric: _figure(figure, self.source) for metric, figure in told}
         left = tuple(LeftOut(kind, "y", "it is too new") for kind in content.get("left", ()))

@@ -118,8 +118,8 @@ def _of_compiled(
     mapped: FigureOrAbsent
     if left and ours is None:
         mapped = Absent(
-            f"the compiled file leaves {len(left)} operators to the CPU, and does not tell how many "
-            "its program holds",
+            f"the compiled file leaves {len(left)} operators to the CPU, and does not tell how "
+            "many its program holds",
             "give the file that it was compiled from, or put it beside it: edge_gate.check("
             '"model_edgetpu.tflite", source="model.tflite", mapped_ops=...)',
         )
