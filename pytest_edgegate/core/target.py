@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 
@@ -78,6 +79,10 @@ class Target:
     latency_remedy: str = ""
     tools: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The name of the tool that reports a metric instead of a measurement, by metric."""
+    tool_options: Mapping[str, Mapping[str, object]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """The options of each tool, by its name: JSON values that only the tool understands."""
     operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))
     refusals: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Files that the vendor's own tool refuses: by the rule of ``measures.refusals`` that
@@ -85,6 +90,8 @@ class Target:
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     origin: str = ""
     """The file that the target was read from."""
+    folder: Path | None = None
+    """The folder of that file, where relative paths in it start; None without paths."""
 
     def __repr__(self) -> str:
         takes = f"{' or '.join(self.formats)}, {' or '.join(self.dtypes)}"

@@ -13,6 +13,7 @@ from pytest_edgegate.core.errors import ConfigurationError, nearest
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.targets.figures import figures_from
 from pytest_edgegate.targets.operators import operators_from, refusals_from
+from pytest_edgegate.targets.tool_options import tool_options_from
 from pytest_edgegate.targets.values import Table
 
 _STRINGS = ("title", "machine")
@@ -22,7 +23,7 @@ _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
 _DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _ONE_DTYPE = {"default_io": _DTYPES, "activations": ("uint8", "int8")}
 _TEXTS = ("preferred", "cautions", "sources")
-_TABLES = ("runtimes", "latency", "tools", "operators", "refusals")
+_TABLES = ("runtimes", "latency", "tools", "tool", "operators", "refusals")
 _KEYS = {*_STRINGS, *_LISTS, *_FLAGS, *_ONE_DTYPE, *_TEXTS, *_TABLES, "memory_bytes"}
 
 
@@ -49,6 +50,8 @@ def target_from_table(
             values |= _plain(given, key)
     with _noted(faults):
         values |= figures_from(given, base)
+    with _noted(faults):
+        values["tool_options"] = tool_options_from(given.table("tool"), base)
     with _noted(faults):
         if "operators" in given:
             known = {} if base is None else base.operators

@@ -131,6 +131,14 @@ def test_a_misspelt_key_is_offered_the_nearest() -> None:
         ("tools", {"latency_ratio": "vela"}, "and latency_ratio takes more"),
         ("tools", {"latency_regression": "vela"}, "and latency_regression takes more"),
         ("tools", {"accuracy_drop": "vela"}, "a tool is given one file and no samples"),
+        ("tool", "vela", "tool is not a table"),
+        ("tool", {"vela": "x"}, "tool.vela is not a table"),
+        ("tool", {"vela": {"config": {}}}, "tool.vela.config = {} is no option"),
+        (
+            "tool",
+            {"vela": {"command": ["vela", 7]}},
+            "tool.vela.command = ['vela', 7] is no option",
+        ),
         ("runtimes", ["litert"], "runtimes is not a table"),
         ("operators", {"ADD": {"limits": ["no_fused"]}}, "the unknown limit 'no_fused', did you"),
     ],
@@ -233,6 +241,17 @@ def test_tools_are_those_of_the_base_but_where_others_are_named() -> None:
     base = made(**BARE, tools={"memory": "vela", "flash": "vela"})
     assert made(base, tools={"flash": "sizes"}).tools == {"memory": "vela", "flash": "sizes"}
     assert made(base).tools == base.tools
+
+
+def test_options_of_tools_are_those_of_the_base_but_where_others_are_given() -> None:
+    base = made(**BARE, tool={"vela": {"memory_mode": "A", "config": "x.ini"}, "bench": {"n": 3}})
+    found = made(base, tool={"vela": {"memory_mode": "B"}, "sizes": {"command": ["size", "-A"]}})
+    assert found.tool_options == {
+        "vela": {"memory_mode": "B", "config": "x.ini"},
+        "bench": {"n": 3},
+        "sizes": {"command": ["size", "-A"]},
+    }
+    assert made(base).tool_options == base.tool_options
 
 
 @pytest.mark.parametrize("source", ["host", "device:board://1"])
