@@ -24,8 +24,6 @@ TIME_LIMIT = 300
 """Seconds for one file: each arena takes one inference."""
 _SIGNALLED = 128
 """The supervisor of a program reports a signal as an exit status above this."""
-_MOST_PROCESSES = 64
-"""Arenas that are far too small end the process: each bisection has a few of them."""
 _WORDS = (TRYING, RUNS, LACKS)
 
 
@@ -70,20 +68,17 @@ def smallest_arena(
     """
     end = time.monotonic() + time_limit
     low, high = 0, 0
-    for _ in range(_MOST_PROCESSES):
+    while True:
         ended = _search(path, low, high, command, end, time_limit)
         _check_refusal(ended)
-        sizes = ended.sizes
-        if not high and not sizes[RUNS]:
-            raise _crashed(path, ended)
-        untold = sizes[TRYING][-1:] if ended.crashed else []
+        sizes, before = ended.sizes, (low, high)
+        untold = sizes[TRYING][-1:] if ended.crashed and high else []
         low = max((low, *sizes[LACKS], *untold))
-        high = min((*filter(None, [high]), *sizes[RUNS]))
+        high = min((*filter(None, [high]), *sizes[RUNS]), default=0)
+        if (low, high) == before or not high:
+            raise _crashed(path, ended)
         if high - low <= ALIGNMENT:
             return high
-        if not ended.crashed and ended.code:
-            raise _crashed(path, ended)
-    raise _crashed(path, ended)
 
 
 def _search(

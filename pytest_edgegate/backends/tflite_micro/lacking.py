@@ -33,10 +33,12 @@ def lacking_operators(path: Path) -> list[str]:
     kinds = import_schema().BuiltinOperator
     _append(model, kinds.DELEGATE)
     found: list[str] = []
-    while (name := _first(pack(model))) not in ("", "DELEGATE", *found):
-        found.append(name)
-        _replace(model, name, kinds.ADD)
-    return found
+    while (name := _first(pack(model))) not in ("", "DELEGATE"):
+        replaced = _replace(model, name, kinds.ADD)
+        if not replaced:
+            return [*found, name]
+        found += replaced
+    return list(dict.fromkeys(found))
 
 
 def _first(content: bytes) -> str:
@@ -68,12 +70,15 @@ def _append(model: Any, kind: int) -> None:
     operators.append(last)
 
 
-def _replace(model: Any, name: str, kind: int) -> None:
-    """Another *kind* in place of the operator of that *name*."""
-    names = names_of(import_schema().BuiltinOperator)
+def _replace(model: Any, name: str, kind: int) -> list[str]:
+    """Another *kind* in place of the operator of that *name*; the names of those replaced.
+
+    The interpreter calls all custom operators CUSTOM.
+    """
+    names, found = names_of(import_schema().BuiltinOperator), []
     for code in model.operatorCodes:
-        number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        own = text(code.customCode) if code.customCode else names.get(number, "")
-        if name in (own, names.get(number, "")):
+        if names.get(max(code.builtinCode, code.deprecatedBuiltinCode)) == name:
+            found.append(text(code.customCode) if code.customCode else name)
             code.builtinCode = code.deprecatedBuiltinCode = kind
             code.customCode = None
+    return found
