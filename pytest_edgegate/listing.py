@@ -27,6 +27,7 @@ def lines_of(target: Target) -> list[str]:
         parity = f"parity in {', '.join(runtimes)}" if runtimes[1:] else "no parity: it is alone"
         lines.append(f"  {form} is measured in {runtimes[0]}; {parity}")
     lines += _tools(target)
+    lines += _tool_options(target)
     lines += _operators(target)
     lines += [f"  refuses {rule} ({words})" for rule, words in target.refusals.items()]
     if target.memory_bytes is not None:
@@ -41,6 +42,12 @@ def _tools(target: Target) -> Iterator[str]:
     for name in dict.fromkeys(target.tools.values()):
         metrics = [metric for metric, tool in target.tools.items() if tool == name]
         yield f"  {' and '.join(metrics)} {'are' if metrics[1:] else 'is'} reported by {name}"
+
+
+def _tool_options(target: Target) -> Iterator[str]:
+    for name, options in target.tool_options.items():
+        spelt = ", ".join(f"{key} = {value}" for key, value in options.items())
+        yield f"  {name} runs with {spelt}"
 
 
 def _operators(target: Target) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 
@@ -135,6 +136,10 @@ class Target:
     """The name of the tool that reports a metric instead of a measurement, by metric."""
     programs: Mapping[str, Program] = field(default_factory=lambda: MappingProxyType({}))
     """The tools that are commands of the user's own, by the names that ``tools`` gives them."""
+    tool_options: Mapping[str, Mapping[str, object]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """The options of each tool, by its name: JSON values that only the tool understands."""
     operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))
     limits: Mapping[str, LimitRule] = field(default_factory=lambda: MappingProxyType({}))
     """What is known of the limits on operators, by the name of the limit."""
@@ -146,6 +151,8 @@ class Target:
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     origin: str = ""
     """The file that the target was read from."""
+    folder: Path | None = None
+    """The folder of that file, where relative paths in it start; None without paths."""
 
     def __repr__(self) -> str:
         takes = f"{' or '.join(self.formats)}, {' or '.join(self.dtypes)}"

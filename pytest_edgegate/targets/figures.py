@@ -79,14 +79,17 @@ def _check_metric(tools: Table, metric: str) -> None:
         )
 
 
-_PROGRAM_KEYS = ("command", "version", "seconds")
+COMMAND = "command"
+"""The key by which a table is a tool by itself, in place of the options of an installed one."""
+_PROGRAM_KEYS = (COMMAND, "version", "seconds")
 _PROGRAM_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _LONGEST_RUN = 86_400
 
 
 def _programs(tables: Table, tools: Mapping[str, str]) -> dict[str, Program]:
     """The commands of the user's own, each of which a metric has to name."""
-    return {name: _program(tables, name, tools) for name in tables.values}
+    names = [name for name in tables.values if COMMAND in tables.table(name)]
+    return {name: _program(tables, name, tools) for name in names}
 
 
 def _program(tables: Table, name: str, tools: Mapping[str, str]) -> Program:
@@ -96,9 +99,7 @@ def _program(tables: Table, name: str, tools: Mapping[str, str]) -> Program:
         )
     table = tables.table(name)
     table.check_keys(_PROGRAM_KEYS, f"tool.{name}")
-    if "command" not in table:
-        raise table.wrong(f"tool.{name} has no command", 'write command = ["program", "{model}"]')
-    command = table.names("command")
+    command = table.names(COMMAND)
     if not command[0]:
         raise table.wrong(f"tool.{name}.command names no program", 'write command = ["program"]')
     version = table.names("version") if "version" in table else ()

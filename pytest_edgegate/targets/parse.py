@@ -14,6 +14,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.targets.figures import figures_from
 from pytest_edgegate.targets.mapping import mapping_from
 from pytest_edgegate.targets.operators import limits_from, operators_from, refusals_from
+from pytest_edgegate.targets.tool_options import tool_options_from
 from pytest_edgegate.targets.values import Table
 
 _STRINGS = ("title", "machine")
@@ -50,6 +51,8 @@ def target_from_table(
             values |= _plain(given, key)
     with _noted(faults):
         values |= figures_from(given, base)
+    with _noted(faults):
+        values["tool_options"] = tool_options_from(given.table("tool"), base)
     with _noted(faults):
         if "operators" in given:
             known = {} if base is None else base.operators

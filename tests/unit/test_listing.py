@@ -44,3 +44,11 @@ def test_the_tools_of_a_target_are_told() -> None:
     )
     assert "  memory and latency_p95 are reported by vela" in told
     assert "  flash is reported by sizes" in told
+
+
+def test_the_options_of_a_tool_are_told() -> None:
+    told = lines_of(built_in()["ethos-u85-256"])
+    assert (
+        "  vela runs with accelerator = ethos-u85-256, system_config = Ethos_U85_SYS_DRAM_Mid, "
+        "memory_mode = Dedicated_Sram_384KB" in told
+    )

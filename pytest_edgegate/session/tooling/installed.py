@@ -56,8 +56,8 @@ class InstalledTools:
             return Absent(
                 f"{target.name} names the tool {name!r}{nearest(name, known)}, and nothing "
                 "installed brings it",
-                "install the package that brings it, or name another one in tools (or "
-                "latency.source) of the target",
+                "install the package that brings it, name another one in tools (or latency.source) "
+                f"of the target, or give its table tool.{name} a command",
             )
         try:
             found: Tool = self._registry.get("tool", name)

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.target import LatencySource, OperatorRule, Target
+from pytest_edgegate.core.target import LatencySource, OperatorRule, Program, Target
 from pytest_edgegate.mapping.limits import LIMITS as CHECKS
 from pytest_edgegate.mapping.limits import OF_NUMBERS
 from pytest_edgegate.targets.folder import built_in
@@ -134,14 +134,19 @@ def test_a_misspelt_key_is_offered_the_nearest() -> None:
         ("tools", {"accuracy_drop": "vela"}, "a tool is given one file and no samples"),
         ("tool", "bench", "tool is not a table"),
         ("tool", {"bench": "run"}, "tool.bench is not a table"),
-        ("tool", {"bench": {}}, "tool.bench has no command"),
         ("tool", {"bench": {"command": "run x"}}, "tool.bench.command = 'run x' is not a list"),
         ("tool", {"bench": {"command": []}}, "tool.bench.command names nothing"),
         ("tool", {"bench": {"command": [""]}}, "tool.bench.command names no program"),
-        ("tool", {"bench": {"comand": ["x"]}}, "'tool.bench.comand', did you mean 'command'?"),
+        (
+            "tool",
+            {"bench": {"command": ["x"], "secnds": 5}},
+            "'tool.bench.secnds', did you mean 'seconds'?",
+        ),
         ("tool", {"bench": {"command": ["x"], "version": [5]}}, "tool.bench.version = [5] is not"),
         ("tool", {"bench": {"command": ["x"]}}, "tool.bench reports no metric"),
         ("tool", {"vendor:x": {"command": ["x"]}}, "tool.vendor:x is no name of a tool"),
+        ("tool", {"vela": {"config": {}}}, "tool.vela.config = {} is no option"),
+        ("tool", {"vela": {"flags": ["vela", 7]}}, "tool.vela.flags = ['vela', 7] is no option"),
         ("runtimes", ["litert"], "runtimes is not a table"),
         ("operators", {"ADD": {"limits": ["no_fused"]}}, "the unknown limit 'no_fused', did you"),
     ],
@@ -244,6 +249,25 @@ def test_tools_are_those_of_the_base_but_where_others_are_named() -> None:
     base = made(**BARE, tools={"memory": "vela", "flash": "vela"})
     assert made(base, tools={"flash": "sizes"}).tools == {"memory": "vela", "flash": "sizes"}
     assert made(base).tools == base.tools
+
+
+def test_options_of_tools_are_those_of_the_base_but_where_others_are_given() -> None:
+    base = made(**BARE, tool={"vela": {"memory_mode": "A", "config": "x.ini"}, "bench": {"n": 3}})
+    found = made(base, tool={"vela": {"memory_mode": "B"}, "sizes": {"flags": ["size", "-A"]}})
+    assert found.tool_options == {
+        "vela": {"memory_mode": "B", "config": "x.ini"},
+        "bench": {"n": 3},
+        "sizes": {"flags": ["size", "-A"]},
+    }
+    assert made(base).tool_options == base.tool_options
+
+
+def test_a_table_with_a_command_is_a_tool_by_itself() -> None:
+    table = {"command": ["bench", "{model}"], "version": ["bench", "-V"], "seconds": 9}
+    found = made(**BARE, tools={"memory": "bench"}, tool={"bench": table, "vela": {"n": 1}})
+    assert found.programs == {"bench": Program(("bench", "{model}"), ("bench", "-V"), 9)}
+    assert found.tool_options == {"vela": {"n": 1}}
+    assert made(found).programs == found.programs
 
 
 @pytest.mark.parametrize("source", ["host", "device:board://1"])
