@@ -24,6 +24,7 @@ from pytest_edgegate.measures import input_check
 from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.compiled import hidden
 from pytest_edgegate.measures.contract import clipping
+from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.providers import File, Passes, Providers
 from pytest_edgegate.measures.steadiness import Conduct
 from pytest_edgegate.registry import Registry
@@ -244,6 +245,8 @@ class Judging:
         shown = show_parity and case.subject.has_evaluation and not compiled
         execution, kernels = notes.of_execution(file), file.kernels()
         parity = notes.of_parity(file, passes) if shown else notes.Parity()
+        gated = any(each.kind.in_every_runtime for each in budgets) and not compiled
+        emulated = notes.of_emulators(passes, SHOWN if gated else parity.samples)
         noted = _noted(
             verdict,
             "" if budgets else "no budgets",
@@ -256,6 +259,7 @@ class Judging:
             kernels,
             notes.of_batch(file, passes),
             parity.note,
+            emulated,
         )
         is_plain = not kernels.startswith("caution")
         plain = (execution, kernels if is_plain else "", parity.note if parity.usual else "")

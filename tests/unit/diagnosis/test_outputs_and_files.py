@@ -65,13 +65,14 @@ def of(
     function: Any, found: Evidence | NotMeasured, file: Any = None, activations: Any = None
 ) -> Diagnosis:
     passes = SimpleNamespace(
-        parity=lambda: found,
+        parity=lambda: found if isinstance(found, NotMeasured) else (found,),
         compared=lambda: found,
         export_compared=lambda: found,
         activations=lambda of_export=False: activations or {},
     )
     more = {"file": file or made()} if "file" in signature(function).parameters else {}
-    diagnosis: Diagnosis = function(RED, cast("Any", passes), **more)
+    red = RED if isinstance(found, NotMeasured) else replace(RED, source=found.source)
+    diagnosis: Diagnosis = function(red, cast("Any", passes), **more)
     return diagnosis
 
 
