@@ -153,12 +153,12 @@ def found(runtime: str, processor: str) -> Sysroot:
     Raises EmulatorUnavailableError.
     """
     versions, within = wanted(), place()
-    what = f"an emulated {processor} needs a folder with an ARM Python and {runtime}"
+    what = f"{runtime} on an emulated {processor} needs an ARM Python"
     folder = folder_of(versions, within)
     if not folder.is_dir():
         others = sorted(each.name for each in within.glob("python*")) if within.is_dir() else []
-        other = f" (only those of other versions, for example {others[-1]})" if others else ""
-        raise EmulatorUnavailableError(f"{what}, and there is none in {folder}{other}")
+        other = f" (there are others: {', '.join(others[-3:])})" if others else ""
+        raise EmulatorUnavailableError(f"{what}, which is not made yet in {folder}{other}")
     try:
         sysroot = Sysroot.read(folder)
     except (OSError, ValueError) as error:

@@ -13,6 +13,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.core.rules import EMULATED
 from pytest_edgegate.data.feeding import dequantised, quantised
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.comparison import (
@@ -259,7 +260,7 @@ def _worst(
         if each is not worst
     ]
     if (worst.n or 0) < (passes.samples or 0):
-        told.insert(0, f"an emulator is given {SHOWN} samples at most")
+        told.insert(0, f"an emulator is given {EMULATED} samples at most")
     return replace(worst, remark="; ".join(filter(None, (worst.remark, *told))))
 
 

@@ -17,6 +17,7 @@ from pytest_edgegate.core.json_values import plain_number
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import StagedProgress
+from pytest_edgegate.core.rules import EMULATED
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.diagnosis.catalogue import diagnose, diagnose_artifact, guarded
 from pytest_edgegate.judge import judge
@@ -24,7 +25,6 @@ from pytest_edgegate.measures import input_check
 from pytest_edgegate.measures.catalogue import measure
 from pytest_edgegate.measures.compiled import hidden
 from pytest_edgegate.measures.contract import clipping
-from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.providers import File, Passes, Providers
 from pytest_edgegate.measures.steadiness import Conduct
 from pytest_edgegate.registry import Registry
@@ -246,7 +246,7 @@ class Judging:
         execution, kernels = notes.of_execution(file), file.kernels()
         parity = notes.of_parity(file, passes) if shown else notes.Parity()
         gated = any(each.kind.in_every_runtime for each in budgets) and not compiled
-        emulated = notes.of_emulators(passes, SHOWN if gated else parity.samples)
+        emulated = notes.of_emulators(passes, EMULATED if gated else parity.samples)
         noted = _noted(
             verdict,
             "" if budgets else "no budgets",

@@ -44,3 +44,10 @@ def test_the_tools_of_a_target_are_told() -> None:
     )
     assert "  memory and latency_p95 are reported by vela" in told
     assert "  flash is reported by sizes" in told
+
+
+def test_emulated_runtimes_are_told() -> None:
+    five = built_in()["raspberry-pi-5"]
+    told = lines_of(five, {"onnxruntime-cortex-a76": "emulator:qemu-aarch64:cortex-a76"})
+    at = told.index("    onnxruntime-cortex-a76 is emulator:qemu-aarch64:cortex-a76")
+    assert told[at - 1].startswith("  onnx is measured in onnxruntime; parity in onnxruntime, ")

@@ -16,6 +16,7 @@ import numpy as np
 from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import StagedProgress, silent
+from pytest_edgegate.core.rules import EMULATED
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.lone_runner import one_at_a_time
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, drawn_batches
@@ -30,7 +31,7 @@ from pytest_edgegate.measures.evidence import (
     on_both,
 )
 from pytest_edgegate.measures.metrics import Scoring, TopN
-from pytest_edgegate.measures.parity import SHOWN, SHOWN_SECONDS, check_parity, compare
+from pytest_edgegate.measures.parity import SHOWN_SECONDS, check_parity, compare
 from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.measuring import early
@@ -372,8 +373,8 @@ class Observer:
         self, specimen: Specimen, runtimes: tuple[str, ...], split: Split
     ) -> Evidence:
         """The same between a runtime here, the first one, and those of an emulator, which is slow:
-        on up to ``SHOWN`` samples drawn at random."""
-        return self._parity(specimen, runtimes, split, SHOWN, None)
+        on up to ``EMULATED`` samples drawn at random."""
+        return self._parity(specimen, runtimes, split, EMULATED, None)
 
     def _parity(
         self,

@@ -53,7 +53,7 @@ def refused(runtime: str = "ai-edge-litert") -> str:
         found(runtime, "cortex-a76")
     assert error.value.remedy == COMMAND
     assert error.value.message.startswith(
-        f"an emulated cortex-a76 needs a folder with an ARM Python and {runtime}"
+        f"{runtime} on an emulated cortex-a76 needs an ARM Python"
     )
     return error.value.message
 
@@ -72,13 +72,13 @@ def test_place_is_one_for_all_projects(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_none_is_there(within: Path) -> None:
-    assert refused().endswith(f", and there is none in {within / NAME}")
+    assert refused().endswith(f", which is not made yet in {within / NAME}")
 
 
 def test_one_of_other_versions(within: Path) -> None:
     other = "python3.11-numpy-2.4.6-ai-edge-litert-2.2.0"
     (within / other).mkdir()
-    assert refused().endswith(f" (only those of other versions, for example {other})")
+    assert refused().endswith(f" (there are others: {other})")
 
 
 def test_a_whole_one(within: Path) -> None:
