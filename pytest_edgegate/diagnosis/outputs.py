@@ -31,6 +31,21 @@ _ROUNDING = {
     ),
 }
 """Remedies for runtimes that differ; int8 files have the budget's own."""
+_ON_BOARD = {
+    GIVEN: (
+        "the kernels of the board's processor compute this file differently from those here: gate "
+        "accuracy on the board, or let edge_ptq make the file"
+    ),
+    "float16": (
+        "a processor with half-precision arithmetic adds up float16 in float16: ship float32 or "
+        "int8 (PTQ) to this board, or gate accuracy on it"
+    ),
+    "float32": (
+        "the board's kernels add in another order: allow the differences of float32 in the budget, "
+        "or gate accuracy on the board"
+    ),
+}
+"""The same where a runtime of an emulated processor differs."""
 
 
 def of_export(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -95,7 +110,8 @@ def _of_differences(
 
 def rounding(measured: Measurement, file: File) -> Diagnosis:
     """Adapts the remedy to what made the file, and to its dtype."""
-    return Diagnosis(remedy=by_making(file.artifact, _ROUNDING))
+    emulated = measured.source.startswith("emulator:")
+    return Diagnosis(remedy=by_making(file.artifact, _ON_BOARD if emulated else _ROUNDING))
 
 
 def agreement(measured: Measurement, passes: Passes) -> Diagnosis:

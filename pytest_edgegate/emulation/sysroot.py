@@ -81,10 +81,15 @@ class Sysroot:
         return next((each for each in needed if not each.is_file()), None)
 
     @property
+    def emulator(self) -> str:
+        """The version of qemu, which may be the system's and change with it."""
+        return qemu_version(self.program)
+
+    @property
     def identity(self) -> dict[str, object]:
         """Everything in it that affects results."""
         return {
-            "qemu": qemu_version(self.program),
+            "qemu": self.emulator,
             "python": self.python,
             "packages": dict(self.packages),
             "system": dict(self.system),
@@ -118,7 +123,7 @@ def qemu_version(program: Path) -> str:
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise EmulatorUnavailableError(f"{program} does not tell its version: {error}") from error
-    return said.partition("\n")[0].strip()
+    return said.partition("\n")[0].strip().removeprefix("qemu-aarch64 version ")
 
 
 def wanted() -> dict[str, str]:

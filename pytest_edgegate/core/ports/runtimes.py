@@ -90,12 +90,20 @@ class RunsElsewhere(Protocol):
     """A runtime whose files are run by a process on another processor, which is emulated here."""
 
     @property
+    def formats(self) -> Sequence[str]:
+        """As ``Runtime.formats``."""
+
+    @property
     def source(self) -> str:
         """The source of its figures: ``emulator:NAME``."""
 
     @property
     def entry(self) -> str:
         """``module:attribute`` of the runtime there."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """What its figures rest on. Raises ``BackendUnavailableError``."""
 
     def check(self) -> None:
         """Starts nothing. Raises ``BackendUnavailableError`` if such a process can't be started."""
