@@ -35,6 +35,10 @@ def form_of(target: Target, framework: str) -> str:
     return target.preferred.get(framework, target.formats[0])
 
 
+_EMULATED = ("litert-cortex-", "onnxruntime-cortex-")
+"""Runtimes in an emulator: they compare a file and decide nothing about how it is made."""
+
+
 def constraints(target: Target, form: str) -> tuple[object, ...]:
     """What decides which file is made for a target, and how it is judged."""
     return (
@@ -47,7 +51,7 @@ def constraints(target: Target, form: str) -> tuple[object, ...]:
         target.per_channel_dense,
         target.activations,
         target.float_operators,
-        target.runtimes.get(form),
+        tuple(each for each in target.runtimes.get(form, ()) if not each.startswith(_EMULATED)),
         tuple(sorted(target.operators)),
         tuple(sorted(target.refusals)),
         tuple(sorted(target.tools.items())),

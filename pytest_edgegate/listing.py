@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.session.run import EdgeSession
@@ -11,12 +12,16 @@ from pytest_edgegate.session.run import EdgeSession
 def list_targets(session: EdgeSession) -> int:
     """Prints every known target; returns the exit status."""
     for name in session.known_targets():
-        print("\n".join(lines_of(session.target(name))))
+        target = session.target(name)
+        print("\n".join(lines_of(target, session.emulated(target))))
     return 0
 
 
-def lines_of(target: Target) -> list[str]:
-    """The lines about one target, with an empty line at the end."""
+def lines_of(target: Target, emulated: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """The lines about one target, with an empty line at the end.
+
+    *emulated*: its runtimes in an emulator, with the sources of their figures.
+    """
     io = " or ".join(target.io_dtypes) or "any dtype"
     lines = [
         f"{target.name}: {target.title}",
@@ -26,6 +31,7 @@ def lines_of(target: Target) -> list[str]:
     for form, runtimes in target.runtimes.items():
         parity = f"parity in {', '.join(runtimes)}" if runtimes[1:] else "no parity: it is alone"
         lines.append(f"  {form} is measured in {runtimes[0]}; {parity}")
+        lines += [f"    {name} is {emulated[name]}" for name in runtimes if name in emulated]
     lines += _tools(target)
     lines += _tool_options(target)
     lines += _operators(target)

@@ -27,3 +27,7 @@ def may_end_early(policy: str, metrics: Iterable[str]) -> bool:
     The data and its metric are checked elsewhere.
     """
     return policy == "point" and not any(BUDGETS[each].every_sample for each in metrics)
+
+
+EMULATED = 200
+"""The largest number of samples that an emulator is given for a figure: it is slow."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.artifact import Artifact
@@ -51,6 +51,16 @@ class Shown:
     """None without a model to compare with."""
     artifact: float
     n: int
+
+
+class Emulated(NamedTuple):
+    """An accuracy in an emulator, and in the runtime that measures accuracy on the same samples."""
+
+    runtime: str
+    source: str
+    here: float | None
+    there: float
+    samples: int
 
 
 class Passes(Protocol):
@@ -109,8 +119,20 @@ class Passes(Protocol):
     def export_compared(self) -> Evidence | NotMeasured:
         """Differences between the model's float export in the artifact's format and the model."""
 
-    def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
-        """Differences between the target's runtimes on the same file."""
+    def parity(self) -> tuple[Evidence, ...] | NotMeasured:
+        """Differences between the target's runtimes on the same file: between those of this host
+        on all samples, and then with those of an emulator on some."""
+
+    def shown_parity(self) -> Evidence | NotMeasured:
+        """Those between all runtimes that are here, on some samples."""
+
+    def lacking_emulator(self) -> str:
+        """The line that makes the emulator of the target's runtimes; empty if it is here, or the
+        target lists none."""
+
+    def emulated(self, count: int) -> tuple[Emulated, ...]:
+        """The accuracy in the target's runtimes of an emulator, on *count* samples of which the
+        answers are compared; none where the metric can't score the file so."""
 
     def fed(self) -> tuple[FedInput, ...]:
         """The evaluation values of the artifact's inputs: those of its pass if there was one, else

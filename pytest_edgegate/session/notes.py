@@ -17,7 +17,7 @@ from pytest_edgegate.data.lone_runner import ALONE
 from pytest_edgegate.data.row_digests import FLAT
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.contract import left_to_the_cpu, tolerated
-from pytest_edgegate.measures.parity import SHOWN
+from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import File, Passes
 
 USUAL_AGREEMENT = 0.99
@@ -161,6 +161,7 @@ class Parity:
 
     note: str = ""
     share: float | None = None
+    samples: int = 0
 
     @property
     def usual(self) -> bool:
@@ -171,18 +172,38 @@ class Parity:
 def of_parity(file: File, passes: Passes) -> Parity:
     """The agreement on some samples, if no budget is about parity."""
     try:
-        found = passes.parity(SHOWN)
+        found = passes.shown_parity()
     except InferenceError as error:
         return Parity(f"parity, not gated: {error.message}")
     if isinstance(found, NotMeasured) or np.isnan(found.arrays["agreement"]).any():
         return Parity()
     share = float(found.arrays["agreement"].mean())
     below = "" if share >= USUAL_AGREEMENT else f", below the usual {USUAL_AGREEMENT}"
+    lacking = passes.lacking_emulator()
     text = (
         f"parity, not gated: agreement {share:.3f}{below} on {found.n} samples "
-        f"({', '.join(_runtimes(file))})"
+        f"({', '.join(_compared(file, found))})"
+        + (f", not compared with an emulated board: {lacking}" if lacking else "")
     )
-    return Parity(text, share)
+    return Parity(text, share, found.n)
+
+
+def of_emulators(passes: Passes, count: int) -> str:
+    """The accuracy in emulated runtimes, on *count* samples that parity compares."""
+    name = passes.scoring.name if count else ""
+    return "; ".join(
+        f"accuracy in an emulator, not gated: {name} {each.there:.4g} in {each.runtime} "
+        f"({each.source})"
+        + (f", {each.here:.4g} here" if each.here is not None else "")
+        + f", on {each.samples} samples"
+        for each in passes.emulated(count)
+    )
+
+
+def _compared(file: File, found: Evidence) -> tuple[str, ...]:
+    """The runtimes of a comparison."""
+    kind, _, names = found.source.partition(":")
+    return tuple(names.split(",")) if kind == "host" else _runtimes(file)
 
 
 def _runtimes(file: File) -> tuple[str, ...]:

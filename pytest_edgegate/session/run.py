@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,16 @@ from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, UnsupportedError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    EdgeGateError,
+    UnknownNameError,
+    UnsupportedError,
+)
 from pytest_edgegate.core.evidence import Evidence
 from pytest_edgegate.core.plan import Plan
-from pytest_edgegate.core.ports import Inspector, SourceModel
+from pytest_edgegate.core.ports import Inspector, RunsElsewhere, SourceModel
 from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.core.recipe import PTQ, Recipe, distils
 from pytest_edgegate.core.target import Target
@@ -185,6 +192,16 @@ class EdgeSession:
         if name not in self._targets:
             self._targets[name] = find_target(name, self.settings.root, self.registry)
         return self._targets[name]
+
+    def emulated(self, target: Target) -> dict[str, str]:
+        """The runtimes of a target in an emulator, with the sources of their figures."""
+        found = {}
+        for name in {each for names in target.runtimes.values() for each in names}:
+            with suppress(BackendUnavailableError, UnknownNameError):  # a budget tells of those
+                runtime = self.registry.get("runtime", name)
+                if isinstance(runtime, RunsElsewhere):
+                    found[name] = runtime.source
+        return found
 
     def case(
         self,

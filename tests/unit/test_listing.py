@@ -52,3 +52,10 @@ def test_the_options_of_a_tool_are_told() -> None:
         "  vela runs with accelerator = ethos-u85-256, system_config = Ethos_U85_SYS_DRAM_Mid, "
         "memory_mode = Dedicated_Sram_384KB" in told
     )
+
+
+def test_emulated_runtimes_are_told() -> None:
+    five = built_in()["raspberry-pi-5"]
+    told = lines_of(five, {"onnxruntime-cortex-a76": "emulator:qemu-aarch64:cortex-a76"})
+    at = told.index("    onnxruntime-cortex-a76 is emulator:qemu-aarch64:cortex-a76")
+    assert told[at - 1].startswith("  onnx is measured in onnxruntime; parity in onnxruntime, ")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pytest_edgegate.core.budget import Budget, kind_of
 from pytest_edgegate.core.errors import BackendUnavailableError, UnknownNameError
 from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.ports import RunsElsewhere
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
@@ -67,7 +68,9 @@ class Unmeasurable:
             return alone
         try:
             for name in runtimes[1:]:  # without the first one nothing is measured at all
-                self.registry.get("runtime", name)
+                runtime = self.registry.get("runtime", name)
+                if isinstance(runtime, RunsElsewhere):
+                    runtime.check()
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured(error.message, error.remedy)
         return None
