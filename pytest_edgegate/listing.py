@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.unmeasurable import unmeasurable
 
 
 def list_targets(session: EdgeSession) -> int:
@@ -34,6 +35,7 @@ def lines_of(target: Target, emulated: Mapping[str, str] = MappingProxyType({}))
         lines += [f"    {name} is {emulated[name]}" for name in runtimes if name in emulated]
     lines += _tools(target)
     lines += _tool_options(target)
+    lines += _unmeasurable(target)
     lines += _operators(target)
     lines += [f"  refuses {rule} ({words})" for rule, words in target.refusals.items()]
     if target.memory_bytes is not None:
@@ -54,6 +56,11 @@ def _tool_options(target: Target) -> Iterator[str]:
     for name, options in target.tool_options.items():
         spelt = ", ".join(f"{key} = {value}" for key, value in options.items())
         yield f"  {name} runs with {spelt}"
+
+
+def _unmeasurable(target: Target) -> Iterator[str]:
+    for reason, metrics in unmeasurable(target).items():
+        yield f"  not measured: {', '.join(metrics)}: {reason}"
 
 
 def _operators(target: Target) -> Iterator[str]:
