@@ -265,6 +265,7 @@ def targets() -> Iterator[str]:
             rows.append(("not measured", f"{', '.join(f'`{each}`' for each in metrics)}: {reason}"))
         rows += [(f"source of {key}", text) for key, text in target.sources.items()]
         yield from table(("", ""), rows)
+        yield ""
 
 
 def measures() -> Iterator[str]:
