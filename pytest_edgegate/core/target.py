@@ -12,7 +12,7 @@ from types import MappingProxyType
 class OperatorRule:
     """A target's requirements for one operator.
 
-    ``limits`` name checks of ``measures.operator_limits``.
+    ``limits`` name checks of ``mapping.limits``.
     """
 
     since: str = ""
@@ -21,6 +21,47 @@ class OperatorRule:
     note: str = ""
     """A requirement that cannot be checked in a file; shown where the targets are listed."""
     source: str = ""
+    guess: str = ""
+    """Why it is not certain that the target has the operator; empty where a source says so."""
+
+
+@dataclass(frozen=True)
+class LimitRule:
+    """What is known of one of the limits, where a target says more than its name."""
+
+    most: float | None = None
+    """The largest value that the target takes, for a limit on a number."""
+    taken: float | None = None
+    """The largest value that it was seen to take: from there to *refused* the limit is a guess."""
+    refused: float | None = None
+    """The smallest value that it was seen to refuse."""
+    guess: str = ""
+    """Why the limit is not certain; empty where a source says so."""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class MappingRules:
+    """How the target's compiler divides the operators of a file between its chip and the CPU."""
+
+    name: str
+    """The source of what is predicted: ``predicted:NAME``."""
+    compiler: str
+    """The version of the compiler that the rules are about."""
+    runtime: str
+    activations: tuple[str, ...]
+    """The dtypes of the tensors between operators that the chip takes."""
+    most_dimensions: int
+    """How many of the innermost dimensions of a tensor may be larger than 1."""
+    cpu: tuple[str, ...] = ()
+    """The operators that may stay on the CPU anywhere."""
+    cpu_at_ends: tuple[str, ...] = ()
+    """The operators that may stay on the CPU where they take an input or give an output."""
+    words: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The compiler's own words, by the rule that keeps an operator on the CPU."""
+    guesses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Why a rule is not certain, by the rule."""
+    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 HOST_URL = "host"
@@ -84,6 +125,10 @@ class Target:
     )
     """The options of each tool, by its name: JSON values that only the tool understands."""
     operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))
+    limits: Mapping[str, LimitRule] = field(default_factory=lambda: MappingProxyType({}))
+    """What is known of the limits on operators, by the name of the limit."""
+    mapping: MappingRules | None = None
+    """How its compiler divides a file; None where operators are looked at one by one."""
     refusals: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Files that the vendor's own tool refuses: by the rule of ``measures.refusals`` that
     recognises one, the words in which it does."""

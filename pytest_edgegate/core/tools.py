@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pytest_edgegate.core.budget import BudgetKind, kind_of
 from pytest_edgegate.core.errors import CompressionError
@@ -56,6 +56,28 @@ FigureOrAbsent = Figure | Absent
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """An operator that a vendor's compiler left to the CPU."""
+
+    kind: str
+    output: str
+    """The name of its first output."""
+    reason: str = ""
+    """In the compiler's words, as far as it gave any."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What a vendor's own compiler said of the operators of a file, or that it refuses the file."""
+
+    by: str
+    """The compiler, with its version."""
+    left: tuple[LeftOut, ...] = ()
+    refusal: str = ""
+    """Why it refuses the file as a whole, in its words."""
+
+
+@dataclass(frozen=True)
 class Compiled:
     """The files that a tool compiled, and the figures that it reported."""
 
@@ -64,6 +86,11 @@ class Compiled:
     reports figures, and for a refused file."""
     figures: Mapping[str, FigureOrAbsent]
     """The figures by metric. A missing metric is absent without a specific reason."""
+    placed: Placed | None = None
+    """What a vendor's program said of the operators; None for rules, which the contract of a target
+    has itself."""
+    remark: str = ""
+    """What it found in the file, for the note of any verdict on the contract."""
 
 
 class Tool(Protocol):
@@ -95,6 +122,14 @@ class Tool(Protocol):
         limit. Raises ``CompressionError`` for a failure that is not due to the file: it is not
         cached, and the next run tries again.
         """
+
+
+@runtime_checkable
+class ComparesWithSource(Protocol):
+    """A tool that says more of a compiled file where it gets the file that it was compiled from."""
+
+    def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
+        """As ``compile``, of a compiled file at *path*."""
 
 
 def check_compiled(name: str, tool: Tool, compiled: Compiled, out: Path) -> None:

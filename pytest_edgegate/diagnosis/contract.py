@@ -12,8 +12,9 @@ from pytest_edgegate.diagnosis.making import in_float16, in_order
 from pytest_edgegate.diagnosis.number_forms import NumberForm, number_form
 from pytest_edgegate.diagnosis.ranges import of_clipped
 from pytest_edgegate.measures.compiled import elsewhere
-from pytest_edgegate.measures.contract import Offence, OffenceKind, clipping, offences
+from pytest_edgegate.measures.contract import clipping, offences
 from pytest_edgegate.measures.input_check import clipped
+from pytest_edgegate.measures.offences import Offence, OffenceKind
 from pytest_edgegate.measures.providers import File, Passes
 
 _DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}
@@ -54,6 +55,11 @@ _OF_PARTS: tuple[tuple[Set[OffenceKind], str], ...] = (
     ),
     ({OffenceKind.UNQUANTISED}, "part of the model was not quantised"),
     ({OffenceKind.FELL_BACK}, "the provider that was asked for does not run those operators"),
+    (
+        {OffenceKind.DOWNSTREAM},
+        "the compiler makes one program, of what comes before the first operator that stays on "
+        "the CPU; all that depends on that operator stays there, too",
+    ),
     ({OffenceKind.DYNAMIC_SHAPE}, "sizes were left free when the file was converted"),
 )
 """Causes by kinds of offences; the first match applies. Between the two is that of a file which is
@@ -144,6 +150,7 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
 
 def _for_unmapped(found: tuple[Offence, ...], file: File) -> str:
     """The remedy for operators that the target does not take as they are."""
+    found = tuple(each for each in found if each.kind is not OffenceKind.DOWNSTREAM) or found
     if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
         return f"{file.description().conversion.per_tensor}, or let edge_ptq make the file"
     advice = rebuilt(found, file.target)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import Offence, OffenceKind
+from pytest_edgegate.measures.offences import Offence, OffenceKind
 
 _LONGEST = 60
 """The number of characters of a name in a line for several operators."""
@@ -26,11 +27,13 @@ _WORDS = {"RELU6": "ReLU6", "RELU": "ReLU"}
 
 
 def listed(found: Iterable[Offence], target: Target) -> tuple[str, ...]:
-    """A line for each offence, or for several of one kind of operator with the same fault."""
+    """A line for each offence, or for several of one kind of operator with the same fault; what
+    depends on one operator shares a line, whatever its kind."""
     groups: dict[object, list[Offence]] = {}
     for at, each in enumerate(found):
         spot = each.spot
-        key = (at,) if spot is None else (each.kind, spot.operator, spot.fault)
+        kind = "" if spot is None or each.kind is OffenceKind.DOWNSTREAM else spot.operator
+        key = (at,) if spot is None else (each.kind, kind, spot.fault)
         groups.setdefault(key, []).append(each)
     return tuple(_line(each, target) for each in groups.values())
 
@@ -39,6 +42,12 @@ def _line(alike: list[Offence], target: Target) -> str:
     first = alike[0]
     if first.spot is None:
         return str(first)
+    if first.kind is OffenceKind.DOWNSTREAM and len(alike) > 1:
+        kinds = Counter(each.spot.operator for each in alike if each.spot)
+        named = ", ".join(
+            kind if count == 1 else f"{count} x {kind}" for kind, count in kinds.items()
+        )
+        return f"{len(alike)} operators ({named}): {first.spot.fault}"
     advice = rebuilt(alike, target)
     end = f"; {advice}" if advice else ""
     kind, place, fault = first.spot.operator, _short(first.spot.place), first.spot.fault

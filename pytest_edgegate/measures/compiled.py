@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from pytest_edgegate.core.budget import kind_of
 from pytest_edgegate.core.description import CompiledFor, ModelDescription, TensorInfo
@@ -37,6 +38,15 @@ def hidden(metric: str, file: File) -> NotMeasured | None:
         "give the file that it was compiled from, on which this budget is then judged: "
         f"edge_gate.check({call})",
     )
+
+
+def source_beside(path: Path) -> Path | None:
+    """The file that a compiled one is named after, if it lies beside it."""
+    name = path.name
+    if not name.endswith(_SUFFIX):
+        return None
+    found = path.with_name(f"{name.removesuffix(_SUFFIX)}.tflite")
+    return found if found.is_file() else None
 
 
 def has_chip(target: Target, compiled: CompiledFor) -> bool:

@@ -18,6 +18,7 @@ from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Placed
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence, Paired
@@ -151,6 +152,13 @@ class File(Protocol):
 
     def held_twice(self, export: Artifact) -> HeldTwice:
         """The weights that a float export holds more than once."""
+
+    def placed(self) -> Placed | None:
+        """Where a vendor's compiler puts the operators; None where none is asked."""
+
+    @property
+    def gates_mapping(self) -> bool:
+        """Whether a budget on mapped_ops decides how many operators may stay on the CPU."""
 
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         """Operators as the runtime that measures accuracy runs them; None if it hides them."""

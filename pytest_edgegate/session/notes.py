@@ -16,7 +16,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.lone_runner import ALONE
 from pytest_edgegate.data.row_digests import FLAT
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.contract import tolerated
+from pytest_edgegate.measures.contract import left_to_the_cpu, tolerated
 from pytest_edgegate.measures.parity import SHOWN
 from pytest_edgegate.measures.providers import File, Passes
 
@@ -113,6 +113,16 @@ def of_compiled(file: File) -> str:
         f"{file.artifact.path.name} is compiled for {described.compiled.chip} and was not run: its "
         f"size, inputs and outputs are judged; left to the CPU: {named or 'nothing'}"
     )
+
+
+def of_mapping(file: File) -> str:
+    """The operators on the CPU about which a budget on mapped_ops decides."""
+    found = left_to_the_cpu(file)
+    if not found or file.description().compiled is not None:
+        return ""  # of a compiled file they are told already
+    kinds = Counter(each.part.kind for each in found if isinstance(each.part, OperatorInfo))
+    named = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+    return f"left to the CPU of {file.target.name}, as mapped_ops decides: {named}"
 
 
 def of_execution(file: File) -> str:

@@ -12,7 +12,8 @@ from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError, UnsupportedError
+from pytest_edgegate.core.evidence import Evidence
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.ports import Inspector, SourceModel
 from pytest_edgegate.core.progress import StagedProgress, silent
@@ -74,7 +75,7 @@ class EdgeSession:
             lambda: self._frameworks,
             progress,
         )
-        self.tooling = Tooling(registry, self.cache, progress)
+        self.tooling = Tooling(registry, self.cache, progress, Evidence(settings.evidence))
         self._targets: dict[str, Target] = {}
         self._built: dict[tuple[str, str], Artifact] = {}
         self._inspectors: dict[str, Inspector] = {}
@@ -384,15 +385,37 @@ class EdgeSession:
         *,
         contract: bool = False,
         show_parity: bool = False,
+        source: Artifact | None = None,
     ) -> list[Verdict]:
-        """The verdicts on all budgets; *contract* also judges the target's contract.
+        """The verdicts on all budgets; *contract* also judges the target's contract. *source*: the
+        file that a compiled artifact was compiled from, else the one beside it, if there is one.
 
         A pass that other budgets of the case need in full does not end early.
         """
         inspector = self.inspector(artifact.format)
         return self._judging.verdicts(
-            case, artifact, budgets, inspector, contract=contract, show_parity=show_parity
+            case,
+            artifact,
+            budgets,
+            inspector,
+            contract=contract,
+            show_parity=show_parity,
+            source=source or self._source_beside(artifact, case.target),
         )
+
+    def _source_beside(self, artifact: Artifact, target: Target) -> Artifact | None:
+        """The file with the name that a third-party compiled file had before it was compiled."""
+        from pytest_edgegate.measures.compiled import source_beside
+
+        path = None if artifact.made else source_beside(artifact.path)
+        if path is None:
+            return None
+        try:
+            found = self.adopt(path, target)
+            self.check_compiled(artifact, found)
+        except EdgeGateError:  # nobody has named it, and it need not be what it seems
+            return None
+        return found
 
     def regressions(
         self, case: Case, artifact: Artifact, asked: Sequence[Budget]

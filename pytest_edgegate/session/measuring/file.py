@@ -24,6 +24,7 @@ from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import FindsHeldTwice, Inspector, Runner
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Placed
 from pytest_edgegate.data.feeding import noise, quantised
 from pytest_edgegate.data.input_order import InputOrder
 from pytest_edgegate.data.lone_runner import LoneRunner
@@ -61,8 +62,16 @@ class CaseFile:
         opener: Opener,
         steadiness: KeptSteadiness,
         export: Export,
+        placed: Callable[[], Placed | None] = lambda: None,
+        *,
+        gates_mapping: bool = False,
     ) -> None:
-        """*steadiness* looks at the artifact while it is opened for a first inference."""
+        """*steadiness* looks at the artifact while it is opened for a first inference.
+
+        *placed*: what a vendor's compiler says of its operators.
+        """
+        self.placed = placed
+        self.gates_mapping = gates_mapping
         self._case = case
         self.artifact = artifact
         self._inspector = inspector

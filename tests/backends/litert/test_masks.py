@@ -19,7 +19,8 @@ from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import Offence, in_file
+from pytest_edgegate.measures.contract import in_file
+from pytest_edgegate.measures.offences import Offence
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 FAMILIES = pytest.mark.parametrize("family", ["keras", "tf_keras"])

@@ -10,7 +10,8 @@ import pytest
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.target import LatencySource, OperatorRule, Target
-from pytest_edgegate.measures.operator_limits import LIMITS as CHECKS
+from pytest_edgegate.mapping.limits import LIMITS as CHECKS
+from pytest_edgegate.mapping.limits import OF_NUMBERS
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.operators import LIMITS, REFUSALS
 from pytest_edgegate.targets.parse import target_from_table
@@ -168,7 +169,7 @@ def test_a_value_that_would_break_later_is_refused_here(key: str, value: Any) ->
 
 
 def test_every_limit_has_its_check() -> None:
-    assert sorted(CHECKS) == sorted(LIMITS)
+    assert sorted({*CHECKS, *OF_NUMBERS}) == sorted(LIMITS)
 
 
 def test_what_the_built_in_targets_ask() -> None:
