@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import runpy
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_edgegate import EdgeData
+from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
 from pytest_edgegate.backends.tflite_micro.runtime import RUNTIME
 from pytest_edgegate.backends.tflite_micro.tool import TOOL as MICRO
 from pytest_edgegate.backends.tflite_micro.tool import MicroTool
@@ -121,6 +125,84 @@ def test_vela_is_not_installed(gates: Gates) -> None:
     assert found["memory"].outcome is Outcome.NOT_MEASURED
     assert found["memory"].reason.endswith("is not installed")
     assert found["memory"].remedy == "pip install 'pytest-edgegate[vela]'"
+
+
+def test_a_contract_without_vela_says_what_it_did_not_look_at(gates: Gates) -> None:
+    found = by_metric(gates("ethos-u55-128", vela=Vela(package="no-vela")).check(DIGITS))
+    assert "caution: which operators run on the chip is not looked at" in found["contract"].note
+    assert "pip install 'pytest-edgegate[vela]'" in found["contract"].note
+    found = by_metric(gates("ethos-u55-128").check(DIGITS))
+    assert "not looked at" not in found["contract"].note
+
+
+@pytest.fixture
+def normalised(tmp_path: Path) -> Path:
+    """The digits with one of their operators replaced by one that no Ethos-U has."""
+    kinds, model = import_schema().BuiltinOperator, unpack(DIGITS)
+    [graph] = model.subgraphs
+    normed = next(
+        each
+        for each in graph.operators
+        if model.operatorCodes[each.opcodeIndex].builtinCode == kinds.ADD
+    )
+    code = copy.copy(model.operatorCodes[normed.opcodeIndex])
+    code.builtinCode = code.deprecatedBuiltinCode = kinds.L2_NORMALIZATION
+    code.version = 2
+    normed.opcodeIndex = len(model.operatorCodes)
+    model.operatorCodes.append(code)
+    normed.inputs, normed.builtinOptions, normed.builtinOptionsType = normed.inputs[:1], None, 0
+    after = next(each for each in graph.operators if normed.outputs[0] in each.inputs)
+    for at in (*normed.outputs, *after.outputs):  # of one scale with the maxima taken of it
+        made = graph.tensors[at].quantization
+        made.scale, made.zeroPoint = [1 / 128], [0]
+    path = tmp_path / "normalised.tflite"
+    path.write_bytes(pack(model))
+    return path
+
+
+def test_an_operator_on_the_cpu_is_red_in_the_contract(gates: Gates, normalised: Path) -> None:
+    found = red(gates("ethos-u55-128"), normalised, memory="60 kB")
+    contract = found["contract"]
+    assert contract.outcome is Outcome.FAIL
+    assert contract.details[0].startswith("L2_NORMALIZATION #9 ")
+    assert contract.details[0].endswith(
+        f'left to the CPU by vela {VELA.version()} ("Unsupported opType")'
+    )
+    assert "its compiler decides" in contract.remedy
+
+
+def test_a_budget_on_mapped_ops_decides_in_its_place(gates: Gates, normalised: Path) -> None:
+    found = by_metric(gates("ethos-u55-128").check(normalised, mapped_ops=0.9))
+    assert found["contract"].outcome is Outcome.PASS
+    assert "as mapped_ops decides: 1 x L2_NORMALIZATION" in found["contract"].note
+    assert value(found["mapped_ops"]) == (18 / 19, "vendor:vela")
+    assert found["mapped_ops"].note.endswith(
+        "of 19 operators, 1 runs on the CPU (L2_NORMALIZATION)"
+    )
+
+
+def test_what_vela_refuses_is_red_in_the_contract(gates: Gates, tmp_path: Path) -> None:
+    program = tmp_path / "mock_vela.py"
+    words = "RuntimeError: Compilation failed: too many inputs"
+    program.write_text(f"import sys\nprint({words!r})\nsys.exit(1)\n")
+    vela = Vela([sys.executable, str(program)])
+    found = red(gates("ethos-u55-128", vela=vela), DIGITS, memory="60 kB")
+    assert found["contract"].details == (f"vela refuses digits_uint8.tflite: {words}",)
+    assert found["contract"].remedy.startswith("make the file as the compiler takes it")
+    assert found["memory"].outcome is Outcome.NOT_MEASURED
+
+
+def test_a_compiled_file_with_its_source(gates: Gates, tmp_path: Path) -> None:
+    checked = gates("ethos-u55-128").check(DIGITS, memory="40 kB")[0].artifact
+    assert checked is not None
+    assert checked.compiled is not None
+    twin = Path(shutil.copy(checked.compiled, tmp_path / "ours_vela.tflite"))
+    asked = {"memory": "40 kB", "mapped_ops": 1, "latency_p50": "300 us", "accuracy_min": 0.9}
+    found = by_metric(gates("ethos-u55-128").check(twin, source=DIGITS, **asked))
+    assert value(found["memory"]) == (32_384, "vendor:vela")
+    assert value(found["latency_p50"]) == (0.000221544, "vendor:vela")
+    assert value(found["mapped_ops"]) == (1, "vendor:vela")
+    assert found["accuracy_min"].outcome is Outcome.PASS
 
 
 def test_a_cortex_m_by_lite_rt_micro(gates: Gates) -> None:

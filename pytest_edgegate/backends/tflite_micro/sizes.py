@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from pytest_edgegate.backends.fused_names import without_fused
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
 
 _BITS = {
@@ -20,8 +21,6 @@ _BITS = {
 }
 """Of the dtypes that do not have 8."""
 _SHOWN = 3
-_LONGEST = 60
-"""Characters kept of a tensor's name, which converters make of all that they have fused."""
 
 
 def size_of(tensor: TensorInfo) -> int:
@@ -61,5 +60,4 @@ def _constant(operator: OperatorInfo) -> int:
 
 def _spelt(operator: OperatorInfo) -> str:
     name = operator.outputs[0].name if operator.outputs else ""
-    short = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
-    return f"{operator.kind} #{operator.index} ({short})"
+    return f"{operator.kind} #{operator.index} ({without_fused(name)})"
