@@ -28,7 +28,9 @@ def lines_of(target: Target) -> list[str]:
         lines.append(f"  {form} is measured in {runtimes[0]}; {parity}")
     lines += _tools(target)
     lines += _tool_options(target)
+    lines += _mapping(target)
     lines += _operators(target)
+    lines += _limits(target)
     lines += [f"  refuses {rule} ({words})" for rule, words in target.refusals.items()]
     if target.memory_bytes is not None:
         lines.append(f"  memory: {target.memory_bytes:,} bytes")
@@ -50,6 +52,32 @@ def _tool_options(target: Target) -> Iterator[str]:
         yield f"  {name} runs with {spelt}"
 
 
+def _mapping(target: Target) -> Iterator[str]:
+    """How its compiler divides a file, and what is not certain about that."""
+    rules = target.mapping
+    if rules is None:
+        return
+    yield (
+        f"  divided between chip and CPU as by version {rules.compiler} of the compiler and "
+        f"{rules.runtime} of the runtime (predicted:{rules.name})"
+    )
+    if rules.cpu or rules.cpu_at_ends:
+        ends = (f"{each} at inputs and outputs" for each in rules.cpu_at_ends)
+        yield f"  may stay on the CPU: {', '.join((*rules.cpu, *ends))}"
+    for rule, source in rules.sources.items():
+        yield f"  source of the rule {rule}: {source}"
+    for rule, guess in rules.guesses.items():
+        yield f"  the rule {rule} is a guess: {guess}"
+
+
+def _limits(target: Target) -> Iterator[str]:
+    for name, limit in target.limits.items():
+        most = "" if limit.most is None else f"at most {limit.most:g}"
+        guess = f"a guess: {limit.guess}" if limit.guess else ""
+        source = f"source: {limit.source}" if limit.source else ""
+        yield f"  limit {name}: {'; '.join(filter(None, (most, guess, source)))}"
+
+
 def _operators(target: Target) -> Iterator[str]:
     if target.operators:
         yield f"  operators: {', '.join(sorted(target.operators))}"
@@ -63,4 +91,5 @@ def _asked(rule: OperatorRule) -> str:
     """The requirements on an operator that cannot be checked in a file."""
     since = f"since version {rule.since} of the runtime" if rule.since else ""
     source = f"source: {rule.source}" if rule.source else ""
-    return "; ".join(filter(None, (since, rule.note, source)))
+    guess = f"a guess: {rule.guess}" if rule.guess else ""
+    return "; ".join(filter(None, (since, rule.note, guess, source)))

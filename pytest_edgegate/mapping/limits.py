@@ -9,6 +9,8 @@ from pytest_edgegate.core.description import OperatorInfo, TensorInfo
 from pytest_edgegate.core.target import LimitRule
 
 _NO_RULE = LimitRule()
+_WITHOUT_BATCH = 3
+"""The most dimensions of a tensor whose first one is not a batch."""
 
 
 def _fused(operator: OperatorInfo) -> str:
@@ -61,13 +63,18 @@ def _strides(operator: OperatorInfo) -> str:
 
 def _batch_packing(operator: OperatorInfo) -> str:
     rank = len(operator.outputs[0].shape) if operator.outputs else 0
-    return "packs the batch dimension" if operator.option("axis") in (0, -rank) else ""
+    packed = rank > _WITHOUT_BATCH and operator.option("axis") in (0, -rank)
+    return "packs the batch dimension" if packed else ""
 
 
 def _batch_splitting(operator: OperatorInfo) -> str:
     axes, tensor = operator.option("axes"), _input(operator, 1)
     rank = len(tensor.shape) if tensor is not None else 0
-    split = isinstance(axes, tuple) and any(axis in (0, -rank) for axis in axes)
+    split = (
+        rank > _WITHOUT_BATCH
+        and isinstance(axes, tuple)
+        and any(axis in (0, -rank) for axis in axes)
+    )
     return "splits the batch dimension" if split else ""
 
 

@@ -172,6 +172,35 @@ def test_a_tool_that_fails_is_told_and_nothing_of_ours_is_lost(play: Any) -> Non
     assert "fake-tool was ended: no answer within 10 s" in verdicts["memory"]["reason"]
 
 
+PREDICTING = MISSING.replace("FakeTool(installed=None)", 'FakeTool(source="predicted:rules")')
+
+
+def test_evidence_of_the_vendor_is_asked_for_by_target(play: Any, inner_conftest: str) -> None:
+    files = {**FILES, "conftest.py": inner_conftest + PREDICTING}
+    ran = play(files, f"--edge-target={CHIP}", "-o", f"edge_evidence={CHIP} = vendor")
+    text = ran.text("test_over", CHIP)
+    assert ran.verdicts("test_over", CHIP)["memory"]["outcome"] == "not_measured"
+    assert "edge_evidence asks for the vendor's own figure" in text
+    assert text.splitlines()[-1].strip().endswith("next: pip install fake-tool")
+    other = play(files, f"--edge-target={CHIP}", "-o", "edge_evidence=fake-board = vendor")
+    memory = other.verdicts("test_within", CHIP)["memory"]
+    assert (memory["outcome"], memory["measured"]["source"]) == ("pass", "predicted:rules")
+    assert "by predicted:rules: " in other.text("test_over", CHIP)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("vender", "unknown evidence 'vender', did you mean 'vendor'?"),
+        ("fake-chp = vendor", "unknown target 'fake-chp', did you mean 'fake-chip'?"),
+    ],
+)
+def test_evidence_that_is_misspelt_stops_the_run(play: Any, value: str, said: str) -> None:
+    ran = play(FILES, f"--edge-target={CHIP}", "-o", f"edge_evidence={value}")
+    assert ran.status == 4
+    assert said in ran.everything
+
+
 OWN = """
 [tool.edgegate.targets.own]
 from = "fake-board"

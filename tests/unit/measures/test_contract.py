@@ -87,6 +87,7 @@ def test_a_model_that_fits() -> None:
     assert found(fits) == []
 
 
+DEEP = (tensor(shape=(2, 4, 4, 3)),)
 ZEROS = tensor("z", constant=True)
 
 
@@ -132,13 +133,15 @@ LIMIT_CASES: list[tuple[str, OperatorInfo, str]] = [
     ("fours", operator("X", (tensor(shape=(1, 2, 7)),)), ""),
     ("fours", operator("X", (tensor(shape=(1, 2, 7)),), axes=(1, 2)), "reduces 7 channels"),
     ("fours", operator("X", (tensor(shape=(1, 2, 6)),), axes=(-1,)), "reduces 6 channels"),
-    ("no_batch_packing", operator("X", axis=1), ""),
-    ("no_batch_packing", operator("X", axis=0), "packs the batch"),
-    ("no_batch_packing", operator("X", axis=-2), "packs the batch"),
-    ("no_batch_splitting", operator("X", (tensor(), tensor()), axes=(1,)), ""),
-    ("no_batch_splitting", operator("X", (tensor(), tensor())), ""),
-    ("no_batch_splitting", operator("X", (tensor(), tensor()), axes=(0,)), "splits the batch"),
-    ("no_batch_splitting", operator("X", (tensor(), tensor()), axes=(-2,)), "splits the batch"),
+    ("no_batch_packing", operator("X", outputs=DEEP, axis=1), ""),
+    ("no_batch_packing", operator("X", axis=0), ""),
+    ("no_batch_packing", operator("X", outputs=DEEP, axis=0), "packs the batch"),
+    ("no_batch_packing", operator("X", outputs=DEEP, axis=-4), "packs the batch"),
+    ("no_batch_splitting", operator("X", (tensor(), *DEEP), axes=(1,)), ""),
+    ("no_batch_splitting", operator("X", (tensor(), *DEEP)), ""),
+    ("no_batch_splitting", operator("X", (tensor(), tensor()), axes=(0,)), ""),
+    ("no_batch_splitting", operator("X", (tensor(), *DEEP), axes=(0,)), "splits the batch"),
+    ("no_batch_splitting", operator("X", (tensor(), *DEEP), axes=(-4,)), "splits the batch"),
     ("one_row", operator("X", outputs=(tensor(shape=(1, 1, 9)),)), ""),
     ("one_row", operator("X", outputs=(tensor(shape=(2, 9)),)), "gives shape (2, 9)"),
     ("resize_factor", resized(8), ""),
