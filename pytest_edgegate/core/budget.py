@@ -364,8 +364,15 @@ _ROWS = (
         signed=True,
         needs=_COMPARED,
     ),
-    BudgetKind("memory", unit="bytes", direction="at most", rule="exact"),
-    BudgetKind("flash", unit="bytes", direction="at most", rule="exact"),
+    BudgetKind(
+        "memory",
+        unit="bytes",
+        direction="at most",
+        rule="exact",
+        remedy="give the model smaller inputs, or fewer filters where its tensors are largest, or "
+        "{loosen} the budget knowingly",
+    ),
+    BudgetKind("flash", unit="bytes", direction="at most", rule="exact", remedy=_FEWER_FILTERS),
     BudgetKind(
         MAPPED_OPS,
         unit="ratio",

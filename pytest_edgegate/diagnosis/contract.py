@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 
 from pytest_edgegate.core.diagnosis import Diagnosis
@@ -66,6 +66,9 @@ _OF_PARTS: tuple[tuple[Set[OffenceKind], str], ...] = (
 in other numbers as a whole."""
 
 
+_BY_THE_COMPILER = "its compiler decides: --edge-list-targets says where its list is"
+
+
 def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
     """The offences, one per line, with their probable cause and the remedy."""
     found = offences(file, passes)
@@ -121,12 +124,9 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
     """The remedy for offences that are not about shapes."""
     kinds = {each.kind for each in found}
     described = file.description()
-    if OffenceKind.REFUSED in kinds:
-        return _for_symmetric(file)
-    if OffenceKind.BY_BATCH in kinds:
-        return _for_batch(file)
-    if OffenceKind.FELL_BACK in kinds:
-        return _for_fall_back(file)
+    first = next((remedy for kind, remedy in _REMEDIES.items() if kind in kinds), None)
+    if first is not None:
+        return first(file)
     if OffenceKind.NO_WIDTH in kinds:
         return "calibrate on samples in which that input varies as on the device"
     if kinds == {OffenceKind.SIGNATURE}:
@@ -156,7 +156,8 @@ def _for_unmapped(found: tuple[Offence, ...], file: File) -> str:
     advice = rebuilt(found, file.target)
     if advice:
         return f"{advice}, whose operators the target maps, and train the model again"
-    return "replace those layers by ones that the target maps (--edge-list-targets names them)"
+    listed = "--edge-list-targets names them" if file.target.operators else _BY_THE_COMPILER
+    return f"replace those layers by ones that the target maps ({listed})"
 
 
 def _for_batch(file: File) -> str:
@@ -235,3 +236,19 @@ def _for_float(file: File) -> str:
             "target that takes floats (--edge-list-targets)"
         )
     return f"{file.description().conversion.int8}, or let edge_ptq make the file"
+
+
+def _as_the_compiler_takes_it(file: File) -> str:
+    return (
+        "make the file as the compiler takes it: its words say why, and a file of fewer layers "
+        "shows which of them it is"
+    )
+
+
+_REMEDIES: Mapping[OffenceKind, Callable[[File], str]] = {
+    OffenceKind.REFUSED: _for_symmetric,
+    OffenceKind.NOT_COMPILED: _as_the_compiler_takes_it,
+    OffenceKind.BY_BATCH: _for_batch,
+    OffenceKind.FELL_BACK: _for_fall_back,
+}
+"""The remedies of kinds that go before all others."""

@@ -31,10 +31,10 @@ def unmapped(
     """
     found = predicted(described, target)
     if placed is not None and placed.refusal:
-        yield Offence(OffenceKind.REFUSED, placed.refusal)
+        yield Offence(OffenceKind.NOT_COMPILED, placed.refusal)
         return
     if placed is not None:
-        yield from _left_by(placed, found)
+        yield from _left_by(placed, found, ruled=bool(target.operators or target.mapping))
         return
     known = {id(each.part) for each in numbers if each.kind in _OF_NUMBERS}
     for each in found.left:
@@ -62,23 +62,24 @@ def _of_reason(operator: OperatorInfo, reason: Reason) -> Offence:
     )
 
 
-def _left_by(placed: Placed, found: Prediction) -> Iterator[Offence]:
+def _left_by(placed: Placed, found: Prediction, *, ruled: bool) -> Iterator[Offence]:
     """What a compiler has left to the CPU, in its words; where our rules said otherwise, they are
-    told, too."""
+    told, too. *ruled*: whether the target has rules."""
     by_name = {each.operator.name_of_output: each for each in found.placements}
     for left in placed.left:
         ours = by_name.get((left.kind, left.output))
         if ours is None or not ours.allowed:
-            yield _by_compiler(left, placed.by, ours)
+            yield _by_compiler(left, placed.by, ours, ruled=ruled)
 
 
-def _by_compiler(left: LeftOut, by: str, ours: Placement | None) -> Offence:
+def _by_compiler(left: LeftOut, by: str, ours: Placement | None, *, ruled: bool) -> Offence:
     words = f' ("{left.reason}")' if left.reason else ""
     fault = f"left to the CPU by {by}{words}"
     if ours is None:
         return Offence(OffenceKind.UNMAPPED, f"{left.kind} ({left.output}): {fault}")
     reason = ours.reasons[0] if ours.reasons else None
-    fault += "; the rules predict it mapped" if reason is None else f"; {reason.fault}"
+    if ruled:
+        fault += "; the rules predict it mapped" if reason is None else f"; {reason.fault}"
     known = None if reason is None else _BY_REASON.get(reason.why)
     kind, operator = known or OffenceKind.UNMAPPED, ours.operator
     return offence_of(kind, operator, fault, origin=operator.origin, part=operator)

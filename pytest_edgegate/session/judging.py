@@ -163,6 +163,17 @@ class Judging:
         named = "" if source is None else f"its source is {source.path.name}"
         return (*found, named) if found else ()
 
+    def _unknown_mapping(self, file: File) -> str:
+        """That operators on the CPU go unnoticed, without the tool that finds them."""
+        artifact, target = file.artifact, file.target
+        missing = self.tooling.absent(MAPPED_OPS, artifact.format, target)
+        if missing is None:
+            return ""
+        return (
+            f"caution: which operators run on the chip is not looked at: {missing.reason}; "
+            f"{missing.remedy}"
+        )
+
     def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
         """Cautions the first verdict that evaluation samples have decided, and warns."""
         at = next((at for at, each in enumerate(found) if each.measured and each.measured.n), None)
@@ -285,6 +296,7 @@ class Judging:
             compiled,
             *(self._remarks(file, source) if compiled else ()),
             notes.of_mapping(file),
+            self._unknown_mapping(file),
             notes.of_cpu_parts(file),
             notes.of_signatures(file),
             notes.of_layout(file),

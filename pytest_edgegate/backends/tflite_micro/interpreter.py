@@ -5,7 +5,6 @@ It may end the process: where the arena is far too small, and where one of its c
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +16,16 @@ from pytest_edgegate.backends.litert.runtime import refuse_what_aborts
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.not_readable import installed
 from pytest_edgegate.backends.tflite_micro.lacking import lacking_operators, names_a_lacking_one
-from pytest_edgegate.backends.tools import needed, one_line
-from pytest_edgegate.core.description import ModelDescription, TensorInfo
-from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.backends.tflite_micro.sizes import size_of
+from pytest_edgegate.backends.tools import first_line, one_line
+from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.environment import versions
+from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.reading.regular import read_bytes
 
 PACKAGE = "tflite-micro"
 TITLE = "LiteRT-Micro"
+_PURPOSE = "running a .tflite file as on a microcontroller"
 ALIGNMENT = 16
 """Bytes that the arena is aligned to."""
 _MOST_BYTES = 1 << 30
@@ -35,7 +37,29 @@ _FURTHER = 8
 _MEMORY = re.compile(r"Failed to (?:resize buffer|allocate)|exceeds? the arena", re.I)
 _USED = re.compile(r"Arena allocation total (\d+) bytes")
 _NODE = re.compile(r"Node (\w+) \(number (\d+)\) failed to (prepare|invoke)")
-_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2, "int16": 2}
+
+
+class NotImportableError(InferenceError):
+    """The package is installed and can't be imported here."""
+
+
+def import_runtime() -> Any:
+    """The package's interface.
+
+    Raises BackendUnavailableError where it is missing, NotImportableError where it is broken, as
+    wheels of some versions are with some versions of Python.
+    """
+    try:
+        from tflite_micro import runtime
+    except ImportError as error:
+        found = versions(PACKAGE)
+        if PACKAGE not in found:
+            raise BackendUnavailableError(PACKAGE, _PURPOSE, "micro") from error
+        raise NotImportableError(
+            f"{PACKAGE} {found[PACKAGE]} can't be imported here ({first_line(error)})",
+            f"pip install --upgrade {PACKAGE}",
+        ) from error
+    return runtime
 
 
 class ArenaTooSmallError(Exception):
@@ -47,8 +71,7 @@ class Opened:
 
     def __init__(self, path: Path, arena: int) -> None:
         """Raises ArenaTooSmallError, InferenceError or BackendUnavailableError."""
-        with needed(PACKAGE, "a .tflite file on a microcontroller", "micro"):
-            from tflite_micro import runtime
+        runtime = import_runtime()
         content = read_bytes(path, _MOST_BYTES)
         self._path = path
         with held_native_output() as printed:
@@ -127,18 +150,13 @@ def check(path: Path, described: ModelDescription) -> None:
 def generous(described: ModelDescription) -> int:
     """An arena for all tensors side by side, twice: memory that is not used costs nothing."""
     tensors = {
-        each.name: _size(each)
+        each.name: size_of(each)
         for operator in described.operators
         for each in (*operator.inputs, *operator.outputs)
         if each is not None and not each.constant
     }
     least = 2 * sum(tensors.values()) + 1000 * len(described.operators) + _ROOM
     return min(least // ALIGNMENT * ALIGNMENT, _MOST_BYTES)
-
-
-def _size(tensor: TensorInfo) -> int:
-    shape = tensor.allocated or tensor.shape
-    return math.prod(max(size, 1) for size in shape) * _BYTES.get(tensor.dtype, 1)
 
 
 def not_opened(path: Path, said: list[str], error: Exception) -> InferenceError:

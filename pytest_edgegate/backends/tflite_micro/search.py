@@ -16,10 +16,11 @@ from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.tflite_micro.interpreter import (
     ALIGNMENT,
     ArenaTooSmallError,
+    NotImportableError,
     Opened,
     in_large_arena,
 )
-from pytest_edgegate.core.errors import EdgeGateError, InferenceError
+from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError, InferenceError
 
 TRYING, RUNS, LACKS, REFUSED = "trying", "runs", "lacks", "refused"
 
@@ -30,6 +31,9 @@ def main(path: Path, low: int, high: int) -> None:
             _narrow(path, low, high)
         else:
             _begin(path)
+    except (BackendUnavailableError, NotImportableError) as error:
+        print(f"{error.message}; {error.remedy}", flush=True)
+        sys.exit(1)
     except EdgeGateError as error:
         for text in (error.message, error.remedy):
             print(REFUSED, " ".join(text.split()), flush=True)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_edgegate.backends.fused_names import without_fused
 from pytest_edgegate.backends.tools import one_line
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo
 
-_CHIP = "CUSTOM:ethos-u"
 _REASON = re.compile(
     r"^Warning \(supported operators\) operator: (?P<kind>\w+), ofm: '(?P<name>.*)'\n"
     r"Reason: (?P<reason>(?:.+\n?)+)",
@@ -26,15 +26,19 @@ class OnCpu:
     """In Vela's words; empty where it gives none."""
 
     def __str__(self) -> str:
-        return f"{self.operator.name}: {self.reason or 'left on the CPU, without a reason'}"
+        short = without_fused(_output(self.operator))
+        reason = self.reason or "left to the CPU, without a reason"
+        return f"{self.operator.kind} #{self.operator.index} ({short}): {reason}"
 
 
-def on_cpu(source: ModelDescription, compiled: ModelDescription, printed: str) -> list[OnCpu]:
+def on_cpu(source: ModelDescription, compiled: ModelDescription, printed: str = "") -> list[OnCpu]:
     """The operators of *compiled* that are not the chip's, as those of *source* that they were."""
     known = {_output(each): each for each in source.operators}
-    left = [each for each in compiled.operators if each.kind != _CHIP]
     reasons = _reasons(printed)
-    return [OnCpu(known.get(_output(each), each), _reason(reasons, each)) for each in left]
+    return [
+        OnCpu(known.get(_output(each), each), _reason(reasons, each))
+        for each in compiled.beside_the_chip
+    ]
 
 
 def _output(operator: OperatorInfo) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_edgegate.backends.fused_names import without_fused
 from pytest_edgegate.core.errors import CompressionError
 
 _KIB = 1024
@@ -25,8 +26,6 @@ _CYCLES = {
     "on-chip flash": "cycles_on_chip_flash_access",
     "off-chip flash": "cycles_off_chip_flash_access",
 }
-_LONGEST = 60
-"""Characters kept of an operator's name, which converters make of all that they have fused."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ class Layer:
     """Bytes of the tensors that are alive while it runs."""
 
     def __str__(self) -> str:
-        short = self.name if len(self.name) <= _LONGEST else f"{self.name[:_LONGEST]}..."
-        return f"{self.kind} ({short})"
+        return f"{self.kind} ({without_fused(self.name)})"
 
 
 @dataclass(frozen=True)

@@ -5,39 +5,30 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.vela.on_cpu import OnCpu, on_cpu, share_on_chip
+from pytest_edgegate.backends.vela.figures import METRICS, figures_of, mapped_ops
+from pytest_edgegate.backends.vela.on_cpu import OnCpu, on_cpu
 from pytest_edgegate.backends.vela.options import NAME, VelaOptions
 from pytest_edgegate.backends.vela.program import COMMAND, TIME_LIMIT, vela
-from pytest_edgegate.backends.vela.summary import Layer, Summary
+from pytest_edgegate.backends.vela.summary import Summary
 from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
-from pytest_edgegate.spelling import spell_bytes
+from pytest_edgegate.core.tools import Absent, Compiled, FigureOrAbsent, LeftOut, Placed
 
 PACKAGE = "ethos-u-vela"
 _OLDEST = (5, 0)
 """The first version whose command line and tables are the known ones."""
-_SOURCE = f"vendor:{NAME}"
-_TIMES = ("latency_p50", "latency_p95", "latency_p99")
-"""One estimate for all of them: the chip has no other program that interrupts it."""
-_SHOWN = 3
-"""The layers that a figure over its budget names."""
-_NOTHING = "no operator of it runs on the NPU"
-_INT8 = (
-    "quantise the whole model to int8 with fixed shapes (edge_ptq), and replace the layers that "
-    "the NPU does not run"
-)
 
 
 class Vela:
     """Compiles each file by Vela's own command line."""
 
-    metrics = (*_TIMES, "memory", "flash", "mapped_ops")
+    metrics = METRICS
     formats = ("litert",)
     remedy = "pip install 'pytest-edgegate[vela]'"
 
@@ -62,11 +53,13 @@ class Vela:
         return VelaOptions.of(target).as_key()
 
     def compile(self, path: Path, target: Target, out: Path) -> Compiled:
-        options = VelaOptions.of(target)
         source = INSPECTOR.describe(path)
-        refused = self._too_old() or _compiled_already(path, source)
-        if refused is not None:
-            return self._refused(refused)
+        if source.compiled is not None:
+            return _of_compiled(path, source)
+        old = self._too_old()
+        if old is not None:
+            return Compiled((), dict.fromkeys(METRICS, old))
+        options = VelaOptions.of(target)
         arguments = [*options.as_arguments(), "--verbose-performance"]
         try:
             with vela(path, arguments, self._command, self._time_limit) as made:
@@ -75,11 +68,32 @@ class Vela:
                 kept = out / f"{path.stem}_vela.tflite"
                 shutil.copyfile(made.compiled, kept)
         except UnsupportedError as error:
-            return self._refused(Absent(error.message, error.remedy))
-        return Compiled((kept,), _figures(path, source, summary, left))
+            refused = Absent(error.message, error.remedy)
+            placed = Placed(self._by, refusal=error.message)
+            return Compiled((), dict.fromkeys(METRICS, refused), placed=placed)
+        placed = Placed(self._by, tuple(map(_left_out, left)))
+        return Compiled((kept,), figures_of(path, source, summary, left), placed=placed)
 
-    def _refused(self, absent: Absent) -> Compiled:
-        return Compiled((), dict.fromkeys(self.metrics, absent))
+    def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
+        """The figures of a compiled file are those of its source, if Vela makes the same of it."""
+        again = self.compile(source, target, out)
+        if not again.files:
+            return again
+        if again.files[0].read_bytes() == path.read_bytes():
+            return replace(again, remark=f"{self._by} makes the same file of {source.name}")
+        other = Absent(
+            f"{path.name} is not what {self._by} makes of {source.name} for {target.name}: it was "
+            "compiled by another version, with other options, or from another file",
+            "compile it again with the options that --edge-list-targets shows, or give a target of "
+            "your own the options that it was compiled with (tool.vela)",
+        )
+        before, after = INSPECTOR.describe(source), INSPECTOR.describe(path)
+        mapped = mapped_ops(before, on_cpu(before, after))
+        return Compiled((), {**dict.fromkeys(METRICS, other), "mapped_ops": mapped})
+
+    @property
+    def _by(self) -> str:
+        return f"{NAME} {self.version()}"
 
     def _too_old(self) -> Absent | None:
         found = self.version() or ""
@@ -93,99 +107,24 @@ class Vela:
         )
 
 
-def _compiled_already(path: Path, source: ModelDescription) -> Absent | None:
-    if source.compiled is None:
-        return None
-    return Absent(
-        f"{path.name} is compiled for {source.compiled.chip} already: Vela takes the file before "
-        "that",
-        "give the file that it was compiled from",
+def _left_out(each: OnCpu) -> LeftOut:
+    return LeftOut(*each.operator.name_of_output, each.reason)
+
+
+def _of_compiled(path: Path, described: ModelDescription) -> Compiled:
+    """What a compiled file says by itself: whether anything is left to the CPU."""
+    assert described.compiled is not None  # the caller has looked
+    unknown: FigureOrAbsent = Absent(
+        f"{path.name} is compiled for {described.compiled.chip} already: Vela takes the file "
+        "before that",
+        "give the file that it was compiled from: edge_gate.check("
+        f'"{path.name}", source="model.tflite", ...)',
     )
+    whole = described.compiled.machine == _MACHINE and not described.beside_the_chip
+    mapped = mapped_ops(described, ()) if whole else unknown
+    return Compiled((), {**dict.fromkeys(METRICS, unknown), "mapped_ops": mapped})
 
 
-def _figures(
-    path: Path, source: ModelDescription, summary: Summary, left: Sequence[OnCpu]
-) -> dict[str, FigureOrAbsent]:
-    share = share_on_chip(source, left)
-    details = tuple(map(str, left))
-    mapped = Figure(share, _SOURCE, details, _of_left(source, left))
-    if share == 0:
-        nothing = Absent(f"{path.name}: {_NOTHING}", _INT8)
-        return {**dict.fromkeys(Vela.metrics, nothing), "mapped_ops": mapped}
-    time = _without_cpu(summary, left) if left else _time(summary)
-    return {
-        **dict.fromkeys(_TIMES, time),
-        "memory": _memory(summary),
-        "flash": _flash(summary),
-        "mapped_ops": mapped,
-    }
-
-
-def _of_left(source: ModelDescription, left: Sequence[OnCpu]) -> str:
-    if not left:
-        return ""
-    kinds = ", ".join(dict.fromkeys(each.operator.kind for each in left))
-    return f"{len(left)} of {len(source.operators)} operators run on the CPU: {kinds}"
-
-
-def _time(summary: Summary) -> Figure:
-    busiest = sorted(summary.cycles_of.items(), key=lambda each: -each[1])
-    parts = ", ".join(f"{part} {cycles:,}" for part, cycles in busiest if cycles)
-    slowest = sorted(summary.layers, key=lambda each: -each.cycles)[:_SHOWN]
-    return Figure(
-        summary.seconds,
-        _SOURCE,
-        (
-            f"{summary.cycles:,} cycles at {summary.clock / 1e6:g} MHz; busy at the same time: "
-            f"{parts}",
-            *(f"{each}: {each.cycles:,} cycles" for each in slowest if each.cycles),
-        ),
-        f"an estimate of {summary.cycles:,} cycles ({summary.place}), the same for each "
-        "percentile; the CPU and the driver are not in it",
-    )
-
-
-def _without_cpu(summary: Summary, left: Sequence[OnCpu]) -> Absent:
-    """The NPU's time alone would pass budgets that the whole model exceeds."""
-    kinds = ", ".join(dict.fromkeys(each.operator.kind for each in left))
-    return Absent(
-        f"Vela estimates the NPU's part only, {summary.cycles:,} cycles ({summary.place}), and "
-        f"{len(left)} operators run on the CPU ({kinds})",
-        "replace the layers that the NPU does not run (a mapped_ops budget lists them with Vela's "
-        "reasons), or measure on the board",
-    )
-
-
-def _memory(summary: Summary) -> Figure:
-    largest = sorted(summary.layers, key=lambda each: -each.sram)[:_SHOWN]
-    dram = f", and {spell_bytes(summary.dram)} of DRAM" if summary.dram else ""
-    return Figure(
-        summary.sram,
-        _SOURCE,
-        tuple(_alive(each) for each in largest if each.sram),
-        f"SRAM of the tensors ({summary.place}){dram}; the runtime's own structures come on top",
-    )
-
-
-def _alive(layer: Layer) -> str:
-    return f"{layer}: {layer.sram:,} bytes alive while it runs"
-
-
-def _flash(summary: Summary) -> FigureOrAbsent:
-    if not summary.flash:
-        return Absent(
-            f"Vela puts nothing into flash in {summary.place}: the constants lie in "
-            f"{'DRAM' if summary.dram else 'SRAM'}",
-            "gate size, or write a target of your own with a system_config and a memory_mode that "
-            "have flash (docs/microcontrollers.md)",
-        )
-    return Figure(
-        summary.flash,
-        _SOURCE,
-        (),
-        f"the constants and the NPU's commands ({summary.place}); the application's code is not in "
-        "it",
-    )
-
-
+_MACHINE = "ethosu"
+"""How a compiled file names the chip."""
 TOOL = Vela()

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.backends.tflite_micro.arena import smallest_arena
+from pytest_edgegate.backends.tflite_micro.runtime import RUNTIME
 from pytest_edgegate.backends.tflite_micro.tool import TOOL, MicroTool
-from pytest_edgegate.core.errors import CompressionError
+from pytest_edgegate.core.errors import CompressionError, InferenceError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Figure
 from pytest_edgegate.targets.folder import built_in
@@ -85,6 +86,10 @@ def test_figures_and_what_they_rest_on(digits: Path, cortex_m: Target, out: Path
     assert (flash.value, flash.source) == (digits.stat().st_size, "vendor:tflite-micro")
     assert "the code of LiteRT-Micro" in flash.remark
     assert told.files == ()
+    assert memory.details[0].startswith("ADD #9 (digits_1/residual_relu_1/Relu")
+    assert memory.details[0].endswith(": 28,224 bytes of inputs and outputs")
+    assert flash.details[0].startswith("CONV_2D #14 (digits_1/features_pointwise_relu_1/Relu")
+    assert flash.details[0].endswith(": 12,800 bytes of weights and other constants")
 
 
 def test_an_operator_that_it_lacks_is_named(lacking: Path, cortex_m: Target, out: Path) -> None:
@@ -154,3 +159,17 @@ def test_a_package_that_is_not_installed() -> None:
     missing = MicroTool(package="no-such-micro")
     assert missing.version() is None
     assert missing.remedy == "pip install 'pytest-edgegate[micro]'"
+
+
+def test_a_package_that_can_not_be_imported(
+    digits: Path, cortex_m: Target, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing of the file, so that the next run tries again."""
+    monkeypatch.setitem(sys.modules, "tflite_micro", None)
+    with pytest.raises(
+        CompressionError, match=r"^edgegate error: tflite-micro 0\.dev\d+ can't be"
+    ) as raised:
+        TOOL.compile(digits, cortex_m, out)
+    assert raised.value.remedy == "pip install --upgrade tflite-micro"
+    with pytest.raises(InferenceError, match=r"can't be imported here \(ModuleNotFoundError"):
+        RUNTIME.open(digits)

@@ -99,6 +99,8 @@ def test_a_refusal_is_an_answer_in_velas_words(
     command = mock_vela(f"print('Traceback (most recent call last):\\n{words}'); sys.exit(1)")
     told = Vela(command).compile(digits, u55, out)
     assert told.files == ()
+    assert told.placed is not None
+    assert told.placed.refusal == f"vela refuses digits.tflite: {words}"
     for metric in TOOL.metrics:
         found = told.figures[metric]
         assert isinstance(found, Absent)

@@ -96,7 +96,8 @@ def test_an_operator_on_the_cpu_is_listed_with_velas_reason(
     count = len(INSPECTOR.describe(partly).operators)
     mapped = figure(told, "mapped_ops")
     assert mapped.value == (count - 3) / count
-    assert mapped.remark == f"3 of {count} operators run on the CPU: DEQUANTIZE, CUMSUM, QUANTIZE"
+    kinds = "DEQUANTIZE, CUMSUM, QUANTIZE"
+    assert mapped.remark == f"of {count} operators, 3 run on the CPU ({kinds})"
     assert [each.split(" ")[0] for each in mapped.details] == ["DEQUANTIZE", "CUMSUM", "QUANTIZE"]
     assert mapped.details[1].endswith(": Unsupported opType")
     assert "unsupported DataType Float32" in mapped.details[2]
@@ -109,7 +110,7 @@ def test_a_time_without_the_cpus_part_passes_no_budget(
     assert {absent(told, each) for each in TIMES} == {absent(told, "latency_p50")}
     time = absent(told, "latency_p50")
     assert time.reason.startswith("Vela estimates the NPU's part only, ")
-    assert time.reason.endswith("3 operators run on the CPU (DEQUANTIZE, CUMSUM, QUANTIZE)")
+    assert time.reason.endswith("of the operators 3 run on the CPU (DEQUANTIZE, CUMSUM, QUANTIZE)")
     assert "mapped_ops" in time.remedy
     assert figure(told, "memory").value > 0
 
@@ -133,4 +134,48 @@ def test_a_compiled_file_is_not_compiled_again(digits: Path, u55: Target, out: P
     told = TOOL.compile(twin, u55, out)
     assert told.files == ()
     assert "is compiled for an Arm Ethos-U already" in absent(told, "memory").reason
-    assert absent(told, "memory").remedy == "give the file that it was compiled from"
+    assert 'edge_gate.check("digits_vela.tflite", source=' in absent(told, "memory").remedy
+    assert figure(told, "mapped_ops").value == 1
+
+
+def test_a_compiled_file_with_operators_on_the_cpu_needs_its_source(
+    partly: Path, u55: Target, out: Path
+) -> None:
+    twin = TOOL.compile(partly, u55, out).files[0]
+    assert "give the file that it was" in absent(TOOL.compile(twin, u55, out), "mapped_ops").remedy
+
+
+def test_a_compiled_file_has_the_figures_of_its_source(
+    digits: Path, u55: Target, out: Path, tmp_path: Path
+) -> None:
+    told = TOOL.compile(digits, u55, out)
+    twin = told.files[0].rename(tmp_path / "ours.tflite")
+    compared = TOOL.compare(twin, digits, u55, out)
+    assert compared.figures == told.figures
+    assert compared.remark == f"vela {TOOL.version()} makes the same file of digits.tflite"
+
+
+def test_a_compiled_file_of_other_options_has_no_other_figures(
+    partly: Path, u55: Target, out: Path, tmp_path: Path
+) -> None:
+    told = TOOL.compile(partly, built_in()["ethos-u55-256"], out)
+    twin = told.files[0].rename(tmp_path / "ours.tflite")
+    compared = TOOL.compare(twin, partly, u55, out)
+    assert compared.files == ()
+    assert figure(compared, "mapped_ops").value == figure(told, "mapped_ops").value
+    reason = absent(compared, "memory").reason
+    assert reason.startswith(
+        f"ours.tflite is not what vela {TOOL.version()} makes of partly.tflite"
+    )
+    assert "tool.vela" in absent(compared, "memory").remedy
+
+
+def test_what_the_contract_is_told(partly: Path, digits: Path, u55: Target, out: Path) -> None:
+    placed = TOOL.compile(partly, u55, out).placed
+    assert placed is not None
+    assert placed.by == f"vela {TOOL.version()}"
+    assert [each.kind for each in placed.left] == ["DEQUANTIZE", "CUMSUM", "QUANTIZE"]
+    assert placed.left[1].reason == "Unsupported opType"
+    whole = TOOL.compile(digits, u55, out).placed
+    assert whole is not None
+    assert whole.left == ()
