@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from emulated import RUNTIMES, registry_with_emulators
 from pytest_edgegate import EdgeData
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.errors import InferenceError
+from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.outcome import Outcome
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.emulation.emulator import Emulator
@@ -152,6 +153,16 @@ def test_an_emulator_that_dies_is_no_verdict(
     assert error.value.remedy.endswith("python -m pytest_edgegate sysroot --again")
     told = gate.judge(SIZE)["contract"].note
     assert f"parity, not gated: digits_uint8.tflite in litert-cortex-a76 ({SOURCE})" in told
+
+
+def test_emulated_runtime_is_not_the_first(nowhere: None, gate: Gate) -> None:
+    five = gate.session.target("raspberry-pi-5")
+    alone = replace(five, runtimes={"litert": ("litert-cortex-a76",), "onnx": ("onnxruntime",)})
+    case = replace(gate.case(SIZE), target=alone)
+    with pytest.raises(ConfigurationError) as error:
+        gate.session.judge(case, gate.artifact(), (SIZE,), contract=True)
+    assert "'raspberry-pi-5' lists litert-cortex-a76 first" in error.value.message
+    assert error.value.remedy.startswith("list a runtime of this machine first")
 
 
 def test_latency_is_never_of_an_emulator(nowhere: None, gate: Gate) -> None:
