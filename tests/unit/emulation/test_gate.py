@@ -78,6 +78,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEGATE_SYSROOT", str(tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_emulator_gates_parity_and_shows_accuracy(
     sysroot: Sysroot, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ def test_emulator_gates_parity_and_shows_accuracy(
         monkeypatch.setattr(Emulator, "start", lambda self: pytest.fail("an emulator is started"))
 
 
+@pytest.mark.slow
 def test_accepted_figure_names_the_emulator(sysroot: Sysroot, gate: Gate) -> None:
     case, artifact = gate.case(AGREEMENT), gate.artifact()
     verdicts = gate.session.judge(case, artifact, (AGREEMENT,))
@@ -110,6 +112,7 @@ def test_accepted_figure_names_the_emulator(sysroot: Sysroot, gate: Gate) -> Non
     assert figure.packages == RUNTIMES["litert-cortex-a76"].versions()
 
 
+@pytest.mark.slow
 def test_without_a_parity_budget_it_is_shown(sysroot: Sysroot, gate: Gate) -> None:
     found = gate.judge(SIZE)
     told = found["contract"].note
@@ -137,6 +140,7 @@ def test_without_the_folder_nothing_is_gated_by_it(nowhere: None, gate: Gate) ->
     assert "accuracy in an emulator" not in told
 
 
+@pytest.mark.slow
 def test_an_emulator_that_dies_is_no_verdict(
     sysroot: Sysroot, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
