@@ -33,7 +33,6 @@ class EmulatedRuntime(RuntimeDefaults):
     def options(self) -> Mapping[str, object]:  # type: ignore[override]
         return {"cpu": self._processor, **self._sysroot().identity}
 
-    @property
     def versions(self) -> Mapping[str, str]:
         there = self._sysroot()
         return {"qemu-aarch64": there.emulator, self._package: there.packages[self._package]}

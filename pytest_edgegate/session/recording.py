@@ -167,7 +167,7 @@ class Recorder:
                 runtime = self.registry.get("runtime", name)
                 is_emulated = isinstance(runtime, RunsElsewhere) and form in runtime.formats
                 if is_emulated and runtime.source == figure.source:
-                    return replace(figure, packages=runtime.versions)
+                    return replace(figure, packages=runtime.versions())
         return figure
 
 

@@ -49,6 +49,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     made.session.close()
 
 
+@pytest.mark.slow
 def test_float16_differs_on_a_cortex_a76(gate: Gate) -> None:
     """It has half-precision arithmetic, in which ONNX Runtime then adds; a Cortex-A72 and this
     host compute the same file in float32."""
@@ -70,6 +71,7 @@ def test_float16_differs_on_a_cortex_a76(gate: Gate) -> None:
     assert "largest difference: sample #" in text
 
 
+@pytest.mark.slow
 def test_float32_does_not(gate: Gate) -> None:
     verdicts = gate.judge("raspberry-pi-5", ())
     assert not any(each.red for each in verdicts.values())

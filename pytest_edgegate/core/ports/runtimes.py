@@ -101,7 +101,6 @@ class RunsElsewhere(Protocol):
     def entry(self) -> str:
         """``module:attribute`` of the runtime there."""
 
-    @property
     def versions(self) -> Mapping[str, str]:
         """What its figures rest on. Raises ``BackendUnavailableError``."""
 

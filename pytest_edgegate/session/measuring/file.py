@@ -18,7 +18,11 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
-from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    UnsupportedError,
+)
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import FindsHeldTwice, Inspector, Runner
@@ -102,8 +106,14 @@ class CaseFile:
 
     @cached_property
     def specimen(self) -> Specimen:
-        """The artifact in the runtime that measures accuracy."""
+        """The artifact in the runtime that measures accuracy. Raises ConfigurationError."""
         runtime = self.target.runtimes[self.artifact.format][0]
+        if self._opener.runs_elsewhere(runtime):
+            raise ConfigurationError(
+                f"target {self.target.name!r} lists {runtime} first, and an emulator is too slow "
+                "to measure accuracy on all samples",
+                "list a runtime of this machine first: the emulated one is compared with it",
+            )
         return Specimen.of_artifact(
             self.artifact,
             runtime,

@@ -49,6 +49,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(making, "check_system", lambda versions: None)
+    monkeypatch.setattr(making._Making, "_wheels", lambda self: None)
     script(folder, "dpkg", "echo amd64")
     script(folder, "apt-get", "")
     return folder
@@ -182,9 +183,7 @@ def test_a_place_that_cant_be_written(tmp_path: Path) -> None:
         making.make(VERSIONS, taken / "arm", print)
 
 
-def test_wheels_that_have_none_for_arm(
-    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wheels_that_have_none_for_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The version of this environment is taken where there is a wheel, else the newest."""
     asked = []
 
@@ -217,14 +216,16 @@ def test_command_finds_a_whole_folder(
     ]
 
 
+@pytest.mark.parametrize("missing", ["host", "site", "sysroot.json"])
 def test_command_makes_a_half_made_one_again(
+    missing: str,
     sysroot: Sysroot,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     copy = beside(sysroot, tmp_path)
-    (copy / "host").unlink()
+    (copy / missing).unlink()
     monkeypatch.setattr(making, "check_system", lambda versions: None)
 
     def whole(self: making._Making) -> Sysroot:
@@ -236,7 +237,7 @@ def test_command_makes_a_half_made_one_again(
     monkeypatch.setattr(making._Making, "all", whole)
     assert main(["sysroot", f"--folder={tmp_path}"]) == 0
     assert f": {folder_of(wanted(), tmp_path)}" in capsys.readouterr().out
-    assert (copy / "host").is_dir()
+    assert (copy / missing).exists()
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".making-")] == []
 
 

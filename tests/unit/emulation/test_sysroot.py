@@ -141,7 +141,7 @@ def test_versions_are_in_the_identity_of_a_runtime(
     own = dict(runtime.options)
     assert own["cpu"] == "cortex-a76" != RUNTIMES["litert-cortex-a72"].options["cpu"]
     assert str(own["qemu"])[0].isdigit()
-    assert runtime.versions == {
+    assert runtime.versions() == {
         "qemu-aarch64": own["qemu"],
         "ai-edge-litert": sysroot.packages["ai-edge-litert"],
     }
