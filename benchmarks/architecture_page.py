@@ -88,8 +88,8 @@ def wanted_cells(
 # --- the page
 
 _REGION = re.compile(r"(<!-- measured: ([\w-]+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
-_NOT_RUN = "not run"
 _MOST_OFFENDERS = 4
+_HEAD = "| targets | format | outcome | MB | SQNR dB | runtimes differ by | CPU s | peak MB |"
 Rows = Mapping[tuple[str, str], Cell]
 
 
@@ -111,10 +111,8 @@ def shortened(text: str, most: int = 160) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def outcome(row: Cell | None) -> str:
+def outcome(row: Cell) -> str:
     """A word for a cell; of a contract that is broken, the operators."""
-    if row is None:
-        return _NOT_RUN
     if row["status"] != "made":
         return str(row["status"])
     contract = row["red"].get("contract")
@@ -149,17 +147,34 @@ def figure(row: Cell, name: str, pattern: str) -> str:
     return "-" if value is None else pattern.format(value)
 
 
-def drawn_row(architecture: Architecture, group: Group, row: Cell | None) -> str:
+def drawn_row(architecture: Architecture, group: Group, row: Cell) -> str:
     shown = ["-"] * 5
-    if row is not None and row["status"] == "made":
+    if row["status"] == "made":
         shown = [
             f"{row['bytes'] / 1e6:.2f}",
             figure(row, "sqnr_db", "{:.1f}"),
             parity(row),
-        ] + [figure(row, each, "{:,.0f}") for each in CHIP if each in row["measured"]]
-    cost = [f"{row['cpu_s']:.0f}", f"{row['peak_mb']:,}"] if row and "cpu_s" in row else ["-"] * 2
+        ]
+    cost = [f"{row['cpu_s']:.0f}", f"{row['peak_mb']:,}"] if "cpu_s" in row else ["-"] * 2
     cells = [", ".join(group.targets), group.form, outcome(row), *shown[:3], *cost]
     return f"| {' | '.join(cells)} |"
+
+
+def chip_lines(groups: Iterable[Group], rows: Mapping[Group, Cell]) -> Iterator[str]:
+    """What a tool of the targets told of the files."""
+    for group in groups:
+        told = rows[group].get("measured", {})
+        found = [_CHIP_WORDS[each].format(told[each]) for each in CHIP if each in told]
+        if found:
+            yield f"On {', '.join(group.targets)}: {', '.join(found)}.\n"
+
+
+_CHIP_WORDS = {
+    "memory": "{:,.0f} bytes of memory",
+    "flash": "{:,.0f} bytes of flash",
+    "mapped_ops": "{:.1%} of the operators mapped",
+    "streamed_bytes": "{:,.0f} bytes streamed",
+}
 
 
 def spell_architecture(each: Architecture) -> str:
@@ -171,14 +186,18 @@ def spell_architecture(each: Architecture) -> str:
 def results_region(rows: Rows) -> Iterator[str]:
     for each in ARCHITECTURES:
         yield f"### {spell_architecture(each)}\n"
-        if not any(key == each.key for key, _ in rows):
-            yield "Not run.\n"
-            continue
-        yield "| targets | format | outcome | MB | SQNR dB | runtimes differ by | CPU s | peak MB |"
-        yield "|" + "---|" * 8
-        for group in built_in_groups(each.framework):
-            yield drawn_row(each, group, rows.get((each.key, group.name)))
-        yield ""
+        groups = built_in_groups(each.framework)
+        run = [group for group in groups if (each.key, group.name) in rows]
+        left = [name for group in groups if group not in run for name in group.targets]
+        if run:
+            yield _HEAD
+            yield "|" + "---|" * 8
+            for group in run:
+                yield drawn_row(each, group, rows[each.key, group.name])
+            yield ""
+            yield from chip_lines(run, {group: rows[each.key, group.name] for group in run})
+        if left:
+            yield f"Not run: {', '.join(left)}.\n"
 
 
 def reasons(rows: Rows) -> dict[tuple[str, str], list[str]]:
@@ -233,15 +252,15 @@ def claims_region(rows: Rows) -> Iterator[str]:
     for each in ARCHITECTURES:
         if each.claimed is None:
             continue
-        made = {
-            row["form"]: row
-            for (key, _), row in sorted(rows.items())
-            if key == each.key and row["status"] == "made"
-        }
+        made = [
+            row for (key, _), row in rows.items() if key == each.key and row["status"] == "made"
+        ]
         if not made:
             continue
-        count = max(row["measured"].get("parameters", 0) for row in made.values())
-        sizes = [f"{made[form]['bytes'] / 1e6:.1f}" if form in made else "-" for form in forms]
+        count = max(row["measured"].get("parameters", 0) for row in made)
+        sizes = [
+            spelt_sizes([row["bytes"] for row in made if row["form"] == form]) for form in forms
+        ]
         said = each.claimed
         yield (
             f"| {each.name}, {each.framework} | {count / 1e6:.2f} M | {said.parameters} "
@@ -250,15 +269,25 @@ def claims_region(rows: Rows) -> Iterator[str]:
         )
 
 
+def spelt_sizes(sizes: Sequence[int]) -> str:
+    """The megabytes of the files of one format, which targets of it may not share."""
+    found = sorted({f"{each / 1e6:.1f}" for each in sizes}, key=float)
+    return "-" if not found else found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def kind_of_cell(row: Cell) -> str:
+    if row["status"] != "made":
+        return str(row["status"])
+    if "contract" in row["red"]:
+        return "made, with a red contract"
+    return "made, but its runtimes could not be compared" if "error" in row else "made"
+
+
 def missing_region(rows: Rows) -> Iterator[str]:
     every = [*wanted_cells((), ())]
     left = [each for each in every if (each[0].key, each[1].name) not in rows]
     kinds = Counter(
-        "made and green"
-        if outcome(row) == "made"
-        else "made, with a red contract"
-        if row["status"] == "made"
-        else row["status"]
+        kind_of_cell(row)
         for row in (rows.get((each.key, group.name)) for each, group in every)
         if row is not None
     )

@@ -73,6 +73,8 @@ class Measurement:
     """The metric of the model under test, on the samples of this figure."""
     artifact_value: float | None = None
     """The metric of the artifact, on the same samples."""
+    worst: float | None = None
+    """The value for an artifact that gives no answer at all: no limit from there on is exceeded."""
     only_if_proven: bool = False
     """Whether nothing but a proof makes it red, whatever the policy: the file has not changed."""
     times: TimesRecord | None = None

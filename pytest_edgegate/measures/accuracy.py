@@ -23,11 +23,13 @@ def accuracy_drop(passes: Passes, file: File) -> Finding:
         return replace(broken, n_total=paired.total or broken.n)
     estimate = passes.scoring.worse_by(reference, artifact, passes.resampling)
     remarks = (*passes.cautions(), _of_gain(estimate, passes, file))
+    before, nothing = passes.scoring.value(reference), passes.scoring.of_nothing
     made = replace(
         measured(estimate, artifact, remarks),
         scored_by=passes.scoring.name,
-        reference_value=passes.scoring.value(reference),
+        reference_value=before,
         artifact_value=passes.scoring.value(artifact),
+        worst=None if nothing is None else before - nothing,
     )
     if paired.within is None:
         return made

@@ -17,7 +17,7 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
 _SAMPLES = 8
-_VERSION = 3
+_VERSION = 4
 """Incremented whenever a model that was tried before has to be tried again."""
 
 
