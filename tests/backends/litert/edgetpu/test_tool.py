@@ -204,6 +204,7 @@ def test_the_compiler_wins_and_both_are_told(
     )
     assert "caution: the rules predict otherwise: QUANTIZE (" in mapped.remark
     assert mapped.details[0].endswith(': "Operation not supported"')
+    assert answer.remark.startswith("caution: the rules predict otherwise: QUANTIZE (")
     assert answer.placed is not None
     assert answer.placed.by == "edgetpu_compiler 16.0.384591198"
     [left] = answer.placed.left
@@ -302,6 +303,12 @@ def test_a_compiled_twin_that_is_damaged(
     mock(twin=twin)
     with pytest.raises(Exception, match="the Edge TPU's package in it is not whole"):
         TOOL.compile(source, coral, out)
+
+
+def test_it_predicts_where_no_compiler_is(mock: Mock) -> None:
+    assert TOOL.predicts() == "predicted:edgetpu-rules"
+    mock()
+    assert TOOL.predicts() == ""
 
 
 def test_two_versions_of_the_compiler_have_two_keys(mock: Mock, without_compiler: Path) -> None:
