@@ -84,7 +84,8 @@ def wanted_cells(
 # --- the page
 
 _REGION = re.compile(r"(<!-- measured: ([\w-]+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
-_NOT_RUN = "not run"
+_MOST_OFFENDERS = 4
+_HEAD = "| targets | format | outcome | MB | SQNR dB | runtimes differ by | CPU s | peak MB |"
 Rows = Mapping[tuple[str, str], Cell]
 
 
@@ -106,16 +107,18 @@ def shortened(text: str, most: int = 160) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def outcome(row: Cell | None) -> str:
+def outcome(row: Cell) -> str:
     """A word for a cell; of a contract that is broken, the operators."""
-    if row is None:
-        return _NOT_RUN
     if row["status"] != "made":
         return str(row["status"])
     contract = row["red"].get("contract")
     if contract is None:
         return "made"
-    return f"made, red: {', '.join(map(offender, contract['details']))}"
+    offenders = list(dict.fromkeys(map(offender, contract["details"])))
+    more = len(offenders) - _MOST_OFFENDERS
+    return "made, red: " + ", ".join(
+        [*offenders[:_MOST_OFFENDERS], *([f"{more} others"] if more > 0 else [])]
+    )
 
 
 def offender(detail: str) -> str:
@@ -140,15 +143,15 @@ def figure(row: Cell, name: str, pattern: str) -> str:
     return "-" if value is None else pattern.format(value)
 
 
-def drawn_row(architecture: Architecture, group: Group, row: Cell | None) -> str:
+def drawn_row(architecture: Architecture, group: Group, row: Cell) -> str:
     shown = ["-"] * 5
-    if row is not None and row["status"] == "made":
+    if row["status"] == "made":
         shown = [
             f"{row['bytes'] / 1e6:.2f}",
             figure(row, "sqnr_db", "{:.1f}"),
             parity(row),
         ] + [figure(row, each, "{:,.0f}") for each in CHIP if each in row["measured"]]
-    cost = [f"{row['cpu_s']:.0f}", f"{row['peak_mb']:,}"] if row and "cpu_s" in row else ["-"] * 2
+    cost = [f"{row['cpu_s']:.0f}", f"{row['peak_mb']:,}"] if "cpu_s" in row else ["-"] * 2
     cells = [", ".join(group.targets), group.form, outcome(row), *shown[:3], *cost]
     return f"| {' | '.join(cells)} |"
 
@@ -162,11 +165,17 @@ def spell_architecture(each: Architecture) -> str:
 def results_region(rows: Rows) -> Iterator[str]:
     for each in ARCHITECTURES:
         yield f"### {spell_architecture(each)}\n"
-        yield "| targets | format | outcome | MB | SQNR dB | runtimes differ by | CPU s | peak MB |"
-        yield "|" + "---|" * 8
-        for group in built_in_groups(each.framework):
-            yield drawn_row(each, group, rows.get((each.key, group.name)))
-        yield ""
+        groups = built_in_groups(each.framework)
+        run = [group for group in groups if (each.key, group.name) in rows]
+        left = [name for group in groups if group not in run for name in group.targets]
+        if run:
+            yield _HEAD
+            yield "|" + "---|" * 8
+            for group in run:
+                yield drawn_row(each, group, rows[each.key, group.name])
+            yield ""
+        if left:
+            yield f"Not run: {', '.join(left)}.\n"
 
 
 def reasons(rows: Rows) -> dict[tuple[str, str], list[str]]:
@@ -213,10 +222,13 @@ def escaped(text: str) -> str:
 
 def claims_region(rows: Rows) -> Iterator[str]:
     forms = ("litert", "onnx", "openvino")
-    yield "| | parameters | float MB | int8 MB, LiteRT | ONNX | OpenVINO | said to be |"
-    yield "|" + "---|" * 7
+    yield (
+        "| | parameters | said | float MB | said | int8 MB, LiteRT | ONNX | OpenVINO | said "
+        "| said to take, ms |"
+    )
+    yield "|" + "---|" * 10
     for each in ARCHITECTURES:
-        if not each.claimed:
+        if each.claimed is None:
             continue
         made = {
             row["form"]: row
@@ -227,9 +239,11 @@ def claims_region(rows: Rows) -> Iterator[str]:
             continue
         count = max(row["measured"].get("parameters", 0) for row in made.values())
         sizes = [f"{made[form]['bytes'] / 1e6:.1f}" if form in made else "-" for form in forms]
+        said = each.claimed
         yield (
-            f"| {each.name}, {each.framework} | {count / 1e6:.2f} M | {4 * count / 1e6:.1f} "
-            f"| {' | '.join(sizes)} | {each.claimed} |"
+            f"| {each.name}, {each.framework} | {count / 1e6:.2f} M | {said.parameters} "
+            f"| {4 * count / 1e6:.1f} | {said.float_mb} | {' | '.join(sizes)} | {said.int8_mb} "
+            f"| {said.times} |"
         )
 
 

@@ -51,6 +51,12 @@ class Processor:
     isa: tuple[str, ...]
 
 
+def has_saturating_sums(chip: Processor) -> bool:
+    """Whether products of uint8 and int8 are added up in 16 bits there, where a library's kernels
+    do not see to it: x86 without VNNI."""
+    return chip.machine in ("x86_64", "AMD64") and not any("vnni" in each for each in chip.isa)
+
+
 @functools.cache
 def processor() -> Processor:
     """The processor that this process runs on."""

@@ -38,6 +38,14 @@ def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array
         return tuple(np.concatenate(column) for column in drawn)
 
 
+def mean_steps(
+    made: Sequence[Array], program: Sequence[Array], steps: Sequence[float | None]
+) -> float:
+    """The average of ``|made - program| / step`` over all values, as ``agreement`` takes it."""
+    parts = zip(made, program, steps, strict=True)
+    return _mean([_Output(one, other, step, None) for one, other, step in parts if other.size])
+
+
 def agreement(
     made: Sequence[Array],
     program: Sequence[Array],
@@ -58,14 +66,13 @@ def agreement(
     Raises CompressionError if they disagree, or if there is nothing to compare.
     """
     outputs = [
-        _Output(one.astype(np.float64), other.astype(np.float64), step, classes)
+        _Output(one, other, step, classes)
         for one, other, step in zip(made, program, steps, strict=True)
         if other.size
     ]
     if not outputs:
         raise _refused(f"{what} can't be compared with the trained int8 program: it has no output")
-    apart = np.concatenate([each.apart.reshape(-1) for each in outputs])
-    largest, mean = float(apart.max()), float(apart.mean())
+    largest, mean = max(float(each.apart.max()) for each in outputs), _mean(outputs)
     top = min(each.same_best for each in outputs)
     strays = any(not each.follows(mean_allowed) for each in outputs)
     near = largest <= largest_allowed and mean <= mean_allowed  # NaN is a disagreement too
@@ -87,9 +94,10 @@ class _Output:
     def __init__(
         self, made: Array, program: Array, step: float | None, classes: int | None
     ) -> None:
-        self._made, self._program, self._classes = made, program, classes
-        self._step = step or _step_of(program)
-        self.apart = np.abs(made - program) / self._step
+        self._made, self._program = made.astype(np.float64), program.astype(np.float64)
+        self._classes = classes
+        self._step = step or _step_of(self._program)
+        self.apart = np.abs(self._made - self._program) / self._step
 
     def follows(self, steps: float) -> bool:
         """Whether the file varies with the program between samples, up to some steps."""
@@ -107,6 +115,12 @@ class _Output:
         highest = self._program.max(self._classes, keepdims=True)
         tie = TIE * self._step * max(1.0, float(self.apart.mean()))
         return float(np.mean(highest - taken <= tie))
+
+
+def _mean(outputs: Sequence[_Output]) -> float:
+    if not outputs:
+        return 0.0
+    return float(np.concatenate([each.apart.reshape(-1) for each in outputs]).mean())
 
 
 def _step_of(program: Array) -> float:

@@ -77,7 +77,6 @@ def test_a_host_takes_the_format_of_the_framework(page: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("row", "shown"),
     [
-        (None, "| a, b | litert | not run | - | - | - | - | - |"),
         (made(), "| a, b | litert | made | 2.88 | 6.7 | 0.5 | 33 | 1,311 |"),
         (
             made(
@@ -93,11 +92,23 @@ def test_a_host_takes_the_format_of_the_framework(page: ModuleType) -> None:
             "| a, b | litert | refused | - | - | - | 10 | 800 |",
         ),
     ],
-    ids=["not run", "made", "red", "one runtime", "refused"],
+    ids=["made", "red", "one runtime", "refused"],
 )
-def test_the_line_of_a_cell(page: ModuleType, row: dict[str, Any] | None, shown: str) -> None:
+def test_the_line_of_a_cell(page: ModuleType, row: dict[str, Any], shown: str) -> None:
     group = page.Group(("a", "b"), "litert")
     assert page.drawn_row(page.ARCHITECTURES[0], group, row) == shown
+
+
+def test_cells_that_were_not_run_are_named_by_their_targets(page: ModuleType) -> None:
+    first, second = page.ARCHITECTURES[:2]
+    lines = list(page.results_region({(first.key, "coral"): made()}))
+    start = lines.index(f"### {page.spell_architecture(second)}\n")
+    assert sum(each.startswith("| coral |") for each in lines) == 1
+    assert lines[start - 1].startswith("Not run: host, ")
+    assert "coral" not in lines[start - 1]
+    assert lines[start + 1].startswith("Not run: coral, ")
+    names = [name for group in page.built_in_groups(second.framework) for name in group.targets]
+    assert lines[start + 1] == f"Not run: {', '.join(names)}.\n"
 
 
 def test_cells_that_are_alike_share_a_reason(page: ModuleType) -> None:

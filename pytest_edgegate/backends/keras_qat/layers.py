@@ -43,7 +43,7 @@ _AS_IT_IS = (
     "UpSampling2D",
     "ZeroPadding2D",
 )
-_WITH_ACTIVATION = ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "Conv2DTranspose")
+_WITH_ACTIVATION = ("Conv2D", "DepthwiseConv2D", "Dense", "Conv2DTranspose")
 _FOLDED_INTO = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 _OF_FIXED_RANGE = ("softmax", "sigmoid", "tanh")
 """Activations whose outputs have a scale of TFLite's own."""
@@ -202,6 +202,10 @@ class _Place:
         """The calls of the made graph whose outputs the call takes."""
         return self._inputs
 
+    def after(self, number: int) -> _Place:
+        """The same, as if the call took the output of another one of the made graph."""
+        return _Place(self._read, self._at, self._made, [number], hard_swish=self.hard_swish)
+
     def pairwise(self, layer: FlatLayer) -> int:
         """A layer of two tensors for as many as there are."""
         number, *others = self._inputs
@@ -263,6 +267,37 @@ def _activated(layer: FlatLayer, here: _Place) -> int:
         return here.add(layer)
     bare = replace(layer, config={**layer.config, "activation": "linear"})
     return _alone(replace(layer, path=f"{layer.path}/{name}"), name, here, here.add(bare))
+
+
+def _separable(layer: FlatLayer, here: _Place) -> int:
+    """Its two convolutions, as TFLite computes it: tensorflow-model-optimization divides it, too,
+    but leaves the weights of the second one in float before a ReLU."""
+    config, (first, *rest) = layer.config, layer.weights
+    common = {key: config[key] for key in ("data_format", "trainable") if key in config}
+    shape = {key: config[key] for key in _DEPTHWISE if key in config}
+    depthwise = FlatLayer(
+        f"{layer.path}/depthwise",
+        "DepthwiseConv2D",
+        {**common, **shape, "use_bias": False, "activation": "linear"},
+        (first,),
+    )
+    pointwise = {key: config[key] for key in _POINTWISE if key in config}
+    penalty = {"kernel_regularizer": config.get("pointwise_regularizer")}
+    kernel = {**common, **pointwise, **penalty, "kernel_size": 1}
+    second = replace(layer, kind="Conv2D", config=kernel, weights=tuple(rest))
+    return _activated(second, here.after(here.add(depthwise)))
+
+
+_DEPTHWISE = (
+    "kernel_size",
+    "strides",
+    "padding",
+    "dilation_rate",
+    "depth_multiplier",
+    "depthwise_regularizer",
+    "depthwise_constraint",
+)
+_POINTWISE = ("filters", "use_bias", "activation", "bias_regularizer", "bias_constraint")
 
 
 def _activation_layer(layer: FlatLayer, here: _Place) -> int:
@@ -386,4 +421,5 @@ _RULES: Mapping[str, _Rule] = {
     "BatchNormalization": _normalised,
     "Concatenate": _concatenated,
     "Rescaling": _rescaled,
+    "SeparableConv2D": _separable,
 }

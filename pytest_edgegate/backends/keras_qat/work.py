@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any
@@ -29,7 +29,7 @@ from pytest_edgegate.core.ports import (
 )
 from pytest_edgegate.core.recipe import QAT
 from pytest_edgegate.core.training import LOSSES, OPTIMIZERS, EdgeTraining, TrainingBatch
-from pytest_edgegate.data.agreement import agreement
+from pytest_edgegate.data.agreement import agreement, mean_steps
 from pytest_edgegate.data.objectives import choose_objective
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.data.training_loop import train, training_facts
@@ -42,6 +42,12 @@ steps from its file on average, up to 81 at most, and LiteRT's two kinds of kern
 each other. A layer that was converted to another lies 10 on average. Of a softmax of many classes
 all of that is little: ``data.agreement`` sees to it that the best class is the same.
 """
+_OF_KERNELS = 8.0
+"""The largest mean for a file whose own kernels lie as far from each other: the simulation is one
+more implementation of the same integers. Less than what a layer makes that was converted to
+another."""
+_COMPARED = 32
+"""Samples for the distance between kinds of kernels, of which the reference ones are slow."""
 CHILD = "pytest_edgegate.backends.keras_qat.child:QatTrainer"
 PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow-model-optimization")
 _SEEN = 256
@@ -119,21 +125,29 @@ class Work:
         simulated: Sequence[Array],
         steps: Sequence[float | None],
         what: str,
+        other_kernels: Callable[[tuple[Array, ...]], Sequence[Array]] | None = None,
     ) -> dict[str, Any]:
         """The differences between the outputs *found* for ``seen`` and the *simulated* ones.
 
+        *other_kernels* computes the file's outputs another way, if that has to be known.
         Raises CompressionError if the file *what* computes another function.
         """
-        objective = self._objective
-        return agreement(
+        objective, allowed, facts = self._objective, _MEAN, {}
+        if other_kernels is not None and mean_steps(found, simulated, steps) > _MEAN:
+            others = other_kernels(tuple(each[:_COMPARED] for each in self.seen))
+            between = mean_steps([each[:_COMPARED] for each in found], others, steps)
+            allowed = min(max(_MEAN, between), _OF_KERNELS)
+            facts = {"mean_steps_between_kernels": round(between, 4)}
+        found_apart = agreement(
             found,
             simulated,
             steps,
             what,
             largest_allowed=_LARGEST,
-            mean_allowed=_MEAN,
+            mean_allowed=allowed,
             classes=objective.axis if objective.kind == "classes" else None,
         )
+        return found_apart | facts
 
     def _build(self, child: ChildProcess) -> None:
         """Compares the child's model with the one that it was read from, before it is changed."""

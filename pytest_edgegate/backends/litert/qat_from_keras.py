@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from pytest_edgegate.backends.keras_qat.work import CHILD, PACKAGES, Work
 from pytest_edgegate.backends.litert.inputs_outputs import put_in_order_of
 from pytest_edgegate.backends.litert.output_steps import output_steps
-from pytest_edgegate.backends.litert.runtime import XNNPACK
+from pytest_edgegate.backends.litert.runtime import REFERENCE, XNNPACK
 from pytest_edgegate.backends.litert.schema import pack, unpack
 from pytest_edgegate.backends.tf_graphs import graph_names
 from pytest_edgegate.core.defaults import TransformDefaults
@@ -16,6 +17,7 @@ from pytest_edgegate.core.plan import Move
 from pytest_edgegate.core.ports import LoadedModel, Produced, SourceModel, TransformData
 from pytest_edgegate.core.recipe import QAT, Step
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.data.splits import Array
 
 
 class KerasQatToLiteRT(TransformDefaults):
@@ -47,7 +49,8 @@ class KerasQatToLiteRT(TransformDefaults):
         main.write_bytes(_in_order(main, loaded))
         with XNNPACK.open(main) as runner:
             found = runner.infer(work.seen)
-        agreement = work.agreement(found, simulated, output_steps(main), main.name)
+        steps = output_steps(main)
+        agreement = work.agreement(found, simulated, steps, main.name, partial(_reference, main))
         facts = {"training": trained, "agreement": agreement}
         return Produced(main, (main,), loaded.notes, facts=facts)
 
@@ -56,6 +59,12 @@ class KerasQatToLiteRT(TransformDefaults):
     ) -> None:
         assert isinstance(step, QAT)  # its only move
         Work(model.name, model.load(), data, step)
+
+
+def _reference(path: Path, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The outputs of a file in the other kind of kernels."""
+    with REFERENCE.open(path) as runner:
+        return tuple(runner.infer(inputs))
 
 
 def _takes_hard_swish(target: Target) -> bool:

@@ -20,7 +20,7 @@ from pytest_edgegate.backends.onnx.not_readable import not_readable
 from pytest_edgegate.backends.tools import needed, said_of
 from pytest_edgegate.core.defaults import FileRuntime
 from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
-from pytest_edgegate.core.environment import processor, usable_cores
+from pytest_edgegate.core.environment import has_saturating_sums, processor, usable_cores
 from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.runners import (
@@ -113,8 +113,7 @@ class OnnxRuntime(FileRuntime):
         return tuple(self._operator(each) for each in events if _is_kernel(each))
 
     def kernels(self, model: Path | None, described: ModelDescription) -> str:
-        chip = processor()
-        saturates = chip.machine in ("x86_64", "AMD64") and not any("vnni" in x for x in chip.isa)
+        saturates = has_saturating_sums(processor())
         if not saturates or described.is_float or self._provider != "CPUExecutionProvider":
             return ""
         if model is None:

@@ -16,7 +16,8 @@ from pytest_edgegate.backends.openvino.not_readable import not_readable
 from pytest_edgegate.backends.openvino.telemetry import unreported
 from pytest_edgegate.backends.tools import needed, said_of
 from pytest_edgegate.core.defaults import FileRuntime
-from pytest_edgegate.core.description import ExecutedOperator, TensorInfo
+from pytest_edgegate.core.description import ExecutedOperator, ModelDescription, TensorInfo
+from pytest_edgegate.core.environment import has_saturating_sums, processor
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.runners import Block, QuantisingRunner, check_per_sample, joined
@@ -62,6 +63,14 @@ class OpenVinoRuntime(FileRuntime):
                 name = str(node.get_friendly_name())
                 found.append(ExecutedOperator(kind, name, "CPU", runs_in_float=floats))
         return tuple(found)
+
+    def kernels(self, model: Path | None, described: ModelDescription) -> str:
+        if described.is_float or not has_saturating_sums(processor()):
+            return ""
+        return (
+            "this processor has no VNNI: int8 sums of OpenVINO saturate here and on devices "
+            "without it, which costs accuracy; with VNNI the same file is more exact"
+        )
 
 
 class OpenVinoRunner(QuantisingRunner):

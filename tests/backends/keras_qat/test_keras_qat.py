@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,6 +50,8 @@ def _zoo(layers: Any, x: Any, other: Any, keras: ModuleType) -> tuple[Any, Any]:
             layers.Conv2D(4, 3, padding="same", activation="relu6"),
             layers.SeparableConv2D(4, 3, padding="same", use_bias=False),
             layers.BatchNormalization(),
+            layers.SeparableConv2D(4, 3, 2, "same", depth_multiplier=2, activation="hard_silu"),
+            layers.UpSampling2D(),
             layers.LeakyReLU(),
         ],
         name="inner",
@@ -184,6 +187,7 @@ def test_a_relu_is_computed_in_the_layer_that_it_alone_takes(keras: ModuleType) 
         x = layers.Activation("relu", name="named")(x + 1.0)
         x = layers.ReLU(5.0, name="five")(layers.Conv2D(2, 3)(x))
         x = layers.ReLU(name="normalised")(layers.BatchNormalization()(layers.Conv2D(2, 3)(x)))
+        x = layers.ReLU(name="divided")(layers.SeparableConv2D(2, 1)(x))
         both = layers.Conv2D(2, 1)(x)
         x = layers.Add()([layers.ReLU(name="shared")(both), both])
         x = layers.Dense(2, use_bias=False)(layers.Flatten()(x))
@@ -191,7 +195,7 @@ def test_a_relu_is_computed_in_the_layer_that_it_alone_takes(keras: ModuleType) 
 
     layers = _flat(keras, build).layers.values()
     fused = {each.path: each.config for each in layers if each.kind == "FusedReLU"}
-    assert fused == {"six": {"max_value": 6.0}, "named": {}, "folded": {}}
+    assert fused == {"six": {"max_value": 6.0}, "named": {}, "divided": {}, "folded": {}}
 
 
 def test_penalties_and_frozen_layers_are_carried_over(
@@ -435,3 +439,35 @@ def test_a_file_that_gives_other_rows_is_no_file_of_many_classes(
     assert work.agreement([rows], [rows], [1 / 256], "a.tflite")["same_best"] == 1
     with pytest.raises(CompressionError, match=r"a\.tflite does not compute .* same best class"):
         work.agreement([random.permutation(rows)], [rows], [1 / 256], "a.tflite")
+
+
+@pytest.mark.parametrize(
+    ("file", "kernels", "agrees"),
+    [(2.5, None, True), (4.5, 5.0, True), (4.5, 3.5, False), (9.0, 9.5, False), (4.5, nan, False)],
+)
+def test_a_file_may_lie_as_far_from_its_simulation_as_its_kernels_from_each_other(
+    network: Callable[..., Any],
+    keras: ModuleType,
+    digits: Any,
+    file: float,
+    kernels: float | None,
+    agrees: bool,
+) -> None:
+    """Deep networks carry every rounding on, and no simulation rounds as a kernel does."""
+    work = Work("digits", from_keras_model(network(keras)), NoProcess(digits.data), QAT())
+    program = np.random.default_rng(0).normal(scale=90, size=(len(work.seen[0]), 10))
+    asked = []
+
+    def other_kernels(inputs: tuple[Any, ...]) -> list[Any]:
+        asked.append(len(inputs[0]))
+        assert kernels is not None
+        return [program[: len(inputs[0])] + file + kernels]
+
+    taken = ([program + file], [program], [1.0], "a.tflite", other_kernels)
+    if not agrees:
+        with pytest.raises(CompressionError, match=rf"a\.tflite does not compute .* {file:.3g} on"):
+            work.agreement(*taken)
+        return
+    found = work.agreement(*taken)
+    assert found.get("mean_steps_between_kernels") == kernels
+    assert asked == ([] if kernels is None else [32])

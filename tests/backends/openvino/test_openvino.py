@@ -21,12 +21,14 @@ from onnx import helper
 
 from pytest_edgegate import PTQ, Cast, EdgeData
 from pytest_edgegate.backends.onnx.reader import READER as ONNX
+from pytest_edgegate.backends.openvino import runtime
 from pytest_edgegate.backends.openvino.compress import TRANSFORM as COMPRESS
 from pytest_edgegate.backends.openvino.from_onnx import TRANSFORM as CONVERT
 from pytest_edgegate.backends.openvino.inspector import INSPECTOR
 from pytest_edgegate.backends.openvino.reader import READER
 from pytest_edgegate.backends.openvino.runtime import BLOCK, RUNTIME
 from pytest_edgegate.core.description import KeptState
+from pytest_edgegate.core.environment import Processor
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
     CompressionError,
@@ -115,6 +117,27 @@ def test_int8_is_near_the_model_and_all_of_it_integer(
     described = INSPECTOR.describe(quantised.main)
     assert described.fully_quantized
     assert dtype(quantised.main) == "int8"
+
+
+@pytest.mark.parametrize(
+    ("chip", "told"),
+    [
+        (Processor("an older chip", "x86_64", ("avx2",)), True),
+        (Processor("a newer chip", "x86_64", ("avx2", "avx_vnni")), False),
+        (Processor("arm", "aarch64", ()), False),
+    ],
+)
+def test_saturating_sums_are_told(
+    floats: Produced,
+    quantised: Produced,
+    monkeypatch: pytest.MonkeyPatch,
+    chip: Processor,
+    told: bool,
+) -> None:
+    monkeypatch.setattr(runtime, "processor", lambda: chip)
+    said = RUNTIME.kernels(quantised.main, INSPECTOR.describe(quantised.main))
+    assert ("int8 sums of OpenVINO saturate" in said) is told
+    assert RUNTIME.kernels(floats.main, INSPECTOR.describe(floats.main)) == ""
 
 
 def test_per_channel_is_nearer_than_per_tensor(
