@@ -157,7 +157,7 @@ class Judging:
         )
 
     def _remarks(self, file: File, source: Artifact | None) -> tuple[str, ...]:
-        """What the tools found in a compiled file, and what it was compared with."""
+        """What the tools found in a file, and what a compiled one was compared with."""
         found = self.tooling.remarks(file.artifact, file.target, source)
         named = "" if source is None else f"its source is {source.path.name}"
         return (*found, named) if found else ()
@@ -291,7 +291,7 @@ class Judging:
             verdict,
             "" if budgets else "no budgets",
             compiled,
-            *(self._remarks(file, source) if compiled else ()),
+            *self._remarks(file, source),
             notes.of_mapping(file),
             self._unknown_mapping(file),
             notes.of_cpu_parts(file),

@@ -318,7 +318,7 @@ class _Graph:
         """Whether the constants among the inputs of an operator hold zeros only, as quantised."""
         import numpy as np
 
-        for at in operator.inputs:
+        for at in (each for each in operator.inputs if each >= 0):
             tensor = self._tensors[at]
             data = self._model.buffers[self._graph.tensors[at].buffer].data
             if data is None or not len(data):

@@ -189,7 +189,9 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
         words.joined(words.cached(found.cached), *agreement),
     )
     files = () if compilation.file is None else (compilation.file,)
-    return Compiled(files, {"mapped_ops": mapped, "streamed_bytes": streamed}, placed=placed)
+    figures = {"mapped_ops": mapped, "streamed_bytes": streamed}
+    remark = words.joined(*(each for each in agreement if each != words.AGREED))
+    return Compiled(files, figures, placed=placed, remark=remark)
 
 
 def _check(compilation: Compilation, twin: ModelDescription, described: ModelDescription) -> None:

@@ -13,6 +13,7 @@ from pytest_edgegate.mapping.prediction import Placement, Prediction, Why
 
 _SHOWN = 3
 _LONGEST = 60
+AGREED = "the rules predict the same"
 Names = Collection[tuple[str, str]]
 
 
@@ -98,7 +99,7 @@ def agreement(
     if (sizes.cached, sizes.streamed) != (found.cached, found.streamed):
         differing.append(f"{sizes.cached:,} bytes cached and {sizes.streamed:,} streamed")
     if not differing:
-        return (f"the rules predict the same{of}",)
+        return (f"{AGREED}{of}",)
     told = ", ".join(differing[:_SHOWN])
     more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
     guesses = guessed((*ours.guesses, *sizes.guesses))

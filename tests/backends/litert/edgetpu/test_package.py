@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 from pathlib import Path
 
 import edgetpu_files as files
@@ -92,6 +93,15 @@ def test_broken_bytes_end_in_figures_or_in_an_error_of_ours() -> None:
             kept += 1
             assert 0 <= found.cached + found.streamed + found.instructions <= 4 * len(whole)
     assert kept > 1_000, "bytes of parameters may be any"
+
+
+def test_a_length_beyond_the_end_is_no_figure() -> None:
+    whole = files.executable(files.CACHING, parameters=16)
+    held = struct.pack("<I", 16) + bytes(16)
+    assert whole.count(held) == 1
+    longer = whole.replace(held, struct.pack("<I", 10_000) + bytes(16))
+    with pytest.raises(OutOfBoundsError, match="it leads to 10000 bytes"):
+        package_of(files.package(longer))
 
 
 PAIRS = os.environ.get("EDGEGATE_CORAL_PAIRS", "")

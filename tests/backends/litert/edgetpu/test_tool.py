@@ -204,6 +204,7 @@ def test_the_compiler_wins_and_both_are_told(
     )
     assert "caution: the rules predict otherwise: QUANTIZE (" in mapped.remark
     assert mapped.details[0].endswith(': "Operation not supported"')
+    assert answer.remark.startswith("caution: the rules predict otherwise: QUANTIZE (")
     assert answer.placed is not None
     assert answer.placed.by == "edgetpu_compiler 16.0.384591198"
     [left] = answer.placed.left
