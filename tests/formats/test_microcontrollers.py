@@ -205,6 +205,20 @@ def test_a_compiled_file_with_its_source(gates: Gates, tmp_path: Path) -> None:
     assert found["accuracy_min"].outcome is Outcome.PASS
 
 
+def test_a_compiled_file_beside_its_source(gates: Gates, tmp_path: Path) -> None:
+    checked = gates("ethos-u55-128").check(DIGITS, memory="40 kB")[0].artifact
+    assert checked is not None
+    assert checked.compiled is not None
+    twin = Path(shutil.copy(checked.compiled, tmp_path / "ours_vela.tflite"))
+    alone = red(gates("ethos-u55-128"), twin, memory="40 kB")["memory"]
+    assert 'edge_gate.check("ours_vela.tflite", source="ours.tflite", ...)' in alone.remedy
+    shutil.copy(DIGITS, tmp_path / "ours.tflite")
+    found = by_metric(gates("ethos-u55-128").check(twin, memory="40 kB", latency_p99="300 us"))
+    assert value(found["memory"]) == (32_384, "vendor:vela")
+    assert value(found["latency_p99"]) == (0.000221544, "vendor:vela")
+    assert "makes the same file of ours.tflite" in found["contract"].note
+
+
 def test_a_cortex_m_by_lite_rt_micro(gates: Gates) -> None:
     asked = {"memory": 38_096, "flash": "60 kB", "parity_lsb": 0, "parity_agreement": 1}
     found = by_metric(gates("cortex-m").check(DIGITS, **asked, accuracy_min=0.9))
