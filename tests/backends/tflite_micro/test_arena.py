@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.tflite_micro.arena import smallest_arena
+from pytest_edgegate.backends.tflite_micro.interpreter import (
+    ArenaTooSmallError,
+    Opened,
+    generous,
+    in_large_arena,
+)
 from pytest_edgegate.backends.tflite_micro.runtime import RUNTIME
 from pytest_edgegate.backends.tflite_micro.tool import TOOL, MicroTool
 from pytest_edgegate.core.errors import CompressionError, InferenceError
@@ -98,6 +105,28 @@ def test_an_operator_that_it_lacks_is_named(lacking: Path, cortex_m: Target, out
         found = told.figures[metric]
         assert isinstance(found, Absent)
         assert "has the operators TOPK_V2, SIGN, which LiteRT-Micro" in found.reason
+
+
+def test_an_arena_that_is_too_small_is_followed_by_larger_ones(digits: Path) -> None:
+    described, tried = INSPECTOR.describe(digits), []
+
+    def attempt(arena: int) -> Opened:
+        tried.append(arena)
+        if len(tried) < 3:
+            raise ArenaTooSmallError
+        return Opened(digits, arena)
+
+    in_large_arena(digits, described, attempt)
+    first = generous(described)
+    assert tried == [first, 8 * first, 64 * first]
+
+
+def test_a_file_that_no_arena_is_large_enough_for(digits: Path) -> None:
+    def attempt(arena: int) -> Opened:
+        raise ArenaTooSmallError
+
+    with pytest.raises(InferenceError, match=r"with an arena of 1,073,741,824 bytes"):
+        in_large_arena(digits, INSPECTOR.describe(digits), attempt)
 
 
 def test_a_file_that_ends_the_interpreter(crashing: Path) -> None:
