@@ -132,6 +132,14 @@ class ComparesWithSource(Protocol):
         """As ``compile``, of a compiled file at *path*."""
 
 
+@runtime_checkable
+class MayPredict(Protocol):
+    """A tool that predicts its figures where a vendor's program is not here."""
+
+    def predicts(self) -> str:
+        """The source of what it says here of a file that is not compiled, if it is a prediction."""
+
+
 def check_compiled(name: str, tool: Tool, compiled: Compiled, out: Path) -> None:
     """Raises CompressionError for an invalid answer of the tool *name*."""
     fault = _fault(tool, compiled, out)

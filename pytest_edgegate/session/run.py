@@ -253,7 +253,8 @@ class EdgeSession:
         """
         if plan is None:
             return self._unmeasurable.verdicts(case, case.target.formats)
-        return self._unmeasurable.verdicts(case, (plan.format,), plan.dtype)
+        made = bool(plan.legs)
+        return self._unmeasurable.verdicts(case, (plan.format,), plan.dtype, made=made)
 
     def _orders(self, case: Case) -> InputOrders:
         from pytest_edgegate.session.measuring.input_orders import InputOrders

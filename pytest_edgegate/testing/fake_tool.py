@@ -39,6 +39,9 @@ class FakeTool:
     def version(self) -> str | None:
         return self.installed
 
+    def predicts(self) -> str:
+        return self.source if self.source.startswith("predicted:") else ""
+
     def options(self, target: Target) -> Mapping[str, object]:
         return {"machine": target.machine}
 

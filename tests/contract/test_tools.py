@@ -181,6 +181,7 @@ def test_evidence_of_the_vendor_is_asked_for_by_target(play: Any, inner_conftest
     text = ran.text("test_over", CHIP)
     assert ran.verdicts("test_over", CHIP)["memory"]["outcome"] == "not_measured"
     assert "edge_evidence asks for the vendor's own figure" in text
+    assert "Nothing was built, and the body of the test did not run." in text
     assert text.splitlines()[-1].strip().endswith("next: pip install fake-tool")
     other = play(files, f"--edge-target={CHIP}", "-o", "edge_evidence=fake-board = vendor")
     memory = other.verdicts("test_within", CHIP)["memory"]

@@ -26,6 +26,7 @@ from pytest_edgegate.core.tools import (
     ComparesWithSource,
     Compiled,
     Figure,
+    MayPredict,
     Placed,
     Tool,
     check_compiled,
@@ -124,14 +125,17 @@ class Tooling:
             )
         found = _finding(metric, self._answer(question), question)
         if isinstance(found, Measurement) and self._evidence.refuses(found.source, target.name):
-            return _of_evidence(found, question)
+            told = f"{found.value:g} by {found.source}"
+            return _of_evidence(told, question.name, question.tool)
         return found
 
-    def absent(self, metric: str, form: str, target: Target) -> NotMeasured | None:
+    def absent(
+        self, metric: str, form: str, target: Target, *, made: bool = False
+    ) -> NotMeasured | None:
         """The finding if the tool that *target* names for *metric* can't report it of any file.
 
-        None if it may, or if the target names no tool. Raises CompressionError if the tool can't
-        say its version.
+        *made*: of any that the gate makes, which no vendor has compiled. None if it may, or if the
+        target names no tool. Raises CompressionError if the tool can't say its version.
         """
         name = target.tools.get(metric)
         if name is None:
@@ -141,6 +145,9 @@ class Tooling:
             return _not_measured(tool)
         if metric not in tool.metrics:
             return _not_measured(_of_other_metrics(name, tool, metric, target))
+        source = tool.predicts() if made and isinstance(tool, MayPredict) else ""
+        if self._evidence.refuses(source, target.name):
+            return _of_evidence(source, name, tool)
         return None
 
     def diagnosis(
@@ -243,12 +250,12 @@ def _measurement(figure: Figure, *, cached: bool) -> Measurement:
     )
 
 
-def _of_evidence(found: Measurement, question: _Question) -> NotMeasured:
-    """Of a figure that is only predicted, where the user asks for the vendor's."""
+def _of_evidence(predicted: str, name: str, tool: Tool) -> NotMeasured:
+    """Of a figure that is only *predicted*, where the user asks for the vendor's."""
     return NotMeasured(
-        f"{question.name} only predicts it here ({found.value:g} by {found.source}), and "
-        f"{INI_KEY} asks for the vendor's own figure",
-        question.tool.remedy,
+        f"{name} only predicts it here ({predicted}), and {INI_KEY} asks for the vendor's own "
+        "figure",
+        tool.remedy,
     )
 
 

@@ -44,6 +44,9 @@ class EdgeTpu:
         by = "rules" if program is None else f"{compiler.NAME} {compiler.digest_of(program)}"
         return f"{_VERSION} {by}"
 
+    def predicts(self) -> str:
+        return f"predicted:{rules().name}" if compiler.installed() is None else ""
+
     def options(self, target: Target) -> Mapping[str, object]:
         """What the rules of the target and of the parameters say."""
         return {

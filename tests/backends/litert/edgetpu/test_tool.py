@@ -305,6 +305,12 @@ def test_a_compiled_twin_that_is_damaged(
         TOOL.compile(source, coral, out)
 
 
+def test_it_predicts_where_no_compiler_is(mock: Mock) -> None:
+    assert TOOL.predicts() == "predicted:edgetpu-rules"
+    mock()
+    assert TOOL.predicts() == ""
+
+
 def test_two_versions_of_the_compiler_have_two_keys(mock: Mock, without_compiler: Path) -> None:
     rules = TOOL.version()
     mock(build="one")
