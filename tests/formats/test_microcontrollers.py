@@ -118,6 +118,7 @@ def test_what_breaks_is_named_with_what_to_do(gates: Gates) -> None:
     assert memory.remedy.startswith("give the model smaller inputs, or fewer filters where")
     assert "busy at the same time: the NPU 100,060" in latency.details[0]
     assert latency.details[1].endswith("14,112 cycles")
+    assert latency.remedy.startswith("give those layers fewer filters or smaller inputs")
 
 
 def test_vela_is_not_installed(gates: Gates) -> None:
