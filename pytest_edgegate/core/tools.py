@@ -36,6 +36,8 @@ class Figure:
     """Lines that explain the figure; shown if it is over its budget."""
     remark: str = ""
     """A remark for the note of any verdict."""
+    remedy: str = ""
+    """What to do where it is over its budget; empty if the budget's own remedy applies."""
 
     def __post_init__(self) -> None:
         if isinstance(self.value, bool) or not math.isfinite(self.value):

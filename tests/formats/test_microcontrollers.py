@@ -118,6 +118,7 @@ def test_what_breaks_is_named_with_what_to_do(gates: Gates) -> None:
     assert memory.remedy.startswith("give the model smaller inputs, or fewer filters where")
     assert "busy at the same time: the NPU 100,060" in latency.details[0]
     assert latency.details[1].endswith("14,112 cycles")
+    assert latency.remedy.startswith("give those layers fewer filters or smaller inputs")
 
 
 def test_vela_is_not_installed(gates: Gates) -> None:
@@ -203,6 +204,20 @@ def test_a_compiled_file_with_its_source(gates: Gates, tmp_path: Path) -> None:
     assert value(found["latency_p50"]) == (0.000221544, "vendor:vela")
     assert value(found["mapped_ops"]) == (1, "vendor:vela")
     assert found["accuracy_min"].outcome is Outcome.PASS
+
+
+def test_a_compiled_file_beside_its_source(gates: Gates, tmp_path: Path) -> None:
+    checked = gates("ethos-u55-128").check(DIGITS, memory="40 kB")[0].artifact
+    assert checked is not None
+    assert checked.compiled is not None
+    twin = Path(shutil.copy(checked.compiled, tmp_path / "ours_vela.tflite"))
+    alone = red(gates("ethos-u55-128"), twin, memory="40 kB")["memory"]
+    assert 'edge_gate.check("ours_vela.tflite", source="ours.tflite", ...)' in alone.remedy
+    shutil.copy(DIGITS, tmp_path / "ours.tflite")
+    found = by_metric(gates("ethos-u55-128").check(twin, memory="40 kB", latency_p99="300 us"))
+    assert value(found["memory"]) == (32_384, "vendor:vela")
+    assert value(found["latency_p99"]) == (0.000221544, "vendor:vela")
+    assert "makes the same file of ours.tflite" in found["contract"].note
 
 
 def test_a_cortex_m_by_lite_rt_micro(gates: Gates) -> None:

@@ -30,6 +30,7 @@ from pytest_edgegate.data.runners import (
     each_by_itself,
     have_no_batch,
     joined,
+    not_per_sample,
 )
 from pytest_edgegate.data.splits import Array
 
@@ -70,6 +71,8 @@ class MicroRunner(QuantisingRunner):
         if have_no_batch(self.inputs, batch):
             return each_by_itself(self._called, batch)
         size = max(self.inputs[0].shape[0] if self.inputs[0].shape else 1, 1)
+        if size == 1 and not self._keeps_state:
+            return self._one_by_one(batch)
         parts = []
         for start in range(0, len(batch[0]), size):
             block = Block.of(batch, start, size, size)
@@ -85,6 +88,31 @@ class MicroRunner(QuantisingRunner):
             feeds = self.repeated(sample, max(self.inputs[0].shape[0], 1))
         self._feed(feeds)
         return self._interpreter.interpreter.invoke  # type: ignore[no-any-return]
+
+    def _one_by_one(self, feeds: Sequence[Array]) -> tuple[Array, ...]:
+        """The hot loop. What goes wrong in it is told by a call of its own."""
+        for each in self.outputs:
+            if not each.shape or each.shape[0] != 1:
+                raise not_per_sample(self._path, each.name, each.shape, _KEEP_BATCH)
+        count, interpreter = len(feeds[0]), self._interpreter.interpreter
+        results = [np.empty((count, *each.shape[1:]), each.dtype) for each in self.outputs]
+        set_input, invoke, get_output = (
+            interpreter.set_input,
+            interpreter.invoke,
+            interpreter.get_output,
+        )
+        fed = [np.ascontiguousarray(each) for each in feeds]
+        try:
+            for index in range(count):
+                for at, feed in enumerate(fed):
+                    set_input(feed[index : index + 1], at)
+                invoke()
+                for at, result in enumerate(results):
+                    result[index] = get_output(at)[0]
+        except (ValueError, RuntimeError):
+            self._called([each[index : index + 1] for each in fed])
+            raise
+        return tuple(results)
 
     @property
     def _interpreter(self) -> Opened:

@@ -74,6 +74,8 @@ def _time(summary: Summary) -> Figure:
         ),
         f"an estimate of {summary.cycles:,} cycles ({summary.place}), the same for each "
         "percentile; the CPU and the driver are not in it",
+        "give those layers fewer filters or smaller inputs; where the chip waits for memory, so "
+        "that the NPU is not the busiest part, fewer weights",
     )
 
 

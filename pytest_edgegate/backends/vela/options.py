@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from pytest_edgegate.core.digests import file_digest
@@ -32,7 +33,7 @@ class VelaOptions:
         given = target.tool_options.get(NAME, {})
         for key, value in given.items():
             if key not in _KEYS:
-                raise _wrong(target, f"{key} is no option of vela{nearest(key, _KEYS)}")
+                raise _wrong(target, f"{key} is no option of vela{_meant(key)}")
             if not isinstance(value, str) or not value or value.startswith("-"):
                 raise _wrong(target, f"{key} = {value!r} is not a name")
         missing = [key for key in _KEYS[:3] if key not in given]
@@ -61,6 +62,12 @@ class VelaOptions:
             *("--memory-mode", self.memory_mode),
             *("--config", self.config),
         ]
+
+
+def _meant(key: str) -> str:
+    """A question for the closest option: by its letters, where its end would match ``config``."""
+    close = get_close_matches(key, _KEYS, n=1)
+    return nearest(key, close or _KEYS)
 
 
 def _own_file(target: Target, config: str) -> str:

@@ -117,8 +117,8 @@ def _of_compiled(path: Path, described: ModelDescription) -> Compiled:
     unknown: FigureOrAbsent = Absent(
         f"{path.name} is compiled for {described.compiled.chip} already: Vela takes the file "
         "before that",
-        "give the file that it was compiled from: edge_gate.check("
-        f'"{path.name}", source="model.tflite", ...)',
+        "give the file that it was compiled from, or put it beside it: edge_gate.check("
+        f'"{path.name}", source="{path.stem.removesuffix("_vela")}.tflite", ...)',
     )
     whole = described.compiled.machine == _MACHINE and not described.beside_the_chip
     mapped = mapped_ops(described, ()) if whole else unknown

@@ -19,7 +19,13 @@ from pytest_edgegate.core.tools import (
 from pytest_edgegate.storage.cache import Entry
 
 _Kinds = Mapping[str, type | tuple[type, ...]]
-_FIGURE: _Kinds = {"value": (int, float), "source": str, "details": list, "remark": str}
+_FIGURE: _Kinds = {
+    "value": (int, float),
+    "source": str,
+    "details": list,
+    "remark": str,
+    "remedy": str,
+}
 _ABSENT: _Kinds = {"reason": str, "remedy": str}
 _PLACED: _Kinds = {"by": str, "left": list, "refusal": str}
 _LEFT: _Kinds = {"kind": str, "output": str, "reason": str}

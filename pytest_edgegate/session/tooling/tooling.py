@@ -38,7 +38,7 @@ from pytest_edgegate.session.tooling.installed import InstalledTools
 from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 2
+_VERSION = 3
 """Incremented whenever the format of a cached answer changes."""
 _FAILURES = (BackendUnavailableError, CompressionError, InferenceError, UnsupportedError)
 
@@ -162,7 +162,9 @@ class Tooling:
         question = self._question(target.tools[metric], artifact, target, source)
         answer = question if isinstance(question, Absent) else self._answer(question)
         figure = answer.figures.get(metric) if isinstance(answer, KeptAnswer) else None
-        return Diagnosis(figure.details if isinstance(figure, Figure) else ())
+        if not isinstance(figure, Figure):
+            return Diagnosis()
+        return Diagnosis(figure.details, remedy=figure.remedy)
 
     def compiled(self, artifact: Artifact, target: Target) -> Artifact:
         """The artifact with its compiled file for the target's device, if a tool compiles it.

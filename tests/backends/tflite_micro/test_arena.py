@@ -11,10 +11,18 @@ from typing import Any
 
 import pytest
 
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.tflite_micro import interpreter
 from pytest_edgegate.backends.tflite_micro.arena import smallest_arena
+from pytest_edgegate.backends.tflite_micro.interpreter import (
+    ArenaTooSmallError,
+    Opened,
+    generous,
+    in_large_arena,
+)
 from pytest_edgegate.backends.tflite_micro.runtime import RUNTIME
 from pytest_edgegate.backends.tflite_micro.tool import TOOL, MicroTool
-from pytest_edgegate.core.errors import CompressionError, InferenceError
+from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError, InferenceError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Figure
 from pytest_edgegate.targets.folder import built_in
@@ -100,6 +108,28 @@ def test_an_operator_that_it_lacks_is_named(lacking: Path, cortex_m: Target, out
         assert "has the operators TOPK_V2, SIGN, which LiteRT-Micro" in found.reason
 
 
+def test_an_arena_that_is_too_small_is_followed_by_larger_ones(digits: Path) -> None:
+    described, tried = INSPECTOR.describe(digits), []
+
+    def attempt(arena: int) -> Opened:
+        tried.append(arena)
+        if len(tried) < 3:
+            raise ArenaTooSmallError
+        return Opened(digits, arena)
+
+    in_large_arena(digits, described, attempt)
+    first = generous(described)
+    assert tried == [first, 8 * first, 64 * first]
+
+
+def test_a_file_that_no_arena_is_large_enough_for(digits: Path) -> None:
+    def attempt(arena: int) -> Opened:
+        raise ArenaTooSmallError
+
+    with pytest.raises(InferenceError, match=r"with an arena of 1,073,741,824 bytes"):
+        in_large_arena(digits, INSPECTOR.describe(digits), attempt)
+
+
 def test_a_file_that_ends_the_interpreter(crashing: Path) -> None:
     with pytest.raises(CompressionError) as raised:
         smallest_arena(crashing)
@@ -173,3 +203,11 @@ def test_a_package_that_can_not_be_imported(
     assert raised.value.remedy == "pip install --upgrade tflite-micro"
     with pytest.raises(InferenceError, match=r"can't be imported here \(ModuleNotFoundError"):
         RUNTIME.open(digits)
+
+
+def test_a_package_that_is_missing(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tflite_micro", None)
+    monkeypatch.setattr(interpreter, "versions", lambda *packages: {})
+    with pytest.raises(BackendUnavailableError, match="needs the package tflite-micro") as raised:
+        RUNTIME.open(digits)
+    assert raised.value.remedy == "pip install 'pytest-edgegate[micro]'"

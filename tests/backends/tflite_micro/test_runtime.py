@@ -97,6 +97,24 @@ def test_several_inputs_and_outputs(from_function: Callable[..., Path], tf: Any)
         np.testing.assert_allclose(micro, reference, atol=1e-6)
 
 
+def test_samples_of_another_shape(digits: Path) -> None:
+    with RUNTIME.open(digits) as runner, pytest.raises(InferenceError) as raised:
+        runner.infer_raw((np.zeros((3, 28, 27, 1), np.uint8),))
+    assert "digits.tflite in LiteRT-Micro takes inputs of the shapes (1, 28, 28, 1)" in str(
+        raised.value
+    )
+    assert raised.value.remedy == "give samples of these shapes"
+
+
+def test_an_output_that_is_not_one_for_each_sample(
+    from_function: Callable[..., Path], tf: Any
+) -> None:
+    path = from_function(lambda x: tf.reshape(x, (8, 1)) * 2, (1, 8))
+    said = r"shape \(8, 1\), not one result for each sample"
+    with RUNTIME.open(path) as runner, pytest.raises(InferenceError, match=said):
+        runner.infer_raw((np.zeros((3, 8), np.float32),))
+
+
 def test_tensors_larger_than_the_file(from_function: Callable[..., Path], tf: Any) -> None:
     kernel = np.ones((3, 3, 1, 16), np.float32)
     path = from_function(lambda x: tf.nn.conv2d(x, kernel, 1, "SAME"), (1, 128, 128, 1))

@@ -83,6 +83,7 @@ def test_the_content_of_a_configuration_file_is_in_the_key(ours: Target, tmp_pat
     ("given", "said"),
     [
         ({"memory_mod": "x"}, "memory_mod is no option of vela, did you mean 'memory_mode'?"),
+        ({"sytem_config": "x"}, "sytem_config is no option of vela, did you mean 'system_config'?"),
         ({"memory_mode": 7}, "memory_mode = 7 is not a name"),
         ({"memory_mode": ""}, "memory_mode = '' is not a name"),
         ({"memory_mode": "--output-dir"}, "memory_mode = '--output-dir' is not a name"),

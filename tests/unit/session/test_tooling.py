@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.budget import BUDGETS, Budget
+from pytest_edgegate.core.budget import BUDGETS, PROFILE, Budget
 from pytest_edgegate.core.errors import CompressionError, EdgeGateWarning, StorageError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.target import Target
@@ -323,6 +323,16 @@ def test_a_figure_is_judged_as_it_is(run: Any, metric: str, limit: float, outcom
     assert bool(found.details) is (outcome is Outcome.FAIL)
 
 
+def test_the_remedy_of_a_figure_goes_before_that_of_its_budget(run: Any) -> None:
+    figures = {
+        "memory": Figure(43_000, "vendor:x", remedy="a smaller first layer"),
+        "latency_p95": Figure(0.004, "vendor:x"),
+    }
+    found = run(Answering(figures)).verdict("memory", 42_999)
+    assert found.remedy == "a smaller first layer"
+    assert run(Answering(figures)).verdict("latency_p95", 0.001).remedy == PROFILE
+
+
 def test_a_latency_that_rules_predict_is_judged_as_it_is(run: Any) -> None:
     predicting = Answering({"latency_p95": Figure(0.004, "predicted:rules")})
     found = run(predicting).verdict("latency_p95", 0.004)
@@ -338,7 +348,7 @@ def test_a_tool_stands_in_the_place_of_the_measure_of_a_row(run: Any) -> None:
     assert (found.measured.value, found.outcome) == (7, Outcome.PASS)
 
 
-FIGURE = {"value": 1, "source": "vendor:x", "details": ["a"], "remark": ""}
+FIGURE = {"value": 1, "source": "vendor:x", "details": ["a"], "remark": "", "remedy": ""}
 ODD = [None, 5, "x", [], [1], {"memory": 5}, {"memory": {"value": "many"}}, {"no_budget": FIGURE}]
 
 
@@ -382,6 +392,7 @@ def test_an_entry_of_another_shape_is_told_and_asked_anew(
         {"details": [1]},
         {"details": "a"},
         {"remark": 1},
+        {"remedy": 1},
         {"more": 1},
         {"reason": "r"},
         {"reason": "r", "remedy": 1},
