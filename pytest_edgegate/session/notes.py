@@ -178,6 +178,13 @@ def of_parity(file: File, passes: Passes) -> Parity:
     return Parity(text, share, found.n)
 
 
+def emulated_samples(passes: Passes) -> int:
+    """The number of samples that a parity budget has compared in an emulator."""
+    found = passes.parity()
+    compared = () if isinstance(found, NotMeasured) else found
+    return next((each.n for each in compared if each.source.startswith("emulator:")), 0)
+
+
 def of_emulators(passes: Passes, count: int) -> str:
     """The accuracy in emulated runtimes, on *count* samples that parity compares."""
     name = passes.scoring.name if count else ""
