@@ -25,7 +25,7 @@ def add_to(parser: ArgumentParser) -> None:
 
 def make_sysroot(given: Namespace) -> int:
     """Makes the folder unless it is there, and tells where. Raises EdgeGateError."""
-    from pytest_edgegate.emulation import making
+    from pytest_edgegate.emulation import lacking, making
     from pytest_edgegate.emulation.sysroot import VARIABLE, folder_of, place, wanted
 
     versions = wanted()
@@ -35,7 +35,7 @@ def make_sysroot(given: Namespace) -> int:
     if not given.again and _is_whole(at):
         print(f"the emulated ARM Python is there: {at}")
     else:
-        making.check_system(versions)
+        lacking.check_system(versions)
         print(f"an emulated ARM Python for raspberry-pi-4 and raspberry-pi-5, in {within}")
         made = making.make(versions, within, lambda line: print(f"  {line}", flush=True))
         print(f"made in {time.monotonic() - start:.0f} s: {made.folder}")

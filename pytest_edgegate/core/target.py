@@ -107,7 +107,7 @@ class Target:
     name: str
     title: str
     machine: str
-    """``any``, ``x86_64``, ``aarch64``, or an accelerator's name."""
+    """``any``, ``x86_64``, ``aarch64``, or the name of a chip."""
     formats: tuple[str, ...]
     """The formats that the target runs; the first reachable one is built."""
     dtypes: tuple[str, ...]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from subprocess import TimeoutExpired
 
@@ -21,15 +22,14 @@ from filelock import FileLock, Timeout
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateError
 from pytest_edgegate.emulation import packages
 from pytest_edgegate.emulation.emulator import Emulator
+from pytest_edgegate.emulation.lacking import ELSEWHERE
 from pytest_edgegate.emulation.processors import PROCESSORS
 from pytest_edgegate.emulation.sysroot import (
     PYTHON,
-    RUNTIMES,
     Sysroot,
     folder_of,
     qemu_version,
 )
-from pytest_edgegate.systems.name import is_linux
 from pytest_edgegate.tidy.programs import run
 
 Told = Callable[[str], None]
@@ -40,11 +40,6 @@ _LIMIT = 900.0
 _ROOM = 700_000_000
 """Bytes on disk while it is made."""
 _ASK_AGAIN = 1.0
-_OS_RELEASE = Path("/etc/os-release")
-_ELSEWHERE = (
-    "make it in Debian 12 (docker run -it -v $HOME:$HOME python:3.11-bookworm), or use the target "
-    "raspberry-pi, which needs no emulator"
-)
 _FIRST_FILE = 'dpkg-deb --fsys-tarfile "$1" 2> /dev/null | tar -x --occurrence=1 -C "$2" "./$3"'
 _TRIAL = """
 import importlib, importlib.metadata, json, platform, sys
@@ -60,51 +55,6 @@ _MODULES = {
     "onnxruntime": "onnxruntime",
     "onnx": "onnx",
 }
-
-
-def check_system(versions: Mapping[str, str], release: Path = _OS_RELEASE) -> None:
-    """Raises ConfigurationError with what this system lacks for a folder, and what to do."""
-    if not is_linux():
-        raise ConfigurationError(
-            f"qemu-aarch64 emulates Linux programs on Linux only, and this is {sys.platform}",
-            _ELSEWHERE,
-        )
-    name, is_debian = _system(release)
-    if not is_debian:
-        raise ConfigurationError(
-            f"the ARM packages are taken from Debian {packages.DEBIAN} by their names there, and "
-            f"this is {name}",
-            _ELSEWHERE,
-        )
-    programs = [each for each in ("apt-get", "dpkg-deb", "dpkg", "tar") if not shutil.which(each)]
-    if programs:
-        raise ConfigurationError(
-            f"the ARM packages are taken by {' and '.join(programs)}, which is not here",
-            _ELSEWHERE,
-        )
-    from importlib.util import find_spec
-
-    if find_spec("pip") is None:
-        raise ConfigurationError(
-            "the wheels are taken by pip, which this Python does not have",
-            f"{sys.executable} -m ensurepip (or: uv pip install pip)",
-        )
-    if not any(each in versions for each in RUNTIMES):
-        raise ConfigurationError(
-            f"this environment has neither {' nor '.join(RUNTIMES)}, whose versions are taken",
-            "pip install 'pytest-edgegate[raspberry-pi]', or [onnx]",
-        )
-
-
-def _system(release: Path) -> tuple[str, bool]:
-    """The name of this system, and whether it is the Debian that is meant."""
-    try:
-        lines = release.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return f"a Linux without {release}", False
-    said = {key: value.strip().strip("\"'") for key, _, value in (x.partition("=") for x in lines)}
-    is_debian = said.get("ID") == "debian" and said.get("VERSION_ID") == packages.DEBIAN
-    return said.get("PRETTY_NAME") or said.get("ID") or "another Linux", is_debian
 
 
 def make(versions: Mapping[str, str], within: Path, told: Told) -> Sysroot:
@@ -311,16 +261,19 @@ class _Making:
         """
         trial = Sysroot(self._folder, "", qemu, {}, {}, {})
         qemu_version(trial.program)
-        code = _TRIAL.format(modules=[_MODULES[each] for each in self._versions])
-        told = []
-        for name in PROCESSORS:
-            emulator = Emulator(trial, name)
-            text = self._run([*emulator.command(), "-P", "-c", code], None, emulator.environment())
-            machine, python, versions = json.loads(text.splitlines()[-1])
-            if machine != "aarch64":
-                raise CompressionError(f"the emulated Python is of {machine}", _ELSEWHERE)
-            told.append((str(python), dict(versions)))
+        with ThreadPoolExecutor() as side_by_side:
+            told = list(side_by_side.map(partial(self._told_by, trial), PROCESSORS))
         return told[0]
+
+    def _told_by(self, trial: Sysroot, processor: str) -> tuple[str, dict[str, str]]:
+        """The versions of Python and of all packages on one processor."""
+        emulator = Emulator(trial, processor)
+        code = _TRIAL.format(modules=[_MODULES[each] for each in self._versions])
+        text = self._run([*emulator.command(), "-P", "-c", code], None, emulator.environment())
+        machine, python, versions = json.loads(text.splitlines()[-1])
+        if machine != "aarch64":
+            raise CompressionError(f"the emulated Python is of {machine}", ELSEWHERE)
+        return str(python), dict(versions)
 
     def _tell_others(self, installed: Mapping[str, str]) -> None:
         for name, version in self._versions.items():

@@ -13,7 +13,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.core.rules import EMULATED
+from pytest_edgegate.core.rules import EMULATED, EMULATED_SECONDS
 from pytest_edgegate.data.feeding import dequantised, quantised
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.comparison import (
@@ -37,6 +37,7 @@ from pytest_edgegate.measures.like_channels import MOST, Group, key
 from pytest_edgegate.measures.matching import OutputsDifferError, matched, output_names
 from pytest_edgegate.measures.metrics.estimates import mean, share
 from pytest_edgegate.measures.providers import Passes
+from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.distances import steps, top1
 
 SHOWN, SHOWN_SECONDS = 200, 5.0
@@ -69,12 +70,10 @@ def compare(
     limit: int | None = None,
     progress: SamplesDone = lambda done, total: None,
     enough: Callable[[], bool] | None = None,
-    size: int | None = None,
 ) -> Evidence:
     """Per-sample differences between every runner and the first one.
 
-    *enough*: asked after every batch whether the pass may end. *size*: of the batches, if only a
-    part of the samples is run.
+    *enough*: asked after every batch whether the pass may end.
 
     ``agreement``: share of positions with equal top-1 (NaN where no output has classes);
     ``steps`` and ``within``: largest difference in output steps and share within one step (-1 and
@@ -86,7 +85,7 @@ def compare(
     collector = Collector(output_names(runners[0]))
     first, *others = runners
     may_stop = enough is not None
-    size = _MAY_STOP if may_stop else size
+    size = _MAY_STOP if may_stop else None
     for batch, given in fed_batches(first, split, limit, progress, may_stop=may_stop, size=size):
         inputs = tuple(
             quantised(array, each) for array, each in zip(given, first.inputs, strict=True)
@@ -260,7 +259,8 @@ def _worst(
         if each is not worst
     ]
     if (worst.n or 0) < (passes.samples or 0):
-        told.insert(0, f"an emulator is given {EMULATED} samples at most")
+        time = spell_time(EMULATED_SECONDS)
+        told.insert(0, f"an emulator is given {EMULATED} samples and {time} at most")
     return replace(worst, remark="; ".join(filter(None, (worst.remark, *told))))
 
 

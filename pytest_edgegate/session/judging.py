@@ -17,7 +17,6 @@ from pytest_edgegate.core.json_values import plain_number
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Inspector
 from pytest_edgegate.core.progress import StagedProgress
-from pytest_edgegate.core.rules import EMULATED
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.diagnosis.catalogue import diagnose, diagnose_artifact, guarded
 from pytest_edgegate.judge import judge
@@ -289,7 +288,8 @@ class Judging:
         execution, kernels = notes.of_execution(file), file.kernels()
         parity = notes.of_parity(file, passes) if shown else notes.Parity()
         gated = any(each.kind.in_every_runtime for each in budgets) and not compiled
-        emulated = notes.of_emulators(passes, EMULATED if gated else parity.samples)
+        samples = notes.emulated_samples(passes) if gated else parity.samples
+        emulated = notes.of_emulators(passes, samples)
         noted = _noted(
             verdict,
             "" if budgets else "no budgets",

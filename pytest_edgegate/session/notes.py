@@ -188,15 +188,22 @@ def of_parity(file: File, passes: Passes) -> Parity:
     return Parity(text, share, found.n)
 
 
+def emulated_samples(passes: Passes) -> int:
+    """The number of samples that a parity budget has compared in an emulator."""
+    found = passes.parity()
+    compared = () if isinstance(found, NotMeasured) else found
+    return next((each.n for each in compared if each.source.startswith("emulator:")), 0)
+
+
 def of_emulators(passes: Passes, count: int) -> str:
     """The accuracy in emulated runtimes, on *count* samples that parity compares."""
-    name = passes.scoring.name if count else ""
+    found = passes.emulated(count) if count else ()
     return "; ".join(
-        f"accuracy in an emulator, not gated: {name} {each.there:.4g} in {each.runtime} "
-        f"({each.source})"
+        f"accuracy in an emulator, not gated: {passes.scoring.name} {each.there:.4g} in "
+        f"{each.runtime} ({each.source})"
         + (f", {each.here:.4g} here" if each.here is not None else "")
         + f", on {each.samples} samples"
-        for each in passes.emulated(count)
+        for each in found
     )
 
 

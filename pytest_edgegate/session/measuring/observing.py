@@ -16,7 +16,7 @@ import numpy as np
 from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import StagedProgress, silent
-from pytest_edgegate.core.rules import EMULATED
+from pytest_edgegate.core.rules import EMULATED, EMULATED_SECONDS
 from pytest_edgegate.data.feeding import arrange
 from pytest_edgegate.data.lone_runner import one_at_a_time
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, drawn_batches
@@ -57,8 +57,6 @@ from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.session.measuring.trying import Scored, Trier
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-_OF_EMULATOR = 8
-"""The number of samples in a batch for an emulator, so that its progress is seen."""
 _VERSION = 10
 """Incremented whenever a pass over the same samples would record different results."""
 
@@ -373,8 +371,9 @@ class Observer:
         self, specimen: Specimen, runtimes: tuple[str, ...], split: Split
     ) -> Evidence:
         """The same between a runtime here, the first one, and those of an emulator, which is slow:
-        on up to ``EMULATED`` samples drawn at random."""
-        return self._parity(specimen, runtimes, split, EMULATED, None)
+        on up to ``EMULATED`` samples drawn at random, and no more of them than
+        ``EMULATED_SECONDS`` allow."""
+        return self._parity(specimen, runtimes, split, EMULATED, EMULATED_SECONDS)
 
     def _parity(
         self,
@@ -384,7 +383,7 @@ class Observer:
         limit: int | None,
         seconds: float | None,
     ) -> Evidence:
-        """*seconds*: for which it is shown; None for a budget."""
+        """*seconds*: the time for the samples; None: all of them are run."""
         first, *others = (specimen.in_runtime(name) for name in runtimes)
         elsewhere = [self.opener.runs_elsewhere(each.runtime) for each in others]
 
@@ -402,9 +401,8 @@ class Observer:
                 progress = partial(self._progress, f"{specimen.title} and others{where}, samples")
                 end = None if seconds is None else self._clock() + seconds
                 enough = None if end is None else lambda: self._clock() > end
-                size = _OF_EMULATOR if any(elsewhere) else None
                 source = self._sources(runtimes)
-                return compare(runners, split, source, limit, progress, enough, size)
+                return compare(runners, split, source, limit, progress, enough)
 
         key = key_of(
             kind="parity",
@@ -412,7 +410,7 @@ class Observer:
             data=split.digest(),
             limit=limit,
             models=[self.opener.identity(each) for each in (first, *others)],
-            **({"gated": seconds is None} if any(elsewhere) else {}),
+            **({"seconds": seconds} if any(elsewhere) else {}),
         )
         return self._remembered(key, look, check_parity)
 

@@ -423,6 +423,8 @@ class CasePasses:
         if not subject.has_labels or not isinstance(self._split, ArraySplit) or not count:
             return ()  # the first samples of a stream are no random ones
         _, elsewhere = self._by_place(self._runtimes)
+        if not elsewhere:
+            return ()
         try:
             self._refuse_class_ids()
             self._observer.opener.check(elsewhere)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -172,3 +174,33 @@ def test_file_that_does_not_open(emulator: Started, opener: Opener, tmp_path: Pa
     damaged.write_bytes(LITERT.read_bytes()[:5000])
     with pytest.raises(InferenceError, match=r"damaged\.tflite"):
         opener.open(Specimen(damaged, "damaged", "litert-cortex-a76", made=True))
+
+
+KILLED = """
+import os, signal
+from pytest_edgegate.emulation.emulator import Emulator
+from pytest_edgegate.emulation.sysroot import found
+from pytest_edgegate.workers.process import Worker
+
+worker = Worker(60.0, Emulator(found("ai-edge-litert", "cortex-a76"), "cortex-a76"))
+worker.call("has", "nothing", sha256="0" * 64)
+print(worker._process.pid, flush=True)
+os.kill(worker._process.pid, signal.SIGSTOP)  # it does not see that its pipe is closed
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_emulator_ends_with_a_killed_session(sysroot: Sysroot) -> None:
+    package = Path(pytest_edgegate.__file__).parents[1]
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        env={**os.environ, "PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == -signal.SIGKILL
+    status, end = Path(f"/proc/{int(ran.stdout)}/stat"), time.monotonic() + 10
+    while status.exists() and ") Z " not in status.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)

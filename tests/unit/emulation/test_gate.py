@@ -88,7 +88,9 @@ def test_emulator_gates_parity_and_shows_accuracy(
         measured = found["parity_agreement"].measured
         assert measured is not None
         assert (measured.source, measured.n) == (SOURCE, 200)
-        assert "an emulator is given 200 samples at most" in found["parity_agreement"].note
+        assert (
+            "an emulator is given 200 samples and 300 s at most" in found["parity_agreement"].note
+        )
         of_all = found["accuracy_min"].measured
         assert of_all is not None
         assert (of_all.source, of_all.n) == ("host:litert-xnnpack", 220)
@@ -98,6 +100,19 @@ def test_emulator_gates_parity_and_shows_accuracy(
         assert told.endswith(" here, on 200 samples")
         gate.again()
         monkeypatch.setattr(Emulator, "start", lambda self: pytest.fail("an emulator is started"))
+
+
+@pytest.mark.slow
+def test_a_slow_emulator_is_given_fewer_samples(sysroot: Sysroot, gate: Gate) -> None:
+    """As many as fit into its time, and the accuracy beside it is of the same ones."""
+    hours = iter(range(0, 10**6, 100))
+    gate.session.observer._clock = lambda: next(hours)
+    found = gate.judge(AGREEMENT)
+    measured = found["parity_agreement"].measured
+    assert measured is not None
+    assert (measured.source, measured.n) == (SOURCE, 16)
+    assert "given 200 samples and 300 s at most" in found["parity_agreement"].note
+    assert found["contract"].note.endswith(" on 16 samples")
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from emulated import beside
 import pytest_edgegate
 from pytest_edgegate.__main__ import main
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError, EdgeGateError
-from pytest_edgegate.emulation import making
+from pytest_edgegate.emulation import lacking, making
 from pytest_edgegate.emulation.sysroot import Sysroot, folder_of, wanted
 
 VERSIONS = {"numpy": "2.4.6", "ai-edge-litert": "2.3.0"}
@@ -48,7 +48,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(making, "check_system", lambda versions: None)
+    monkeypatch.setattr(lacking, "check_system", lambda versions: None)
     monkeypatch.setattr(making._Making, "_wheels", lambda self: None)
     script(folder, "dpkg", "echo amd64")
     script(folder, "apt-get", "")
@@ -63,7 +63,7 @@ def script(folder: Path, name: str, body: str) -> None:
 
 def refused(versions: dict[str, str], release: Path) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as error:
-        making.check_system(versions, release)
+        lacking.check_system(versions, release)
     return error.value
 
 
@@ -75,7 +75,7 @@ def refused(versions: dict[str, str], release: Path) -> ConfigurationError:
 def test_other_systems(release: Release, text: str, name: str) -> None:
     error = refused(VERSIONS, release(text))
     assert f"are taken from Debian 12 by their names there, and this is {name}" in error.message
-    assert error.remedy.startswith("make it in Debian 12 (docker run -it")
+    assert error.remedy.startswith("make it in Debian 12 (in a container: ")
     assert "use the target raspberry-pi" in error.remedy
 
 
@@ -226,7 +226,7 @@ def test_command_makes_a_half_made_one_again(
 ) -> None:
     copy = beside(sysroot, tmp_path)
     (copy / missing).unlink()
-    monkeypatch.setattr(making, "check_system", lambda versions: None)
+    monkeypatch.setattr(lacking, "check_system", lambda versions: None)
 
     def whole(self: making._Making) -> Sysroot:
         folder: Path = self._folder

@@ -469,7 +469,7 @@ def test_worst_of_host_and_emulator_decides() -> None:
         assert (here.source, here.n) == ("host:a,b", 100)
         assert here.value == worst
         assert f"on 20 samples in {EMULATOR}" in here.remark
-        assert "given 200 samples at most" not in here.remark
+        assert "given 200 samples and 300 s at most" not in here.remark
 
 
 def test_of_equal_figures_emulator_is_told() -> None:
@@ -478,7 +478,7 @@ def test_of_equal_figures_emulator_is_told() -> None:
     agreement = with_emulator("parity_agreement", equal, part)
     assert (agreement.source, agreement.n, agreement.value) == (EMULATOR, 20, 1)
     assert agreement.remark == (
-        "an emulator is given 200 samples at most; 1 on 100 samples in host:a,b"
+        "an emulator is given 200 samples and 300 s at most; 1 on 100 samples in host:a,b"
     )
 
 
