@@ -23,6 +23,11 @@ _SUBSTITUTES = {
     "PRelu": "RELU",
 }
 """Activations, and the mapped one that networks for such chips are rebuilt with."""
+_OTHER_WAYS = {
+    "PADV2": "a max pooling with a margin is padded by it: pad with zeros before it instead (in "
+    "torch nn.ZeroPad2d(1), and padding=0), which behind a ReLU is the same",
+}
+"""What gives the same without an operator that is not mapped."""
 _WORDS = {"RELU6": "ReLU6", "RELU": "ReLU"}
 
 
@@ -48,12 +53,17 @@ def _line(alike: list[Offence], target: Target) -> str:
             kind if count == 1 else f"{count} x {kind}" for kind, count in kinds.items()
         )
         return f"{len(alike)} operators ({named}): {first.spot.fault}"
-    advice = rebuilt(alike, target)
+    advice = rebuilt(alike, target) or _other_way(first)
     end = f"; {advice}" if advice else ""
     kind, place, fault = first.spot.operator, _short(first.spot.place), first.spot.fault
     if len(alike) > 1:
         return f"{len(alike)} x {kind} (first: {place}): {fault}{end}"
     return f"{first}{end}" if place == first.spot.place else f"{kind} {place}: {fault}{end}"
+
+
+def _other_way(offence: Offence) -> str:
+    unmapped = offence.kind is OffenceKind.UNMAPPED and offence.spot is not None
+    return _OTHER_WAYS.get(offence.spot.operator, "") if unmapped and offence.spot else ""
 
 
 def rebuilt(found: Iterable[Offence], target: Target) -> str:

@@ -486,6 +486,12 @@ def test_offenders_that_are_alike_share_a_line() -> None:
     )
 
 
+def test_a_max_pooling_with_a_margin_has_another_way() -> None:
+    told = judged(model(*numbered("PADV2", 1, "pool")))
+    assert told.details[0].endswith("behind a ReLU is the same")
+    assert "nn.ZeroPad2d(1)" in told.details[0]
+
+
 def test_offenders_of_one_kind_with_other_faults_stay_apart() -> None:
     floats = [
         replace(each, inputs=(*INSIDE, tensor(f"w{at}", dtype="float32", constant=True)))
