@@ -9,10 +9,12 @@ import pytest
 
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.target import LatencySource, OperatorRule, Target
+from pytest_edgegate.core.target import LatencySource, LimitRule, OperatorRule, Target
 from pytest_edgegate.mapping.limits import LIMITS as CHECKS
 from pytest_edgegate.mapping.limits import OF_NUMBERS
+from pytest_edgegate.mapping.prediction import Why
 from pytest_edgegate.targets.folder import built_in
+from pytest_edgegate.targets.mapping import RULES
 from pytest_edgegate.targets.operators import LIMITS, REFUSALS
 from pytest_edgegate.targets.parse import target_from_table
 
@@ -286,3 +288,72 @@ def test_the_scheme_of_a_device() -> None:
         "host",
         "board",
     ]
+
+
+MAPPING: dict[str, Any] = {
+    "name": "rules",
+    "compiler": "16",
+    "runtime": "14",
+    "activations": ["int8"],
+    "most_dimensions": 3,
+}
+
+
+def test_the_rules_of_a_compiler() -> None:
+    found = made(
+        **BARE,
+        mapping={
+            **MAPPING,
+            "cpu": ["ARG_MAX"],
+            "cpu_at_ends": [],
+            "words": {"operator": "no"},
+            "guesses": {"int16": "perhaps"},
+            "sources": {"dtype": "a page"},
+        },
+        limits={"resize_factor": {"most": 8, "taken": 2, "refused": 15.5, "guess": "g"}},
+        operators={"ADD": {"guess": "from memory"}},
+    )
+    rules = found.mapping
+    assert rules is not None
+    assert (rules.name, rules.most_dimensions, rules.cpu) == ("rules", 3, ("ARG_MAX",))
+    assert (rules.words, rules.guesses) == ({"operator": "no"}, {"int16": "perhaps"})
+    assert found.limits == {"resize_factor": LimitRule(8.0, 2.0, 15.5, "g")}
+    assert found.operators["ADD"].guess == "from memory"
+
+
+def test_a_rule_that_is_left_out_is_that_of_the_base() -> None:
+    base = made(**BARE, mapping=MAPPING, limits={"one_row": {"guess": "g"}})
+    found = made(base, mapping={"runtime": "12"}, limits={"fours": {"source": "s"}})
+    assert found.mapping == replace(base.mapping, runtime="12") if base.mapping else False
+    assert set(found.limits) == {"one_row", "fours"}
+    assert made(base).mapping == base.mapping
+    assert made(**BARE).mapping is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("mapping", {"name": "rules"}, "mapping lacks compiler, runtime, activations, most_dim"),
+        ("mapping", {**MAPPING, "cpus": []}, "unknown key 'mapping.cpus', did you mean"),
+        ("mapping", {**MAPPING, "most_dimensions": "3"}, "most_dimensions = '3' is not a int"),
+        ("mapping", {**MAPPING, "activations": "int8"}, "activations = 'int8' is not a list"),
+        ("mapping", {**MAPPING, "words": {"oprator": "x"}}, "did you mean 'operator'?"),
+        ("mapping", {**MAPPING, "guesses": {"dtype": 1}}, "guesses.dtype = 1 is not a str"),
+        ("mapping", "rules", "mapping is not a table"),
+        ("limits", {"one_rwo": {}}, "unknown key 'limits.one_rwo', did you mean 'one_row'?"),
+        ("limits", {"one_row": {"mots": 1}}, "did you mean 'most'?"),
+        ("limits", {"one_row": {"most": "8"}}, "limits.one_row.most = '8' is not a float"),
+        ("limits", {"one_row": {"most": True}}, "is not a float"),
+        ("limits", {"one_row": {"most": -1}}, "limits.one_row.most = -1 is no number above 0"),
+        ("limits", {"one_row": {"most": float("nan")}}, "is no number above 0"),
+        ("limits", {"one_row": 3}, "limits.one_row is not a table"),
+    ],
+)
+def test_rules_that_can_not_be_read(key: str, value: Any, said: str) -> None:
+    found = refusal(**{key: value})
+    assert said in found.message
+    assert found.remedy
+
+
+def test_a_rule_has_the_name_of_what_it_decides() -> None:
+    assert {*RULES} == {*Why} - {Why.COMPILED}

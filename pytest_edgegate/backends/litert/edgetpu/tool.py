@@ -113,51 +113,63 @@ def _of_compiled(
             "give a file that edgetpu_compiler made, or one that is not compiled",
         )
         return Compiled((), dict.fromkeys(EdgeTpu.metrics, refusal))
-    found = read_compiled(path)
-    left = described.beside_the_chip
-    agreement = () if ours is None else _agreement(found, described, ours)
-    total = len(left) if ours is None else len(ours.described.operators)
-    details = words.left(left)
-    mapped: FigureOrAbsent
-    if left and ours is None:
-        mapped = Absent(
+    found, left = read_compiled(path), described.beside_the_chip
+    agreement = () if ours is None else _agreement(found, left, ours)
+    figures = {
+        "mapped_ops": _mapped(left, ours, agreement),
+        "streamed_bytes": _streamed(found, agreement),
+    }
+    return Compiled((), figures, remark=words.joined(found.spelt, *agreement))
+
+
+def _mapped(
+    left: Sequence[OperatorInfo], ours: _Rules | None, agreement: Sequence[str]
+) -> FigureOrAbsent:
+    """The share of a compiled file, which shows only the operators that are *left* to the CPU."""
+    if ours is None and not left:
+        return Figure(1.0, _SOURCE)
+    if ours is None:
+        return Absent(
             f"the compiled file leaves {len(left)} operators to the CPU, and does not tell how "
             "many its program holds",
             "give the file that it was compiled from, or put it beside it: edge_gate.check("
             '"model_edgetpu.tflite", source="model.tflite", mapped_ops=...)',
         )
-    elif fault := _other_source(left, ours):
-        mapped = Absent(
-            f"the compiled file {fault}", "give the file that the compiler was given as source="
-        )
-    else:
-        share = 1.0 if not left else (total - len(left)) / total
-        said = "" if ours is None else f"{total - len(left)} of {total} operators of its source"
-        mapped = Figure(share, _SOURCE, details, words.joined(said, *agreement))
-    streamed = Figure(
+    fault = _other_source(left, ours)
+    if fault:
+        remedy = "give the file that the compiler was given as source="
+        return Absent(f"the compiled file {fault}", remedy)
+    total = len(ours.described.operators)
+    said = f"{total - len(left)} of {total} operators of its source"
+    remark = words.joined(said, *agreement)
+    return Figure(_share(total - len(left), total), _SOURCE, words.left(left), remark)
+
+
+def _streamed(found: CompiledFile, agreement: Sequence[str]) -> Figure:
+    return Figure(
         found.streamed,
         _SOURCE,
         words.sized(found.cached, found.streamed),
         words.joined(words.cached(found.cached), *agreement),
     )
-    remark = words.joined(found.spelt, *agreement)
-    return Compiled((), {"mapped_ops": mapped, "streamed_bytes": streamed}, remark=remark)
 
 
-def _other_source(left: Sequence[OperatorInfo], ours: _Rules | None) -> str:
+def _share(mapped: int, total: int) -> float:
+    return mapped / total if total else 0.0
+
+
+def _other_source(left: Sequence[OperatorInfo], ours: _Rules) -> str:
     """Why a file was not compiled from its source; empty where it may have been."""
-    if ours is None:
-        return ""
     had = Counter(each.kind for each in ours.described.operators)
     more = Counter(each.kind for each in left) - had
     named = ", ".join(f"{count} x {kind}" for kind, count in more.items())
     return f"leaves operators to the CPU that its source does not have: {named}" if more else ""
 
 
-def _agreement(found: CompiledFile, described: ModelDescription, ours: _Rules) -> tuple[str, ...]:
+def _agreement(found: CompiledFile, left: Sequence[OperatorInfo], ours: _Rules) -> tuple[str, ...]:
     """Whether the rules predict of the source what the compiler made of it."""
-    left = {each.name_of_output for each in described.beside_the_chip}
-    return words.agreement(ours.prediction, left, ours.parameters, found, of_source=True)
+    names = {each.name_of_output for each in left}
+    return words.agreement(ours.prediction, names, ours.parameters, found, of_source=True)
 
 
 def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _Rules) -> Compiled:
@@ -165,36 +177,32 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
     log = compilation.log
     by = f"{compiler.NAME} {log.version}"
     if log.refusal:
-        fault = f"{by} refuses the file: {log.refusal}"
-        refused = Absent(fault, "make the file as the compiler takes it; its words say how")
-        return Compiled(
-            (), dict.fromkeys(EdgeTpu.metrics, refused), placed=Placed(by, refusal=fault)
-        )
-    if compilation.file is None:
-        left = described.operators
-        found = CompiledFile()
-    else:
+        return _refused(by, log.refusal)
+    left, found = described.operators, CompiledFile()
+    if compilation.file is not None:
         twin = INSPECTOR.describe(compilation.file)
-        left, found = twin.beside_the_chip, read_compiled(compilation.file)
         _check(compilation, twin, described)
+        left, found = twin.beside_the_chip, read_compiled(compilation.file)
     outs = (LeftOut(*each.name_of_output, log.reason(each.kind)) for each in left)
     placed = Placed(by, tuple(outs))
     names = {each.name_of_output for each in left}
     agreement = words.agreement(ours.prediction, names, ours.parameters, found)
     total = len(described.operators)
     counted = f"{total - len(left)} of {total} operators on the Edge TPU by {by}"
-    share = (total - len(left)) / total if total else 0.0
-    mapped = Figure(share, _SOURCE, words.left_by(placed), words.joined(counted, *agreement))
-    streamed = Figure(
-        found.streamed,
-        _SOURCE,
-        words.sized(found.cached, found.streamed),
-        words.joined(words.cached(found.cached), *agreement),
-    )
+    remark = words.joined(counted, *agreement)
+    mapped = Figure(_share(total - len(left), total), _SOURCE, words.left_by(placed), remark)
+    figures = {"mapped_ops": mapped, "streamed_bytes": _streamed(found, agreement)}
     files = () if compilation.file is None else (compilation.file,)
-    figures = {"mapped_ops": mapped, "streamed_bytes": streamed}
-    remark = words.joined(*(each for each in agreement if each != words.AGREED))
-    return Compiled(files, figures, placed=placed, remark=remark)
+    disagreement = words.joined(*(each for each in agreement if each != words.AGREED))
+    return Compiled(files, figures, placed=placed, remark=disagreement)
+
+
+def _refused(by: str, refusal: str) -> Compiled:
+    """The answer for a file that the compiler refuses, which is kept like any other."""
+    fault = f"{by} refuses the file: {refusal}"
+    absent = Absent(fault, "make the file as the compiler takes it; its words say how")
+    figures = dict.fromkeys(EdgeTpu.metrics, absent)
+    return Compiled((), figures, placed=Placed(by, refusal=fault))
 
 
 def _check(compilation: Compilation, twin: ModelDescription, described: ModelDescription) -> None:
