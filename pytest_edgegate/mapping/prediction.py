@@ -189,7 +189,7 @@ class _Division:
     def _downstream(self, end: Placement) -> Reason:
         return Reason(
             Why.DOWNSTREAM,
-            f"depends on {end.operator.kind} #{end.operator.index}, which stays on the CPU",
+            f"behind {end.operator.kind} #{end.operator.index}, which stays on the CPU",
             self._rules.words.get(Why.DOWNSTREAM, ""),
         )
 

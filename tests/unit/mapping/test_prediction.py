@@ -95,7 +95,7 @@ def test_what_depends_on_an_operator_on_the_cpu_stays_there() -> None:
         "More than one subgraph is not supported",
         "Operation not supported",
     ]
-    assert "depends on GATHER #1" in found.left[1].reasons[0].fault
+    assert "behind GATHER #1" in found.left[1].reasons[0].fault
 
 
 def test_parallel_branches_stay_mapped() -> None:

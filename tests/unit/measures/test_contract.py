@@ -810,13 +810,13 @@ def test_what_depends_on_an_operator_on_the_cpu_is_told_in_one_line() -> None:
     assert told.details == (
         'GATHER #1 (t2): not an operator of coral; it would run on the CPU ("Operation not '
         'supported")',
-        "4 operators (2 x RELU, ADD, TANH): depends on GATHER #1, which stays on the CPU "
+        "4 operators (2 x RELU, ADD, TANH): behind GATHER #1, which stays on the CPU "
         '("More than one subgraph is not supported")',
     )
     assert told.cause.startswith("the compiler makes one program")
     assert told.remedy.startswith("replace those layers by ones that the target maps")
     alone = judged(model(*chain("ADD", "LEAKY_RELU", "RELU")))
-    assert alone.details[1].startswith("RELU #2 (t3): depends on LEAKY_RELU #1")
+    assert alone.details[1].startswith("RELU #2 (t3): behind LEAKY_RELU #1")
     assert alone.remedy.startswith("rebuild with ReLU, whose operators the target maps")
 
 
@@ -837,7 +837,7 @@ def test_a_vendors_compiler_decides_whatever_the_rules_say() -> None:
     described = model(*chain("ADD", "GATHER", "RELU"))
     told = judged(described, compiler=LEFT)
     assert told.details == (
-        'RELU #2 (t3): left to the CPU by compiler 16 ("It is too large"); depends on GATHER #1, '
+        'RELU #2 (t3): left to the CPU by compiler 16 ("It is too large"); behind GATHER #1, '
         "which stays on the CPU",
         "NEW (n): left to the CPU by compiler 16",
     )

@@ -135,7 +135,7 @@ def test_operators_that_are_alike_share_a_line(source: Path, coral: Target, out:
     assert '"Operation not supported"' in split
     assert "which ends before MEAN #" in mapped.remark
     behind = next(line for line in mapped.details if " operators (" in line)
-    assert '"More than one subgraph is not supported", depends on MEAN #' in behind
+    assert '"More than one subgraph is not supported", behind MEAN #' in behind
     assert mapped.value < 1
 
 
