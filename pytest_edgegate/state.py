@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_edgegate.core.errors import EdgeGateWarning
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
+from pytest_edgegate.core.user_code import told
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.options import DEFAULT_TARGET, RUN, Settings
 
@@ -118,12 +119,18 @@ class RunState:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[object]
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        if self._progress is None or fixturedef.func.__module__.startswith("pytest_edgegate."):
-            return (yield)
-        with self._progress.fixture(fixturedef.argname):
-            return (yield)
+        try:
+            is_ours = fixturedef.func.__module__.startswith("pytest_edgegate.")
+            if self._progress is None or is_ours:
+                return (yield)
+            with self._progress.fixture(fixturedef.argname):
+                return (yield)
+        except SystemExit as error:
+            if not fixturedef.argname.lstrip("_").startswith("edge_"):
+                raise
+            raise _kept(fixturedef, request, error) from error
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -244,6 +251,22 @@ LEFT_OUT_KEY: pytest.StashKey[set[str]] = pytest.StashKey()
 """The names of the tests that the gate has deselected."""
 DESELECTED_KEY: pytest.StashKey[Counter[str]] = pytest.StashKey()
 """Why tests were deselected, with their number."""
+
+
+def _kept(
+    fixture: pytest.FixtureDef[object], request: pytest.FixtureRequest, raised: SystemExit
+) -> ConfigurationError:
+    """An error for an exit in a fixture, kept as its result: pytest does not take an exit for one,
+    and would not tidy up the fixture, so that later tests could not set it up."""
+    error = ConfigurationError(
+        f"the fixture {fixture.argname} ended in {told(raised)}: code that it calls leaves the "
+        "process",
+        "raise an error that says what is wrong, or pytest.skip() in a fixture of yours; "
+        "--tb=long shows where it leaves",
+    )
+    kept = (error, raised.__traceback__)
+    fixture.cached_result = (None, fixture.cache_key(request), kept)  # type: ignore[arg-type]
+    return error
 
 
 def state_of(config: pytest.Config) -> RunState:

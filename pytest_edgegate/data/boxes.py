@@ -21,6 +21,10 @@ PAIRS = (
     "give a pair (boxes, classes) for each image: EdgeData(..., evaluation=(x, [(boxes, classes), "
     "...])), boxes of shape (k, 4) as x1 y1 x2 y2, classes of shape (k,)"
 )
+_MARKS = (
+    "mark crowds by 1 and other boxes by 0, as in (boxes, classes, iscrowd); leave out what marks "
+    "no crowd, such as scores or areas: (boxes, classes)"
+)
 _BOXES, _CLASSES, _CROWDS = ("boxes", "bboxes"), ("classes", "labels"), ("crowd", "iscrowd")
 """Keys of an image's labels; those of torchvision are among them."""
 
@@ -33,15 +37,79 @@ def box_labels(where: str, given: Any) -> Array | None:
     """
     images = _images(given)
     if images is None or not len(images):
+        _refuse_other_forms(where, given)
         return None
     forms = [_members(each) for each in images]
     if not any(form is not None and _are_boxes(form) for form in forms):
+        _refuse_other_forms(where, images)
         return None
     rows = [
         _row(f"{where}: image #{at}", *pair)
         for at, pair in enumerate(zip(images, forms, strict=True))
     ]
     return _packed(rows)
+
+
+def _refuse_other_forms(where: str, given: Any) -> None:
+    """Raises ConfigurationError for boxes in a form that is known, but not taken."""
+    if isinstance(given, Mapping):
+        _refuse_other_form(where, given)
+    elif isinstance(given, list | tuple):
+        if not all(map(_has_rows, given)) and all(map(is_tensor, given)):
+            return  # labels of several tasks, one of which has five numbers
+        for at, image in enumerate(given):
+            _refuse_other_form(f"{where}: image #{at}", image)
+
+
+def _refuse_other_form(where: str, image: Any) -> None:
+    for is_it, told, remedy in _OTHER_FORMS:
+        if is_it(image):
+            raise ConfigurationError(f"{where} has {told}", remedy)
+
+
+def _is_of_coco(image: Any) -> bool:
+    if isinstance(image, list | tuple) and len(image):
+        image = image[0]
+    return isinstance(image, Mapping) and ("bbox" in image or "category_id" in image)
+
+
+def _has_rows(image: Any) -> bool:
+    if isinstance(image, list | tuple):
+        return len(image) > 0 and all(_shape(row) == (CROWD,) for row in image)
+    return is_tensor(image) and len(image.shape) == 2 and image.shape[1] == CROWD
+
+
+def _has_a_bare_box(image: Any) -> bool:
+    members = _members(image)
+    if members is None:
+        return False
+    boxes, classes = (_shape(each) for each in members[:2])
+    return boxes == (4,) and classes in ((), (1,))
+
+
+_OTHER_FORMS = (
+    (
+        _is_of_coco,
+        "annotations as COCO's files have them (bbox, category_id)",
+        "bbox is x, y, width and height, and a label is a pair (boxes, classes) with boxes as "
+        "x1 y1 x2 y2; with the annotations of each image in a list: "
+        '[([[x, y, x + w, y + h] for x, y, w, h in (a["bbox"] for a in image)], '
+        '[a["category_id"] for a in image]) for image in labels]; '
+        "classes are numbered as the model's outputs number them",
+    ),
+    (
+        _has_rows,
+        "rows of five numbers for a label",
+        f"{PAIRS}; of rows x1 y1 x2 y2 class: [(np.reshape(rows, (-1, 5))[:, :4], "
+        "np.reshape(rows, (-1, 5))[:, 4]) for rows in labels]",
+    ),
+    (
+        _has_a_bare_box,
+        "a single box that is in no list",
+        f"{PAIRS}; a single box is ([[x1, y1, x2, y2]], [class])",
+    ),
+)
+"""Labels that other tools write: whether a label is one, what it is, and what to write."""
 
 
 def _packed(rows: Sequence[Array]) -> Array:
@@ -95,13 +163,19 @@ def check_objects(labels: Array, since: str = "") -> None:
             "give boxes as x1 y1 x2 y2; those of COCO's files are x, y, width and height: "
             "np.hstack([b[:, :2], b[:, :2] + b[:, 2:]])",
         ),
+        (
+            _no_marks(objects),
+            "is marked by neither 0 nor 1, and the last number of a row of six marks crowds",
+            _MARKS,
+        ),
     )
     for bad, what, remedy in checks:
         if bad.any():
             first = int(bad.argmax())
+            shown = objects[first] if objects[first, CROWD] else objects[first, :CROWD]
             raise ConfigurationError(
                 f"the labels: box #{int(at[first])} of image #{int(numbers[first])}{since} "
-                f"{what}: {np.array2string(objects[first, : WIDTH - 1], separator=' ')}",
+                f"{what}: {np.array2string(shown, separator=' ')}",
                 remedy,
             )
 
@@ -135,6 +209,8 @@ def _members(image: Any) -> tuple[Any, ...] | None:
         return (boxes, classes) if crowds is None else (boxes, classes, crowds)
     if isinstance(image, tuple | list) and len(image) in (2, 3):
         return tuple(image)
+    if isinstance(image, tuple | list) and not len(image):  # an image without objects
+        return [], []
     return None
 
 
@@ -161,6 +237,8 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 def _row(where: str, image: Any, members: tuple[Any, ...] | None) -> Array:
     """The objects of one image, shape (k, 6)."""
+    if members is None or not _are_boxes(members):
+        _refuse_other_form(where, image)
     if members is None:
         raise ConfigurationError(f"{where} has {kind_of(image)} for a label", PAIRS)
     boxes, *others = (_column(where, each) for each in members)
@@ -175,7 +253,36 @@ def _row(where: str, image: Any, members: tuple[Any, ...] | None) -> Array:
         row[:, CORNERS] = boxes
         for column, each in zip((CLASS, CROWD), others, strict=False):
             row[:, column] = each.reshape(count)
+    _refuse_fillers(where, row)
+    _refuse_scores(where, row)
     return row
+
+
+def _refuse_fillers(where: str, row: Array) -> None:
+    """Raises ConfigurationError for a class that would delete its box: only arrays are filled."""
+    below = row[row[:, CLASS] < 0]
+    if len(below):
+        raise ConfigurationError(
+            f"{where} has a box of class {below[0, CLASS]:g}",
+            "give class ids from 0 on, as the model's outputs count them, and leave out what is "
+            f"no object; only rows of an array (n, most, 5) are filled up with class {NO_OBJECT}",
+        )
+
+
+def _refuse_scores(where: str, row: Array) -> None:
+    """Raises ConfigurationError for marks of crowds that are something else."""
+    others = row[_no_marks(row)]
+    if len(others):
+        raise ConfigurationError(
+            f"{where} has {others[0, CROWD]:g} in the third member of its label, which marks "
+            "crowds",
+            _MARKS,
+        )
+
+
+def _no_marks(objects: Array) -> Array:
+    """Which objects are marked neither as a crowd nor as none: they would not be counted."""
+    return ~np.isin(objects[:, CROWD], (0, 1))
 
 
 def _column(where: str, value: Any) -> Array:

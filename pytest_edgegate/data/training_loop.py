@@ -15,6 +15,7 @@ from pytest_edgegate.core.ports import TrainingData
 from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.recipe import QAT, Distill, Prune
 from pytest_edgegate.core.training import EdgeTraining, TrainingBatch
+from pytest_edgegate.core.user_code import ends_more, told
 from pytest_edgegate.data.feeding import arrange, fed
 from pytest_edgegate.data.laid_out import as_model, transposed
 from pytest_edgegate.data.splits import Array, ArraySplit, Batch, Split
@@ -105,9 +106,11 @@ class TrainingSamples:
         try:
             given = augment(batch.inputs[0] if single else batch.inputs, random)
             inputs = (given,) if single else tuple(given)
-        except Exception as error:  # the user's function may raise anything
+        except BaseException as error:  # the user's function may raise anything, and leave or skip
+            if ends_more(error):
+                raise
             raise ConfigurationError(
-                f"the augment of edge_training failed: {type(error).__name__}: {error}",
+                f"the augment of edge_training failed: {told(error)}",
                 "it takes x as edge_data.train has it, and a numpy Generator; the whole "
                 "traceback is at --tb=long",
             ) from error

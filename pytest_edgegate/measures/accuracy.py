@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.measures.estimated import measured
-from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.evidence import NONFINITE, Evidence
 from pytest_edgegate.measures.metrics import Estimate
+from pytest_edgegate.measures.metrics.odd_boxes import of_boxes
 from pytest_edgegate.measures.providers import File, Passes
 
 
@@ -22,7 +23,8 @@ def accuracy_drop(passes: Passes, file: File) -> Finding:
     if broken:
         return replace(broken, n_total=paired.total or broken.n)
     estimate = passes.scoring.worse_by(reference, artifact, passes.resampling)
-    remarks = (*passes.cautions(), _of_gain(estimate, passes, file))
+    odd = of_boxes(artifact, reference)
+    remarks = (*passes.cautions(), *odd, _of_gain(estimate, passes, file))
     before, nothing = passes.scoring.value(reference), passes.scoring.of_nothing
     made = replace(
         measured(estimate, artifact, remarks),
@@ -71,7 +73,8 @@ def accuracy_drop_relative(passes: Passes, file: File) -> Finding:
     exact = None
     if drop.exact is not None:  # the metric is a share of the samples
         exact = drop.exact / Fraction(round(size * reference.n), reference.n)
-    remarks = (*passes.cautions(), _of_gain(drop, passes, file))
+    odd = of_boxes(artifact, reference)
+    remarks = (*passes.cautions(), *odd, _of_gain(drop, passes, file))
     return replace(
         measured(drop.relative_to(size, exact), artifact, remarks),
         scored_by=passes.scoring.name,
@@ -88,7 +91,7 @@ def accuracy_min(passes: Passes) -> Finding:
         return broken
     estimate = passes.scoring.estimate(artifact, passes.resampling)
     made = replace(
-        measured(estimate, artifact),
+        measured(estimate, artifact, tuple(of_boxes(artifact))),
         scored_by=passes.scoring.name,
         artifact_value=estimate.value,
     )
@@ -112,14 +115,16 @@ def _of_gain(drop: Estimate, passes: Passes, file: File) -> str:
 def _nonfinite(artifact: Evidence, reference: Evidence | None = None) -> Measurement | None:
     for name, each in (("the artifact", artifact), ("the reference", reference)):
         if each is not None and each.nonfinite:
+            read = each.arrays.get(NONFINITE)  # a metric may have made them of finite outputs
+            where = " in boxes, scores or classes" if read is not None and read.any() else ""
             return Measurement(
                 float("nan"),
                 each.source,
                 n=each.n,
                 n_total=each.n,
                 cached=each.cached,
-                nonfinite=f"{name} gives NaN or Inf on {each.nonfinite} of {each.n} samples, "
-                f"first on sample {each.first_nonfinite}",
+                nonfinite=f"{name} gives NaN or Inf{where} on {each.nonfinite} of {each.n} "
+                f"samples, first on sample {each.first_nonfinite}",
                 in_reference=each is reference,
             )
     return None

@@ -107,6 +107,8 @@ def on_both(one: Evidence, other: Evidence) -> tuple[Evidence, Evidence]:
     return one.at(rows), other.at(other_rows)
 
 
+NONFINITE = "nonfinite"
+"""The figure by which a metric marks samples for which NaN or Inf was made of the outputs."""
 OUTPUT = "output"
 
 
@@ -171,6 +173,8 @@ class Collector:
         if self._channels is not None and outputs:
             self._channels.add(outputs)
         bad = nonfinite_samples(outputs) if outputs else np.zeros(0, bool)
+        if NONFINITE in figures:
+            bad = bad | figures[NONFINITE]
         if bad.any() and self._first_nonfinite < 0:
             first = int(bad.argmax())
             self._first_nonfinite = (

@@ -21,7 +21,7 @@ from pytest_edgegate.data.boxes import (
 )
 from pytest_edgegate.data.feeding import looked_at
 from pytest_edgegate.data.splits import Array, Split
-from pytest_edgegate.measures.evidence import Column, Columns, Evidence, joined
+from pytest_edgegate.measures.evidence import NONFINITE, Column, Columns, Evidence, joined
 from pytest_edgegate.measures.metrics.chance import (
     Chance,
     Unchecked,
@@ -36,6 +36,7 @@ from pytest_edgegate.measures.metrics.detections import (
 )
 from pytest_edgegate.measures.metrics.estimates import Estimate, of_set
 from pytest_edgegate.measures.metrics.identity import identity_of
+from pytest_edgegate.measures.metrics.odd_boxes import INVERTED, UNCLASSED
 from pytest_edgegate.measures.metrics.other_forms import refuse_other_forms
 from pytest_edgegate.measures.metrics.other_images import OtherImages
 from pytest_edgegate.measures.metrics.resampling import ALL, Resampling
@@ -61,6 +62,22 @@ _FIGURES = MappingProxyType(
         "objects": Column("i", _NONE, shape=None, padding=_NONE),
     }
 )
+_COUNTS = MappingProxyType(
+    {
+        NONFINITE: Column("b"),
+        INVERTED: Column("i", 0),
+        UNCLASSED: Column("i", 0),
+    }
+)
+_DTYPES = MappingProxyType(
+    {
+        "score": np.float64,
+        "class": np.int32,
+        "hits": np.uint16,
+        "skipped": np.uint16,
+        "objects": np.int32,
+    }
+)
 _OTHER = MappingProxyType({name: f"other {name}" for name in ("hits", "skipped", "objects")})
 
 
@@ -77,36 +94,47 @@ class MeanAP:
     output: int | str | None = None
     reads_all_outputs = True
     wants_names = True
-    figures: Columns = _FIGURES
+    figures: Columns = MappingProxyType({**_FIGURES, **_COUNTS})
 
     def __init__(self, name: str, decode: Decode | None = None) -> None:
         self.name = name
         self.title = {"map": "mAP", "map50": "mAP at 0.5"}[name]
         self._thresholds = 1 if name == "map50" else len(THRESHOLDS)
         self._reader = Reader(decode)
-        self.key: str | None = "map" if decode is None else None
+        self.key: str | None = "map, odd boxes counted" if decode is None else None
         self.identity = "" if decode is None else identity_of(decode)
 
     def reads_classes(self, rows: int) -> bool:
         return False
 
     def observe(self, output: Any, labels: Array, inputs: Any = None) -> dict[str, Array]:
-        found = self._reader.read(output)
-        objects = list(samples_of(_objects(labels)))
-        rows = [_row(*pair) for pair in zip(found, objects, strict=True)]
-        return {name: _padded(name, [each[name] for each in rows]) for name in _FIGURES}
+        objects = _objects(labels)
+        found = self._found(output, len(objects))
+        check_objects(objects, " of a batch")  # of a stream the first one alone was tried
+        rows = [_row(*pair) for pair in zip(found, samples_of(objects), strict=True)]
+        figures = {name: _padded(name, [each[name] for each in rows]) for name in _FIGURES}
+        return {**figures, **_counted(found)}
 
     def try_on(self, output: Any, labels: Array, inputs: Any, every: Array | None) -> None:
         objects = _objects(labels)
         check_objects(objects, looked_at(len(objects)))
         if every is not None:
             check_objects(_objects(every))
-        found = self._reader.read(output)
+        found = self._found(output, len(objects))
         for each in found:
             refuse_fractions(each)
         wanted = list(samples_of(objects))
         _refuse_other_units(found, wanted)
         refuse_other_forms(found, wanted, _found_at_half)
+
+    def _found(self, output: Any, images: int) -> list[Detections]:
+        found = self._reader.read(output)
+        if len(found) != images:
+            raise ConfigurationError(
+                f"the outputs hold {len(found)} images, and the batch has {images}",
+                "give a model whose outputs have the images on their first axis",
+            )
+        return found
 
     def keeper(self, split: Split) -> Keeper:
         return OtherImages(self._against, _objects, _joined)
@@ -211,9 +239,19 @@ def _row(found: Detections, objects: Array) -> dict[str, Array]:
     }
 
 
+def _counted(found: Sequence[Detections]) -> dict[str, Array]:
+    """What can't be among the detections of each image."""
+    return {
+        NONFINITE: np.array([each.nonfinite > 0 for each in found], bool),
+        INVERTED: np.array([each.inverted for each in found], np.int64),
+        UNCLASSED: np.array([len(each.unclassed) for each in found], np.int64),
+    }
+
+
 def _padded(name: str, rows: list[Array]) -> Array:
     """Rows of several lengths as one array."""
-    made = np.full((len(rows), max(map(len, rows))), _FIGURES[name].padding, rows[0].dtype)
+    longest = max(map(len, rows), default=0)
+    made = np.full((len(rows), longest), _FIGURES[name].padding, _DTYPES[name])
     for at, each in enumerate(rows):
         made[at, : len(each)] = each
     return made

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pytest_edgegate.core.errors import ConfigurationError, EdgeGateError
+from pytest_edgegate.core.user_code import ends_more, told
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.metrics.answers import Answers
 
@@ -37,7 +38,7 @@ class UserFunction:
             scores = np.asarray(made)
         except Exception as error:  # a type of the user's own may raise anything
             raise ConfigurationError(
-                f"{self.name} gave {_kind(made)}, which can't be made an array: {_told(error)}",
+                f"{self.name} gave {_kind(made)}, which can't be made an array: {told(error)}",
                 "return a numpy array of one score per sample, shape (n,)",
             ) from error
         if scores.shape != (len(answers),):
@@ -89,9 +90,11 @@ class UserFunction:
             return self._function(answers.output, answers.labels, *more)
         except EdgeGateError:
             raise
-        except Exception as error:  # the user's own code may raise anything
+        except BaseException as error:  # the user's own code may raise anything, and leave or skip
+            if ends_more(error):
+                raise
             raise ConfigurationError(
-                f"{self.name}, the function of edge_metric, raised {_told(error)} when it was "
+                f"{self.name}, the function of edge_metric, raised {told(error)} when it was "
                 f"given {_shapes(answers)}",
                 f"{_HINT if answers.has_names else ''}correct the function; --tb=long shows its "
                 "own traceback",
@@ -99,11 +102,6 @@ class UserFunction:
 
 
 _HINT = "it takes all outputs, as a dict by name; choose one with Metric(fn, output=0) instead, or "
-
-
-def _told(error: Exception) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _shapes(answers: Answers) -> str:

@@ -100,9 +100,7 @@ def _of_both_sides(
 
 
 def _converted(form: _Form, each: Detections) -> Detections:
-    classes = each.classes + form.shift
-    made = Detections(form.read(each.boxes), each.scores, classes)
-    return made.at(classes > -0.5)
+    return Detections.sifted(form.read(each.boxes), each.scores, each.classes + form.shift)
 
 
 def _converted_objects(form: _Form, objects: Array) -> Array:

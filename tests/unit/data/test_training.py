@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,6 +150,8 @@ def test_the_example_of_a_sorted_set_has_all_classes() -> None:
     ("augment", "words"),
     [
         (lambda x, rng: 1 / 0, "the augment of edge_training failed: ZeroDivisionError"),
+        (lambda x, rng: sys.exit(0), "the augment of edge_training failed: SystemExit: 0"),
+        (lambda x, rng: pytest.skip("no"), "the augment of edge_training failed: Skipped: no"),
         (lambda x, rng: x.tolist(), "gives a builtins.list, not a numpy array"),
         (lambda x, rng: x[:, :1], "arrays of other shapes"),
         (lambda x, rng: x * np.nan, "the augment of edge_training gives NaN or Inf"),

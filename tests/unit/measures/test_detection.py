@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,8 +15,17 @@ from pytest_edgegate import Metric
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
 from pytest_edgegate.data.boxes import box_labels
 from pytest_edgegate.data.splits import ArraySplit, StreamSplit
-from pytest_edgegate.measures.evidence import Evidence, check_figures, joined
+from pytest_edgegate.measures.accuracy import accuracy_drop, accuracy_drop_relative, accuracy_min
+from pytest_edgegate.measures.evidence import (
+    NONFINITE,
+    Collector,
+    Evidence,
+    Paired,
+    check_figures,
+    joined,
+)
 from pytest_edgegate.measures.metrics import Chance, Resampling, Unchecked, as_scoring
+from pytest_edgegate.measures.metrics.odd_boxes import INVERTED, UNCLASSED
 
 Array = npt.NDArray[Any]
 N = 40
@@ -116,6 +128,35 @@ def test_the_four_outputs_of_the_post_process() -> None:
     assert scoring.value(seen("map", post_processed(answers()))) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("at", "given", "told"),
+    [
+        (f"{POST}:3", np.full(N, 6), r"is 6 for an image, and the model has room for 5"),
+        (f"{POST}:3", np.full(N, np.nan), "is nan for an image"),
+        (f"{POST}:3", np.full((N, 1), -1), "is -1 for an image"),
+        (f"{POST}:3", np.zeros((N, 2)), rf"number of detections \(n,\).*:3' \({N}, 2\)"),
+        (f"{POST}:2", np.zeros((N, 4)), rf"scores \(n, k\).*:2' \({N}, 4\)"),
+        (f"{POST}:1", np.zeros(N), rf"classes \(n, k\).*:1' \({N},\)"),
+        (POST, np.zeros((N, 5, 3)), rf"boxes \(n, k, 4\).*Process' \({N}, 5, 3\)"),
+        (POST, np.zeros((N, 4)), rf"boxes \(n, k, 4\).*Process' \({N}, 4\)"),
+    ],
+)
+def test_four_outputs_that_are_not_the_post_processs(at: str, given: Array, told: str) -> None:
+    outputs = {**post_processed(answers()), at: given}
+    with pytest.raises(ConfigurationError, match=told):
+        as_scoring("map", indexable=True).observe(outputs, labels())
+
+
+@pytest.mark.parametrize("outputs", [answers(), post_processed(answers())])
+def test_a_batch_without_images_is_taken(outputs: dict[str, Array]) -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    none = scoring.observe({name: each[:0] for name, each in outputs.items()}, labels()[:0])
+    some = scoring.observe(outputs, labels())
+    assert {name: (each.shape, each.dtype) for name, each in none.items()} == {
+        name: ((0,) * each.ndim, each.dtype) for name, each in some.items()
+    }
+
+
 def test_other_outputs_are_decoded() -> None:
     def decode(outputs: dict[str, Array]) -> Any:
         rows = outputs["raw"]
@@ -206,6 +247,22 @@ REFUSED = {
         labels()[:3],
         "no whole numbers, such as",
     ),
+    "a single number for each image": (
+        {name: each[:, 0] if name != "boxes" else each[:, 0, 0] for name, each in FLAT.items()},
+        labels()[:3],
+        r"boxes of shape \(\), scores of shape \(\)",
+    ),
+    "fewer images in an output": (
+        {**FLAT, "scores": FLAT["scores"][:2]},
+        labels()[:3],
+        r"different numbers of images: 'boxes' \(3, 5, 4\), 'scores' \(2, 5\)",
+    ),
+    "a number in place of an output": (
+        {**FLAT, "scores": np.array(3.0)},
+        labels()[:3],
+        r"different numbers of images: .* 'scores' \(\)",
+    ),
+    "other images than labels": (FLAT, labels()[:2], "hold 3 images, and the batch has 2"),
     "other units": (
         {**FLAT, "boxes": FLAT["boxes"] / 64},
         labels()[:3],
@@ -229,11 +286,32 @@ def test_every_label_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ((30, 30, 10, 10, 1, 0), "box #0 of image #2 of a batch ends before it begins"),
+        ((0, 0, 10, 10, 1, 0.5), "box #0 of image #2 of a batch is marked by neither 0 nor 1"),
+    ],
+)
+def test_labels_of_later_batches_are_looked_at(row: Any, told: str) -> None:
+    later = labels()[:3]
+    later[2, 0] = row
+    with pytest.raises(ConfigurationError, match=told):
+        as_scoring("map", indexable=True).observe(FLAT, later)
+
+
+@pytest.mark.parametrize(
     ("decode", "told"),
     [
         (lambda _: None, "gave no boxes, scores and classes: TypeError"),
         (lambda outputs: outputs["none"], "KeyError: 'none'; it was given 'boxes' of shape"),
         (lambda _: (np.zeros((2, 4)), np.zeros(3), np.zeros(2)), r"scores of shape \(3,\)"),
+        (lambda _: (np.zeros((1, 4)), [0.5], ["cat"]), "gives classes of dtype <U3, which are no"),
+        (lambda _: (np.zeros((1, 4)) * 1j, [0.5], [1]), "gives boxes of dtype complex128"),
+        (lambda _: (3.0, [0.5], [1]), r"gives boxes of shape \(\)"),
+        (lambda _: {"boxes": [], "ids": []}, "no scores and no classes among 'boxes', 'ids'"),
+        (lambda _: sys.exit(0), "gave no boxes, scores and classes: SystemExit: 0; it was"),
+        (lambda _: pytest.skip("no"), "gave no boxes, scores and classes: Skipped: no; it was"),
+        (lambda _: pytest.xfail("no"), "gave no boxes, scores and classes: XFailed: no; it was"),
     ],
 )
 def test_a_function_that_decodes_wrongly_is_named(decode: Any, told: str) -> None:
@@ -246,6 +324,120 @@ def test_boxes_that_are_no_numbers_find_nothing() -> None:
     outputs["boxes"][0] = np.nan
     scoring: Any = as_scoring("map", indexable=True)
     assert scoring.value(seen("map", outputs)) < 1
+
+
+ODD: dict[str, tuple[str, Any, Any]] = {
+    "nan": ("boxes", np.nan, ([True, False], [0, 0], [0, 0])),
+    "inf": ("scores", np.inf, ([True, False], [0, 0], [0, 0])),
+    "a class that is none": ("classes", 2.4, ([False, False], [0, 0], [1, 0])),
+    "a class below -1": ("classes", -2, ([False, False], [0, 0], [1, 0])),
+    "a class that no integer holds": ("classes", 1e30, ([False, False], [0, 0], [1, 0])),
+    "a class of an int8 output": ("classes", 1.8, ([False, False], [0, 0], [0, 0])),
+    "a row of class -1": ("classes", -1, ([False, False], [0, 0], [0, 0])),
+    "a row that was suppressed": ("scores", -np.inf, ([False, False], [0, 0], [0, 0])),
+    "inverted": ("boxes", (9, 9, 3, 3), ([False, False], [1, 0], [0, 0])),
+}
+TWO = {
+    "boxes": np.tile(np.array([0, 0, 9, 9], np.float32), (2, 3, 1)),
+    "scores": np.full((2, 3), 0.9, np.float32),
+    "classes": np.ones((2, 3), np.float32),
+}
+
+
+@pytest.mark.parametrize("ids", ["classes", "labels"])
+def test_decode_may_give_a_dict(ids: str) -> None:
+    def decode(outputs: dict[str, Array]) -> Any:
+        return {ids: outputs["classes"], "scores": outputs["scores"], "boxes": outputs["boxes"]}
+
+    scoring: Any = as_scoring("map", indexable=True)
+    assert scoring.value(seen(Metric("map", decode=decode), answers())) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, pytest.fail.Exception])
+def test_interrupts_and_time_limits_pass(stop: type[BaseException]) -> None:
+    def decode(_: dict[str, Array]) -> Any:
+        raise stop
+
+    with pytest.raises(stop):
+        as_scoring(Metric("map", decode=decode), indexable=True).observe(FLAT, labels()[:3])
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_detections_that_cannot_be_are_counted(name: str) -> None:
+    output, value, told = ODD[name]
+    outputs = {key: each.copy() for key, each in TWO.items()}
+    outputs[output][0, 1] = value
+    truth = box_labels("y", [([[0, 0, 9, 9]], [1])] * 2)
+    assert truth is not None
+    figures = as_scoring("map", indexable=True).observe(outputs, truth)
+    assert tuple(figures[key].tolist() for key in (NONFINITE, INVERTED, UNCLASSED)) == told
+
+
+@pytest.mark.parametrize("fill", [0.0, np.nan])
+def test_rows_that_fill_up_are_no_fault(fill: float) -> None:
+    """Rows of score 0, and those of class -1, as suppressions of several frameworks give them."""
+    outputs = {key: each.copy() for key, each in TWO.items()}
+    outputs["boxes"][:, 1], outputs["scores"][:, 1], outputs["boxes"][0, 2] = (9, fill, 3, 3), 0, -1
+    outputs["scores"][0, 2] = outputs["classes"][0, 2] = -1
+    figures = as_scoring("map", indexable=True).observe(outputs, labels()[:2])
+    assert not any(figures[key].any() for key in (NONFINITE, INVERTED, UNCLASSED))
+
+
+def passes(artifact: Evidence, reference: Evidence) -> Any:
+    return SimpleNamespace(
+        scoring=as_scoring("map", indexable=True),
+        resampling=Resampling(),
+        paired=lambda: Paired(reference, artifact),
+        reference=lambda: reference,
+        predictions=lambda: artifact,
+        cautions=tuple,
+    )
+
+
+FILE: Any = SimpleNamespace(artifact=SimpleNamespace(made=False, recipe=()))
+
+
+def test_what_cannot_be_is_told_of_model_and_artifact() -> None:
+    good, odd = answers(), answers()
+    odd["boxes"][:3, 4], odd["scores"][:3, 4] = (9, 9, 3, 3), 0.1
+    odd["classes"][5, 4], odd["scores"][5, 4] = 7.5, 0.1
+    artifact, reference = seen("map", odd), seen("map", good)
+    told = "of the boxes of the artifact, 3 end before they begin .* on 3 of 40 images"
+    for measure in (accuracy_drop, accuracy_drop_relative):
+        found: Any = measure(passes(artifact, reference), FILE)
+        assert re.search(told, found.remark)
+        assert "of the boxes of the artifact, 1 have a class that is no whole" in found.remark
+        assert "model under test" not in found.remark
+        found = measure(passes(reference, artifact), FILE)
+        assert re.search(told.replace("artifact", "model under test"), found.remark)
+    assert re.search(told, accuracy_min(passes(artifact, reference)).remark)  # type: ignore[union-attr]
+
+
+def test_what_decode_makes_of_finite_outputs_is_nan_as_elsewhere() -> None:
+    def decode(given: dict[str, Array]) -> Any:
+        with np.errstate(divide="ignore"):
+            return given["boxes"], np.log(1 / (1 - given["scores"])), given["classes"]
+
+    outputs = answers()
+    outputs["scores"][4, 0] = 1  # of an int8 file
+    scoring: Any = as_scoring(Metric("map", decode=decode), indexable=True)
+    truth, collector = labels(), Collector()
+    split = ArraySplit("evaluation", (np.zeros((N, 1)),), truth, None)
+    (batch,) = split.batches()
+    collector.add(batch, tuple(outputs.values()), scoring.observe(outputs, truth))
+    found: Any = accuracy_min(passes(collector.evidence("host:fake"), seen("map", answers())))
+    assert found.nonfinite == (
+        "the artifact gives NaN or Inf in boxes, scores or classes on 1 of 40 samples, first on "
+        "sample 4"
+    )
+
+
+@pytest.mark.parametrize("value", [-2, 0.3])
+def test_the_model_under_test_has_no_such_classes(value: float) -> None:
+    outputs = {name: each.copy() for name, each in FLAT.items()}
+    outputs["classes"][1, 0] = value
+    with pytest.raises(ConfigurationError, match=f"such as {value}, or below 0"):
+        as_scoring("map", indexable=True).try_on(outputs, labels()[:3], None, None)
 
 
 @pytest.mark.parametrize(

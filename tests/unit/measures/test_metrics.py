@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -28,6 +29,8 @@ from pytest_edgegate.measures.metrics import (
     as_scoring,
     groups_of,
 )
+from pytest_edgegate.measures.metrics.answers import Answers
+from pytest_edgegate.measures.metrics.function import UserFunction
 from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.stats.intervals import clopper_pearson, tango
 
@@ -395,6 +398,20 @@ def test_an_auc_by_groups_agrees_with_scipy() -> None:
     ).confidence_interval
     width = wanted.high - wanted.low
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=0.1 * width)
+
+
+@pytest.mark.parametrize("per_sample", [True, False])
+@pytest.mark.parametrize(
+    ("leave", "words"),
+    [(lambda: sys.exit(0), "SystemExit: 0"), (lambda: pytest.skip("no"), "Skipped: no")],
+)
+def test_a_function_that_leaves_or_skips_is_an_error(
+    leave: Any, words: str, per_sample: bool
+) -> None:
+    function = UserFunction(lambda outputs, labels: leave(), wants_inputs=False)
+    answers = Answers({"": np.zeros((3, 2))}, np.zeros(3))
+    with pytest.raises(ConfigurationError, match=f"the function of edge_metric, raised {words}"):
+        (function.scores if per_sample else function.figure)(answers)
 
 
 @pytest.mark.parametrize(
