@@ -30,6 +30,11 @@ test: .venv/ready onnx2tf
 fuzz: .venv/ready
 	$(BIN)/python tests/fuzz $(FUZZ)
 
+# Once for this user, on Debian 12: without it the tests that run ARM kernels in an emulator are skipped
+.PHONY: sysroot
+sysroot: .venv/ready
+	$(BIN)/python -m pytest_edgegate sysroot || echo "the tests that run ARM kernels are skipped"
+
 # Without it the tests that run the program itself are skipped
 onnx2tf: $(if $(PYTHON312),.onnx2tf/ready)
 

@@ -35,6 +35,10 @@ def form_of(target: Target, framework: str) -> str:
     return target.preferred.get(framework, target.formats[0])
 
 
+_EMULATED = ("litert-cortex-", "onnxruntime-cortex-")
+"""Runtimes in an emulator: they compare a file and decide nothing about how it is made."""
+
+
 def constraints(target: Target, form: str) -> tuple[object, ...]:
     """What decides which file is made for a target, and how it is judged."""
     return (
@@ -47,7 +51,7 @@ def constraints(target: Target, form: str) -> tuple[object, ...]:
         target.per_channel_dense,
         target.activations,
         target.float_operators,
-        target.runtimes.get(form),
+        tuple(each for each in target.runtimes.get(form, ()) if not each.startswith(_EMULATED)),
         tuple(sorted(target.operators)),
         tuple(sorted(target.refusals)),
         tuple(sorted(target.tools.items())),
@@ -150,10 +154,27 @@ def drawn_row(architecture: Architecture, group: Group, row: Cell) -> str:
             f"{row['bytes'] / 1e6:.2f}",
             figure(row, "sqnr_db", "{:.1f}"),
             parity(row),
-        ] + [figure(row, each, "{:,.0f}") for each in CHIP if each in row["measured"]]
+        ]
     cost = [f"{row['cpu_s']:.0f}", f"{row['peak_mb']:,}"] if "cpu_s" in row else ["-"] * 2
     cells = [", ".join(group.targets), group.form, outcome(row), *shown[:3], *cost]
     return f"| {' | '.join(cells)} |"
+
+
+def chip_lines(groups: Iterable[Group], rows: Mapping[Group, Cell]) -> Iterator[str]:
+    """What a tool of the targets told of the files."""
+    for group in groups:
+        told = rows[group].get("measured", {})
+        found = [_CHIP_WORDS[each].format(told[each]) for each in CHIP if each in told]
+        if found:
+            yield f"On {', '.join(group.targets)}: {', '.join(found)}.\n"
+
+
+_CHIP_WORDS = {
+    "memory": "{:,.0f} bytes of memory",
+    "flash": "{:,.0f} bytes of flash",
+    "mapped_ops": "{:.1%} of the operators mapped",
+    "streamed_bytes": "{:,.0f} bytes streamed",
+}
 
 
 def spell_architecture(each: Architecture) -> str:
@@ -174,6 +195,7 @@ def results_region(rows: Rows) -> Iterator[str]:
             for group in run:
                 yield drawn_row(each, group, rows[each.key, group.name])
             yield ""
+            yield from chip_lines(run, {group: rows[each.key, group.name] for group in run})
         if left:
             yield f"Not run: {', '.join(left)}.\n"
 
@@ -230,15 +252,15 @@ def claims_region(rows: Rows) -> Iterator[str]:
     for each in ARCHITECTURES:
         if each.claimed is None:
             continue
-        made = {
-            row["form"]: row
-            for (key, _), row in sorted(rows.items())
-            if key == each.key and row["status"] == "made"
-        }
+        made = [
+            row for (key, _), row in rows.items() if key == each.key and row["status"] == "made"
+        ]
         if not made:
             continue
-        count = max(row["measured"].get("parameters", 0) for row in made.values())
-        sizes = [f"{made[form]['bytes'] / 1e6:.1f}" if form in made else "-" for form in forms]
+        count = max(row["measured"].get("parameters", 0) for row in made)
+        sizes = [
+            spelt_sizes([row["bytes"] for row in made if row["form"] == form]) for form in forms
+        ]
         said = each.claimed
         yield (
             f"| {each.name}, {each.framework} | {count / 1e6:.2f} M | {said.parameters} "
@@ -247,15 +269,25 @@ def claims_region(rows: Rows) -> Iterator[str]:
         )
 
 
+def spelt_sizes(sizes: Sequence[int]) -> str:
+    """The megabytes of the files of one format, which targets of it may not share."""
+    found = sorted({f"{each / 1e6:.1f}" for each in sizes}, key=float)
+    return "-" if not found else found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def kind_of_cell(row: Cell) -> str:
+    if row["status"] != "made":
+        return str(row["status"])
+    if "contract" in row["red"]:
+        return "made, with a red contract"
+    return "made, but its runtimes could not be compared" if "error" in row else "made"
+
+
 def missing_region(rows: Rows) -> Iterator[str]:
     every = [*wanted_cells((), ())]
     left = [each for each in every if (each[0].key, each[1].name) not in rows]
     kinds = Counter(
-        "made and green"
-        if outcome(row) == "made"
-        else "made, with a red contract"
-        if row["status"] == "made"
-        else row["status"]
+        kind_of_cell(row)
         for row in (rows.get((each.key, group.name)) for each, group in every)
         if row is not None
     )

@@ -243,6 +243,31 @@ def budgets() -> Iterator[str]:
     yield from table(("budget", "limit, as an example", "compared", "reads as"), rows)
 
 
+def targets() -> Iterator[str]:
+    """A section for each built-in target: what is measured of it, by what, and what is not."""
+    from pytest_edgegate.registry import Registry
+    from pytest_edgegate.targets.folder import built_in
+    from pytest_edgegate.unmeasurable import unmeasurable
+
+    registry = Registry()
+    for name, target in sorted(built_in().items()):
+        yield f"### {name}\n\n{target.title}.\n"
+        takes = f"{' or '.join(target.formats)} in {', '.join(target.dtypes)}"
+        rows = [("takes", takes), ("inputs and outputs", " or ".join(target.io_dtypes) or "any")]
+        for form, runtimes in target.runtimes.items():
+            rest = f", compared with {', '.join(runtimes[1:])}" if runtimes[1:] else ""
+            rows.append((f"runs {form}", f"in {runtimes[0]}{rest}"))
+        for tool in dict.fromkeys(target.tools.values()):
+            metrics = [f"`{each}`" for each in target.tools if target.tools[each] == tool]
+            remedy = registry.get("tool", tool).remedy
+            rows.append((f"reported by `{tool}`", f"{', '.join(metrics)} ({remedy})"))
+        for reason, metrics in unmeasurable(target).items():
+            rows.append(("not measured", f"{', '.join(f'`{each}`' for each in metrics)}: {reason}"))
+        rows += [(f"source of {key}", text) for key, text in target.sources.items()]
+        yield from table(("", ""), rows)
+        yield ""
+
+
 def measures() -> Iterator[str]:
     """What is run for a budget, as --edge-explain tells it."""
     from pytest_edgegate.core.budget import BUDGETS
@@ -510,6 +535,7 @@ REGIONS: dict[str, Callable[[], Iterator[str]]] = {
     "hooks": hooks,
     "kinds": kinds,
     "others": others,
+    "targets": targets,
 }
 
 

@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from pytest_edgegate.commands import cache, init, report
+from pytest_edgegate.commands import cache, init, report, sysroot
 from pytest_edgegate.core.errors import EdgeGateError
 
 
@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cache.add_to(commands.add_parser("cache", help="look at a cache, or make it smaller"))
     report.add_to(commands.add_parser("report", help="draw reports from JSON reports"))
     init.add_to(commands.add_parser("init", help="write a first conftest.py and test file"))
+    sysroot.add_to(
+        commands.add_parser("sysroot", help="make the emulated ARM Python of raspberry-pi-4 and -5")
+    )
     given = parser.parse_args(arguments)
     try:
         return int(given.run(given))

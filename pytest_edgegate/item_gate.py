@@ -157,7 +157,7 @@ class ItemGate:
         self.given += [artifact, before]
         own = tuple(each for each in budgets if not each.kind.of_source_files)
         others = tuple(each for each in budgets if each.kind.of_source_files)
-        verdicts = self._judge(artifact, own, contract=True)
+        verdicts = self._judge(artifact, own, contract=True, source=before)
         if others:
             verdicts += self._judge(before, others, contract=True)
         _raise_if_red(verdicts, _STOPPED)
@@ -313,13 +313,19 @@ class ItemGate:
         *,
         contract: bool,
         show_parity: bool = False,
+        source: Artifact | None = None,
     ) -> list[Verdict]:
         if self.case.before.fault is None:
             asked = (*budgets, *(each.budget for each in self._own(artifact)))
             asked = (*asked, *self.case.budgets) if artifact in self._to_judge() else asked
             budgets = (*budgets, *self.session.regressions(self.case, artifact, asked))
         judged = self.session.judge(
-            self.case, artifact, budgets, contract=contract, show_parity=show_parity
+            self.case,
+            artifact,
+            budgets,
+            contract=contract,
+            show_parity=show_parity,
+            source=source,
         )
         verdicts = [self._with_replaced(each, artifact) for each in judged]
         self._add(verdicts)

@@ -22,6 +22,8 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             finding.remedy,
             allowed=rules.allows(target, budget.metric),
         )
+    if finding.worst is not None and finding.worst <= budget.limit:
+        return _vacuous(finding, budget, rules, target)
     if finding.nonfinite or not math.isfinite(finding.value):
         return Verdict(
             budget,
@@ -31,6 +33,8 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             proven=True,
             measured=finding,
         )
+    if finding.aggregate:
+        return _judge_aggregate(finding, budget, rules, target)
     if budget.kind.rule == "latency" and not finding.computed:
         return _judge_time(finding, budget, rules, target)
     held = _holds(finding, budget)
@@ -54,6 +58,20 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
         note=_notes(
             _early(finding) if proof is not None else _unproven(finding, budget), finding.remark
         ),
+    )
+
+
+def _vacuous(finding: Measurement, budget: Budget, rules: Rules, target: str) -> Verdict:
+    """Of a limit that no artifact could exceed."""
+    return Verdict(
+        budget,
+        Outcome.NOT_MEASURED,
+        f"the model under test has {finding.scored_by} {finding.reference_value:.4g}, so that an "
+        f"artifact that finds nothing at all would be within the limit of {budget.limit:g}",
+        "see whether that is the model's real figure (its decode, the labels), and give a limit "
+        "well below it",
+        allowed=rules.allows(target, budget.metric),
+        measured=finding,
     )
 
 
@@ -84,6 +102,21 @@ def _judge_time(finding: Measurement, budget: Budget, rules: Rules, target: str)
         proven=not unclear,
         measured=finding,
         note=_notes(note, finding.remark),
+    )
+
+
+def _judge_aggregate(finding: Measurement, budget: Budget, rules: Rules, target: str) -> Verdict:
+    """Compares a time without an interval: it decides, and proves nothing."""
+    if rules.policy == "strict":
+        return _inconclusive(finding, budget, rules, target)
+    held = _holds(finding, budget)
+    return Verdict(
+        budget,
+        Outcome.PASS if held else Outcome.FAIL,
+        _reason(finding, budget, held),
+        "" if held else budget.kind.remedy_for(),
+        measured=finding,
+        note=_notes(finding.undecided, finding.remark),
     )
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.unmeasurable import unmeasurable
 
 
 def list_targets(session: EdgeSession) -> int:
     """Prints every known target; returns the exit status."""
     for name in session.known_targets():
-        print("\n".join(lines_of(session.target(name))))
+        target = session.target(name)
+        print("\n".join(lines_of(target, session.emulated(target))))
     return 0
 
 
-def lines_of(target: Target) -> list[str]:
-    """The lines about one target, with an empty line at the end."""
+def lines_of(target: Target, emulated: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """The lines about one target, with an empty line at the end.
+
+    *emulated*: its runtimes in an emulator, with the sources of their figures.
+    """
     io = " or ".join(target.io_dtypes) or "any dtype"
     lines = [
         f"{target.name}: {target.title}",
@@ -26,8 +32,13 @@ def lines_of(target: Target) -> list[str]:
     for form, runtimes in target.runtimes.items():
         parity = f"parity in {', '.join(runtimes)}" if runtimes[1:] else "no parity: it is alone"
         lines.append(f"  {form} is measured in {runtimes[0]}; {parity}")
+        lines += [f"    {name} is {emulated[name]}" for name in runtimes if name in emulated]
     lines += _tools(target)
+    lines += _tool_options(target)
+    lines += _unmeasurable(target)
+    lines += _mapping(target)
     lines += _operators(target)
+    lines += _limits(target)
     lines += [f"  refuses {rule} ({words})" for rule, words in target.refusals.items()]
     if target.memory_bytes is not None:
         lines.append(f"  memory: {target.memory_bytes:,} bytes")
@@ -43,6 +54,43 @@ def _tools(target: Target) -> Iterator[str]:
         yield f"  {' and '.join(metrics)} {'are' if metrics[1:] else 'is'} reported by {name}"
 
 
+def _tool_options(target: Target) -> Iterator[str]:
+    for name, options in target.tool_options.items():
+        spelt = ", ".join(f"{key} = {value}" for key, value in options.items())
+        yield f"  {name} runs with {spelt}"
+
+
+def _unmeasurable(target: Target) -> Iterator[str]:
+    for reason, metrics in unmeasurable(target).items():
+        yield f"  not measured: {', '.join(metrics)}: {reason}"
+
+
+def _mapping(target: Target) -> Iterator[str]:
+    """How its compiler divides a file, and what is not certain about that."""
+    rules = target.mapping
+    if rules is None:
+        return
+    yield (
+        f"  divided between chip and CPU as by version {rules.compiler} of the compiler and "
+        f"{rules.runtime} of the runtime (predicted:{rules.name})"
+    )
+    if rules.cpu or rules.cpu_at_ends:
+        ends = (f"{each} at inputs and outputs" for each in rules.cpu_at_ends)
+        yield f"  may stay on the CPU: {', '.join((*rules.cpu, *ends))}"
+    for rule, source in rules.sources.items():
+        yield f"  source of the rule {rule}: {source}"
+    for rule, guess in rules.guesses.items():
+        yield f"  the rule {rule} is a guess: {guess}"
+
+
+def _limits(target: Target) -> Iterator[str]:
+    for name, limit in target.limits.items():
+        most = "" if limit.most is None else f"at most {limit.most:g}"
+        guess = f"a guess: {limit.guess}" if limit.guess else ""
+        source = f"source: {limit.source}" if limit.source else ""
+        yield f"  limit {name}: {'; '.join(filter(None, (most, guess, source)))}"
+
+
 def _operators(target: Target) -> Iterator[str]:
     if target.operators:
         yield f"  operators: {', '.join(sorted(target.operators))}"
@@ -56,4 +104,5 @@ def _asked(rule: OperatorRule) -> str:
     """The requirements on an operator that cannot be checked in a file."""
     since = f"since version {rule.since} of the runtime" if rule.since else ""
     source = f"source: {rule.source}" if rule.source else ""
-    return "; ".join(filter(None, (since, rule.note, source)))
+    guess = f"a guess: {rule.guess}" if rule.guess else ""
+    return "; ".join(filter(None, (since, rule.note, guess, source)))

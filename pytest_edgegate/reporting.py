@@ -216,8 +216,8 @@ def _plan_lines(gate: ItemGate) -> list[str]:
         lines += explain_plan(source, plan, cached)
     form = gate.plans[0][1].format if gate.plans else gate.case.target.formats[0]
     if gate.plans or gate.case.budgets:
-        policy = gate.session.settings.policy
-        lines += explain_budgets(gate.case.budgets, gate.case.target, form, policy)
+        policy, emulated = gate.session.settings.policy, gate.session.emulated(gate.case.target)
+        lines += explain_budgets(gate.case.budgets, gate.case.target, form, policy, emulated)
     if gate.is_stopped:
         lines.append(f"nothing is built and no body runs: {gate.allowing}")
     return lines or ["edge_gate in the body: not known before it runs"]

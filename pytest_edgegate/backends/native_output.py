@@ -26,11 +26,16 @@ class NativeOutput:
 
     def errors(self) -> str:
         """The lines that native code marked as errors, or an empty string."""
-        self._kept.seek(0)
-        lines = self._kept.read().decode("utf-8", "replace").splitlines()
+        lines = self.lines()
         return " ".join(
             line.removeprefix("ERROR: ").strip() for line in lines if line.startswith("ERROR")
         )
+
+    def lines(self) -> list[str]:
+        """All lines, without empty ones."""
+        self._kept.seek(0)
+        lines = self._kept.read().decode("utf-8", "replace").splitlines()
+        return [line for line in lines if line.strip()]
 
 
 @contextmanager

@@ -45,6 +45,8 @@ _COMPARED: tuple[Need, ...] = ("samples", "reference")
 _SCORED: tuple[Need, ...] = ("samples", "labels")
 _SCORED_AGAINST: tuple[Need, ...] = ("samples", "labels", "reference")
 _TIMED = "single inferences in {runtime}, until it is decided"
+MAPPED_OPS = "mapped_ops"
+"""The budget that decides, in place of the contract, how many operators may stay on the CPU."""
 UNDO = "undo what made it worse"
 ACCEPT = f"{UNDO}; if it is meant, accept it: pytest --edge-accept"
 
@@ -362,10 +364,32 @@ _ROWS = (
         signed=True,
         needs=_COMPARED,
     ),
-    BudgetKind("memory", unit="bytes", direction="at most", rule="exact"),
-    BudgetKind("flash", unit="bytes", direction="at most", rule="exact"),
-    BudgetKind("mapped_ops", unit="ratio", direction="at least", rule="exact", most=1),
-    BudgetKind("streamed_bytes", unit="bytes", direction="at most", rule="exact"),
+    BudgetKind(
+        "memory",
+        unit="bytes",
+        direction="at most",
+        rule="exact",
+        remedy="give the model smaller inputs, or fewer filters where its tensors are largest, or "
+        "{loosen} the budget knowingly",
+    ),
+    BudgetKind("flash", unit="bytes", direction="at most", rule="exact", remedy=_FEWER_FILTERS),
+    BudgetKind(
+        MAPPED_OPS,
+        unit="ratio",
+        direction="at least",
+        rule="exact",
+        most=1,
+        remedy="replace those operators by ones that the chip takes (--edge-list-targets names "
+        "them), first of all the one that the others depend on, or {loosen} the budget knowingly",
+    ),
+    BudgetKind(
+        "streamed_bytes",
+        unit="bytes",
+        direction="at most",
+        rule="exact",
+        remedy="give the model fewer parameters, so that all stay on the chip, or {loosen} the "
+        "budget knowingly",
+    ),
     BudgetKind(
         "accuracy_regression",
         unit="points",

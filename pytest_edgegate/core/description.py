@@ -78,6 +78,12 @@ class OperatorInfo:
         made = self.outputs[0].name if self.outputs else "no output"
         return f"{self.kind} #{self.index} ({made})"
 
+    @property
+    def name_of_output(self) -> tuple[str, str]:
+        """Its kind and its first output: what stays of it in a file that was compiled from its
+        own, where operators have other numbers."""
+        return self.kind, self.outputs[0].name if self.outputs else ""
+
     def option(self, name: str, default: object = None) -> object:
         return dict(self.options).get(name, default)
 

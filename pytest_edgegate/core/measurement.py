@@ -43,6 +43,9 @@ class Measurement:
     """The number of groups of samples, if the interval was drawn by groups."""
     computed: bool = False
     """Whether a tool computed it: it has no noise, so its value decides."""
+    aggregate: bool = False
+    """Whether it is a time that somebody else's tool took from runs of a number and a noise that
+    are not known here."""
     direction: Direction | None = None
     """Overrides the metric's direction (accuracy_min is a ceiling where lower is better)."""
     nonfinite: str = ""
@@ -70,6 +73,8 @@ class Measurement:
     """The metric of the model under test, on the samples of this figure."""
     artifact_value: float | None = None
     """The metric of the artifact, on the same samples."""
+    worst: float | None = None
+    """The value for an artifact that gives no answer at all: no limit from there on is exceeded."""
     only_if_proven: bool = False
     """Whether nothing but a proof makes it red, whatever the policy: the file has not changed."""
     times: TimesRecord | None = None

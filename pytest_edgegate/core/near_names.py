@@ -9,11 +9,13 @@ NEAR = 2
 
 
 _SHORT = 5
+_WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 
 
 def is_misspelt(name: str, known: Iterable[str]) -> bool:
     """Whether a name is within a few letters of a known one, and not that with something added:
-    ``raspberry-pi-5`` is another board than ``raspberry-pi``.
+    ``raspberry-pi-zero`` is another board than ``raspberry-pi``. Nor is it one with another number:
+    so is ``raspberry-pi-3`` beside ``raspberry-pi-4``.
 
     In a short name one letter may differ, or two be exchanged: ``mnn`` is a format of its own
     beside ``onnx``.
@@ -22,7 +24,7 @@ def is_misspelt(name: str, known: Iterable[str]) -> bool:
     return any(
         (distance(name, each) <= near or sorted(name) == sorted(each)) and not name.startswith(each)
         for each in known
-        if each != name
+        if each.translate(_WITHOUT_DIGITS) != name.translate(_WITHOUT_DIGITS)
     )
 
 

@@ -27,3 +27,8 @@ def may_end_early(policy: str, metrics: Iterable[str]) -> bool:
     The data and its metric are checked elsewhere.
     """
     return policy == "point" and not any(BUDGETS[each].every_sample for each in metrics)
+
+
+EMULATED, EMULATED_SECONDS = 200, 300.0
+"""The largest number of samples that an emulator is given for a figure, and the time for them: a
+sample of MobileNet takes seconds there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 
@@ -11,7 +12,7 @@ from types import MappingProxyType
 class OperatorRule:
     """A target's requirements for one operator.
 
-    ``limits`` name checks of ``measures.operator_limits``.
+    ``limits`` name checks of ``mapping.limits``.
     """
 
     since: str = ""
@@ -20,6 +21,61 @@ class OperatorRule:
     note: str = ""
     """A requirement that cannot be checked in a file; shown where the targets are listed."""
     source: str = ""
+    guess: str = ""
+    """Why it is not certain that the target has the operator; empty where a source says so."""
+
+
+@dataclass(frozen=True)
+class LimitRule:
+    """What is known of one of the limits, where a target says more than its name."""
+
+    most: float | None = None
+    """The largest value that the target takes, for a limit on a number."""
+    taken: float | None = None
+    """The largest value that it was seen to take: from there to *refused* the limit is a guess."""
+    refused: float | None = None
+    """The smallest value that it was seen to refuse."""
+    guess: str = ""
+    """Why the limit is not certain; empty where a source says so."""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class MappingRules:
+    """How the target's compiler divides the operators of a file between its chip and the CPU."""
+
+    name: str
+    """The source of what is predicted: ``predicted:NAME``."""
+    compiler: str
+    """The version of the compiler that the rules are about."""
+    runtime: str
+    activations: tuple[str, ...]
+    """The dtypes of the tensors between operators that the chip takes."""
+    most_dimensions: int
+    """How many of the innermost dimensions of a tensor may be larger than 1."""
+    cpu: tuple[str, ...] = ()
+    """The operators that may stay on the CPU anywhere."""
+    cpu_at_ends: tuple[str, ...] = ()
+    """The operators that may stay on the CPU where they take an input or give an output."""
+    words: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The compiler's own words, by the rule that keeps an operator on the CPU."""
+    guesses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Why a rule is not certain, by the rule."""
+    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A tool of the user's own: a command that prints figures of a file as JSON.
+
+    Both are the arguments of a process, which are never given to a shell.
+    """
+
+    command: tuple[str, ...]
+    version: tuple[str, ...] = ()
+    """What prints its version; empty: the digests of its files stand for it."""
+    seconds: int = 600
+    """The time limit of a run."""
 
 
 HOST_URL = "host"
@@ -51,7 +107,7 @@ class Target:
     name: str
     title: str
     machine: str
-    """``any``, ``x86_64``, ``aarch64``, or an accelerator's name."""
+    """``any``, ``x86_64``, ``aarch64``, or the name of a chip."""
     formats: tuple[str, ...]
     """The formats that the target runs; the first reachable one is built."""
     dtypes: tuple[str, ...]
@@ -78,13 +134,25 @@ class Target:
     latency_remedy: str = ""
     tools: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The name of the tool that reports a metric instead of a measurement, by metric."""
+    programs: Mapping[str, Program] = field(default_factory=lambda: MappingProxyType({}))
+    """The tools that are commands of the user's own, by the names that ``tools`` gives them."""
+    tool_options: Mapping[str, Mapping[str, object]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """The options of each tool, by its name: JSON values that only the tool understands."""
     operators: Mapping[str, OperatorRule] = field(default_factory=lambda: MappingProxyType({}))
+    limits: Mapping[str, LimitRule] = field(default_factory=lambda: MappingProxyType({}))
+    """What is known of the limits on operators, by the name of the limit."""
+    mapping: MappingRules | None = None
+    """How its compiler divides a file; None where operators are looked at one by one."""
     refusals: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Files that the vendor's own tool refuses: by the rule of ``measures.refusals`` that
     recognises one, the words in which it does."""
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     origin: str = ""
     """The file that the target was read from."""
+    folder: Path | None = None
+    """The folder of that file, where relative paths in it start; None without paths."""
 
     def __repr__(self) -> str:
         takes = f"{' or '.join(self.formats)}, {' or '.join(self.dtypes)}"

@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pytest_edgegate.core.budget import BudgetKind, kind_of
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
 
-SOURCES = ("vendor", "emulator", "predicted")
-"""Sources of figures: a vendor's program, an emulator, or rules of this project."""
+SOURCES = ("vendor", "emulator", "predicted", "tool")
+"""Sources of figures: a vendor's program, an emulator, rules of this project, or a command of the
+user's own."""
 
 
 def may_report(kind: BudgetKind) -> bool:
@@ -30,11 +31,13 @@ class Figure:
 
     value: float
     source: str
-    """``vendor:NAME``, ``emulator:NAME`` or ``predicted:NAME``."""
+    """``vendor:NAME``, ``emulator:NAME``, ``predicted:NAME`` or ``tool:NAME``."""
     details: tuple[str, ...] = ()
     """Lines that explain the figure; shown if it is over its budget."""
     remark: str = ""
     """A remark for the note of any verdict."""
+    remedy: str = ""
+    """What to do where it is over its budget; empty if the budget's own remedy applies."""
 
     def __post_init__(self) -> None:
         if isinstance(self.value, bool) or not math.isfinite(self.value):
@@ -56,6 +59,28 @@ FigureOrAbsent = Figure | Absent
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """An operator that a vendor's compiler left to the CPU."""
+
+    kind: str
+    output: str
+    """The name of its first output."""
+    reason: str = ""
+    """In the compiler's words, as far as it gave any."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What a vendor's own compiler said of the operators of a file, or that it refuses the file."""
+
+    by: str
+    """The compiler, with its version."""
+    left: tuple[LeftOut, ...] = ()
+    refusal: str = ""
+    """Why it refuses the file as a whole, in its words."""
+
+
+@dataclass(frozen=True)
 class Compiled:
     """The files that a tool compiled, and the figures that it reported."""
 
@@ -64,6 +89,11 @@ class Compiled:
     reports figures, and for a refused file."""
     figures: Mapping[str, FigureOrAbsent]
     """The figures by metric. A missing metric is absent without a specific reason."""
+    placed: Placed | None = None
+    """What a vendor's program said of the operators; None for rules, which the contract of a target
+    has itself."""
+    remark: str = ""
+    """What it found in the file, for the note of any verdict on the contract."""
 
 
 class Tool(Protocol):
@@ -95,6 +125,22 @@ class Tool(Protocol):
         limit. Raises ``CompressionError`` for a failure that is not due to the file: it is not
         cached, and the next run tries again.
         """
+
+
+@runtime_checkable
+class ComparesWithSource(Protocol):
+    """A tool that says more of a compiled file where it gets the file that it was compiled from."""
+
+    def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
+        """As ``compile``, of a compiled file at *path*."""
+
+
+@runtime_checkable
+class MayPredict(Protocol):
+    """A tool that predicts its figures where a vendor's program is not here."""
+
+    def predicts(self) -> str:
+        """The source of what it says here of a file that is not compiled, if it is a prediction."""
 
 
 def check_compiled(name: str, tool: Tool, compiled: Compiled, out: Path) -> None:

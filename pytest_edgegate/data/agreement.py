@@ -24,6 +24,9 @@ SAME_BEST = 0.9
 TIE = 2.0
 """Steps between the best two classes within which they may swap: one rounding of each, or the
 average difference of this file's outputs."""
+LOOSEST = 3.0
+"""The average difference that ties and the variation between samples are judged by at most, however
+large the allowed one: with a larger one, a file of noise or of constants would agree, too."""
 
 
 def samples_of(data: TransformData, inputs: Sequence[TensorInfo]) -> tuple[Array, ...]:
@@ -74,7 +77,7 @@ def agreement(
         raise _refused(f"{what} can't be compared with the trained int8 program: it has no output")
     largest, mean = max(float(each.apart.max()) for each in outputs), _mean(outputs)
     top = min(each.same_best for each in outputs)
-    strays = any(not each.follows(mean_allowed) for each in outputs)
+    strays = any(not each.follows(min(mean_allowed, LOOSEST)) for each in outputs)
     near = largest <= largest_allowed and mean <= mean_allowed  # NaN is a disagreement too
     if strays or not near or top < SAME_BEST:
         best = "" if classes is None else f", and {top:.0%} have the same best class"
@@ -113,7 +116,7 @@ class _Output:
         best = self._made.argmax(self._classes, keepdims=True)
         taken = np.take_along_axis(self._program, best, self._classes)
         highest = self._program.max(self._classes, keepdims=True)
-        tie = TIE * self._step * max(1.0, float(self.apart.mean()))
+        tie = TIE * self._step * min(max(1.0, float(self.apart.mean())), LOOSEST)
         return float(np.mean(highest - taken <= tie))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 
 from pytest_edgegate.core.diagnosis import Diagnosis
@@ -12,8 +12,9 @@ from pytest_edgegate.diagnosis.making import in_float16, in_order
 from pytest_edgegate.diagnosis.number_forms import NumberForm, number_form
 from pytest_edgegate.diagnosis.ranges import of_clipped
 from pytest_edgegate.measures.compiled import elsewhere
-from pytest_edgegate.measures.contract import Offence, OffenceKind, clipping, offences
+from pytest_edgegate.measures.contract import clipping, offences
 from pytest_edgegate.measures.input_check import clipped
+from pytest_edgegate.measures.offences import Offence, OffenceKind
 from pytest_edgegate.measures.providers import File, Passes
 
 _DTYPES = {OffenceKind.INPUT_DTYPE, OffenceKind.OUTPUT_DTYPE}
@@ -54,10 +55,18 @@ _OF_PARTS: tuple[tuple[Set[OffenceKind], str], ...] = (
     ),
     ({OffenceKind.UNQUANTISED}, "part of the model was not quantised"),
     ({OffenceKind.FELL_BACK}, "the provider that was asked for does not run those operators"),
+    (
+        {OffenceKind.DOWNSTREAM},
+        "the compiler makes one program, of what comes before the first operator that stays on "
+        "the CPU; all that depends on that operator stays there, too",
+    ),
     ({OffenceKind.DYNAMIC_SHAPE}, "sizes were left free when the file was converted"),
 )
 """Causes by kinds of offences; the first match applies. Between the two is that of a file which is
 in other numbers as a whole."""
+
+
+_BY_THE_COMPILER = "its compiler decides: --edge-list-targets says where its list is"
 
 
 def contract(measured: Measurement, file: File, passes: Passes) -> Diagnosis:
@@ -115,12 +124,9 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
     """The remedy for offences that are not about shapes."""
     kinds = {each.kind for each in found}
     described = file.description()
-    if OffenceKind.REFUSED in kinds:
-        return _for_symmetric(file)
-    if OffenceKind.BY_BATCH in kinds:
-        return _for_batch(file)
-    if OffenceKind.FELL_BACK in kinds:
-        return _for_fall_back(file)
+    first = next((remedy for kind, remedy in _REMEDIES.items() if kind in kinds), None)
+    if first is not None:
+        return first(file)
     if OffenceKind.NO_WIDTH in kinds:
         return "calibrate on samples in which that input varies as on the device"
     if kinds == {OffenceKind.SIGNATURE}:
@@ -144,12 +150,14 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
 
 def _for_unmapped(found: tuple[Offence, ...], file: File) -> str:
     """The remedy for operators that the target does not take as they are."""
+    found = tuple(each for each in found if each.kind is not OffenceKind.DOWNSTREAM) or found
     if not file.artifact.made and all(each.limit == "per_tensor_weights" for each in found):
         return f"{file.description().conversion.per_tensor}, or let edge_ptq make the file"
     advice = rebuilt(found, file.target)
     if advice:
         return f"{advice}, whose operators the target maps, and train the model again"
-    return "replace those layers by ones that the target maps (--edge-list-targets names them)"
+    listed = "--edge-list-targets names them" if file.target.operators else _BY_THE_COMPILER
+    return f"replace those layers by ones that the target maps ({listed})"
 
 
 def _for_batch(file: File) -> str:
@@ -228,3 +236,19 @@ def _for_float(file: File) -> str:
             "target that takes floats (--edge-list-targets)"
         )
     return f"{file.description().conversion.int8}, or let edge_ptq make the file"
+
+
+def _as_the_compiler_takes_it(file: File) -> str:
+    return (
+        "make the file as the compiler takes it: its words say why, and a file of fewer layers "
+        "shows which of them it is"
+    )
+
+
+_REMEDIES: Mapping[OffenceKind, Callable[[File], str]] = {
+    OffenceKind.REFUSED: _for_symmetric,
+    OffenceKind.NOT_COMPILED: _as_the_compiler_takes_it,
+    OffenceKind.BY_BATCH: _for_batch,
+    OffenceKind.FELL_BACK: _for_fall_back,
+}
+"""The remedies of kinds that go before all others."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import Offence, OffenceKind
+from pytest_edgegate.measures.offences import Offence, OffenceKind
 
 _LONGEST = 60
 """The number of characters of a name in a line for several operators."""
@@ -22,15 +23,22 @@ _SUBSTITUTES = {
     "PRelu": "RELU",
 }
 """Activations, and the mapped one that networks for such chips are rebuilt with."""
+_OTHER_WAYS = {
+    "PADV2": "a max pooling with a margin is padded by it: pad with zeros before it instead (in "
+    "torch nn.ZeroPad2d(1), and padding=0), which behind a ReLU is the same",
+}
+"""What gives the same without an operator that is not mapped."""
 _WORDS = {"RELU6": "ReLU6", "RELU": "ReLU"}
 
 
 def listed(found: Iterable[Offence], target: Target) -> tuple[str, ...]:
-    """A line for each offence, or for several of one kind of operator with the same fault."""
+    """A line for each offence, or for several of one kind of operator with the same fault; what
+    depends on one operator shares a line, whatever its kind."""
     groups: dict[object, list[Offence]] = {}
     for at, each in enumerate(found):
         spot = each.spot
-        key = (at,) if spot is None else (each.kind, spot.operator, spot.fault)
+        kind = "" if spot is None or each.kind is OffenceKind.DOWNSTREAM else spot.operator
+        key = (at,) if spot is None else (each.kind, kind, spot.fault)
         groups.setdefault(key, []).append(each)
     return tuple(_line(each, target) for each in groups.values())
 
@@ -39,12 +47,23 @@ def _line(alike: list[Offence], target: Target) -> str:
     first = alike[0]
     if first.spot is None:
         return str(first)
-    advice = rebuilt(alike, target)
+    if first.kind is OffenceKind.DOWNSTREAM and len(alike) > 1:
+        kinds = Counter(each.spot.operator for each in alike if each.spot)
+        named = ", ".join(
+            kind if count == 1 else f"{count} x {kind}" for kind, count in kinds.items()
+        )
+        return f"{len(alike)} operators ({named}): {first.spot.fault}"
+    advice = rebuilt(alike, target) or _other_way(first)
     end = f"; {advice}" if advice else ""
     kind, place, fault = first.spot.operator, _short(first.spot.place), first.spot.fault
     if len(alike) > 1:
         return f"{len(alike)} x {kind} (first: {place}): {fault}{end}"
     return f"{first}{end}" if place == first.spot.place else f"{kind} {place}: {fault}{end}"
+
+
+def _other_way(offence: Offence) -> str:
+    unmapped = offence.kind is OffenceKind.UNMAPPED and offence.spot is not None
+    return _OTHER_WAYS.get(offence.spot.operator, "") if unmapped and offence.spot else ""
 
 
 def rebuilt(found: Iterable[Offence], target: Target) -> str:

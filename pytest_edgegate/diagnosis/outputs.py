@@ -13,6 +13,7 @@ from pytest_edgegate.diagnosis.activations import by_activations
 from pytest_edgegate.diagnosis.making import GIVEN, by_making, closer_outputs, in_order
 from pytest_edgegate.measures.comparison import compared_export, decibels, misplaced
 from pytest_edgegate.measures.evidence import Evidence
+from pytest_edgegate.measures.parity import of_source
 from pytest_edgegate.measures.providers import File, Passes
 
 _ROUNDING = {
@@ -30,6 +31,21 @@ _ROUNDING = {
     ),
 }
 """Remedies for runtimes that differ; int8 files have the budget's own."""
+_ON_BOARD = {
+    GIVEN: (
+        "the kernels of the board's processor compute this file differently from those here: gate "
+        "accuracy on the board, or let edge_ptq make the file"
+    ),
+    "float16": (
+        "a processor with half-precision arithmetic adds up float16 in float16: ship float32 or "
+        "int8 (PTQ) to this board, or gate accuracy on it"
+    ),
+    "float32": (
+        "the board's kernels add in another order: allow the differences of float32 in the budget, "
+        "or gate accuracy on the board"
+    ),
+}
+"""The same where a runtime of an emulated processor differs."""
 
 
 def of_export(measured: Measurement, passes: Passes, file: File) -> Diagnosis:
@@ -94,13 +110,14 @@ def _of_differences(
 
 def rounding(measured: Measurement, file: File) -> Diagnosis:
     """Adapts the remedy to what made the file, and to its dtype."""
-    return Diagnosis(remedy=by_making(file.artifact, _ROUNDING))
+    emulated = measured.source.startswith("emulator:")
+    return Diagnosis(remedy=by_making(file.artifact, _ON_BOARD if emulated else _ROUNDING))
 
 
 def agreement(measured: Measurement, passes: Passes) -> Diagnosis:
     """The samples on which runtimes disagree."""
-    found = passes.parity()
-    if isinstance(found, NotMeasured):
+    found = of_source(passes, measured.source)
+    if found is None:
         return Diagnosis()
     if (found.arrays["agreement"] == 1).all():
         return Diagnosis(remedy="give more evaluation samples: on these the runtimes agree")
@@ -109,22 +126,24 @@ def agreement(measured: Measurement, passes: Passes) -> Diagnosis:
 
 def within_a_step(measured: Measurement, passes: Passes) -> Diagnosis:
     """The sample with the fewest values within one step."""
-    return _farthest(passes, "within", lowest=True)
+    return _farthest(measured, passes, "within", lowest=True)
 
 
 def in_steps(measured: Measurement, passes: Passes) -> Diagnosis:
     """The sample with the largest difference in steps."""
-    return _farthest(passes, "steps")
+    return _farthest(measured, passes, "steps")
 
 
 def in_values(measured: Measurement, passes: Passes) -> Diagnosis:
     """The sample with the largest difference in real values."""
-    return _farthest(passes, "absolute")
+    return _farthest(measured, passes, "absolute")
 
 
-def _farthest(passes: Passes, key: str, *, lowest: bool = False) -> Diagnosis:
-    found = passes.parity()
-    if isinstance(found, NotMeasured):
+def _farthest(
+    measured: Measurement, passes: Passes, key: str, *, lowest: bool = False
+) -> Diagnosis:
+    found = of_source(passes, measured.source)
+    if found is None:
         return Diagnosis()
     values = found.arrays[key]
     worst = int(values.argmin() if lowest else values.argmax())

@@ -25,11 +25,13 @@ def accuracy_drop(passes: Passes, file: File) -> Finding:
     estimate = passes.scoring.worse_by(reference, artifact, passes.resampling)
     odd = of_boxes(artifact, reference)
     remarks = (*passes.cautions(), *odd, _of_gain(estimate, passes, file))
+    before, nothing = passes.scoring.value(reference), passes.scoring.of_nothing
     made = replace(
         measured(estimate, artifact, remarks),
         scored_by=passes.scoring.name,
-        reference_value=passes.scoring.value(reference),
+        reference_value=before,
         artifact_value=passes.scoring.value(artifact),
+        worst=None if nothing is None else before - nothing,
     )
     if paired.within is None:
         return made

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from pytest_edgegate.core.budget import kind_of
 from pytest_edgegate.core.description import CompiledFor, ModelDescription, TensorInfo
@@ -14,8 +15,8 @@ from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.providers import File
 
-_SUFFIX = "_edgetpu.tflite"
-"""What Coral's compiler appends to the name of a file."""
+_ENDINGS = ("_edgetpu.tflite", "_vela.tflite")
+"""What compilers put in place of the ending of a file's name."""
 
 
 def hidden(metric: str, file: File) -> NotMeasured | None:
@@ -26,7 +27,7 @@ def hidden(metric: str, file: File) -> NotMeasured | None:
     if compiled is None:
         return None
     name = file.artifact.path.name
-    source = f"{name.removesuffix(_SUFFIX)}.tflite" if name.endswith(_SUFFIX) else "model.tflite"
+    source = _name_before(name) or "model.tflite"
     call = (
         f'"{name}", source="{source}", {metric}=...'
         if has_chip(file.target, compiled)
@@ -37,6 +38,21 @@ def hidden(metric: str, file: File) -> NotMeasured | None:
         "give the file that it was compiled from, on which this budget is then judged: "
         f"edge_gate.check({call})",
     )
+
+
+def source_beside(path: Path) -> Path | None:
+    """The file that a compiled one is named after, if it lies beside it."""
+    name = _name_before(path.name)
+    if not name:
+        return None
+    found = path.with_name(name)
+    return found if found.is_file() else None
+
+
+def _name_before(name: str) -> str:
+    """The name of a file before it was compiled; empty for a name that no compiler gives."""
+    ending = next((each for each in _ENDINGS if name.endswith(each)), "")
+    return f"{name.removesuffix(ending)}.tflite" if ending else ""
 
 
 def has_chip(target: Target, compiled: CompiledFor) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.cpu_parts import cpu_parts
@@ -12,42 +10,21 @@ from pytest_edgegate.core.description import (
     ExecutedOperator,
     ModelDescription,
     OperatorInfo,
-    Origin,
     TensorInfo,
 )
 from pytest_edgegate.core.measurement import Finding, Measurement
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Placed
 from pytest_edgegate.measures.compiled import lacking
 from pytest_edgegate.measures.input_check import clipped, without_width
-from pytest_edgegate.measures.operator_limits import LIMITS
+from pytest_edgegate.measures.offences import Offence, OffenceKind, Spot, offence_of
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness
+from pytest_edgegate.measures.unmapped import LEFT_TO_THE_CPU, unmapped
 
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _WEIGHTS = ("int8", "uint8", "int4", "int2")
-
-
-class OffenceKind(StrEnum):
-    """The category of an offence, from which a diagnosis derives the cause."""
-
-    INPUT_DTYPE = "input dtype"
-    OUTPUT_DTYPE = "output dtype"
-    DYNAMIC_SHAPE = "dynamic shape"
-    NO_WIDTH = "input without width"
-    CLIPPED = "input values clipped"
-    UNQUANTISED = "not quantised"
-    WIDE = "wider than int8"
-    WIDE_WEIGHTS = "weights wider than int8"
-    UNMAPPED = "operator not mapped"
-    LIMIT = "limit of an operator"
-    REFUSED = "refused by the vendor's tool"
-    MISPLACED = "outputs changed places"
-    BY_BATCH = "answers depend on the batch"
-    FELL_BACK = "fell back"
-    RUNS_IN_FLOAT = "runs in float"
-    SIGNATURE = "a signature crashes"
-    OTHER_CHIP = "compiled for another chip"
 
 
 _AT_THE_CPU = frozenset(
@@ -56,45 +33,10 @@ _AT_THE_CPU = frozenset(
         OffenceKind.OUTPUT_DTYPE,
         OffenceKind.UNQUANTISED,
         OffenceKind.UNMAPPED,
+        OffenceKind.DOWNSTREAM,
     }
 )
 """The kinds that parts for the CPU may have."""
-
-
-@dataclass(frozen=True)
-class Spot:
-    """An operator of a file, and what is wrong with it: the same for all that are alike."""
-
-    operator: str
-    """Its kind."""
-    place: str
-    """What tells it from others of its kind: its number and its output, or its name."""
-    fault: str
-
-    @classmethod
-    def of(cls, operator: OperatorInfo, fault: str) -> Spot:
-        return cls(operator.kind, operator.name.removeprefix(operator.kind).strip(), fault)
-
-
-@dataclass(frozen=True)
-class Offence:
-    """One thing in the file that the target's contract does not allow."""
-
-    kind: OffenceKind
-    text: str
-    dtype: str = ""
-    """The offending dtype, if the offence is about a dtype."""
-    origin: Origin | None = None
-    """The part of the model that the offending operator comes from, if that is known."""
-    limit: str = ""
-    """The name of the limit, if the offence is about one."""
-    part: TensorInfo | OperatorInfo | None = field(default=None, compare=False)
-    """The input, output or operator of the file that it is about."""
-    spot: Spot | None = field(default=None, compare=False)
-    """The operator that it is about, for lists of offences that are alike."""
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def contract(file: File, passes: Passes) -> Finding:
@@ -106,7 +48,7 @@ def contract(file: File, passes: Passes) -> Finding:
 def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
     """Offences in the file, in the order of its outputs, and in how its runtime executes it."""
     expected = expected_dtype(file.artifact, file.target)
-    found = [*_of_chip(file), *(each for each in _of_file(file) if not _is_tolerated(each, file))]
+    found = [*_of_chip(file), *_untolerated(file)]
     found += (Offence(OffenceKind.NO_WIDTH, each) for each in without_width(file))
     found += (Offence(OffenceKind.MISPLACED, each) for each in passes.misplaced_outputs())
     found += (
@@ -118,6 +60,21 @@ def offences(file: File, passes: Passes) -> tuple[Offence, ...]:
         found += _by_batch(passes.steadiness())
         found += when_executed(file.executed(), expected, file.target)
     return tuple(found)
+
+
+def _untolerated(file: File) -> Iterator[Offence]:
+    """Without what the target leaves to the CPU, and what a budget on mapped_ops decides."""
+    for each in _of_file(file):
+        decided = each.kind in LEFT_TO_THE_CPU and file.gates_mapping
+        if not decided and not _is_tolerated(each, file):
+            yield each
+
+
+def left_to_the_cpu(file: File) -> tuple[Offence, ...]:
+    """The operators that a budget on mapped_ops decides about."""
+    if not file.gates_mapping:
+        return ()
+    return tuple(each for each in _of_file(file) if each.kind in LEFT_TO_THE_CPU)
 
 
 def clipping(passes: Passes, file: File) -> tuple[Offence, ...]:
@@ -136,7 +93,8 @@ def tolerated(file: File) -> tuple[Offence, ...]:
 
 
 def _of_file(file: File) -> Iterator[Offence]:
-    return in_file(file.description(), file.target, expected_dtype(file.artifact, file.target))
+    expected = expected_dtype(file.artifact, file.target)
+    return in_file(file.description(), file.target, expected, file.placed())
 
 
 def _is_tolerated(offence: Offence, file: File) -> bool:
@@ -152,8 +110,17 @@ def expected_dtype(artifact: Artifact, target: Target) -> str | None:
     return artifact.dtype or (target.dtypes[0] if len(target.dtypes) == 1 else None)
 
 
-def in_file(described: ModelDescription, target: Target, expected: str | None) -> Iterator[Offence]:
-    """Offences that are visible in the file itself."""
+def in_file(
+    described: ModelDescription,
+    target: Target,
+    expected: str | None,
+    placed: Placed | None = None,
+) -> Iterator[Offence]:
+    """Offences that are visible in the file itself, or that a vendor's compiler found in it.
+
+    *placed*: what the compiler said of the operators, where one was asked; else the target's rules
+    predict it.
+    """
     yield from _io(described, target)
     if target.static_shape:
         for tensor in (*described.inputs, *described.outputs):
@@ -162,18 +129,21 @@ def in_file(described: ModelDescription, target: Target, expected: str | None) -
                     OffenceKind.DYNAMIC_SHAPE,
                     f"{tensor.name}: dynamic shape {tensor.shape} on a target with static shapes",
                 )
-    if expected == "int8":
-        float_biases = described.mixed and target.activations == "int8"
-        for operator in described.beside_the_chip:
-            if operator.kind in target.float_operators:
-                continue
-            if operator.accumulates or not described.mixed:
-                yield from _not_int8(operator, float_biases=float_biases)
-    if target.operators:
-        for operator in described.beside_the_chip:
-            yield from _operator(operator, target)
+    numbers = tuple(_of_dtypes(described, target)) if expected == "int8" else ()
+    yield from numbers
+    yield from unmapped(described, target, placed, numbers)
     for operator in described.beside_the_chip:
         yield from _refused(operator, target)
+
+
+def _of_dtypes(described: ModelDescription, target: Target) -> Iterator[Offence]:
+    """Operators of a file that should be int8, and are not."""
+    float_biases = described.mixed and target.activations == "int8"
+    for operator in described.beside_the_chip:
+        if operator.kind in target.float_operators:
+            continue
+        if operator.accumulates or not described.mixed:
+            yield from _not_int8(operator, float_biases=float_biases)
 
 
 def when_executed(
@@ -191,22 +161,6 @@ def when_executed(
 def _when_run(kind: OffenceKind, each: ExecutedOperator, fault: str) -> Offence:
     spot = Spot(each.kind, each.name, fault)
     return Offence(kind, f"{each.kind} {each.name}: {fault}", spot=spot)
-
-
-def _of(
-    kind: OffenceKind,
-    operator: OperatorInfo,
-    fault: str,
-    *,
-    alike: str = "",
-    dtype: str = "",
-    origin: Origin | None = None,
-    limit: str = "",
-    part: OperatorInfo | None = None,
-) -> Offence:
-    """An offence of an operator. *alike*: the fault without what only this operator has."""
-    spot = Spot.of(operator, alike or fault)
-    return Offence(kind, f"{operator.name}: {fault}", dtype, origin, limit, part, spot)
 
 
 def _of_chip(file: File) -> Iterator[Offence]:
@@ -254,7 +208,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
     moving = [*(each for each in given if not _may_be_wide(each)), *operator.outputs]
     wide = next((each.dtype for each in moving if each.dtype in (*_FLOATS, "int16")), None)
     if wide in _FLOATS:
-        yield _of(
+        yield offence_of(
             OffenceKind.UNQUANTISED,
             operator,
             "runs in float",
@@ -264,7 +218,7 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
         )
         return
     if wide is not None:
-        yield _of(OffenceKind.WIDE, operator, f"runs in {wide}", dtype=wide)
+        yield offence_of(OffenceKind.WIDE, operator, f"runs in {wide}", dtype=wide, part=operator)
         return
     weights = None if operator.weights_at is None else operator.inputs[operator.weights_at]
     for tensor in given:
@@ -272,7 +226,14 @@ def _not_int8(operator: OperatorInfo, *, float_biases: bool) -> Iterator[Offence
         bias = weights is not None and tensor is not weights and float_biases
         if tensor.constant and (own or (tensor.dtype in _FLOATS and not bias)):
             fault, alike = (f"weights{each} are {tensor.dtype}" for each in (f" {tensor.name}", ""))
-            yield _of(OffenceKind.WIDE_WEIGHTS, operator, fault, alike=alike, dtype=tensor.dtype)
+            yield offence_of(
+                OffenceKind.WIDE_WEIGHTS,
+                operator,
+                fault,
+                alike=alike,
+                dtype=tensor.dtype,
+                part=operator,
+            )
 
 
 def _may_be_wide(tensor: TensorInfo) -> bool:
@@ -281,36 +242,11 @@ def _may_be_wide(tensor: TensorInfo) -> bool:
     return tensor.constant or (tensor.state and tensor.dtype == "int16")
 
 
-def _operator(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
-    rule = target.operators.get(operator.kind)
-    if rule is None:
-        if operator.border and _touches_io(operator):
-            return  # the adjacent input or output is reported already
-        yield _of(
-            OffenceKind.UNMAPPED,
-            operator,
-            f"not an operator of {target.name}; it would run on the CPU",
-            origin=operator.origin,
-            part=operator,
-        )
-        return
-    for limit in rule.limits:
-        fault = LIMITS[limit](operator)
-        if fault:
-            fault = f"{fault}, which {target.name} does not map"
-            yield _of(OffenceKind.LIMIT, operator, fault, limit=limit)
-
-
 def _refused(operator: OperatorInfo, target: Target) -> Iterator[Offence]:
     """Its first fault only: unsigned integers have a zero point that is not 0, too."""
     for rule, words in target.refusals.items():
         fault = REFUSALS[rule](operator)
         if fault:
             fault = f"{fault}, which {target.name} refuses ({words})"
-            yield _of(OffenceKind.REFUSED, operator, fault)
+            yield offence_of(OffenceKind.REFUSED, operator, fault)
             return
-
-
-def _touches_io(operator: OperatorInfo) -> bool:
-    tensors = (*operator.inputs, *operator.outputs)
-    return any(each is not None and each.dtype in _FLOATS for each in tensors)

@@ -13,6 +13,7 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.core.rules import EMULATED, EMULATED_SECONDS
 from pytest_edgegate.data.feeding import dequantised, quantised
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.comparison import (
@@ -36,6 +37,7 @@ from pytest_edgegate.measures.like_channels import MOST, Group, key
 from pytest_edgegate.measures.matching import OutputsDifferError, matched, output_names
 from pytest_edgegate.measures.metrics.estimates import mean, share
 from pytest_edgegate.measures.providers import Passes
+from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.stats.distances import steps, top1
 
 SHOWN, SHOWN_SECONDS = 200, 5.0
@@ -230,9 +232,39 @@ def check_parity(evidence: Evidence) -> None:
 
 def parity_agreement(passes: Passes) -> Finding:
     """Share of samples (of positions, for dense outputs) with the same top-1 everywhere."""
-    found = finite_or_finding(passes.parity())
-    if not isinstance(found, Evidence):
+    return _worst(passes, lambda found: _agreement(found, passes), min)
+
+
+def _worst(
+    passes: Passes, figure: Callable[[Evidence], Finding], worse: Callable[..., Measurement]
+) -> Finding:
+    """The worst of the figures between the runtimes of this host and with those of an emulator.
+
+    *worse*: min or max. Of equal ones it is the last: an emulator's says more of the board.
+    """
+    found = passes.parity()
+    if isinstance(found, NotMeasured):
         return found
+    figures = []
+    for each in reversed(found):
+        checked = finite_or_finding(each)
+        made = figure(checked) if isinstance(checked, Evidence) else checked
+        if isinstance(made, NotMeasured) or made.nonfinite:
+            return made
+        figures.append(made)
+    worst = worse(figures, key=lambda each: each.value)
+    told = [
+        f"{each.value:.6g} on {each.n:,} samples in {each.source}"
+        for each in figures
+        if each is not worst
+    ]
+    if (worst.n or 0) < (passes.samples or 0):
+        time = spell_time(EMULATED_SECONDS)
+        told.insert(0, f"an emulator is given {EMULATED} samples and {time} at most")
+    return replace(worst, remark="; ".join(filter(None, (worst.remark, *told))))
+
+
+def _agreement(found: Evidence, passes: Passes) -> Finding:
     agreement = found.arrays["agreement"]
     if np.isnan(agreement).any():
         return NotMeasured(
@@ -253,7 +285,7 @@ def parity_agreement(passes: Passes) -> Finding:
 
 def parity_lsb(passes: Passes) -> Finding:
     """The largest difference of any output element, in output steps."""
-    return _exact(passes, "steps")
+    return _worst(passes, lambda found: _exact(found, "steps"), max)
 
 
 def parity_within_lsb(passes: Passes) -> Finding:
@@ -261,9 +293,12 @@ def parity_within_lsb(passes: Passes) -> Finding:
 
     Of an output with groups of unlike channels it is that of the worst group.
     """
-    whole = _exact(passes, "within")
-    found = passes.parity()
-    if isinstance(whole, NotMeasured) or whole.exact is None or isinstance(found, NotMeasured):
+    return _worst(passes, lambda found: _within(found, passes), min)
+
+
+def _within(found: Evidence, passes: Passes) -> Finding:
+    whole = _exact(found, "within")
+    if isinstance(whole, NotMeasured) or whole.exact is None:
         return whole
     worst = min(_parts(found, passes), key=lambda each: each.share, default=None)
     if worst is None or worst.share >= whole.exact:
@@ -325,13 +360,18 @@ def _groups(found: Evidence, passes: Passes) -> dict[int, tuple[Group, ...]]:
 
 def parity_abs(passes: Passes) -> Finding:
     """The largest difference of any output element, in real values."""
-    return _exact(passes, "absolute")
+    return _worst(passes, lambda found: _exact(found, "absolute"), max)
 
 
-def _exact(passes: Passes, key: str) -> Finding:
-    found = finite_or_finding(passes.parity())
-    if not isinstance(found, Evidence):
-        return found
+def of_source(passes: Passes, source: str) -> Evidence | None:
+    """The differences that a figure rests on, by its source."""
+    found = passes.parity()
+    if isinstance(found, NotMeasured):
+        return None
+    return next((each for each in found if each.source == source), None)
+
+
+def _exact(found: Evidence, key: str) -> Finding:
     values = found.arrays[key]
     if key != "absolute" and (found.arrays["steps"] < 0).any():
         return without_steps()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.artifact import Artifact
@@ -18,6 +18,7 @@ from pytest_edgegate.core.ports import Stopwatch
 from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Placed
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.evidence import Evidence, Paired
@@ -50,6 +51,16 @@ class Shown:
     """None without a model to compare with."""
     artifact: float
     n: int
+
+
+class Emulated(NamedTuple):
+    """An accuracy in an emulator, and in the runtime that measures accuracy on the same samples."""
+
+    runtime: str
+    source: str
+    here: float | None
+    there: float
+    samples: int
 
 
 class Passes(Protocol):
@@ -108,8 +119,20 @@ class Passes(Protocol):
     def export_compared(self) -> Evidence | NotMeasured:
         """Differences between the model's float export in the artifact's format and the model."""
 
-    def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
-        """Differences between the target's runtimes on the same file."""
+    def parity(self) -> tuple[Evidence, ...] | NotMeasured:
+        """Differences between the target's runtimes on the same file: between those of this host
+        on all samples, and then with those of an emulator on some."""
+
+    def shown_parity(self) -> Evidence | NotMeasured:
+        """Those between all runtimes that are here, on some samples."""
+
+    def lacking_emulator(self) -> str:
+        """The line that makes the emulator of the target's runtimes; empty if it is here, or the
+        target lists none."""
+
+    def emulated(self, count: int) -> tuple[Emulated, ...]:
+        """The accuracy in the target's runtimes of an emulator, on *count* samples of which the
+        answers are compared; none where the metric can't score the file so."""
 
     def fed(self) -> tuple[FedInput, ...]:
         """The evaluation values of the artifact's inputs: those of its pass if there was one, else
@@ -151,6 +174,13 @@ class File(Protocol):
 
     def held_twice(self, export: Artifact) -> HeldTwice:
         """The weights that a float export holds more than once."""
+
+    def placed(self) -> Placed | None:
+        """Where a vendor's compiler puts the operators; None where none is asked."""
+
+    @property
+    def gates_mapping(self) -> bool:
+        """Whether a budget on mapped_ops decides how many operators may stay on the CPU."""
 
     def executed(self) -> tuple[ExecutedOperator, ...] | None:
         """Operators as the runtime that measures accuracy runs them; None if it hides them."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pytest_edgegate.core.budget import Budget, BudgetKind
 from pytest_edgegate.core.environment import processor
 from pytest_edgegate.core.plan import Plan
 from pytest_edgegate.core.recipe import spell
-from pytest_edgegate.core.rules import may_end_early
+from pytest_edgegate.core.rules import EMULATED, may_end_early
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.spelling import spell_value
 
@@ -26,12 +27,26 @@ def explain_plan(source: str, plan: Plan, cached: bool) -> list[str]:
     return lines
 
 
-def explain_budgets(budgets: Sequence[Budget], target: Target, form: str, policy: str) -> list[str]:
-    """A line for each budget: its limit, and how it is measured."""
+def explain_budgets(
+    budgets: Sequence[Budget],
+    target: Target,
+    form: str,
+    policy: str,
+    emulated: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """A line for each budget: its limit, and how it is measured.
+
+    *emulated*: the target's runtimes in an emulator, with the sources of their figures.
+    """
     runtimes = target.runtimes.get(form, ())
+    some = [
+        f"{EMULATED} of them in {each} ({emulated[each]})" for each in runtimes if each in emulated
+    ]
     words = {
         "runtime": runtimes[0] if runtimes else "?",
-        "runtimes": " and ".join(runtimes),
+        "runtimes": ", up to ".join(
+            (" and ".join(each for each in runtimes if each not in emulated), *some)
+        ),
         "policy": policy,
     }
     early = may_end_early(policy, [each.metric for each in budgets])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pytest_edgegate.core.accepted_record import AcceptedRecord
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import SeenRecord
-from pytest_edgegate.core.budget import ACCEPT, CONTRACT, UNDO, Budget
+from pytest_edgegate.core.budget import ACCEPT, CONTRACT, MAPPED_OPS, UNDO, Budget
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import EdgeGateError, EdgeGateWarning
 from pytest_edgegate.core.json_values import plain_number
@@ -64,16 +64,19 @@ class Judging:
         *,
         contract: bool,
         show_parity: bool,
+        source: Artifact | None = None,
     ) -> list[Verdict]:
-        """The verdicts on all budgets."""
+        """The verdicts on all budgets; *source*: the file that the artifact was compiled from."""
         providers = self._providers(case, artifact, budgets, inspector)
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
-        found = [self._judged(each, case, providers) for each in asked]
+        found = [self._judged(each, case, providers, source) for each in asked]
         if contract and providers.passes.steadiness().conduct is Conduct.BY_BATCH:
             found[0] = self._judged(asked[0], case, providers)  # a pass may have found it
         if contract:
             found[0] = self._with_inputs(found, case, providers)
-            noted = self._with_file(found[0], case, providers, budgets, show_parity=show_parity)
+            noted = self._with_file(
+                found[0], case, providers, budgets, show_parity=show_parity, source=source
+            )
             found[0] = replace(noted, no_budgets=not budgets)
         if found:
             found[0] = _noted(
@@ -83,7 +86,9 @@ class Judging:
                 notes.of_dead_channels(providers.passes, look=contract),
             )
         self._tell_shared_samples(found, case, artifact)
-        explained = [self._explained(each, providers) if each.red else each for each in found]
+        explained = [
+            self._explained(each, providers, source) if each.red else each for each in found
+        ]
         return _with_artifact(_without_accepting(explained), providers)
 
     def seen(
@@ -131,10 +136,41 @@ class Judging:
         file = self._file(case, artifact, inspector)
         Recorder(self.registry, self.observer).add(to, case, file, verdicts, model)
 
-    def _file(self, case: Case, artifact: Artifact, inspector: Inspector) -> CaseFile:
+    def _file(
+        self,
+        case: Case,
+        artifact: Artifact,
+        inspector: Inspector,
+        budgets: tuple[Budget, ...] = (),
+    ) -> CaseFile:
         observer = self.observer
+        asked = (*case.budgets, *budgets)
         return CaseFile(
-            case, artifact, inspector, observer.opener, observer.kept_steadiness, self.export
+            case,
+            artifact,
+            inspector,
+            observer.opener,
+            observer.kept_steadiness,
+            self.export,
+            lambda: self.tooling.placed(artifact, case.target),
+            gates_mapping=any(each.metric == MAPPED_OPS for each in asked),
+        )
+
+    def _remarks(self, file: File, source: Artifact | None) -> tuple[str, ...]:
+        """What the tools found in a file, and what a compiled one was compared with."""
+        found = self.tooling.remarks(file.artifact, file.target, source)
+        named = "" if source is None else f"its source is {source.path.name}"
+        return (*found, named) if found else ()
+
+    def _unknown_mapping(self, file: File) -> str:
+        """That operators on the CPU go unnoticed, without the tool that finds them."""
+        artifact, target = file.artifact, file.target
+        missing = self.tooling.absent(MAPPED_OPS, artifact.format, target)
+        if missing is None:
+            return ""
+        return (
+            f"caution: which operators run on the chip is not looked at: {missing.reason}; "
+            f"{missing.remedy}"
         )
 
     def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
@@ -150,13 +186,15 @@ class Judging:
             found[at] = _noted(found[at], caution)
             warnings.warn(caution, EdgeGateWarning, stacklevel=2)
 
-    def _judged(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
+    def _judged(
+        self, budget: Budget, case: Case, providers: Providers, source: Artifact | None = None
+    ) -> Verdict:
         if case.before.updating and budget.kind.of_accepted:
             return self._accepting(budget, case, providers)
         timed = budget.kind.rule == "latency"  # in every run: such figures are not cached
         what = f"{budget.metric} of {providers.file.artifact.path.name}"
         with self.progress.stage(what, told=timed):
-            finding = self._finding(budget.metric, providers)
+            finding = self._finding(budget.metric, providers, source)
             return self._verdict(finding, budget, case, providers.file)
 
     def _accepting(self, budget: Budget, case: Case, providers: Providers) -> Verdict:
@@ -206,27 +244,31 @@ class Judging:
             return _noted(first, *said)
         return _noted(first, *said, *input_check.cautions(passes, file))
 
-    def _explained(self, verdict: Verdict, providers: Providers) -> Verdict:
+    def _explained(
+        self, verdict: Verdict, providers: Providers, source: Artifact | None
+    ) -> Verdict:
         """Adds the diagnosis; what more time or more samples would decide keeps that remedy."""
         verdict = _beside_reference(verdict, providers.passes)
         with self.progress.stage(f"diagnosis of {verdict.budget.metric}", told=False):
-            found = guarded(lambda: self._diagnosis(verdict, providers))
+            found = guarded(lambda: self._diagnosis(verdict, providers, source))
         keeps = verdict.undecided or verdict.unproven
         remedy = verdict.remedy if keeps else found.remedy or verdict.remedy
         return replace(
             verdict, details=found.details, cause=found.cause, remedy=remedy, parts=found.parts
         )
 
-    def _diagnosis(self, verdict: Verdict, providers: Providers) -> Diagnosis:
+    def _diagnosis(
+        self, verdict: Verdict, providers: Providers, source: Artifact | None
+    ) -> Diagnosis:
         """The diagnosis from a tool of the target, or else those that the budget names."""
         file, metric = providers.file, verdict.budget.metric
-        found = self.tooling.diagnosis(metric, file.artifact, file.target)
+        found = self.tooling.diagnosis(metric, file.artifact, file.target, source)
         return diagnose(verdict, providers) if found is None else found
 
-    def _finding(self, metric: str, providers: Providers) -> Finding:
+    def _finding(self, metric: str, providers: Providers, source: Artifact | None) -> Finding:
         """The figure from a tool of the target, or else a measurement."""
         file = providers.file
-        found = self.tooling.finding(metric, file.artifact, file.target)
+        found = self.tooling.finding(metric, file.artifact, file.target, source)
         return found or hidden(metric, file) or measure(metric, providers)
 
     def _with_file(
@@ -237,6 +279,7 @@ class Judging:
         budgets: tuple[Budget, ...],
         *,
         show_parity: bool,
+        source: Artifact | None,
     ) -> Verdict:
         """The verdict on the contract with notes about the file."""
         file, passes = providers.file, providers.passes
@@ -244,10 +287,16 @@ class Judging:
         shown = show_parity and case.subject.has_evaluation and not compiled
         execution, kernels = notes.of_execution(file), file.kernels()
         parity = notes.of_parity(file, passes) if shown else notes.Parity()
+        gated = any(each.kind.in_every_runtime for each in budgets) and not compiled
+        samples = notes.emulated_samples(passes) if gated else parity.samples
+        emulated = notes.of_emulators(passes, samples)
         noted = _noted(
             verdict,
             "" if budgets else "no budgets",
             compiled,
+            *self._remarks(file, source),
+            notes.of_mapping(file),
+            self._unknown_mapping(file),
             notes.of_cpu_parts(file),
             notes.of_signatures(file),
             notes.of_layout(file),
@@ -256,6 +305,7 @@ class Judging:
             kernels,
             notes.of_batch(file, passes),
             parity.note,
+            emulated,
         )
         is_plain = not kernels.startswith("caution")
         plain = (execution, kernels if is_plain else "", parity.note if parity.usual else "")
@@ -272,7 +322,7 @@ class Judging:
         asked = {each.metric: each for each in budgets}
         rules = PassRules.of(settings)
         observer = self.observer
-        file = self._file(case, artifact, inspector)
+        file = self._file(case, artifact, inspector, budgets)
         timing = Timing(
             self.registry,
             case.target,

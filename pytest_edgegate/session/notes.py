@@ -16,8 +16,8 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.lone_runner import ALONE
 from pytest_edgegate.data.row_digests import FLAT
 from pytest_edgegate.data.splits import Array
-from pytest_edgegate.measures.contract import tolerated
-from pytest_edgegate.measures.parity import SHOWN
+from pytest_edgegate.measures.contract import left_to_the_cpu, tolerated
+from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import File, Passes
 
 USUAL_AGREEMENT = 0.99
@@ -115,6 +115,16 @@ def of_compiled(file: File) -> str:
     )
 
 
+def of_mapping(file: File) -> str:
+    """The operators on the CPU about which a budget on mapped_ops decides."""
+    found = left_to_the_cpu(file)
+    if not found or file.description().compiled is not None:
+        return ""  # of a compiled file they are told already
+    kinds = Counter(each.part.kind for each in found if isinstance(each.part, OperatorInfo))
+    named = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+    return f"left to the CPU of {file.target.name}, as mapped_ops decides: {named}"
+
+
 def of_execution(file: File) -> str:
     """The number of operators in the file, and as the runtime executes them."""
     executed = file.executed()
@@ -151,6 +161,7 @@ class Parity:
 
     note: str = ""
     share: float | None = None
+    samples: int = 0
 
     @property
     def usual(self) -> bool:
@@ -161,18 +172,45 @@ class Parity:
 def of_parity(file: File, passes: Passes) -> Parity:
     """The agreement on some samples, if no budget is about parity."""
     try:
-        found = passes.parity(SHOWN)
+        found = passes.shown_parity()
     except InferenceError as error:
         return Parity(f"parity, not gated: {error.message}")
     if isinstance(found, NotMeasured) or np.isnan(found.arrays["agreement"]).any():
         return Parity()
     share = float(found.arrays["agreement"].mean())
     below = "" if share >= USUAL_AGREEMENT else f", below the usual {USUAL_AGREEMENT}"
+    lacking = passes.lacking_emulator()
     text = (
         f"parity, not gated: agreement {share:.3f}{below} on {found.n} samples "
-        f"({', '.join(_runtimes(file))})"
+        f"({', '.join(_compared(file, found))})"
+        + (f", not compared with an emulated board: {lacking}" if lacking else "")
     )
-    return Parity(text, share)
+    return Parity(text, share, found.n)
+
+
+def emulated_samples(passes: Passes) -> int:
+    """The number of samples that a parity budget has compared in an emulator."""
+    found = passes.parity()
+    compared = () if isinstance(found, NotMeasured) else found
+    return next((each.n for each in compared if each.source.startswith("emulator:")), 0)
+
+
+def of_emulators(passes: Passes, count: int) -> str:
+    """The accuracy in emulated runtimes, on *count* samples that parity compares."""
+    found = passes.emulated(count) if count else ()
+    return "; ".join(
+        f"accuracy in an emulator, not gated: {passes.scoring.name} {each.there:.4g} in "
+        f"{each.runtime} ({each.source})"
+        + (f", {each.here:.4g} here" if each.here is not None else "")
+        + f", on {each.samples} samples"
+        for each in found
+    )
+
+
+def _compared(file: File, found: Evidence) -> tuple[str, ...]:
+    """The runtimes of a comparison."""
+    kind, _, names = found.source.partition(":")
+    return tuple(names.split(",")) if kind == "host" else _runtimes(file)
 
 
 def _runtimes(file: File) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +15,8 @@ from pytest_edgegate.core.budget import CONTRACT
 from pytest_edgegate.core.digests import text_digest
 from pytest_edgegate.core.entry_changes import BITS, carried_over
 from pytest_edgegate.core.environment import measured_with
-from pytest_edgegate.core.errors import EdgeGateError
+from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError
+from pytest_edgegate.core.ports import RunsElsewhere
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.accepted_scores import Scores, packed, unpacked
@@ -28,7 +30,7 @@ from pytest_edgegate.session.measuring.file import CaseFile
 from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.storage.baseline import MOST_SCORES
 
-_HOST = "host:"
+_HOST, _EMULATOR = "host:", "emulator:"
 
 
 @dataclass
@@ -136,7 +138,9 @@ class Recorder:
             if kind is CONTRACT or kind.of_accepted or measured is None or measured.decided_early:
                 continue
             if math.isfinite(measured.value):
-                yield kind.name, self._figure(measured.value, measured.source, measured.n)
+                figure = self._figure(measured.value, measured.source, measured.n)
+                form = "" if each.artifact is None else each.artifact.format
+                yield kind.name, self._with_emulator(figure, form)
 
     def _figure(
         self, value: float, source: str, n: int | None, scoring: str = ""
@@ -153,6 +157,18 @@ class Recorder:
             return AcceptedFigure(value, source, n, scoring=scoring)
         with_ = measured_with(*of_all)
         return AcceptedFigure(value, source, n, with_.packages, with_.isa, scoring)
+
+    def _with_emulator(self, figure: AcceptedFigure, form: str) -> AcceptedFigure:
+        """The figure with the versions of the emulated runtime that it is from, if it is."""
+        if not figure.source.startswith(_EMULATOR):
+            return figure
+        for name in self.registry.names("runtime"):
+            with suppress(BackendUnavailableError):  # that of another format
+                runtime = self.registry.get("runtime", name)
+                is_emulated = isinstance(runtime, RunsElsewhere) and form in runtime.formats
+                if is_emulated and runtime.source == figure.source:
+                    return replace(figure, packages=runtime.versions())
+        return figure
 
 
 def _kinds(file: CaseFile) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,16 @@ from pytest_edgegate.core.accepted import AcceptedArtifact
 from pytest_edgegate.core.artifact import Artifact
 from pytest_edgegate.core.artifact_record import SeenRecord
 from pytest_edgegate.core.budget import Budget
-from pytest_edgegate.core.errors import ConfigurationError, UnsupportedError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    EdgeGateError,
+    UnknownNameError,
+    UnsupportedError,
+)
+from pytest_edgegate.core.evidence import Evidence
 from pytest_edgegate.core.plan import Plan
-from pytest_edgegate.core.ports import Inspector, SourceModel
+from pytest_edgegate.core.ports import Inspector, RunsElsewhere, SourceModel
 from pytest_edgegate.core.progress import StagedProgress, silent
 from pytest_edgegate.core.recipe import PTQ, Recipe, distils
 from pytest_edgegate.core.target import Target
@@ -74,7 +82,8 @@ class EdgeSession:
             lambda: self._frameworks,
             progress,
         )
-        self.tooling = Tooling(registry, self.cache, progress)
+        evidence = Evidence(settings.evidence)
+        self.tooling = Tooling(registry, self.cache, settings.root, progress, evidence)
         self._targets: dict[str, Target] = {}
         self._built: dict[tuple[str, str], Artifact] = {}
         self._inspectors: dict[str, Inspector] = {}
@@ -184,6 +193,16 @@ class EdgeSession:
             self._targets[name] = find_target(name, self.settings.root, self.registry)
         return self._targets[name]
 
+    def emulated(self, target: Target) -> dict[str, str]:
+        """The runtimes of a target in an emulator, with the sources of their figures."""
+        found = {}
+        for name in {each for names in target.runtimes.values() for each in names}:
+            with suppress(BackendUnavailableError, UnknownNameError):  # a budget tells of those
+                runtime = self.registry.get("runtime", name)
+                if isinstance(runtime, RunsElsewhere):
+                    found[name] = runtime.source
+        return found
+
     def case(
         self,
         given: Given,
@@ -252,7 +271,8 @@ class EdgeSession:
         """
         if plan is None:
             return self._unmeasurable.verdicts(case, case.target.formats)
-        return self._unmeasurable.verdicts(case, (plan.format,), plan.dtype)
+        made = bool(plan.legs)
+        return self._unmeasurable.verdicts(case, (plan.format,), plan.dtype, made=made)
 
     def _orders(self, case: Case) -> InputOrders:
         from pytest_edgegate.session.measuring.input_orders import InputOrders
@@ -384,15 +404,37 @@ class EdgeSession:
         *,
         contract: bool = False,
         show_parity: bool = False,
+        source: Artifact | None = None,
     ) -> list[Verdict]:
-        """The verdicts on all budgets; *contract* also judges the target's contract.
+        """The verdicts on all budgets; *contract* also judges the target's contract. *source*: the
+        file that a compiled artifact was compiled from, else the one beside it, if there is one.
 
         A pass that other budgets of the case need in full does not end early.
         """
         inspector = self.inspector(artifact.format)
         return self._judging.verdicts(
-            case, artifact, budgets, inspector, contract=contract, show_parity=show_parity
+            case,
+            artifact,
+            budgets,
+            inspector,
+            contract=contract,
+            show_parity=show_parity,
+            source=source or self._source_beside(artifact, case.target),
         )
+
+    def _source_beside(self, artifact: Artifact, target: Target) -> Artifact | None:
+        """The file with the name that a third-party compiled file had before it was compiled."""
+        from pytest_edgegate.measures.compiled import source_beside
+
+        path = None if artifact.made else source_beside(artifact.path)
+        if path is None:
+            return None
+        try:
+            found = self.adopt(path, target)
+            self.check_compiled(artifact, found)
+        except EdgeGateError:  # nobody has named it, and it need not be what it seems
+            return None
+        return found
 
     def regressions(
         self, case: Case, artifact: Artifact, asked: Sequence[Budget]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> 
         base = None if start is None else _find(start, root, registry, (*below, name))
     made = target_from_table(name, table, base=base, origin=_FILE, further=(_START,))
     _check_names(name, made, table, registry)
-    return made
+    return replace(made, folder=root)
 
 
 def _check_names(name: str, target: Target, table: Mapping[str, Any], registry: Registry) -> None:

@@ -35,6 +35,7 @@ KEYS = (
     "edge_baseline",
     "edge_accepted",
     "edge_regressions",
+    "edge_evidence",
     "edge_reference_check",
     "edge_input_check",
     "edge_allow_code",
@@ -55,7 +56,6 @@ _LATER = frozenset(
         "cluster",
         "device",
         "device_samples",
-        "evidence",
         "parity_examples",
         "parity_time",
     )

@@ -97,6 +97,12 @@ def add_options(parser: pytest.Parser) -> None:
         "regressions of every gated artifact: accuracy = 0.005, size = 1.02, host:latency = 1.1",
         "linelist",
     )
+    parser.addini(
+        "edge_evidence",
+        "vendor: figures of a chip that only the gate's own rules predict are not measured; "
+        "coral = vendor for one target (default: predicted)",
+        "linelist",
+    )
     parser.addini("edge_accepted", "the folder of accepted files, for Git LFS (default: none)")
     parser.addini("edge_budgets", "budgets of --edge-model: accuracy_drop = 0.01", "linelist")
     parser.addini(
@@ -194,6 +200,8 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
     """The folder of the accepted files."""
     regressions: tuple[tuple[str | None, Budget], ...] = ()
     """(target or None, budget) of every gated artifact."""
+    evidence: tuple[tuple[str | None, str], ...] = ()
+    """(target or None, what a figure of a chip that is not here has to rest on)."""
     update_baseline: bool = False
     run: str = ""
     """Of all processes of this run."""
@@ -239,6 +247,7 @@ class Settings(NamedTuple):  # a dataclass takes a millisecond more of every sta
             baseline=writable(config, "edge_baseline") or config.rootpath / "edge-baseline",
             accepted=_below_root(config, "edge_accepted"),
             regressions=_regressions(config, registry),
+            evidence=_evidence(config, registry),
             update_baseline=bool(config.getoption("edge_update_baseline")),
             run=getattr(config, "workerinput", {}).get(RUN) or os.urandom(8).hex(),
             root=config.rootpath,
@@ -332,6 +341,19 @@ def _regressions(
     from pytest_edgegate.settings.units import regressions_from_lines
 
     found = regressions_from_lines(lines, "ini edge_regressions")
+    for target, _ in found:
+        if target is not None:
+            _known_target(target, config, registry)
+    return found
+
+
+def _evidence(config: pytest.Config, registry: Registry) -> tuple[tuple[str | None, str], ...]:
+    lines = config.getini("edge_evidence")
+    if not lines:
+        return ()
+    from pytest_edgegate.settings.evidence import evidence_from_lines
+
+    found = evidence_from_lines(lines)
     for target, _ in found:
         if target is not None:
             _known_target(target, config, registry)

@@ -12,7 +12,9 @@ from typing import Any
 from pytest_edgegate.core.errors import ConfigurationError, nearest
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.targets.figures import figures_from
-from pytest_edgegate.targets.operators import operators_from, refusals_from
+from pytest_edgegate.targets.mapping import mapping_from
+from pytest_edgegate.targets.operators import limits_from, operators_from, refusals_from
+from pytest_edgegate.targets.tool_options import tool_options_from
 from pytest_edgegate.targets.values import Table
 
 _STRINGS = ("title", "machine")
@@ -22,7 +24,7 @@ _FLAGS = ("complete_with_ptq", "static_shape", "per_channel_dense")
 _DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
 _ONE_DTYPE = {"default_io": _DTYPES, "activations": ("uint8", "int8")}
 _TEXTS = ("preferred", "cautions", "sources")
-_TABLES = ("runtimes", "latency", "tools", "operators", "refusals")
+_TABLES = ("runtimes", "latency", "tools", "tool", "operators", "limits", "mapping", "refusals")
 _KEYS = {*_STRINGS, *_LISTS, *_FLAGS, *_ONE_DTYPE, *_TEXTS, *_TABLES, "memory_bytes"}
 
 
@@ -50,10 +52,21 @@ def target_from_table(
     with _noted(faults):
         values |= figures_from(given, base)
     with _noted(faults):
+        values["tool_options"] = tool_options_from(given.table("tool"), base)
+    with _noted(faults):
         if "operators" in given:
             known = {} if base is None else base.operators
             own = operators_from(given.table("operators"))
             values["operators"] = MappingProxyType({**known, **own})
+    with _noted(faults):
+        if "limits" in given:
+            known_limits = {} if base is None else base.limits
+            limits = {**known_limits, **limits_from(given.table("limits"))}
+            values["limits"] = MappingProxyType(limits)
+    with _noted(faults):
+        if "mapping" in given:
+            rules = None if base is None else base.mapping
+            values["mapping"] = mapping_from(given.table("mapping"), rules)
     with _noted(faults):
         if "refusals" in given:
             values["refusals"] = MappingProxyType(refusals_from(given.table("refusals")))

@@ -78,6 +78,16 @@ class Table:
             raise self.wrong(f"{key} is not a size of a memory", f"give {key} a number of bytes")
         return int(value)
 
+    def number(self, key: str) -> float:
+        """A number above 0."""
+        value = self.values[key]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._of_another_type(key, float)
+        if not 0 < value < _MOST_BYTES:
+            said = f"{self.inside}{key}"
+            raise self.wrong(f"{said} = {value} is no number above 0", f"give {said} one")
+        return float(value)
+
     def names(self, key: str, *, may_be_empty: bool = False) -> tuple[str, ...]:
         """A list of texts."""
         said, value = f"{self.inside}{key}", self.values[key]

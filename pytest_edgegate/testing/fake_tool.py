@@ -2,7 +2,8 @@
 
 Its answers are defined in the fake file: ``fake_model(path, figures={"memory": 43_000})`` defines
 figures by metric, in their units; a text in place of a number is the reason why there is none. A
-file with ``refused`` is not compiled, and has no figures.
+file with ``refused`` is not compiled, and has no figures; ``left`` names operators that are left to
+the CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
+from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent, LeftOut, Placed
 from pytest_edgegate.testing.fake_files import FORMAT, read_fake
 
 NAME = "fake-tool"
@@ -29,12 +30,17 @@ class FakeTool:
     remedy: str = "pip install fake-tool"
     installed: str | None = "1.0"
     """Its version; None simulates a tool that is not installed."""
+    source: str = f"vendor:{NAME}"
+    """The source of its figures."""
     compiles: bool = True
     """Whether it writes a file: some tools only report figures."""
     runs: list[Path] = field(default_factory=list)
 
     def version(self) -> str | None:
         return self.installed
+
+    def predicts(self) -> str:
+        return self.source if self.source.startswith("predicted:") else ""
 
     def options(self, target: Target) -> Mapping[str, object]:
         return {"machine": target.machine}
@@ -47,9 +53,14 @@ class FakeTool:
             raise CompressionError(f"{NAME} was ended: {content['broken']}", _MEND)
         if "refused" in content:
             refusal = Absent(f"{NAME} refuses the file: {content['refused']}", _MEND)
-            return Compiled((), dict.fromkeys(self.metrics, refusal))
-        figures = {metric: _figure(figure) for metric, figure in content.get("figures", {}).items()}
-        return Compiled(_compiled(path, out) if self.compiles else (), figures)
+            said = Placed(NAME, refusal=refusal.reason)
+            return Compiled((), dict.fromkeys(self.metrics, refusal), placed=said)
+        told = content.get("figures", {}).items()
+        figures = {metric: _figure(figure, self.source) for metric, figure in told}
+        left = tuple(LeftOut(kind, "y", "it is too new") for kind in content.get("left", ()))
+        placed = Placed(NAME, left) if "left" in content else None
+        files = _compiled(path, out) if self.compiles else ()
+        return Compiled(files, figures, placed=placed, remark=content.get("remark", ""))
 
 
 def _compiled(path: Path, out: Path) -> tuple[Path, ...]:
@@ -58,9 +69,7 @@ def _compiled(path: Path, out: Path) -> tuple[Path, ...]:
     return (made,)
 
 
-def _figure(figure: float | str) -> FigureOrAbsent:
+def _figure(figure: float | str, source: str) -> FigureOrAbsent:
     if isinstance(figure, str):
         return Absent(figure, _MEND)
-    return Figure(
-        figure, f"vendor:{NAME}", details=("the first layer takes most",), remark="a guess"
-    )
+    return Figure(figure, source, details=("the first layer takes most",), remark="a guess")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -92,8 +92,19 @@ def start_python(code: str) -> Child:
 
     Raises OSError if the system can't start another process.
     """
+    return start_interpreter([sys.executable], environment(), code)
+
+
+def start_interpreter(
+    command: Sequence[str], variables: Mapping[str, str], code: str, *, before: str = ""
+) -> Child:
+    """Starts a Python by its *command*, with this environment only, that runs *code*.
+
+    *before*: code that makes this package importable there. Raises OSError if the system can't
+    start another process.
+    """
     with printed_file() as printed:
-        process = in_lasting_thread(_start, code, printed)
+        process = in_lasting_thread(_start, command, variables, before, code, printed)
         return Child(process, (cast(BinaryIO, process.stdout), _stdin(process)), printed)
 
 
@@ -139,13 +150,19 @@ def _starter() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "edgegate-workers")
 
 
-def _start(code: str, printed: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    before: str,
+    code: str,
+    printed: IO[bytes],
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", _CONFINED.format(parent=os.getpid()) + code],
+        [*command, "-P", "-c", before + _CONFINED.format(parent=os.getpid()) + code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=printed,
-        env=environment(),
+        env=dict(variables),
     )
 
 

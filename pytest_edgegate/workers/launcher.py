@@ -45,6 +45,10 @@ class Launcher(Protocol):
     def shares_files(self) -> bool:
         """Whether workers see the same files under the same paths."""
 
+    @property
+    def slower(self) -> float:
+        """How many times longer than here a call may take before it counts as a hang."""
+
     def start(self) -> Process:
         """A new worker. Raises OSError, or an ``EdgeGateError`` with the reason."""
 
@@ -53,6 +57,7 @@ class ThisHost:
     """Starts workers with the session's own Python, on this machine."""
 
     shares_files = True
+    slower = 1.0
 
     def start(self) -> Child:
         return start_python(_MAIN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,7 +41,7 @@ class Worker:
     """A process that runs models. If it crashes or hangs, only the call fails."""
 
     def __init__(self, timeout: float, launcher: Launcher = THIS_HOST) -> None:
-        self._timeout = timeout
+        self._timeout = timeout * launcher.slower
         self._shares_files = launcher.shares_files
         with foreign("no process can be started for a runtime", _LACKING, InferenceError):
             self._process = launcher.start()
@@ -198,6 +198,14 @@ class Workers:
         self._timeout = timeout
         self._launcher = launcher
         self._idle: list[Worker] = []
+        self._elsewhere: dict[str, Workers] = {}
+
+    def elsewhere(self, name: str, launcher: Callable[[], Launcher]) -> Workers:
+        """The workers of another place by its *name*, with the same timeout; they are closed with
+        these."""
+        if name not in self._elsewhere:
+            self._elsewhere[name] = Workers(self._timeout, launcher())
+        return self._elsewhere[name]
 
     def take(self) -> Worker:
         while self._idle:
@@ -224,3 +232,5 @@ class Workers:
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
+        for each in self._elsewhere.values():
+            each.close()

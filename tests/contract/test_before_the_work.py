@@ -620,7 +620,7 @@ def test_broken_targets_that_nobody_selected_are_told_together(play: Any) -> Non
 
 ELSEWHERE = {
     "of a package that is not here": 'from = "vendors-own-board"',
-    "of a newer one": 'from = "raspberry-pi-5"',
+    "of a newer one": 'from = "raspberry-pi-9"',
     "with a tool that is not here": 'from = "fake-board"\ntools = {memory = "of-a-vendor"}',
     "of a format of another package": 'from = "fake-board"\nformats = ["mnn"]\n'
     'runtimes = {mnn = ["mnn"]}',

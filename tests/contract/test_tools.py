@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +174,36 @@ def test_a_tool_that_fails_is_told_and_nothing_of_ours_is_lost(play: Any) -> Non
     assert "fake-tool was ended: no answer within 10 s" in verdicts["memory"]["reason"]
 
 
+PREDICTING = MISSING.replace("FakeTool(installed=None)", 'FakeTool(source="predicted:rules")')
+
+
+def test_evidence_of_the_vendor_is_asked_for_by_target(play: Any, inner_conftest: str) -> None:
+    files = {**FILES, "conftest.py": inner_conftest + PREDICTING}
+    ran = play(files, f"--edge-target={CHIP}", "-o", f"edge_evidence={CHIP} = vendor")
+    text = ran.text("test_over", CHIP)
+    assert ran.verdicts("test_over", CHIP)["memory"]["outcome"] == "not_measured"
+    assert "edge_evidence asks for the vendor's own figure" in text
+    assert "Nothing was built, and the body of the test did not run." in text
+    assert text.splitlines()[-1].strip().endswith("next: pip install fake-tool")
+    other = play(files, f"--edge-target={CHIP}", "-o", "edge_evidence=fake-board = vendor")
+    memory = other.verdicts("test_within", CHIP)["memory"]
+    assert (memory["outcome"], memory["measured"]["source"]) == ("pass", "predicted:rules")
+    assert "by predicted:rules: " in other.text("test_over", CHIP)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("vender", "unknown evidence 'vender', did you mean 'vendor'?"),
+        ("fake-chp = vendor", "unknown target 'fake-chp', did you mean 'fake-chip'?"),
+    ],
+)
+def test_evidence_that_is_misspelt_stops_the_run(play: Any, value: str, said: str) -> None:
+    ran = play(FILES, f"--edge-target={CHIP}", "-o", f"edge_evidence={value}")
+    assert ran.status == 4
+    assert said in ran.everything
+
+
 OWN = """
 [tool.edgegate.targets.own]
 from = "fake-board"
@@ -192,3 +224,44 @@ def test_the_plan_names_the_tool(play: Any) -> None:
     ran = play(FILES, f"--edge-target={CHIP}", "--edge-explain")
     assert "memory <= 43.0 kB: reported by the tool fake-tool" in ran.output
     assert "latency_p95 <= 4 ms: reported by the tool fake-tool" in ran.output
+
+
+BENCH = """
+import json, sys
+
+print("warming up")
+print(json.dumps({"memory": "43 kB", "latency_p95": 0.004}))
+"""
+OWN_COMMAND = """
+[tool.edgegate.targets.own]
+from = "fake-board"
+tools = {memory = "bench", latency_p95 = "bench"}
+
+[tool.edgegate.targets.own.tool.bench]
+command = [PYTHON, "bench.py", "{model}"]
+version = [PYTHON, "--version"]
+""".replace("PYTHON", json.dumps(sys.executable))
+
+
+def test_a_command_of_the_users_own_is_a_tool(again: Any) -> None:
+    files = {**FILES, "pyproject.toml": OWN_COMMAND, "bench.py": BENCH}
+    ran = again(files, "--edge-target=own")
+    assert ran.letter("test_over", "own") == "F"
+    verdicts = ran.verdicts("test_over", "own")
+    for metric, proven in (("memory", True), ("latency_p95", False)):
+        measured = verdicts[metric]["measured"]
+        assert (measured["source"], measured["cached"]) == ("tool:bench", False)
+        assert (verdicts[metric]["outcome"], verdicts[metric]["proven"]) == ("fail", proven)
+    ran = again(files, "--edge-target=own")
+    assert ran.verdicts("test_over", "own")["memory"]["measured"]["cached"] is True
+    ran = again({**files, "bench.py": BENCH.replace("43 kB", "42 kB")}, "--edge-target=own")
+    memory = ran.verdicts("test_over", "own")["memory"]
+    assert (memory["outcome"], memory["measured"]["cached"]) == ("pass", False)
+
+
+def test_a_command_that_fails_is_red_in_its_own_words(play: Any) -> None:
+    files = {**FILES, "pyproject.toml": OWN_COMMAND, "bench.py": "raise SystemExit('no board')"}
+    ran = play(files, "--edge-target=own")
+    text = ran.text("test_over", "own")
+    assert "memory: bench of the target own ended with exit status 1: no board" in text
+    assert f"next: run it by hand: {sys.executable} bench.py" in text

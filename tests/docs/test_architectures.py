@@ -99,12 +99,26 @@ def test_the_line_of_a_cell(page: ModuleType, row: dict[str, Any], shown: str) -
     assert page.drawn_row(page.ARCHITECTURES[0], group, row) == shown
 
 
+def test_what_a_tool_tells_has_a_line_of_its_own(page: ModuleType) -> None:
+    first = page.ARCHITECTURES[0]
+    told = {"memory": 123_456.0, "mapped_ops": 0.875, "parity_abs": 1.0}
+    lines = list(page.results_region({(first.key, "coral"): made(measured=told)}))
+    assert "On coral: 123,456 bytes of memory, 87.5% of the operators mapped.\n" in lines
+
+
+def test_files_of_one_format_may_differ_in_size(page: ModuleType) -> None:
+    assert page.spelt_sizes([]) == "-"
+    assert page.spelt_sizes([2_900_000, 2_910_000]) == "2.9"
+    assert page.spelt_sizes([9_900_000, 10_400_000]) == "9.9 to 10.4"
+
+
 def test_cells_that_were_not_run_are_named_by_their_targets(page: ModuleType) -> None:
     first, second = page.ARCHITECTURES[:2]
     lines = list(page.results_region({(first.key, "coral"): made()}))
     start = lines.index(f"### {page.spell_architecture(second)}\n")
     assert sum(each.startswith("| coral |") for each in lines) == 1
-    assert lines[start - 1].startswith("Not run: host, ")
+    assert lines[start - 1].startswith("Not run: ")
+    assert "host, " in lines[start - 1]
     assert "coral" not in lines[start - 1]
     assert lines[start + 1].startswith("Not run: coral, ")
     names = [name for group in page.built_in_groups(second.framework) for name in group.targets]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edgetpu_files import SOURCE, compiled
 
 from pytest_edgegate import EdgeData
-from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
-from pytest_edgegate.core.errors import ConfigurationError
+from pytest_edgegate.backends.litert.edgetpu.tool import TOOL
+from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
 from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.gate import EdgeGate
 from pytest_edgegate.item_gate import ItemGate
@@ -21,31 +22,15 @@ from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
-SOURCE = EXAMPLE / "models" / "digits_uint8.tflite"
-
-
-def compiled(path: Path, *, scale: float = 1.0) -> Path:
-    """The digits file as Coral's compiler leaves it: its operators are one operator of the chip."""
-    schema, model = import_schema(), unpack(SOURCE)
-    graph = model.subgraphs[0]
-    code, operator = schema.OperatorCodeT(), schema.OperatorT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
-    code.customCode, code.version = b"edgetpu-custom-op", 1
-    model.operatorCodes = [code]
-    operator.opcodeIndex = 0
-    operator.inputs, operator.outputs = graph.inputs, graph.outputs
-    graph.operators = [operator]
-    taken = graph.tensors[graph.inputs[0]].quantization
-    taken.scale = taken.scale * scale
-    path.write_bytes(pack(model))
-    return path
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeSession]:
     folder = tmp_path_factory.mktemp("compiled")
     settings = Settings(cache=folder / "cache", root=folder)
-    made = EdgeSession(settings, Registry())
+    registry = Registry()
+    registry.add("tool", "edgetpu", TOOL)
+    made = EdgeSession(settings, registry)
     yield made
     made.close()
 
@@ -101,3 +86,70 @@ def test_a_source_is_only_for_compiled_files(gate: EdgeGate, tmp_path: Path) -> 
         gate.check(SOURCE, source=SOURCE, accuracy_min=0.9)
     with pytest.raises(ConfigurationError, match="is compiled for the Edge TPU itself"):
         gate.check(path, source=path, accuracy_min=0.9)
+
+
+def test_its_figures_are_judged_without_a_cpu_and_those_of_the_vendor(
+    gate: EdgeGate, tmp_path: Path
+) -> None:
+    path = compiled(tmp_path / "digits_edgetpu.tflite")
+    contract, *verdicts = gate.check(path, size="80 kB", mapped_ops=1, streamed_bytes=0)
+    assert [(each.budget.metric, str(each.outcome)) for each in verdicts] == [
+        ("size", "pass"),
+        ("mapped_ops", "pass"),
+        ("streamed_bytes", "pass"),
+    ]
+    sources = [each.measured.source for each in verdicts if each.measured]
+    assert sources == ["file", *["vendor:edgetpu_compiler"] * 2]
+    assert "edgetpu: 640 bytes of parameters cached on the chip, 0 streamed" in contract.note
+    assert "needs version 12 of the runtime" in contract.note
+
+
+def test_an_operator_that_it_leaves_to_the_cpu_is_red(gate: EdgeGate, tmp_path: Path) -> None:
+    path = compiled(tmp_path / "digits_edgetpu.tflite", left=3)
+    with pytest.raises(BudgetExceeded) as raised:
+        gate.check(path)
+    told = raised.value.verdicts[0].details
+    assert [each.split(" ")[0] for each in told] == ["FULLY_CONNECTED", "SOFTMAX"]
+    assert all("left to the CPU by the compiler" in each for each in told)
+
+
+def test_with_a_budget_on_mapped_ops_its_source_is_counted(gate: EdgeGate, tmp_path: Path) -> None:
+    path = compiled(tmp_path / "digits_edgetpu.tflite", left=3)
+    with pytest.raises(BudgetExceeded, match=r"source=\"model.tflite\", mapped_ops="):
+        gate.check(path, mapped_ops=0.8)
+    contract, mapped, *_ = gate.check(path, source=SOURCE, mapped_ops=0.8, accuracy_min=0.9)
+    assert (contract.outcome, mapped.outcome) == ("pass", "pass")
+    assert mapped.measured is not None
+    assert mapped.measured.value == 16 / 19
+    assert "the rules predict otherwise of its source" in mapped.note
+
+
+def test_the_file_beside_it_with_its_name_is_its_source(gate: EdgeGate, tmp_path: Path) -> None:
+    path = compiled(tmp_path / "digits_edgetpu.tflite", left=3)
+    (tmp_path / "digits.tflite").write_bytes(SOURCE.read_bytes())
+    contract, mapped = gate.check(path, mapped_ops=0.8)
+    assert "16 of 19 operators of its source" in mapped.note
+    assert "its source is digits.tflite" in contract.note
+
+
+@pytest.mark.parametrize("beside", [b"TFL3", b""])
+def test_a_file_beside_it_that_is_another_is_none(
+    gate: EdgeGate, tmp_path: Path, beside: bytes
+) -> None:
+    path = compiled(tmp_path / "digits_edgetpu.tflite", scale=2.0)
+    (tmp_path / "digits.tflite").write_bytes(beside or SOURCE.read_bytes())
+    contract, mapped = gate.check(path, mapped_ops=1)
+    assert mapped.outcome == "pass"
+    assert "the rules predict" not in f"{mapped.note} {contract.note}"
+
+
+def test_a_damaged_package_gives_no_figures(gate: EdgeGate, tmp_path: Path) -> None:
+    path = compiled(tmp_path / "digits_edgetpu.tflite", options=b"DWN1")
+    with (
+        pytest.warns(EdgeGateWarning, match="package in it is not whole"),
+        pytest.raises(BudgetExceeded) as raised,
+    ):
+        gate.check(path, streamed_bytes=0)
+    assert found(raised.value.verdicts)["digits_edgetpu.tflite", "streamed_bytes"] == (
+        "not_measured"
+    )

@@ -30,6 +30,8 @@ CHAINS: dict[tuple[str, str, Recipe], str] = {
     ("litert", "coral", INT8): "litert.quantize",
     ("keras", "coral", ()): "litert.from_keras",
     ("torch", "coral", ()): "litert.from_torch litert.quantize",
+    ("keras", "cortex-m", ()): "litert.from_keras",
+    ("torch", "ethos-u55-128", INT8): "litert.from_torch litert.quantize",
     ("keras", "raspberry-pi", HALF): "litert.from_keras",
     ("torch", "raspberry-pi", HALF): "litert.from_torch litert.quantize",
     ("litert", "raspberry-pi", HALF): "litert.quantize",

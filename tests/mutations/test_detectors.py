@@ -6,6 +6,7 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from pytest_edgegate import PTQ, EdgeData, Metric
 from pytest_edgegate.backends.keras.tensorflow import import_keras
 from pytest_edgegate.core.budget import Budget
+from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.verdict import Verdict
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.given import Given
@@ -156,3 +158,26 @@ def test_named_outputs_are_read_as_they_are(
     assert before > 0.6
     assert after > before - 0.06
     assert "accuracy_min" not in red(found)
+
+
+def test_boxes_with_y_before_x_are_no_reference(
+    session: EdgeSession, data: EdgeData, heads: Any
+) -> None:
+    """Of next to nothing a file loses next to nothing, even one whose scores have died."""
+    keras = import_keras()
+    ops, outputs = keras.ops, heads(heads.inputs[0])
+    boxes, scores = centres(ops, outputs["offsets"]), outputs["objectness"][..., None]
+    joined = ops.concatenate([boxes * LARGE, scores, outputs["logits"]], -1)
+    model = keras.Model(heads.inputs[0], {"found": joined})
+
+    def decode(given: dict[str, Array]) -> tuple[Array, Array, Array]:
+        rows = given["found"][given["found"][:, 4] > 0.1]
+        return rows[:, [1, 0, 3, 2]] / LARGE, rows[:, 4], rows[:, 5:].argmax(axis=1)
+
+    case = session.case(Given(model, data, Metric("map", decode=decode)), session.target("coral"))
+    asked = (Budget("accuracy_drop", 0.03),)
+    with pytest.raises(ConfigurationError, match="another form, y before x"):
+        session.look_ahead(replace(case, budgets=asked), session.plan(case, (PTQ(),)))
+    [found] = session.judge(case, session.compress(case, (PTQ(),)), asked)
+    assert found.red
+    assert "an artifact that finds nothing at all would be within the limit" in found.reason

@@ -204,12 +204,13 @@ def test_what_was_made_for_the_host_is_not_for_a_uint8_board(gate: Any) -> None:
     judged = gate.judge(made, QUICK, target="uint8-camera")
     assert judged.red == {"contract"}
     details = judged.verdicts["contract"].details
-    assert len(details) == 3
+    assert len(details) == 4
     assert details[0].startswith("input ")
     assert details[0].endswith("int8, where uint8-camera takes uint8")
     assert details[1].startswith("output ")
     assert details[2].startswith("FULLY_CONNECTED #")
     assert "has per-channel weights" in details[2]
+    assert details[3].startswith("SOFTMAX #"), "what depends on it stays on the CPU, too"
     assert gate.judge(gate.healthy.path, QUICK, target="uint8-camera").red == set()
 
 

@@ -51,6 +51,8 @@ GATES = {
     "raspberry-pi": ("raspberry-pi", TFLITE),
     "onnx": ("onnx-cpu", ONNX),
     "jetson": ("jetson-orin-nano", ONNX),
+    "micro": ("cortex-m", TFLITE),
+    "vela": ("ethos-u55-128", TFLITE),
     "openvino": ("openvino-cpu", ONNX),
     "keras": ("coral", KERAS),
     "torch": ("onnx-cpu", TORCH),

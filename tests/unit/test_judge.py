@@ -299,3 +299,14 @@ def test_a_computed_figure_is_compared_directly(
     for value, outcome in ((good, PASS), (bad, FAIL)):
         found = verdict(measured(metric, value, computed=True), limit, policy)
         assert (found.outcome, found.proven, found.note) == (outcome, True, "")
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(0.03, "not_measured"), (0.0047, "pass")])
+def test_a_limit_that_nothing_exceeds_measures_nothing(limit: float, outcome: str) -> None:
+    found = Measurement(
+        0.001, "x", low=0.0, high=0.002, scored_by="map", reference_value=0.0048, worst=0.0048
+    )
+    verdict = judge(found, Budget("accuracy_drop", limit), Rules(), "host")
+    assert str(verdict.outcome) == outcome
+    told = "an artifact that finds nothing at all would be within the limit of 0.03"
+    assert (told in verdict.reason) is (outcome == "not_measured")

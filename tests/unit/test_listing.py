@@ -44,3 +44,38 @@ def test_the_tools_of_a_target_are_told() -> None:
     )
     assert "  memory and latency_p95 are reported by vela" in told
     assert "  flash is reported by sizes" in told
+
+
+def test_the_options_of_a_tool_are_told() -> None:
+    told = lines_of(built_in()["ethos-u85-256"])
+    assert (
+        "  vela runs with accelerator = ethos-u85-256, system_config = Ethos_U85_SYS_DRAM_Mid, "
+        "memory_mode = Dedicated_Sram_384KB" in told
+    )
+
+
+def test_emulated_runtimes_are_told() -> None:
+    five = built_in()["raspberry-pi-5"]
+    told = lines_of(five, {"onnxruntime-cortex-a76": "emulator:qemu-aarch64:cortex-a76"})
+    at = told.index("    onnxruntime-cortex-a76 is emulator:qemu-aarch64:cortex-a76")
+    assert told[at - 1].startswith("  onnx is measured in onnxruntime; parity in onnxruntime, ")
+
+
+def test_the_rules_of_a_compiler_are_told_with_what_is_a_guess() -> None:
+    told = lines_of(built_in()["coral"])
+    assert (
+        "  divided between chip and CPU as by version 16.0.384591198 of the compiler and 14 of the "
+        "runtime (predicted:edgetpu-rules)"
+    ) in told
+    assert (
+        "  may stay on the CPU: CUSTOM:TFLite_Detection_PostProcess, QUANTIZE at inputs and "
+        "outputs, DEQUANTIZE at inputs and outputs"
+    ) in told
+    assert any(line.startswith("  the rule int16 is a guess: ") for line in told)
+    assert any(line.startswith("  source of the rule downstream: ") for line in told)
+    assert any(line.startswith("  limit resize_factor: at most 8; a guess: ") for line in told)
+    assert (
+        "  RSQRT: since version 14 of the runtime; a guess: from memory of the vendor's table"
+        in (told)
+    )
+    assert "  mapped_ops and streamed_bytes are reported by edgetpu" in told

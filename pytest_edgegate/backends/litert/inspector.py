@@ -65,6 +65,7 @@ _OPTIONS = {
     "weightsFormat": "weights_format",
     "ellipsisMask": "ellipsis_mask",
     "newAxisMask": "new_axis_mask",
+    "axis": "axis",
 }
 
 _CONVERSION = Conversion(
@@ -289,6 +290,7 @@ class _Graph:
             if hasattr(operator.builtinOptions, field)
         ]
         values = {
+            "SPLIT": ("axes", 0),
             "MEAN": ("axes", 1),
             "SUM": ("axes", 1),
             "REDUCE_MAX": ("axes", 1),
@@ -296,9 +298,35 @@ class _Graph:
             "PAD": ("paddings", 1),
             "STRIDED_SLICE": ("strides", 3),
         }.get(kind)
+        if kind in _BIAS_AT:
+            found.append(("zero_bias", self._is_zero(operator, _BIAS_AT[kind])))
+        if kind == "CONCATENATION":
+            found.append(("zero_constants", self._joins_zeros(operator)))
         if values is not None and len(operator.inputs) > values[1]:
             found.append((values[0], self._constant(operator.inputs[values[1]])))
         return found
+
+    def _is_zero(self, operator: Any, position: int) -> bool:
+        """Whether a constant is missing, or holds zeros only."""
+        import numpy as np
+
+        at = operator.inputs[position] if len(operator.inputs) > position else -1
+        data = None if at < 0 else self._model.buffers[self._graph.tensors[at].buffer].data
+        return data is None or not np.asarray(data, np.uint8).any()
+
+    def _joins_zeros(self, operator: Any) -> bool:
+        """Whether the constants among the inputs of an operator hold zeros only, as quantised."""
+        import numpy as np
+
+        for at in (each for each in operator.inputs if each >= 0):
+            tensor = self._tensors[at]
+            data = self._model.buffers[self._graph.tensors[at].buffer].data
+            if data is None or not len(data):
+                continue
+            zero = tensor.zero_points[0] if tensor.zero_points else 0
+            if not bool((np.asarray(data, np.uint8) == zero % 256).all()):
+                return False
+        return True
 
     def _constant(self, index: int) -> tuple[int, ...] | None:
         """The values of a small integer constant, or None where it is computed."""

@@ -18,7 +18,7 @@ from pytest_edgegate.backends.lookups import Lookup, beyond_table, in_tables
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.tools import needed, said_of
 from pytest_edgegate.core.defaults import FileRuntime
-from pytest_edgegate.core.description import TensorInfo
+from pytest_edgegate.core.description import ModelDescription, TensorInfo
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.data.runners import (
@@ -80,7 +80,7 @@ class LiteRTRunner(QuantisingRunner):
         self._kernels = getattr(litert.OpResolverType, resolver)
         self._lowered: bytes | None = None
         if resolver == "BUILTIN_REF":
-            _refuse_what_aborts(path)
+            refuse_what_aborts(path, INSPECTOR.describe(path), "LiteRT's reference kernels")
             self._lowered = with_versions_of_at_most(path, _IN_REFERENCE)
         self._interpreter: Any = self._opened()
         self._state = state_of(path)
@@ -284,13 +284,13 @@ def _not_opened(path: Path, reason: str) -> InferenceError:
     return not_readable(path, reason) or damaged(path, reason)
 
 
-def _refuse_what_aborts(path: Path) -> None:
-    """The reference kernels end the process on a quantised softmax of next to no input scale.
+def refuse_what_aborts(path: Path, described: ModelDescription, kernels: str) -> None:
+    """Reference kernels end the process on a quantised softmax of next to no input scale.
 
     They ask for a multiplier above 1, ``beta * scale * 2^26`` (tensorflow/lite/kernels/internal,
     QuantizeMultiplierGreaterThanOne), and abort where it is not.
     """
-    for each in INSPECTOR.describe(path).operators:
+    for each in described.operators:
         tensor = each.inputs[0] if each.inputs else None
         if each.kind not in ("SOFTMAX", "LOG_SOFTMAX") or tensor is None or not tensor.scales:
             continue
@@ -298,7 +298,7 @@ def _refuse_what_aborts(path: Path) -> None:
         if float(str(beta)) * tensor.scales[0] * 2**26 <= 1:
             raise InferenceError(
                 f"{path.name}: {each.name} has the input scale {tensor.scales[0]:.3g}, which "
-                "LiteRT's reference kernels can't run",
+                f"{kernels} can't run",
                 "look at the layer before it: its outputs hardly differ from 0",
             )
 

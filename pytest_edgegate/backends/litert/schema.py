@@ -84,7 +84,20 @@ _VERSION_FIELD = 8
 def with_versions_of_at_most(path: Path, newest: Mapping[str, int]) -> bytes | None:
     """The file with the versions of some operators lowered to the *newest* ones by their names;
     None for a file without newer ones, and for one whose parts are not where they should be."""
-    schema, content = import_schema(), read_bytes(path, _MOST_BYTES)
+    content = read_bytes(path, _MOST_BYTES)
+    try:
+        places = _newer_versions(content, newest)
+        lowered = bytearray(content)
+        for place, most in places.items():
+            struct.pack_into("<i", lowered, place, most)
+    except (struct.error, TypeError, ValueError, IndexError):  # of a damaged file, told elsewhere
+        return None
+    return bytes(lowered) if places else None
+
+
+def _newer_versions(content: bytes, newest: Mapping[str, int]) -> dict[int, int]:
+    """The places of versions that are newer, and what they are lowered to."""
+    schema = import_schema()
     model = schema.Model.GetRootAs(content, 0)
     kinds = {getattr(schema.BuiltinOperator, name): most for name, most in newest.items()}
     places = {}
@@ -93,12 +106,7 @@ def with_versions_of_at_most(path: Path, newest: Mapping[str, int]) -> bytes | N
         most = kinds.get(code.BuiltinCode())
         if most is not None and code.Version() > most:
             places[code._tab.Pos + code._tab.Offset(_VERSION_FIELD)] = most
-    if not places:
-        return None
-    lowered = bytearray(content)
-    for place, most in places.items():
-        struct.pack_into("<i", lowered, place, most)
-    return bytes(lowered)
+    return places
 
 
 def state_of(path: Path) -> str:

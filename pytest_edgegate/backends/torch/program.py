@@ -174,11 +174,13 @@ def _fault_of_text(place: str, text: str) -> Iterator[str]:
 
 def plain(expression: str) -> bool:
     """Arithmetic over symbols, as sympy prints it, with no text but names and numbers."""
-    if not _SIGNS.fullmatch(expression):
+    if len(expression) > _LONGEST or not _SIGNS.fullmatch(expression):
         return False
     try:
         nodes = list(ast.walk(ast.parse(expression, mode="eval")))
-    except (SyntaxError, ValueError, MemoryError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    if any(map(_may_grow, nodes)) or sum(map(_raises, nodes)) > _POWERS:
         return False
     calls = [each for each in nodes if isinstance(each, ast.Call)]
     quoted = [each for each in nodes if isinstance(each, ast.Constant) and _is_text(each)]
@@ -188,6 +190,48 @@ def plain(expression: str) -> bool:
         and all(isinstance(each.func, ast.Name) and each.func.id in _SYMPY for each in calls)
         and all(id(each) in allowed for each in quoted)
     )
+
+
+_LONGEST, _POWERS, _EXPONENT, _PRECISION = 10_000, 4, 8, 1_000
+"""Limits on what sympy evaluates at once: 9**9**9 takes for ever."""
+_RAISING = ("Pow", "PowByNatural", "FloatPow", "LShift")
+
+
+def _raises(node: ast.AST) -> bool:
+    """Whether it is a power or a shift."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Pow | ast.LShift)
+    return isinstance(node, ast.Call) and _named(node) in _RAISING
+
+
+def _may_grow(node: ast.AST) -> bool:
+    """Whether a number becomes very large by it, or very precise."""
+    if isinstance(node, ast.keyword):
+        value = node.value
+        return not isinstance(value, ast.Constant) or not _is_at_most(value, _PRECISION)
+    if not _raises(node):
+        return False
+    by = node.right if isinstance(node, ast.BinOp) else _second(node)
+    while isinstance(by, ast.UnaryOp) or (isinstance(by, ast.Call) and _is_number(by)):
+        by = by.operand if isinstance(by, ast.UnaryOp) else by.args[0]
+    return not isinstance(by, ast.Constant) or not _is_at_most(by, _EXPONENT)
+
+
+def _is_number(call: ast.Call) -> bool:
+    return _named(call) in ("Integer", "Rational") and bool(call.args)
+
+
+def _named(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def _second(call: ast.AST) -> ast.AST | None:
+    return call.args[1] if isinstance(call, ast.Call) and len(call.args) > 1 else None
+
+
+def _is_at_most(constant: ast.Constant, most: int) -> bool:
+    value = constant.value
+    return isinstance(value, bool | int | float | None) and (value is None or value <= most)
 
 
 def _is_text(constant: ast.Constant) -> bool:

@@ -19,6 +19,7 @@ from pytest_edgegate.core.ports.runtimes import (
     Inspector,
     RemarksOnKernels,
     Runner,
+    RunsElsewhere,
     Runtime,
 )
 from pytest_edgegate.core.ports.timing import Device, Round, Stopwatch, Timed, TimingJob
@@ -53,6 +54,7 @@ __all__ = [
     "Reporter",
     "Round",
     "Runner",
+    "RunsElsewhere",
     "Runtime",
     "SourceModel",
     "Stopwatch",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pytest_edgegate.workers.launcher import Launcher
+
     Array = NDArray[np.generic]
 from pytest_edgegate.core.ports.models import SourceModel
 
@@ -81,6 +83,32 @@ class Runtime(Protocol):
 
         *batch* is one sample for each input, in the dtypes of the file.
         """
+
+
+@runtime_checkable
+class RunsElsewhere(Protocol):
+    """A runtime whose files are run by a process on another processor, which is emulated here."""
+
+    @property
+    def formats(self) -> Sequence[str]:
+        """As ``Runtime.formats``."""
+
+    @property
+    def source(self) -> str:
+        """The source of its figures: ``emulator:NAME``."""
+
+    @property
+    def entry(self) -> str:
+        """``module:attribute`` of the runtime there."""
+
+    def versions(self) -> Mapping[str, str]:
+        """What its figures rest on. Raises ``BackendUnavailableError``."""
+
+    def check(self) -> None:
+        """Starts nothing. Raises ``BackendUnavailableError`` if such a process can't be started."""
+
+    def launcher(self) -> Launcher:
+        """Starts the processes. Raises ``BackendUnavailableError``."""
 
 
 @runtime_checkable

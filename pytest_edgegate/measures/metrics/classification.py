@@ -46,6 +46,7 @@ class TopN:
     figures: Columns = dict.fromkeys(("rank", "predicted", "label"), Column("i", 0))
     higher_is_better = True
     bounded = True
+    of_nothing: float | None = None
     identity = ""
     reads_all_outputs = wants_names = False
 
@@ -136,6 +137,7 @@ class Auc:
     figures: Columns = MappingProxyType({"score": Column("iuf"), "positive": Column("b")})
     higher_is_better = True
     bounded = True
+    of_nothing: float | None = None
     identity = ""
     reads_all_outputs = wants_names = False
 

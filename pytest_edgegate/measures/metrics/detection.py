@@ -37,6 +37,7 @@ from pytest_edgegate.measures.metrics.detections import (
 from pytest_edgegate.measures.metrics.estimates import Estimate, of_set
 from pytest_edgegate.measures.metrics.identity import identity_of
 from pytest_edgegate.measures.metrics.odd_boxes import INVERTED, UNCLASSED
+from pytest_edgegate.measures.metrics.other_forms import refuse_other_forms
 from pytest_edgegate.measures.metrics.other_images import OtherImages
 from pytest_edgegate.measures.metrics.resampling import ALL, Resampling
 from pytest_edgegate.measures.metrics.scoring import Keeper
@@ -89,6 +90,7 @@ class MeanAP:
 
     higher_is_better = True
     bounded = True
+    of_nothing: float | None = 0.0
     output: int | str | None = None
     reads_all_outputs = True
     wants_names = True
@@ -121,7 +123,9 @@ class MeanAP:
         found = self._found(output, len(objects))
         for each in found:
             refuse_fractions(each)
-        _refuse_other_units(found, list(samples_of(objects)))
+        wanted = list(samples_of(objects))
+        _refuse_other_units(found, wanted)
+        refuse_other_forms(found, wanted, _found_at_half)
 
     def _found(self, output: Any, images: int) -> list[Detections]:
         found = self._reader.read(output)
@@ -188,7 +192,8 @@ class MeanAP:
         self, evidence: Evidence, names: Mapping[str, str] = MappingProxyType({})
     ) -> Callable[[Array | slice], float]:
         """The figure of some images, given as indices or a slice; NaN without objects."""
-        made = MeanAveragePrecision(_matches(evidence, names), self._thresholds)
+        arrays = {name: evidence.arrays[names.get(name, name)] for name in _FIGURES}
+        made = MeanAveragePrecision(_matches(arrays), self._thresholds)
         n = evidence.n
 
         def statistic(drawn: Array | slice) -> float:
@@ -260,15 +265,19 @@ def _joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
     }
 
 
-def _matches(evidence: Evidence, names: Mapping[str, str]) -> Matches:
-    """*names*: of arrays that stand for others."""
-    score, label, hits, skipped, objects = (
-        evidence.arrays[names.get(name, name)] for name in _FIGURES
-    )
+def _found_at_half(found: Sequence[Detections], objects: Sequence[Array]) -> float:
+    """The mean average precision of some images at an overlap of 0.5."""
+    rows = [_row(*pair) for pair in zip(found, objects, strict=True)]
+    arrays = {name: _padded(name, [each[name] for each in rows]) for name in _FIGURES}
+    return MeanAveragePrecision(_matches(arrays), 1).of_set(np.ones(len(rows)))
+
+
+def _matches(arrays: Mapping[str, Array]) -> Matches:
+    score, label, hits, skipped, objects = (arrays[name] for name in _FIGURES)
     image, at = np.nonzero(label != _NONE)
     classes = np.unique(np.concatenate([label[image, at], objects[objects != _NONE]]))
     owner, place = np.nonzero(objects != _NONE)
-    counts = np.zeros((evidence.n, len(classes)))
+    counts = np.zeros((len(objects), len(classes)))
     np.add.at(counts, (owner, np.searchsorted(classes, objects[owner, place])), 1)
     return Matches(
         image,

@@ -123,7 +123,16 @@ def of_set(
     if not math.isfinite(value):
         return Estimate(value, NO_INTERVAL, method, None, False)
     draw = figures_of(statistic, n, resampling.groups)
-    return _drawn(value, draw, n, resampling, purpose, method)
+    made = _drawn(value, draw, n, resampling, purpose, method)
+    if resampling.groups is not None or n >= FEWEST_SAMPLES or made.unprovable:
+        return made
+    reason = f"{n} samples can't prove anything here: it takes at least {FEWEST_SAMPLES}"
+    return replace(made, provable=False, unprovable=reason)
+
+
+FEWEST_SAMPLES = FEWEST_GROUPS
+"""With fewer, a bootstrap of a set repeats some of them so often that its interval is too narrow:
+of 3 samples there are 10 different resamples."""
 
 
 def _drawn(

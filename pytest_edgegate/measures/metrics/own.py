@@ -69,6 +69,7 @@ class OwnMetric:
     """A metric computed by a user's function. Outputs are kept for it if the data is indexable."""
 
     bounded = False
+    of_nothing: float | None = None
     wants_names = False
     figures: Columns = dict.fromkeys((OUTPUT, "label"), ANY)
 

@@ -37,6 +37,7 @@ class ErrorPerSample:
 
     higher_is_better = False
     bounded = False
+    of_nothing: float | None = None
     identity = ""
     reads_all_outputs = wants_names = False
     figures: Columns = MappingProxyType({"error": Column("f", 0), "constant": Column("f")})

@@ -35,6 +35,8 @@ class Scoring(Protocol):
     higher_is_better: bool
     bounded: bool
     """Whether its values lie between 0 and 1."""
+    of_nothing: float | None
+    """The figure of a model that gives no answer at all; None where every model gives one."""
     output: int | str | None
     reads_all_outputs: bool
     """Whether ``observe`` takes every output of a model that has several, as a dict by name."""

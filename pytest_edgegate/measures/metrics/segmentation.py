@@ -37,6 +37,7 @@ class MeanIoU:
     )
     higher_is_better = True
     bounded = True
+    of_nothing: float | None = None
     identity = ""
     reads_all_outputs = wants_names = False
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pytest_edgegate.core.budget import Budget, kind_of
 from pytest_edgegate.core.errors import BackendUnavailableError, UnknownNameError
 from pytest_edgegate.core.measurement import NotMeasured
+from pytest_edgegate.core.ports import RunsElsewhere
 from pytest_edgegate.core.rules import Rules
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.verdict import Verdict
@@ -28,30 +29,35 @@ class Unmeasurable:
     tooling: Tooling
     rules: Rules
 
-    def verdicts(self, case: Case, forms: Sequence[str], dtype: str = "") -> list[Verdict]:
+    def verdicts(
+        self, case: Case, forms: Sequence[str], dtype: str = "", *, made: bool = False
+    ) -> list[Verdict]:
         """The red verdicts on budgets of the case that no artifact in any of these formats has.
 
-        *dtype*: that of the artifact, if it is known. Budgets that the user allows to stay
-        unmeasured are left out.
+        *dtype*: that of the artifact, if it is known; *made*: whether the gate makes it. Budgets
+        that the user allows to stay unmeasured are left out.
         """
         target, found = case.target, []
         for budget in case.budgets:
-            finding = self._finding(budget, target, forms, dtype)
+            finding = self._finding(budget, target, forms, dtype, made=made)
             if finding is not None:
-                made = judge(finding, budget, self.rules, target.name)
-                found.append(replace(made, target=target.name, test=case.test))
+                verdict = judge(finding, budget, self.rules, target.name)
+                found.append(replace(verdict, target=target.name, test=case.test))
         return [each for each in found if each.red]
 
     def _finding(
-        self, budget: Budget, target: Target, forms: Sequence[str], dtype: str
+        self, budget: Budget, target: Target, forms: Sequence[str], dtype: str, *, made: bool
     ) -> NotMeasured | None:
-        found = [self._of_format(budget.metric, target, form, dtype) for form in forms]
+        metric = budget.metric
+        found = [self._of_format(metric, target, form, dtype, made=made) for form in forms]
         return None if None in found else next(iter(found), None)
 
-    def _of_format(self, metric: str, target: Target, form: str, dtype: str) -> NotMeasured | None:
+    def _of_format(
+        self, metric: str, target: Target, form: str, dtype: str, *, made: bool
+    ) -> NotMeasured | None:
         kind = kind_of(metric)
         if metric in target.tools:
-            return self.tooling.absent(metric, form, target)
+            return self.tooling.absent(metric, form, target, made=made)
         if not kind.measure:
             return by_nothing(metric, target.name)
         if kind.rule == "latency":
@@ -67,7 +73,9 @@ class Unmeasurable:
             return alone
         try:
             for name in runtimes[1:]:  # without the first one nothing is measured at all
-                self.registry.get("runtime", name)
+                runtime = self.registry.get("runtime", name)
+                if isinstance(runtime, RunsElsewhere):
+                    runtime.check()
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured(error.message, error.remedy)
         return None

@@ -18,12 +18,17 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.environment import processor
-from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
+from pytest_edgegate.core.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    UnsupportedError,
+)
 from pytest_edgegate.core.layout import Layout
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.ports import FindsHeldTwice, Inspector, Runner
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Placed
 from pytest_edgegate.data.feeding import noise, quantised
 from pytest_edgegate.data.input_order import InputOrder
 from pytest_edgegate.data.lone_runner import LoneRunner
@@ -61,8 +66,16 @@ class CaseFile:
         opener: Opener,
         steadiness: KeptSteadiness,
         export: Export,
+        placed: Callable[[], Placed | None] = lambda: None,
+        *,
+        gates_mapping: bool = False,
     ) -> None:
-        """*steadiness* looks at the artifact while it is opened for a first inference."""
+        """*steadiness* looks at the artifact while it is opened for a first inference.
+
+        *placed*: what a vendor's compiler says of its operators.
+        """
+        self.placed = placed
+        self.gates_mapping = gates_mapping
         self._case = case
         self.artifact = artifact
         self._inspector = inspector
@@ -93,8 +106,14 @@ class CaseFile:
 
     @cached_property
     def specimen(self) -> Specimen:
-        """The artifact in the runtime that measures accuracy."""
+        """The artifact in the runtime that measures accuracy. Raises ConfigurationError."""
         runtime = self.target.runtimes[self.artifact.format][0]
+        if self._opener.runs_elsewhere(runtime):
+            raise ConfigurationError(
+                f"target {self.target.name!r} lists {runtime} first, and an emulator is too slow "
+                "to measure accuracy on all samples",
+                "list a runtime of this machine first: the emulated one is compared with it",
+            )
         return Specimen.of_artifact(
             self.artifact,
             runtime,

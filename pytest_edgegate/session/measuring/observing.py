@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -16,7 +16,9 @@ import numpy as np
 from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import Runner
 from pytest_edgegate.core.progress import StagedProgress, silent
+from pytest_edgegate.core.rules import EMULATED, EMULATED_SECONDS
 from pytest_edgegate.data.feeding import arrange
+from pytest_edgegate.data.lone_runner import one_at_a_time
 from pytest_edgegate.data.splits import Array, ArraySplit, Split, drawn_batches
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.comparison import check_compared, compare_models
@@ -362,23 +364,44 @@ class Observer:
 
         *limit*: on so many samples at most, and no more of them than ``SHOWN_SECONDS`` allow.
         """
-        everywhere = [specimen.in_runtime(name) for name in runtimes]
+        end = None if limit is None else SHOWN_SECONDS
+        return self._parity(specimen, runtimes, split, limit, end)
+
+    def parity_elsewhere(
+        self, specimen: Specimen, runtimes: tuple[str, ...], split: Split
+    ) -> Evidence:
+        """The same between a runtime here, the first one, and those of an emulator, which is slow:
+        on up to ``EMULATED`` samples drawn at random, and no more of them than
+        ``EMULATED_SECONDS`` allow."""
+        return self._parity(specimen, runtimes, split, EMULATED, EMULATED_SECONDS)
+
+    def _parity(
+        self,
+        specimen: Specimen,
+        runtimes: tuple[str, ...],
+        split: Split,
+        limit: int | None,
+        seconds: float | None,
+    ) -> Evidence:
+        """*seconds*: the time for the samples; None: all of them are run."""
+        first, *others = (specimen.in_runtime(name) for name in runtimes)
+        elsewhere = [self.opener.runs_elsewhere(each.runtime) for each in others]
 
         def look() -> Evidence:
             with ExitStack() as stack:
-                stack.enter_context(self._progress.stage(f"parity of {specimen.title}"))
-                first, *others = everywhere
+                where = f" ({self._sources(runtimes)})" if any(elsewhere) else ""
+                stack.enter_context(self._progress.stage(f"parity of {specimen.title}{where}"))
                 runners: list[Runner] = [
                     stack.enter_context(self._remembering(split).open(first)),
                     *(
-                        stack.enter_context(self._fitting(split).open(each, repeats=False))
-                        for each in others
+                        stack.enter_context(self._other(split, first, each, emulated))
+                        for each, emulated in zip(others, elsewhere, strict=True)
                     ),
                 ]
-                progress = partial(self._progress, f"{specimen.title} and others, samples")
-                end = self._clock() + SHOWN_SECONDS
-                enough = None if limit is None else lambda: self._clock() > end
-                source = f"host:{','.join(runtimes)}"
+                progress = partial(self._progress, f"{specimen.title} and others{where}, samples")
+                end = None if seconds is None else self._clock() + seconds
+                enough = None if end is None else lambda: self._clock() > end
+                source = self._sources(runtimes)
                 return compare(runners, split, source, limit, progress, enough)
 
         key = key_of(
@@ -386,9 +409,55 @@ class Observer:
             version=_VERSION,
             data=split.digest(),
             limit=limit,
-            models=[self.opener.identity(each) for each in everywhere],
+            models=[self.opener.identity(each) for each in (first, *others)],
+            **({"seconds": seconds} if any(elsewhere) else {}),
         )
         return self._remembered(key, look, check_parity)
+
+    def _other(
+        self, split: Split, first: Specimen, other: Specimen, emulated: bool
+    ) -> AbstractContextManager[Runner]:
+        """A runtime that is compared with the *first* one.
+
+        One of an emulator is given the samples as the first one is: what is known of the file by
+        that is not found out again there.
+        """
+        if not emulated:
+            return self._fitting(split).open(other, repeats=False)
+        found = self.kept_steadiness.known(first, split)
+        runner = self.opener.open(other)
+        return one_at_a_time(runner) if found is not None and found.alone else runner
+
+    def _sources(self, runtimes: tuple[str, ...]) -> str:
+        """The emulators among the runtimes, or else all of them: what the figures rest on."""
+        elsewhere = [each for each in runtimes if self.opener.runs_elsewhere(each)]
+        if not elsewhere:
+            return f"host:{','.join(runtimes)}"
+        return ",".join(dict.fromkeys(map(self.opener.source, elsewhere)))
+
+    def emulated(self, specimen: Specimen, split: Split, scoring: Scoring, count: int) -> Evidence:
+        """As ``predictions`` of a runtime elsewhere, on the same *count* samples, drawn at random,
+        that ``parity`` has compared."""
+
+        def look() -> Evidence:
+            title = f"accuracy of {specimen.title} ({self.opener.source(specimen.runtime)})"
+            with self._progress.stage(title), self.opener.open(specimen) as runner:
+                return observe(
+                    runner,
+                    split,
+                    scoring,
+                    self.opener.source(specimen.runtime),
+                    partial(self._progress, f"{title}, samples"),
+                    specimen.held(),
+                    called=_called(specimen, scoring),
+                    most=count,
+                )
+
+        key = key_of(
+            kind="emulated", of=self._predictions_key(specimen, split, scoring), count=count
+        )
+        lasting = specimen.lasting and scoring.key is not None
+        return self._remembered(key, look, _fits(scoring), lasting=lasting)
 
     def compared(self, reference: Specimen, other: Specimen, split: Split, limit: int) -> Evidence:
         """Differences between a model and its reference, output by output."""

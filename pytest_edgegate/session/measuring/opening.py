@@ -16,7 +16,13 @@ from pytest_edgegate.core.description import (
 )
 from pytest_edgegate.core.environment import MeasuredWith, measured_with, processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
-from pytest_edgegate.core.ports import RemarksOnKernels, Runner, Runtime, SourceModel
+from pytest_edgegate.core.ports import (
+    RemarksOnKernels,
+    Runner,
+    RunsElsewhere,
+    Runtime,
+    SourceModel,
+)
 from pytest_edgegate.data.feeding import bare_names, noise, zeros
 from pytest_edgegate.data.input_order import OrderedRunner
 from pytest_edgegate.data.laid_out import LaidOutRunner
@@ -26,6 +32,7 @@ from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.foreign_files import ForeignInspector
 from pytest_edgegate.session.intake.taken_in import reading_volatile
+from pytest_edgegate.session.measuring.elsewhere import RawAnswers, opened_elsewhere
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 from pytest_edgegate.workers.process import Workers
@@ -63,6 +70,7 @@ class Opener:
         self._frameworks = frameworks
         self._tried: dict[str, bool] = {}
         self._inputs: dict[str, tuple[TensorInfo, ...]] = {}
+        self._elsewhere: dict[str, RawAnswers] = {}
 
     def open(self, specimen: Specimen) -> Runner:
         """A runner that accepts samples in the layout of the model under test."""
@@ -188,6 +196,8 @@ class Opener:
         runtime, entry = self._runtime(specimen.runtime), self._entry(specimen)
         model = specimen.opened
         path = _path(model)
+        if isinstance(runtime, RunsElsewhere):
+            return self._opened_elsewhere(specimen, runtime)
         if path is None:
             return runtime.open(model)
         if entry is None:
@@ -199,6 +209,33 @@ class Opener:
         if not specimen.made or not self._is_tried(specimen, entry, path):
             return self._in_worker(specimen, entry, path)
         return runtime.open(path)
+
+    def _opened_elsewhere(self, specimen: Specimen, runtime: RunsElsewhere) -> Runner:
+        """The file in a process on another processor."""
+        path = _path(specimen.opened)
+        if path is None:
+            raise InferenceError(
+                f"{specimen.title}: an emulator runs files only", "save the model as a file"
+            )
+        key = key_of(kind="elsewhere", model=self.identity(specimen))
+        workers = self._workers.elsewhere(runtime.source, runtime.launcher)
+        answers = self._elsewhere.setdefault(key, RawAnswers())
+        return opened_elsewhere(specimen, runtime, path, workers, answers)
+
+    def source(self, runtime: str) -> str:
+        """The source of what a runtime computes."""
+        known = self._runtime(runtime)
+        return known.source if isinstance(known, RunsElsewhere) else f"host:{runtime}"
+
+    def runs_elsewhere(self, runtime: str) -> bool:
+        """Whether a runtime's process runs on another processor. Raises UnknownNameError."""
+        return isinstance(self._runtime(runtime), RunsElsewhere)
+
+    def check(self, runtimes: tuple[str, ...]) -> None:
+        """Raises BackendUnavailableError if one that runs elsewhere can't be started."""
+        for each in map(self._runtime, runtimes):
+            if isinstance(each, RunsElsewhere):
+                each.check()
 
     def _sent_to_frameworks(self, specimen: Specimen) -> Runner | None:
         """The model in the framework process; None if it can't be sent there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -33,7 +34,7 @@ from pytest_edgegate.measures.like_channels import SUMS_TO_1, off_key, rows_key
 from pytest_edgegate.measures.matching import OutputsDifferError, matched
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
 from pytest_edgegate.measures.parity import SHOWN, alone_in
-from pytest_edgegate.measures.providers import Shown
+from pytest_edgegate.measures.providers import Emulated, Shown
 from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
 from pytest_edgegate.session.case import Case
@@ -359,14 +360,84 @@ class CasePasses:
             return model
         return self._observer.compared(model, specimen, self._split, limit)
 
-    def parity(self, limit: int | None = None) -> Evidence | NotMeasured:
-        form, target = self._file.artifact.format, self._case.target
-        runtimes = target.runtimes[form]
-        alone = alone_in(runtimes, form, target.name)
+    def parity(self) -> tuple[Evidence, ...] | NotMeasured:
+        return self._parity
+
+    @cached_property
+    def _parity(self) -> tuple[Evidence, ...] | NotMeasured:
+        runtimes = self._runtimes
+        alone = alone_in(runtimes, self._file.artifact.format, self._case.target.name)
         if alone is not None:
             return alone
+        observer, specimen, split = self._observer, self._file.specimen, self._split
         try:
-            found = self._observer.parity(self._file.specimen, runtimes, self._split, limit)
-            return found if limit is not None else self._under_test.grouped(found)
+            here, elsewhere = self._by_place(runtimes)
+            observer.opener.check(elsewhere)  # before the others take their time
+            found = []
+            if here[1:]:
+                every = observer.parity(specimen, here, split, None)
+                found.append(self._under_test.grouped(every))
+            if elsewhere:
+                found.append(observer.parity_elsewhere(specimen, (here[0], *elsewhere), split))
+            return tuple(found)
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured(error.message, error.remedy)
+
+    def shown_parity(self) -> Evidence | NotMeasured:
+        runtimes = self._runtimes
+        alone = alone_in(runtimes, self._file.artifact.format, self._case.target.name)
+        if alone is not None:
+            return alone
+        observer = self._observer
+        try:
+            here, elsewhere = self._by_place(runtimes)
+            with suppress(BackendUnavailableError):
+                observer.opener.check(elsewhere)
+                here += elsewhere
+            return observer.parity(self._file.specimen, here, self._split, SHOWN)
+        except (BackendUnavailableError, UnknownNameError) as error:
+            return NotMeasured(error.message, error.remedy)
+
+    @property
+    def _runtimes(self) -> tuple[str, ...]:
+        return self._case.target.runtimes[self._file.artifact.format]
+
+    def _by_place(self, runtimes: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The runtimes of this host and those of an emulator. The first measures accuracy, so it
+        is of this host."""
+        first, *others = runtimes
+        elsewhere = tuple(each for each in others if self._observer.opener.runs_elsewhere(each))
+        return (first, *(each for each in others if each not in elsewhere)), elsewhere
+
+    def lacking_emulator(self) -> str:
+        try:
+            self._observer.opener.check(self._by_place(self._runtimes)[1])
+        except BackendUnavailableError as error:
+            return error.remedy
+        except UnknownNameError:
+            return ""  # the target lists what is not registered
+        return ""
+
+    def emulated(self, count: int) -> tuple[Emulated, ...]:
+        subject = self._case.subject
+        if not subject.has_labels or not isinstance(self._split, ArraySplit) or not count:
+            return ()  # the first samples of a stream are no random ones
+        _, elsewhere = self._by_place(self._runtimes)
+        if not elsewhere:
+            return ()
+        try:
+            self._refuse_class_ids()
+            self._observer.opener.check(elsewhere)
+            return tuple(self._emulated(each, self._split, count) for each in elsewhere)
+        except EdgeGateError:  # a budget of the accuracy would tell; this is shown beside it
+            return ()
+
+    def _emulated(self, runtime: str, split: ArraySplit, count: int) -> Emulated:
+        observer, scoring, specimen = self._observer, self.scoring, self._file.specimen
+        there = observer.emulated(specimen.in_runtime(runtime), split, scoring, count)
+        here = observer.known(specimen, split, scoring)
+        source = observer.opener.source(runtime)
+        if here is None or here.nonfinite:
+            return Emulated(runtime, source, None, scoring.value(there), there.n)
+        mine, others = on_both(here, there)
+        return Emulated(runtime, source, scoring.value(mine), scoring.value(others), others.n)

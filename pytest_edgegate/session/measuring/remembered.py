@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Protocol
 
 import numpy as np
 
 from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.ports import Runner
+from pytest_edgegate.data.row_digests import exact_digests
 from pytest_edgegate.data.runners import OpenedModel
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.session.measuring.specimen import Specimen
@@ -149,7 +149,7 @@ class RememberingRunner(OpenedModel):
         if self._answers.worth is False or any(each.dtype.hasobject for each in batch):
             return self._runner.infer(batch)
         start = self._memory.now()
-        digests = _digests(batch)
+        digests = exact_digests(batch)
         recognised = self._memory.now() - start
         remembered = () if self._timed else self._answers.to(digests)
         return remembered or self._answered(batch, digests, recognised)
@@ -169,15 +169,3 @@ class RememberingRunner(OpenedModel):
 
     def once(self, sample: Batch) -> Callable[[], object]:
         return self._runner.once(sample)
-
-
-def _digests(batch: Batch) -> list[bytes]:
-    """What a sample is, by the bytes of all its inputs with their dtypes and shapes."""
-    kinds = repr([(each.dtype.str, each.shape[1:]) for each in batch]).encode()
-    found = []
-    for at in range(len(batch[0])):
-        digest = blake2b(kinds, digest_size=16)
-        for each in batch:
-            digest.update(np.ascontiguousarray(each[at]).data)
-        found.append(digest.digest())
-    return found

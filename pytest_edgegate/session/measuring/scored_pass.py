@@ -25,16 +25,17 @@ def observe(
     held: Held = NOT_QUANTISED,
     enough: Callable[[], bool] | None = None,
     called: tuple[str, ...] = (),
+    most: int | None = None,
 ) -> Evidence:
     """Runs one pass. *held*: the quantised inputs of the model's file. *called*: as for ``choice``.
 
     *enough*: asked after every batch whether the pass may end; the samples are then in an order in
-    which any beginning is a random part.
+    which any beginning is a random part. *most*: only so many samples, drawn at random.
     Raises ConfigurationError if data, labels and outputs do not fit.
     """
     pick, names = choice(scoring, runner.outputs, called)
     collector, keeper = Collector(names, runner, held, scoring.figures), scoring.keeper(split)
-    may_stop, limit = enough is not None, split.size if enough is not None else None
+    may_stop, limit = (False, most) if enough is None else (True, split.size)
     for batch, inputs in fed_batches(runner, split, limit, progress, may_stop=may_stop):
         if batch.labels is None:
             raise unlabelled(split, scoring)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pytest_edgegate.core.errors import BackendUnavailableError, nearest
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Tool
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.foreign_files import converting
+from pytest_edgegate.session.tooling.own_program import OwnProgram
 
 
 class InstalledTools:
     """Finds tools by name; the version of each is determined once per run."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, root: Path) -> None:
+        """*root*: the folder that commands of the user's own start in."""
         self._registry = registry
-        self._versions: dict[str, str | None] = {}
+        self._root = root
+        self._versions: dict[tuple[str, str], str | None] = {}
 
     def find(self, name: str, form: str, target: Target) -> Tool | Absent:
         """The tool, if it is installed and reads files of the format *form*."""
@@ -27,29 +32,32 @@ class InstalledTools:
                 f"{name} reads {reads} files, not {form}",
                 f"name a tool for {form} files in tools of the target {target.name}",
             )
-        if self.version(name, found) is None:
+        if self.version(name, found, target) is None:
             reason = f"{name}, which reports it for {target.title}, is not installed"
             return Absent(reason, found.remedy)
         return found
 
-    def version(self, name: str, tool: Tool) -> str | None:
+    def version(self, name: str, tool: Tool, target: Target) -> str | None:
         """The version of the tool's program or package; None if it is not installed.
 
         Raises CompressionError if the tool can't say.
         """
-        if name not in self._versions:
+        key = (name, target.name if name in target.programs else "")
+        if key not in self._versions:
             with converting(f"asking {name} for its version"):
-                self._versions[name] = tool.version()
-        return self._versions[name]
+                self._versions[key] = tool.version()
+        return self._versions[key]
 
     def _registered(self, name: str, target: Target) -> Tool | Absent:
+        if name in target.programs:
+            return OwnProgram(name, target, self._root)
         known = self._registry.names("tool")
         if name not in known:
             return Absent(
                 f"{target.name} names the tool {name!r}{nearest(name, known)}, and nothing "
                 "installed brings it",
-                "install the package that brings it, or name another one in tools (or "
-                "latency.source) of the target",
+                "install the package that brings it, name another one in tools (or latency.source) "
+                f"of the target, or give its table tool.{name} a command",
             )
         try:
             found: Tool = self._registry.get("tool", name)

@@ -8,12 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.core.budget import BUDGETS
-from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
+from pytest_edgegate.core.tools import (
+    Absent,
+    Compiled,
+    Figure,
+    FigureOrAbsent,
+    LeftOut,
+    Placed,
+)
 from pytest_edgegate.storage.cache import Entry
 
 _Kinds = Mapping[str, type | tuple[type, ...]]
-_FIGURE: _Kinds = {"value": (int, float), "source": str, "details": list, "remark": str}
+_FIGURE: _Kinds = {
+    "value": (int, float),
+    "source": str,
+    "details": list,
+    "remark": str,
+    "remedy": str,
+}
 _ABSENT: _Kinds = {"reason": str, "remedy": str}
+_PLACED: _Kinds = {"by": str, "left": list, "refusal": str}
+_LEFT: _Kinds = {"kind": str, "output": str, "reason": str}
 
 
 @dataclass(frozen=True)
@@ -23,17 +38,24 @@ class KeptAnswer:
     files: tuple[Path, ...]
     figures: Mapping[str, FigureOrAbsent]
     cached: bool
+    placed: Placed | None = None
+    remark: str = ""
 
     @classmethod
     def read(cls, entry: Entry) -> KeptAnswer:
         """Raises ValueError, KeyError, TypeError or AttributeError for an invalid entry."""
         files, figures = entry.info["files"], entry.info["figures"]
+        placed, remark = entry.info["placed"], entry.info["remark"]
+        if not isinstance(remark, str):
+            raise ValueError("its remark is no text")
         if not isinstance(files, list) or not figures.keys() <= BUDGETS.keys():
             raise ValueError("it is not an answer of a tool")
         return cls(
             files=tuple(entry.file(name) for name in files),
             figures={metric: _figure(figure) for metric, figure in figures.items()},
             cached=entry.cached,
+            placed=None if placed is None else _placed(placed),
+            remark=remark,
         )
 
 
@@ -42,6 +64,8 @@ def kept(compiled: Compiled, folder: Path) -> dict[str, Any]:
     return {
         "files": [each.relative_to(folder).as_posix() for each in compiled.files],
         "figures": {metric: asdict(figure) for metric, figure in compiled.figures.items()},
+        "placed": None if compiled.placed is None else asdict(compiled.placed),
+        "remark": compiled.remark,
     }
 
 
@@ -53,6 +77,13 @@ def _figure(found: Mapping[str, Any]) -> FigureOrAbsent:
     if not all(isinstance(each, str) for each in found["details"]):
         raise ValueError("its details are not texts")
     return Figure(**{**found, "details": tuple(found["details"])})
+
+
+def _placed(found: Mapping[str, Any]) -> Placed:
+    _check(found, _PLACED)
+    for each in found["left"]:
+        _check(each, _LEFT)
+    return Placed(**{**found, "left": tuple(LeftOut(**each) for each in found["left"])})
 
 
 def _check(found: Mapping[str, Any], kinds: _Kinds) -> None:

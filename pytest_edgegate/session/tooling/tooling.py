@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.core.artifact import Artifact
+from pytest_edgegate.core.budget import kind_of
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -17,17 +18,27 @@ from pytest_edgegate.core.errors import (
     InferenceError,
     UnsupportedError,
 )
+from pytest_edgegate.core.evidence import ANY_EVIDENCE, INI_KEY, Evidence
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.tools import Absent, Compiled, Figure, Tool, check_compiled
+from pytest_edgegate.core.tools import (
+    Absent,
+    ComparesWithSource,
+    Compiled,
+    Figure,
+    MayPredict,
+    Placed,
+    Tool,
+    check_compiled,
+)
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.foreign_files import converting
 from pytest_edgegate.session.tooling.installed import InstalledTools
 from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 1
+_VERSION = 3
 """Incremented whenever the format of a cached answer changes."""
 _FAILURES = (BackendUnavailableError, CompressionError, InferenceError, UnsupportedError)
 
@@ -41,6 +52,8 @@ class _Question:
     version: str | None
     artifact: Artifact
     target: Target
+    source: Artifact | None = None
+    """The file that the artifact was compiled from, for a tool that compares the two."""
 
     @property
     def title(self) -> str:
@@ -55,6 +68,7 @@ class _Question:
             kind="tool",
             version=_VERSION,
             artifact=self.artifact.digest,
+            source=None if self.source is None else self.source.digest,
             tool=self.name,
             tool_version=self.version,
             options=options,
@@ -63,44 +77,68 @@ class _Question:
     def ask(self, out: Path) -> Compiled:
         """Runs the tool. Raises CompressionError or another edgegate error."""
         with converting(self.title):
-            answer = self.tool.compile(self.artifact.main, self.target, out)
+            answer = self._asked(out)
             check_compiled(self.name, self.tool, answer, out)
         return answer
+
+    def _asked(self, out: Path) -> Compiled:
+        if self.source is not None and isinstance(self.tool, ComparesWithSource):
+            return self.tool.compare(self.artifact.main, self.source.main, self.target, out)
+        return self.tool.compile(self.artifact.main, self.target, out)
 
 
 class Tooling:
     """Runs the tools that targets name, through the cache."""
 
-    def __init__(self, registry: Registry, cache: Cache, progress: Progress = silent) -> None:
-        self._installed = InstalledTools(registry)
+    def __init__(
+        self,
+        registry: Registry,
+        cache: Cache,
+        root: Path,
+        progress: Progress = silent,
+        evidence: Evidence = ANY_EVIDENCE,
+    ) -> None:
+        """*root*: the folder that commands of the user's own start in."""
+        self._evidence = evidence
+        self._installed = InstalledTools(registry, root)
         self._cache = cache
         self._progress = progress
         self._answers: dict[str, KeptAnswer | Absent] = {}
         self._warned: set[Absent] = set()
 
-    def finding(self, metric: str, artifact: Artifact, target: Target) -> Finding | None:
+    def finding(
+        self, metric: str, artifact: Artifact, target: Target, source: Artifact | None = None
+    ) -> Finding | None:
         """The figure of the tool that *target* names for *metric*; None if it names none.
 
-        Not measured if the tool is not installed, fails, or has no such figure of this file.
+        *source*: the file that a compiled artifact was compiled from. Not measured if the tool is
+        not installed, fails, has no such figure of this file, or only predicts one where the user
+        asks for the vendor's.
         Raises CompressionError if it can't say its version or options, StorageError.
         """
         name = target.tools.get(metric)
         if name is None:
             return None
-        question = self._question(name, artifact, target)
+        question = self._question(name, artifact, target, source)
         if isinstance(question, Absent):
             return _not_measured(question)
         if metric not in question.tool.metrics:
             return _not_measured(
                 _of_other_metrics(question.name, question.tool, metric, question.target)
             )
-        return _finding(metric, self._answer(question), question)
+        found = _finding(metric, self._answer(question), question)
+        if isinstance(found, Measurement) and self._evidence.refuses(found.source, target.name):
+            told = f"{found.value:g} by {found.source}"
+            return _of_evidence(told, question.name, question.tool)
+        return found
 
-    def absent(self, metric: str, form: str, target: Target) -> NotMeasured | None:
+    def absent(
+        self, metric: str, form: str, target: Target, *, made: bool = False
+    ) -> NotMeasured | None:
         """The finding if the tool that *target* names for *metric* can't report it of any file.
 
-        None if it may, or if the target names no tool. Raises CompressionError if the tool can't
-        say its version.
+        *made*: of any that the gate makes, which no vendor has compiled. None if it may, or if the
+        target names no tool. Raises CompressionError if the tool can't say its version.
         """
         name = target.tools.get(metric)
         if name is None:
@@ -110,16 +148,23 @@ class Tooling:
             return _not_measured(tool)
         if metric not in tool.metrics:
             return _not_measured(_of_other_metrics(name, tool, metric, target))
+        source = tool.predicts() if made and isinstance(tool, MayPredict) else ""
+        if self._evidence.refuses(source, target.name):
+            return _of_evidence(source, name, tool)
         return None
 
-    def diagnosis(self, metric: str, artifact: Artifact, target: Target) -> Diagnosis | None:
+    def diagnosis(
+        self, metric: str, artifact: Artifact, target: Target, source: Artifact | None = None
+    ) -> Diagnosis | None:
         """The tool's explanation of *metric*; None without a tool."""
         if metric not in target.tools:
             return None
-        question = self._question(target.tools[metric], artifact, target)
+        question = self._question(target.tools[metric], artifact, target, source)
         answer = question if isinstance(question, Absent) else self._answer(question)
         figure = answer.figures.get(metric) if isinstance(answer, KeptAnswer) else None
-        return Diagnosis(figure.details if isinstance(figure, Figure) else ())
+        if not isinstance(figure, Figure):
+            return Diagnosis()
+        return Diagnosis(figure.details, remedy=figure.remedy)
 
     def compiled(self, artifact: Artifact, target: Target) -> Artifact:
         """The artifact with its compiled file for the target's device, if a tool compiles it.
@@ -127,27 +172,51 @@ class Tooling:
         The first of the target's tools that compiles a file counts. A missing tool is reported
         where its figures are needed; a failing one causes a warning.
         """
-        for name in dict.fromkeys(target.tools.values()):
-            question = self._question(name, artifact, target)
-            files = () if isinstance(question, Absent) else self._files(question)
-            if files:
-                return replace(artifact, compiled=files[0])
+        for _, answer in self._answers_of(artifact, target):
+            if answer.files:
+                return replace(artifact, compiled=answer.files[0])
         return artifact
 
-    def _question(self, name: str, artifact: Artifact, target: Target) -> _Question | Absent:
+    def placed(self, artifact: Artifact, target: Target) -> Placed | None:
+        """What a vendor's compiler says of the artifact's operators; None if no tool runs one."""
+        answers = (answer.placed for _, answer in self._answers_of(artifact, target))
+        return next(filter(None, answers), None)
+
+    def remarks(
+        self, artifact: Artifact, target: Target, source: Artifact | None = None
+    ) -> tuple[str, ...]:
+        """What the target's tools found in the artifact, each with its name."""
+        answers = self._answers_of(artifact, target, source)
+        return tuple(f"{name}: {answer.remark}" for name, answer in answers if answer.remark)
+
+    def _answers_of(
+        self, artifact: Artifact, target: Target, source: Artifact | None = None
+    ) -> Iterator[tuple[str, KeptAnswer]]:
+        """The answers of the target's tools that give one; a failing one causes a warning."""
+        for name in dict.fromkeys(target.tools.values()):
+            question = self._question(name, artifact, target, source)
+            answer = None if isinstance(question, Absent) else self._given(question)
+            if answer is not None:
+                yield name, answer
+
+    def _question(
+        self, name: str, artifact: Artifact, target: Target, source: Artifact | None = None
+    ) -> _Question | Absent:
         tool = self._installed.find(name, artifact.format, target)
         if isinstance(tool, Absent):
             return tool
-        return _Question(name, tool, self._installed.version(name, tool), artifact, target)
+        version = self._installed.version(name, tool, target)
+        compares = source if isinstance(tool, ComparesWithSource) else None
+        return _Question(name, tool, version, artifact, target, compares)
 
-    def _files(self, question: _Question) -> tuple[Path, ...]:
+    def _given(self, question: _Question) -> KeptAnswer | None:
         answer = self._answer(question)
         if isinstance(answer, KeptAnswer):
-            return answer.files
+            return answer
         if answer not in self._warned:
             self._warned.add(answer)
             warnings.warn(f"{answer.reason}; {answer.remedy}", EdgeGateWarning, stacklevel=2)
-        return ()
+        return None
 
     def _answer(self, question: _Question) -> KeptAnswer | Absent:
         """The tool's answer; an Absent if it failed, which is remembered for this run only."""
@@ -173,16 +242,29 @@ def _finding(metric: str, answer: KeptAnswer | Absent, question: _Question) -> F
     figure = answer.figures.get(metric) or _left_out(question, metric)
     if isinstance(figure, Absent):
         return _not_measured(figure)
-    return _measurement(figure, cached=answer.cached)
-
-
-def _measurement(figure: Figure, *, cached: bool) -> Measurement:
+    timed = figure.source.startswith("tool:") and kind_of(metric).rule == "latency"
     return Measurement(
         figure.value,
         figure.source,
-        cached=cached,
-        computed=True,
+        cached=answer.cached,
+        computed=not timed,
+        aggregate=timed,
+        undecided=_OF_RUNS if timed else "",
+        undecided_remedy=_JUDGED if timed else "",
         remark=figure.remark,
+    )
+
+
+_OF_RUNS = "one time without the noise of the runs that it was taken from"
+_JUDGED = "judge it by its value: run with --edge-policy=point"
+
+
+def _of_evidence(predicted: str, name: str, tool: Tool) -> NotMeasured:
+    """Of a figure that is only *predicted*, where the user asks for the vendor's."""
+    return NotMeasured(
+        f"{name} only predicts it here ({predicted}), and {INI_KEY} asks for the vendor's own "
+        "figure",
+        tool.remedy,
     )
 
 

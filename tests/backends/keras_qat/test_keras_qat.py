@@ -471,3 +471,24 @@ def test_a_file_may_lie_as_far_from_its_simulation_as_its_kernels_from_each_othe
     found = work.agreement(*taken)
     assert found.get("mean_steps_between_kernels") == kernels
     assert asked == ([] if kernels is None else [32])
+
+
+@pytest.mark.parametrize("other", ["noise", "constants"])
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_kernels_that_are_far_apart_excuse_no_other_file(
+    network: Callable[..., Any], keras: ModuleType, digits: Any, other: str, classes: int
+) -> None:
+    loaded = from_keras_model(network(keras, classes=classes))
+    train = (digits.x, digits.y % classes)
+    work = Work("digits", loaded, NoProcess(EdgeData(train=train)), QAT())
+    random = np.random.default_rng(0)
+    shape = (len(work.seen[0]), classes)
+    program = random.normal(scale=6, size=shape)
+    made = random.normal(scale=6, size=shape) if other == "noise" else np.zeros(shape)
+
+    def other_kernels(inputs: tuple[Any, ...]) -> list[Any]:
+        return [made[: len(inputs[0])] + 7]
+
+    assert np.abs(made - program).mean() < 8
+    with pytest.raises(CompressionError, match="does not compute what"):
+        work.agreement([made], [program], [1.0], "a.tflite", other_kernels)

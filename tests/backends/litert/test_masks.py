@@ -19,7 +19,8 @@ from pytest_edgegate.core.description import ModelDescription
 from pytest_edgegate.core.ports import Produced
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import Offence, in_file
+from pytest_edgegate.measures.contract import in_file
+from pytest_edgegate.measures.offences import Offence, OffenceKind
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 FAMILIES = pytest.mark.parametrize("family", ["keras", "tf_keras"])
@@ -102,9 +103,10 @@ def test_what_unrolling_leaves_is_the_cause_where_a_target_does_not_take_it(
         given = keras.Input((4, 3))
         model = keras.Model(given, keras.layers.GRU(4)(given), name="net")
     described = INSPECTOR.describe(converted(model, PADDED, coral, tmp_path).main)
-    [found] = offences(described, coral)
+    found, *behind = offences(described, coral)
     assert str(found).startswith("UNPACK")
     assert found.origin == STEPS
+    assert {each.kind for each in behind} == {OffenceKind.DOWNSTREAM}
     assert "from_keras_model" in STEPS.remedy
     assert offences(described, host) == []
 

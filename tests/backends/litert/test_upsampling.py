@@ -42,3 +42,11 @@ def test_both_kinds_of_kernels_repeat_pixels(
     changed = [each.version for each in other if each.version != versions[each.builtinCode]]
     assert changed == [2]
     assert with_versions_of_at_most(tmp_path / "lowered.tflite", {"TILE": 2}) is None
+
+    content, random = bytearray(before), np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(content)
+        for at in random.integers(0, len(damaged), 20):
+            damaged[at] = random.integers(0, 256)
+        (tmp_path / "damaged.tflite").write_bytes(damaged[: random.integers(8, len(damaged))])
+        with_versions_of_at_most(tmp_path / "damaged.tflite", {"TILE": 2})  # raises nothing

@@ -16,7 +16,8 @@ from pytest_edgegate.backends.onnx.inspector import INSPECTOR
 from pytest_edgegate.backends.onnx.reader import READER
 from pytest_edgegate.core.recipe import Step
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.measures.contract import OffenceKind, in_file
+from pytest_edgegate.measures.contract import in_file
+from pytest_edgegate.measures.offences import OffenceKind
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.testing.contract import CaseData, surroundings
 

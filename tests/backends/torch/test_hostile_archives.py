@@ -243,6 +243,13 @@ def expressions(marker: Path) -> dict[str, str]:
         "text that is no number": "Float('eval')",
         "comment": "Max(1, 2) # 3",
         "broken line": "Max(1,\n2)",
+        "a tower of powers": "9**9**9**9",
+        "powers of powers": "((((9**8)**8)**8)**8)**8",
+        "a large power": "Pow(Integer(9), Integer(999999999))",
+        "a large shift": "LShift(1, 1000000000000)",
+        "many digits": "Float('1.5', dps=1000000000)",
+        "a long chain": "~" * 3000 + "1",
+        "a long sum": "1 + " * 3000 + "1",
         "empty": "",
     }
 
@@ -278,6 +285,8 @@ def test_names_of_ranges(archive: Any, recognise: Any, marker: Path, kind: str) 
         "Float('0.5', precision=53)",
         "Eq(Symbol('u0'), Integer(4))",
         "Max(1, s0)",
+        "s0**2 + 1",
+        "Pow(Symbol('s0', integer=True), Integer(-1))",
         "s0 >= 2",
     ],
 )

@@ -65,13 +65,14 @@ def of(
     function: Any, found: Evidence | NotMeasured, file: Any = None, activations: Any = None
 ) -> Diagnosis:
     passes = SimpleNamespace(
-        parity=lambda: found,
+        parity=lambda: found if isinstance(found, NotMeasured) else (found,),
         compared=lambda: found,
         export_compared=lambda: found,
         activations=lambda of_export=False: activations or {},
     )
     more = {"file": file or made()} if "file" in signature(function).parameters else {}
-    diagnosis: Diagnosis = function(RED, cast("Any", passes), **more)
+    red = RED if isinstance(found, NotMeasured) else replace(RED, source=found.source)
+    diagnosis: Diagnosis = function(red, cast("Any", passes), **more)
     return diagnosis
 
 
@@ -283,6 +284,22 @@ def test_runtimes_differ_by_what_made_the_file(file: Any, words: str) -> None:
     assert remedy.startswith(words)
     assert bool(remedy) is bool(words)
     assert ("edge_ptq" in remedy) is not file.artifact.made
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (given(), "the kernels of the board's processor compute this file differently"),
+        (made((PTQ(),)), ""),
+        (made((Cast("float16"),), "float16"), "a processor with half-precision arithmetic"),
+        (made((Prune(0.5),), "float32"), "the board's kernels add in another order"),
+    ],
+)
+def test_an_emulated_board_differs_by_what_made_the_file(file: Any, words: str) -> None:
+    emulated = replace(RED, source="emulator:qemu-aarch64:cortex-a76")
+    remedy = outputs.rounding(emulated, file).remedy
+    assert remedy.startswith(words)
+    assert bool(remedy) is bool(words)
 
 
 @pytest.mark.parametrize(("exported", "mostly_graph"), [(40_000, True), (1_200_000, False)])

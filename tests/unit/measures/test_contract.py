@@ -21,9 +21,10 @@ from pytest_edgegate.core.description import (
 from pytest_edgegate.core.measurement import Measurement
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.core.target import OperatorRule, Target
+from pytest_edgegate.core.tools import LeftOut, Placed
 from pytest_edgegate.diagnosis import contract as diagnosis
-from pytest_edgegate.measures.contract import contract, in_file, tolerated
-from pytest_edgegate.measures.operator_limits import LIMITS
+from pytest_edgegate.mapping.limits import LIMITS, OF_NUMBERS, faults
+from pytest_edgegate.measures.contract import contract, in_file, left_to_the_cpu, tolerated
 from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness
@@ -86,6 +87,16 @@ def test_a_model_that_fits() -> None:
     assert found(fits) == []
 
 
+DEEP = (tensor(shape=(2, 4, 4, 3)),)
+ZEROS = tensor("z", constant=True)
+
+
+def resized(factor: float) -> OperatorInfo:
+    """A picture of 8 rows, made so many times as high, and as wide as it was."""
+    sides = tensor(shape=(1, 8, 8, 3)), tensor("out", shape=(1, int(8 * factor), 8, 3))
+    return operator("X", sides[:1], sides[1:])
+
+
 LIMIT_CASES: list[tuple[str, OperatorInfo, str]] = [
     ("default_weights_format", operator("X"), ""),
     ("default_weights_format", operator("X", weights_format=0), ""),
@@ -114,6 +125,36 @@ LIMIT_CASES: list[tuple[str, OperatorInfo, str]] = [
     ("softmax_size", operator("X", (tensor(shape=(-1, 10)),)), ""),
     ("softmax_size", operator("X", (tensor(shape=(1, 16_001)),)), "takes shape (1, 16001)"),
     ("softmax_size", operator("X", (tensor(shape=(1, 5, 10)),)), "takes shape (1, 5, 10)"),
+    ("flat_alpha", operator("X", (tensor(), tensor(shape=(1, 1, 8)))), ""),
+    ("flat_alpha", operator("X", (tensor(),)), ""),
+    ("flat_alpha", operator("X", (tensor(), tensor(shape=(4, 1, 8)))), "alpha of shape (4, 1, 8)"),
+    ("fours", operator("X", (tensor(shape=(1, 2, 8)),), axes=(2,)), ""),
+    ("fours", operator("X", (tensor(shape=(1, 2, 7)),), axes=(1,)), ""),
+    ("fours", operator("X", (tensor(shape=(1, 2, 7)),)), ""),
+    ("fours", operator("X", (tensor(shape=(1, 2, 7)),), axes=(1, 2)), "reduces 7 channels"),
+    ("fours", operator("X", (tensor(shape=(1, 2, 6)),), axes=(-1,)), "reduces 6 channels"),
+    ("no_batch_packing", operator("X", outputs=DEEP, axis=1), ""),
+    ("no_batch_packing", operator("X", axis=0), ""),
+    ("no_batch_packing", operator("X", outputs=DEEP, axis=0), "packs the batch"),
+    ("no_batch_packing", operator("X", outputs=DEEP, axis=-4), "packs the batch"),
+    ("no_batch_splitting", operator("X", (tensor(), *DEEP), axes=(1,)), ""),
+    ("no_batch_splitting", operator("X", (tensor(), *DEEP)), ""),
+    ("no_batch_splitting", operator("X", (tensor(), tensor()), axes=(0,)), ""),
+    ("no_batch_splitting", operator("X", (tensor(), *DEEP), axes=(0,)), "splits the batch"),
+    ("no_batch_splitting", operator("X", (tensor(), *DEEP), axes=(-4,)), "splits the batch"),
+    ("one_row", operator("X", outputs=(tensor(shape=(1, 1, 9)),)), ""),
+    ("one_row", operator("X", outputs=(tensor(shape=(2, 9)),)), "gives shape (2, 9)"),
+    ("resize_factor", resized(8), ""),
+    ("resize_factor", resized(0.5), ""),
+    ("resize_factor", resized(8.5), "resizes 8.5 times, above 8"),
+    ("zero_constants", operator("X", (tensor(), tensor())), ""),
+    ("zero_constants", operator("X", (tensor(), ZEROS), zero_constants=True), ""),
+    ("zero_constants", operator("X", (tensor(), ZEROS), zero_constants=False), "not all zeros"),
+    (
+        "zero_constants",
+        operator("X", (tensor(), ZEROS, tensor()), zero_constants=True),
+        "has a constant among 3 inputs",
+    ),
     ("unit_strides", operator("X", strides=(1, 1)), ""),
     ("unit_strides", operator("X"), ""),
     ("unit_strides", operator("X", strides=(1, 2)), "has strides (1, 2)"),
@@ -124,17 +165,20 @@ LIMIT_CASES: list[tuple[str, OperatorInfo, str]] = [
 
 @pytest.mark.parametrize(("limit", "given", "fault"), LIMIT_CASES)
 def test_each_limit(limit: str, given: OperatorInfo, fault: str) -> None:
-    said = LIMITS[limit](given)
+    [said] = [text for _, text in faults(given, (limit,), CORAL.limits)] or [""]
     assert fault in said
     assert bool(said) is bool(fault)
-    board = replace(CORAL, operators={"X": OperatorRule(limits=(limit,))})
+    rules = {name: replace(rule, guess="") for name, rule in CORAL.limits.items()}
+    x = OperatorRule(limits=(limit,))
+    board = replace(CORAL, operators={"X": x}, limits=rules, mapping=None)
     named = found(model(given), board)
-    assert named == ([f"X #3 (out): {said}, which coral does not map"] if fault else [])
+    assert named == ([f"{given.name}: {said}, which coral does not map"] if fault else [])
 
 
 def test_every_limit_was_seen_held_and_broken() -> None:
-    assert {limit for limit, _, fault in LIMIT_CASES if fault} == set(LIMITS)
-    assert {limit for limit, _, fault in LIMIT_CASES if not fault} == set(LIMITS)
+    limits = {*LIMITS, *OF_NUMBERS}
+    assert {limit for limit, _, fault in LIMIT_CASES if fault} == limits
+    assert {limit for limit, _, fault in LIMIT_CASES if not fault} == limits
 
 
 @pytest.mark.parametrize(
@@ -326,7 +370,8 @@ def test_only_the_state_of_an_int8_operator_may_be_int16(
 
 def test_an_operator_that_the_target_does_not_have() -> None:
     [named] = found(model(operator("LEAKY_RELU")))
-    assert named == "LEAKY_RELU #3 (out): not an operator of coral; it would run on the CPU"
+    fault = 'not an operator of coral; it would run on the CPU ("Operation not supported")'
+    assert named == f"LEAKY_RELU #3 (out): {fault}"
     assert found(model(operator("LEAKY_RELU")), HOST) == []
 
 
@@ -345,6 +390,11 @@ class Context:
     misplaced: tuple[str, ...] = ()
     answers: Steadiness = STEADY
     signatures: tuple[TriedSignature, ...] = ()
+    gates_mapping: bool = False
+    compiler: Placed | None = None
+
+    def placed(self) -> Placed | None:
+        return self.compiler
 
     def description(self) -> ModelDescription:
         return self.described
@@ -421,7 +471,7 @@ def numbered(kind: str, count: int, name: str = FUSED) -> list[OperatorInfo]:
 def test_offenders_that_are_alike_share_a_line() -> None:
     told = judged(model(*numbered("HARD_SWISH", 19), *numbered("FLOOR_MOD", 2, "out")), made=True)
     assert told.value == 21
-    cpu = "not an operator of coral; it would run on the CPU"
+    cpu = 'not an operator of coral; it would run on the CPU ("Operation not supported")'
     first = "#0 (features/block_1/hard_swish/mul_1;...)"
     assert told.details == (
         f"19 x HARD_SWISH (first: {first}): {cpu}; rebuild with ReLU6",
@@ -434,6 +484,12 @@ def test_offenders_that_are_alike_share_a_line() -> None:
     assert only.remedy == (
         "rebuild with ReLU6 and ReLU, whose operators the target maps, and train the model again"
     )
+
+
+def test_a_max_pooling_with_a_margin_has_another_way() -> None:
+    told = judged(model(*numbered("PADV2", 1, "pool")))
+    assert told.details[0].endswith("behind a ReLU is the same")
+    assert "nn.ZeroPad2d(1)" in told.details[0]
 
 
 def test_offenders_of_one_kind_with_other_faults_stay_apart() -> None:
@@ -553,7 +609,8 @@ def test_floats_outside_the_integer_part_are_the_makers_business(
     assert named[:2] == ["x", "y"]
     assert set(named[2:]) == (set() if after is None else {described.operators[-1].name})
     made = judged(described, made=True)
-    assert made.value == (2 if after is None else 4), "an artifact of the gate keeps its promise"
+    # the target leaves this post-processing to the CPU, and an artifact of the gate is int8
+    assert made.value == (2 if after is None else 3), "an artifact of the gate keeps its promise"
     assert tolerated(cast("Any", Context(described, artifact_of(made=True)))) == ()
 
 
@@ -736,3 +793,66 @@ def test_answers_that_depend_on_the_batch_are_an_offence_of_its_own() -> None:
     assert not made.remedy.endswith("where the file is made")
     for conduct in (Conduct.BY_KERNELS, Conduct.BY_RANGE):
         assert judged(model(), answers=Steadiness(conduct, "y", 0.25, 16)).value == 0
+
+
+def chain(*kinds: str) -> tuple[OperatorInfo, ...]:
+    """Operators of which each reads what the one before it gives."""
+    tensors = [tensor(f"t{at}") for at in range(len(kinds) + 1)]
+    return tuple(
+        replace(operator(kind, (tensors[at],), (tensors[at + 1],)), index=at)
+        for at, kind in enumerate(kinds)
+    )
+
+
+def test_what_depends_on_an_operator_on_the_cpu_is_told_in_one_line() -> None:
+    told = judged(model(*chain("ADD", "GATHER", "RELU", "ADD", "RELU", "TANH")))
+    assert told.value == 5
+    assert told.details == (
+        'GATHER #1 (t2): not an operator of coral; it would run on the CPU ("Operation not '
+        'supported")',
+        "4 operators (2 x RELU, ADD, TANH): behind GATHER #1, which stays on the CPU "
+        '("More than one subgraph is not supported")',
+    )
+    assert told.cause.startswith("the compiler makes one program")
+    assert told.remedy.startswith("replace those layers by ones that the target maps")
+    alone = judged(model(*chain("ADD", "LEAKY_RELU", "RELU")))
+    assert alone.details[1].startswith("RELU #2 (t3): behind LEAKY_RELU #1")
+    assert alone.remedy.startswith("rebuild with ReLU, whose operators the target maps")
+
+
+def test_a_budget_on_mapped_ops_decides_in_place_of_the_contract() -> None:
+    described = model(*chain("ADD", "GATHER", "RELU"), operator("ADD", (FLOAT,), (FLOAT,)))
+    assert judged(described).value == 3
+    decided = judged(described, gates_mapping=True, made=True)
+    assert decided.details == ("ADD #3 (f): runs in float",)
+    file = cast("Any", Context(described, artifact_of(made=True), gates_mapping=True))
+    assert [each.spot.operator for each in left_to_the_cpu(file) if each.spot] == ["GATHER", "RELU"]
+    assert left_to_the_cpu(replace(file, gates_mapping=False)) == ()
+
+
+LEFT = Placed("compiler 16", (LeftOut("RELU", "t3", "It is too large"), LeftOut("NEW", "n")))
+
+
+def test_a_vendors_compiler_decides_whatever_the_rules_say() -> None:
+    described = model(*chain("ADD", "GATHER", "RELU"))
+    told = judged(described, compiler=LEFT)
+    assert told.details == (
+        'RELU #2 (t3): left to the CPU by compiler 16 ("It is too large"); behind GATHER #1, '
+        "which stays on the CPU",
+        "NEW (n): left to the CPU by compiler 16",
+    )
+    mapped = judged(model(*chain("ADD", "ADD", "RELU")), compiler=LEFT)
+    assert "; the rules predict it mapped" in mapped.details[0]
+    assert judged(described, compiler=Placed("compiler 16")).value == 0
+    refused = judged(described, compiler=Placed("compiler 16", refusal="It refuses the file"))
+    assert refused.details == ("It refuses the file",)
+    assert judged(described, compiler=Placed("c", refusal="No"), gates_mapping=True).value == 1
+
+
+def test_what_a_target_leaves_to_the_cpu_is_no_offence_of_a_compilers_either() -> None:
+    ends = tensor("x", (1, 4), "float32"), tensor("y", (1, 4), "int8")
+    quantize = operator("QUANTIZE", ends[:1], ends[1:])
+    described = replace(model(quantize), inputs=ends[:1], outputs=ends[1:])
+    placed = Placed("compiler 16", (LeftOut("QUANTIZE", "y"),))
+    named = [str(each) for each in in_file(described, CORAL, "int8", placed)]
+    assert named == ["input x: float32, where coral takes uint8 or int8"]

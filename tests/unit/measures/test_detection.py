@@ -496,3 +496,69 @@ def test_labels_without_any_box_have_no_figure() -> None:
     found = {**scoring.observe(FLAT, none), **keeper.figures(3)}
     with pytest.raises(ConfigurationError, match="the labels have no box in any image"):
         scoring.chance(Evidence(found, 3, "", ""))
+
+
+def tried(outputs: dict[str, Array], truth: Array) -> None:
+    scoring: Any = as_scoring("map", indexable=True)
+    scoring.try_on({name: each[:8] for name, each in outputs.items()}, truth[:8], None, truth)
+
+
+def swapped(boxes: Array) -> Array:
+    return boxes[..., [1, 0, 3, 2]]
+
+
+def sizes(boxes: Array) -> Array:
+    return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], -1)
+
+
+def centres(boxes: Array) -> Array:
+    return np.concatenate([(boxes[..., :2] + boxes[..., 2:]) / 2, sizes(boxes)[..., 2:]], -1)
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        (swapped, "the boxes of the model or the labels seem to be in another form, y before x"),
+        (sizes, "the boxes of the model seem to be in another form, x y width height"),
+        (centres, "the boxes of the model seem to be in another form, centre x, centre y"),
+    ],
+)
+def test_boxes_in_another_form_are_named_before_any_pass(form: Any, told: str) -> None:
+    outputs = answers()
+    tried(outputs, labels())
+    with pytest.raises(ConfigurationError) as caught:
+        tried({**outputs, "boxes": form(outputs["boxes"])}, labels())
+    assert caught.value.message.startswith(told)
+    assert "boxes[:" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("shift", "side"), [(1, "high"), (-1, "low")])
+def test_classes_that_count_otherwise_are_named(shift: int, side: str) -> None:
+    truth = labels()
+    truth[:, :, 4] = np.where(truth[:, :, 4] >= 0, truth[:, :, 4] + 1, -1)
+    outputs = answers()
+    outputs["classes"] = outputs["classes"] + 1
+    tried(outputs, truth)
+    with pytest.raises(ConfigurationError, match=f"classes that are 1 too {side}"):
+        tried({**outputs, "classes": outputs["classes"] + shift}, truth)
+
+
+def test_a_poor_detector_is_poor_in_every_form() -> None:
+    """Neither few of the objects, nor boxes at random, are a matter of their form."""
+    outputs = answers()
+    few = np.where(RANDOM.random(outputs["scores"].shape) < 0.2, outputs["scores"], 0)
+    boxes = np.where(few[..., None] > 0, outputs["boxes"], 0)
+    tried({**outputs, "scores": few, "boxes": boxes}, labels())
+    anywhere = RANDOM.integers(0, 40, outputs["boxes"].shape).astype(np.float32)
+    anywhere[..., 2:] = anywhere[..., :2] + RANDOM.integers(1, 30, anywhere[..., 2:].shape)
+    tried({**outputs, "boxes": anywhere}, labels())
+
+
+@pytest.mark.parametrize(("count", "provable"), [(19, False), (20, True)])
+def test_few_images_prove_nothing(count: int, provable: bool) -> None:
+    reference, artifact = (seen("map", answers(shift)) for shift in (0.0, 2.0))
+    scoring: Any = as_scoring("map", indexable=True)
+    rows = np.arange(count)
+    drop = scoring.worse_by(reference.at(rows), artifact.at(rows))
+    assert drop.provable is provable
+    assert ("19 samples can't prove anything" in drop.unprovable) is not provable

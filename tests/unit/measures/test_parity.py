@@ -80,9 +80,14 @@ class Context:
     resampling: Resampling = ALL
     reference: Evidence | NotMeasured | Exception | None = None
     """None: the metric reads every output as class scores, so the model is not run."""
+    emulated: tuple[Evidence, ...] = ()
 
-    def parity(self) -> Evidence | NotMeasured:
-        return self.found
+    def parity(self) -> tuple[Evidence, ...] | NotMeasured:
+        return self.found if isinstance(self.found, NotMeasured) else (self.found, *self.emulated)
+
+    @property
+    def samples(self) -> int:
+        return 0 if isinstance(self.found, NotMeasured) else self.found.n
 
     def reads_classes(self, outputs: tuple[str, ...], at: int, rows: int) -> bool:
         return self.reference is None
@@ -111,6 +116,17 @@ def measured(metric: str, *runners: Answers | Array) -> Measurement:
     finding = found(metric, *runners)
     assert isinstance(finding, Measurement)
     assert finding.source == "host:a,b"
+    return finding
+
+
+EMULATOR = "emulator:qemu-aarch64:cortex-a76"
+
+
+def with_emulator(metric: str, here: Evidence, there: Evidence) -> Measurement:
+    """The figure of a target with an emulated runtime, which compares fewer samples."""
+    measure, emulated = getattr(parity, metric), replace(there, source=EMULATOR)
+    finding = measure(cast("Any", Context(here, emulated=(emulated,))))
+    assert isinstance(finding, Measurement)
     return finding
 
 
@@ -439,3 +455,39 @@ def test_answers_that_do_not_come_back_from_real_values_are_asked_for_raw(scale:
         found = parity.compare(runners, split, "here")
     assert found.arrays["steps"].max() == 0
     assert "raw" in runners[0].asked
+
+
+def test_worst_of_host_and_emulator_decides() -> None:
+    one = scores()
+    equal, part = compared(one, one.copy()), compared(one[:20], one[:20].copy())
+    off = compared(one, moved(one, r3=-2))
+    off_there = compared(one[:20], moved(one[:20], r3=-2))
+    for metric, worst in (("parity_lsb", 2.0), ("parity_abs", 1.0), ("parity_within_lsb", 0.998)):
+        there = with_emulator(metric, equal, off_there)
+        assert (there.source, there.n) == (EMULATOR, 20)
+        here = with_emulator(metric, off, part)
+        assert (here.source, here.n) == ("host:a,b", 100)
+        assert here.value == worst
+        assert f"on 20 samples in {EMULATOR}" in here.remark
+        assert "given 200 samples and 300 s at most" not in here.remark
+
+
+def test_of_equal_figures_emulator_is_told() -> None:
+    one = scores()
+    equal, part = compared(one, one.copy()), compared(one[:20], one[:20].copy())
+    agreement = with_emulator("parity_agreement", equal, part)
+    assert (agreement.source, agreement.n, agreement.value) == (EMULATOR, 20, 1)
+    assert agreement.remark == (
+        "an emulator is given 200 samples and 300 s at most; 1 on 100 samples in host:a,b"
+    )
+
+
+def test_nan_in_either_is_red() -> None:
+    one = scores(dtype="float32")
+    bad = one.copy()
+    bad[3, 0] = np.nan
+    fine, broken = compared(one, one.copy()), compared(one, bad)
+    for here, there in ((fine, broken), (broken, fine)):
+        found = with_emulator("parity_abs", here, there)
+        assert found.nonfinite.startswith("NaN or Inf on 1 of 100 samples, first on sample 3")
+        assert found.source == (EMULATOR if there is broken else "host:a,b")

@@ -94,3 +94,15 @@ def test_a_budget_that_a_tool_tells_names_the_tool(metric: str) -> None:
     chip = replace(CORAL, tools={metric: "{vela}"})
     [line] = explain_budgets((Budget(metric, 1),), chip, "litert", "point")
     assert line.endswith(": reported by the tool {vela}")
+
+
+def test_parity_with_an_emulated_runtime() -> None:
+    five = built_in()["raspberry-pi-5"]
+    emulated = {"litert-cortex-a76": "emulator:qemu-aarch64:cortex-a76"}
+    asked = (Budget("parity_agreement", 0.99),)
+    [line] = explain_budgets(asked, five, "litert", "point", emulated)
+    assert line == (
+        "parity_agreement >= 0.99: every evaluation sample in litert-xnnpack and "
+        "litert-reference, up to 200 of them in litert-cortex-a76 "
+        "(emulator:qemu-aarch64:cortex-a76)"
+    )

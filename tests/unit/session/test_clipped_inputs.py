@@ -66,6 +66,8 @@ def file() -> Any:
         description=lambda: ModelDescription((UNIT, OTHER), (), (), 0, 0),
         probe=lambda: "",
         executed=lambda: None,
+        placed=lambda: None,
+        gates_mapping=False,
         other_signatures=lambda: (),
     )
 

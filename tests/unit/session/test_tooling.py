@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.budget import BUDGETS, Budget
+from pytest_edgegate.core.budget import BUDGETS, PROFILE, Budget
 from pytest_edgegate.core.errors import CompressionError, EdgeGateWarning, StorageError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.tools import Compiled, Figure
+from pytest_edgegate.core.tools import Compiled, Figure, LeftOut, Placed
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.tooling.kept_answer import KeptAnswer
 from pytest_edgegate.session.tooling.tooling import Tooling
+from pytest_edgegate.storage.cache import Entry
 from pytest_edgegate.testing.fake_tool import FakeTool
-from pytest_edgegate.testing.fakes import FAKE_CHIP, FORMAT
+from pytest_edgegate.testing.fakes import FAKE_CHIP, FORMAT, fake_model
 
 Starter = Callable[..., EdgeSession]
 Maker = Callable[..., Given]
@@ -59,6 +61,10 @@ class Run:
         case = self.session.case(self.subject, self.target)
         [found] = self.session.judge(case, self.artifact(), asked)
         return found
+
+    def contract(self, *budgets: Budget) -> Verdict:
+        case = self.session.case(self.subject, self.target, budgets)
+        return self.session.judge(case, self.artifact(), budgets, contract=True)[0]
 
 
 @pytest.fixture
@@ -317,6 +323,16 @@ def test_a_figure_is_judged_as_it_is(run: Any, metric: str, limit: float, outcom
     assert bool(found.details) is (outcome is Outcome.FAIL)
 
 
+def test_the_remedy_of_a_figure_goes_before_that_of_its_budget(run: Any) -> None:
+    figures = {
+        "memory": Figure(43_000, "vendor:x", remedy="a smaller first layer"),
+        "latency_p95": Figure(0.004, "vendor:x"),
+    }
+    found = run(Answering(figures)).verdict("memory", 42_999)
+    assert found.remedy == "a smaller first layer"
+    assert run(Answering(figures)).verdict("latency_p95", 0.001).remedy == PROFILE
+
+
 def test_a_latency_that_rules_predict_is_judged_as_it_is(run: Any) -> None:
     predicting = Answering({"latency_p95": Figure(0.004, "predicted:rules")})
     found = run(predicting).verdict("latency_p95", 0.004)
@@ -332,7 +348,7 @@ def test_a_tool_stands_in_the_place_of_the_measure_of_a_row(run: Any) -> None:
     assert (found.measured.value, found.outcome) == (7, Outcome.PASS)
 
 
-FIGURE = {"value": 1, "source": "vendor:x", "details": ["a"], "remark": ""}
+FIGURE = {"value": 1, "source": "vendor:x", "details": ["a"], "remark": "", "remedy": ""}
 ODD = [None, 5, "x", [], [1], {"memory": 5}, {"memory": {"value": "many"}}, {"no_budget": FIGURE}]
 
 
@@ -376,6 +392,7 @@ def test_an_entry_of_another_shape_is_told_and_asked_anew(
         {"details": [1]},
         {"details": "a"},
         {"remark": 1},
+        {"remedy": 1},
         {"more": 1},
         {"reason": "r"},
         {"reason": "r", "remedy": 1},
@@ -409,7 +426,7 @@ def test_what_is_asked_is_told_before_it_may_take_long(start: Starter, subject: 
     told: list[tuple[str, float, float | None]] = []
     session, given = start(), subject(figures=TOLD)
     artifact = session.compress(session.case(given, session.target("fake-board")), None)
-    tooling = Tooling(session.registry, session.cache, lambda *each: told.append(each))
+    tooling = Tooling(session.registry, session.cache, Path(), lambda *each: told.append(each))
     for _ in range(2):
         tooling.finding("memory", artifact, FAKE_CHIP)
     assert told == [("fake-tool on m.fake", 0, None)]
@@ -451,3 +468,109 @@ class Speechless(FakeTool):
 def test_a_tool_that_can_not_be_keyed_is_an_error_of_ours(run: Any, about: str) -> None:
     with pytest.raises(CompressionError, match=f"asking fake-tool for its {about} failed"):
         run(Speechless(about)).artifact()
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        ((), True),
+        (((None, "vendor"),), False),
+        ((("fake-chip", "vendor"),), False),
+        ((("another", "vendor"),), True),
+        (((None, "vendor"), ("fake-chip", "predicted")), True),
+    ],
+)
+def test_a_prediction_is_not_measured_where_the_vendor_is_asked_for(
+    start: Starter, subject: Maker, asked: Any, taken: bool
+) -> None:
+    given = subject(figures=TOLD)
+    one = Run(lambda: start(evidence=asked), given, FakeTool(source="predicted:rules"))
+    if taken:
+        assert one.measured("memory").source == "predicted:rules"
+        return
+    reason, remedy = one.reason()
+    assert reason == (
+        "fake-tool only predicts it here (43000 by predicted:rules), and edge_evidence asks for "
+        "the vendor's own figure"
+    )
+    assert remedy == "pip install fake-tool"
+
+
+def test_the_vendors_figure_is_evidence(start: Starter, subject: Maker) -> None:
+    one = Run(lambda: start(evidence=((None, "vendor"),)), subject(figures=TOLD), FakeTool())
+    assert one.measured("memory").value == 43_000
+
+
+def test_what_a_compiler_leaves_to_the_cpu_is_kept(run: Any) -> None:
+    expected = Placed("fake-tool", (LeftOut("LSTM", "y", "it is too new"),))
+    for tool in (FakeTool(), FakeTool()):
+        one = run(tool, left=["LSTM"])
+        assert one.session.tooling.placed(one.artifact(), FAKE_CHIP) == expected
+    assert tool.runs == []
+    assert run().session.tooling.placed(run().artifact(), FAKE_CHIP) is None
+
+
+def test_what_a_compiler_refuses_is_red_in_the_contract(run: Any) -> None:
+    found = run(refused="an operator").contract()
+    assert found.outcome is Outcome.FAIL
+    assert found.details == ("fake-tool refuses the file: an operator",)
+    left = run(left=["LSTM"]).contract()
+    assert left.details == ('LSTM (y): left to the CPU by fake-tool ("it is too new")',)
+
+
+def test_what_a_compiler_leaves_to_the_cpu_is_for_a_budget_on_mapped_ops(run: Any) -> None:
+    target = replace(FAKE_CHIP, tools={"mapped_ops": "fake-tool"})
+    one = run(target=target, left=["LSTM"], figures={"mapped_ops": 0.75})
+    assert one.contract(Budget("mapped_ops", 0.7)).outcome is Outcome.PASS
+    assert one.contract().outcome is Outcome.FAIL
+
+
+def test_what_a_tool_found_in_a_file_is_told_with_its_name(run: Any) -> None:
+    one = run(remark="it has a program")
+    artifact = one.artifact()
+    assert one.session.tooling.remarks(artifact, FAKE_CHIP) == ("fake-tool: it has a program",)
+    assert run().session.tooling.remarks(artifact, replace(FAKE_CHIP, tools={})) == ()
+
+
+class Comparing(FakeTool):
+    """Says what the file was compiled from."""
+
+    def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
+        self.runs.append(source)
+        return Compiled((), {"memory": Figure(source.stat().st_size, "vendor:fake-tool")})
+
+
+def test_a_source_is_for_the_tools_that_compare_with_it(run: Any, tmp_path: Path) -> None:
+    tool = Comparing()
+    one = run(tool)
+    artifact = one.artifact()
+    before = one.session.adopt(fake_model(tmp_path / "before.fake", bytes=5_000), FAKE_CHIP)
+    other = one.session.adopt(fake_model(tmp_path / "other.fake", bytes=6_000), FAKE_CHIP)
+    tool.runs.clear()
+    tooling = one.session.tooling
+    sizes = [
+        tooling.finding("memory", artifact, FAKE_CHIP, source).value
+        for source in (before, other, before)
+    ]
+    assert sizes == [5_000, 6_000, 5_000]
+    assert len(tool.runs) == 2, "each source once"
+    plain = run(FakeTool(installed="plain"))
+    assert plain.session.tooling.finding("memory", artifact, FAKE_CHIP, before).value == 43_000
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"placed": {"by": "x"}},
+        {"placed": {"by": "x", "left": [{"kind": "x"}], "refusal": ""}},
+        {"placed": {"by": 1, "left": [], "refusal": ""}},
+        {"remark": 7},
+    ],
+)
+def test_what_is_no_answer_of_a_tool_is_not_read_from_a_cache(
+    tmp_path: Path, forged: dict[str, Any]
+) -> None:
+    info = {"files": [], "figures": {}, "placed": None, "remark": ""}
+    assert KeptAnswer.read(Entry(tmp_path, info, frozenset(), cached=True)).placed is None
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
+        KeptAnswer.read(Entry(tmp_path, {**info, **forged}, frozenset(), cached=True))

@@ -9,9 +9,12 @@ import pytest
 
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
-from pytest_edgegate.core.target import LatencySource, OperatorRule, Target
-from pytest_edgegate.measures.operator_limits import LIMITS as CHECKS
+from pytest_edgegate.core.target import LatencySource, LimitRule, OperatorRule, Program, Target
+from pytest_edgegate.mapping.limits import LIMITS as CHECKS
+from pytest_edgegate.mapping.limits import OF_NUMBERS
+from pytest_edgegate.mapping.prediction import Why
 from pytest_edgegate.targets.folder import built_in
+from pytest_edgegate.targets.mapping import RULES
 from pytest_edgegate.targets.operators import LIMITS, REFUSALS
 from pytest_edgegate.targets.parse import target_from_table
 
@@ -131,6 +134,21 @@ def test_a_misspelt_key_is_offered_the_nearest() -> None:
         ("tools", {"latency_ratio": "vela"}, "and latency_ratio takes more"),
         ("tools", {"latency_regression": "vela"}, "and latency_regression takes more"),
         ("tools", {"accuracy_drop": "vela"}, "a tool is given one file and no samples"),
+        ("tool", "bench", "tool is not a table"),
+        ("tool", {"bench": "run"}, "tool.bench is not a table"),
+        ("tool", {"bench": {"command": "run x"}}, "tool.bench.command = 'run x' is not a list"),
+        ("tool", {"bench": {"command": []}}, "tool.bench.command names nothing"),
+        ("tool", {"bench": {"command": [""]}}, "tool.bench.command names no program"),
+        (
+            "tool",
+            {"bench": {"command": ["x"], "secnds": 5}},
+            "'tool.bench.secnds', did you mean 'seconds'?",
+        ),
+        ("tool", {"bench": {"command": ["x"], "version": [5]}}, "tool.bench.version = [5] is not"),
+        ("tool", {"bench": {"command": ["x"]}}, "tool.bench reports no metric"),
+        ("tool", {"vendor:x": {"command": ["x"]}}, "tool.vendor:x is no name of a tool"),
+        ("tool", {"vela": {"config": {}}}, "tool.vela.config = {} is no option"),
+        ("tool", {"vela": {"flags": ["vela", 7]}}, "tool.vela.flags = ['vela', 7] is no option"),
         ("runtimes", ["litert"], "runtimes is not a table"),
         ("operators", {"ADD": {"limits": ["no_fused"]}}, "the unknown limit 'no_fused', did you"),
     ],
@@ -160,7 +178,7 @@ def test_a_value_that_would_break_later_is_refused_here(key: str, value: Any) ->
 
 
 def test_every_limit_has_its_check() -> None:
-    assert sorted(CHECKS) == sorted(LIMITS)
+    assert sorted({*CHECKS, *OF_NUMBERS}) == sorted(LIMITS)
 
 
 def test_what_the_built_in_targets_ask() -> None:
@@ -235,6 +253,25 @@ def test_tools_are_those_of_the_base_but_where_others_are_named() -> None:
     assert made(base).tools == base.tools
 
 
+def test_options_of_tools_are_those_of_the_base_but_where_others_are_given() -> None:
+    base = made(**BARE, tool={"vela": {"memory_mode": "A", "config": "x.ini"}, "bench": {"n": 3}})
+    found = made(base, tool={"vela": {"memory_mode": "B"}, "sizes": {"flags": ["size", "-A"]}})
+    assert found.tool_options == {
+        "vela": {"memory_mode": "B", "config": "x.ini"},
+        "bench": {"n": 3},
+        "sizes": {"flags": ["size", "-A"]},
+    }
+    assert made(base).tool_options == base.tool_options
+
+
+def test_a_table_with_a_command_is_a_tool_by_itself() -> None:
+    table = {"command": ["bench", "{model}"], "version": ["bench", "-V"], "seconds": 9}
+    found = made(**BARE, tools={"memory": "bench"}, tool={"bench": table, "vela": {"n": 1}})
+    assert found.programs == {"bench": Program(("bench", "{model}"), ("bench", "-V"), 9)}
+    assert found.tool_options == {"vela": {"n": 1}}
+    assert made(found).programs == found.programs
+
+
 @pytest.mark.parametrize("source", ["host", "device:board://1"])
 def test_who_says_what_times_it_wants_no_tool_of_the_base_for_it(source: str) -> None:
     base = made(**BARE, latency={"source": "vendor:profiler"}, tools={"memory": "vela"})
@@ -266,3 +303,72 @@ def test_the_scheme_of_a_device() -> None:
         "host",
         "board",
     ]
+
+
+MAPPING: dict[str, Any] = {
+    "name": "rules",
+    "compiler": "16",
+    "runtime": "14",
+    "activations": ["int8"],
+    "most_dimensions": 3,
+}
+
+
+def test_the_rules_of_a_compiler() -> None:
+    found = made(
+        **BARE,
+        mapping={
+            **MAPPING,
+            "cpu": ["ARG_MAX"],
+            "cpu_at_ends": [],
+            "words": {"operator": "no"},
+            "guesses": {"int16": "perhaps"},
+            "sources": {"dtype": "a page"},
+        },
+        limits={"resize_factor": {"most": 8, "taken": 2, "refused": 15.5, "guess": "g"}},
+        operators={"ADD": {"guess": "from memory"}},
+    )
+    rules = found.mapping
+    assert rules is not None
+    assert (rules.name, rules.most_dimensions, rules.cpu) == ("rules", 3, ("ARG_MAX",))
+    assert (rules.words, rules.guesses) == ({"operator": "no"}, {"int16": "perhaps"})
+    assert found.limits == {"resize_factor": LimitRule(8.0, 2.0, 15.5, "g")}
+    assert found.operators["ADD"].guess == "from memory"
+
+
+def test_a_rule_that_is_left_out_is_that_of_the_base() -> None:
+    base = made(**BARE, mapping=MAPPING, limits={"one_row": {"guess": "g"}})
+    found = made(base, mapping={"runtime": "12"}, limits={"fours": {"source": "s"}})
+    assert found.mapping == replace(base.mapping, runtime="12") if base.mapping else False
+    assert set(found.limits) == {"one_row", "fours"}
+    assert made(base).mapping == base.mapping
+    assert made(**BARE).mapping is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("mapping", {"name": "rules"}, "mapping lacks compiler, runtime, activations, most_dim"),
+        ("mapping", {**MAPPING, "cpus": []}, "unknown key 'mapping.cpus', did you mean"),
+        ("mapping", {**MAPPING, "most_dimensions": "3"}, "most_dimensions = '3' is not a int"),
+        ("mapping", {**MAPPING, "activations": "int8"}, "activations = 'int8' is not a list"),
+        ("mapping", {**MAPPING, "words": {"oprator": "x"}}, "did you mean 'operator'?"),
+        ("mapping", {**MAPPING, "guesses": {"dtype": 1}}, "guesses.dtype = 1 is not a str"),
+        ("mapping", "rules", "mapping is not a table"),
+        ("limits", {"one_rwo": {}}, "unknown key 'limits.one_rwo', did you mean 'one_row'?"),
+        ("limits", {"one_row": {"mots": 1}}, "did you mean 'most'?"),
+        ("limits", {"one_row": {"most": "8"}}, "limits.one_row.most = '8' is not a float"),
+        ("limits", {"one_row": {"most": True}}, "is not a float"),
+        ("limits", {"one_row": {"most": -1}}, "limits.one_row.most = -1 is no number above 0"),
+        ("limits", {"one_row": {"most": float("nan")}}, "is no number above 0"),
+        ("limits", {"one_row": 3}, "limits.one_row is not a table"),
+    ],
+)
+def test_rules_that_can_not_be_read(key: str, value: Any, said: str) -> None:
+    found = refusal(**{key: value})
+    assert said in found.message
+    assert found.remedy
+
+
+def test_a_rule_has_the_name_of_what_it_decides() -> None:
+    assert {*RULES} == {*Why} - {Why.COMPILED}

@@ -128,6 +128,7 @@ class Board:
     """``Launcher`` of it."""
 
     shares_files = False
+    slower = 1.0
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

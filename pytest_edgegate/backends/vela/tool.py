@@ -1,0 +1,130 @@
+"""Vela as a tool: times, memory and operators of a .tflite file on an Arm Ethos-U."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.vela.figures import METRICS, figures_of, mapped_ops
+from pytest_edgegate.backends.vela.on_cpu import OnCpu, on_cpu
+from pytest_edgegate.backends.vela.options import NAME, VelaOptions
+from pytest_edgegate.backends.vela.program import COMMAND, TIME_LIMIT, vela
+from pytest_edgegate.backends.vela.summary import Summary
+from pytest_edgegate.core.description import ModelDescription
+from pytest_edgegate.core.errors import UnsupportedError
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Absent, Compiled, FigureOrAbsent, LeftOut, Placed
+
+PACKAGE = "ethos-u-vela"
+_OLDEST = (5, 0)
+"""The first version whose command line and tables are the known ones."""
+
+
+class Vela:
+    """Compiles each file by Vela's own command line."""
+
+    metrics = METRICS
+    formats = ("litert",)
+    remedy = "pip install 'pytest-edgegate[vela]'"
+
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        time_limit: float = TIME_LIMIT,
+        package: str = PACKAGE,
+    ) -> None:
+        self._command = command
+        self._time_limit = time_limit
+        self._package = package
+
+    def version(self) -> str | None:
+        try:
+            return version(self._package)
+        except PackageNotFoundError:
+            return None
+
+    def options(self, target: Target) -> Mapping[str, object]:
+        """Raises ConfigurationError for a table ``tool.vela`` that Vela can't be run with."""
+        return VelaOptions.of(target).as_key()
+
+    def compile(self, path: Path, target: Target, out: Path) -> Compiled:
+        source = INSPECTOR.describe(path)
+        if source.compiled is not None:
+            return _of_compiled(path, source)
+        old = self._too_old()
+        if old is not None:
+            return Compiled((), dict.fromkeys(METRICS, old))
+        options = VelaOptions.of(target)
+        arguments = [*options.as_arguments(), "--verbose-performance"]
+        try:
+            with vela(path, arguments, self._command, self._time_limit) as made:
+                summary = Summary.read(made.folder)
+                left = on_cpu(source, INSPECTOR.describe(made.compiled), made.printed)
+                kept = out / f"{path.stem}_vela.tflite"
+                shutil.copyfile(made.compiled, kept)
+        except UnsupportedError as error:
+            refused = Absent(error.message, error.remedy)
+            placed = Placed(self._by, refusal=error.message)
+            return Compiled((), dict.fromkeys(METRICS, refused), placed=placed)
+        placed = Placed(self._by, tuple(map(_left_out, left)))
+        return Compiled((kept,), figures_of(path, source, summary, left), placed=placed)
+
+    def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
+        """The figures of a compiled file are those of its source, if Vela makes the same of it."""
+        again = self.compile(source, target, out)
+        if not again.files:
+            return again
+        if again.files[0].read_bytes() == path.read_bytes():
+            return replace(again, remark=f"{self._by} makes the same file of {source.name}")
+        other = Absent(
+            f"{path.name} is not what {self._by} makes of {source.name} for {target.name}: it was "
+            "compiled by another version, with other options, or from another file",
+            "compile it again with the options that --edge-list-targets shows, or give a target of "
+            "your own the options that it was compiled with (tool.vela)",
+        )
+        before, after = INSPECTOR.describe(source), INSPECTOR.describe(path)
+        mapped = mapped_ops(before, on_cpu(before, after))
+        return Compiled((), {**dict.fromkeys(METRICS, other), "mapped_ops": mapped})
+
+    @property
+    def _by(self) -> str:
+        return f"{NAME} {self.version()}"
+
+    def _too_old(self) -> Absent | None:
+        found = self.version() or ""
+        numbers = tuple(int(each) for each in re.findall(r"\d+", found)[:2])
+        if numbers >= _OLDEST:
+            return None
+        oldest = ".".join(map(str, _OLDEST))
+        return Absent(
+            f"{self._package} {found} is too old: {oldest} or newer reports these figures",
+            f"pip install --upgrade {self._package}",
+        )
+
+
+def _left_out(each: OnCpu) -> LeftOut:
+    return LeftOut(*each.operator.name_of_output, each.reason)
+
+
+def _of_compiled(path: Path, described: ModelDescription) -> Compiled:
+    """What a compiled file says by itself: whether anything is left to the CPU."""
+    assert described.compiled is not None  # the caller has looked
+    unknown: FigureOrAbsent = Absent(
+        f"{path.name} is compiled for {described.compiled.chip} already: Vela takes the file "
+        "before that",
+        "give the file that it was compiled from, or put it beside it: edge_gate.check("
+        f'"{path.name}", source="{path.stem.removesuffix("_vela")}.tflite", ...)',
+    )
+    whole = described.compiled.machine == _MACHINE and not described.beside_the_chip
+    mapped = mapped_ops(described, ()) if whole else unknown
+    return Compiled((), {**dict.fromkeys(METRICS, unknown), "mapped_ops": mapped})
+
+
+_MACHINE = "ethosu"
+"""How a compiled file names the chip."""
+TOOL = Vela()

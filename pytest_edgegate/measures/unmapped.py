@@ -1,0 +1,90 @@
+"""Operators that stay on the CPU: by a vendor's compiler where it was asked, else by rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pytest_edgegate.core.description import ModelDescription, OperatorInfo
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import LeftOut, Placed
+from pytest_edgegate.mapping.prediction import Placement, Prediction, Reason, Why, predicted
+from pytest_edgegate.measures.offences import Offence, OffenceKind, offence_of
+
+_FLOATS = ("float32", "float16", "bfloat16", "float64")
+LEFT_TO_THE_CPU = frozenset({OffenceKind.UNMAPPED, OffenceKind.LIMIT, OffenceKind.DOWNSTREAM})
+"""The kinds that a budget on mapped_ops decides, where a test has one."""
+_BY_REASON = {Why.LIMIT: OffenceKind.LIMIT, Why.DOWNSTREAM: OffenceKind.DOWNSTREAM}
+_OF_NUMBERS = frozenset({OffenceKind.UNQUANTISED, OffenceKind.WIDE, OffenceKind.WIDE_WEIGHTS})
+"""The kinds that say that an operator is not int8."""
+
+
+def unmapped(
+    described: ModelDescription,
+    target: Target,
+    placed: Placed | None,
+    numbers: Sequence[Offence],
+) -> Iterator[Offence]:
+    """Operators that stay on the CPU: by the vendor's compiler where it was asked, or by rules.
+
+    *numbers*: the offences of operators that are not int8, which are not told again as such that
+    work on another dtype.
+    """
+    found = predicted(described, target)
+    if placed is not None and placed.refusal:
+        yield Offence(OffenceKind.NOT_COMPILED, placed.refusal)
+        return
+    if placed is not None:
+        yield from _left_by(placed, found, ruled=bool(target.operators or target.mapping))
+        return
+    known = {id(each.part) for each in numbers if each.kind in _OF_NUMBERS}
+    for each in found.left:
+        if not each.allowed:
+            yield from _by_rules(each, told=id(each.operator) in known)
+
+
+def _by_rules(placement: Placement, *, told: bool) -> Iterator[Offence]:
+    """By what the table says of it, or else by its first reason. *told*: whether its dtype is."""
+    operator, reasons = placement.operator, placement.reasons
+    of_table = [each for each in reasons if each.why in (Why.OPERATOR, Why.LIMIT)]
+    for reason in of_table or reasons[:1]:
+        if reason.why in (Why.OPERATOR, Why.DTYPE) and operator.border and _touches_io(operator):
+            return  # the adjacent input or output is reported already
+        if not (told and reason.why is Why.DTYPE):
+            yield _of_reason(operator, reason)
+
+
+def _of_reason(operator: OperatorInfo, reason: Reason) -> Offence:
+    fault = f'{reason.fault} ("{reason.words}")' if reason.words else reason.fault
+    fault = f"{fault}; a guess: {reason.guess}" if reason.guess else fault
+    kind = _BY_REASON.get(reason.why, OffenceKind.UNMAPPED)
+    return offence_of(
+        kind, operator, fault, origin=operator.origin, limit=reason.limit, part=operator
+    )
+
+
+def _left_by(placed: Placed, found: Prediction, *, ruled: bool) -> Iterator[Offence]:
+    """What a compiler has left to the CPU, in its words; where our rules said otherwise, they are
+    told, too. *ruled*: whether the target has rules."""
+    by_name = {each.operator.name_of_output: each for each in found.placements}
+    for left in placed.left:
+        ours = by_name.get((left.kind, left.output))
+        if ours is None or not ours.allowed:
+            yield _by_compiler(left, placed.by, ours, ruled=ruled)
+
+
+def _by_compiler(left: LeftOut, by: str, ours: Placement | None, *, ruled: bool) -> Offence:
+    words = f' ("{left.reason}")' if left.reason else ""
+    fault = f"left to the CPU by {by}{words}"
+    if ours is None:
+        return Offence(OffenceKind.UNMAPPED, f"{left.kind} ({left.output}): {fault}")
+    reason = ours.reasons[0] if ours.reasons else None
+    if ruled:
+        fault += "; the rules predict it mapped" if reason is None else f"; {reason.fault}"
+    known = None if reason is None else _BY_REASON.get(reason.why)
+    kind, operator = known or OffenceKind.UNMAPPED, ours.operator
+    return offence_of(kind, operator, fault, origin=operator.origin, part=operator)
+
+
+def _touches_io(operator: OperatorInfo) -> bool:
+    tensors = (*operator.inputs, *operator.outputs)
+    return any(each is not None and each.dtype in _FLOATS for each in tensors)

@@ -1,0 +1,124 @@
+"""Which chip, clock and memories a target means, and variants of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_edgegate.backends.vela.tool import TOOL
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError
+from pytest_edgegate.core.target import Target
+from pytest_edgegate.core.tools import Figure
+from pytest_edgegate.registry import Registry
+from pytest_edgegate.settings.boards import find_target
+
+from .conftest import needs_vela
+
+SLOW = """
+[System_Config.Slow]
+core_clock=100e6
+axi0_port=Sram
+axi1_port=OffChipFlash
+Sram_clock_scale=1.0
+OffChipFlash_clock_scale=0.125
+
+[Memory_Mode.Shared]
+const_mem_area=Axi1
+arena_mem_area=Axi0
+cache_mem_area=Axi0
+"""
+TABLE = """
+[tool.edgegate.targets.ours]
+from = "ethos-u55-128"
+tool.vela = {system_config = "Slow", memory_mode = "Shared", config = "boards/ours.ini"}
+"""
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Target:
+    """A target in the user's pyproject.toml, with a configuration file beside it."""
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "ours.ini").write_text(SLOW)
+    (tmp_path / "pyproject.toml").write_text(TABLE)
+    return find_target("ours", tmp_path, Registry())
+
+
+def with_options(target: Target, **given: object) -> Target:
+    return replace(target, tool_options={"vela": {**target.tool_options["vela"], **given}})
+
+
+def test_a_built_in_target_names_all_of_them(u55: Target) -> None:
+    assert TOOL.options(u55) == {
+        "accelerator": "ethos-u55-128",
+        "system_config": "Ethos_U55_High_End_Embedded",
+        "memory_mode": "Shared_Sram",
+        "config": "Arm/vela.ini",
+    }
+
+
+@needs_vela
+def test_a_board_of_the_users_own(ours: Target, u55: Target, digits: Path, out: Path) -> None:
+    found = TOOL.compile(digits, ours, out).figures["latency_p50"]
+    usual = TOOL.compile(digits, u55, out).figures["latency_p50"]
+    assert isinstance(found, Figure)
+    assert isinstance(usual, Figure)
+    assert "(Slow, Shared)" in found.remark
+    assert "cycles at 100 MHz" in found.details[0]
+    assert found.value > 4 * usual.value
+
+
+def test_the_content_of_a_configuration_file_is_in_the_key(ours: Target, tmp_path: Path) -> None:
+    before = dict(TOOL.options(ours))
+    assert before["accelerator"] == "ethos-u55-128"
+    (tmp_path / "boards" / "ours.ini").write_text(SLOW.replace("100e6", "200e6"))
+    changed = dict(TOOL.options(ours))
+    assert changed.pop("config") != before.pop("config")
+    assert changed == before
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"memory_mod": "x"}, "memory_mod is no option of vela, did you mean 'memory_mode'?"),
+        ({"sytem_config": "x"}, "sytem_config is no option of vela, did you mean 'system_config'?"),
+        ({"memory_mode": 7}, "memory_mode = 7 is not a name"),
+        ({"memory_mode": ""}, "memory_mode = '' is not a name"),
+        ({"memory_mode": "--output-dir"}, "memory_mode = '--output-dir' is not a name"),
+        ({"config": "none.ini"}, "config = 'none.ini' is no file"),
+    ],
+)
+def test_a_mistake_in_the_table(u55: Target, given: Mapping[str, object], said: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        TOOL.options(with_options(u55, **given))
+    assert raised.value.message.startswith(
+        "target 'ethos-u55-128' (ethos-u55-128.toml): tool.vela: "
+    )
+    assert said in raised.value.message
+    assert 'accelerator = "ethos-u55-128"' in raised.value.remedy
+
+
+def test_a_target_that_says_nothing(u55: Target) -> None:
+    with pytest.raises(ConfigurationError, match="accelerator, system_config, memory_mode missing"):
+        TOOL.options(replace(u55, tool_options={}))
+
+
+@needs_vela
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"system_config": "Nope"}, "Section System_Config.Nope not found in Vela config file"),
+        ({"memory_mode": "Nope"}, "Section Memory_Mode.Nope not found in Vela config file"),
+        ({"accelerator": "ethos-u54-1"}, "ethos-u54-1"),
+    ],
+)
+def test_a_name_that_vela_does_not_know(
+    u55: Target, digits: Path, out: Path, given: Mapping[str, object], said: str
+) -> None:
+    with pytest.raises(CompressionError) as raised:
+        TOOL.compile(digits, with_options(u55, **given), out)
+    assert raised.value.message.startswith("vela does not take the options of the target: ")
+    assert said in raised.value.message
+    assert "tool.vela" in raised.value.remedy
