@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.emulation.packages import DEBIAN
 from pytest_edgegate.emulation.sysroot import RUNTIMES
-from pytest_edgegate.systems.name import is_linux
+from pytest_edgegate.systems import name as system
 
 ELSEWHERE = (
     "make it in Debian 12 (in a container: python:3.11-bookworm) with the same versions installed, "
@@ -22,9 +22,9 @@ _OS_RELEASE = Path("/etc/os-release")
 
 def check_system(versions: Mapping[str, str], release: Path = _OS_RELEASE) -> None:
     """Raises ConfigurationError with what this system lacks for a folder, and what to do."""
-    if not is_linux():
+    if not system.is_linux():
         raise ConfigurationError(
-            f"qemu-aarch64 emulates Linux programs on Linux only, and this is {sys.platform}",
+            f"qemu-aarch64 emulates Linux programs on Linux only, and this is {system.NAME}",
             ELSEWHERE,
         )
     name, is_debian = _system(release)
@@ -40,9 +40,7 @@ def check_system(versions: Mapping[str, str], release: Path = _OS_RELEASE) -> No
             f"the ARM packages are taken by {' and '.join(programs)}, which is not here",
             ELSEWHERE,
         )
-    from importlib.util import find_spec
-
-    if find_spec("pip") is None:
+    if not _has_pip():
         raise ConfigurationError(
             "the wheels are taken by pip, which this Python does not have",
             f"{sys.executable} -m ensurepip (or: uv pip install pip)",
@@ -52,6 +50,17 @@ def check_system(versions: Mapping[str, str], release: Path = _OS_RELEASE) -> No
             f"this environment has neither {' nor '.join(RUNTIMES)}, whose versions are taken",
             "pip install 'pytest-edgegate[raspberry-pi]', or [onnx]",
         )
+
+
+def _has_pip() -> bool:
+    # find_spec would have setuptools warn of distutils where that is imported
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version("pip")
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _system(release: Path) -> tuple[str, bool]:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.vela.tool import TOOL
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.targets.folder import built_in
 
 DIGITS = Path(__file__).parents[3] / "example_project" / "models" / "digits_uint8.tflite"
 needs_vela = pytest.mark.skipif(
-    not shutil.which("vela"), reason="needs Vela: pip install 'pytest-edgegate[vela]'"
+    TOOL.version() is None, reason="needs Vela: pip install 'pytest-edgegate[vela]'"
 )
 
 

@@ -103,7 +103,7 @@ def test_no_pip(
     for each in ("apt-get", "dpkg-deb", "dpkg", "tar"):
         script(programs, each, "")
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(lacking, "_has_pip", lambda: False)
     assert refused(VERSIONS, release(DEBIAN)).remedy.startswith(f"{sys.executable} -m ensurepip")
 
 
