@@ -261,8 +261,8 @@ def targets() -> Iterator[str]:
             metrics = [f"`{each}`" for each in target.tools if target.tools[each] == tool]
             remedy = registry.get("tool", tool).remedy
             rows.append((f"reported by `{tool}`", f"{', '.join(metrics)} ({remedy})"))
-        for reason, metrics in unmeasurable(target).items():
-            rows.append(("not measured", f"{', '.join(f'`{each}`' for each in metrics)}: {reason}"))
+        for reason, lacking in unmeasurable(target).items():
+            rows.append(("not measured", f"{', '.join(f'`{each}`' for each in lacking)}: {reason}"))
         rows += [(f"source of {key}", text) for key, text in target.sources.items()]
         yield from table(("", ""), rows)
         yield ""
