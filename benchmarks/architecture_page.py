@@ -117,7 +117,8 @@ def outcome(row: Cell) -> str:
         return str(row["status"])
     contract = row["red"].get("contract")
     if contract is None:
-        return "made"
+        share = row["measured"].get("mapped_ops", 1.0)
+        return "made" if share == 1 else f"made, red: {share:.1%} of the operators mapped"
     offenders = list(dict.fromkeys(map(offender, contract["details"])))
     more = len(offenders) - _MOST_OFFENDERS
     return "made, red: " + ", ".join(
@@ -278,7 +279,7 @@ def spelt_sizes(sizes: Sequence[int]) -> str:
 def kind_of_cell(row: Cell) -> str:
     if row["status"] != "made":
         return str(row["status"])
-    if "contract" in row["red"]:
+    if "contract" in row["red"] or row["measured"].get("mapped_ops", 1.0) < 1:
         return "made, with a red contract"
     return "made, but its runtimes could not be compared" if "error" in row else "made"
 
