@@ -209,7 +209,9 @@ class _Look:
             return
         split = reference.split
         if isinstance(split, ArraySplit) and isinstance(scoring, TopN) and reference.ends_early(()):
-            found = self.session.observer.look_at(specimen, split, scoring, reference.is_trusted)
+            found = self.session.observer.pairs.look_at(
+                specimen, split, scoring, reference.is_trusted
+            )
         else:
             found = reference.predictions(specimen)
         if found is not None:

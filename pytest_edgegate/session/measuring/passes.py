@@ -174,7 +174,9 @@ class CasePasses:
             model = self._model
             if isinstance(model, NotMeasured) or self._file.description().compiled is not None:
                 return None
-            return self._observer.seen_so_far(model, self._file.specimen, self._split, self.scoring)
+            return self._observer.pairs.seen_so_far(
+                model, self._file.specimen, self._split, self.scoring
+            )
         except EdgeGateError:  # a budget that asks for it would tell
             return None
 
@@ -203,7 +205,7 @@ class CasePasses:
         model = self._model
         if isinstance(model, NotMeasured):
             return model
-        found = self._observer.paired(
+        found = self._observer.pairs.paired(
             model,
             self._file.specimen,
             cast("ArraySplit", self._split),
@@ -375,10 +377,12 @@ class CasePasses:
             observer.opener.check(elsewhere)  # before the others take their time
             found = []
             if here[1:]:
-                every = observer.parity(specimen, here, split, None)
+                every = observer.runtimes.parity(specimen, here, split, None)
                 found.append(self._under_test.grouped(every))
             if elsewhere:
-                found.append(observer.parity_elsewhere(specimen, (here[0], *elsewhere), split))
+                found.append(
+                    observer.runtimes.parity_elsewhere(specimen, (here[0], *elsewhere), split)
+                )
             return tuple(found)
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured(error.message, error.remedy)
@@ -394,7 +398,7 @@ class CasePasses:
             with suppress(BackendUnavailableError):
                 observer.opener.check(elsewhere)
                 here += elsewhere
-            return observer.parity(self._file.specimen, here, self._split, SHOWN)
+            return observer.runtimes.parity(self._file.specimen, here, self._split, SHOWN)
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured(error.message, error.remedy)
 
@@ -434,7 +438,7 @@ class CasePasses:
 
     def _emulated(self, runtime: str, split: ArraySplit, count: int) -> Emulated:
         observer, scoring, specimen = self._observer, self.scoring, self._file.specimen
-        there = observer.emulated(specimen.in_runtime(runtime), split, scoring, count)
+        there = observer.runtimes.emulated(specimen.in_runtime(runtime), split, scoring, count)
         here = observer.known(specimen, split, scoring)
         source = observer.opener.source(runtime)
         if here is None or here.nonfinite:

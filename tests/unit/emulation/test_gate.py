@@ -106,7 +106,7 @@ def test_emulator_gates_parity_and_shows_accuracy(
 def test_a_slow_emulator_is_given_fewer_samples(sysroot: Sysroot, gate: Gate) -> None:
     """As many as fit into its time, and the accuracy beside it is of the same ones."""
     hours = iter(range(0, 10**6, 100))
-    gate.session.observer._clock = lambda: next(hours)
+    gate.session.observer.runtimes._clock = lambda: next(hours)
     found = gate.judge(AGREEMENT)
     measured = found["parity_agreement"].measured
     assert measured is not None
