@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.packaged_program import PackagedProgram
 from pytest_edgegate.backends.tflite_micro.arena import COMMAND, TIME_LIMIT, smallest_arena
 from pytest_edgegate.backends.tflite_micro.interpreter import (
     PACKAGE,
@@ -36,15 +36,10 @@ class MicroTool:
         time_limit: float = TIME_LIMIT,
         package: str = PACKAGE,
     ) -> None:
-        self._command = command
-        self._time_limit = time_limit
-        self._package = package
+        self._program = PackagedProgram(command, time_limit, package)
 
     def version(self) -> str | None:
-        try:
-            return version(self._package)
-        except PackageNotFoundError:
-            return None
+        return self._program.version()
 
     def _check_import(self) -> None:
         """Raises CompressionError where the package is broken, which says nothing of a file."""
@@ -61,7 +56,7 @@ class MicroTool:
         self._check_import()
         try:
             check(path, described)
-            arena = smallest_arena(path, self._command, self._time_limit)
+            arena = smallest_arena(path, self._program.command, self._program.time_limit)
         except (UnsupportedError, InferenceError) as error:
             return Compiled((), dict.fromkeys(self.metrics, Absent(error.message, error.remedy)))
         figures: dict[str, FigureOrAbsent] = {

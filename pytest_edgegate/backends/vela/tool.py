@@ -6,10 +6,10 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.packaged_program import PackagedProgram
 from pytest_edgegate.backends.vela.figures import METRICS, figures_of, mapped_ops
 from pytest_edgegate.backends.vela.on_cpu import OnCpu, on_cpu
 from pytest_edgegate.backends.vela.options import NAME, VelaOptions
@@ -38,15 +38,10 @@ class Vela:
         time_limit: float = TIME_LIMIT,
         package: str = PACKAGE,
     ) -> None:
-        self._command = command
-        self._time_limit = time_limit
-        self._package = package
+        self._program = PackagedProgram(command, time_limit, package)
 
     def version(self) -> str | None:
-        try:
-            return version(self._package)
-        except PackageNotFoundError:
-            return None
+        return self._program.version()
 
     def options(self, target: Target) -> Mapping[str, object]:
         """Raises ConfigurationError for a table ``tool.vela`` that Vela can't be run with."""
@@ -62,7 +57,7 @@ class Vela:
         options = VelaOptions.of(target)
         arguments = [*options.as_arguments(), "--verbose-performance"]
         try:
-            with vela(path, arguments, self._command, self._time_limit) as made:
+            with vela(path, arguments, self._program.command, self._program.time_limit) as made:
                 summary = Summary.read(made.folder)
                 left = on_cpu(source, INSPECTOR.describe(made.compiled), made.printed)
                 kept = out / f"{path.stem}_vela.tflite"
@@ -102,8 +97,8 @@ class Vela:
             return None
         oldest = ".".join(map(str, _OLDEST))
         return Absent(
-            f"{self._package} {found} is too old: {oldest} or newer reports these figures",
-            f"pip install --upgrade {self._package}",
+            f"{self._program.package} {found} is too old: {oldest} or newer reports these figures",
+            f"pip install --upgrade {self._program.package}",
         )
 
 
