@@ -59,6 +59,8 @@ class OperatorInfo:
     inputs: tuple[TensorInfo | None, ...]
     outputs: tuple[TensorInfo, ...]
     options: tuple[tuple[str, object], ...] = ()
+    version: int = 1
+    """That of the operator in its format, for a format in which each has its own."""
     border: bool = False
     """Whether it only converts between dtypes, so that its input or output may be float."""
     rearranges: bool = False

@@ -62,6 +62,10 @@ class MappingRules:
     guesses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Why a rule is not certain, by the rule."""
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    newest: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    """The newest version of each operator that the compiler can read: the one that it is known to
+    read, and the one above which it is known not to. It refuses a file with a newer one, or with
+    another operator. Empty: of any version."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ _BEFORE_NUMBERS: tuple[tuple[Set[OffenceKind], str], ...] = (
         "biases in float",
     ),
     (
+        {OffenceKind.TOO_NEW},
+        "the converter is newer than the vendor's compiler, which refuses the whole file",
+    ),
+    (
         {OffenceKind.BY_BATCH},
         "a layer computes over the batch: batch normalisation with the statistics of the batch, or "
         "a maximum, a mean or a softmax over axis 0",
@@ -124,6 +128,9 @@ def _of_kinds(found: tuple[Offence, ...], file: File) -> str:
     """The remedy for offences that are not about shapes."""
     kinds = {each.kind for each in found}
     described = file.description()
+    advice = rebuilt((each for each in found if each.kind is OffenceKind.TOO_NEW), file.target)
+    if advice:
+        return f"{advice}, whose operators the target maps, and train the model again"
     first = next((remedy for kind, remedy in _REMEDIES.items() if kind in kinds), None)
     if first is not None:
         return first(file)
@@ -245,9 +252,17 @@ def _as_the_compiler_takes_it(file: File) -> str:
     )
 
 
+def _without_the_newer(file: File) -> str:
+    ways = "build the model without that operator"
+    if file.artifact.made:
+        return ways
+    return f"{ways}, or convert it with a release as old as the compiler"
+
+
 _REMEDIES: Mapping[OffenceKind, Callable[[File], str]] = {
     OffenceKind.REFUSED: _for_symmetric,
     OffenceKind.NOT_COMPILED: _as_the_compiler_takes_it,
+    OffenceKind.TOO_NEW: _without_the_newer,
     OffenceKind.BY_BATCH: _for_batch,
     OffenceKind.FELL_BACK: _for_fall_back,
 }

@@ -28,6 +28,8 @@ _OTHER_WAYS = {
     "torch nn.ZeroPad2d(1), and padding=0), which behind a ReLU is the same",
 }
 """What gives the same without an operator that is not mapped."""
+_REBUILT = (OffenceKind.UNMAPPED, OffenceKind.TOO_NEW)
+"""The kinds of offences of an operator that another one could stand for."""
 _WORDS = {"RELU6": "ReLU6", "RELU": "ReLU"}
 
 
@@ -75,7 +77,7 @@ def rebuilt(found: Iterable[Offence], target: Target) -> str:
 
 
 def _substitute(offence: Offence, target: Target) -> str:
-    if offence.kind is not OffenceKind.UNMAPPED or offence.spot is None:
+    if offence.kind not in _REBUILT or offence.spot is None:
         return ""
     found = _SUBSTITUTES.get(offence.spot.operator, "")
     return found if found in target.operators else ""

@@ -126,6 +126,31 @@ def _resized(operator: OperatorInfo, most: float) -> str:
     return f"resizes {factor:.3g} times, above {most:g}" if factor > most else ""
 
 
+def _side(operator: OperatorInfo) -> float:
+    """The longer side of a resized picture."""
+    return max(operator.outputs[0].shape[1:3], default=0) if operator.outputs else 0
+
+
+def _large(operator: OperatorInfo, most: float) -> str:
+    side = _side(operator)
+    return f"makes a picture of {side:g}, above {most:g}" if side > most else ""
+
+
+def _reduced(operator: OperatorInfo) -> float:
+    """The number of values that are reduced to one."""
+    axes, tensor = operator.option("axes"), _input(operator, 0)
+    if tensor is None or not isinstance(axes, tuple):
+        return 0
+    return prod(
+        tensor.shape[axis] for axis in axes if -len(tensor.shape) <= axis < len(tensor.shape)
+    )
+
+
+def _many_reduced(operator: OperatorInfo, most: float) -> str:
+    count = _reduced(operator)
+    return f"reduces {count:,} values to one, above {most:,g}" if count > most else ""
+
+
 def _input(operator: OperatorInfo, at: int) -> TensorInfo | None:
     return operator.inputs[at] if len(operator.inputs) > at else None
 
@@ -153,7 +178,11 @@ LIMITS: dict[str, Callable[[OperatorInfo], str]] = {
 """The checks by the name of the limit: each returns the fault of an operator, or nothing."""
 
 OF_NUMBERS: dict[str, tuple[Callable[[OperatorInfo], float], Callable[[OperatorInfo, float], str]]]
-OF_NUMBERS = {"resize_factor": (_factor, _resized)}
+OF_NUMBERS = {
+    "reduced_values": (_reduced, _many_reduced),
+    "resize_factor": (_factor, _resized),
+    "resized_side": (_side, _large),
+}
 """Limits on a number, of which a target has the largest (``LimitRule.most``): the number of an
 operator, and the check."""
 

@@ -18,6 +18,8 @@ _LEFT = "left to the CPU by the compiler"
 class Why(StrEnum):
     """The rule that keeps an operator on the CPU; also the name of its words in a target."""
 
+    VERSION = "version"
+    FILE = "file"
     OPERATOR = "operator"
     DTYPE = "dtype"
     DIMENSIONS = "dimensions"
@@ -152,6 +154,11 @@ class _Division:
         """The identities of the operators that depend on one left to the CPU."""
 
     def of(self, operators: Sequence[OperatorInfo]) -> list[Placement]:
+        unknown = {each.index: _of_version(each, self._rules) for each in operators}
+        first = next((each for each in operators if unknown[each.index] is not None), None)
+        if first is not None:
+            other = self._refused(first)
+            return [Placement(each, (unknown[each.index] or other,)) for each in operators]
         found = []
         for operator in operators:
             placed = self._placed(operator)
@@ -186,6 +193,10 @@ class _Division:
         self._behind[_key(placed)] = end
         return placed
 
+    def _refused(self, first: OperatorInfo) -> Reason:
+        fault = f"in a file that the compiler refuses, by {first.kind} #{first.index}"
+        return Reason(Why.FILE, fault, self._rules.words.get(Why.FILE, ""))
+
     def _downstream(self, end: Placement) -> Reason:
         return Reason(
             Why.DOWNSTREAM,
@@ -196,6 +207,24 @@ class _Division:
 
 def _key(placed: Placement) -> int:
     return id(placed.operator)
+
+
+def _of_version(operator: OperatorInfo, rules: MappingRules) -> Reason | None:
+    """That the compiler can't read the operator, and so not the file."""
+    if not rules.newest or operator.kind.startswith("CUSTOM"):
+        return None
+    newest, version = rules.newest.get(operator.kind), operator.version
+    if newest is not None and version <= newest[1]:
+        return None
+    guess = rules.guesses.get(Why.VERSION, "")
+    if newest is None:
+        fault = f"not an operator that version {rules.compiler} of the compiler knows"
+        return Reason(Why.VERSION, fault, rules.words.get(Why.FILE, ""), guess)
+    words = rules.words.get(Why.VERSION, "")
+    for name, value in (("{kind}", operator.kind), ("{version}", str(version))):
+        words = words.replace(name, value)
+    fault = f"of version {version}, and the compiler reads versions up to {newest[1]}"
+    return Reason(Why.VERSION, fault, words, guess)
 
 
 def _alone(operator: OperatorInfo, target: Target, rules: MappingRules) -> Iterator[Reason]:
@@ -257,7 +286,11 @@ def _guess_of(operator: OperatorInfo, target: Target, rules: MappingRules) -> st
     )
     of_limit = next(filter(None, doubts), "")
     wide = any(each.dtype == "int16" and not each.state for each in _moving(operator))
-    return rule.guess or of_limit or (rules.guesses.get("int16", "") if wide else "")
+    of_tensors = rules.guesses.get("int16", "") if wide else ""
+    newest = rules.newest.get(operator.kind)
+    perhaps = newest is not None and operator.version > newest[0]
+    of_version = rules.guesses.get("newest", "") if perhaps else ""
+    return rule.guess or of_limit or of_tensors or of_version
 
 
 def _moving(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
@@ -283,7 +316,8 @@ class _Ends:
 
     def with_allowed(self, placed: Placement, target: Target) -> Placement:
         rules = target.mapping
-        if placed.mapped or rules is None:
+        refused = any(each.why in (Why.VERSION, Why.FILE) for each in placed.reasons)
+        if placed.mapped or refused or rules is None:
             return placed
         kind = placed.operator.kind
         allowed = kind in rules.cpu or (kind in rules.cpu_at_ends and self._touches(placed))

@@ -24,6 +24,7 @@ class OffenceKind(StrEnum):
     DOWNSTREAM = "downstream of an operator not mapped"
     REFUSED = "refused by the vendor's tool"
     NOT_COMPILED = "refused by the vendor's compiler"
+    TOO_NEW = "newer than the vendor's compiler"
     MISPLACED = "outputs changed places"
     BY_BATCH = "answers depend on the batch"
     FELL_BACK = "fell back"

@@ -13,7 +13,11 @@ from pytest_edgegate.measures.offences import Offence, OffenceKind, offence_of
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 LEFT_TO_THE_CPU = frozenset({OffenceKind.UNMAPPED, OffenceKind.LIMIT, OffenceKind.DOWNSTREAM})
 """The kinds that a budget on mapped_ops decides, where a test has one."""
-_BY_REASON = {Why.LIMIT: OffenceKind.LIMIT, Why.DOWNSTREAM: OffenceKind.DOWNSTREAM}
+_BY_REASON = {
+    Why.LIMIT: OffenceKind.LIMIT,
+    Why.DOWNSTREAM: OffenceKind.DOWNSTREAM,
+    Why.VERSION: OffenceKind.TOO_NEW,
+}
 _OF_NUMBERS = frozenset({OffenceKind.UNQUANTISED, OffenceKind.WIDE, OffenceKind.WIDE_WEIGHTS})
 """The kinds that say that an operator is not int8."""
 
@@ -45,6 +49,8 @@ def unmapped(
 def _by_rules(placement: Placement, *, told: bool) -> Iterator[Offence]:
     """By what the table says of it, or else by its first reason. *told*: whether its dtype is."""
     operator, reasons = placement.operator, placement.reasons
+    if reasons[0].why is Why.FILE:
+        return  # the operator by which the file is refused is told
     of_table = [each for each in reasons if each.why in (Why.OPERATOR, Why.LIMIT)]
     for reason in of_table or reasons[:1]:
         if reason.why in (Why.OPERATOR, Why.DTYPE) and operator.border and _touches_io(operator):

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_edgegate.core.errors import ConfigurationError, nearest
 
 _MOST_BYTES = 1 << 63
+_ENDS = 2
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,18 @@ class Table:
             said = f"{self.inside}{key}"
             raise self.wrong(f"{said} = {value} is no number above 0", f"give {said} one")
         return float(value)
+
+    def versions(self, key: str) -> tuple[int, int]:
+        """A whole number, or a list of two that are in order."""
+        said, value = f"{self.inside}{key}", self.values[key]
+        found = value if isinstance(value, list) else [value, value]
+        whole = all(type(each) is int and each >= 0 for each in found)
+        if len(found) != _ENDS or not whole or found != sorted(found):
+            raise self.wrong(
+                f"{said} = {value!r} is no version, nor two of them",
+                f"write {said} = 3, or {said} = [2, 3] where it is known of 2 and not of 4 only",
+            )
+        return found[0], found[1]
 
     def names(self, key: str, *, may_be_empty: bool = False) -> tuple[str, ...]:
         """A list of texts."""

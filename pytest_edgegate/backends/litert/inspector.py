@@ -276,6 +276,7 @@ class _Graph:
             inputs=tuple(None if at < 0 else self._tensors[at] for at in operator.inputs),
             outputs=tuple(self._tensors[at] for at in operator.outputs),
             options=tuple(self._options(kind, operator)),
+            version=max(code.version, 1),
             border=kind in _BORDER,
             rearranges=kind in _REARRANGING,
             weights_at=1 if kind in _WEIGHTED else None,

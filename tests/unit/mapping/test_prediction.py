@@ -41,6 +41,7 @@ class Graph:
         shape: tuple[int, ...] = (1, 8),
         constants: tuple[TensorInfo, ...] = (),
         state: bool = False,
+        version: int = 1,
         **options: Any,
     ) -> Graph:
         """*given*: names, separated by spaces."""
@@ -54,6 +55,7 @@ class Graph:
                 taken,
                 (self.tensors[made],),
                 tuple(options.items()),
+                version,
                 border=kind.endswith("QUANTIZE"),
                 weights_at=weights if len(taken) > 1 else None,
             )
@@ -268,3 +270,86 @@ def test_a_graph_that_is_out_of_order_ends() -> None:
     graph = Graph("x").add("ADD", "x", "a").add("GATHER", "a", "b").add("RELU", "b", "y")
     turned = replace(graph.described("y"), operators=tuple(reversed(graph.operators)))
     assert len(predicted(turned, CORAL).placements) == 3
+
+
+NEWER = [("EXP", 2), ("CONV_2D", 6), ("TRANSPOSE_CONV", 4), ("QUANTIZE", 3)]
+"""Operators of files that version 16 of the compiler has refused, in public."""
+
+
+@pytest.mark.parametrize(("kind", "version"), NEWER)
+def test_an_operator_of_a_newer_version_refuses_the_whole_file(kind: str, version: int) -> None:
+    def placed(found: int) -> Prediction:
+        graph = Graph("x").add("ADD", "x", "a").add(kind, "a", "b", version=found)
+        return graph.add("RELU", "b", "y").predicted("y")
+
+    found = placed(version)
+    assert left(found) == ["ADD", kind, "RELU"]
+    assert [reasons(found, at) for at in range(3)] == [[Why.FILE], [Why.VERSION], [Why.FILE]]
+    assert found.left[1].words == f"Didn't find op for builtin opcode '{kind}' version '{version}'"
+    assert f"reads versions up to {version - 1}" in found.left[1].reasons[0].fault
+    assert f"by {kind} #1" in found.left[0].reasons[0].fault
+    assert (found.subgraphs, found.share, found.splits) == (0, 0.0, ())
+    older = placed(version - 1).left
+    assert Why.VERSION not in {reason.why for each in older for reason in each.reasons}
+
+
+@pytest.mark.parametrize("kind", ["GELU", "STABLEHLO_ADD", "BUILTIN_250"])
+def test_an_operator_that_is_younger_than_the_compiler_refuses_the_whole_file(kind: str) -> None:
+    found = Graph("x").add("ADD", "x", "a").add(kind, "a", "y").predicted("y")
+    assert [each.reasons[0].why for each in found.left] == [Why.FILE, Why.VERSION]
+    assert "not an operator that version 16.0.384591198 of the compiler knows" in (
+        found.left[1].reasons[0].fault
+    )
+
+
+def test_a_refused_file_has_no_operators_that_are_allowed() -> None:
+    graph = Graph("x").add("QUANTIZE", "x", "a", version=3)
+    found = graph.add("CUSTOM:TFLite_Detection_PostProcess", "a", "y").predicted("y")
+    assert [each.allowed for each in found.left] == [False, False]
+
+
+def test_a_custom_operator_refuses_no_file() -> None:
+    found = Graph("x").add("ADD", "x", "a").add("CUSTOM:mine", "a", "y", version=9).predicted("y")
+    assert left(found) == ["CUSTOM:mine"]
+
+
+def test_a_version_that_the_compiler_may_not_know_is_a_guess() -> None:
+    known = Graph("x").add("RELU", "x", "y", version=2).predicted("y")
+    assert (left(known), known.guesses) == ([], ())
+    perhaps = Graph("x").add("RELU", "x", "y", version=3).predicted("y")
+    assert left(perhaps) == []
+    assert "this version of the operator may be newer than the compiler" in perhaps.guesses[0]
+    assert left(Graph("x").add("RELU", "x", "y", version=4).predicted("y")) == ["RELU"]
+
+
+def test_rules_without_versions_refuse_none() -> None:
+    target = replace(CORAL, mapping=replace(RULES, newest={}))
+    graph = Graph("x").add("ADD", "x", "a", version=99).add("RELU", "a", "y")
+    assert left(graph.predicted("y", target=target)) == []
+
+
+def test_the_compiler_reads_every_operator_that_the_chip_takes() -> None:
+    assert set(CORAL.operators) <= set(RULES.newest)
+    assert all(perhaps >= known for known, perhaps in RULES.newest.values())
+
+
+@pytest.mark.parametrize(
+    ("side", "mapped", "guessed"), [(128, True, False), (256, True, True), (320, False, True)]
+)
+def test_how_large_a_picture_may_become_is_a_guess(side: int, mapped: bool, guessed: bool) -> None:
+    shape = (1, side // 2, 8, 3)
+    graph = Graph("x", shape=shape)
+    found = graph.add("RESIZE_BILINEAR", "x", "y", shape=(1, side, 16, 3)).predicted("y")
+    assert (bool(found.mapped), bool(found.guesses)) == (mapped, guessed)
+
+
+@pytest.mark.parametrize(
+    ("height", "mapped", "guessed"),
+    [(64, True, False), (100, True, True), (200, False, True), (256, False, False)],
+)
+def test_of_how_many_values_a_mean_may_be_is_a_guess_between_what_was_seen(
+    height: int, mapped: bool, guessed: bool
+) -> None:
+    graph = Graph("x", shape=(1, height, 128, 3))
+    found = graph.add("MEAN", "x", "y", shape=(1, 3), axes=(1, 2)).predicted("y")
+    assert (bool(found.mapped), bool(found.guesses)) == (mapped, guessed)

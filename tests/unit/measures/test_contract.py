@@ -147,6 +147,17 @@ LIMIT_CASES: list[tuple[str, OperatorInfo, str]] = [
     ("resize_factor", resized(8), ""),
     ("resize_factor", resized(0.5), ""),
     ("resize_factor", resized(8.5), "resizes 8.5 times, above 8"),
+    ("resized_side", operator("X", outputs=(tensor(shape=(1, 256, 9, 3)),)), ""),
+    ("resized_side", operator("X", outputs=()), ""),
+    ("resized_side", operator("X", outputs=(tensor(shape=(1, 9, 257, 3)),)), "a picture of 257"),
+    ("reduced_values", operator("X", (tensor(shape=(1, 128, 128, 3)),), axes=(1, 2)), ""),
+    ("reduced_values", operator("X", (tensor(shape=(1, 999, 999, 3)),)), ""),
+    ("reduced_values", operator("X", (tensor(shape=(1, 999)),), axes=(7,)), ""),
+    (
+        "reduced_values",
+        operator("X", (tensor(shape=(1, 129, 128, 3)),), axes=(-3, -2)),
+        "reduces 16,512 values to one, above 16,384",
+    ),
     ("zero_constants", operator("X", (tensor(), tensor())), ""),
     ("zero_constants", operator("X", (tensor(), ZEROS), zero_constants=True), ""),
     ("zero_constants", operator("X", (tensor(), ZEROS), zero_constants=False), "not all zeros"),
@@ -484,6 +495,25 @@ def test_offenders_that_are_alike_share_a_line() -> None:
     assert only.remedy == (
         "rebuild with ReLU6 and ReLU, whose operators the target maps, and train the model again"
     )
+
+
+def test_an_operator_that_is_newer_than_the_compiler_is_told_alone() -> None:
+    newer = replace(operator("EXP"), version=2)
+    told = judged(model(*numbered("ADD", 3), newer, *numbered("FLOOR_MOD", 2)), made=True)
+    assert told.details == (
+        "EXP #3 (out): of version 2, and the compiler reads versions up to 1 (\"Didn't find op for "
+        "builtin opcode 'EXP' version '2'\")",
+    )
+    assert told.cause.startswith("the converter is newer than the vendor's compiler")
+    assert told.remedy == "build the model without that operator"
+    foreign = judged(model(newer))
+    assert foreign.remedy.endswith("or convert it with a release as old as the compiler")
+
+
+def test_an_activation_that_is_newer_than_the_compiler_has_another_one() -> None:
+    told = judged(model(*numbered("GELU", 2)), made=True)
+    assert told.details[0].endswith('("Model could not be parsed"); rebuild with ReLU6')
+    assert told.remedy.startswith("rebuild with ReLU6, whose operators the target maps")
 
 
 def test_a_max_pooling_with_a_margin_has_another_way() -> None:

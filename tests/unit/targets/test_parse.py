@@ -324,6 +324,7 @@ def test_the_rules_of_a_compiler() -> None:
             "words": {"operator": "no"},
             "guesses": {"int16": "perhaps"},
             "sources": {"dtype": "a page"},
+            "newest": {"ADD": 4, "RELU": [2, 3], "GELU": 0},
         },
         limits={"resize_factor": {"most": 8, "taken": 2, "refused": 15.5, "guess": "g"}},
         operators={"ADD": {"guess": "from memory"}},
@@ -332,6 +333,7 @@ def test_the_rules_of_a_compiler() -> None:
     assert rules is not None
     assert (rules.name, rules.most_dimensions, rules.cpu) == ("rules", 3, ("ARG_MAX",))
     assert (rules.words, rules.guesses) == ({"operator": "no"}, {"int16": "perhaps"})
+    assert rules.newest == {"ADD": (4, 4), "RELU": (2, 3), "GELU": (0, 0)}
     assert found.limits == {"resize_factor": LimitRule(8.0, 2.0, 15.5, "g")}
     assert found.operators["ADD"].guess == "from memory"
 
@@ -354,6 +356,11 @@ def test_a_rule_that_is_left_out_is_that_of_the_base() -> None:
         ("mapping", {**MAPPING, "activations": "int8"}, "activations = 'int8' is not a list"),
         ("mapping", {**MAPPING, "words": {"oprator": "x"}}, "did you mean 'operator'?"),
         ("mapping", {**MAPPING, "guesses": {"dtype": 1}}, "guesses.dtype = 1 is not a str"),
+        *(
+            ("mapping", {**MAPPING, "newest": {"ADD": value}}, "newest.ADD = ")
+            for value in ("4", -1, True, 1.5, [], [1], [3, 2], [1, 2, 3], [1, "2"])
+        ),
+        ("mapping", {**MAPPING, "newest": 3}, "mapping.newest is not a table"),
         ("mapping", "rules", "mapping is not a table"),
         ("limits", {"one_rwo": {}}, "unknown key 'limits.one_rwo', did you mean 'one_row'?"),
         ("limits", {"one_row": {"mots": 1}}, "did you mean 'most'?"),

@@ -23,7 +23,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent, LeftOut, Placed
 from pytest_edgegate.mapping.prediction import Prediction, predicted
 
-_VERSION = 1
+_VERSION = 2
 """Incremented whenever another version of this module answers otherwise."""
 _SOURCE = f"vendor:{compiler.NAME}"
 

@@ -36,7 +36,7 @@ def placed(found: Prediction) -> tuple[str, ...]:
     groups: dict[tuple[str, str, str], list[Placement]] = {}
     for each in found.left:
         why, fault = each.reasons[0].why, each.reasons[0].fault
-        kind = "" if why is Why.DOWNSTREAM else each.operator.kind
+        kind = "" if why in (Why.DOWNSTREAM, Why.FILE) else each.operator.kind
         groups.setdefault((kind, each.words, fault), []).append(each)
     return tuple(
         _line([each.operator for each in alike], f'"{said}", {fault}' if said != fault else said)

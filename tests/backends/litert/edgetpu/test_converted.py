@@ -14,7 +14,7 @@ from pytest_edgegate.backends.keras.reader import READER
 from pytest_edgegate.backends.litert.from_keras import TRANSFORM
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.mapping.prediction import Prediction, predicted
+from pytest_edgegate.mapping.prediction import Prediction, Why, predicted
 from pytest_edgegate.testing.contract import CaseData, surroundings
 
 IMAGES = np.random.default_rng(0).random((20, 8, 8, 3), np.float32)
@@ -76,3 +76,17 @@ def test_networks(made: Any, network: Network, left: list[str], splits: list[str
     assert [each.operator.kind for each in found.left] == left
     assert [each.operator.kind for each in found.splits] == splits
     assert found.guesses == ()
+
+
+@pytest.mark.parametrize(("activation", "kind"), [("gelu", "GELU"), ("exponential", "EXP")])
+def test_an_operator_of_this_converter_that_the_compiler_is_too_old_for(
+    made: Any, activation: str, kind: str
+) -> None:
+    def network(layers: Any, image: Any) -> Any:
+        return layers.Activation(activation)(layers.Conv2D(8, 3)(image))
+
+    found = made(network)
+    assert not found.mapped
+    [at_fault] = [each for each in found.left if each.reasons[0].why is Why.VERSION]
+    assert at_fault.operator.kind == kind
+    assert not any(each.allowed for each in found.left)
