@@ -53,6 +53,9 @@ class MappingRules:
     """The dtypes of the tensors between operators that the chip takes."""
     most_dimensions: int
     """How many of the innermost dimensions of a tensor may be larger than 1."""
+    largest_seen: float = float("inf")
+    """The largest tensor between operators that was seen mapped, in bytes: with a larger one it is
+    not certain that the compiler takes the file."""
     cpu: tuple[str, ...] = ()
     """The operators that may stay on the CPU anywhere."""
     cpu_at_ends: tuple[str, ...] = ()

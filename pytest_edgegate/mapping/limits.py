@@ -136,6 +136,29 @@ def _large(operator: OperatorInfo, most: float) -> str:
     return f"makes a picture of {side:g}, above {most:g}" if side > most else ""
 
 
+def _made(operator: OperatorInfo) -> float:
+    """The number of values of the output."""
+    return prod(max(size, 1) for size in operator.outputs[0].shape) if operator.outputs else 0
+
+
+def _many_made(operator: OperatorInfo, most: float) -> str:
+    count = _made(operator)
+    return f"makes {count:,} values, above {most:,.0f}" if count > most else ""
+
+
+def _groups(operator: OperatorInfo) -> float:
+    """In how many groups the channels are convolved; the weights have those of one of them."""
+    tensor, weights = _input(operator, 0), _input(operator, 1)
+    if tensor is None or weights is None or not (tensor.shape and weights.shape):
+        return 1
+    return tensor.shape[-1] / max(weights.shape[-1], 1)
+
+
+def _many_groups(operator: OperatorInfo, most: float) -> str:
+    count = _groups(operator)
+    return f"convolves {count:,.0f} groups, above {most:,.0f}" if count > most else ""
+
+
 def _reduced(operator: OperatorInfo) -> float:
     """The number of values that are reduced to one."""
     axes, tensor = operator.option("axes"), _input(operator, 0)
@@ -148,7 +171,7 @@ def _reduced(operator: OperatorInfo) -> float:
 
 def _many_reduced(operator: OperatorInfo, most: float) -> str:
     count = _reduced(operator)
-    return f"reduces {count:,} values to one, above {most:,g}" if count > most else ""
+    return f"reduces {count:,} values to one, above {most:,.0f}" if count > most else ""
 
 
 def _input(operator: OperatorInfo, at: int) -> TensorInfo | None:
@@ -179,6 +202,9 @@ LIMITS: dict[str, Callable[[OperatorInfo], str]] = {
 
 OF_NUMBERS: dict[str, tuple[Callable[[OperatorInfo], float], Callable[[OperatorInfo, float], str]]]
 OF_NUMBERS = {
+    "deconvolved_values": (_made, _many_made),
+    "groups": (_groups, _many_groups),
+    "reshaped_values": (_made, _many_made),
     "reduced_values": (_reduced, _many_reduced),
     "resize_factor": (_factor, _resized),
     "resized_side": (_side, _large),

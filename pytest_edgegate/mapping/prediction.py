@@ -9,6 +9,7 @@ from enum import StrEnum
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo, TensorInfo
 from pytest_edgegate.core.target import LimitRule, MappingRules, OperatorRule, Target
 from pytest_edgegate.mapping.limits import doubt, faults
+from pytest_edgegate.mapping.tensors import moving, size_in_bytes
 
 _WEIGHTS = ("int8", "uint8")
 _NO_LIMIT = LimitRule()
@@ -154,11 +155,9 @@ class _Division:
         """The identities of the operators that depend on one left to the CPU."""
 
     def of(self, operators: Sequence[OperatorInfo]) -> list[Placement]:
-        unknown = {each.index: _of_version(each, self._rules) for each in operators}
-        first = next((each for each in operators if unknown[each.index] is not None), None)
-        if first is not None:
-            other = self._refused(first)
-            return [Placement(each, (unknown[each.index] or other,)) for each in operators]
+        refused = self._refused(operators)
+        if refused:
+            return refused
         found = []
         for operator in operators:
             placed = self._placed(operator)
@@ -193,9 +192,16 @@ class _Division:
         self._behind[_key(placed)] = end
         return placed
 
-    def _refused(self, first: OperatorInfo) -> Reason:
+    def _refused(self, operators: Sequence[OperatorInfo]) -> list[Placement]:
+        """The places in a file that the compiler can't read; empty where it can."""
+        unknown = [_of_version(each, self._rules) for each in operators]
+        pairs = list(zip(operators, unknown, strict=True))
+        first = next((each for each, reason in pairs if reason is not None), None)
+        if first is None:
+            return []
         fault = f"in a file that the compiler refuses, by {first.kind} #{first.index}"
-        return Reason(Why.FILE, fault, self._rules.words.get(Why.FILE, ""))
+        other = Reason(Why.FILE, fault, self._rules.words.get(Why.FILE, ""))
+        return [Placement(each, (reason or other,)) for each, reason in pairs]
 
     def _downstream(self, end: Placement) -> Reason:
         return Reason(
@@ -258,18 +264,18 @@ def _is_newer(rule: OperatorRule, newest: str) -> bool:
 
 def _of_tensors(operator: OperatorInfo, rules: MappingRules) -> Iterator[Reason]:
     """By the requirements on all tensors."""
-    moving = _moving(operator)
-    wrong = next((each for each in moving if each.dtype not in rules.activations), None)
+    between = moving(operator)
+    wrong = next((each for each in between if each.dtype not in rules.activations), None)
     weights = None if operator.weights_at is None else _at(operator, operator.weights_at)
     if wrong is None and weights is not None and weights.dtype not in _WEIGHTS:
         wrong = weights
     if wrong is not None:
         yield Reason(Why.DTYPE, f"works on {wrong.dtype} ({wrong.name})")
-    free = next((each for each in moving if each.dynamic), None)
+    free = next((each for each in between if each.dynamic), None)
     if free is not None:
         yield Reason(Why.DYNAMIC, f"has a tensor of free sizes ({free.name} {free.shape})")
         return
-    deep = next((each for each in moving if _is_deep(each, rules.most_dimensions)), None)
+    deep = next((each for each in between if _is_deep(each, rules.most_dimensions)), None)
     if deep is not None:
         sizes = f"the {rules.most_dimensions} innermost dimensions"
         yield Reason(Why.DIMENSIONS, f"has sizes above 1 before {sizes} ({deep.name} {deep.shape})")
@@ -285,18 +291,18 @@ def _guess_of(operator: OperatorInfo, target: Target, rules: MappingRules) -> st
         for each in rule.limits
     )
     of_limit = next(filter(None, doubts), "")
-    wide = any(each.dtype == "int16" and not each.state for each in _moving(operator))
+    wide = any(each.dtype == "int16" and not each.state for each in moving(operator))
     of_tensors = rules.guesses.get("int16", "") if wide else ""
+    of_size = rules.guesses.get("large", "") if _largest(operator) > rules.largest_seen else ""
     newest = rules.newest.get(operator.kind)
     perhaps = newest is not None and operator.version > newest[0]
     of_version = rules.guesses.get("newest", "") if perhaps else ""
-    return rule.guess or of_limit or of_tensors or of_version
+    return rule.guess or of_limit or of_tensors or of_size or of_version
 
 
-def _moving(operator: OperatorInfo) -> tuple[TensorInfo, ...]:
-    """The tensors that are no constants."""
-    given = (each for each in operator.inputs if each is not None and not each.constant)
-    return (*given, *operator.outputs)
+def _largest(operator: OperatorInfo) -> int:
+    """The bytes of the largest tensor between it and other operators."""
+    return max((size_in_bytes(each) for each in moving(operator)), default=0)
 
 
 def _at(operator: OperatorInfo, position: int) -> TensorInfo | None:

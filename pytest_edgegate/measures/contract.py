@@ -21,7 +21,7 @@ from pytest_edgegate.measures.offences import Offence, OffenceKind, Spot, offenc
 from pytest_edgegate.measures.providers import File, Passes
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness
-from pytest_edgegate.measures.unmapped import LEFT_TO_THE_CPU, unmapped
+from pytest_edgegate.measures.unmapped import LEFT_TO_THE_CPU, by_rules_alone, unmapped
 
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _WEIGHTS = ("int8", "uint8", "int4", "int2")
@@ -42,7 +42,13 @@ _AT_THE_CPU = frozenset(
 def contract(file: File, passes: Passes) -> Finding:
     """Counts the offences against the target's contract."""
     broken = file.probe()
-    return Measurement(len(offences(file, passes)), "file", nonfinite=broken)
+    return Measurement(len(offences(file, passes)), _source(file), nonfinite=broken)
+
+
+def _source(file: File) -> str:
+    """The file itself, and where operators run on a chip by our rules alone, those."""
+    rules = by_rules_alone(file)
+    return f"predicted:{rules}" if rules else "file"
 
 
 def offences(file: File, passes: Passes) -> tuple[Offence, ...]:

@@ -9,6 +9,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import LeftOut, Placed
 from pytest_edgegate.mapping.prediction import Placement, Prediction, Reason, Why, predicted
 from pytest_edgegate.measures.offences import Offence, OffenceKind, offence_of
+from pytest_edgegate.measures.providers import File
 
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 LEFT_TO_THE_CPU = frozenset({OffenceKind.UNMAPPED, OffenceKind.LIMIT, OffenceKind.DOWNSTREAM})
@@ -44,6 +45,20 @@ def unmapped(
     for each in found.left:
         if not each.allowed:
             yield from _by_rules(each, told=id(each.operator) in known)
+
+
+def by_rules_alone(file: File) -> str:
+    """The name of the rules by which the operators of a file run on a chip or on the CPU; empty
+    where a compiler was asked, or has made the file."""
+    rules = file.target.mapping
+    if rules is None or file.description().compiled is not None or file.placed() is not None:
+        return ""
+    return rules.name
+
+
+def guesses(file: File) -> tuple[str, ...]:
+    """What is not certain about that."""
+    return predicted(file.description(), file.target).guesses if by_rules_alone(file) else ()
 
 
 def _by_rules(placement: Placement, *, told: bool) -> Iterator[Offence]:

@@ -67,7 +67,7 @@ class Judging:
         source: Artifact | None = None,
     ) -> list[Verdict]:
         """The verdicts on all budgets; *source*: the file that the artifact was compiled from."""
-        providers = self._providers(case, artifact, budgets, inspector)
+        providers = self._providers(case, artifact, budgets, inspector, source)
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         found = [self._judged(each, case, providers, source) for each in asked]
         if contract and providers.passes.steadiness().conduct is Conduct.BY_BATCH:
@@ -142,9 +142,17 @@ class Judging:
         artifact: Artifact,
         inspector: Inspector,
         budgets: tuple[Budget, ...] = (),
+        source: Artifact | None = None,
     ) -> CaseFile:
         observer = self.observer
-        asked = (*case.budgets, *budgets)
+        asked = any(each.metric == MAPPED_OPS for each in (*case.budgets, *budgets))
+
+        def gates_mapping() -> bool:
+            """A budget that has no figure decides nothing."""
+            return asked and isinstance(
+                self.tooling.finding(MAPPED_OPS, artifact, case.target, source), Measurement
+            )
+
         return CaseFile(
             case,
             artifact,
@@ -153,7 +161,7 @@ class Judging:
             observer.kept_steadiness,
             self.export,
             lambda: self.tooling.placed(artifact, case.target),
-            gates_mapping=any(each.metric == MAPPED_OPS for each in asked),
+            gates_mapping,
         )
 
     def _remarks(self, file: File, source: Artifact | None) -> tuple[str, ...]:
@@ -269,7 +277,10 @@ class Judging:
         """The figure from a tool of the target, or else a measurement."""
         file = providers.file
         found = self.tooling.finding(metric, file.artifact, file.target, source)
-        return found or hidden(metric, file) or measure(metric, providers)
+        found = found or hidden(metric, file) or measure(metric, providers)
+        if metric != CONTRACT.name or not isinstance(found, Measurement) or found.value:
+            return found
+        return self.tooling.only_predicted(MAPPED_OPS, found, file.target) or found
 
     def _with_file(
         self,
@@ -296,6 +307,7 @@ class Judging:
             compiled,
             *self._remarks(file, source),
             notes.of_mapping(file),
+            notes.of_guesses(file),
             self._unknown_mapping(file),
             notes.of_cpu_parts(file),
             notes.of_signatures(file),
@@ -317,12 +329,13 @@ class Judging:
         artifact: Artifact,
         budgets: tuple[Budget, ...],
         inspector: Inspector,
+        source: Artifact | None = None,
     ) -> Providers:
         settings = self.settings
         asked = {each.metric: each for each in budgets}
         rules = PassRules.of(settings)
         observer = self.observer
-        file = self._file(case, artifact, inspector, budgets)
+        file = self._file(case, artifact, inspector, budgets, source)
         timing = Timing(
             self.registry,
             case.target,

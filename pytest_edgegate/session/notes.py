@@ -19,9 +19,13 @@ from pytest_edgegate.data.splits import Array
 from pytest_edgegate.measures.contract import left_to_the_cpu, tolerated
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import File, Passes
+from pytest_edgegate.measures.unmapped import guesses
 
 USUAL_AGREEMENT = 0.99
 """The agreement of runtimes that round alike; a lower share is pointed out."""
+
+_GUESSES = 3
+"""The most guesses that are told of a file."""
 
 
 def of_building(artifact: Artifact) -> str:
@@ -123,6 +127,14 @@ def of_mapping(file: File) -> str:
     kinds = Counter(each.part.kind for each in found if isinstance(each.part, OperatorInfo))
     named = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
     return f"left to the CPU of {file.target.name}, as mapped_ops decides: {named}"
+
+
+def of_guesses(file: File) -> str:
+    """What is not certain about a contract that rules alone decide; a budget on mapped_ops tells it
+    of its own figure."""
+    found = () if file.gates_mapping else guesses(file)
+    more = f"; and {len(found) - _GUESSES} more" if len(found) > _GUESSES else ""
+    return f"a guess where {'; '.join(found[:_GUESSES])}{more}" if found else ""
 
 
 def of_execution(file: File) -> str:

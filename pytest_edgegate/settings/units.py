@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from pytest_edgegate.core.budget import BUDGETS, Budget, BudgetKind
+from pytest_edgegate.core.budget import BUDGETS, CONTRACT, Budget, BudgetKind
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, nearest
 from pytest_edgegate.core.other_words import meant_budgets
 
@@ -106,7 +106,7 @@ def allowed_from(text: str) -> frozenset[tuple[str | None, str]]:
     found = set()
     for part in filter(None, (each.strip() for each in text.split(","))):
         target, colon, metric = part.rpartition(":")
-        if metric.strip() not in BUDGETS:
+        if metric.strip() not in (*BUDGETS, CONTRACT.name):
             raise _unknown(metric.strip(), "--edge-allow-unmeasured")
         found.add((target.strip() if colon else None, metric.strip()))
     return frozenset(found)

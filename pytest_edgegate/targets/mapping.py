@@ -19,12 +19,12 @@ RULES = (
     "downstream",
 )
 """The rules that keep an operator on the CPU: what a compiler may have words of its own for."""
-GUESSES = (*RULES, "int16", "newest", "separate")
+GUESSES = (*RULES, "int16", "large", "newest", "separate")
 """What may not be certain."""
 _TEXTS = ("name", "compiler", "runtime")
 _LISTS = ("activations", "cpu", "cpu_at_ends")
 _TABLES = {"words": RULES, "guesses": GUESSES, "sources": RULES}
-_KEYS = (*_TEXTS, *_LISTS, *_TABLES, "most_dimensions", "newest")
+_KEYS = (*_TEXTS, *_LISTS, *_TABLES, "most_dimensions", "largest_seen", "newest")
 _NEEDED = ("name", "compiler", "runtime", "activations", "most_dimensions")
 
 
@@ -35,6 +35,8 @@ def mapping_from(table: Table, base: MappingRules | None) -> MappingRules:
     given |= {key: table.names(key, may_be_empty=True) for key in _LISTS if key in table}
     if "most_dimensions" in table:
         given["most_dimensions"] = table.size("most_dimensions")
+    if "largest_seen" in table:
+        given["largest_seen"] = float(table.size("largest_seen"))
     if "newest" in table:
         newest = table.table("newest")
         given["newest"] = MappingProxyType({each: newest.versions(each) for each in newest.values})

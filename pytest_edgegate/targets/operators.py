@@ -9,9 +9,11 @@ from pytest_edgegate.core.target import LimitRule, OperatorRule
 from pytest_edgegate.targets.values import Table
 
 LIMITS = (
+    "deconvolved_values",
     "default_weights_format",
     "flat_alpha",
     "fours",
+    "groups",
     "no_batch_packing",
     "no_batch_padding",
     "no_batch_reduction",
@@ -20,6 +22,7 @@ LIMITS = (
     "one_row",
     "per_tensor_weights",
     "reduced_values",
+    "reshaped_values",
     "resize_factor",
     "resized_side",
     "same_dilation",

@@ -67,15 +67,15 @@ class CaseFile:
         steadiness: KeptSteadiness,
         export: Export,
         placed: Callable[[], Placed | None] = lambda: None,
-        *,
-        gates_mapping: bool = False,
+        gates_mapping: Callable[[], bool] = lambda: False,
     ) -> None:
         """*steadiness* looks at the artifact while it is opened for a first inference.
 
-        *placed*: what a vendor's compiler says of its operators.
+        *placed*: what a vendor's compiler says of its operators; *gates_mapping*: whether a budget
+        on mapped_ops decides about them.
         """
         self.placed = placed
-        self.gates_mapping = gates_mapping
+        self._gates_mapping = gates_mapping
         self._case = case
         self.artifact = artifact
         self._inspector = inspector
@@ -87,6 +87,10 @@ class CaseFile:
     @property
     def target(self) -> Target:
         return self._case.target
+
+    @cached_property
+    def gates_mapping(self) -> bool:
+        return self._gates_mapping()
 
     def description(self) -> ModelDescription:
         return self._description

@@ -132,6 +132,16 @@ class Tooling:
             return _of_evidence(told, question.name, question.tool)
         return found
 
+    def only_predicted(self, metric: str, found: Measurement, target: Target) -> NotMeasured | None:
+        """Not measured if our rules alone have *found* what the tool for *metric* is asked for."""
+        name = target.tools.get(metric)
+        if name is None or not self._evidence.refuses(found.source, target.name):
+            return None
+        tool = self._installed.find(name, target.formats[0], target)
+        if isinstance(tool, Absent):
+            return _not_measured(tool)
+        return _of_evidence(f"what stays on the CPU, by {found.source}", name, tool)
+
     def absent(
         self, metric: str, form: str, target: Target, *, made: bool = False
     ) -> NotMeasured | None:

@@ -353,3 +353,30 @@ def test_of_how_many_values_a_mean_may_be_is_a_guess_between_what_was_seen(
     graph = Graph("x", shape=(1, height, 128, 3))
     found = graph.add("MEAN", "x", "y", shape=(1, 3), axes=(1, 2)).predicted("y")
     assert (bool(found.mapped), bool(found.guesses)) == (mapped, guessed)
+
+
+def test_a_tensor_that_is_larger_than_any_that_was_seen_is_a_guess() -> None:
+    def placed(side: int) -> Prediction:
+        shape = (1, side, side, 48)
+        return Graph("x", shape=shape).add("ADD", "x", "y", shape=shape).predicted("y")
+
+    assert (left(placed(257)), placed(257).guesses) == ([], ())
+    assert left(placed(258)) == []
+    assert "large activation tensors" in placed(258).guesses[0]
+
+
+def test_operators_of_several_graphs_may_have_one_number() -> None:
+    graph = Graph("x").add("ADD", "x", "a").add("EXP", "a", "y", version=2)
+    same = tuple(replace(each, index=0) for each in graph.operators)
+    found = predicted(replace(graph.described("y"), operators=same), CORAL)
+    assert [each.reasons[0].why for each in found.left] == [Why.FILE, Why.VERSION]
+
+
+def test_a_convolution_in_groups_is_a_guess() -> None:
+    weights = TensorInfo("w", (8, 3, 3, 2), "int8", constant=True)
+    graph = Graph("x", shape=(1, 8, 8, 4))
+    found = graph.add("CONV_2D", "x", "y", constants=(weights,)).predicted("y")
+    assert (left(found), len(found.guesses)) == ([], 1)
+    whole = replace(weights, shape=(8, 3, 3, 4))
+    graph = Graph("x", shape=(1, 8, 8, 4))
+    assert graph.add("CONV_2D", "x", "y", constants=(whole,)).predicted("y").guesses == ()

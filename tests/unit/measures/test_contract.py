@@ -158,6 +158,23 @@ LIMIT_CASES: list[tuple[str, OperatorInfo, str]] = [
         operator("X", (tensor(shape=(1, 129, 128, 3)),), axes=(-3, -2)),
         "reduces 16,512 values to one, above 16,384",
     ),
+    *(
+        (limit, operator("X", outputs=(tensor(shape=(1, side, 1024)),)), fault)
+        for limit, side, fault in (
+            ("deconvolved_values", 1024, ""),
+            ("deconvolved_values", 1025, "makes 1,049,600 values, above 1,048,576"),
+            ("reshaped_values", 488, ""),
+            ("reshaped_values", 489, "makes 500,736 values, above 500,000"),
+        )
+    ),
+    ("groups", operator("X", (tensor(), tensor())), ""),
+    ("groups", operator("X", (tensor(),)), ""),
+    ("groups", operator("X", (tensor(shape=()), tensor(shape=()))), ""),
+    (
+        "groups",
+        operator("X", (tensor(shape=(1, 4_000_000)), tensor(shape=(8, 1)))),
+        "convolves 4,000,000 groups, above 1,000,000",
+    ),
     ("zero_constants", operator("X", (tensor(), tensor())), ""),
     ("zero_constants", operator("X", (tensor(), ZEROS), zero_constants=True), ""),
     ("zero_constants", operator("X", (tensor(), ZEROS), zero_constants=False), "not all zeros"),

@@ -235,7 +235,7 @@ def test_what_may_stay_unmeasured() -> None:
     assert allowed_from("") == allowed_from(" , ") == frozenset()
 
 
-@pytest.mark.parametrize("text", ["latency_p96", "coral:latency_p96", "contract", "coral:"])
+@pytest.mark.parametrize("text", ["latency_p96", "coral:latency_p96", "contracts", "coral:"])
 def test_only_budgets_may_stay_unmeasured(text: str) -> None:
     with pytest.raises(UnknownNameError) as raised:
         allowed_from(text)

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from pytest_edgegate.core.description import OperatorInfo, TensorInfo
+from pytest_edgegate.mapping.tensors import moving, size_in_bytes
 
 _FILE = "parameters.toml"
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -72,13 +73,19 @@ def parameters(mapped: Iterable[OperatorInfo]) -> Parameters:
             guesses.setdefault(each.guess, f"{operator.kind} #{operator.index}: {each.guess}")
     if len(_scales(operators)) > 1:
         guesses["mixed"] = layout.guess("mixed_scales")
-    return _in_memory(Parameters(cached, streamed, tuple(guesses.values())))
+    found_in_all = Parameters(cached, streamed, tuple(guesses.values()))
+    return _in_memory(found_in_all, _activations(operators))
 
 
-def _in_memory(found: Parameters) -> Parameters:
-    """What does not fit on the chip is streamed."""
+def _activations(operators: Iterable[OperatorInfo]) -> int:
+    """The most bytes that the inputs and outputs of one operator take together."""
+    return max((sum(map(size_in_bytes, moving(each))) for each in operators), default=0)
+
+
+def _in_memory(found: Parameters, activations: int) -> Parameters:
+    """What does not fit on the chip is streamed; the activations lie there, too."""
     memory = rules().memory
-    if found.cached <= memory["certain"]:
+    if not found.cached or found.cached + activations <= memory["certain"]:
         return found
     kept = min(found.cached, int(memory["bytes"]))
     streamed = found.streamed + found.cached - kept

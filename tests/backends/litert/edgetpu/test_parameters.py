@@ -119,7 +119,16 @@ def test_what_does_not_fit_is_streamed_and_a_guess() -> None:
     two = parameters([large, replace(large, index=1)])
     memory = rules().memory["bytes"]
     assert (two.cached, two.streamed) == (memory, 2 * one - memory)
-    assert "which layers are streamed is not known" in two.guesses[0]
+    assert "which layers are streamed then is not known" in two.guesses[0]
+
+
+def test_large_activations_may_leave_no_room_for_parameters() -> None:
+    small = layer("FULLY_CONNECTED", (1_024, 3_600))
+    wide = TensorInfo("x", (1, 224, 224, 32), "int8")
+    beside = parameters([small, replace(small, index=1, inputs=(wide,), outputs=(wide,))])
+    assert (parameters([small]).guesses, len(beside.guesses)) == ((), 1)
+    assert (beside.cached, beside.streamed) == (parameters([small]).cached, 0)
+    assert parameters([replace(other("RESHAPE"), inputs=(wide,), outputs=(wide,))]).guesses == ()
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 2), (-1, 3, 3, 3)])
