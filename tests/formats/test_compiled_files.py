@@ -76,8 +76,12 @@ def test_without_its_source_it_is_not_measured(gate: EdgeGate, tmp_path: Path) -
 
 def test_another_source_is_an_error(gate: EdgeGate, tmp_path: Path) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite", scale=2.0)
-    with pytest.raises(ConfigurationError, match=r"was not compiled from digits_uint8\.tflite"):
+    with pytest.raises(ConfigurationError) as raised:
         gate.check(path, source=SOURCE, accuracy_min=0.9)
+    told = raised.value.message
+    assert "was not compiled from digits_uint8.tflite: their inputs differ: " in told
+    assert told.count(" has scale 0.0") == 2
+    assert told.endswith(" where it is compiled")
 
 
 def test_a_source_is_only_for_compiled_files(gate: EdgeGate, tmp_path: Path) -> None:
