@@ -12,7 +12,7 @@ from edgetpu_files import SOURCE, compiled
 
 from pytest_edgegate import EdgeData
 from pytest_edgegate.backends.litert.edgetpu.tool import TOOL
-from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
+from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.gate import EdgeGate
 from pytest_edgegate.item_gate import ItemGate
@@ -49,7 +49,7 @@ def found(verdicts: Any) -> dict[tuple[str, str], str]:
 
 def test_what_it_hides_is_judged_on_its_source(gate: EdgeGate, tmp_path: Path) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite")
-    verdicts = gate.check(path, source=SOURCE, size="60 kB", accuracy_min=0.9)
+    verdicts = gate.check(path, source=SOURCE, size="110 kB", accuracy_min=0.9)
     assert found(verdicts) == {
         ("digits_edgetpu.tflite", "contract"): "pass",
         ("digits_edgetpu.tflite", "size"): "pass",
@@ -96,7 +96,7 @@ def test_its_figures_are_judged_without_a_cpu_and_those_of_the_vendor(
     gate: EdgeGate, tmp_path: Path
 ) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite")
-    contract, *verdicts = gate.check(path, size="80 kB", mapped_ops=1, streamed_bytes=0)
+    contract, *verdicts = gate.check(path, size="110 kB", mapped_ops=1, streamed_bytes=0)
     assert [(each.budget.metric, str(each.outcome)) for each in verdicts] == [
         ("size", "pass"),
         ("mapped_ops", "pass"),
@@ -104,7 +104,7 @@ def test_its_figures_are_judged_without_a_cpu_and_those_of_the_vendor(
     ]
     sources = [each.measured.source for each in verdicts if each.measured]
     assert sources == ["file", *["vendor:edgetpu_compiler"] * 2]
-    assert "edgetpu: 640 bytes of parameters cached on the chip, 0 streamed" in contract.note
+    assert "edgetpu: 44,416 bytes of parameters cached on the chip, 0 streamed" in contract.note
     assert "needs version 12 of the runtime" in contract.note
 
 
@@ -147,13 +147,11 @@ def test_a_file_beside_it_that_is_another_is_none(
     assert "the rules predict" not in f"{mapped.note} {contract.note}"
 
 
-def test_a_damaged_package_gives_no_figures(gate: EdgeGate, tmp_path: Path) -> None:
+@pytest.mark.parametrize("budgets", [{}, {"size": "110 kB"}, {"streamed_bytes": 0}])
+def test_a_damaged_package_is_that_of_a_damaged_file(
+    gate: EdgeGate, tmp_path: Path, budgets: dict[str, Any]
+) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite", options=b"DWN1")
-    with (
-        pytest.warns(EdgeGateWarning, match="package in it is not whole"),
-        pytest.raises(BudgetExceeded) as raised,
-    ):
-        gate.check(path, streamed_bytes=0)
-    assert found(raised.value.verdicts)["digits_edgetpu.tflite", "streamed_bytes"] == (
-        "not_measured"
-    )
+    with pytest.raises(InferenceError, match="package in it is not whole") as raised:
+        gate.check(path, **budgets)
+    assert "it is damaged" in raised.value.remedy

@@ -63,6 +63,11 @@ def mock(without_compiler: Path, tmp_path: Path) -> Mock:
     return install
 
 
+def cached(size: int, runtime: int = 12) -> bytes:
+    """A package of so many bytes of parameters."""
+    return files.package(files.executable(files.CACHING, parameters=size), runtime=runtime)
+
+
 def figure(answer: Compiled, metric: str) -> Figure:
     found = answer.figures[metric]
     assert isinstance(found, Figure)
@@ -144,7 +149,9 @@ def test_a_compiled_file_with_nothing_left(tmp_path: Path, coral: Target, out: P
     mapped, streamed = figure(answer, "mapped_ops"), figure(answer, "streamed_bytes")
     assert (mapped.value, mapped.source) == (1.0, "vendor:edgetpu_compiler")
     assert (streamed.value, streamed.source) == (0, "vendor:edgetpu_compiler")
-    assert answer.remark.startswith("640 bytes of parameters cached on the chip, 0 streamed, 1,224")
+    assert answer.remark.startswith(
+        f"{CACHED:,} bytes of parameters cached on the chip, 0 streamed, 1,224"
+    )
     assert answer.placed is None
 
 
@@ -162,7 +169,8 @@ def test_what_a_compiled_file_does_not_tell(tmp_path: Path, coral: Target, out: 
 def test_with_its_source_it_is_counted_and_compared(
     tmp_path: Path, source: Path, coral: Target, out: Path
 ) -> None:
-    path = files.compiled(tmp_path / "digits_edgetpu.tflite", left=2)
+    options = cached(40_000)
+    path = files.compiled(tmp_path / "digits_edgetpu.tflite", left=2, options=options)
     answer = TOOL.compare(path, source, coral, out)
     mapped = figure(answer, "mapped_ops")
     assert (mapped.value, mapped.source) == (17 / OPERATORS, "vendor:edgetpu_compiler")
