@@ -23,9 +23,10 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent, LeftOut, Placed
 from pytest_edgegate.mapping.prediction import Prediction, predicted
 
-_VERSION = 2
+_VERSION = 3
 """Incremented whenever another version of this module answers otherwise."""
 _SOURCE = f"vendor:{compiler.NAME}"
+_BY_HAND = "run edgetpu_compiler -s on the file by hand, and gate the file that it writes"
 
 
 class EdgeTpu:
@@ -64,7 +65,10 @@ class EdgeTpu:
         ours = _Rules(described, target)
         if program is None:
             return ours.answer()
-        compiled = compiler.compiled(program, path, out, self._time_limit)
+        runtime = "" if target.mapping is None else target.mapping.runtime
+        compiled = compiler.compiled(
+            program, path, out, runtime=runtime, time_limit=self._time_limit
+        )
         return _of_compiler(compiled, described, ours)
 
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
@@ -177,12 +181,12 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
     log = compilation.log
     by = f"{compiler.NAME} {log.version}"
     if log.refusal:
-        return _refused(by, log.refusal)
-    left, found = described.operators, CompiledFile()
+        return _refused(by, compilation)
+    twin, found = described, CompiledFile()
     if compilation.file is not None:
-        twin = INSPECTOR.describe(compilation.file)
+        twin, found = INSPECTOR.describe(compilation.file), read_compiled(compilation.file)
         _check(compilation, twin, described)
-        left, found = twin.beside_the_chip, read_compiled(compilation.file)
+    left = twin.beside_the_chip
     outs = (LeftOut(*each.name_of_output, log.reason(each.kind)) for each in left)
     placed = Placed(by, tuple(outs))
     names = {each.name_of_output for each in left}
@@ -197,12 +201,19 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
     return Compiled(files, figures, placed=placed, remark=disagreement)
 
 
-def _refused(by: str, refusal: str) -> Compiled:
-    """The answer for a file that the compiler refuses, which is kept like any other."""
-    fault = f"{by} refuses the file: {refusal}"
-    absent = Absent(fault, "make the file as the compiler takes it; its words say how")
-    figures = dict.fromkeys(EdgeTpu.metrics, absent)
-    return Compiled((), figures, placed=Placed(by, refusal=fault))
+def _refused(by: str, compilation: Compilation) -> Compiled:
+    """The answer for a file that the compiler refuses, which is kept like any other unless the
+    compiler may take the file at another time."""
+    fault = f"{by} refuses the file: {compilation.log.refusal}"
+    remedy = "make the file as the compiler takes it; its words say how"
+    if not compilation.settled:
+        fault += f" (at each of {compiler.TRIES} tries)"
+        remedy = (
+            "run it again, as some files compile at a later try; or leave layers out to see why"
+        )
+    figures = dict.fromkeys(EdgeTpu.metrics, Absent(fault, remedy))
+    placed = Placed(by, refusal=fault)
+    return Compiled((), figures, placed=placed, settled=compilation.settled)
 
 
 def _check(compilation: Compilation, twin: ModelDescription, described: ModelDescription) -> None:
@@ -212,7 +223,7 @@ def _check(compilation: Compilation, twin: ModelDescription, described: ModelDes
         raise CompressionError(
             f"{compiler.NAME} says that {log.on_chip} operators run on the chip and {log.on_cpu} "
             f"on the CPU, and its file leaves {left} to the CPU",
-            "run edgetpu_compiler -s on the file by hand, and gate the file that it writes",
+            _BY_HAND,
         )
 
 

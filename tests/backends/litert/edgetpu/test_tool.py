@@ -253,12 +253,68 @@ def test_a_model_that_the_compiler_refuses(
 ) -> None:
     mock(does="aborts", status=status)
     answer = TOOL.compile(source, coral, out)
-    words = "edgetpu_compiler 16.0.384591198 refuses the file: Internal compiler error. Aborting!"
+    words = (
+        "edgetpu_compiler 16.0.384591198 refuses the file: Internal compiler error. Aborting! (at "
+        "each of 3 tries)"
+    )
     assert absent(answer, "mapped_ops").reason == words
     assert absent(answer, "streamed_bytes").reason == words
     assert answer.placed is not None
     assert answer.placed.refusal == words
     assert answer.files == ()
+    assert not answer.settled
+
+
+@pytest.mark.parametrize(("aborts", "runs", "settled"), [(0, 1, True), (2, 3, True), (3, 3, False)])
+def test_an_internal_error_of_the_compiler_is_tried_again(
+    source: Path, coral: Target, out: Path, mock: Mock, aborts: int, runs: int, settled: bool
+) -> None:
+    program = mock(aborts_at_first=aborts)
+    answer = TOOL.compile(source, coral, out)
+    assert answer.settled == settled
+    assert bool(answer.files) == settled
+    assert len((program.parent / "runs.txt").read_text().splitlines()) == runs
+
+
+ENDED = "Compilation child process completed within timeout period.\nCompilation failed! "
+
+
+@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ENDED, "Compilation failed!"),
+        (f"Invalid model: GIVEN\n{ENDED}", "Invalid model: model.tflite"),
+        (
+            "Compilation failed: Compilation failed due to large activation tensors in model.\n"
+            f"{ENDED}",
+            "Compilation failed: Compilation failed due to large activation tensors in model.",
+        ),
+    ],
+)
+def test_a_refusal_of_the_same_model_each_time(
+    source: Path, coral: Target, out: Path, mock: Mock, text: str, words: str, status: int
+) -> None:
+    program = mock(does="says", text=text, status=status)
+    answer = TOOL.compile(source, coral, out)
+    assert answer.placed is not None
+    assert answer.placed.refusal == f"edgetpu_compiler 16.0.384591198 refuses the file: {words}"
+    assert answer.settled
+    assert len((program.parent / "runs.txt").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("runtime", "options"),
+    [("10", "-m 10"), ("13", "-m 13"), ("14", ""), ("9", ""), ("", ""), ("frogfish", "")],
+)
+def test_the_compiler_is_told_the_runtime_that_has_to_load_the_file(
+    source: Path, coral: Target, out: Path, mock: Mock, runtime: str, options: str
+) -> None:
+    assert coral.mapping is not None
+    program = mock()
+    target = replace(coral, mapping=replace(coral.mapping, runtime=runtime))
+    TOOL.compile(source, target, out)
+    assert (program.parent / "runs.txt").read_text() == f"{options}\n"
 
 
 @pytest.mark.parametrize(
@@ -270,6 +326,16 @@ def test_a_model_that_the_compiler_refuses(
         ({"does": "crashes"}, "edgetpu_compiler ended with exit status 134"),
         ({"does": "fails"}, "edgetpu_compiler ended with exit status 3: something went wrong"),
         ({"does": "writes nothing"}, "says that it has compiled the file, and wrote none"),
+        (
+            {
+                "does": "says",
+                "text": "Compilation timeout. This is usually caused by large activations.\n"
+                "Compilation failed!",
+                "status": 1,
+            },
+            "did not come to an end here: Compilation timeout. This is usually caused by large "
+            "activations.",
+        ),
         ({"on_chip": 5, "on_cpu": 3}, "says that 5 operators run on the chip and 3 on the CPU"),
     ],
 )
@@ -328,14 +394,37 @@ def test_two_versions_of_the_compiler_have_two_keys(mock: Mock, without_compiler
     assert TOOL.version() == TOOL.version()
 
 
-def test_the_parts_beside_a_script_are_part_of_the_key(without_compiler: Path) -> None:
-    package = without_compiler.parent / "edgetpu_compiler"
-    program = files.install_mock(package, on_chip=1, on_cpu=0)
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_parts_beside_a_script_are_part_of_the_key(
+    without_compiler: Path, linked: bool
+) -> None:
+    """As the vendor's package has them, whose script is the same for every version."""
+    folder = without_compiler.parent / "usr" if linked else without_compiler
+    program = files.install_mock(folder, on_chip=1, on_cpu=0)
+    if linked:
+        (without_compiler / "edgetpu_compiler").symlink_to(program)
+    parts = folder / "edgetpu_compiler_bin"
+    parts.mkdir()
+    (parts / "edgetpu_compiler").write_bytes(b"1")
+    found = [TOOL.version()]
+    (parts / "edgetpu_compiler").write_bytes(b"2")
+    found.append(TOOL.version())
+    (parts / "libc.so").symlink_to("libc.so.6")
+    found.append(TOOL.version())
+    (parts / "libc.so").unlink()
+    (parts / "libc.so").symlink_to("/proc/self/mem")
+    found.append(TOOL.version())
+    assert len(set(found)) == len(found)
+
+
+def test_what_else_lies_beside_it_is_not_part_of_the_key(without_compiler: Path) -> None:
+    own = without_compiler.parent / "edgetpu_models"
+    program = files.install_mock(own, on_chip=1, on_cpu=0)
     (without_compiler / "edgetpu_compiler").symlink_to(program)
-    (package / "part.so").write_bytes(b"1")
     one = TOOL.version()
-    (package / "part.so").write_bytes(b"2")
-    assert TOOL.version() != one
+    (own / "net.tflite").write_bytes(b"1")
+    (own / "memory").symlink_to("/proc/self/mem")
+    assert TOOL.version() == one
 
 
 PAIRS = os.environ.get("EDGEGATE_CORAL_PAIRS", "")
