@@ -78,6 +78,8 @@ class Placed:
     left: tuple[LeftOut, ...] = ()
     refusal: str = ""
     """Why it refuses the file as a whole, in its words."""
+    not_loaded: str = ""
+    """Why the runtime of the target does not load the compiled file."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edgetpu_files import SOURCE, compiled
+from edgetpu_files import CACHING, SOURCE, compiled, executable, package
 
 from pytest_edgegate import EdgeData
 from pytest_edgegate.backends.litert.edgetpu.tool import TOOL
@@ -155,3 +155,16 @@ def test_a_damaged_package_is_that_of_a_damaged_file(
     with pytest.raises(InferenceError, match="package in it is not whole") as raised:
         gate.check(path, **budgets)
     assert "it is damaged" in raised.value.remedy
+
+
+def test_a_file_for_a_newer_runtime_is_red(gate: EdgeGate, tmp_path: Path) -> None:
+    options = package(executable(CACHING, parameters=44_416), runtime=15)
+    path = compiled(tmp_path / "digits_edgetpu.tflite", options=options, left=1)
+    with pytest.raises(BudgetExceeded) as raised:
+        gate.check(path)
+    contract = raised.value.verdicts[0]
+    assert contract.details == (
+        "needs version 15 of the runtime, and coral has version 14, which does not load it",
+    )
+    assert "the compiler was not told the runtime" in contract.cause
+    assert contract.remedy.startswith("compile it for version 14 of the runtime")

@@ -27,7 +27,7 @@ _FIGURE: _Kinds = {
     "remedy": str,
 }
 _ABSENT: _Kinds = {"reason": str, "remedy": str}
-_PLACED: _Kinds = {"by": str, "left": list, "refusal": str}
+_PLACED: _Kinds = {"by": str, "left": list, "refusal": str, "not_loaded": str}
 _LEFT: _Kinds = {"kind": str, "output": str, "reason": str}
 
 

@@ -38,7 +38,7 @@ from pytest_edgegate.session.tooling.installed import InstalledTools
 from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept, passing
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 3
+_VERSION = 4
 """Incremented whenever the format of a cached answer changes."""
 _FAILURES = (BackendUnavailableError, CompressionError, InferenceError, UnsupportedError)
 

@@ -538,6 +538,17 @@ def test_an_answer_that_is_not_settled_is_kept_for_this_run_only(run: Any) -> No
     assert len(settled.runs) == 1, "nothing of the others is in the cache"
 
 
+def test_what_the_runtime_of_the_target_does_not_load_is_kept(run: Any) -> None:
+    class Newer(FakeTool):
+        def compile(self, path: Path, target: Target, out: Path) -> Compiled:
+            placed = Placed("fake-tool", not_loaded="it needs a newer runtime")
+            return replace(super().compile(path, target, out), placed=placed)
+
+    for tool in (Newer(), Newer()):
+        assert run(tool).contract().details == ("it needs a newer runtime",)
+    assert tool.runs == []
+
+
 def test_what_a_compiler_leaves_to_the_cpu_is_for_a_budget_on_mapped_ops(run: Any) -> None:
     target = replace(FAKE_CHIP, tools={"mapped_ops": "fake-tool"})
     one = run(target=target, left=["LSTM"], figures={"mapped_ops": 0.75})

@@ -123,7 +123,24 @@ def _of_compiled(
         "mapped_ops": _mapped(left, ours, agreement),
         "streamed_bytes": _streamed(found, agreement),
     }
-    return Compiled((), figures, remark=words.joined(found.spelt, *agreement))
+    placed = Placed(compiler.NAME, not_loaded=_not_loaded(found, target))
+    return Compiled(
+        (),
+        figures,
+        placed=placed if placed.not_loaded else None,
+        remark=words.joined(found.spelt, *agreement),
+    )
+
+
+def _not_loaded(found: CompiledFile, target: Target) -> str:
+    """Why the target's runtime does not load a file; empty where it does."""
+    newest = "" if target.mapping is None else target.mapping.runtime
+    if not newest.isdecimal() or found.runtime <= int(newest):
+        return ""
+    return (
+        f"needs version {found.runtime} of the runtime, and {target.name} has version {newest}, "
+        "which does not load it"
+    )
 
 
 def _mapped(
@@ -188,7 +205,7 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
         _check(compilation, twin, described)
     left = twin.beside_the_chip
     outs = (LeftOut(*each.name_of_output, log.reason(each.kind)) for each in left)
-    placed = Placed(by, tuple(outs))
+    placed = Placed(by, tuple(outs), not_loaded=_not_loaded(found, ours.target))
     names = {each.name_of_output for each in left}
     agreement = words.agreement(ours.prediction, names, ours.parameters, found)
     total = len(described.operators)

@@ -191,6 +191,20 @@ def test_it_was_compiled_from_another_file(
     assert "leaves operators to the CPU that its source does not have" in reason.reason
 
 
+def test_a_file_for_a_newer_runtime(tmp_path: Path, coral: Target, out: Path) -> None:
+    path = files.compiled(tmp_path / "d_edgetpu.tflite", options=cached(CACHED, runtime=13))
+    assert coral.mapping is not None
+    assert TOOL.compile(path, coral, out).placed is None
+    older = replace(coral, mapping=replace(coral.mapping, runtime="12"))
+    answer = TOOL.compile(path, older, out)
+    assert answer.placed is not None
+    assert answer.placed.not_loaded == (
+        "needs version 13 of the runtime, and coral has version 12, which does not load it"
+    )
+    unnamed = replace(coral, mapping=replace(coral.mapping, runtime=""))
+    assert TOOL.compile(path, unnamed, out).placed is None
+
+
 def test_a_file_for_another_chip(tmp_path: Path, coral: Target, out: Path) -> None:
     path = files.compiled(tmp_path / "vela.tflite")
     model = unpack(path)
@@ -315,6 +329,17 @@ def test_the_compiler_is_told_the_runtime_that_has_to_load_the_file(
     target = replace(coral, mapping=replace(coral.mapping, runtime=runtime))
     TOOL.compile(source, target, out)
     assert (program.parent / "runs.txt").read_text() == f"{options}\n"
+
+
+def test_what_it_compiled_for_a_newer_runtime(
+    source: Path, coral: Target, out: Path, mock: Mock
+) -> None:
+    mock()
+    assert coral.mapping is not None
+    target = replace(coral, mapping=replace(coral.mapping, runtime="9"))
+    answer = TOOL.compile(source, target, out)
+    assert answer.placed is not None
+    assert answer.placed.not_loaded.startswith("needs version 12 of the runtime, and coral has")
 
 
 @pytest.mark.parametrize(
