@@ -16,6 +16,7 @@ from pytest_edgegate.backends.litert.edgetpu import compiler, words
 from pytest_edgegate.backends.litert.edgetpu.compiler import Compilation
 from pytest_edgegate.backends.litert.edgetpu.package import CompiledFile, read_compiled
 from pytest_edgegate.backends.litert.edgetpu.parameters import Parameters, parameters, rules
+from pytest_edgegate.backends.litert.edgetpu.reasons import reasons
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo
 from pytest_edgegate.core.errors import CompressionError
@@ -203,8 +204,8 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
     if compilation.file is not None:
         twin, found = INSPECTOR.describe(compilation.file), read_compiled(compilation.file)
         _check(compilation, twin, described)
-    left = twin.beside_the_chip
-    outs = (LeftOut(*each.name_of_output, log.reason(each.kind)) for each in left)
+    left, why = twin.beside_the_chip, reasons(log, twin)
+    outs = (LeftOut(*each.name_of_output, why[each.index]) for each in left)
     placed = Placed(by, tuple(outs), not_loaded=_not_loaded(found, ours.target))
     names = {each.name_of_output for each in left}
     agreement = words.agreement(ours.prediction, names, ours.parameters, found)

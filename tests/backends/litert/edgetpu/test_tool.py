@@ -236,6 +236,27 @@ def test_the_compiler_wins_and_both_are_told(
     assert [each.name for each in out.iterdir()] == ["digits_edgetpu.tflite"]
 
 
+def test_each_operator_has_its_own_reason(
+    source: Path, coral: Target, out: Path, mock: Mock, tmp_path: Path
+) -> None:
+    twin = files.compiled(tmp_path / "eight.tflite", left=8, options=cached(12_000))
+    behind = "More than one subgraph is not supported"
+    statuses = [
+        ["DEPTHWISE_CONV_2D", 1, "Operation not supported"],
+        ["DEPTHWISE_CONV_2D", 1, behind],
+        ["CONV_2D", 2, behind],
+    ]
+    mock(left=8, twin=twin, statuses=statuses)
+    placed = TOOL.compile(source, coral, out).placed
+    assert placed is not None
+    assert [(each.kind, each.reason) for each in placed.left[:4]] == [
+        ("DEPTHWISE_CONV_2D", "Operation not supported"),
+        ("CONV_2D", behind),
+        ("DEPTHWISE_CONV_2D", behind),
+        ("CONV_2D", behind),
+    ]
+
+
 def test_it_runs_on_a_copy_in_a_folder_of_its_own(
     source: Path, coral: Target, out: Path, mock: Mock
 ) -> None:
