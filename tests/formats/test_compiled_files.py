@@ -157,6 +157,19 @@ def test_a_damaged_package_is_that_of_a_damaged_file(
     assert "it is damaged" in raised.value.remedy
 
 
+def test_a_file_beside_it_of_another_network_is_not_counted(gate: EdgeGate, tmp_path: Path) -> None:
+    options = package(executable(CACHING, parameters=900_000))
+    path = compiled(tmp_path / "digits_edgetpu.tflite", options=options)
+    (tmp_path / "digits.tflite").write_bytes(SOURCE.read_bytes())
+    with pytest.raises(BudgetExceeded) as raised:
+        gate.check(path, mapped_ops=1, streamed_bytes=0)
+    assert found(raised.value.verdicts) == {
+        ("digits_edgetpu.tflite", "contract"): "pass",
+        ("digits_edgetpu.tflite", "mapped_ops"): "not_measured",
+        ("digits_edgetpu.tflite", "streamed_bytes"): "pass",
+    }
+
+
 def test_a_file_for_a_newer_runtime_is_red(gate: EdgeGate, tmp_path: Path) -> None:
     options = package(executable(CACHING, parameters=44_416), runtime=15)
     path = compiled(tmp_path / "digits_edgetpu.tflite", options=options, left=1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.litert.edgetpu import compiler, words
+from pytest_edgegate.backends.litert.edgetpu.bounds import beyond
 from pytest_edgegate.backends.litert.edgetpu.compiler import Compilation
 from pytest_edgegate.backends.litert.edgetpu.package import CompiledFile, read_compiled
 from pytest_edgegate.backends.litert.edgetpu.parameters import Parameters, parameters, rules
@@ -121,7 +122,7 @@ def _of_compiled(
     found, left = read_compiled(path), described.beside_the_chip
     agreement = () if ours is None else _agreement(found, left, ours)
     figures = {
-        "mapped_ops": _mapped(left, ours, agreement),
+        "mapped_ops": _mapped(found, left, ours, agreement),
         "streamed_bytes": _streamed(found, agreement),
     }
     placed = Placed(compiler.NAME, not_loaded=_not_loaded(found, target))
@@ -145,7 +146,10 @@ def _not_loaded(found: CompiledFile, target: Target) -> str:
 
 
 def _mapped(
-    left: Sequence[OperatorInfo], ours: _Rules | None, agreement: Sequence[str]
+    found: CompiledFile,
+    left: Sequence[OperatorInfo],
+    ours: _Rules | None,
+    agreement: Sequence[str],
 ) -> FigureOrAbsent:
     """The share of a compiled file, which shows only the operators that are *left* to the CPU."""
     if ours is None and not left:
@@ -157,9 +161,12 @@ def _mapped(
             "give the file that it was compiled from, or put it beside it: edge_gate.check("
             '"model_edgetpu.tflite", source="model.tflite", mapped_ops=...)',
         )
-    fault = _other_source(left, ours)
+    fault = _other_source(left, ours) or beyond(found, ours.described.operators, left)
     if fault:
-        remedy = "give the file that the compiler was given as source="
+        remedy = (
+            "give the file that the compiler was given as source=, or compile the one that is "
+            "meant again"
+        )
         return Absent(f"the compiled file {fault}", remedy)
     total = len(ours.described.operators)
     said = f"{total - len(left)} of {total} operators of its source"
@@ -203,7 +210,7 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
     twin, found = described, CompiledFile()
     if compilation.file is not None:
         twin, found = INSPECTOR.describe(compilation.file), read_compiled(compilation.file)
-        _check(compilation, twin, described)
+        _check(compilation, twin, found, described)
     left, why = twin.beside_the_chip, reasons(log, twin)
     outs = (LeftOut(*each.name_of_output, why[each.index]) for each in left)
     placed = Placed(by, tuple(outs), not_loaded=_not_loaded(found, ours.target))
@@ -234,8 +241,13 @@ def _refused(by: str, compilation: Compilation) -> Compiled:
     return Compiled((), figures, placed=placed, settled=compilation.settled)
 
 
-def _check(compilation: Compilation, twin: ModelDescription, described: ModelDescription) -> None:
-    """The file has to be what the log says of it."""
+def _check(
+    compilation: Compilation,
+    twin: ModelDescription,
+    found: CompiledFile,
+    described: ModelDescription,
+) -> None:
+    """The file has to be what the log says of it, and to hold what the compiler was given."""
     log, left = compilation.log, len(twin.beside_the_chip)
     if twin.compiled is None or left != log.on_cpu or left >= len(described.operators):
         raise CompressionError(
@@ -243,6 +255,9 @@ def _check(compilation: Compilation, twin: ModelDescription, described: ModelDes
             f"on the CPU, and its file leaves {left} to the CPU",
             _BY_HAND,
         )
+    fault = beyond(found, described.operators, twin.beside_the_chip)
+    if fault:
+        raise CompressionError(f"{compiler.NAME} wrote a file that {fault}", _BY_HAND)
 
 
 def _plain(value: Any) -> object:

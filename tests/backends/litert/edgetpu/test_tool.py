@@ -191,6 +191,31 @@ def test_it_was_compiled_from_another_file(
     assert "leaves operators to the CPU that its source does not have" in reason.reason
 
 
+@pytest.mark.parametrize(
+    ("size", "limit"), [(900_000, r"80,112 at most"), (640, r"at least 26,000")]
+)
+def test_its_bytes_are_not_those_of_the_source(
+    tmp_path: Path, source: Path, coral: Target, out: Path, size: int, limit: str
+) -> None:
+    path = files.compiled(tmp_path / "digits_edgetpu.tflite", options=cached(size))
+    answer = TOOL.compare(path, source, coral, out)
+    found = absent(answer, "mapped_ops")
+    assert found.reason == (
+        f"the compiled file holds {size:,} bytes of parameters, and a program of its source {limit}"
+    )
+    assert "source=" in found.remedy
+    assert figure(answer, "streamed_bytes").value == 0
+
+
+def test_a_difference_that_the_rules_may_have_is_a_caution(
+    tmp_path: Path, source: Path, coral: Target, out: Path
+) -> None:
+    path = files.compiled(tmp_path / "digits_edgetpu.tflite", options=cached(50_000))
+    mapped = figure(TOOL.compare(path, source, coral, out), "mapped_ops")
+    assert mapped.value == 1
+    assert "caution: the rules predict otherwise of its source: 44,416 bytes" in mapped.remark
+
+
 def test_a_file_for_a_newer_runtime(tmp_path: Path, coral: Target, out: Path) -> None:
     path = files.compiled(tmp_path / "d_edgetpu.tflite", options=cached(CACHED, runtime=13))
     assert coral.mapping is not None
@@ -422,6 +447,14 @@ def test_a_compiled_twin_that_is_damaged(
     twin = files.compiled(tmp_path / "broken.tflite", options=b"DWN1")
     mock(twin=twin)
     with pytest.raises(Exception, match="the Edge TPU's package in it is not whole"):
+        TOOL.compile(source, coral, out)
+
+
+def test_a_twin_of_another_network(
+    source: Path, coral: Target, out: Path, mock: Mock, tmp_path: Path
+) -> None:
+    mock(twin=files.compiled(tmp_path / "other.tflite", options=cached(900_000)))
+    with pytest.raises(CompressionError, match=r"wrote a file that holds 900,000 bytes of para"):
         TOOL.compile(source, coral, out)
 
 
