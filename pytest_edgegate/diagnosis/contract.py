@@ -36,6 +36,10 @@ _BEFORE_NUMBERS: tuple[tuple[Set[OffenceKind], str], ...] = (
         "the converter is newer than the vendor's compiler, which refuses the whole file",
     ),
     (
+        {OffenceKind.NOT_LOADED},
+        "the compiler was not told the runtime of the board, and makes files for a newer one",
+    ),
+    (
         {OffenceKind.BY_BATCH},
         "a layer computes over the batch: batch normalisation with the statistics of the batch, or "
         "a maximum, a mean or a softmax over axis 0",
@@ -252,6 +256,15 @@ def _as_the_compiler_takes_it(file: File) -> str:
     )
 
 
+def _for_the_runtime(file: File) -> str:
+    rules = file.target.mapping
+    version = "" if rules is None else f" {rules.runtime}"
+    return (
+        f"compile it for version{version} of the runtime, or bring that of the boards up to date "
+        "and name its version in mapping.runtime of the target"
+    )
+
+
 def _without_the_newer(file: File) -> str:
     ways = "build the model without that operator"
     if file.artifact.made:
@@ -263,6 +276,7 @@ _REMEDIES: Mapping[OffenceKind, Callable[[File], str]] = {
     OffenceKind.REFUSED: _for_symmetric,
     OffenceKind.NOT_COMPILED: _as_the_compiler_takes_it,
     OffenceKind.TOO_NEW: _without_the_newer,
+    OffenceKind.NOT_LOADED: _for_the_runtime,
     OffenceKind.BY_BATCH: _for_batch,
     OffenceKind.FELL_BACK: _for_fall_back,
 }

@@ -6,7 +6,7 @@ A target without that chip can't run it either, whatever the rest of the file is
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_edgegate.core.budget import kind_of
@@ -81,11 +81,36 @@ def differing_ends(before: ModelDescription, after: ModelDescription) -> str:
     """How the inputs and outputs differ of a file and of a compiled one; empty if they agree."""
     sides = (("inputs", before.inputs, after.inputs), ("outputs", before.outputs, after.outputs))
     for side, given, kept in sides:
-        ends = [[(each.shape, each.dtype, each.scales) for each in ends] for ends in (given, kept)]
-        if ends[0] != ends[1]:
-            return f"their {side} differ ({_spelt(given)}, and {_spelt(kept)} where it is compiled)"
+        if len(given) != len(kept):
+            return f"their {side} differ: {len(given)}, and {len(kept)} where it is compiled"
+        for one, other in zip(given, kept, strict=True):
+            differing = [
+                each for each in _PROPERTIES if _PROPERTIES[each](one) != _PROPERTIES[each](other)
+            ]
+            if differing:
+                told = (_spelt(each, differing) for each in (one, other))
+                return f"their {side} differ: {', and '.join(told)} where it is compiled"
     return ""
 
 
-def _spelt(tensors: Sequence[TensorInfo]) -> str:
-    return ", ".join(f"{each.name} {each.dtype} {each.shape}" for each in tensors[:4])
+_PROPERTIES: Mapping[str, Callable[[TensorInfo], object]] = {
+    "shape": lambda tensor: tensor.shape,
+    "dtype": lambda tensor: tensor.dtype,
+    "scale": lambda tensor: tensor.scales,
+    "zero point": lambda tensor: tensor.zero_points,
+}
+"""What a compiler keeps of an input or output."""
+
+
+def _spelt(tensor: TensorInfo, properties: Sequence[str]) -> str:
+    told = (_of_property(each, _PROPERTIES[each](tensor)) for each in properties)
+    return f"{tensor.name} has {' and '.join(told)}"
+
+
+def _of_property(name: str, value: object) -> str:
+    """A scale or zero point, of which an input has one, is told without the brackets of a list."""
+    if value == ():
+        return f"no {name}"
+    if isinstance(value, tuple) and len(value) == 1 and name != "shape":
+        value = value[0]
+    return f"{name} {value}"

@@ -25,6 +25,7 @@ class OffenceKind(StrEnum):
     REFUSED = "refused by the vendor's tool"
     NOT_COMPILED = "refused by the vendor's compiler"
     TOO_NEW = "newer than the vendor's compiler"
+    NOT_LOADED = "compiled for a newer runtime"
     MISPLACED = "outputs changed places"
     BY_BATCH = "answers depend on the batch"
     FELL_BACK = "fell back"

@@ -38,7 +38,9 @@ def unmapped(
     if placed is not None and placed.refusal:
         yield Offence(OffenceKind.NOT_COMPILED, placed.refusal)
         return
-    if placed is not None:
+    if placed is not None and placed.not_loaded:
+        yield Offence(OffenceKind.NOT_LOADED, placed.not_loaded)
+    if placed is not None and described.compiled is None:
         yield from _left_by(placed, found, ruled=bool(target.operators or target.mapping))
         return
     known = {id(each.part) for each in numbers if each.kind in _OF_NUMBERS}

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edgetpu_files import SOURCE, compiled
+from edgetpu_files import CACHING, SOURCE, compiled, executable, package
 
 from pytest_edgegate import EdgeData
 from pytest_edgegate.backends.litert.edgetpu.tool import TOOL
-from pytest_edgegate.core.errors import ConfigurationError, EdgeGateWarning
+from pytest_edgegate.core.errors import ConfigurationError, InferenceError
 from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.gate import EdgeGate
 from pytest_edgegate.item_gate import ItemGate
@@ -49,7 +49,7 @@ def found(verdicts: Any) -> dict[tuple[str, str], str]:
 
 def test_what_it_hides_is_judged_on_its_source(gate: EdgeGate, tmp_path: Path) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite")
-    verdicts = gate.check(path, source=SOURCE, size="60 kB", accuracy_min=0.9)
+    verdicts = gate.check(path, source=SOURCE, size="110 kB", accuracy_min=0.9)
     assert found(verdicts) == {
         ("digits_edgetpu.tflite", "contract"): "pass",
         ("digits_edgetpu.tflite", "size"): "pass",
@@ -76,8 +76,12 @@ def test_without_its_source_it_is_not_measured(gate: EdgeGate, tmp_path: Path) -
 
 def test_another_source_is_an_error(gate: EdgeGate, tmp_path: Path) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite", scale=2.0)
-    with pytest.raises(ConfigurationError, match=r"was not compiled from digits_uint8\.tflite"):
+    with pytest.raises(ConfigurationError) as raised:
         gate.check(path, source=SOURCE, accuracy_min=0.9)
+    told = raised.value.message
+    assert "was not compiled from digits_uint8.tflite: their inputs differ: " in told
+    assert told.count(" has scale 0.0") == 2
+    assert told.endswith(" where it is compiled")
 
 
 def test_a_source_is_only_for_compiled_files(gate: EdgeGate, tmp_path: Path) -> None:
@@ -92,7 +96,7 @@ def test_its_figures_are_judged_without_a_cpu_and_those_of_the_vendor(
     gate: EdgeGate, tmp_path: Path
 ) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite")
-    contract, *verdicts = gate.check(path, size="80 kB", mapped_ops=1, streamed_bytes=0)
+    contract, *verdicts = gate.check(path, size="110 kB", mapped_ops=1, streamed_bytes=0)
     assert [(each.budget.metric, str(each.outcome)) for each in verdicts] == [
         ("size", "pass"),
         ("mapped_ops", "pass"),
@@ -100,7 +104,7 @@ def test_its_figures_are_judged_without_a_cpu_and_those_of_the_vendor(
     ]
     sources = [each.measured.source for each in verdicts if each.measured]
     assert sources == ["file", *["vendor:edgetpu_compiler"] * 2]
-    assert "edgetpu: 640 bytes of parameters cached on the chip, 0 streamed" in contract.note
+    assert "edgetpu: 44,416 bytes of parameters cached on the chip, 0 streamed" in contract.note
     assert "needs version 12 of the runtime" in contract.note
 
 
@@ -143,13 +147,37 @@ def test_a_file_beside_it_that_is_another_is_none(
     assert "the rules predict" not in f"{mapped.note} {contract.note}"
 
 
-def test_a_damaged_package_gives_no_figures(gate: EdgeGate, tmp_path: Path) -> None:
+@pytest.mark.parametrize("budgets", [{}, {"size": "110 kB"}, {"streamed_bytes": 0}])
+def test_a_damaged_package_is_that_of_a_damaged_file(
+    gate: EdgeGate, tmp_path: Path, budgets: dict[str, Any]
+) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite", options=b"DWN1")
-    with (
-        pytest.warns(EdgeGateWarning, match="package in it is not whole"),
-        pytest.raises(BudgetExceeded) as raised,
-    ):
-        gate.check(path, streamed_bytes=0)
-    assert found(raised.value.verdicts)["digits_edgetpu.tflite", "streamed_bytes"] == (
-        "not_measured"
+    with pytest.raises(InferenceError, match="package in it is not whole") as raised:
+        gate.check(path, **budgets)
+    assert "it is damaged" in raised.value.remedy
+
+
+def test_a_file_beside_it_of_another_network_is_not_counted(gate: EdgeGate, tmp_path: Path) -> None:
+    options = package(executable(CACHING, parameters=900_000))
+    path = compiled(tmp_path / "digits_edgetpu.tflite", options=options)
+    (tmp_path / "digits.tflite").write_bytes(SOURCE.read_bytes())
+    with pytest.raises(BudgetExceeded) as raised:
+        gate.check(path, mapped_ops=1, streamed_bytes=0)
+    assert found(raised.value.verdicts) == {
+        ("digits_edgetpu.tflite", "contract"): "pass",
+        ("digits_edgetpu.tflite", "mapped_ops"): "not_measured",
+        ("digits_edgetpu.tflite", "streamed_bytes"): "pass",
+    }
+
+
+def test_a_file_for_a_newer_runtime_is_red(gate: EdgeGate, tmp_path: Path) -> None:
+    options = package(executable(CACHING, parameters=44_416), runtime=15)
+    path = compiled(tmp_path / "digits_edgetpu.tflite", options=options, left=1)
+    with pytest.raises(BudgetExceeded) as raised:
+        gate.check(path)
+    contract = raised.value.verdicts[0]
+    assert contract.details == (
+        "needs version 15 of the runtime, and coral has version 14, which does not load it",
     )
+    assert "the compiler was not told the runtime" in contract.cause
+    assert contract.remedy.startswith("compile it for version 14 of the runtime")

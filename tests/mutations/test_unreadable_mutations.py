@@ -86,7 +86,8 @@ def replaced_by(custom: str) -> Fault:
         operator.opcodeIndex = code(surgery, custom)
         operator.builtinOptionsType, operator.builtinOptions = 0, None
         if custom == "edgetpu-custom-op":
-            operator.customOptions = list(edgetpu_files.WHOLE)
+            program = edgetpu_files.executable(edgetpu_files.CACHING, parameters=640)
+            operator.customOptions = list(edgetpu_files.package(program))
 
     return fault
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.litert.edgetpu.package import packages_of
 from pytest_edgegate.backends.litert.not_readable import unknown_operator
 from pytest_edgegate.backends.litert.origins import with_origins
 from pytest_edgegate.backends.litert.schema import (
@@ -88,11 +89,16 @@ class LiteRTInspector:
             return held_twice(_weights(model))
 
     def describe(self, path: Path) -> ModelDescription:
-        """The content of the file: of all subgraphs; inputs and outputs are those of the first."""
+        """The content of the file: of all subgraphs; inputs and outputs are those of the first.
+
+        A compiled file is whole only if the program of its chip is.
+        """
         model = unpack(path)
         with refused_if_inconsistent(path):
             _check_operators(path, model)
-            return _describe(model)
+            described = _describe(model)
+        packages_of(path, model)
+        return described
 
 
 def _weights(model: Any) -> Iterator[tuple[str, Any]]:

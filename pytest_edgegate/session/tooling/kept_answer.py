@@ -27,7 +27,7 @@ _FIGURE: _Kinds = {
     "remedy": str,
 }
 _ABSENT: _Kinds = {"reason": str, "remedy": str}
-_PLACED: _Kinds = {"by": str, "left": list, "refusal": str}
+_PLACED: _Kinds = {"by": str, "left": list, "refusal": str, "not_loaded": str}
 _LEFT: _Kinds = {"kind": str, "output": str, "reason": str}
 
 
@@ -57,6 +57,11 @@ class KeptAnswer:
             placed=None if placed is None else _placed(placed),
             remark=remark,
         )
+
+
+def passing(compiled: Compiled) -> KeptAnswer:
+    """An answer that is not settled, and so is in no cache."""
+    return KeptAnswer((), compiled.figures, False, compiled.placed, compiled.remark)
 
 
 def kept(compiled: Compiled, folder: Path) -> dict[str, Any]:

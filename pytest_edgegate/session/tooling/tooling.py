@@ -35,10 +35,10 @@ from pytest_edgegate.core.tools import (
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.foreign_files import converting
 from pytest_edgegate.session.tooling.installed import InstalledTools
-from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept
+from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept, passing
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 3
+_VERSION = 4
 """Incremented whenever the format of a cached answer changes."""
 _FAILURES = (BackendUnavailableError, CompressionError, InferenceError, UnsupportedError)
 
@@ -241,9 +241,23 @@ class Tooling:
     def _through_cache(self, key: str, question: _Question) -> KeptAnswer:
         def work(folder: Path) -> Mapping[str, Any]:
             self._progress(question.title, 0, None)
-            return kept(question.ask(folder), folder)
+            answer = question.ask(folder)
+            if not answer.settled:
+                raise _UnsettledError(answer)
+            return kept(answer, folder)
 
-        return self._cache.fetch(key, work, KeptAnswer.read)
+        try:
+            return self._cache.fetch(key, work, KeptAnswer.read)
+        except _UnsettledError as error:
+            return passing(error.answer)
+
+
+class _UnsettledError(Exception):
+    """Ends the making of a cache entry, for an answer that is none."""
+
+    def __init__(self, answer: Compiled) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 def _finding(metric: str, answer: KeptAnswer | Absent, question: _Question) -> Finding:

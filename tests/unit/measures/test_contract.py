@@ -894,6 +894,9 @@ def test_a_vendors_compiler_decides_whatever_the_rules_say() -> None:
     refused = judged(described, compiler=Placed("compiler 16", refusal="It refuses the file"))
     assert refused.details == ("It refuses the file",)
     assert judged(described, compiler=Placed("c", refusal="No"), gates_mapping=True).value == 1
+    newer = replace(LEFT, not_loaded="It needs version 14")
+    assert judged(described, compiler=newer).details[0] == "It needs version 14"
+    assert judged(described, compiler=newer, gates_mapping=True).details == ("It needs version 14",)
 
 
 def test_what_a_target_leaves_to_the_cpu_is_no_offence_of_a_compilers_either() -> None:

@@ -231,6 +231,13 @@ class Answering(FakeTool):
         return Compiled((out / self.file,) if self.file else (), self.figures)
 
 
+class Wavering(FakeTool):
+    """Refuses a file now, and may take it at another time."""
+
+    def compile(self, path: Path, target: Target, out: Path) -> Compiled:
+        return replace(super().compile(path, target, out), settled=False)
+
+
 MEMORY, EMULATED = Figure(1, "vendor:x"), Figure(0.1, "emulator:x")
 
 
@@ -242,6 +249,7 @@ MEMORY, EMULATED = Figure(1, "vendor:x"), Figure(0.1, "emulator:x")
         (Answering({"latency_p95": EMULATED}), "whose times are not the device's"),
         (Answering({}, "never-written"), "names never-written, which it has not written"),
         (Answering({}, "../entry"), "names entry, which it has not written"),
+        (Wavering(), "has written files into an answer that is not settled"),
     ],
 )
 def test_an_answer_that_no_tool_may_give(run: Any, tool: FakeTool, said: str) -> None:
@@ -516,6 +524,29 @@ def test_what_a_compiler_refuses_is_red_in_the_contract(run: Any) -> None:
     assert found.details == ("fake-tool refuses the file: an operator",)
     left = run(left=["LSTM"]).contract()
     assert left.details == ('LSTM (y): left to the CPU by fake-tool ("it is too new")',)
+
+
+def test_an_answer_that_is_not_settled_is_kept_for_this_run_only(run: Any) -> None:
+    for _ in range(2):
+        tool = Wavering()
+        one = run(tool, refused="an operator")
+        assert one.contract().details == ("fake-tool refuses the file: an operator",)
+        assert one.reason()[0] == "fake-tool refuses the file: an operator"
+        assert len(tool.runs) == 1
+    settled = FakeTool()
+    run(settled, refused="an operator").contract()
+    assert len(settled.runs) == 1, "nothing of the others is in the cache"
+
+
+def test_what_the_runtime_of_the_target_does_not_load_is_kept(run: Any) -> None:
+    class Newer(FakeTool):
+        def compile(self, path: Path, target: Target, out: Path) -> Compiled:
+            placed = Placed("fake-tool", not_loaded="it needs a newer runtime")
+            return replace(super().compile(path, target, out), placed=placed)
+
+    for tool in (Newer(), Newer()):
+        assert run(tool).contract().details == ("it needs a newer runtime",)
+    assert tool.runs == []
 
 
 def test_what_a_compiler_leaves_to_the_cpu_is_for_a_budget_on_mapped_ops(run: Any) -> None:

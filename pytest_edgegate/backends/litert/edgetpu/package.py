@@ -100,7 +100,11 @@ def read_compiled(path: Path) -> CompiledFile:
 
     Raises InferenceError for a file whose package is not whole.
     """
-    model = unpack(path)
+    return packages_of(path, unpack(path))
+
+
+def packages_of(path: Path, model: Any) -> CompiledFile:
+    """As ``read_compiled``, of a file whose flatbuffer is read already."""
     try:
         return CompiledFile(tuple(_packages(model)))
     except (OutOfBoundsError, IndexError, TypeError) as error:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.litert.edgetpu import compiler, words
+from pytest_edgegate.backends.litert.edgetpu.bounds import beyond
 from pytest_edgegate.backends.litert.edgetpu.compiler import Compilation
 from pytest_edgegate.backends.litert.edgetpu.package import CompiledFile, read_compiled
 from pytest_edgegate.backends.litert.edgetpu.parameters import Parameters, parameters, rules
+from pytest_edgegate.backends.litert.edgetpu.reasons import reasons
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo
 from pytest_edgegate.core.errors import CompressionError
@@ -23,9 +25,10 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent, LeftOut, Placed
 from pytest_edgegate.mapping.prediction import Prediction, predicted
 
-_VERSION = 2
+_VERSION = 3
 """Incremented whenever another version of this module answers otherwise."""
 _SOURCE = f"vendor:{compiler.NAME}"
+_BY_HAND = "run edgetpu_compiler -s on the file by hand, and gate the file that it writes"
 
 
 class EdgeTpu:
@@ -64,7 +67,10 @@ class EdgeTpu:
         ours = _Rules(described, target)
         if program is None:
             return ours.answer()
-        compiled = compiler.compiled(program, path, out, self._time_limit)
+        runtime = "" if target.mapping is None else target.mapping.runtime
+        compiled = compiler.compiled(
+            program, path, out, runtime=runtime, time_limit=self._time_limit
+        )
         return _of_compiler(compiled, described, ours)
 
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
@@ -116,14 +122,34 @@ def _of_compiled(
     found, left = read_compiled(path), described.beside_the_chip
     agreement = () if ours is None else _agreement(found, left, ours)
     figures = {
-        "mapped_ops": _mapped(left, ours, agreement),
+        "mapped_ops": _mapped(found, left, ours, agreement),
         "streamed_bytes": _streamed(found, agreement),
     }
-    return Compiled((), figures, remark=words.joined(found.spelt, *agreement))
+    placed = Placed(compiler.NAME, not_loaded=_not_loaded(found, target))
+    return Compiled(
+        (),
+        figures,
+        placed=placed if placed.not_loaded else None,
+        remark=words.joined(found.spelt, *agreement),
+    )
+
+
+def _not_loaded(found: CompiledFile, target: Target) -> str:
+    """Why the target's runtime does not load a file; empty where it does."""
+    newest = "" if target.mapping is None else target.mapping.runtime
+    if not newest.isdecimal() or found.runtime <= int(newest):
+        return ""
+    return (
+        f"needs version {found.runtime} of the runtime, and {target.name} has version {newest}, "
+        "which does not load it"
+    )
 
 
 def _mapped(
-    left: Sequence[OperatorInfo], ours: _Rules | None, agreement: Sequence[str]
+    found: CompiledFile,
+    left: Sequence[OperatorInfo],
+    ours: _Rules | None,
+    agreement: Sequence[str],
 ) -> FigureOrAbsent:
     """The share of a compiled file, which shows only the operators that are *left* to the CPU."""
     if ours is None and not left:
@@ -135,9 +161,12 @@ def _mapped(
             "give the file that it was compiled from, or put it beside it: edge_gate.check("
             '"model_edgetpu.tflite", source="model.tflite", mapped_ops=...)',
         )
-    fault = _other_source(left, ours)
+    fault = _other_source(left, ours) or beyond(found, ours.described.operators, left)
     if fault:
-        remedy = "give the file that the compiler was given as source="
+        remedy = (
+            "give the file that the compiler was given as source=, or compile the one that is "
+            "meant again"
+        )
         return Absent(f"the compiled file {fault}", remedy)
     total = len(ours.described.operators)
     said = f"{total - len(left)} of {total} operators of its source"
@@ -177,14 +206,14 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
     log = compilation.log
     by = f"{compiler.NAME} {log.version}"
     if log.refusal:
-        return _refused(by, log.refusal)
-    left, found = described.operators, CompiledFile()
+        return _refused(by, compilation)
+    twin, found = described, CompiledFile()
     if compilation.file is not None:
-        twin = INSPECTOR.describe(compilation.file)
-        _check(compilation, twin, described)
-        left, found = twin.beside_the_chip, read_compiled(compilation.file)
-    outs = (LeftOut(*each.name_of_output, log.reason(each.kind)) for each in left)
-    placed = Placed(by, tuple(outs))
+        twin, found = INSPECTOR.describe(compilation.file), read_compiled(compilation.file)
+        _check(compilation, twin, found, described)
+    left, why = twin.beside_the_chip, reasons(log, twin)
+    outs = (LeftOut(*each.name_of_output, why[each.index]) for each in left)
+    placed = Placed(by, tuple(outs), not_loaded=_not_loaded(found, ours.target))
     names = {each.name_of_output for each in left}
     agreement = words.agreement(ours.prediction, names, ours.parameters, found)
     total = len(described.operators)
@@ -197,23 +226,38 @@ def _of_compiler(compilation: Compilation, described: ModelDescription, ours: _R
     return Compiled(files, figures, placed=placed, remark=disagreement)
 
 
-def _refused(by: str, refusal: str) -> Compiled:
-    """The answer for a file that the compiler refuses, which is kept like any other."""
-    fault = f"{by} refuses the file: {refusal}"
-    absent = Absent(fault, "make the file as the compiler takes it; its words say how")
-    figures = dict.fromkeys(EdgeTpu.metrics, absent)
-    return Compiled((), figures, placed=Placed(by, refusal=fault))
+def _refused(by: str, compilation: Compilation) -> Compiled:
+    """The answer for a file that the compiler refuses, which is kept like any other unless the
+    compiler may take the file at another time."""
+    fault = f"{by} refuses the file: {compilation.log.refusal}"
+    remedy = "make the file as the compiler takes it; its words say how"
+    if not compilation.settled:
+        fault += f" (at each of {compiler.TRIES} tries)"
+        remedy = (
+            "run it again, as some files compile at a later try; or leave layers out to see why"
+        )
+    figures = dict.fromkeys(EdgeTpu.metrics, Absent(fault, remedy))
+    placed = Placed(by, refusal=fault)
+    return Compiled((), figures, placed=placed, settled=compilation.settled)
 
 
-def _check(compilation: Compilation, twin: ModelDescription, described: ModelDescription) -> None:
-    """The file has to be what the log says of it."""
+def _check(
+    compilation: Compilation,
+    twin: ModelDescription,
+    found: CompiledFile,
+    described: ModelDescription,
+) -> None:
+    """The file has to be what the log says of it, and to hold what the compiler was given."""
     log, left = compilation.log, len(twin.beside_the_chip)
     if twin.compiled is None or left != log.on_cpu or left >= len(described.operators):
         raise CompressionError(
             f"{compiler.NAME} says that {log.on_chip} operators run on the chip and {log.on_cpu} "
             f"on the CPU, and its file leaves {left} to the CPU",
-            "run edgetpu_compiler -s on the file by hand, and gate the file that it writes",
+            _BY_HAND,
         )
+    fault = beyond(found, described.operators, twin.beside_the_chip)
+    if fault:
+        raise CompressionError(f"{compiler.NAME} wrote a file that {fault}", _BY_HAND)
 
 
 def _plain(value: Any) -> object:

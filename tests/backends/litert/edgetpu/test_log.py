@@ -74,6 +74,7 @@ def test_a_model_that_is_mapped_as_a_whole_has_no_summary() -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        "Compilation failed!",
         "Internal compiler error. Aborting! ",
         "Invalid model: model.tflite",
         "ERROR: Attempting to use a delegate that only supports static-sized tensors",
@@ -82,6 +83,55 @@ def test_a_model_that_is_mapped_as_a_whole_has_no_summary() -> None:
 )
 def test_a_model_that_is_refused(line: str) -> None:
     assert read_log(f"Edge TPU Compiler version 16.0.1\n{line}\n").refusal == line.strip()
+
+
+RESTORED = "ERROR: Restored original execution plan after delegate application failure."
+LARGE = "Compilation failed: Compilation failed due to large activation tensors in model."
+ENDED = "Compilation child process completed within timeout period.\nCompilation failed! "
+TOO_NEW = (
+    "ERROR: Didn't find op for builtin opcode 'EXP' version '2'. An older version of this builtin "
+    "might be supported."
+)
+DYNAMIC = "ERROR: Attempting to use a delegate that only supports static-sized tensors."
+INTERPRETER = "Compilation failed: Model failed in Tflite interpreter."
+RANGE = "libc++abi: terminating with uncaught exception of type std::out_of_range: vector"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{RESTORED}\n{LARGE}\n{ENDED}", LARGE),
+        (f"{TOO_NEW}\nERROR: Registration failed.\n\nInvalid model: a.tflite", TOO_NEW),
+        (f"{DYNAMIC}\n{INTERPRETER}\n{ENDED}", f"{DYNAMIC} {INTERPRETER}"),
+        (f"ERROR: one\nERROR: two\nERROR: two\nERROR: three\n{LARGE}", f"ERROR: one; {LARGE}"),
+        (f"{RANGE}\n{ENDED}", RANGE),
+        (f"{RESTORED}\n{ENDED}", RESTORED),
+        (ENDED, "Compilation failed!"),
+        (RANGE, ""),
+    ],
+)
+def test_the_most_telling_lines_of_a_refusal(text: str, told: str) -> None:
+    assert read_log(f"Edge TPU Compiler version 16.0.1\n{text}\n").refusal == told
+
+
+def test_what_depends_on_the_machine() -> None:
+    timeout = "Compilation timeout. This is usually caused by large activations."
+    assert read_log(f"{timeout}\nCompilation failed! \n").of_machine == timeout
+    memory = "terminating with uncaught exception of type std::bad_alloc"
+    assert read_log(f"{memory}\n{ENDED}").of_machine == memory
+    assert read_log(ENDED).of_machine == ""
+
+
+def test_an_error_that_comes_and_goes() -> None:
+    assert read_log("Internal compiler error. Aborting! \n").internal
+    assert not read_log(ENDED).internal
+
+
+def test_custom_operators_have_one_name_in_it() -> None:
+    log = read_log("CUSTOM   1    Operation is working on an unsupported data type\n")
+    assert log.reason("CUSTOM:TFLite_Detection_PostProcess") == (
+        "Operation is working on an unsupported data type"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "\x00\xff", "Edge TPU Compiler", "9" * 10_000])

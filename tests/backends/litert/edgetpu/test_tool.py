@@ -63,6 +63,11 @@ def mock(without_compiler: Path, tmp_path: Path) -> Mock:
     return install
 
 
+def cached(size: int, runtime: int = 12) -> bytes:
+    """A package of so many bytes of parameters."""
+    return files.package(files.executable(files.CACHING, parameters=size), runtime=runtime)
+
+
 def figure(answer: Compiled, metric: str) -> Figure:
     found = answer.figures[metric]
     assert isinstance(found, Figure)
@@ -144,7 +149,9 @@ def test_a_compiled_file_with_nothing_left(tmp_path: Path, coral: Target, out: P
     mapped, streamed = figure(answer, "mapped_ops"), figure(answer, "streamed_bytes")
     assert (mapped.value, mapped.source) == (1.0, "vendor:edgetpu_compiler")
     assert (streamed.value, streamed.source) == (0, "vendor:edgetpu_compiler")
-    assert answer.remark.startswith("640 bytes of parameters cached on the chip, 0 streamed, 1,224")
+    assert answer.remark.startswith(
+        f"{CACHED:,} bytes of parameters cached on the chip, 0 streamed, 1,224"
+    )
     assert answer.placed is None
 
 
@@ -162,7 +169,8 @@ def test_what_a_compiled_file_does_not_tell(tmp_path: Path, coral: Target, out: 
 def test_with_its_source_it_is_counted_and_compared(
     tmp_path: Path, source: Path, coral: Target, out: Path
 ) -> None:
-    path = files.compiled(tmp_path / "digits_edgetpu.tflite", left=2)
+    options = cached(40_000)
+    path = files.compiled(tmp_path / "digits_edgetpu.tflite", left=2, options=options)
     answer = TOOL.compare(path, source, coral, out)
     mapped = figure(answer, "mapped_ops")
     assert (mapped.value, mapped.source) == (17 / OPERATORS, "vendor:edgetpu_compiler")
@@ -181,6 +189,45 @@ def test_it_was_compiled_from_another_file(
     path = files.compiled(tmp_path / "digits_edgetpu.tflite", left=2)
     reason = absent(TOOL.compare(path, tmp_path / "shorter.tflite", coral, out), "mapped_ops")
     assert "leaves operators to the CPU that its source does not have" in reason.reason
+
+
+@pytest.mark.parametrize(
+    ("size", "limit"), [(900_000, r"80,112 at most"), (640, r"at least 26,000")]
+)
+def test_its_bytes_are_not_those_of_the_source(
+    tmp_path: Path, source: Path, coral: Target, out: Path, size: int, limit: str
+) -> None:
+    path = files.compiled(tmp_path / "digits_edgetpu.tflite", options=cached(size))
+    answer = TOOL.compare(path, source, coral, out)
+    found = absent(answer, "mapped_ops")
+    assert found.reason == (
+        f"the compiled file holds {size:,} bytes of parameters, and a program of its source {limit}"
+    )
+    assert "source=" in found.remedy
+    assert figure(answer, "streamed_bytes").value == 0
+
+
+def test_a_difference_that_the_rules_may_have_is_a_caution(
+    tmp_path: Path, source: Path, coral: Target, out: Path
+) -> None:
+    path = files.compiled(tmp_path / "digits_edgetpu.tflite", options=cached(50_000))
+    mapped = figure(TOOL.compare(path, source, coral, out), "mapped_ops")
+    assert mapped.value == 1
+    assert "caution: the rules predict otherwise of its source: 44,416 bytes" in mapped.remark
+
+
+def test_a_file_for_a_newer_runtime(tmp_path: Path, coral: Target, out: Path) -> None:
+    path = files.compiled(tmp_path / "d_edgetpu.tflite", options=cached(CACHED, runtime=13))
+    assert coral.mapping is not None
+    assert TOOL.compile(path, coral, out).placed is None
+    older = replace(coral, mapping=replace(coral.mapping, runtime="12"))
+    answer = TOOL.compile(path, older, out)
+    assert answer.placed is not None
+    assert answer.placed.not_loaded == (
+        "needs version 13 of the runtime, and coral has version 12, which does not load it"
+    )
+    unnamed = replace(coral, mapping=replace(coral.mapping, runtime=""))
+    assert TOOL.compile(path, unnamed, out).placed is None
 
 
 def test_a_file_for_another_chip(tmp_path: Path, coral: Target, out: Path) -> None:
@@ -214,6 +261,27 @@ def test_the_compiler_wins_and_both_are_told(
     assert [each.name for each in out.iterdir()] == ["digits_edgetpu.tflite"]
 
 
+def test_each_operator_has_its_own_reason(
+    source: Path, coral: Target, out: Path, mock: Mock, tmp_path: Path
+) -> None:
+    twin = files.compiled(tmp_path / "eight.tflite", left=8, options=cached(12_000))
+    behind = "More than one subgraph is not supported"
+    statuses = [
+        ["DEPTHWISE_CONV_2D", 1, "Operation not supported"],
+        ["DEPTHWISE_CONV_2D", 1, behind],
+        ["CONV_2D", 2, behind],
+    ]
+    mock(left=8, twin=twin, statuses=statuses)
+    placed = TOOL.compile(source, coral, out).placed
+    assert placed is not None
+    assert [(each.kind, each.reason) for each in placed.left[:4]] == [
+        ("DEPTHWISE_CONV_2D", "Operation not supported"),
+        ("CONV_2D", behind),
+        ("DEPTHWISE_CONV_2D", behind),
+        ("CONV_2D", behind),
+    ]
+
+
 def test_it_runs_on_a_copy_in_a_folder_of_its_own(
     source: Path, coral: Target, out: Path, mock: Mock
 ) -> None:
@@ -245,12 +313,79 @@ def test_a_model_that_the_compiler_refuses(
 ) -> None:
     mock(does="aborts", status=status)
     answer = TOOL.compile(source, coral, out)
-    words = "edgetpu_compiler 16.0.384591198 refuses the file: Internal compiler error. Aborting!"
+    words = (
+        "edgetpu_compiler 16.0.384591198 refuses the file: Internal compiler error. Aborting! (at "
+        "each of 3 tries)"
+    )
     assert absent(answer, "mapped_ops").reason == words
     assert absent(answer, "streamed_bytes").reason == words
     assert answer.placed is not None
     assert answer.placed.refusal == words
     assert answer.files == ()
+    assert not answer.settled
+
+
+@pytest.mark.parametrize(("aborts", "runs", "settled"), [(0, 1, True), (2, 3, True), (3, 3, False)])
+def test_an_internal_error_of_the_compiler_is_tried_again(
+    source: Path, coral: Target, out: Path, mock: Mock, aborts: int, runs: int, settled: bool
+) -> None:
+    program = mock(aborts_at_first=aborts)
+    answer = TOOL.compile(source, coral, out)
+    assert answer.settled == settled
+    assert bool(answer.files) == settled
+    assert len((program.parent / "runs.txt").read_text().splitlines()) == runs
+
+
+ENDED = "Compilation child process completed within timeout period.\nCompilation failed! "
+
+
+@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ENDED, "Compilation failed!"),
+        (f"Invalid model: GIVEN\n{ENDED}", "Invalid model: model.tflite"),
+        (
+            "Compilation failed: Compilation failed due to large activation tensors in model.\n"
+            f"{ENDED}",
+            "Compilation failed: Compilation failed due to large activation tensors in model.",
+        ),
+    ],
+)
+def test_a_refusal_of_the_same_model_each_time(
+    source: Path, coral: Target, out: Path, mock: Mock, text: str, words: str, status: int
+) -> None:
+    program = mock(does="says", text=text, status=status)
+    answer = TOOL.compile(source, coral, out)
+    assert answer.placed is not None
+    assert answer.placed.refusal == f"edgetpu_compiler 16.0.384591198 refuses the file: {words}"
+    assert answer.settled
+    assert len((program.parent / "runs.txt").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("runtime", "options"),
+    [("10", "-m 10"), ("13", "-m 13"), ("14", ""), ("9", ""), ("", ""), ("frogfish", "")],
+)
+def test_the_compiler_is_told_the_runtime_that_has_to_load_the_file(
+    source: Path, coral: Target, out: Path, mock: Mock, runtime: str, options: str
+) -> None:
+    assert coral.mapping is not None
+    program = mock()
+    target = replace(coral, mapping=replace(coral.mapping, runtime=runtime))
+    TOOL.compile(source, target, out)
+    assert (program.parent / "runs.txt").read_text() == f"{options}\n"
+
+
+def test_what_it_compiled_for_a_newer_runtime(
+    source: Path, coral: Target, out: Path, mock: Mock
+) -> None:
+    mock()
+    assert coral.mapping is not None
+    target = replace(coral, mapping=replace(coral.mapping, runtime="9"))
+    answer = TOOL.compile(source, target, out)
+    assert answer.placed is not None
+    assert answer.placed.not_loaded.startswith("needs version 12 of the runtime, and coral has")
 
 
 @pytest.mark.parametrize(
@@ -262,6 +397,16 @@ def test_a_model_that_the_compiler_refuses(
         ({"does": "crashes"}, "edgetpu_compiler ended with exit status 134"),
         ({"does": "fails"}, "edgetpu_compiler ended with exit status 3: something went wrong"),
         ({"does": "writes nothing"}, "says that it has compiled the file, and wrote none"),
+        (
+            {
+                "does": "says",
+                "text": "Compilation timeout. This is usually caused by large activations.\n"
+                "Compilation failed!",
+                "status": 1,
+            },
+            "did not come to an end here: Compilation timeout. This is usually caused by large "
+            "activations.",
+        ),
         ({"on_chip": 5, "on_cpu": 3}, "says that 5 operators run on the chip and 3 on the CPU"),
     ],
 )
@@ -305,6 +450,14 @@ def test_a_compiled_twin_that_is_damaged(
         TOOL.compile(source, coral, out)
 
 
+def test_a_twin_of_another_network(
+    source: Path, coral: Target, out: Path, mock: Mock, tmp_path: Path
+) -> None:
+    mock(twin=files.compiled(tmp_path / "other.tflite", options=cached(900_000)))
+    with pytest.raises(CompressionError, match=r"wrote a file that holds 900,000 bytes of para"):
+        TOOL.compile(source, coral, out)
+
+
 def test_it_predicts_where_no_compiler_is(mock: Mock) -> None:
     assert TOOL.predicts() == "predicted:edgetpu-rules"
     mock()
@@ -320,14 +473,37 @@ def test_two_versions_of_the_compiler_have_two_keys(mock: Mock, without_compiler
     assert TOOL.version() == TOOL.version()
 
 
-def test_the_parts_beside_a_script_are_part_of_the_key(without_compiler: Path) -> None:
-    package = without_compiler.parent / "edgetpu_compiler"
-    program = files.install_mock(package, on_chip=1, on_cpu=0)
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_parts_beside_a_script_are_part_of_the_key(
+    without_compiler: Path, linked: bool
+) -> None:
+    """As the vendor's package has them, whose script is the same for every version."""
+    folder = without_compiler.parent / "usr" if linked else without_compiler
+    program = files.install_mock(folder, on_chip=1, on_cpu=0)
+    if linked:
+        (without_compiler / "edgetpu_compiler").symlink_to(program)
+    parts = folder / "edgetpu_compiler_bin"
+    parts.mkdir()
+    (parts / "edgetpu_compiler").write_bytes(b"1")
+    found = [TOOL.version()]
+    (parts / "edgetpu_compiler").write_bytes(b"2")
+    found.append(TOOL.version())
+    (parts / "libc.so").symlink_to("libc.so.6")
+    found.append(TOOL.version())
+    (parts / "libc.so").unlink()
+    (parts / "libc.so").symlink_to("/proc/self/mem")
+    found.append(TOOL.version())
+    assert len(set(found)) == len(found)
+
+
+def test_what_else_lies_beside_it_is_not_part_of_the_key(without_compiler: Path) -> None:
+    own = without_compiler.parent / "edgetpu_models"
+    program = files.install_mock(own, on_chip=1, on_cpu=0)
     (without_compiler / "edgetpu_compiler").symlink_to(program)
-    (package / "part.so").write_bytes(b"1")
     one = TOOL.version()
-    (package / "part.so").write_bytes(b"2")
-    assert TOOL.version() != one
+    (own / "net.tflite").write_bytes(b"1")
+    (own / "memory").symlink_to("/proc/self/mem")
+    assert TOOL.version() == one
 
 
 PAIRS = os.environ.get("EDGEGATE_CORAL_PAIRS", "")
