@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pytest_edgegate.backends.litert.edgetpu.package import CompiledFile, read_c
 from pytest_edgegate.backends.litert.edgetpu.parameters import Parameters, parameters, rules
 from pytest_edgegate.backends.litert.edgetpu.reasons import reasons
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.schema import opened
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
@@ -66,17 +67,18 @@ class EdgeTpu:
         program = compiler.installed()
         ours = _Rules(described, target)
         if program is None:
-            return ours.answer()
+            return _of_one_graph(ours.answer(), path, described)
         runtime = "" if target.mapping is None else target.mapping.runtime
         compiled = compiler.compiled(
             program, path, out, runtime=runtime, time_limit=self._time_limit
         )
-        return _of_compiler(compiled, described, ours)
+        return _of_one_graph(_of_compiler(compiled, described, ours), path, described)
 
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
         """A compiled file, beside what the rules predict of its source."""
         described, before = INSPECTOR.describe(path), INSPECTOR.describe(source)
-        return _of_compiled(path, described, target, _Rules(before, target))
+        found = _of_compiled(path, described, target, _Rules(before, target))
+        return _of_one_graph(found, source, before)
 
 
 class _Rules:
@@ -106,6 +108,20 @@ class _Rules:
             words.joined(words.cached(sizes.cached), words.guessed(guesses)),
         )
         return Compiled((), {"mapped_ops": mapped, "streamed_bytes": streamed})
+
+
+def _of_one_graph(found: Compiled, path: Path, described: ModelDescription) -> Compiled:
+    """The answer without figures where they would be of graphs of which an inference runs one."""
+    graphs = opened(path).SubgraphsLength()
+    if graphs == 1:
+        return found
+    names = ", ".join(each.name for each in described.signatures)
+    absent = Absent(
+        f"{path.name} has {graphs} graphs, whose operators and parameters can't be counted apart"
+        f"{f'; its signatures: {names}' if names else ''}",
+        "gate a file of that signature alone (signature_keys=[...] of the converter)",
+    )
+    return replace(found, figures=dict.fromkeys(EdgeTpu.metrics, absent))
 
 
 def _of_compiled(

@@ -532,3 +532,19 @@ def test_what_is_left_is_named(coral: Target, out: Path, mock: Mock, source: Pat
     assert answer.placed is not None
     last = unpack(source).subgraphs[0].tensors[unpack(source).subgraphs[0].outputs[0]]
     assert answer.placed.left[-1] == LeftOut("QUANTIZE", last.name.decode(), "")
+
+
+def test_graphs_that_do_not_run_together_are_not_counted_together(
+    coral: Target, tmp_path: Path
+) -> None:
+    model = unpack(files.SOURCE)
+    model.subgraphs.append(model.subgraphs[0])
+    path = tmp_path / "twice.tflite"
+    path.write_bytes(pack(model))
+    answer = TOOL.compile(path, coral, tmp_path)
+    for figure in answer.figures.values():
+        assert isinstance(figure, Absent)
+        assert "has 2 graphs" in figure.reason
+        assert "signature_keys" in figure.remedy
+    one = TOOL.compile(files.SOURCE, coral, tmp_path)
+    assert not any(isinstance(figure, Absent) for figure in one.figures.values())
