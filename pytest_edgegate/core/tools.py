@@ -98,6 +98,9 @@ class Compiled:
     has itself."""
     remark: str = ""
     """What it found in the file, for the note of any verdict on the contract."""
+    settled: bool = True
+    """Whether another run would answer the same. If not, this run keeps the answer, which has no
+    files, and the next one asks again."""
 
 
 class Tool(Protocol):
@@ -155,6 +158,8 @@ def check_compiled(name: str, tool: Tool, compiled: Compiled, out: Path) -> None
 
 
 def _fault(tool: Tool, compiled: Compiled, out: Path) -> str:
+    if compiled.files and not compiled.settled:
+        return "has written files into an answer that is not settled"
     for file in compiled.files:
         if out not in file.parents or not file.is_file():
             return f"names {file.name}, which it has not written into its folder"

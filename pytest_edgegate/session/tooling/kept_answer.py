@@ -59,6 +59,11 @@ class KeptAnswer:
         )
 
 
+def passing(compiled: Compiled) -> KeptAnswer:
+    """An answer that is not settled, and so is in no cache."""
+    return KeptAnswer((), compiled.figures, False, compiled.placed, compiled.remark)
+
+
 def kept(compiled: Compiled, folder: Path) -> dict[str, Any]:
     """The info of the cache entry beside the files of *compiled* in *folder*."""
     return {
