@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from pytest_edgegate.core.printable import printable_line
 from pytest_edgegate.core.target import OperatorRule, Target
 from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.unmeasurable import unmeasurable
@@ -55,9 +57,24 @@ def _tools(target: Target) -> Iterator[str]:
 
 
 def _tool_options(target: Target) -> Iterator[str]:
-    for name, options in target.tool_options.items():
-        spelt = ", ".join(f"{key} = {value}" for key, value in options.items())
-        yield f"  {name} runs with {spelt}"
+    """What the tools that report something are run with."""
+    for name in dict.fromkeys(target.tools.values()):
+        if name in target.programs:
+            program = target.programs[name]
+            asked = f"; {_command(program.version)} tells its version" if program.version else ""
+            yield (
+                f"  {name} is the command {_command(program.command)}, which has "
+                f"{program.seconds} s{asked}"
+            )
+        elif target.tool_options.get(name):
+            options = target.tool_options[name].items()
+            yield f"  {name} runs with {', '.join(f'{key} = {value}' for key, value in options)}"
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """As it would be typed, but for the place of the file."""
+    spelt = " ".join(each if "{model}" in each else shlex.quote(each) for each in arguments)
+    return printable_line(spelt)
 
 
 def _unmeasurable(target: Target) -> Iterator[str]:

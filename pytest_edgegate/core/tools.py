@@ -18,8 +18,12 @@ user's own."""
 
 
 def may_report(kind: BudgetKind) -> bool:
-    """Whether a tool can report such a budget: it is given one file and no samples."""
-    return kind.rule != "interval" and not kind.on_host_only
+    """Whether a tool can report such a budget: the time of one file, or what only a chip has.
+
+    A tool is given no samples, and what the gate reads off a file itself needs no other source.
+    """
+    is_time = kind.rule == "latency" and not kind.on_host_only
+    return is_time or not kind.measure
 
 
 @dataclass(frozen=True)

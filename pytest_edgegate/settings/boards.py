@@ -15,6 +15,7 @@ from pytest_edgegate.core.errors import (
     ConfigurationError,
     EdgeGateError,
     UnknownNameError,
+    nearest,
 )
 from pytest_edgegate.core.near_names import is_misspelt
 from pytest_edgegate.core.target import Target
@@ -22,6 +23,7 @@ from pytest_edgegate.reading.foreign import foreign
 from pytest_edgegate.reading.regular import is_there, read_bytes
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.targets.parse import target_from_table
+from pytest_edgegate.targets.programs import COMMAND, PROGRAM_KEYS
 
 _FILE = "pyproject.toml"
 _MOST_BYTES = 10_000_000
@@ -97,6 +99,7 @@ def _find(name: str, root: Path, registry: Registry, below: tuple[str, ...]) -> 
         base = None if start is None else _find(start, root, registry, (*below, name))
     made = target_from_table(name, table, base=base, origin=_FILE, further=(_START,))
     _check_names(name, made, table, registry)
+    _check_tools(name, made, table, registry)
     return replace(made, folder=root)
 
 
@@ -115,6 +118,24 @@ def _check_names(name: str, target: Target, table: Mapping[str, Any], registry: 
         for each in names:
             if each not in known and is_misspelt(each, known):
                 raise UnknownNameError(kind, each, known, _where(name))
+
+
+def _check_tools(name: str, target: Target, table: Mapping[str, Any], registry: Registry) -> None:
+    """Raises ConfigurationError for a table that is meant as a command's, and has none; another
+    one may have the options of a tool whose package is not installed."""
+    known = registry.names("tool")
+    for tool, options in table.get("tool", {}).items():
+        if tool in known or tool in target.programs:
+            continue
+        for key in options:
+            if key in PROGRAM_KEYS or is_misspelt(key, PROGRAM_KEYS):
+                raise ConfigurationError(
+                    f"{_where(name)}: tool.{tool} has {key!r} and no command"
+                    f"{nearest(key, [COMMAND])}, and nothing installed brings a tool of that name"
+                    f"{nearest(tool, known)}",
+                    f'write command = ["python3", "tools/{tool}.py", "{{model}}"] into the table, '
+                    f"or install the package that brings {tool}",
+                )
 
 
 def _formats(registry: Registry) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import nearest
-from pytest_edgegate.core.target import LatencySource, Program, Target
+from pytest_edgegate.core.target import LatencySource, Target
 from pytest_edgegate.core.tools import may_report
+from pytest_edgegate.targets.programs import programs_from
 from pytest_edgegate.targets.values import Table
 
 TIMED = tuple(each.name for each in BUDGETS.values() if each.rule == "latency" and may_report(each))
@@ -36,9 +36,9 @@ def figures_from(table: Table, base: Target | None) -> dict[str, Any]:
         found["latency_source"], vendor = _source(latency)
         tools = {metric: name for metric, name in tools.items() if metric not in TIMED} | vendor
     tools |= _tools(table.table("tools"))
-    own = _programs(table.table("tool"), tools)
-    programs = own if base is None else {**base.programs, **own}
-    return found | {"tools": MappingProxyType(tools), "programs": MappingProxyType(programs)}
+    programs = programs_from(table.table("tool"), base)
+    _check_named(table.table("tool"), tools)
+    return found | {"tools": MappingProxyType(tools), "programs": programs}
 
 
 def _source(latency: Table) -> tuple[LatencySource, dict[str, str]]:
@@ -71,50 +71,25 @@ def _check_metric(tools: Table, metric: str) -> None:
             f"tools.{metric}: there is no budget {metric!r}{nearest(metric, known)}",
             f"budgets are {', '.join(known)}",
         )
-    if not may_report(BUDGETS[metric]):
+    kind = BUDGETS[metric]
+    if not may_report(kind):
+        more = kind.needs or kind.on_host_only or kind.of_accepted
+        why = (
+            f"a tool is given one file and no samples, and {metric} takes more"
+            if more
+            else f"the gate reads {metric} off the file itself"
+        )
         allowed = sorted(each.name for each in BUDGETS.values() if may_report(each))
         raise tools.wrong(
-            f"tools.{metric}: a tool is given one file and no samples, and {metric} takes more",
-            f"take it out; a tool may report {', '.join(allowed)}",
+            f"tools.{metric}: {why}", f"take it out; a tool may report {', '.join(allowed)}"
         )
 
 
-COMMAND = "command"
-"""The key by which a table is a tool by itself, in place of the options of an installed one."""
-_PROGRAM_KEYS = (COMMAND, "version", "seconds")
-_PROGRAM_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
-_LONGEST_RUN = 86_400
-
-
-def _programs(tables: Table, tools: Mapping[str, str]) -> dict[str, Program]:
-    """The commands of the user's own, each of which a metric has to name."""
-    names = [name for name in tables.values if COMMAND in tables.table(name)]
-    return {name: _program(tables, name, tools) for name in names}
-
-
-def _program(tables: Table, name: str, tools: Mapping[str, str]) -> Program:
-    if not _PROGRAM_NAME.fullmatch(name):
-        raise tables.wrong(
-            f"tool.{name} is no name of a tool", "write it of letters, digits, '-', '_' and '.'"
-        )
-    table = tables.table(name)
-    table.check_keys(_PROGRAM_KEYS, f"tool.{name}")
-    command = table.names(COMMAND)
-    if not command[0]:
-        raise table.wrong(f"tool.{name}.command names no program", 'write command = ["program"]')
-    version = table.names("version") if "version" in table else ()
-    if name not in tools.values():
-        raise table.wrong(
-            f"tool.{name} reports no metric",
-            f'name it for one: tools = {{ latency_p50 = "{name}" }}',
-        )
-    return Program(command, version, _seconds(table) if "seconds" in table else Program.seconds)
-
-
-def _seconds(table: Table) -> int:
-    seconds = table.size("seconds")
-    if seconds > _LONGEST_RUN:
-        raise table.wrong(
-            f"{table.inside}seconds is longer than a day", f"write at most {_LONGEST_RUN}"
-        )
-    return seconds
+def _check_named(tables: Table, tools: Mapping[str, str]) -> None:
+    """Raises ConfigurationError for a table of a tool that no metric names."""
+    for name in tables.values:
+        if name not in tools.values():
+            raise tables.wrong(
+                f"tool.{name} reports no metric{nearest(name, sorted({*tools.values()}))}",
+                f'name it for one: tools = {{ latency_p50 = "{name}" }}; or take the table out',
+            )

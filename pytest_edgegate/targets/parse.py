@@ -52,7 +52,8 @@ def target_from_table(
     with _noted(faults):
         values |= figures_from(given, base)
     with _noted(faults):
-        values["tool_options"] = tool_options_from(given.table("tool"), base)
+        programs = values.get("programs", {})
+        values["tool_options"] = tool_options_from(given.table("tool"), base, programs)
     with _noted(faults):
         if "operators" in given:
             known = {} if base is None else base.operators

@@ -6,22 +6,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pytest_edgegate.core.target import Target
-from pytest_edgegate.targets.figures import COMMAND
+from pytest_edgegate.core.target import Program, Target
 from pytest_edgegate.targets.values import Table
 
 _VALUES = (str, bool, int, float)
 
 
-def tool_options_from(tools: Table, base: Target | None) -> Mapping[str, Mapping[str, object]]:
+def tool_options_from(
+    tools: Table, base: Target | None, programs: Mapping[str, Program]
+) -> Mapping[str, Mapping[str, object]]:
     """The options by the name of the tool: those of *base*, with the table's in their place.
 
-    A table with a command is a tool by itself, without options. Raises ConfigurationError.
+    *programs*: the tools that are commands, which have no options. Raises ConfigurationError.
     """
-    found = {} if base is None else dict(base.tool_options)
+    known = {} if base is None else base.tool_options
+    found = {name: options for name, options in known.items() if name not in programs}
     for name in tools.values:
         options = tools.table(name)
-        if COMMAND in options:
+        if name in programs:
             continue
         for key, value in options.values.items():
             if not _is_option(value):

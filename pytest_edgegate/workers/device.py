@@ -10,13 +10,12 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.ports import Round, Stopwatch, TimingJob
-from pytest_edgegate.core.progress import Progress
 from pytest_edgegate.core.target import HOST_URL
 from pytest_edgegate.systems.files import user_name
+from pytest_edgegate.tidy.alone import acquire
 from pytest_edgegate.workers.process import Worker
 from pytest_edgegate.workers.stopwatch import HostStopwatch, Now, TimedModel
 from pytest_edgegate.workers.wire import Expected
@@ -25,8 +24,6 @@ LOCK = f"edgegate-latency-{user_name()}.lock"
 """The lock for one measurement of this user at a time on this machine, across pytest runs."""
 _TIMES = Expected(2, 1 << 28)
 """The times of the artifact and of the reference, float64 of shape (n,)."""
-_ASKED_AGAIN = 0.5
-"""Seconds between attempts to take the lock."""
 
 
 class HostDevice:
@@ -40,7 +37,8 @@ class HostDevice:
         if job.entry is None:  # registered by a conftest.py, so no other process can import it
             return self._here(job)
         lock = FileLock(Path(tempfile.gettempdir()) / LOCK)
-        _acquire(lock, job.progress)
+        awaited = "another latency measurement on this machine"
+        acquire(lock, "latency measurements", awaited, job.progress)
         try:
             worker = Worker(job.timeout)
         except BaseException:
@@ -56,27 +54,6 @@ class HostDevice:
         ]
         threads = job.opener.options.get("threads")
         return HostStopwatch(job.source, sides, threads, self._clock, job.patience)
-
-
-def _acquire(lock: FileLock, progress: Progress) -> None:
-    """Waits for another measurement to finish, and reports the wait."""
-    start = time.monotonic()
-    while not lock.is_locked:
-        try:
-            lock.acquire(timeout=_ASKED_AGAIN)
-        except Timeout:
-            progress(
-                "waiting for another latency measurement on this machine, seconds",
-                time.monotonic() - start,
-                None,
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"the lock for latency measurements, {lock.lock_file}, can't be "
-                f"taken: {error.strerror or error}",
-                "remove that file if another user owns it, or let TMPDIR name a folder that you "
-                "can write to",
-            ) from error
 
 
 class RemoteStopwatch:

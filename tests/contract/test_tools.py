@@ -259,6 +259,74 @@ def test_a_command_of_the_users_own_is_a_tool(again: Any) -> None:
     assert (memory["outcome"], memory["measured"]["cached"]) == ("pass", False)
 
 
+SPOILING = """
+import json, os, sys
+
+target, *_ = sys.argv[1:]
+with open(target, "w") as spoilt:
+    spoilt.write(open("other.fake").read())
+os.remove(target)
+print(json.dumps({"memory": 1}))
+"""
+JUDGED = """
+import pytest
+
+
+@pytest.mark.model(figures={"memory": 7})
+@pytest.mark.edge_budget(memory="43 kB", accuracy_drop=0.01, size=100_000)
+def test_judged(edge_ptq): ...
+"""
+
+
+def test_a_command_that_spoils_its_file_spoils_nothing_else(again: Any) -> None:
+    def judged(bench: str, target: str, cache: str, test: str = JUDGED) -> Any:
+        files = {"test_judged.py": test, "pyproject.toml": OWN_COMMAND, "other.fake": "{}"}
+        arguments = (f"--edge-target={target}", f"--edge-cache={cache}")
+        ran = again({**files, "bench.py": bench}, *arguments)
+        return ran.verdicts("test_judged", target)
+
+    before = judged(BENCH, "own", "sound")
+    during = judged(SPOILING, "own", "spoilt")
+    after = judged(SPOILING, "fake-board", "spoilt", JUDGED.replace('memory="43 kB", ', ""))
+    assert during["memory"]["outcome"] == "not_measured"
+    assert "changed the file that it was given" in during["memory"]["reason"]
+    for metric in ("contract", "accuracy_drop", "size"):
+        assert before[metric]["outcome"] == "pass"
+        for found in (during[metric], after[metric]):
+            assert found["outcome"] == "pass"
+            assert found["measured"]["value"] == before[metric]["measured"]["value"]
+            assert found["artifact"]["sha256"] == before[metric]["artifact"]["sha256"]
+
+
+@pytest.mark.parametrize("version", ['["no-such-adb"]', '[PYTHON, "-c", "raise SystemExit(1)"]'])
+def test_a_version_that_is_not_told_costs_its_figures_only(play: Any, version: str) -> None:
+    version = version.replace("PYTHON", json.dumps(sys.executable))
+    table = OWN_COMMAND.partition("version")[0] + f"version = {version}\n"
+    files = {"test_judged.py": JUDGED, "pyproject.toml": table, "bench.py": BENCH}
+    verdicts = play(files, "--edge-target=own").verdicts("test_judged", "own")
+    assert verdicts["memory"]["outcome"] == "not_measured"
+    assert "tells the version of bench of the target own" in verdicts["memory"]["reason"]
+    assert {verdicts[each]["outcome"] for each in ("accuracy_drop", "size")} == {"pass"}
+
+
+ONE_MORE = """
+[tool.edgegate.targets.own]
+from = "fake-board"
+tools = {memory = "bench"}
+tool.bench.command = [PYTHON, "bench.py", "{model}"]
+[tool.edgegate.targets.more]
+from = "own"
+tools.latency_p95 = "bench"
+""".replace("PYTHON", json.dumps(sys.executable))
+
+
+def test_a_metric_that_is_added_is_asked_for(again: Any) -> None:
+    files = {**FILES, "pyproject.toml": ONE_MORE, "bench.py": BENCH}
+    again(files, "--edge-target=own")
+    verdicts = again(files, "--edge-target=more").verdicts("test_over", "more")
+    assert verdicts["latency_p95"]["measured"]["value"] == 0.004
+
+
 def test_a_command_that_fails_is_red_in_its_own_words(play: Any) -> None:
     files = {**FILES, "pyproject.toml": OWN_COMMAND, "bench.py": "raise SystemExit('no board')"}
     ran = play(files, "--edge-target=own")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_edgegate.core.target import OperatorRule
+from pytest_edgegate.core.target import OperatorRule, Program
 from pytest_edgegate.listing import lines_of
 from pytest_edgegate.targets.folder import built_in
 
@@ -52,6 +52,18 @@ def test_the_options_of_a_tool_are_told() -> None:
         "  vela runs with accelerator = ethos-u85-256, system_config = Ethos_U85_SYS_DRAM_Mid, "
         "memory_mode = Dedicated_Sram_384KB" in told
     )
+
+
+def test_a_command_is_told_in_the_place_of_the_tool_whose_name_it_takes() -> None:
+    vela = Program(("python3", "my bench.py", "{model}"), ("adb", "version"), 900)
+    told = lines_of(replace(built_in()["ethos-u85-256"], programs={"vela": vela}))
+    assert (
+        "  vela is the command python3 'my bench.py' {model}, which has 900 s; adb version tells "
+        "its version"
+    ) in told
+    assert not any("runs with" in line for line in told)
+    unused = replace(HOST, programs={"bench": Program(("bench",))}, tool_options={"x": {"n": 1}})
+    assert lines_of(unused) == lines_of(HOST), "no metric names them"
 
 
 def test_emulated_runtimes_are_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_edgegate.core.errors import BackendUnavailableError, nearest
+from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Tool
 from pytest_edgegate.registry import Registry
@@ -15,8 +16,10 @@ from pytest_edgegate.session.tooling.own_program import OwnProgram
 class InstalledTools:
     """Finds tools by name; the version of each is determined once per run."""
 
-    def __init__(self, registry: Registry, root: Path) -> None:
+    def __init__(self, registry: Registry, root: Path, progress: Progress = silent) -> None:
         """*root*: the folder that commands of the user's own start in."""
+        self._progress = progress
+        self._own: dict[tuple[str, str], OwnProgram] = {}
         self._registry = registry
         self._root = root
         self._versions: dict[tuple[str, str], str | None] = {}
@@ -48,9 +51,16 @@ class InstalledTools:
                 self._versions[key] = tool.version()
         return self._versions[key]
 
+    def _command(self, name: str, target: Target) -> OwnProgram:
+        """The same one for the whole run: it asks for its version once."""
+        at = (name, target.name)
+        if at not in self._own:
+            self._own[at] = OwnProgram(name, target, self._root, self._progress)
+        return self._own[at]
+
     def _registered(self, name: str, target: Target) -> Tool | Absent:
         if name in target.programs:
-            return OwnProgram(name, target, self._root)
+            return self._command(name, target)
         known = self._registry.names("tool")
         if name not in known:
             return Absent(

@@ -36,6 +36,7 @@ from pytest_edgegate.registry import Registry
 from pytest_edgegate.session.intake.foreign_files import converting
 from pytest_edgegate.session.tooling.installed import InstalledTools
 from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept, passing
+from pytest_edgegate.session.tooling.own_program import OwnProgram
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 4
@@ -82,6 +83,8 @@ class _Question:
         return answer
 
     def _asked(self, out: Path) -> Compiled:
+        if isinstance(self.tool, OwnProgram):
+            return self.tool.ask(self.artifact.main, self.artifact.content)
         if self.source is not None and isinstance(self.tool, ComparesWithSource):
             return self.tool.compare(self.artifact.main, self.source.main, self.target, out)
         return self.tool.compile(self.artifact.main, self.target, out)
@@ -100,7 +103,7 @@ class Tooling:
     ) -> None:
         """*root*: the folder that commands of the user's own start in."""
         self._evidence = evidence
-        self._installed = InstalledTools(registry, root)
+        self._installed = InstalledTools(registry, root, progress)
         self._cache = cache
         self._progress = progress
         self._answers: dict[str, KeptAnswer | Absent] = {}
@@ -202,8 +205,13 @@ class Tooling:
     def _answers_of(
         self, artifact: Artifact, target: Target, source: Artifact | None = None
     ) -> Iterator[tuple[str, KeptAnswer]]:
-        """The answers of the target's tools that give one; a failing one causes a warning."""
+        """The answers of the target's tools that give one; a failing one causes a warning.
+
+        A command of the user's own has figures only, and may take minutes: a budget asks for them.
+        """
         for name in dict.fromkeys(target.tools.values()):
+            if name in target.programs:
+                continue
             question = self._question(name, artifact, target, source)
             answer = None if isinstance(question, Absent) else self._given(question)
             if answer is not None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from pytest_edgegate.core.budget import Budget
 from pytest_edgegate.core.errors import CompressionError
@@ -19,6 +20,7 @@ from pytest_edgegate.core.tools import Absent, Figure
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.session.given import Given
 from pytest_edgegate.session.run import EdgeSession
+from pytest_edgegate.session.tooling import own_program
 from pytest_edgegate.session.tooling.own_program import OwnProgram
 from pytest_edgegate.testing.fakes import FAKE_CHIP
 from pytest_edgegate.testing.tool_contract import ToolCase, ToolContract
@@ -136,19 +138,18 @@ def test_what_it_does_not_print_is_absent(ask: Callable[..., Mapping[str, Any]])
     ("code", "said"),
     [
         ("raise SystemExit('no board')", "ended with exit status 1: no board"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "exit status 139"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
+        ("raise SystemExit(255)", "ended with exit status 255"),
         ("pass", "printed nothing"),
         ("print('done')", "printed no JSON object at its end: done"),
         ("print('{')", "printed no JSON object"),
         ("print('[' * 100_000)", "printed no JSON object"),
         ("print('{\"memory\": ' * 100_000)", "printed no JSON object"),
-        ("print('{\"memory\": true}')", "printed a memory that is none"),
-        ("print('{\"memory\": NaN}')", "printed a memory that is none"),
-        ("print('{\"memory\": -1}')", "printed a memory that is none"),
-        ("print('{\"memory\": 1e999}')", "printed a memory that is none"),
         ("print('{\"memory\": ' + '9' * 5000 + '}')", "printed no JSON object"),
-        ('print(\'{"memory": "4 ms"}\')', "printed a memory that is none"),
-        ("print('{\"memory\": [4]}')", "printed a memory that is none"),
+        ("print('{\"memory\": 4}\\nERROR: no board')", "at its end: ERROR: no board"),
+        ("import sys; print('{\"memory\": 4}', file=sys.stderr)", "printed nothing on stdout"),
+        ("while True: print('x' * 100_000)", "printed more than 4 MB, and was ended"),
+        ("print('x' * 5_000_000); print('{\"memory\": 4}')", "printed more than 4 MB"),
         ("import sys; open(sys.argv[1], 'a').write(' ')", "changed the file"),
         ("import os, sys; os.remove(sys.argv[1])", "changed the file"),
         ("while True: pass", "did not end within 1 s"),
@@ -163,19 +164,252 @@ def test_a_failure_is_told_and_not_remembered(
     assert caught.value.remedy
 
 
-def test_its_version_has_the_digests_of_the_files_that_it_names(
+def keyed(root: Path, command: Sequence[str], **more: Any) -> Mapping[str, object]:
+    return OwnProgram("bench", target(command, **more), root).options(FAKE_CHIP)
+
+
+def test_its_key_has_all_that_it_prints_as_its_version(
     script: Callable[[str], list[str]], tmp_path: Path
 ) -> None:
-    asked = [sys.executable, "-c", "print('bench 2.1\\nmore')"]
-    found = OwnProgram("bench", target(script("pass"), version=tuple(asked)), tmp_path).version()
-    assert found is not None
-    assert found.startswith("bench 2.1 ")
-    digest = found.removeprefix("bench 2.1 ")
-    assert OwnProgram("bench", target(script("pass")), tmp_path).version() == digest
-    assert OwnProgram("bench", target(script("pass # now")), tmp_path).version() != digest
-    silent = target(script("pass"), version=(sys.executable, "-c", "pass"))
-    with pytest.raises(CompressionError, match="printed no version"):
-        OwnProgram("bench", silent, tmp_path).version()
+    def told(prints: str) -> object:
+        version = (sys.executable, "-c", prints)
+        return keyed(tmp_path, script("pass"), version=version)["told"]
+
+    adb = "Android Debug Bridge version 1.0.41"
+    found = told(f"print('{adb}\\nVersion 35.0.1')")
+    assert str(found).startswith(f"{adb} ")
+    assert told(f"print('{adb}\\nVersion 35.0.1')") == found
+    assert told(f"print('{adb}\\nVersion 35.0.2')") != found
+    assert str(told("import sys; print('gcc 12', file=sys.stderr)")).startswith("gcc 12 ")
+    assert keyed(tmp_path, script("pass"))["told"] == ""
+
+
+def test_its_key_has_the_digests_of_the_files_that_it_names(
+    script: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "cfg.json").write_text("1")
+    command = [*script("pass"), "--config=cfg.json"]
+    found = keyed(tmp_path, command)
+    assert keyed(tmp_path, command) == found
+    assert keyed(tmp_path, [*script("pass # now"), "--config=cfg.json"]) != found
+    assert keyed(tmp_path, command[:-1]) != keyed(tmp_path, command) == keyed(tmp_path, command)
+    command = [*script("pass"), "--config=cfg.json"]
+    (tmp_path / "cfg.json").write_text("2")
+    assert keyed(tmp_path, command) != found
+    assert keyed(tmp_path, [sys.executable, "-c", "pass # " + "x" * 5_000])
+
+
+def test_its_key_has_the_metrics_that_it_is_named_for(
+    script: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    tools = [
+        OwnProgram("bench", target(script(""), each), tmp_path) for each in (METRICS, ["memory"])
+    ]
+    assert tools[0].options(FAKE_CHIP) != tools[1].options(FAKE_CHIP)
+
+
+@pytest.mark.parametrize(
+    ("prints", "said", "next_line"),
+    [
+        ("raise SystemExit('no daemon')", "ended with exit status 1: no daemon", "by hand"),
+        ("pass", "printed no version", "by hand"),
+        ("while True: pass", "did not end within 0.5 s", "have it answer within 0.5 s"),
+        (None, "can't be run", "put no-such-adb on PATH"),
+    ],
+)
+def test_a_version_that_is_not_told_is_a_failure_of_its_figures_only(
+    script: Callable[[str], list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    prints: str | None,
+    said: str,
+    next_line: str,
+) -> None:
+    monkeypatch.setattr(own_program, "_ASKING", 0.5 if prints and "while" in prints else 60)
+    asked = ("no-such-adb",) if prints is None else (sys.executable, "-c", f"{prints} # tells")
+    board = target(script("raise SystemExit('it is asked')"), version=asked)
+    tool = OwnProgram("bench", board, tmp_path)
+    assert tool.version()
+    assert tool.options(board)["told"] is None
+    path = tmp_path / "m.fake"
+    path.write_text("{}")
+    with pytest.raises(CompressionError) as caught:
+        tool.compile(path, board, tmp_path)
+    message, remedy = caught.value.message, caught.value.remedy
+    assert ", which tells the version of bench of the target fake-chip, " in message
+    assert said in message
+    assert next_line in remedy
+    assert "or take version out of tool.bench" in remedy
+    assert "bench.py" not in remedy
+
+
+def test_a_version_is_asked_for_once(script: Callable[[str], list[str]], tmp_path: Path) -> None:
+    code = "import time; print(time.time_ns())"
+    tool = OwnProgram("bench", target(script(""), version=(sys.executable, "-c", code)), tmp_path)
+    assert tool.options(FAKE_CHIP) == tool.options(FAKE_CHIP)
+
+
+def test_a_program_that_changes_while_it_is_asked_gives_no_figures(
+    script: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    code = "open('bench.py', 'a').write('# '); print('{\"memory\": 4}')"
+    tool = OwnProgram("bench", target(script(code), ["memory"]), tmp_path)
+    path = tmp_path / "m.fake"
+    path.write_text("{}")
+    first = tool.options(FAKE_CHIP)
+    with pytest.raises(CompressionError, match="has changed while it was asked"):
+        tool.compile(path, FAKE_CHIP, tmp_path)
+    assert tool.options(FAKE_CHIP) != first
+    tool.options(FAKE_CHIP)
+    script("print('{\"memory\": 4}')")  # as an editor does after the key was made
+    with pytest.raises(CompressionError, match="has changed while it was asked"):
+        tool.compile(path, FAKE_CHIP, tmp_path)
+    tool.options(FAKE_CHIP)
+    assert tool.compile(path, FAKE_CHIP, tmp_path).figures
+
+
+BOARD = """
+import json, os, sys
+folder = os.path.dirname(sys.argv[1])
+told = {"memory": os.path.getsize(sys.argv[1]), "flash": len(os.listdir(folder))}
+open("given", "w").write(sys.argv[1])
+DOES
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.parametrize("does", ["", "import shutil; shutil.copy('other', sys.argv[1])"])
+def test_it_is_given_copies_of_all_files_of_an_artifact(
+    script: Callable[[str], list[str]], tmp_path: Path, does: str
+) -> None:
+    (tmp_path / "other").write_text("another model")
+    files = [tmp_path / "models" / name for name in ("e.onnx", "e.onnx.data", "unrelated")]
+    files[0].parent.mkdir()
+    for each in files:
+        each.write_text(each.name)
+    board = target(script(BOARD.replace("DOES", does)), ["memory", "flash"])
+    tool = OwnProgram("bench", board, tmp_path)
+    if does:
+        with pytest.raises(CompressionError, match="changed the file that it was given"):
+            tool.ask(files[0], files[:2])
+    else:
+        figures = tool.ask(files[0], (files[1], files[0])).figures
+        assert figures["memory"] == Figure(len("e.onnx"), "tool:bench")
+        assert figures["flash"] == Figure(2, "tool:bench")
+    given = Path((tmp_path / "given").read_text())
+    assert given.is_absolute()
+    assert given.name == "e.onnx"
+    assert given != files[0]
+    assert not given.parent.exists()
+    assert [each.read_text() for each in files] == [each.name for each in files]
+
+
+@pytest.mark.parametrize(
+    ("metric", "printed", "said"),
+    [
+        ("memory", "true", "is neither a number nor a text"),
+        ("memory", "NaN", "is not a finite number"),
+        ("memory", "-1", "is negative"),
+        ("memory", "1e999", "is not a finite number"),
+        ("memory", "[4]", "is neither a number nor a text"),
+        ("memory", '"4 ms"', "has the unknown unit"),
+        ("memory", "0", "0, which no file takes"),
+        ("memory", "0.5", "is not a whole number of bytes"),
+        ("flash", '"0 kB"', "0 kB, which no file takes"),
+        ("latency_p99", "0", "0, which no file takes"),
+        ("latency_p99", "1e-30", "1e-30, which no file takes"),
+        ("latency_p99", "1e-300", "far from anything measured"),
+        ("latency_p99", '"0 ms"', "0 ms, which no file takes"),
+        ("latency_p99", "-0.0", "which no file takes"),
+        ("mapped_ops", "1.5", "a share is at most 1"),
+    ],
+)
+def test_a_figure_that_is_none_leaves_the_others(
+    script: Callable[[str], list[str]], tmp_path: Path, metric: str, printed: str, said: str
+) -> None:
+    text = f'{{"{metric}": {printed}, "latency_p50": 0.004}}'
+    tool = OwnProgram(
+        "bench", target(script(f"print({text!r})"), [metric, "latency_p50"]), tmp_path
+    )
+    (tmp_path / "m.fake").write_text("{}")
+    found = tool.compile(tmp_path / "m.fake", FAKE_CHIP, tmp_path)
+    assert found.figures["latency_p50"] == Figure(0.004, "tool:bench")
+    bad = found.figures[metric]
+    assert isinstance(bad, Absent)
+    assert bad.reason.startswith(f"bench printed a {metric} that is none: ")
+    assert said in bad.reason
+    assert "have it print" in bad.remedy
+    assert not found.settled
+
+
+@pytest.mark.parametrize(("metric", "value"), [("streamed_bytes", 0), ("mapped_ops", 0)])
+def test_what_may_be_zero(ask: Callable[..., Mapping[str, Any]], metric: str, value: int) -> None:
+    found = ask(PRINTS.replace("{figures}", repr({metric: value})), [metric])
+    assert found == {metric: Figure(0, "tool:bench")}
+
+
+@pytest.mark.parametrize(
+    "prints",
+    [
+        "print('\\ufeff' + TEXT)",
+        "print(TEXT + '\\x1b[0m')",
+        "print('\\x1b[32m' + TEXT + '\\x1b[0m')",
+        "print('10 %\\r100 %\\r' + TEXT)",
+        'print(\'{\\n  "runs": [\\n{"a": 1},\\n{"a": 2}\\n  ],\\n\' + TEXT[1:])',
+        "print(TEXT, flush=True); print('unclosed file', file=sys.stderr)",
+        "print('x' * 3_000_000); print(TEXT)",
+    ],
+)
+def test_what_stands_around_its_figures(
+    ask: Callable[..., Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch, prints: str
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
+    text = '{"memory": 4, "note": "one\u2028{two"}'
+    assert ask(f"import sys\nTEXT = {text!r}\n{prints}", ["memory"])["memory"].value == 4
+
+
+def test_what_it_says_on_stderr_is_in_its_failure(ask: Callable[..., Mapping[str, Any]]) -> None:
+    code = "import sys; print('run 1', flush=True); sys.stderr.write('USB lost\\n'); sys.exit(3)"
+    with pytest.raises(CompressionError) as caught:
+        ask(code, ["memory"])
+    assert caught.value.message.endswith("ended with exit status 3: USB lost")
+    assert "run 1" in str(caught.value.__cause__)
+    assert "USB lost" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("metric", ["latency_p50", "memory"])
+def test_one_run_at_a_time_times_a_board(
+    script: Callable[[str], list[str]], tmp_path: Path, metric: str
+) -> None:
+    told: list[str] = []
+    board = target(script(f"print({json.dumps(json.dumps(GOOD))})"), [metric])
+
+    def ends(what: str, done: float, of: float | None) -> None:
+        told.append(what)
+        other.release()
+
+    tool = OwnProgram("bench", board, tmp_path, ends)
+    other = FileLock(tool.lock)
+    path = tmp_path / "m.fake"
+    path.write_text("{}")
+    with other:
+        assert tool.compile(path, board, tmp_path).figures
+    waited = ["waiting for another run of bench, seconds"] if metric == "latency_p50" else []
+    assert told == waited
+    again = OwnProgram("bench", board, tmp_path, lambda *what: pytest.fail(str(what)))
+    assert again.compile(path, board, tmp_path).figures, "the lock is free again"
+
+
+def test_each_program_has_a_lock_of_its_own(
+    script: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    command = script("pass")
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "bench.py").write_text("pass # changed")
+    one = OwnProgram("bench", target(command), tmp_path).lock
+    assert OwnProgram("bench", target([*command, "--runs=5"]), tmp_path).lock == one
+    assert OwnProgram("bench", target(command), tmp_path / "checkout").lock == one
+    assert OwnProgram("bench", target(command[:1]), tmp_path).lock != one
 
 
 def test_a_program_is_looked_up_on_path_or_beside_the_project(tmp_path: Path) -> None:
@@ -192,6 +426,66 @@ def test_a_program_is_looked_up_on_path_or_beside_the_project(tmp_path: Path) ->
     assert tool.compile(tmp_path / "m.fake", FAKE_CHIP, tmp_path).figures == {
         "memory": Figure(7, "tool:bench")
     }
+
+
+def test_what_is_no_program_says_what_to_do(tmp_path: Path) -> None:
+    program = tmp_path / "tools" / "bench"
+    program.parent.mkdir()
+    program.write_text("echo\n")
+    plain = OwnProgram("bench", target(["tools/bench"]), tmp_path)
+    assert plain.version() is None
+    assert plain.remedy == "make it executable: chmod +x tools/bench"
+    assert "that is a folder" in OwnProgram("bench", target(["./tools"]), tmp_path).remedy
+    (tmp_path / "bench-it").touch()
+    assert "write ./bench-it" in OwnProgram("bench", target(["bench-it"]), tmp_path).remedy
+    program.chmod(0o755)
+    (tmp_path / "m.fake").write_text("{}")
+    with pytest.raises(CompressionError) as caught:
+        plain.compile(tmp_path / "m.fake", FAKE_CHIP, tmp_path)
+    assert "can't be started: Exec format error" in caught.value.message
+    assert caught.value.remedy == "begin it with the line of its interpreter: #!/bin/sh"
+
+
+def test_only_a_budget_of_its_metrics_asks_it(
+    start: Callable[..., EdgeSession],
+    subject: Callable[..., Given],
+    script: Callable[[str], list[str]],
+    tmp_path: Path,
+) -> None:
+    board = target(script("open('ran', 'a').write('.'); print('{\"memory\": 4}')"), ["memory"])
+    session = start()
+    case = session.case(subject(), board)
+    artifact = session.compress(case, None)
+    session.judge(case, artifact, (Budget("size", 1_000_000),), contract=True)
+    assert not (tmp_path / "ran").exists()
+    for _ in range(2):
+        session.judge(case, artifact, (Budget("memory", 10),), contract=True)
+    assert (tmp_path / "ran").read_text() == "."
+
+
+def test_a_figure_that_is_none_is_asked_for_again_in_the_next_run(
+    start: Callable[..., EdgeSession],
+    subject: Callable[..., Given],
+    script: Callable[[str], list[str]],
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "ran"
+    code = (
+        "import os\n"
+        "had = os.path.exists('ran')\n"
+        "open('ran', 'a').write('.')\n"
+        'print(\'{"memory": 4, "latency_p50": %s}\' % (0.004 if had else 0))'
+    )
+    board = target(script(code))
+    outcomes = []
+    for _ in range(3):
+        session = start()
+        case = session.case(subject(), board)
+        artifact = session.compress(case, None)
+        asked = (Budget("memory", 10), Budget("latency_p50", 1))
+        outcomes.append([each.outcome for each in session.judge(case, artifact, asked)])
+    assert outcomes == [[Outcome.PASS, Outcome.NOT_MEASURED], *[[Outcome.PASS] * 2] * 2]
+    assert log.read_text() == ".."
 
 
 @pytest.mark.parametrize(

@@ -180,3 +180,38 @@ def test_what_a_conftest_registers_has_to_be_a_target(root: Writer, table: str) 
     registry.add("target", "mine", "coral")
     with pytest.raises(ConfigurationError, match="the target 'mine' is a str, not a Target"):
         find_target("mine", root(table), registry)
+
+
+OWN_TOOL = """
+[tool.edgegate.targets.camera]
+from = "coral"
+tools = {{ memory = "{tool}" }}
+[tool.edgegate.targets.camera.tool.{tool}]
+{option}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tool", "option", "said"),
+    [
+        ("bench", 'comand = ["bench"]', "no command, did you mean 'command'?"),
+        ("bench", "seconds = 30", "tool.bench has 'seconds' and no command"),
+        ("bench", 'version = ["bench", "-V"]', "tool.bench has 'version' and no command"),
+        ("vel", "secnds = 5", "brings a tool of that name, did you mean 'vela'?"),
+    ],
+)
+def test_a_table_that_is_meant_as_a_commands_has_one(
+    root: Writer, tool: str, option: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        find_target("camera", root(OWN_TOOL.format(tool=tool, option=option)), Registry())
+    assert said in raised.value.message
+    assert f'command = ["python3", "tools/{tool}.py", "{{model}}"]' in raised.value.remedy
+
+
+@pytest.mark.parametrize(("tool", "option"), [("acme", 'chip = "x"'), ("vela", "seconds = 3")])
+def test_a_table_may_have_the_options_of_a_tool_that_is_not_here(
+    root: Writer, tool: str, option: str
+) -> None:
+    found = find_target("camera", root(OWN_TOOL.format(tool=tool, option=option)), Registry())
+    assert list(found.tool_options) == [tool]

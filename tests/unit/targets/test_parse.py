@@ -10,6 +10,7 @@ import pytest
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.target import LatencySource, LimitRule, OperatorRule, Program, Target
+from pytest_edgegate.core.tools import may_report
 from pytest_edgegate.mapping.limits import LIMITS as CHECKS
 from pytest_edgegate.mapping.limits import OF_NUMBERS
 from pytest_edgegate.mapping.prediction import Why
@@ -134,6 +135,13 @@ def test_a_misspelt_key_is_offered_the_nearest() -> None:
         ("tools", {"latency_ratio": "vela"}, "and latency_ratio takes more"),
         ("tools", {"latency_regression": "vela"}, "and latency_regression takes more"),
         ("tools", {"accuracy_drop": "vela"}, "a tool is given one file and no samples"),
+        ("tools", {"size": "vela"}, "the gate reads size off the file itself"),
+        ("tools", {"compression": "vela"}, "the gate reads compression off the file itself"),
+        ("tools", {"macs": "vela"}, "the gate reads macs off the file itself"),
+        ("tools", {"parameters": "vela"}, "the gate reads parameters off the file itself"),
+        ("tools", {"parity_lsb": "vela"}, "and parity_lsb takes more"),
+        ("tools", {"max_error": "vela"}, "and max_error takes more"),
+        ("tools", {"size_regression": "vela"}, "and size_regression takes more"),
         ("tool", "bench", "tool is not a table"),
         ("tool", {"bench": "run"}, "tool.bench is not a table"),
         ("tool", {"bench": {"command": "run x"}}, "tool.bench.command = 'run x' is not a list"),
@@ -146,6 +154,15 @@ def test_a_misspelt_key_is_offered_the_nearest() -> None:
         ),
         ("tool", {"bench": {"command": ["x"], "version": [5]}}, "tool.bench.version = [5] is not"),
         ("tool", {"bench": {"command": ["x"]}}, "tool.bench reports no metric"),
+        ("tool", {"bench": {"seconds": 5}}, "tool.bench reports no metric"),
+        ("tool", {"bench": {"command": ["x"], "version": [""]}}, "tool.bench.version names no"),
+        ("tool", {"bench": {"command": ["x", "a\0b"]}}, "tool.bench.command has a null byte"),
+        ("tool", {"bench": {"command": ["x", "y" * 200_000]}}, "tool.bench.command has 200,001 b"),
+        ("tool", {"bench": {"command": ["x"], "seconds": 0}}, "seconds = 0 is no time limit"),
+        ("tool", {"bench": {"command": ["x"], "seconds": -1}}, "seconds = -1 is no time limit"),
+        ("tool", {"bench": {"command": ["x"], "seconds": 0.5}}, "seconds = 0.5 is no time limit"),
+        ("tool", {"bench": {"command": ["x"], "seconds": True}}, "seconds = True is no time"),
+        ("tool", {"bench": {"command": ["x"], "seconds": 86_401}}, "seconds = 86401 is no time"),
         ("tool", {"vendor:x": {"command": ["x"]}}, "tool.vendor:x is no name of a tool"),
         ("tool", {"vela": {"config": {}}}, "tool.vela.config = {} is no option"),
         ("tool", {"vela": {"flags": ["vela", 7]}}, "tool.vela.flags = ['vela', 7] is no option"),
@@ -254,7 +271,11 @@ def test_tools_are_those_of_the_base_but_where_others_are_named() -> None:
 
 
 def test_options_of_tools_are_those_of_the_base_but_where_others_are_given() -> None:
-    base = made(**BARE, tool={"vela": {"memory_mode": "A", "config": "x.ini"}, "bench": {"n": 3}})
+    base = made(
+        **BARE,
+        tools={"memory": "vela", "flash": "bench", "mapped_ops": "sizes"},
+        tool={"vela": {"memory_mode": "A", "config": "x.ini"}, "bench": {"n": 3}},
+    )
     found = made(base, tool={"vela": {"memory_mode": "B"}, "sizes": {"flags": ["size", "-A"]}})
     assert found.tool_options == {
         "vela": {"memory_mode": "B", "config": "x.ini"},
@@ -266,10 +287,38 @@ def test_options_of_tools_are_those_of_the_base_but_where_others_are_given() -> 
 
 def test_a_table_with_a_command_is_a_tool_by_itself() -> None:
     table = {"command": ["bench", "{model}"], "version": ["bench", "-V"], "seconds": 9}
-    found = made(**BARE, tools={"memory": "bench"}, tool={"bench": table, "vela": {"n": 1}})
+    tools = {"memory": "bench", "flash": "vela"}
+    found = made(**BARE, tools=tools, tool={"bench": table, "vela": {"n": 1}})
     assert found.programs == {"bench": Program(("bench", "{model}"), ("bench", "-V"), 9)}
     assert found.tool_options == {"vela": {"n": 1}}
     assert made(found).programs == found.programs
+
+
+def test_a_table_is_about_the_command_of_the_base() -> None:
+    tool = {"bench": {"command": ["bench"], "version": ["bench", "-V"]}}
+    base = made(**BARE, tools={"memory": "bench"}, tool=tool)
+    slow = made(base, tool={"bench": {"seconds": 1800}})
+    assert slow.programs == {"bench": Program(("bench",), ("bench", "-V"), 1800)}
+    assert not slow.tool_options
+    other = made(slow, tool={"bench": {"command": ["x"], "version": ["x", "-v"]}})
+    assert other.programs == {"bench": Program(("x",), ("x", "-v"), 1800)}
+    with pytest.raises(ConfigurationError, match=r"'tool\.bench\.second', did you mean 'seconds'"):
+        made(base, tool={"bench": {"second": 5}})
+    with pytest.raises(ConfigurationError, match=r"tool\.bnch reports no metric, did you mean 'be"):
+        made(base, tool={"bnch": {"seconds": 5}})
+
+
+def test_a_command_has_no_options_of_the_tool_whose_name_it_takes() -> None:
+    found = made(built_in()["ethos-u55-128"], tool={"vela": {"command": ["my-vela"]}})
+    assert found.programs == {"vela": Program(("my-vela",))}
+    assert not found.tool_options
+
+
+def test_what_a_tool_may_report() -> None:
+    of_chips = {"memory", "flash", "mapped_ops", "streamed_bytes"}
+    assert {each.name for each in BUDGETS.values() if may_report(each)} == of_chips | LATENCIES
+    remedy = refusal(tools={"size": "vela"}).remedy
+    assert all(each in remedy for each in of_chips | LATENCIES)
 
 
 @pytest.mark.parametrize("source", ["host", "device:board://1"])
