@@ -242,12 +242,14 @@ def _finding(metric: str, answer: KeptAnswer | Absent, question: _Question) -> F
     figure = answer.figures.get(metric) or _left_out(question, metric)
     if isinstance(figure, Absent):
         return _not_measured(figure)
-    timed = figure.source.startswith("tool:") and kind_of(metric).rule == "latency"
+    is_time = kind_of(metric).rule == "latency"
+    timed = is_time and figure.source.startswith("tool:")
     return Measurement(
         figure.value,
         figure.source,
         cached=answer.cached,
         computed=not timed,
+        estimated=is_time and not timed,
         aggregate=timed,
         undecided=_OF_RUNS if timed else "",
         undecided_remedy=_JUDGED if timed else "",
