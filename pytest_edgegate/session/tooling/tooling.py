@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.budget import kind_of
+from pytest_edgegate.core.budget import MAPPED_OPS, kind_of
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -38,9 +38,20 @@ from pytest_edgegate.session.tooling.installed import InstalledTools
 from pytest_edgegate.session.tooling.kept_answer import KeptAnswer, kept
 from pytest_edgegate.storage.cache import Cache, key_of
 
-_VERSION = 3
-"""Incremented whenever the format of a cached answer changes."""
+_VERSION = 4
+"""Incremented whenever the format of a cached answer changes, or what a tool makes of the same."""
 _FAILURES = (BackendUnavailableError, CompressionError, InferenceError, UnsupportedError)
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """Why it is not known which operators of a file run on the chip."""
+
+    reason: str
+    remedy: str
+    because: Literal["missing", "failed", "silent"]
+    """The tool is not here, or does not read such files; it is, and has failed; it has run, and
+    says nothing of them."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,33 @@ class Tooling:
         if self._evidence.refuses(source, target.name):
             return _of_evidence(source, name, tool)
         return None
+
+    def check(self, target: Target) -> None:
+        """Raises ConfigurationError for a target with a table that one of its tools can't be run
+        with. Runs none, but may ask for its version; without a tool, its table is not looked at."""
+        for name in dict.fromkeys(target.tools.values()):
+            tool = self._installed.named(name, target)
+            if not isinstance(tool, Absent):
+                with converting(f"asking {name} for its options"):
+                    tool.options(target)
+
+    def unplaced(self, artifact: Artifact, target: Target) -> Unplaced | None:
+        """Why the tool that *target* names for mapped_ops has not said which operators of a file
+        run on the chip; None if it has, or if the target names none."""
+        name = target.tools.get(MAPPED_OPS)
+        if name is None:
+            return None
+        missing = self.absent(MAPPED_OPS, artifact.format, target)
+        question = self._question(name, artifact, target)
+        if missing is not None or isinstance(question, Absent):
+            return None if missing is None else Unplaced(missing.reason, missing.remedy, "missing")
+        answer = self._answer(question)
+        if isinstance(answer, Absent):
+            return Unplaced(answer.reason, answer.remedy, "failed")
+        figure = answer.figures.get(MAPPED_OPS) or _left_out(question, MAPPED_OPS)
+        if answer.placed is not None or isinstance(figure, Figure):
+            return None
+        return Unplaced(figure.reason, figure.remedy, "silent")
 
     def diagnosis(
         self, metric: str, artifact: Artifact, target: Target, source: Artifact | None = None
