@@ -88,9 +88,11 @@ def _as_sent(error: Exception) -> SentError:
 
 
 def _kind_of(error: EdgeGateError) -> str:
-    """Its class, or the closest above it that both sides know: a backend may have its own."""
-    names = (each.__name__ for each in type(error).__mro__)
-    return next(each for each in names if isinstance(error, getattr(errors, each, ())))
+    """Its class, or the closest above it that says what it is and that both sides know: a backend
+    may have its own."""
+    known = (each for each in type(error).__mro__ if vars(errors).get(each.__name__) is each)
+    closest = next(known, EdgeGateError)
+    return type(error).__name__ if closest is EdgeGateError else closest.__name__
 
 
 def _number(error: Exception) -> int | None:
