@@ -52,7 +52,7 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
         outcome,
         _reason(finding, budget, held if proof is None else proof),
         remedy if outcome is Outcome.FAIL else "",
-        proven=proof is not None,
+        proven=proof is not None and not finding.estimated,
         unproven=unproven,
         measured=finding,
         note=_notes(

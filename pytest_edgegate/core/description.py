@@ -100,6 +100,9 @@ class KeptState:
     """The call that resets it."""
 
 
+UNKNOWN_SIZE = "unknown"
+
+
 @dataclass(frozen=True)
 class CompiledFor:
     """The chip that a file was compiled for: nothing else runs it, and its operators are hidden."""
@@ -112,6 +115,9 @@ class CompiledFor:
     """What the ``machine`` of a target with that chip has in its name, without its punctuation."""
     board: str = ""
     """A built-in target that has the chip, if there is one."""
+    size: str = ""
+    """The one of a family of chips that the program names, of which no other runs it;
+    ``UNKNOWN_SIZE`` where it names none that is known, and empty for a chip of one size."""
 
 
 @dataclass(frozen=True)

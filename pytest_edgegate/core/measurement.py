@@ -43,6 +43,8 @@ class Measurement:
     """The number of groups of samples, if the interval was drawn by groups."""
     computed: bool = False
     """Whether a tool computed it: it has no noise, so its value decides."""
+    estimated: bool = False
+    """Whether it is a time that no run has taken: its value decides, and proves nothing."""
     aggregate: bool = False
     """Whether it is a time that somebody else's tool took from runs of a number and a noise that
     are not known here."""

@@ -62,7 +62,8 @@ class Verdict:
     @property
     def undecided(self) -> bool:
         """Whether more time would decide it: for the timing, or for the bootstrap."""
-        is_time = self.budget.kind.rule == "latency" and not self.proven
+        estimated = self.measured is not None and self.measured.estimated
+        is_time = self.budget.kind.rule == "latency" and not (self.proven or estimated)
         return is_time or self.outcome is Outcome.INCONCLUSIVE
 
     @property

@@ -10,7 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_edgegate.core.budget import kind_of
-from pytest_edgegate.core.description import CompiledFor, ModelDescription, TensorInfo
+from pytest_edgegate.core.description import (
+    UNKNOWN_SIZE,
+    CompiledFor,
+    ModelDescription,
+    TensorInfo,
+)
 from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.measures.providers import File
@@ -56,17 +61,48 @@ def _name_before(name: str) -> str:
 
 
 def has_chip(target: Target, compiled: CompiledFor) -> bool:
-    """Whether the target says by its ``machine`` that it has the chip."""
-    return compiled.machine in re.sub(r"[\W_]", "", target.machine.lower())
+    """Whether the target says by its ``machine`` that it has the chip, of whatever size."""
+    return compiled.machine in _plain(target.machine)
+
+
+def other_size(target: Target, compiled: CompiledFor) -> str:
+    """The size of the chip that the target has, where the file was compiled for another one.
+
+    That is the one which its tools compile for, and else what its ``machine`` says of it, which may
+    be the family alone.
+    """
+    if not compiled.size or not has_chip(target, compiled):
+        return ""
+    options = (each.get("accelerator", "") for each in target.tool_options.values())
+    named = [str(each) for each in options if compiled.machine in _plain(str(each))]
+    wanted = named[0] if named else target.machine
+    if compiled.size == UNKNOWN_SIZE:
+        return wanted
+    known, given = (_plain(each).partition(compiled.machine)[2] for each in (wanted, compiled.size))
+    if named:
+        return "" if given == known else wanted
+    return wanted if known.isdecimal() and not given.startswith(known) else ""
 
 
 def lacking(name: str, target: Target, compiled: CompiledFor) -> str:
     """Why nothing of the target runs the file; empty if the target has the chip."""
-    if has_chip(target, compiled):
+    if not has_chip(target, compiled):
+        return (
+            f"{name} is compiled for {compiled.chip}: no CPU runs it, and {target.name} does not "
+            "have that chip"
+        )
+    other = other_size(target, compiled)
+    if not other:
         return ""
+    where = other if other == target.name else f"{other} ({target.name})"
+    if compiled.size == UNKNOWN_SIZE:
+        return (
+            f"{name} is compiled for {compiled.chip}, and names none that is known: the driver of "
+            f"{where} refuses it"
+        )
     return (
-        f"{name} is compiled for {compiled.chip}: no CPU runs it, and {target.name} does not have "
-        "that chip"
+        f"{name} is compiled for {compiled.chip}, and the driver of {where} refuses what is made "
+        "for another chip"
     )
 
 
@@ -74,7 +110,14 @@ def elsewhere(compiled: CompiledFor) -> str:
     """Where a compiled file can be gated, as the end of a remedy."""
     if compiled.board:
         return f"gate it for a target with that chip ({compiled.board})"
-    return f"gate it for a target whose machine is that chip ({compiled.machine}...)"
+    known = compiled.size not in ("", UNKNOWN_SIZE)
+    machine = compiled.size if known else f"{compiled.machine}..."
+    return f"gate it for a target whose machine is that chip ({machine})"
+
+
+def _plain(machine: str) -> str:
+    """A name without its punctuation."""
+    return re.sub(r"[\W_]", "", machine.lower())
 
 
 def differing_ends(before: ModelDescription, after: ModelDescription) -> str:

@@ -38,6 +38,7 @@ from pytest_edgegate.session.measuring.observing import Observer
 from pytest_edgegate.session.measuring.passes import CasePasses
 from pytest_edgegate.session.measuring.timing import Timing, untimed
 from pytest_edgegate.session.recording import Recorded, Recorder
+from pytest_edgegate.session.tooling import told_mapping
 from pytest_edgegate.session.tooling.tooling import Tooling
 from pytest_edgegate.settings.options import Settings
 from pytest_edgegate.spelling import spell_bytes
@@ -170,17 +171,6 @@ class Judging:
         named = "" if source is None else f"its source is {source.path.name}"
         return (*found, named) if found else ()
 
-    def _unknown_mapping(self, file: File) -> str:
-        """That operators on the CPU go unnoticed, without the tool that finds them."""
-        artifact, target = file.artifact, file.target
-        missing = self.tooling.absent(MAPPED_OPS, artifact.format, target)
-        if missing is None:
-            return ""
-        return (
-            f"caution: which operators run on the chip is not looked at: {missing.reason}; "
-            f"{missing.remedy}"
-        )
-
     def _tell_shared_samples(self, found: list[Verdict], case: Case, artifact: Artifact) -> None:
         """Cautions the first verdict that evaluation samples have decided, and warns."""
         at = next((at for at, each in enumerate(found) if each.measured and each.measured.n), None)
@@ -278,7 +268,10 @@ class Judging:
         file = providers.file
         found = self.tooling.finding(metric, file.artifact, file.target, source)
         found = found or hidden(metric, file) or measure(metric, providers)
-        if metric != CONTRACT.name or not isinstance(found, Measurement) or found.value:
+        if metric != CONTRACT.name:
+            return found
+        found = told_mapping.decided(found, file, self.tooling)
+        if not isinstance(found, Measurement) or found.value:
             return found
         return self.tooling.only_predicted(MAPPED_OPS, found, file.target) or found
 
@@ -308,7 +301,7 @@ class Judging:
             *self._remarks(file, source),
             notes.of_mapping(file),
             notes.of_guesses(file),
-            self._unknown_mapping(file),
+            told_mapping.caution(file, self.tooling) if verdict.measured else "",
             notes.of_cpu_parts(file),
             notes.of_signatures(file),
             notes.of_layout(file),

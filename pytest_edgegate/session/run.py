@@ -251,6 +251,7 @@ class EdgeSession:
     def look_ahead(self, case: Case, plan: Plan) -> None:
         """Raises EdgeGateError if no artifact of the plan could be judged by the case's budgets, or
         if it can't be built."""
+        self.tooling.check(case.target)
         with self.progress.stage("checks before the build", told=False):
             self._look.check(case, plan, lambda: self.is_cached(case, plan))
         if self.settings.explain and plan.legs:
@@ -261,6 +262,7 @@ class EdgeSession:
 
         *compresses*: whether it may be an artifact of the model under test.
         """
+        self.tooling.check(case.target)
         with self.progress.stage("checks before the test", told=False):
             self._look.check_body(case, compresses=compresses, orders=self._orders(case))
 

@@ -138,9 +138,8 @@ def _unreadable(what: str, error: Exception) -> InferenceError:
 
 
 def _failed(what: str, sent: SentError) -> InferenceError:
-    error = InferenceError(
-        f"{what} failed: {sent.message}", "make the file again; another runtime may say more of it"
-    )
+    remedy = sent.remedy or "make the file again; another runtime may say more of it"
+    error = InferenceError(f"{what} failed: {sent.message}", remedy)
     caused(error, sent)
     return error
 

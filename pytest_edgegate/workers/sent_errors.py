@@ -73,8 +73,7 @@ def _as_sent(error: Exception) -> SentError:
     trace = "".join(traceback.format_exception(error))[-_LONGEST:]
     mark = getattr(error, _MARK, None)
     if isinstance(error, EdgeGateError):
-        kind = type(error).__name__
-        return SentError(kind, error.message, error.remedy, trace=trace, mark=mark)
+        return SentError(_kind_of(error), error.message, error.remedy, trace=trace, mark=mark)
     text = str(error)[:_LONGEST]
     return SentError(
         "",
@@ -86,6 +85,14 @@ def _as_sent(error: Exception) -> SentError:
         trace,
         mark,
     )
+
+
+def _kind_of(error: EdgeGateError) -> str:
+    """Its class, or the closest above it that says what it is and that both sides know: a backend
+    may have its own."""
+    known = (each for each in type(error).__mro__ if vars(errors).get(each.__name__) is each)
+    closest = next(known, EdgeGateError)
+    return type(error).__name__ if closest is EdgeGateError else closest.__name__
 
 
 def _number(error: Exception) -> int | None:

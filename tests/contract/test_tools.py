@@ -80,12 +80,13 @@ def told(same_with_workers: Any) -> Any:
     return same_with_workers(FILES, f"--edge-target={CHIP}")
 
 
-def test_a_figure_within_its_budget_is_proven(told: Any) -> None:
+def test_a_figure_within_its_budget_is_proven_but_for_a_time(told: Any) -> None:
     assert told.letter("test_within", CHIP) == "."
     assert told.letter("test_by_hand", CHIP) == "."
-    for verdict in told.verdicts("test_within", CHIP).values():
-        if verdict["budget"]["metric"] != "contract":
-            assert (verdict["outcome"], verdict["proven"]) == ("pass", True)
+    for metric, verdict in told.verdicts("test_within", CHIP).items():
+        if metric != "contract":
+            proven = metric == "memory"  # a time of a tool is an estimate
+            assert (verdict["outcome"], verdict["proven"]) == ("pass", proven)
             assert verdict["measured"]["source"] == "vendor:fake-tool"
             assert verdict["measured"]["low"] is None
 

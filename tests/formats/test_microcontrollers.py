@@ -20,6 +20,7 @@ from pytest_edgegate.backends.tflite_micro.tool import TOOL as MICRO
 from pytest_edgegate.backends.tflite_micro.tool import MicroTool
 from pytest_edgegate.backends.vela.tool import TOOL as VELA
 from pytest_edgegate.backends.vela.tool import Vela
+from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.gate import EdgeGate
@@ -137,6 +138,64 @@ def test_a_contract_without_vela_says_what_it_did_not_look_at(gates: Gates) -> N
 
 
 @pytest.fixture
+def failing(tmp_path: Path) -> Vela:
+    """A mock of Vela that reports an error and ends as if there were none."""
+    program = tmp_path / "mock_vela.py"
+    program.write_text("print('Error: cannot')")
+    return Vela([sys.executable, str(program)])
+
+
+@pytest.mark.filterwarnings("ignore::pytest_edgegate.core.errors.EdgeGateWarning")
+def test_a_contract_is_not_green_where_vela_fails(gates: Gates, failing: Vela) -> None:
+    found = red(gates("ethos-u55-128", vela=failing), DIGITS)
+    contract = found["contract"]
+    assert contract.outcome is Outcome.NOT_MEASURED
+    assert contract.reason.startswith("which operators run on the chip is not known: vela ended ")
+    assert contract.reason.endswith("reports one: Error: cannot")
+    assert contract.remedy.startswith("run it by hand to see more: vela --accelerator-config ")
+
+
+@pytest.mark.filterwarnings("ignore::pytest_edgegate.core.errors.EdgeGateWarning")
+def test_a_budget_on_mapped_ops_is_red_where_vela_fails(gates: Gates, failing: Vela) -> None:
+    found = red(gates("ethos-u55-128", vela=failing), DIGITS, mapped_ops=1)
+    assert found["mapped_ops"].outcome is Outcome.NOT_MEASURED
+    assert found["contract"].outcome is Outcome.PASS
+    assert "caution: which operators run on the chip is not looked at: vela" in (
+        found["contract"].note
+    )
+
+
+def test_a_contract_with_an_old_vela_says_what_it_did_not_look_at(
+    gates: Gates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Vela, "version", lambda self: "3.12.0")
+    found = by_metric(gates("ethos-u55-128").check(DIGITS))
+    assert "not looked at: ethos-u-vela 3.12.0 is too old" in found["contract"].note
+    assert "pip install --upgrade ethos-u-vela" in found["contract"].note
+
+
+def test_names_that_vela_does_not_know_end_the_test_before_any_work(
+    gates: Gates, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.edgegate.targets.bad]\n"
+        'from = "ethos-u55-128"\n'
+        'tool.vela = {system_config = "Nope"}\n'
+    )
+    gate = gates("bad", vela=Vela(["/no/such/vela"]))
+    with pytest.raises(ConfigurationError, match="system_config = 'Nope' vela knows Ethos_U55"):
+        gate.check(DIGITS)
+
+
+def test_the_time_of_vela_is_an_estimate(gates: Gates) -> None:
+    """A compiler's figure: no run has taken it."""
+    found = red(gates("ethos-u55-128"), DIGITS, latency_p50="300 us", latency_p95="100 us")
+    assert (found["latency_p50"].outcome, found["latency_p50"].proven) == (Outcome.PASS, False)
+    assert (found["latency_p95"].outcome, found["latency_p95"].proven) == (Outcome.FAIL, False)
+    assert found["latency_p95"].remedy.startswith("give those layers fewer filters")
+
+
+@pytest.fixture
 def normalised(tmp_path: Path) -> Path:
     """The digits with one of their operators replaced by one that no Ethos-U has."""
     kinds, model = import_schema().BuiltinOperator, unpack(DIGITS)
@@ -204,6 +263,28 @@ def test_a_compiled_file_with_its_source(gates: Gates, tmp_path: Path) -> None:
     assert value(found["latency_p50"]) == (0.000221544, "vendor:vela")
     assert value(found["mapped_ops"]) == (1, "vendor:vela")
     assert found["accuracy_min"].outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("source", [DIGITS, None])
+def test_a_file_compiled_for_another_accelerator(
+    gates: Gates, tmp_path: Path, source: Path | None
+) -> None:
+    checked = gates("ethos-u85-256").check(DIGITS, memory="40 kB")[0].artifact
+    assert checked is not None
+    assert checked.compiled is not None
+    twin = Path(shutil.copy(checked.compiled, tmp_path / "ours_vela.tflite"))
+    given = {} if source is None else {"source": source}
+    found = red(gates("ethos-u55-128"), twin, **given, mapped_ops=1, size="1 MB")
+    contract = found["contract"]
+    assert contract.outcome is Outcome.FAIL
+    assert contract.details == (
+        "ours_vela.tflite is compiled for an Arm Ethos-U85-256, and the driver of ethos-u55-128 "
+        "refuses what is made for another chip",
+    )
+    assert "gate it for a target whose machine is that chip (ethos-u85-256)" in contract.remedy
+    assert found["mapped_ops"].outcome is Outcome.NOT_MEASURED
+    assert found["size"].outcome is Outcome.PASS
+    assert by_metric(gates("ethos-u85-256").check(twin))["contract"].outcome is Outcome.PASS
 
 
 def test_a_compiled_file_beside_its_source(gates: Gates, tmp_path: Path) -> None:

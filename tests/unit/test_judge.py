@@ -301,6 +301,15 @@ def test_a_computed_figure_is_compared_directly(
         assert (found.outcome, found.proven, found.note) == (outcome, True, "")
 
 
+@pytest.mark.parametrize("policy", ["point", "lenient", "strict"])
+def test_a_time_that_nothing_has_run_decides_by_its_value_and_proves_nothing(policy: str) -> None:
+    for value, outcome in ((0.01, PASS), (0.02, FAIL)):
+        estimate = measured("latency_p95", value, computed=True, estimated=True)
+        found = verdict(estimate, 0.01, policy)
+        assert (found.outcome, found.proven) == (outcome, False)
+        assert not found.undecided, "no more time would decide it"
+
+
 @pytest.mark.parametrize(("limit", "outcome"), [(0.03, "not_measured"), (0.0047, "pass")])
 def test_a_limit_that_nothing_exceeds_measures_nothing(limit: float, outcome: str) -> None:
     found = Measurement(

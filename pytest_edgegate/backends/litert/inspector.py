@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.damaged import refused_if_inconsistent
+from pytest_edgegate.backends.litert.compiled_for import compiled_for
 from pytest_edgegate.backends.litert.edgetpu.package import packages_of
 from pytest_edgegate.backends.litert.not_readable import unknown_operator
 from pytest_edgegate.backends.litert.origins import with_origins
 from pytest_edgegate.backends.litert.schema import (
-    COMPILED_FOR,
     DTYPES,
     import_schema,
     names_of,
@@ -30,7 +30,6 @@ from pytest_edgegate.backends.macs import (
 from pytest_edgegate.backends.weights_held_twice import held_twice
 from pytest_edgegate.core.cpu_parts import cpu_parts
 from pytest_edgegate.core.description import (
-    CompiledFor,
     Conversion,
     HeldTwice,
     KeptState,
@@ -141,7 +140,7 @@ def _describe(model: Any) -> ModelDescription:
         conversion=_CONVERSION,
         state=_state(operators),
         signatures=tuple(_signature(each, model, graphs) for each in signature_defs(model)),
-        compiled=_compiled(operators),
+        compiled=compiled_for(model, operators),
     )
     return replace(described, fully_quantized=_is_quantised(described))
 
@@ -184,11 +183,6 @@ def _state(operators: Sequence[OperatorInfo]) -> KeptState | None:
         if kinds:
             return KeptState(tuple(kinds), reset)
     return None
-
-
-def _compiled(operators: Sequence[OperatorInfo]) -> CompiledFor | None:
-    kinds = {each.kind for each in operators}
-    return next((each for each in COMPILED_FOR.values() if each.operator in kinds), None)
 
 
 _REOPENED = "a new interpreter"

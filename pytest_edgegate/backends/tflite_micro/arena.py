@@ -10,8 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_edgegate.backends.tflite_micro.importing import ends_by_import
 from pytest_edgegate.backends.tflite_micro.interpreter import ALIGNMENT, TITLE
-from pytest_edgegate.backends.tflite_micro.search import LACKS, REFUSED, RUNS, TRYING
+from pytest_edgegate.backends.tflite_micro.search import (
+    BROKEN,
+    IMPORTED,
+    IMPORTING,
+    LACKS,
+    REFUSED,
+    RUNS,
+    TRYING,
+)
 from pytest_edgegate.backends.tools import one_line
 from pytest_edgegate.core.errors import CompressionError, UnsupportedError
 from pytest_edgegate.spelling import spell_time
@@ -25,6 +34,7 @@ TIME_LIMIT = 300
 _SIGNALLED = 128
 """The supervisor of a program reports a signal as an exit status above this."""
 _WORDS = (TRYING, RUNS, LACKS)
+_OWN = (*_WORDS, IMPORTING, IMPORTED)
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,20 @@ class _Ended:
         return self.code > _SIGNALLED
 
     @property
+    def ended_in_import(self) -> bool:
+        return IMPORTING in self.lines and IMPORTED not in self.lines
+
+    def told(self, what: str) -> Sequence[str]:
+        """The lines that begin with that word, without it."""
+        return [line.partition(" ")[2] for line in self.lines if line.startswith(f"{what} ")]
+
+    @property
     def spelt(self) -> str:
         return spell_end(_SIGNALLED - self.code if self.crashed else self.code)
 
     @property
     def last_words(self) -> str:
-        said = [line for line in self.lines if line.partition(" ")[0] not in _WORDS]
+        said = [line for line in self.lines if line.partition(" ")[0] not in _OWN]
         return f": {one_line(said[-1])}" if said else ""
 
 
@@ -64,13 +82,13 @@ def smallest_arena(
     """Bytes, a multiple of 16.
 
     Raises UnsupportedError for a file that the interpreter refuses; CompressionError where it
-    crashes in a large arena, or does not end within *time_limit* seconds.
+    can't be imported, crashes in a large arena, or does not end within *time_limit* seconds.
     """
     end = time.monotonic() + time_limit
     low, high = 0, 0
     while True:
         ended = _search(path, low, high, command, end, time_limit)
-        _check_refusal(ended)
+        _check(ended)
         sizes, before = ended.sizes, (low, high)
         untold = sizes[TRYING][-1:] if ended.crashed and high else []
         low = max((low, *sizes[LACKS], *untold))
@@ -108,10 +126,15 @@ def _late(path: Path, time_limit: float) -> CompressionError:
     )
 
 
-def _check_refusal(ended: _Ended) -> None:
-    said = [line.partition(" ")[2] for line in ended.lines if line.startswith(f"{REFUSED} ")]
-    if said[1:]:
-        raise UnsupportedError(said[0], said[1])
+def _check(ended: _Ended) -> None:
+    """Raises what the process has told, or what it could not tell of its package."""
+    refused, broken = ended.told(REFUSED), ended.told(BROKEN)
+    if refused[1:]:
+        raise UnsupportedError(refused[0], refused[1])
+    if broken[1:]:
+        raise CompressionError(broken[0], broken[1])
+    if ended.ended_in_import:
+        raise CompressionError(*ends_by_import(ended.spelt, ended.last_words))
 
 
 def _crashed(path: Path, ended: _Ended) -> CompressionError:

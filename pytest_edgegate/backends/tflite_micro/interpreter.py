@@ -15,17 +15,15 @@ from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.runtime import refuse_what_aborts
 from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.not_readable import installed
+from pytest_edgegate.backends.tflite_micro.importing import PACKAGE, import_runtime
 from pytest_edgegate.backends.tflite_micro.lacking import lacking_operators, names_a_lacking_one
 from pytest_edgegate.backends.tflite_micro.sizes import size_of
-from pytest_edgegate.backends.tools import first_line, one_line
+from pytest_edgegate.backends.tools import one_line
 from pytest_edgegate.core.description import ModelDescription
-from pytest_edgegate.core.environment import versions
-from pytest_edgegate.core.errors import BackendUnavailableError, InferenceError
+from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.reading.regular import read_bytes
 
-PACKAGE = "tflite-micro"
 TITLE = "LiteRT-Micro"
-_PURPOSE = "running a .tflite file as on a microcontroller"
 ALIGNMENT = 16
 """Bytes that the arena is aligned to."""
 _MOST_BYTES = 1 << 30
@@ -37,29 +35,6 @@ _FURTHER = 8
 _MEMORY = re.compile(r"Failed to (?:resize buffer|allocate)|exceeds? the arena", re.I)
 _USED = re.compile(r"Arena allocation total (\d+) bytes")
 _NODE = re.compile(r"Node (\w+) \(number (\d+)\) failed to (prepare|invoke)")
-
-
-class NotImportableError(InferenceError):
-    """The package is installed and can't be imported here."""
-
-
-def import_runtime() -> Any:
-    """The package's interface.
-
-    Raises BackendUnavailableError where it is missing, NotImportableError where it is broken, as
-    wheels of some versions are with some versions of Python.
-    """
-    try:
-        from tflite_micro import runtime
-    except ImportError as error:
-        found = versions(PACKAGE)
-        if PACKAGE not in found:
-            raise BackendUnavailableError(PACKAGE, _PURPOSE, "micro") from error
-        raise NotImportableError(
-            f"{PACKAGE} {found[PACKAGE]} can't be imported here ({first_line(error)})",
-            f"pip install --upgrade {PACKAGE}",
-        ) from error
-    return runtime
 
 
 class ArenaTooSmallError(Exception):

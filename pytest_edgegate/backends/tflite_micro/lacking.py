@@ -10,6 +10,7 @@ from typing import Any
 from pytest_edgegate.backends.litert.schema import import_schema, names_of, pack, unpack
 from pytest_edgegate.backends.litert.signatures import text
 from pytest_edgegate.backends.native_output import held_native_output
+from pytest_edgegate.backends.tflite_micro.importing import import_runtime
 
 _LACKING = re.compile(
     r"Didn't find op for builtin opcode '(\w+)'|Failed to get registration from op code (\S+)"
@@ -43,8 +44,7 @@ def lacking_operators(path: Path) -> list[str]:
 
 def _first(content: bytes) -> str:
     """The first operator that the interpreter lacks, or an empty text."""
-    from tflite_micro import runtime
-
+    runtime = import_runtime()
     with held_native_output() as printed:
         try:
             runtime.Interpreter.from_bytes(content, arena_size=_ENOUGH)

@@ -11,8 +11,8 @@ import numpy as np
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import state_of
+from pytest_edgegate.backends.tflite_micro.importing import PACKAGE
 from pytest_edgegate.backends.tflite_micro.interpreter import (
-    PACKAGE,
     TITLE,
     ArenaTooSmallError,
     Opened,

@@ -2,7 +2,8 @@
 
 ``python -m pytest_edgegate.backends.tflite_micro.search FILE LOW HIGH`` prints one line for each
 arena that it tries before it does, and one with what came of it: LOW was too small, HIGH large
-enough, or 0 where that is not known.
+enough, or 0 where that is not known. Before all of them it tells that it imports the interpreter,
+and that it has: a broken package may end the process there.
 """
 
 from __future__ import annotations
@@ -13,30 +14,37 @@ from pathlib import Path
 import numpy as np
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.tflite_micro.importing import NotImportableError, import_here
 from pytest_edgegate.backends.tflite_micro.interpreter import (
     ALIGNMENT,
     ArenaTooSmallError,
-    NotImportableError,
     Opened,
     in_large_arena,
 )
 from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError, InferenceError
 
 TRYING, RUNS, LACKS, REFUSED = "trying", "runs", "lacks", "refused"
+IMPORTING, IMPORTED, BROKEN = "importing", "imported", "broken"
 
 
 def main(path: Path, low: int, high: int) -> None:
     try:
+        print(IMPORTING, flush=True)
+        import_here()
+        print(IMPORTED, flush=True)
         if high:
             _narrow(path, low, high)
         else:
             _begin(path)
     except (BackendUnavailableError, NotImportableError) as error:
-        print(f"{error.message}; {error.remedy}", flush=True)
-        sys.exit(1)
+        _tell(BROKEN, error)
     except EdgeGateError as error:
-        for text in (error.message, error.remedy):
-            print(REFUSED, " ".join(text.split()), flush=True)
+        _tell(REFUSED, error)
+
+
+def _tell(what: str, error: EdgeGateError) -> None:
+    for text in (error.message, error.remedy):
+        print(what, " ".join(text.split()), flush=True)
 
 
 def _begin(path: Path) -> None:

@@ -8,15 +8,10 @@ from pathlib import Path
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.packaged_program import PackagedProgram
 from pytest_edgegate.backends.tflite_micro.arena import COMMAND, TIME_LIMIT, smallest_arena
-from pytest_edgegate.backends.tflite_micro.interpreter import (
-    PACKAGE,
-    TITLE,
-    NotImportableError,
-    check,
-    import_runtime,
-)
+from pytest_edgegate.backends.tflite_micro.importing import PACKAGE
+from pytest_edgegate.backends.tflite_micro.interpreter import TITLE, check
 from pytest_edgegate.backends.tflite_micro.sizes import largest_in_arena, largest_in_flash
-from pytest_edgegate.core.errors import CompressionError, InferenceError, UnsupportedError
+from pytest_edgegate.core.errors import InferenceError, UnsupportedError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent
 
@@ -41,19 +36,11 @@ class MicroTool:
     def version(self) -> str | None:
         return self._program.version()
 
-    def _check_import(self) -> None:
-        """Raises CompressionError where the package is broken, which says nothing of a file."""
-        try:
-            import_runtime()
-        except NotImportableError as error:
-            raise CompressionError(error.message, error.remedy) from error
-
     def options(self, target: Target) -> Mapping[str, object]:
         return {}
 
     def compile(self, path: Path, target: Target, out: Path) -> Compiled:
         described = INSPECTOR.describe(path)
-        self._check_import()
         try:
             check(path, described)
             arena = smallest_arena(path, self._program.command, self._program.time_limit)

@@ -26,20 +26,31 @@ _INT8 = (
 
 
 def figures_of(
-    path: Path, source: ModelDescription, summary: Summary, left: Sequence[OnCpu]
+    path: Path, source: ModelDescription, summary: Summary, left: Sequence[OnCpu], graphs: int = 1
 ) -> dict[str, FigureOrAbsent]:
-    """All that is known of the file at *path*, of which *left* stays on the CPU."""
+    """All that is known of the file at *path*, of which *left* stays on the CPU.
+
+    *graphs*: how many it has. Vela adds up the times of all, puts the tensors of each into the same
+    memory, and the constants of each beside those of the others.
+    """
     mapped = mapped_ops(source, left)
     if mapped.value == 0:
         nothing = Absent(f"{path.name}: {_NOTHING}", _INT8)
         return {**dict.fromkeys(METRICS, nothing), "mapped_ops": mapped}
-    time = _without_cpu(summary, left) if left else _time(summary)
     return {
-        **dict.fromkeys(TIMES, time),
-        "memory": _memory(summary),
-        "flash": _flash(summary),
+        **dict.fromkeys(TIMES, _time(source, summary, left, graphs)),
+        "memory": _memory(summary, graphs),
+        "flash": _flash(summary, graphs),
         "mapped_ops": mapped,
     }
+
+
+def _time(
+    source: ModelDescription, summary: Summary, left: Sequence[OnCpu], graphs: int
+) -> FigureOrAbsent:
+    if left:
+        return _without_cpu(summary, left)
+    return _of_all_graphs(source, summary, graphs) if graphs > 1 else _estimate(source, summary)
 
 
 def mapped_ops(source: ModelDescription, left: Sequence[OnCpu]) -> Figure:
@@ -60,7 +71,9 @@ def _on_the_cpu(left: Sequence[OnCpu]) -> str:
     return f"{len(left)} {'run' if left[1:] else 'runs'} on the CPU ({kinds})"
 
 
-def _time(summary: Summary) -> Figure:
+def _estimate(source: ModelDescription, summary: Summary) -> Figure:
+    batch = _batch(source)
+    of_batch = f" and of the whole batch of {batch}" if batch > 1 else ""
     busiest = sorted(summary.cycles_of.items(), key=lambda each: -each[1])
     parts = ", ".join(f"{part} {cycles:,}" for part, cycles in busiest if cycles)
     slowest = sorted(summary.layers, key=lambda each: -each.cycles)[:_SHOWN]
@@ -73,9 +86,28 @@ def _time(summary: Summary) -> Figure:
             *(f"{each}: {each.cycles:,} cycles" for each in slowest if each.cycles),
         ),
         f"an estimate of {summary.cycles:,} cycles ({summary.place}), the same for each "
-        "percentile; the CPU and the driver are not in it",
+        f"percentile{of_batch}; the CPU and the driver are not in it",
         "give those layers fewer filters or smaller inputs; where the chip waits for memory, so "
         "that the NPU is not the busiest part, fewer weights",
+    )
+
+
+def _batch(source: ModelDescription) -> int:
+    """The first size of all inputs and outputs, if they share it; else 1."""
+    sizes = {each.shape[:1] for each in (*source.inputs, *source.outputs)}
+    return max(*next(iter(sizes)), 1) if len(sizes) == 1 and () not in sizes else 1
+
+
+def _of_all_graphs(source: ModelDescription, summary: Summary, graphs: int) -> Absent:
+    """What never runs together is not added up: a budget would fail or pass by another graph."""
+    names = ", ".join(each.name for each in source.signatures)
+    gated = next((each.name for each in source.signatures if each.gated), "")
+    of_one = f' (signature_keys=["{gated}"] of the converter)' if gated else ""
+    return Absent(
+        f"Vela estimates all {graphs} graphs of the file together, {summary.cycles:,} cycles "
+        f"({summary.place}), and one inference runs one of them"
+        f"{f'; its signatures: {names}' if names else ''}",
+        f"gate its time in a file of that signature alone{of_one}, or measure on the board",
     )
 
 
@@ -89,14 +121,16 @@ def _without_cpu(summary: Summary, left: Sequence[OnCpu]) -> Absent:
     )
 
 
-def _memory(summary: Summary) -> Figure:
+def _memory(summary: Summary, graphs: int) -> Figure:
     largest = sorted(summary.layers, key=lambda each: -each.sram)[:_SHOWN]
+    of_graphs = f" of the largest of the file's {graphs} graphs" if graphs > 1 else ""
     dram = f", and {spell_bytes(summary.dram)} of DRAM" if summary.dram else ""
     return Figure(
         summary.sram,
         _SOURCE,
         tuple(_alive(each) for each in largest if each.sram),
-        f"SRAM of the tensors ({summary.place}){dram}; the runtime's own structures come on top",
+        f"SRAM of the tensors{of_graphs} ({summary.place}){dram}; the runtime's own structures "
+        "come on top",
     )
 
 
@@ -104,7 +138,7 @@ def _alive(layer: Layer) -> str:
     return f"{layer}: {layer.sram:,} bytes alive while it runs"
 
 
-def _flash(summary: Summary) -> FigureOrAbsent:
+def _flash(summary: Summary, graphs: int) -> FigureOrAbsent:
     if not summary.flash:
         return Absent(
             f"Vela puts nothing into flash in {summary.place}: the constants lie in "
@@ -112,10 +146,11 @@ def _flash(summary: Summary) -> FigureOrAbsent:
             "gate size, or write a target of your own with a system_config and a memory_mode that "
             "have flash (docs/microcontrollers.md)",
         )
+    of_graphs = f" of all {graphs} graphs of the file" if graphs > 1 else ""
     return Figure(
         summary.flash,
         _SOURCE,
         (),
-        f"the constants and the NPU's commands ({summary.place}); the application's code is not in "
-        "it",
+        f"the constants and the NPU's commands{of_graphs} ({summary.place}); the application's "
+        "code is not in it",
     )

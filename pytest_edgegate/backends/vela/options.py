@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from pytest_edgegate.backends.vela.known_names import OWN_CONFIG, UnreadableError, known_names
 from pytest_edgegate.core.digests import file_digest
 from pytest_edgegate.core.errors import ConfigurationError, nearest
 from pytest_edgegate.core.target import Target
 
 NAME = "vela"
 _KEYS = ("accelerator", "system_config", "memory_mode", "config")
-OWN_CONFIG = "Arm/vela.ini"
-"""The configuration file of Vela's own package."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,21 @@ class VelaOptions:
             raise _wrong(target, f"{', '.join(missing)} missing")
         found = {key: str(value) for key, value in given.items()}
         own = _own_file(target, found.get("config", OWN_CONFIG))
-        return cls(**{**found, "config": own})
+        options = cls(**{**found, "config": own})
+        options.check(target)
+        return options
+
+    def check(self, target: Target) -> None:
+        """Raises ConfigurationError for a name that the installed Vela does not know."""
+        try:
+            known = known_names(self.config)
+        except UnreadableError as error:
+            raise _wrong(target, str(error)) from error
+        for key, names in known.items():
+            given = getattr(self, key)
+            if given not in names:
+                which = f"vela knows {', '.join(names)}" if names else "vela knows none there"
+                raise _wrong(target, f"{key} = {given!r}{nearest(given, names)} {which}")
 
     def as_key(self) -> Mapping[str, object]:
         """What of them decides Vela's answer: of a file, its content."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_edgegate.backends.tools import one_line
-from pytest_edgegate.core.errors import CompressionError, UnsupportedError
+from pytest_edgegate.core.errors import CompressionError, ConfigurationError, UnsupportedError
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.tidy.child import environment, spell_end
 from pytest_edgegate.tidy.programs import run
@@ -38,7 +39,6 @@ _OPTIONS = re.compile(
     r"(?=.*(?:CLI option|configuration file)))(.*)"
 )
 """The last line where Vela refuses the options."""
-_BY_HAND = "run vela on the file by hand to see what it says"
 
 
 @dataclass(frozen=True)
@@ -60,28 +60,32 @@ def vela(
 ) -> Iterator[Made]:
     """Compiles a copy of the file in a folder that goes with the context.
 
-    Raises UnsupportedError for a file that Vela refuses; CompressionError where it crashes, does
-    not end within *time_limit* seconds, or leaves nothing.
+    Raises UnsupportedError for a file that Vela refuses; ConfigurationError for *arguments* that it
+    does not take; CompressionError where it crashes, does not end within *time_limit* seconds, or
+    leaves nothing.
     """
+    by_hand = f"run it by hand to see more: {shlex.join(['vela', *arguments, path.name])}"
     with tempfile.TemporaryDirectory(prefix="vela-", dir=SCRATCH.folder()) as name:
         folder = Path(name)
         given = folder / f"{_MODEL}.tflite"
         shutil.copyfile(path, given)
         order = [*command, *arguments, "--output-dir", str(folder / "made"), str(given)]
-        code, printed = _run(order, folder, path.name, time_limit)
+        code, printed = _run(order, folder, path.name, time_limit, by_hand)
         printed = printed.replace(f"{folder}/", "")
-        _check(code, printed, path.name)
+        _check(code, printed, path.name, by_hand)
         compiled = folder / "made" / f"{_MODEL}_vela.tflite"
         if not compiled.is_file():
             raise CompressionError(
                 f"vela ended without an error and without a compiled {path.name}"
                 f"{_last_words(printed)}",
-                _BY_HAND,
+                by_hand,
             )
         yield Made(folder / "made", compiled, printed)
 
 
-def _run(command: Sequence[str], folder: Path, name: str, time_limit: float) -> tuple[int, str]:
+def _run(
+    command: Sequence[str], folder: Path, name: str, time_limit: float, by_hand: str
+) -> tuple[int, str]:
     """The exit status, and all that was printed."""
     with (folder / "printed.txt").open("w+b") as printed:
         try:
@@ -89,33 +93,33 @@ def _run(command: Sequence[str], folder: Path, name: str, time_limit: float) -> 
         except subprocess.TimeoutExpired as error:
             raise CompressionError(
                 f"vela did not finish {name} within {spell_time(time_limit)}, and was stopped",
-                f"{_BY_HAND}; a smaller model, or another memory_mode, may take it less time",
+                f"{by_hand}; a smaller model, or another memory_mode, may take it less time",
             ) from error
         printed.seek(0)
         return code, printed.read().decode("utf-8", "replace")
 
 
-def _check(code: int, printed: str, name: str) -> None:
+def _check(code: int, printed: str, name: str, by_hand: str) -> None:
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     if code > _SIGNALLED:
         end = spell_end(_SIGNALLED - code)
-        raise CompressionError(f"vela crashed on {name} ({end}){_last_words(printed)}", _BY_HAND)
+        raise CompressionError(f"vela crashed on {name} ({end}){_last_words(printed)}", by_hand)
     if code and (options := _OPTIONS.match(last)):
-        raise CompressionError(
+        raise ConfigurationError(
             f"vela does not take the options of the target: {one_line(options[1])}",
             "correct tool.vela of the target; vela --list-configs Arm/vela.ini shows the sections "
             "of its own configuration file",
         )
     if code and _REFUSALS.match(last):
-        raise UnsupportedError(f"vela refuses {name}: {one_line(last)}", _BY_HAND)
+        raise UnsupportedError(f"vela refuses {name}: {one_line(last)}", by_hand)
     if code:
         said = _last_words(printed)
-        raise CompressionError(f"vela failed on {name} ({spell_end(code)}){said}", _BY_HAND)
+        raise CompressionError(f"vela failed on {name} ({spell_end(code)}){said}", by_hand)
     fault = next((line for line in lines if _ERROR.match(line)), "")
     if fault:
         raise CompressionError(
-            f"vela ended without a fault on {name}, and reports one: {one_line(fault)}", _BY_HAND
+            f"vela ended without a fault on {name}, and reports one: {one_line(fault)}", by_hand
         )
 
 

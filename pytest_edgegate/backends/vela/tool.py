@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.schema import opened
 from pytest_edgegate.backends.packaged_program import PackagedProgram
 from pytest_edgegate.backends.vela.figures import METRICS, figures_of, mapped_ops
+from pytest_edgegate.backends.vela.known_names import PACKAGE
 from pytest_edgegate.backends.vela.on_cpu import OnCpu, on_cpu
 from pytest_edgegate.backends.vela.options import NAME, VelaOptions
 from pytest_edgegate.backends.vela.program import COMMAND, TIME_LIMIT, vela
@@ -20,7 +22,6 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, FigureOrAbsent, LeftOut, Placed
 
-PACKAGE = "ethos-u-vela"
 _OLDEST = (5, 0)
 """The first version whose command line and tables are the known ones."""
 
@@ -48,13 +49,12 @@ class Vela:
         return VelaOptions.of(target).as_key()
 
     def compile(self, path: Path, target: Target, out: Path) -> Compiled:
-        source = INSPECTOR.describe(path)
+        source, options = INSPECTOR.describe(path), VelaOptions.of(target)
         if source.compiled is not None:
-            return _of_compiled(path, source)
+            return _of_compiled(path, source, options.accelerator)
         old = self._too_old()
         if old is not None:
             return Compiled((), dict.fromkeys(METRICS, old))
-        options = VelaOptions.of(target)
         arguments = [*options.as_arguments(), "--verbose-performance"]
         try:
             with vela(path, arguments, self._program.command, self._program.time_limit) as made:
@@ -67,24 +67,28 @@ class Vela:
             placed = Placed(self._by, refusal=error.message)
             return Compiled((), dict.fromkeys(METRICS, refused), placed=placed)
         placed = Placed(self._by, tuple(map(_left_out, left)))
-        return Compiled((kept,), figures_of(path, source, summary, left), placed=placed)
+        graphs = opened(path).SubgraphsLength()
+        figures = figures_of(path, source, summary, left, graphs)
+        return Compiled((kept,), figures, placed=placed)
 
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
         """The figures of a compiled file are those of its source, if Vela makes the same of it."""
+        found, accelerator = INSPECTOR.describe(path), VelaOptions.of(target).accelerator
+        if _is_for_another(found, accelerator):
+            return _of_compiled(path, found, accelerator)
         again = self.compile(source, target, out)
         if not again.files:
             return again
         if again.files[0].read_bytes() == path.read_bytes():
             return replace(again, remark=f"{self._by} makes the same file of {source.name}")
+        differs = f"{path.name} is not what {self._by} makes of {source.name} for {target.name}"
         other = Absent(
-            f"{path.name} is not what {self._by} makes of {source.name} for {target.name}: it was "
-            "compiled by another version, with other options, or from another file",
+            f"{differs}: it was compiled by another version, with other options, or from another "
+            "file",
             "compile it again with the options that --edge-list-targets shows, or give a target of "
             "your own the options that it was compiled with (tool.vela)",
         )
-        before, after = INSPECTOR.describe(source), INSPECTOR.describe(path)
-        mapped = mapped_ops(before, on_cpu(before, after))
-        return Compiled((), {**dict.fromkeys(METRICS, other), "mapped_ops": mapped})
+        return Compiled((), dict.fromkeys(METRICS, other), remark=differs)
 
     @property
     def _by(self) -> str:
@@ -106,20 +110,28 @@ def _left_out(each: OnCpu) -> LeftOut:
     return LeftOut(*each.operator.name_of_output, each.reason)
 
 
-def _of_compiled(path: Path, described: ModelDescription) -> Compiled:
+def _of_compiled(path: Path, described: ModelDescription, accelerator: str) -> Compiled:
     """What a compiled file says by itself: whether anything is left to the CPU."""
     assert described.compiled is not None  # the caller has looked
+    chip = described.compiled.chip
+    if _is_for_another(described, accelerator):
+        other = Absent(
+            f"{path.name} is compiled for {chip}, and the target has {accelerator}",
+            f"compile it again: vela --accelerator-config {accelerator}",
+        )
+        return Compiled((), dict.fromkeys(METRICS, other))
     unknown: FigureOrAbsent = Absent(
-        f"{path.name} is compiled for {described.compiled.chip} already: Vela takes the file "
-        "before that",
+        f"{path.name} is compiled for {chip} already: Vela takes the file before that",
         "give the file that it was compiled from, or put it beside it: edge_gate.check("
         f'"{path.name}", source="{path.stem.removesuffix("_vela")}.tflite", ...)',
     )
-    whole = described.compiled.machine == _MACHINE and not described.beside_the_chip
-    mapped = mapped_ops(described, ()) if whole else unknown
+    mapped = unknown if described.beside_the_chip else mapped_ops(described, ())
     return Compiled((), {**dict.fromkeys(METRICS, unknown), "mapped_ops": mapped})
 
 
-_MACHINE = "ethosu"
-"""How a compiled file names the chip."""
+def _is_for_another(described: ModelDescription, accelerator: str) -> bool:
+    """Whether a compiled file is for another chip than that *accelerator*."""
+    return described.compiled is not None and described.compiled.size != accelerator
+
+
 TOOL = Vela()

@@ -35,7 +35,12 @@ class InstalledTools:
                 f"{name} reads {reads} files, not {form}",
                 f"name a tool for {form} files in tools of the target {target.name}",
             )
-        if self.version(name, found, target) is None:
+        return self.named(name, target)
+
+    def named(self, name: str, target: Target) -> Tool | Absent:
+        """The tool, if it is installed."""
+        found = self._registered(name, target)
+        if not isinstance(found, Absent) and self.version(name, found, target) is None:
             reason = f"{name}, which reports it for {target.title}, is not installed"
             return Absent(reason, found.remedy)
         return found

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytest_edgegate.core.artifact import Artifact
-from pytest_edgegate.core.budget import kind_of
+from pytest_edgegate.core.budget import MAPPED_OPS, kind_of
 from pytest_edgegate.core.diagnosis import Diagnosis
 from pytest_edgegate.core.errors import (
     BackendUnavailableError,
@@ -40,8 +40,19 @@ from pytest_edgegate.session.tooling.own_program import OwnProgram
 from pytest_edgegate.storage.cache import Cache, key_of
 
 _VERSION = 4
-"""Incremented whenever the format of a cached answer changes."""
+"""Incremented whenever the format of a cached answer changes, or what a tool makes of the same."""
 _FAILURES = (BackendUnavailableError, CompressionError, InferenceError, UnsupportedError)
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """Why it is not known which operators of a file run on the chip."""
+
+    reason: str
+    remedy: str
+    because: Literal["missing", "failed", "silent"]
+    """The tool is not here, or does not read such files; it is, and has failed; it has run, and
+    says nothing of them."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +177,35 @@ class Tooling:
             return _of_evidence(source, name, tool)
         return None
 
+    def check(self, target: Target) -> None:
+        """Raises ConfigurationError for a target with a table that one of its tools can't be run
+        with. Runs none, but may ask for its version; without a tool, its table is not looked at."""
+        for name in dict.fromkeys(target.tools.values()):
+            if name in target.programs:
+                continue  # its table was read with the target
+            tool = self._installed.named(name, target)
+            if not isinstance(tool, Absent):
+                with converting(f"asking {name} for its options"):
+                    tool.options(target)
+
+    def unplaced(self, artifact: Artifact, target: Target) -> Unplaced | None:
+        """Why the tool that *target* names for mapped_ops has not said which operators of a file
+        run on the chip; None if it has, or if the target names none."""
+        name = target.tools.get(MAPPED_OPS)
+        if name is None or name in target.programs:
+            return None  # a command of the user's own tells a share, and places nothing
+        missing = self.absent(MAPPED_OPS, artifact.format, target)
+        question = self._question(name, artifact, target)
+        if missing is not None or isinstance(question, Absent):
+            return None if missing is None else Unplaced(missing.reason, missing.remedy, "missing")
+        answer = self._answer(question)
+        if isinstance(answer, Absent):
+            return Unplaced(answer.reason, answer.remedy, "failed")
+        figure = answer.figures.get(MAPPED_OPS) or _left_out(question, MAPPED_OPS)
+        if answer.placed is not None or isinstance(figure, Figure):
+            return None
+        return Unplaced(figure.reason, figure.remedy, "silent")
+
     def diagnosis(
         self, metric: str, artifact: Artifact, target: Target, source: Artifact | None = None
     ) -> Diagnosis | None:
@@ -274,12 +314,14 @@ def _finding(metric: str, answer: KeptAnswer | Absent, question: _Question) -> F
     figure = answer.figures.get(metric) or _left_out(question, metric)
     if isinstance(figure, Absent):
         return _not_measured(figure)
-    timed = figure.source.startswith("tool:") and kind_of(metric).rule == "latency"
+    is_time = kind_of(metric).rule == "latency"
+    timed = is_time and figure.source.startswith("tool:")
     return Measurement(
         figure.value,
         figure.source,
         cached=answer.cached,
         computed=not timed,
+        estimated=is_time and not timed,
         aggregate=timed,
         undecided=_OF_RUNS if timed else "",
         undecided_remedy=_JUDGED if timed else "",

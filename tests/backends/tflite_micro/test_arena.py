@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.tflite_micro import interpreter
 from pytest_edgegate.backends.tflite_micro.arena import smallest_arena
 from pytest_edgegate.backends.tflite_micro.interpreter import (
     ArenaTooSmallError,
@@ -20,9 +19,8 @@ from pytest_edgegate.backends.tflite_micro.interpreter import (
     generous,
     in_large_arena,
 )
-from pytest_edgegate.backends.tflite_micro.runtime import RUNTIME
 from pytest_edgegate.backends.tflite_micro.tool import TOOL, MicroTool
-from pytest_edgegate.core.errors import BackendUnavailableError, CompressionError, InferenceError
+from pytest_edgegate.core.errors import CompressionError, InferenceError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Figure
 from pytest_edgegate.targets.folder import built_in
@@ -189,25 +187,3 @@ def test_a_package_that_is_not_installed() -> None:
     missing = MicroTool(package="no-such-micro")
     assert missing.version() is None
     assert missing.remedy == "pip install 'pytest-edgegate[micro]'"
-
-
-def test_a_package_that_can_not_be_imported(
-    digits: Path, cortex_m: Target, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It says nothing of the file, so that the next run tries again."""
-    monkeypatch.setitem(sys.modules, "tflite_micro", None)
-    with pytest.raises(
-        CompressionError, match=r"^edgegate error: tflite-micro 0\.dev\d+ can't be"
-    ) as raised:
-        TOOL.compile(digits, cortex_m, out)
-    assert raised.value.remedy == "pip install --upgrade tflite-micro"
-    with pytest.raises(InferenceError, match=r"can't be imported here \(ModuleNotFoundError"):
-        RUNTIME.open(digits)
-
-
-def test_a_package_that_is_missing(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tflite_micro", None)
-    monkeypatch.setattr(interpreter, "versions", lambda *packages: {})
-    with pytest.raises(BackendUnavailableError, match="needs the package tflite-micro") as raised:
-        RUNTIME.open(digits)
-    assert raised.value.remedy == "pip install 'pytest-edgegate[micro]'"

@@ -78,6 +78,15 @@ def test_a_summary_without_numbers(mock_vela: Mock, digits: Path, u55: Target, o
     )
 
 
+def test_what_is_to_be_typed_after_a_failure(
+    mock_vela: Mock, digits: Path, u55: Target, out: Path
+) -> None:
+    with pytest.raises(CompressionError) as raised:
+        Vela(mock_vela("os.abort()")).compile(digits, u55, out)
+    assert raised.value.remedy.startswith("run it by hand to see more: vela --accelerator-config ")
+    assert raised.value.remedy.endswith(" digits.tflite")
+
+
 def test_a_program_that_hangs_is_stopped(
     mock_vela: Mock, digits: Path, u55: Target, out: Path
 ) -> None:

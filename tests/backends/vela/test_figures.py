@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
+from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
+from pytest_edgegate.backends.vela.known_names import known_names
 from pytest_edgegate.backends.vela.tool import TOOL
+from pytest_edgegate.core.description import UNKNOWN_SIZE
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure
 from pytest_edgegate.targets.folder import built_in
@@ -133,7 +140,7 @@ def test_a_compiled_file_is_not_compiled_again(digits: Path, u55: Target, out: P
     twin = TOOL.compile(digits, u55, out).files[0]
     told = TOOL.compile(twin, u55, out)
     assert told.files == ()
-    assert "is compiled for an Arm Ethos-U already" in absent(told, "memory").reason
+    assert "is compiled for an Arm Ethos-U55-128 already" in absent(told, "memory").reason
     assert 'edge_gate.check("digits_vela.tflite", source=' in absent(told, "memory").remedy
     assert figure(told, "mapped_ops").value == 1
 
@@ -155,19 +162,166 @@ def test_a_compiled_file_has_the_figures_of_its_source(
     assert compared.remark == f"vela {TOOL.version()} makes the same file of digits.tflite"
 
 
-def test_a_compiled_file_of_other_options_has_no_other_figures(
-    partly: Path, u55: Target, out: Path, tmp_path: Path
+@pytest.mark.parametrize("source", ["digits", "partly"])
+def test_a_file_that_was_not_compiled_from_its_source_has_no_figures(
+    digits: Path, partly: Path, u55: Target, out: Path, tmp_path: Path, source: str
 ) -> None:
-    told = TOOL.compile(partly, built_in()["ethos-u55-256"], out)
-    twin = told.files[0].rename(tmp_path / "ours.tflite")
-    compared = TOOL.compare(twin, partly, u55, out)
+    """Nor the share of operators on the chip, of which it may have all: the source's may differ."""
+    twin = TOOL.compile(digits, u55, out).files[0].rename(tmp_path / "ours.tflite")
+    other = partly if source == "partly" else _with_other_weights(digits, tmp_path)
+    compared = TOOL.compare(twin, other, u55, out)
     assert compared.files == ()
-    assert figure(compared, "mapped_ops").value == figure(told, "mapped_ops").value
+    assert {absent(compared, each) for each in TOOL.metrics} == {absent(compared, "mapped_ops")}
     reason = absent(compared, "memory").reason
-    assert reason.startswith(
-        f"ours.tflite is not what vela {TOOL.version()} makes of partly.tflite"
-    )
+    assert reason.startswith(f"ours.tflite is not what vela {TOOL.version()} makes of {other.name}")
     assert "tool.vela" in absent(compared, "memory").remedy
+    assert reason.startswith(compared.remark)
+    assert compared.remark
+
+
+def _with_other_weights(path: Path, folder: Path) -> Path:
+    """The same operators with other weights, so that inputs and outputs agree."""
+    model = unpack(path)
+    large = max(model.buffers, key=lambda each: 0 if each.data is None else len(each.data))
+    large.data = np.asarray(large.data, np.uint8)[::-1].copy()
+    other = folder / "other.tflite"
+    other.write_bytes(pack(model))
+    return other
+
+
+CONFIGS = {
+    "ethos-u55": ("Ethos_U55_High_End_Embedded", "Shared_Sram"),
+    "ethos-u65": ("Ethos_U65_Client_Server", "Dedicated_Sram_384KB"),
+    "ethos-u85": ("Ethos_U85_SYS_DRAM_Mid", "Dedicated_Sram_384KB"),
+}
+
+
+def accelerators() -> list[str]:
+    """All that the installed Vela knows."""
+    return list(known_names("Arm/vela.ini").get("accelerator", ()))
+
+
+@pytest.mark.parametrize("accelerator", accelerators())
+def test_a_compiled_file_names_its_accelerator(
+    digits: Path, u55: Target, out: Path, accelerator: str
+) -> None:
+    config, mode = CONFIGS[accelerator.rpartition("-")[0]]
+    options = {"accelerator": accelerator, "system_config": config, "memory_mode": mode}
+    target = replace(u55, tool_options={"vela": options})
+    twin = TOOL.compile(digits, target, out).files[0]
+    compiled = INSPECTOR.describe(twin).compiled
+    assert compiled is not None
+    assert compiled.size == accelerator
+    assert compiled.chip == f"an Arm {accelerator.replace('ethos-u', 'Ethos-U')}"
+
+
+@pytest.mark.parametrize("source", ["none", "its own"])
+def test_a_file_compiled_for_another_accelerator_has_no_figures(
+    digits: Path, u55: Target, out: Path, tmp_path: Path, source: str
+) -> None:
+    told = TOOL.compile(digits, built_in()["ethos-u85-256"], out)
+    twin = told.files[0].rename(tmp_path / "ours.tflite")
+    if source == "none":
+        found = TOOL.compile(twin, u55, out)
+    else:
+        found = TOOL.compare(twin, digits, u55, out)
+    for metric in TOOL.metrics:
+        assert absent(found, metric).reason == (
+            "ours.tflite is compiled for an Arm Ethos-U85-256, and the target has ethos-u55-128"
+        )
+    assert "vela --accelerator-config ethos-u55-128" in absent(found, "memory").remedy
+
+
+@pytest.mark.parametrize("damage", ["none", "cut", "mark", "action", "product"])
+def test_a_program_that_names_no_accelerator(
+    digits: Path, u55: Target, out: Path, damage: str
+) -> None:
+    twin = TOOL.compile(digits, u55, out).files[0]
+    model = unpack(twin)
+    [at] = [at for at, each in enumerate(model.operatorCodes) if each.customCode == b"ethos-u"]
+    [graph] = model.subgraphs
+    program = next(each for each in graph.operators if each.opcodeIndex == at).inputs[0]
+    buffer = model.buffers[graph.tensors[program].buffer]
+    data = np.array(buffer.data)
+    assert bytes(data[:4]) == b"COP1"
+    if damage in ("mark", "action", "product"):
+        data[{"mark": 0, "action": 4, "product": 11}[damage]] ^= 0x70
+    buffer.data = {"none": None, "cut": data[:7]}.get(damage, data)
+    twin.write_bytes(pack(model))
+    compiled = INSPECTOR.describe(twin).compiled
+    assert compiled is not None
+    assert (compiled.chip, compiled.size) == ("an Arm Ethos-U", UNKNOWN_SIZE)
+
+
+def test_graphs_that_do_not_run_together_are_not_added_up(
+    digits: Path, u55: Target, out: Path, tmp_path: Path
+) -> None:
+    one = TOOL.compile(digits, u55, out)
+    told = TOOL.compile(_twice(digits, tmp_path), u55, out)
+    assert {absent(told, each) for each in TIMES} == {absent(told, "latency_p50")}
+    time = absent(told, "latency_p50")
+    assert time.reason.startswith("Vela estimates all 2 graphs of the file together, 2")
+    assert time.reason.endswith("one inference runs one of them; its signatures: first, second")
+    assert 'alone (signature_keys=["first"] of the converter)' in time.remedy
+    memory, flash = figure(told, "memory"), figure(told, "flash")
+    assert memory.value == figure(one, "memory").value, "the graphs share it"
+    assert "SRAM of the tensors of the largest of the file's 2 graphs" in memory.remark
+    assert flash.value > figure(one, "flash").value
+    assert "commands of all 2 graphs of the file" in flash.remark
+    assert figure(told, "mapped_ops").value == 1
+
+
+def _twice(path: Path, folder: Path) -> Path:
+    """A file with two graphs, each a signature."""
+    schema, model = import_schema(), unpack(path)
+    [graph] = model.subgraphs
+    model.subgraphs = [graph, copy.deepcopy(graph)]
+    model.signatureDefs = []
+    for at, name in enumerate(("first", "second")):
+        signature = schema.SignatureDefT()
+        signature.signatureKey, signature.subgraphIndex = name, at
+        signature.inputs, signature.outputs = (
+            [_named(side, index) for index in indices]
+            for side, indices in (("x", graph.inputs), ("y", graph.outputs))
+        )
+        model.signatureDefs.append(signature)
+    made = folder / "twice.tflite"
+    made.write_bytes(pack(model))
+    return made
+
+
+def _named(name: str, index: int) -> Any:
+    tensor = import_schema().TensorMapT()
+    tensor.name, tensor.tensorIndex = name, int(index)
+    return tensor
+
+
+def test_the_time_of_a_batch_is_told_to_be_one(
+    digits: Path, u55: Target, out: Path, tmp_path: Path
+) -> None:
+    one, four = (
+        figure(TOOL.compile(_beginning(digits, tmp_path, batch), u55, out), "latency_p50")
+        for batch in (1, 4)
+    )
+    assert "batch" not in one.remark
+    assert four.value > 2 * one.value
+    assert "the same for each percentile and of the whole batch of 4; " in four.remark
+
+
+def _beginning(path: Path, folder: Path, batch: int) -> Path:
+    """The operators up to the first convolution, with another batch."""
+    kinds, model = import_schema().BuiltinOperator, unpack(path)
+    [graph] = model.subgraphs
+    codes = [model.operatorCodes[each.opcodeIndex].builtinCode for each in graph.operators]
+    graph.operators = graph.operators[: codes.index(kinds.CONV_2D) + 1]
+    graph.outputs = graph.operators[-1].outputs
+    model.signatureDefs = None
+    for at in {*graph.inputs, *(at for each in graph.operators for at in each.outputs)}:
+        graph.tensors[at].shape = [batch, *graph.tensors[at].shape[1:]]
+        graph.tensors[at].shapeSignature = None
+    made = folder / f"batch_of_{batch}.tflite"
+    made.write_bytes(pack(model))
+    return made
 
 
 def test_what_the_contract_is_told(partly: Path, digits: Path, u55: Target, out: Path) -> None:

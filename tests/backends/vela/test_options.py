@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_edgegate.backends.vela.tool import TOOL
-from pytest_edgegate.core.errors import CompressionError, ConfigurationError
+from pytest_edgegate.backends.vela import known_names
+from pytest_edgegate.backends.vela.tool import TOOL, Vela
+from pytest_edgegate.core.errors import ConfigurationError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Figure
 from pytest_edgegate.registry import Registry
@@ -109,16 +110,77 @@ def test_a_target_that_says_nothing(u55: Target) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"system_config": "Nope"}, "Section System_Config.Nope not found in Vela config file"),
-        ({"memory_mode": "Nope"}, "Section Memory_Mode.Nope not found in Vela config file"),
-        ({"accelerator": "ethos-u54-1"}, "ethos-u54-1"),
+        (
+            {"system_config": "Ethos_U55_Deep"},
+            "system_config = 'Ethos_U55_Deep', did you mean 'Ethos_U55_Deep_Embedded'? vela knows "
+            "Ethos_U55_Deep_Embedded, Ethos_U55_High_End_Embedded, ",
+        ),
+        ({"memory_mode": "Shared"}, "memory_mode = 'Shared', did you mean 'Shared_Sram'? vela"),
+        (
+            {"accelerator": "ethos-u55-127"},
+            "accelerator = 'ethos-u55-127', did you mean 'ethos-u55-128'? vela knows ethos-u55-32",
+        ),
     ],
 )
-def test_a_name_that_vela_does_not_know(
-    u55: Target, digits: Path, out: Path, given: Mapping[str, object], said: str
+def test_a_name_that_vela_does_not_know_is_told_before_it_runs(
+    u55: Target, given: Mapping[str, object], said: str
 ) -> None:
-    with pytest.raises(CompressionError) as raised:
-        TOOL.compile(digits, with_options(u55, **given), out)
-    assert raised.value.message.startswith("vela does not take the options of the target: ")
+    with pytest.raises(ConfigurationError) as raised:
+        TOOL.options(with_options(u55, **given))
     assert said in raised.value.message
+    assert "tool.vela" in raised.value.message
+
+
+@needs_vela
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (SLOW.replace("System_Config.Slow", "System_Config.Quick"), "'Slow' vela knows Quick"),
+        (SLOW.replace("Memory_Mode.Shared", "Other"), "'Shared' vela knows none there"),
+        (f"{SLOW}{SLOW}", "config = 'ours.ini' can't be read: While reading from 'ours.ini'"),
+        ("[System_Config", "config = 'ours.ini' can't be read: File contains no section headers"),
+    ],
+)
+def test_a_file_of_the_users_own_without_the_names(
+    ours: Target, tmp_path: Path, content: str, said: str
+) -> None:
+    (tmp_path / "boards" / "ours.ini").write_text(content)
+    with pytest.raises(ConfigurationError) as raised:
+        TOOL.options(ours)
+    assert said in raised.value.message
+
+
+@needs_vela
+def test_a_file_of_another_kind(u55: Target, tmp_path: Path) -> None:
+    (tmp_path / "ours.txt").write_text(SLOW)
+    with pytest.raises(ConfigurationError, match=r"'ours\.txt' does not end in \.ini"):
+        TOOL.options(with_options(replace(u55, folder=tmp_path), config="ours.txt"))
+
+
+def test_names_of_a_package_that_is_not_here_are_not_known(
+    u55: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_names, "PACKAGE", "no-such-vela")
+    known_names._packaged.cache_clear()
+    known_names._accelerators.cache_clear()
+    try:
+        assert TOOL.options(with_options(u55, system_config="Nope"))["system_config"] == "Nope"
+    finally:
+        known_names._packaged.cache_clear()
+        known_names._accelerators.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "vela: error: argument --memory-mode: no",
+        "ethosu.vela.errors.CliOptionError: 'Error: Incorrect argument to CLI option --x'",
+    ],
+)
+def test_options_that_vela_itself_does_not_take(
+    mock_vela: Callable[[str], list[str]], u55: Target, digits: Path, out: Path, words: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Vela(mock_vela(f"print({words!r}); sys.exit(2)")).compile(digits, u55, out)
+    assert raised.value.message.startswith("vela does not take the options of the target: ")
     assert "tool.vela" in raised.value.remedy

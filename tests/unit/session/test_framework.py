@@ -303,9 +303,11 @@ def test_a_refusal_arrives_as_it_is(session: EdgeSession, tmp_path: Path) -> Non
 def test_a_refusal_of_a_class_of_another_package_keeps_its_words(
     session: EdgeSession, tmp_path: Path
 ) -> None:
+    """It arrives as the refusal that its class says it is."""
     bad = Given(fake_model(tmp_path / "bad.fake", convert="own"), fake_data())
-    with pytest.raises(CompressionError, match="bad failed: no such layer"):
+    with pytest.raises(UnsupportedError) as raised:
         built(session, bad)
+    assert (raised.value.message, raised.value.remedy) == ("no such layer", "write another")
 
 
 def test_a_full_disk_is_told_as_one(session: EdgeSession, tmp_path: Path) -> None:

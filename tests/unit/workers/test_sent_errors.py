@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_edgegate.core.errors import InferenceError
-from pytest_edgegate.workers.sent_errors import Marked, SentError, error_in, refusal
+from pytest_edgegate.core.errors import EdgeGateError, InferenceError
+from pytest_edgegate.workers.sent_errors import Marked, SentError, error_in, ours, refusal
 from pytest_edgegate.workers.wire import Message
 
 
@@ -40,6 +40,29 @@ def test_only_a_number_is_sent_as_one(number: object, sent_as: int | None) -> No
     sent = error_in(refusal(OSError(number, "full")))
     assert sent is not None
     assert sent.number == sent_as
+
+
+class OwnError(InferenceError):
+    """One that a backend has for itself."""
+
+
+def test_an_error_of_a_backend_is_sent_as_the_closest_one_that_both_sides_know() -> None:
+    sent = error_in(refusal(OwnError("no", "upgrade it")))
+    assert sent is not None
+    found = ours(sent)
+    assert type(found) is InferenceError
+    assert (found.message, found.remedy) == ("no", "upgrade it")
+
+
+class StrangeError(EdgeGateError):
+    """One of another package, of no kind that both sides know."""
+
+
+def test_an_error_of_no_known_kind_is_none_of_ours_and_keeps_its_remedy() -> None:
+    sent = error_in(refusal(StrangeError("no", "upgrade it")))
+    assert sent is not None
+    assert ours(sent) is None
+    assert (sent.message, sent.remedy) == ("no", "upgrade it")
 
 
 def test_an_answer_without_an_error_has_none() -> None:

@@ -366,6 +366,16 @@ def test_an_error_of_a_kind_that_is_not_ours_is_an_inference_error(
         workers.take().call("close", "m")
 
 
+def test_an_error_of_a_kind_that_is_not_ours_keeps_its_remedy(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = {"kind": "Strange", "message": "no", "remedy": "upgrade it"}
+    monkeypatch.setattr(channel, "receive", lambda *given: Message({"error": error}))
+    with pytest.raises(InferenceError, match=r"m failed: no") as raised:
+        workers.take().call("close", "m")
+    assert raised.value.remedy == "upgrade it"
+
+
 def raiser(error: BaseException) -> Callable[..., Message]:
     def receive(*given: object) -> Message:
         raise error
