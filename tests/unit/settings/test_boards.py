@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.emulation.runtimes import ONNX_A76
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.boards import find_target, known_targets
 
@@ -180,3 +181,22 @@ def test_what_a_conftest_registers_has_to_be_a_target(root: Writer, table: str) 
     registry.add("target", "mine", "coral")
     with pytest.raises(ConfigurationError, match="the target 'mine' is a str, not a Target"):
         find_target("mine", root(table), registry)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime-cortex-a76", "onnxruntime"])
+def test_runtime_of_another_format(root: Writer, runtime: str) -> None:
+    """It would call each file damaged; that of a package which is not installed is not known."""
+    folder = root(f"""
+[tool.edgegate.targets.camera]
+from = "raspberry-pi-5"
+runtimes = {{ litert = ["litert-xnnpack", "{runtime}", "unheard-of"], onnx = ["onnxruntime"] }}
+""")
+    registry = Registry()
+    registry.add("runtime", "onnxruntime-cortex-a76", ONNX_A76)
+    with pytest.raises(ConfigurationError) as error:
+        find_target("camera", folder, registry)
+    assert error.value.message == (
+        f"target 'camera' (pyproject.toml): runtimes lists {runtime} for litert, and {runtime} "
+        "runs onnx files only"
+    )
+    assert error.value.remedy == "list it for onnx, or take it out"
