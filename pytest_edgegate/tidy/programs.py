@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +31,18 @@ def run(
 
     Raises subprocess.TimeoutExpired after *time_limit* seconds.
     """
+    with started(command, folder, environment, printed) as program:
+        return program.wait(time_limit)
+
+
+@contextmanager
+def started(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    printed: IO[bytes],
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs beside this one, as ``run`` runs it; it has ended at the end of this."""
     order = {
         "command": list(command),
         "folder": str(folder),
@@ -49,7 +61,7 @@ def run(
         with suppress(BrokenPipeError):  # it has ended and printed the reason
             supervisor.stdin.write(json.dumps(order).encode() + b"\n")
             supervisor.stdin.flush()
-        return supervisor.wait(time_limit)
+        yield supervisor
     finally:
         _end(supervisor)
 
