@@ -36,16 +36,27 @@ def edge_data():
 """
 DIGITS = ROOT / "example_project/models/digits_uint8.tflite"
 TEST = """
+import pytest
+
+
+@pytest.mark.edge_budget({marked})
 def test_steps(edge_gate):
     edge_gate.check({file!r}, {budgets})
 """
 
 
-def played(folder: Path, budgets: str, *more: str, file: Path = DIGITS, **env: str) -> Outcome:
+def played(
+    folder: Path,
+    budgets: str,
+    *more: str,
+    file: Path = DIGITS,
+    marked: str = "size='1 MB'",
+    **env: str,
+) -> Outcome:
     digits = runpy.run_path(str(ROOT / "example_project" / "digits.py"))["load_digits"]()
     folder.mkdir()
     np.savez(folder / "digits.npz", x=digits.x_evaluate[:60], y=digits.y_evaluate[:60])
-    test = TEST.format(file=str(file), budgets=budgets)
+    test = TEST.format(file=str(file), budgets=budgets, marked=marked)
     example = Example({"conftest.py": CONFTEST, "test_it.py": test})
     return example.run_pytest(folder, "--edge-target=raspberry-pi-5", *more, env=env)
 
@@ -76,6 +87,7 @@ def test_with_it(sysroot: Sysroot, tmp_path: Path) -> None:
     told = " ".join(ran.output.split())
     assert "emulator:qemu-aarch64:cortex-a76, n 60: parity_agreement" in told
     assert "accuracy in an emulator, not gated: top1 " in told
+    assert "parity, not gated" not in told
     assert "parity of digits_uint8.tflite in litert-xnnpack (emulator:qemu-aarch64" in told
 
 
@@ -134,3 +146,11 @@ def write_overflowing(file: Path) -> None:
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(made, file)
+
+
+@pytest.mark.slow
+def test_what_the_marker_gates_is_not_shown_by_a_call(sysroot: Sysroot, tmp_path: Path) -> None:
+    ran = played(tmp_path / "it", "accuracy_min=0.9", "-v", marked="parity_agreement=0.9")
+    assert ran.status == 0
+    assert "parity_agreement" in ran.output
+    assert "parity, not gated" not in ran.output
