@@ -133,9 +133,17 @@ class ItemGate:
         artifact = self._exported(artifact)
         self.given.append(artifact)
         contract = always_contract or not self._is_judged(artifact, CONTRACT.name)
-        verdicts = self._judge(artifact, budgets, contract=contract)
+        shown = self._shows_an_emulator(artifact, budgets)
+        verdicts = self._judge(artifact, budgets, contract=contract, show_parity=shown)
         _raise_if_red(verdicts, _STOPPED)
         return verdicts
+
+    def _shows_an_emulator(self, artifact: Artifact, budgets: tuple[Budget, ...]) -> bool:
+        """Whether the target has an emulated runtime that no budget compares the artifact with."""
+        gated = (*budgets, *(each.budget for each in self._own(artifact)))
+        gated = (*gated, *self.case.budgets) if artifact in self._to_judge() else gated
+        parity = any(each.kind.in_every_runtime for each in gated)
+        return not parity and bool(self.session.emulated(self.case.target))
 
     def by_hand_with_source(
         self,

@@ -32,11 +32,14 @@ def judge(finding: Finding, budget: Budget, rules: Rules, target: str) -> Verdic
             "look for the first layer, or the metric, that gives NaN or Inf",
             proven=True,
             measured=finding,
+            note=finding.remark,
         )
     if finding.aggregate:
         return _judge_aggregate(finding, budget, rules, target)
     if budget.kind.rule == "latency" and not finding.computed:
         return _judge_time(finding, budget, rules, target)
+    if budget.kind.rule == "exact" and finding.undecided:
+        return _judge_part(finding, budget, rules, target)
     held = _holds(finding, budget)
     by_interval = _has_interval(finding, budget)
     if by_interval and finding.undecided and rules.policy != "point":
@@ -115,6 +118,24 @@ def _judge_aggregate(finding: Measurement, budget: Budget, rules: Rules, target:
         Outcome.PASS if held else Outcome.FAIL,
         _reason(finding, budget, held),
         "" if held else budget.kind.remedy_for(),
+        measured=finding,
+        note=_notes(finding.undecided, finding.remark),
+    )
+
+
+def _judge_part(finding: Measurement, budget: Budget, rules: Rules, target: str) -> Verdict:
+    """Compares an exact figure of a part of the samples, which proves only what is over by it."""
+    held = _holds(finding, budget)
+    proof = False if finding.over_for_sure and not held else None
+    if proof is None and rules.policy == "strict":
+        return _inconclusive(finding, budget, rules, target)
+    passes = _passes(held, proof, rules.policy)
+    return Verdict(
+        budget,
+        Outcome.PASS if passes else Outcome.FAIL,
+        _reason(finding, budget, held),
+        "" if passes else budget.kind.remedy_for(finding.direction),
+        proven=proof is not None,
         measured=finding,
         note=_notes(finding.undecided, finding.remark),
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from pytest_edgegate.core.errors import EdgeGateError
+_INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C has ended, as shells have it."""
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -25,32 +29,48 @@ def add_to(parser: ArgumentParser) -> None:
 
 def make_sysroot(given: Namespace) -> int:
     """Makes the folder unless it is there, and tells where. Raises EdgeGateError."""
-    from pytest_edgegate.emulation import lacking, making
-    from pytest_edgegate.emulation.sysroot import VARIABLE, folder_of, place, wanted
-
-    versions = wanted()
-    within = place() if given.folder is None else given.folder.expanduser().absolute()
-    at = folder_of(versions, within)
-    start = time.monotonic()
-    if not given.again and _is_whole(at):
-        print(f"the emulated ARM Python is there: {at}")
-    else:
-        lacking.check_system(versions)
-        print(f"an emulated ARM Python for raspberry-pi-4 and raspberry-pi-5, in {within}")
-        made = making.make(versions, within, lambda line: print(f"  {line}", flush=True))
-        print(f"made in {time.monotonic() - start:.0f} s: {made.folder}")
-    if within != place():
-        print(f"for pytest to find it: export {VARIABLE}={within}")
+    try:
+        _make(given)
+    except KeyboardInterrupt:
+        print("interrupted: no folder was made", file=sys.stderr)
+        return _INTERRUPTED
     return 0
 
 
-def _is_whole(folder: Path) -> bool:
+def _make(given: Namespace) -> None:
+    from pytest_edgegate.emulation import lacking, making
     from pytest_edgegate.emulation.processors import PROCESSORS
-    from pytest_edgegate.emulation.sysroot import Sysroot, qemu_version
+    from pytest_edgegate.emulation.sysroot import (
+        VARIABLE,
+        fault_of,
+        folder_of,
+        place,
+        place_at,
+        wanted,
+    )
 
+    versions = wanted()
+    within = place() if given.folder is None else place_at(given.folder)
+    at = folder_of(versions, within)
+    start = time.monotonic()
+    fault = fault_of(at, versions, PROCESSORS) if at.exists() else "it is not made yet"
+    if fault or given.again:
+        lacking.check_system(versions)
+        if at.exists():
+            _tell(f"made anew: {at} is not whole: {fault}" if fault else f"made anew: {at}")
+        _tell(f"an emulated ARM Python for raspberry-pi-4 and raspberry-pi-5, in {within}")
+        made = making.make(versions, within, lambda line: _tell(f"  {line}"))
+        _tell(f"made in {time.monotonic() - start:.0f} s: {made.folder}")
+    else:
+        _tell(f"the emulated ARM Python is there: {at}")
+    if within != place():
+        _tell(f"for pytest to find it: export {VARIABLE}={shlex.quote(str(within))}")
+
+
+def _tell(line: str) -> None:
+    """Prints a line. A reader that has seen enough (``| head``) does not end the work."""
     try:
-        sysroot = Sysroot.read(folder)
-        qemu_version(sysroot.program)
-    except (OSError, ValueError, EdgeGateError):
-        return False
-    return not any(map(sysroot.missing, PROCESSORS))
+        print(line, flush=True)
+    except BrokenPipeError:
+        # the interpreter flushes what is left at its end, which would fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

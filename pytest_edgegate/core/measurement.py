@@ -65,10 +65,13 @@ class Measurement:
     typical: float | None = None
     """The median of single inferences in seconds, if any were timed; it decides nothing."""
     undecided: str = ""
-    """The reason why a time is undecided, or why there was no time for an interval; for the note of
-    an unproven verdict."""
+    """The reason why a time is undecided, why there was no time for an interval, or for more than a
+    part of the samples of an exact figure; for the note of an unproven verdict."""
     undecided_remedy: str = ""
     """The remedy for it."""
+    over_for_sure: bool = False
+    """Whether it is the largest of all values, so that what a part of the samples is over, all of
+    them are over."""
     scored_by: str = ""
     """The name of the metric of the values below."""
     reference_value: float | None = None

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from subprocess import TimeoutExpired
 
@@ -23,14 +22,16 @@ from pytest_edgegate.core.errors import CompressionError, ConfigurationError, Ed
 from pytest_edgegate.emulation import packages
 from pytest_edgegate.emulation.emulator import Emulator
 from pytest_edgegate.emulation.lacking import ELSEWHERE
+from pytest_edgegate.emulation.packages import PYTHON
 from pytest_edgegate.emulation.processors import PROCESSORS
 from pytest_edgegate.emulation.sysroot import (
-    PYTHON,
+    MODULES,
     Sysroot,
     folder_of,
+    installed_qemu,
     qemu_version,
 )
-from pytest_edgegate.tidy.programs import run
+from pytest_edgegate.tidy.programs import started
 
 Told = Callable[[str], None]
 """Shows a line."""
@@ -49,12 +50,22 @@ found = dict.fromkeys(each.metadata["Name"] for each in importlib.metadata.distr
 versions = {{name.lower().replace("_", "-"): importlib.metadata.version(name) for name in found}}
 print(json.dumps([platform.machine(), platform.python_version(), versions]))
 """
-_MODULES = {
-    "numpy": "numpy",
-    "ai-edge-litert": "ai_edge_litert.interpreter",
-    "onnxruntime": "onnxruntime",
-    "onnx": "onnx",
-}
+_IMPORTED = {**MODULES, "ai-edge-litert": "ai_edge_litert.interpreter"}
+"""What is imported there of a package, to see that it loads."""
+_OTHER_VERSIONS = re.compile(r"\(from versions: (?!none\))")
+"""How pip says that a package has wheels for ARM, of other versions than the one asked for. It
+finds none at all where it can't reach its index, too."""
+_UNREACHED = re.compile(r"^WARNING: Retrying .*$", re.MULTILINE)
+"""What pip says of an index that it can't reach: it then goes on as if that had nothing."""
+
+Finish = Callable[[], str]
+"""Waits for a program and returns what it printed. Raises ProgramError."""
+
+
+class ProgramError(CompressionError):
+    """A program has failed; ``printed`` is all that it said."""
+
+    printed = ""
 
 
 def make(versions: Mapping[str, str], within: Path, told: Told) -> Sysroot:
@@ -133,8 +144,7 @@ class _Making:
         self._variables = {**os.environ, "LC_ALL": "C.UTF-8"}
 
     def all(self) -> Sysroot:
-        with ThreadPoolExecutor(1) as beside:
-            wheels = beside.submit(self._wheels)  # takes as long as all of Debian's packages
+        with self._wheels() as wheels:  # takes as long as all of Debian's packages
             with self._step("lists of Debian's packages"):
                 self._configure_apt()
                 self._apt_get("update")
@@ -143,13 +153,15 @@ class _Making:
             with self._step("unpacking"):
                 system = self._unpack()
             with self._step(f"wheels: {_spelt(self._versions)}"):
-                wheels.result()
+                self._finish(wheels)
         with self._step("trying it on each processor"):
             self._write_roots()
             python, installed = self._try(qemu)
         shutil.rmtree(self._apt)
         found = Sysroot(self._folder, python, qemu, dict(self._versions), installed, system)
         found.write()
+        if os.path.isabs(qemu):
+            self._told(f"the emulator is that of this system: {qemu}; elsewhere, one on PATH")
         self._tell_others(installed)
         return found
 
@@ -183,7 +195,7 @@ class _Making:
 
     def _qemu_of_system(self) -> str | None:
         """The installed one, if it knows the processors."""
-        own = shutil.which(packages.QEMU) or shutil.which(f"{packages.QEMU}-static")
+        own = installed_qemu()
         if own is None:
             return None
         try:
@@ -210,40 +222,51 @@ class _Making:
         host.mkdir()
         self._run(["sh", "-c", _FIRST_FILE, "sh", str(package), str(host), packages.QEMU_FILE])
 
-    def _wheels(self) -> None:
-        """Takes the versions of this environment; one that has no wheel for ARM becomes the newest
-        that has."""
-        pinned = {name: f"{name}=={version}" for name, version in self._versions.items()}
+    @contextmanager
+    def _wheels(self) -> Iterator[Finish]:
+        """Starts to take the wheels of the versions of this environment."""
+        with self._started(self._pip(*self._pinned.values())) as finish:
+            yield finish
+
+    @property
+    def _pinned(self) -> dict[str, str]:
+        return {name: f"{name}=={version}" for name, version in self._versions.items()}
+
+    def _finish(self, wheels: Finish) -> None:
+        """A version that has no wheel for ARM becomes the newest that has."""
         try:
-            self._pip(*pinned.values())
-        except EdgeGateError:
-            lacking = [name for name, each in pinned.items() if not self._has_wheel(each)]
+            wheels()
+        except ProgramError as error:
+            if _UNREACHED.search(error.printed):
+                raise
+            lacking = [name for name, each in self._pinned.items() if self._has_others_only(each)]
             if not lacking:
                 raise
-            self._pip(*(name if name in lacking else each for name, each in pinned.items()))
+            asked = (name if name in lacking else each for name, each in self._pinned.items())
+            self._run(self._pip(*asked))
 
-    def _has_wheel(self, requirement: str) -> bool:
+    def _has_others_only(self, requirement: str) -> bool:
         try:
-            self._pip(requirement, "--no-deps", "--dry-run")
-        except EdgeGateError:
-            return False
-        return True
+            self._run(self._pip(requirement, "--no-deps", "--dry-run"))
+        except ProgramError as error:
+            if _UNREACHED.search(error.printed):
+                raise
+            return bool(_OTHER_VERSIONS.search(error.printed))
+        return False
 
-    def _pip(self, *requirements: str) -> None:
+    def _pip(self, *requirements: str) -> list[str]:
         # modules are compiled by the Python that takes them, which may be another than that there
         own = f"{sys.version_info.major}.{sys.version_info.minor}"
         compiled = () if own == PYTHON else ("--no-compile",)
         platforms = [word for each in packages.PLATFORMS for word in ("--platform", each)]
         version = PYTHON.replace(".", "")
-        self._run(
-            [
-                *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-                *("--no-input", "--target", str(self._folder / "site"), *compiled),
-                *("--only-binary=:all:", *platforms, "--python-version", PYTHON),
-                *("--implementation", "cp", "--abi", f"cp{version}", "--abi", "abi3"),
-                *("--abi", "none", *requirements, *packages.OF_WORKERS),
-            ]
-        )
+        return [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-input", "--target", str(self._folder / "site"), *compiled),
+            *("--only-binary=:all:", *platforms, "--python-version", PYTHON),
+            *("--implementation", "cp", "--abi", f"cp{version}", "--abi", "abi3"),
+            *("--abi", "none", *requirements, *packages.OF_WORKERS),
+        ]
 
     def _write_roots(self) -> None:
         """One folder for each processor, which stands for ``/`` there; all share the packages."""
@@ -261,19 +284,19 @@ class _Making:
         """
         trial = Sysroot(self._folder, "", qemu, {}, {}, {})
         qemu_version(trial.program)
-        with ThreadPoolExecutor() as side_by_side:
-            told = list(side_by_side.map(partial(self._told_by, trial), PROCESSORS))
+        with ExitStack() as stack:  # side by side
+            every = [stack.enter_context(self._trial(trial, each)) for each in PROCESSORS]
+            told = [_told_by(finish) for finish in every]
         return told[0]
 
-    def _told_by(self, trial: Sysroot, processor: str) -> tuple[str, dict[str, str]]:
-        """The versions of Python and of all packages on one processor."""
+    @contextmanager
+    def _trial(self, trial: Sysroot, processor: str) -> Iterator[Finish]:
+        """Starts a Python on one processor that tells its versions."""
         emulator = Emulator(trial, processor)
-        code = _TRIAL.format(modules=[_MODULES[each] for each in self._versions])
-        text = self._run([*emulator.command(), "-P", "-c", code], None, emulator.environment())
-        machine, python, versions = json.loads(text.splitlines()[-1])
-        if machine != "aarch64":
-            raise CompressionError(f"the emulated Python is of {machine}", ELSEWHERE)
-        return str(python), dict(versions)
+        code = _TRIAL.format(modules=[_IMPORTED[each] for each in self._versions])
+        command = [*emulator.command(), "-P", "-c", code]
+        with self._started(command, None, emulator.environment()) as finish:
+            yield finish
 
     def _tell_others(self, installed: Mapping[str, str]) -> None:
         for name, version in self._versions.items():
@@ -283,30 +306,56 @@ class _Making:
                     f"Python {PYTHON}: it is {installed.get(name)} there"
                 )
 
-    def _run(
+    def _run(self, command: Sequence[str], folder: Path | None = None) -> str:
+        """What a program prints. Raises ProgramError with its last words."""
+        with self._started(command, folder) as finish:
+            return finish()
+
+    @contextmanager
+    def _started(
         self,
         command: Sequence[str],
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
-    ) -> str:
-        """What a program prints. Raises CompressionError with its last words."""
+    ) -> Iterator[Finish]:
+        """A program that runs beside this one until it has finished, or this is left."""
         given = self._variables if variables is None else variables
-        with tempfile.TemporaryFile() as printed:
-            try:
-                status = run(command, folder or self._folder, given, printed, _LIMIT)
-            except TimeoutExpired:
-                status = -1
-                printed.write(f"no end within {_LIMIT:g} s".encode())
-            printed.seek(0)
-            text = printed.read().decode("utf-8", "replace")
-        if status:
-            name = " ".join(Path(each).name for each in command[:3])
-            raise CompressionError(
-                f"{name} failed ({status}): {_last_words(text)}",
-                "look at the line that it names (network, package sources), and run the command "
-                "again",
-            )
-        return text
+        with (
+            tempfile.TemporaryFile() as printed,
+            started(command, folder or self._folder, given, printed) as program,
+        ):
+
+            def finish() -> str:
+                try:
+                    status = program.wait(_LIMIT)
+                except TimeoutExpired:
+                    status = -1
+                    printed.write(f"no end within {_LIMIT:g} s".encode())
+                printed.seek(0)
+                text = printed.read().decode("utf-8", "replace")
+                if status:
+                    raise _failed(command, status, text)
+                return text
+
+            yield finish
+
+
+def _failed(command: Sequence[str], status: int, text: str) -> ProgramError:
+    name = " ".join(Path(each).name for each in command[:3])
+    error = ProgramError(
+        f"{name} failed ({status}): {_last_words(text)}",
+        "look at the line that it names (network, package sources), and run the command again",
+    )
+    error.printed = text
+    return error
+
+
+def _told_by(finish: Finish) -> tuple[str, dict[str, str]]:
+    """The versions of Python and of all packages that a trial tells."""
+    machine, python, versions = json.loads(finish().splitlines()[-1])
+    if machine != "aarch64":
+        raise CompressionError(f"the emulated Python is of {machine}", ELSEWHERE)
+    return str(python), dict(versions)
 
 
 def _spelt(versions: Mapping[str, str]) -> str:
@@ -314,7 +363,9 @@ def _spelt(versions: Mapping[str, str]) -> str:
 
 
 def _last_words(text: str) -> str:
-    """The lines in which a program says what is wrong, or else its last one."""
+    """The lines in which a program says what is wrong, or else its last one; of what it could not
+    reach first."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     faults = [line for line in lines if line.startswith(("E:", "ERROR", "Error", "qemu"))]
-    return "; ".join((faults or lines[-1:] or ["it printed nothing"])[-3:])[:600]
+    told = (faults or lines[-1:] or ["it printed nothing"])[-3:]
+    return "; ".join([*_UNREACHED.findall(text)[-1:], *told])[:600]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_edgegate.emulation.sysroot import PYTHON
-
 DEBIAN = "12"
 """The version whose names of packages these are."""
+PYTHON = "3.11"
+"""The Python of Debian 12."""
 ARM_PACKAGES = (
     "libc6",
     "libgcc-s1",

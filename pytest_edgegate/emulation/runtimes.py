@@ -9,7 +9,7 @@ from pytest_edgegate.core.defaults import RuntimeDefaults
 from pytest_edgegate.core.errors import InferenceError
 from pytest_edgegate.core.ports import Runner, SourceModel
 from pytest_edgegate.emulation.emulator import Emulator
-from pytest_edgegate.emulation.sysroot import Sysroot, found
+from pytest_edgegate.emulation.sysroot import RUNTIMES, Sysroot, found, wanted
 
 
 class EmulatedRuntime(RuntimeDefaults):
@@ -36,6 +36,18 @@ class EmulatedRuntime(RuntimeDefaults):
     def versions(self) -> Mapping[str, str]:
         there = self._sysroot()
         return {"qemu-aarch64": there.emulator, self._package: there.packages[self._package]}
+
+    def other_versions(self) -> str:
+        """A version without a wheel for ARM has another one in its place."""
+        here, there = wanted(), self._sysroot().packages
+        said = [
+            f"{name} {there[name]} in the emulator and {here[name]} here"
+            for name in RUNTIMES[self._package]
+            if name in here and here[name] != there[name]
+        ]
+        if not said:
+            return ""
+        return f"caution: {', '.join(said)}: what differs may be the versions, not the kernels"
 
     def check(self) -> None:
         self._sysroot()

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pytest_edgegate.core.environment import version
 from pytest_edgegate.core.errors import BackendUnavailableError, EdgeGateError
+from pytest_edgegate.emulation.packages import PYTHON, QEMU
 
 COMMAND = "python -m pytest_edgegate sysroot"
-"""The line to type for a folder."""
+"""The line to type for a folder; it makes one that is not whole anew."""
+AGAIN = f"{COMMAND} --again"
+"""The line for one whose files are all there, and that does not run."""
 VARIABLE = "EDGEGATE_SYSROOT"
 """The environment variable that names another place for such folders."""
-PYTHON = "3.11"
-"""The Python of Debian 12."""
 LAYOUT = 1
 """Incremented whenever a folder has to be made again."""
 _MANIFEST = "sysroot.json"
+_BEGINNING = f"python{PYTHON}-"
+"""How the names of folders begin."""
 _NUMPY = "numpy"
 _DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     _NUMPY: (_NUMPY,),
@@ -30,6 +36,14 @@ _DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "onnx": ("onnx",),
 }
 """The packages of the emulated Python, by the distributions that have them here."""
+MODULES = {
+    _NUMPY: "numpy",
+    "ai-edge-litert": "ai_edge_litert",
+    "onnxruntime": "onnxruntime",
+    "onnx": "onnx",
+    "filelock": "filelock",
+}
+"""The folders of packages that are imported there."""
 RUNTIMES = {"ai-edge-litert": ("ai-edge-litert",), "onnxruntime": ("onnxruntime", "onnx")}
 """What a runtime needs there beside numpy."""
 
@@ -43,7 +57,7 @@ class EmulatorUnavailableError(BackendUnavailableError):
 
 @dataclass(frozen=True)
 class Sysroot:
-    """A whole folder. ``qemu`` is a path in it, or an absolute one of this system."""
+    """A folder. ``qemu`` is a path in it, or an absolute one of the system that made it."""
 
     folder: Path
     python: str
@@ -57,7 +71,11 @@ class Sysroot:
 
     @property
     def program(self) -> Path:
-        return self.folder / self.qemu
+        """The emulator: one of the system is looked for by its name where it lies elsewhere now."""
+        stored = self.folder / self.qemu
+        if not os.path.isabs(self.qemu) or stored.is_file():
+            return stored
+        return Path(installed_qemu() or stored)
 
     @property
     def site(self) -> Path:
@@ -70,15 +88,35 @@ class Sysroot:
     def interpreter(self, processor: str) -> Path:
         return self.root(processor) / "usr" / "bin" / f"python{PYTHON}"
 
-    def missing(self, processor: str) -> Path | None:
-        """The first of its files that is not there."""
+    def fault(self, processor: str) -> str:
+        """What keeps it from running on a processor, as far as the names of its files tell; empty
+        if it is whole."""
+        if not self.program.is_file():
+            return f"there is no {self.program}" + (
+                f", nor a {QEMU} on PATH" if os.path.isabs(self.qemu) else ""
+            )
+        there = (each for name, each in MODULES.items() if name in self.packages)
         needed = (
-            self.program,
             self.interpreter(processor),
             self.root(processor) / "proc" / "cpuinfo",
-            self.site / _NUMPY / "__init__.py",
+            *(self.site / each / "__init__.py" for each in there),
         )
-        return next((each for each in needed if not each.is_file()), None)
+        missing = next((each for each in needed if not each.is_file()), None)
+        return "" if missing is None else f"there is no {missing}"
+
+    def damage(self) -> str:
+        """What is wrong with the files of its wheels, by the sizes that each of them lists."""
+        for record in sorted(self.site.glob("*.dist-info/RECORD")):
+            rows = csv.reader(record.read_text("utf-8", "replace").splitlines())
+            for name, _, size in (row for row in rows if len(row) == 3):
+                if name.startswith("..") or not size.isdecimal():
+                    continue  # a script in another folder, or a compiled module
+                file = self.site / name
+                if not file.is_file():
+                    return f"there is no {file}"
+                if file.stat().st_size != int(size) and file != record:
+                    return f"{file} has another size"
+        return ""
 
     @property
     def emulator(self) -> str:
@@ -108,10 +146,30 @@ class Sysroot:
         said = json.loads((folder / _MANIFEST).read_text("utf-8"))
         if not isinstance(said, dict) or said.pop("layout", None) != LAYOUT:
             raise ValueError("it was made by another version of pytest-edgegate")
-        try:
-            return cls(folder=folder, **said)
-        except TypeError as error:
-            raise ValueError(f"{_MANIFEST} is malformed") from error
+        if said.keys() != {"python", "qemu", "wanted", "packages", "system"}:
+            raise ValueError(f"{_MANIFEST} is malformed")
+        for key in ("python", "qemu"):
+            if not isinstance(said[key], str) or not said[key]:
+                raise _malformed(key, said[key])
+        for key in ("wanted", "packages", "system"):
+            if not _are_versions(said[key]):
+                raise _malformed(key, said[key])
+        if _NUMPY not in said["packages"]:
+            raise _malformed("packages", said["packages"])
+        return cls(folder=folder, **said)
+
+
+def _are_versions(said: Any) -> bool:
+    return isinstance(said, dict) and bool(said) and all(isinstance(x, str) for x in said.values())
+
+
+def _malformed(key: str, said: Any) -> ValueError:
+    return ValueError(f"{_MANIFEST} is malformed: {key} is {json.dumps(said)[:60]}")
+
+
+def installed_qemu() -> str | None:
+    """The emulator of this system."""
+    return shutil.which(QEMU) or shutil.which(f"{QEMU}-static")
 
 
 @functools.cache
@@ -123,7 +181,10 @@ def qemu_version(program: Path) -> str:
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise EmulatorUnavailableError(f"{program} does not tell its version: {error}") from error
-    return said.partition("\n")[0].strip().removeprefix("qemu-aarch64 version ")
+    told = said.partition("\n")[0].strip().removeprefix("qemu-aarch64 version ")
+    if not told:
+        raise EmulatorUnavailableError(f"{program} does not tell its version: it printed nothing")
+    return told
 
 
 def wanted() -> dict[str, str]:
@@ -140,16 +201,23 @@ def place() -> Path:
     """The folder of such folders: one for all projects of this user."""
     named = os.environ.get(VARIABLE, "")
     if named:
-        return Path(named).expanduser().absolute()
+        return place_at(Path(named))
     cache = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(cache) if os.path.isabs(cache) else Path("~/.cache").expanduser()
     return base / "pytest-edgegate" / "sysroot"
 
 
+def place_at(named: Path) -> Path:
+    """The place that a user means: that of a folder itself is the one that it lies in."""
+    at = named.expanduser().absolute()
+    is_folder = (at / _MANIFEST).is_file() or at.name.startswith(f"{_BEGINNING}{_NUMPY}-")
+    return at.parent if is_folder else at
+
+
 def folder_of(versions: Mapping[str, str], within: Path) -> Path:
     """The folder for an environment with these versions: each has its own."""
     named = "-".join(f"{name}-{versions[name]}" for name in _DISTRIBUTIONS if name in versions)
-    return within / f"python{PYTHON}-{named}"
+    return within / f"{_BEGINNING}{named}"
 
 
 def found(runtime: str, processor: str) -> Sysroot:
@@ -168,10 +236,30 @@ def found(runtime: str, processor: str) -> Sysroot:
         sysroot = Sysroot.read(folder)
     except (OSError, ValueError) as error:
         raise EmulatorUnavailableError(f"{what}; {folder} is not whole: {error}") from error
-    missing = sysroot.missing(processor)
-    if missing is not None:
-        raise EmulatorUnavailableError(f"{what}; {folder} is not whole: there is no {missing}")
+    fault = sysroot.fault(processor)
+    if fault:
+        raise EmulatorUnavailableError(f"{what}; {folder} is not whole: {fault}")
     lacking = [each for each in RUNTIMES[runtime] if each not in sysroot.packages]
     if lacking:
         raise EmulatorUnavailableError(f"{what}; {folder} has no {' and no '.join(lacking)}")
     return sysroot
+
+
+def fault_of(folder: Path, versions: Mapping[str, str], processors: Iterable[str]) -> str:
+    """What is wrong with a folder for an environment with these *versions*; empty if it is whole.
+
+    It is looked at file by file, which takes longer than ``found``.
+    """
+    try:
+        sysroot = Sysroot.read(folder)
+        faults = [sysroot.fault(each) for each in processors]
+        fault = next(filter(None, faults), "") or sysroot.damage()
+        if fault:
+            return fault
+        qemu_version(sysroot.program)
+    except EdgeGateError as error:
+        return error.message
+    except (OSError, ValueError) as error:
+        return str(error)
+    lacking = [name for name in versions if name not in sysroot.packages]
+    return f"it has no {' and no '.join(lacking)}" if lacking else ""

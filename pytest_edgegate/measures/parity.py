@@ -13,7 +13,6 @@ from pytest_edgegate.core.description import TensorInfo
 from pytest_edgegate.core.errors import BackendUnavailableError, UnsupportedError
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
 from pytest_edgegate.core.ports import Runner
-from pytest_edgegate.core.rules import EMULATED, EMULATED_SECONDS
 from pytest_edgegate.data.feeding import dequantised, quantised
 from pytest_edgegate.data.splits import Array, Split
 from pytest_edgegate.measures.comparison import (
@@ -29,7 +28,6 @@ from pytest_edgegate.measures.evidence import (
     SamplesDone,
     check_figures,
     fed_batches,
-    finite_or_finding,
     nonfinite_samples,
 )
 from pytest_edgegate.measures.labels import classes_last
@@ -37,12 +35,13 @@ from pytest_edgegate.measures.like_channels import MOST, Group, key
 from pytest_edgegate.measures.matching import OutputsDifferError, matched, output_names
 from pytest_edgegate.measures.metrics.estimates import mean, share
 from pytest_edgegate.measures.providers import Passes
-from pytest_edgegate.spelling import spell_time
+from pytest_edgegate.measures.worst_place import STOPPED, worst_of
 from pytest_edgegate.stats.distances import steps, top1
 
 SHOWN, SHOWN_SECONDS = 200, 5.0
 """The number of samples for the agreement shown without a parity budget, and the time for them."""
 
+_NEAR, _SIZE, _BAD = "near_", "size_", "bad_"
 FIGURES: Columns = {
     "agreement": Column(),
     "steps": Column("i", -1),
@@ -50,6 +49,9 @@ FIGURES: Columns = {
     "absolute": Column(),
     "elements": Column("i", 1),
     "answer": Column("i", 0),
+    STOPPED: Column("i", 0),
+    f"{_BAD}0": Column("i", 0),
+    f"{_BAD}1": Column("i", 0),
 }
 """The per-sample results of ``compare``, beside those of each output."""
 _ONE_ANSWER = (
@@ -58,7 +60,6 @@ _ONE_ANSWER = (
 _MAY_STOP = 4
 """The number of samples in a batch of a pass that may end before its last one: reference kernels
 take long for each."""
-_NEAR, _SIZE = "near_", "size_"
 _EXACT = frozenset({"int8", "uint8", "int16", "uint16"})
 """A float32 real value gives back every integer of these dtypes; wider ones it may round."""
 
@@ -80,18 +81,25 @@ def compare(
     NaN where an output is float); ``answer``: the same number for the same top-1 everywhere, 0
     where no output has classes; ``absolute``: largest difference in real values; ``elements``:
     the number of output values per sample; ``near_i`` of output i: the number of its values within
-    one step, by channel if it has any of its own (``like_channels``), and ``size_i``: of all.
+    one step, by channel if it has any of its own (``like_channels``), and ``size_i``: of all;
+    ``bad_i``: whether the outputs of runner i are NaN or Inf; ``stopped``: whether the pass has
+    ended before its last sample.
     """
     collector = Collector(output_names(runners[0]))
     first, *others = runners
     may_stop = enough is not None
     size = _MAY_STOP if may_stop else None
+    is_late = stopped = False
     for batch, given in fed_batches(first, split, limit, progress, may_stop=may_stop, size=size):
+        if is_late:  # asked once there is another batch
+            stopped = True
+            break
         inputs = tuple(
             quantised(array, each) for array, each in zip(given, first.inputs, strict=True)
         )
         own = _raw_answers(first, given, inputs)
-        worst = [_compare(first, own, each.infer_raw(inputs), batch.labels) for each in others]
+        answers = [each.infer_raw(inputs) for each in others]
+        worst = [_compare(first, own, each, batch.labels) for each in answers]
         merged = {
             "agreement": np.min([each["agreement"] for each in worst], axis=0),
             "steps": np.max([each["steps"] for each in worst], axis=0),
@@ -102,11 +110,18 @@ def compare(
         }
         for name in (each for each in worst[0] if each.startswith((_NEAR, _SIZE))):
             merged[name] = np.min([each[name] for each in worst], axis=0)
-        bad = np.max([each["bad"] for each in worst], axis=0)
-        collector.add(batch, (np.where(bad > 0, np.nan, 0.0),), merged)
-        if enough is not None and enough():
-            break
-    return collector.evidence(source)
+        bad = np.array([nonfinite_samples(each) for each in (own, *answers)])
+        merged |= {f"{_BAD}{at}": each.astype(np.int64) for at, each in enumerate(bad)}
+        collector.add(batch, (np.where(bad.any(axis=0), np.nan, 0.0),), merged)
+        is_late = enough is not None and enough()
+    made = collector.evidence(source)
+    told = np.full(made.n, stopped, np.int64)
+    return replace(made, arrays={**made.arrays, STOPPED: told})
+
+
+def bad_in(found: Evidence, at: int) -> int:
+    """The number of samples on which a runner of ``compare`` gave NaN or Inf, by its position."""
+    return int(found.arrays[f"{_BAD}{at}"].sum())
 
 
 def _raw_answers(
@@ -181,14 +196,12 @@ def _compare(
         within = np.concatenate(shares, axis=1).mean(axis=1)
     else:
         largest = np.full(count, -1, np.int64)
-    bad = nonfinite_samples(tuple(own)) | nonfinite_samples(tuple(other))
     return {
         "agreement": agreement,
         "steps": largest,
         "within": within,
         "absolute": absolute,
         "answer": answers,
-        "bad": bad.astype(np.int64),
         **by_output,
     }
 
@@ -232,36 +245,7 @@ def check_parity(evidence: Evidence) -> None:
 
 def parity_agreement(passes: Passes) -> Finding:
     """Share of samples (of positions, for dense outputs) with the same top-1 everywhere."""
-    return _worst(passes, lambda found: _agreement(found, passes), min)
-
-
-def _worst(
-    passes: Passes, figure: Callable[[Evidence], Finding], worse: Callable[..., Measurement]
-) -> Finding:
-    """The worst of the figures between the runtimes of this host and with those of an emulator.
-
-    *worse*: min or max. Of equal ones it is the last: an emulator's says more of the board.
-    """
-    found = passes.parity()
-    if isinstance(found, NotMeasured):
-        return found
-    figures = []
-    for each in reversed(found):
-        checked = finite_or_finding(each)
-        made = figure(checked) if isinstance(checked, Evidence) else checked
-        if isinstance(made, NotMeasured) or made.nonfinite:
-            return made
-        figures.append(made)
-    worst = worse(figures, key=lambda each: each.value)
-    told = [
-        f"{each.value:.6g} on {each.n:,} samples in {each.source}"
-        for each in figures
-        if each is not worst
-    ]
-    if (worst.n or 0) < (passes.samples or 0):
-        time = spell_time(EMULATED_SECONDS)
-        told.insert(0, f"an emulator is given {EMULATED} samples and {time} at most")
-    return replace(worst, remark="; ".join(filter(None, (worst.remark, *told))))
+    return worst_of(passes, lambda found: _agreement(found, passes), min)
 
 
 def _agreement(found: Evidence, passes: Passes) -> Finding:
@@ -285,7 +269,7 @@ def _agreement(found: Evidence, passes: Passes) -> Finding:
 
 def parity_lsb(passes: Passes) -> Finding:
     """The largest difference of any output element, in output steps."""
-    return _worst(passes, lambda found: _exact(found, "steps"), max)
+    return worst_of(passes, lambda found: _exact(found, "steps"), max)
 
 
 def parity_within_lsb(passes: Passes) -> Finding:
@@ -293,7 +277,7 @@ def parity_within_lsb(passes: Passes) -> Finding:
 
     Of an output with groups of unlike channels it is that of the worst group.
     """
-    return _worst(passes, lambda found: _within(found, passes), min)
+    return worst_of(passes, lambda found: _within(found, passes), min)
 
 
 def _within(found: Evidence, passes: Passes) -> Finding:
@@ -360,7 +344,7 @@ def _groups(found: Evidence, passes: Passes) -> dict[int, tuple[Group, ...]]:
 
 def parity_abs(passes: Passes) -> Finding:
     """The largest difference of any output element, in real values."""
-    return _worst(passes, lambda found: _exact(found, "absolute"), max)
+    return worst_of(passes, lambda found: _exact(found, "absolute"), max)
 
 
 def of_source(passes: Passes, source: str) -> Evidence | None:
@@ -375,14 +359,15 @@ def _exact(found: Evidence, key: str) -> Finding:
     values = found.arrays[key]
     if key != "absolute" and (found.arrays["steps"] < 0).any():
         return without_steps()
-    value = float(values.mean() if key == "within" else values.max())
+    is_mean = key == "within"
     return Measurement(
-        value,
+        float(values.mean() if is_mean else values.max()),
         found.source,
         n=found.n,
         n_total=found.n,
         cached=found.cached,
-        exact=_counted(values, found.arrays["elements"]) if key == "within" else None,
+        over_for_sure=not is_mean,
+        exact=_counted(values, found.arrays["elements"]) if is_mean else None,
     )
 
 

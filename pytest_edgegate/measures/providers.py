@@ -130,6 +130,14 @@ class Passes(Protocol):
         """The line that makes the emulator of the target's runtimes; empty if it is here, or the
         target lists none."""
 
+    def other_versions(self) -> str:
+        """The packages of the emulator that are of other versions than those here; empty if none
+        is, or there is no emulator."""
+
+    def broken_elsewhere(self, found: Evidence) -> Mapping[str, int]:
+        """The number of samples on which runtimes of an emulator gave NaN or Inf, by their names;
+        *found*: the ``shown_parity``."""
+
     def emulated(self, count: int) -> tuple[Emulated, ...]:
         """The accuracy in the target's runtimes of an emulator, on *count* samples of which the
         answers are compared; none where the metric can't score the file so."""

@@ -16,6 +16,7 @@ from pytest_edgegate.core.target import Target
 from pytest_edgegate.data.lone_runner import ALONE
 from pytest_edgegate.data.row_digests import FLAT
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.emulation.sysroot import EmulatorUnavailableError
 from pytest_edgegate.measures.contract import left_to_the_cpu, tolerated
 from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.providers import File, Passes
@@ -174,11 +175,13 @@ class Parity:
     note: str = ""
     share: float | None = None
     samples: int = 0
+    cautioned: bool = False
+    """Whether the words are a caution, too."""
 
     @property
     def usual(self) -> bool:
         """Whether the runtimes agree as those that round alike do: nothing to point out."""
-        return self.share is not None and self.share >= USUAL_AGREEMENT
+        return self.share is not None and self.share >= USUAL_AGREEMENT and not self.cautioned
 
 
 def of_parity(file: File, passes: Passes) -> Parity:
@@ -187,17 +190,29 @@ def of_parity(file: File, passes: Passes) -> Parity:
         found = passes.shown_parity()
     except InferenceError as error:
         return Parity(f"parity, not gated: {error.message}")
-    if isinstance(found, NotMeasured) or np.isnan(found.arrays["agreement"]).any():
+    except EmulatorUnavailableError as error:
+        return Parity(f"parity, not gated: {error.message}: {error.remedy}")
+    if isinstance(found, NotMeasured):
         return Parity()
-    share = float(found.arrays["agreement"].mean())
-    below = "" if share >= USUAL_AGREEMENT else f", below the usual {USUAL_AGREEMENT}"
-    lacking = passes.lacking_emulator()
-    text = (
-        f"parity, not gated: agreement {share:.3f}{below} on {found.n} samples "
-        f"({', '.join(_compared(file, found))})"
-        + (f", not compared with an emulated board: {lacking}" if lacking else "")
-    )
-    return Parity(text, share, found.n)
+    names, lacking = ", ".join(_compared(file, found)), passes.lacking_emulator()
+    told = [
+        f"caution: the outputs of {name} ({found.source}) are not finite on {count} of {found.n} "
+        "samples"
+        for name, count in passes.broken_elsewhere(found).items()
+    ]
+    cautioned, share = bool(told), None
+    agreement = found.arrays["agreement"]
+    if not np.isnan(agreement).any():
+        share = float(agreement.mean())
+        below = "" if share >= USUAL_AGREEMENT else f", below the usual {USUAL_AGREEMENT}"
+        told.insert(
+            0,
+            f"parity, not gated: agreement {share:.3f}{below} on {found.n} samples ({names})"
+            + (f", not compared with an emulated board: {lacking}" if lacking else ""),
+        )
+    if told:
+        told.append(passes.other_versions())
+    return Parity("; ".join(filter(None, told)), share, found.n, cautioned)
 
 
 def emulated_samples(passes: Passes) -> int:

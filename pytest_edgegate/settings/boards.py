@@ -118,6 +118,23 @@ def _check_names(name: str, target: Target, table: Mapping[str, Any], registry: 
         for each in names:
             if each not in known and is_misspelt(each, known):
                 raise UnknownNameError(kind, each, known, _where(name))
+    if used["runtime"]:
+        _check_forms(name, target, registry)
+
+
+def _check_forms(name: str, target: Target, registry: Registry) -> None:
+    """Raises ConfigurationError for a runtime that is listed for a format that it does not take."""
+    known = registry.names("runtime")
+    for form, runtimes in target.runtimes.items():
+        for each in (every for every in runtimes if every in known):
+            with suppress(BackendUnavailableError):  # what it takes is not known then
+                taken = tuple(getattr(registry.get("runtime", each), "formats", (form,)))
+                if form not in taken:
+                    raise ConfigurationError(
+                        f"{_where(name)}: runtimes lists {each} for {form}, and {each} runs "
+                        f"{' and '.join(taken)} files only",
+                        f"list it for {taken[0]}, or take it out" if taken else "take it out",
+                    )
 
 
 def _check_tools(name: str, target: Target, table: Mapping[str, Any], registry: Registry) -> None:

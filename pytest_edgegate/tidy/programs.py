@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -39,6 +39,22 @@ def run(
     Raises subprocess.TimeoutExpired after *time_limit* seconds, and PrintedTooMuchError soon after
     the files have more than *most_printed* bytes.
     """
+    with started(command, folder, environment, printed, errors) as program:
+        if most_printed is None:
+            return program.wait(time_limit)
+        files = [printed] if errors is None else [printed, errors]
+        return _wait(program, time_limit, files, most_printed)
+
+
+@contextmanager
+def started(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    printed: IO[bytes],
+    errors: IO[bytes] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs beside this one, as ``run`` runs it; it has ended at the end of this."""
     order = {
         "command": list(command),
         "folder": str(folder),
@@ -57,10 +73,7 @@ def run(
         with suppress(BrokenPipeError):  # it has ended and printed the reason
             supervisor.stdin.write(json.dumps(order).encode() + b"\n")
             supervisor.stdin.flush()
-        if most_printed is None:
-            return supervisor.wait(time_limit)
-        files = [printed] if errors is None else [printed, errors]
-        return _wait(supervisor, time_limit, files, most_printed)
+        yield supervisor
     finally:
         _end(supervisor)
 

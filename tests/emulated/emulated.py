@@ -42,3 +42,19 @@ def beside(sysroot: Sysroot, within: Path) -> Path:
     for each in sysroot.folder.iterdir():
         (copy / each.name).symlink_to(each)
     return copy
+
+
+def removed_in(copy: Path, name: str) -> None:
+    """Removes a file or folder of such a copy, and nothing of the whole one: the folders above it
+    become folders of links."""
+    *above, last = Path(name).parts
+    at = copy
+    for each in above:
+        at /= each
+        real = at.resolve()
+        if at.is_symlink():
+            at.unlink()
+            at.mkdir()
+            for part in real.iterdir():
+                (at / part.name).symlink_to(part)
+    (at / last).unlink()

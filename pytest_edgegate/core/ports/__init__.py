@@ -16,6 +16,7 @@ from pytest_edgegate.core.ports.models import (
 from pytest_edgegate.core.ports.reporters import Reporter
 from pytest_edgegate.core.ports.runtimes import (
     FindsHeldTwice,
+    HasOtherVersions,
     Inspector,
     RemarksOnKernels,
     Runner,
@@ -44,6 +45,7 @@ __all__ = [
     "FindsHeldTwice",
     "GraphBatch",
     "HasGraph",
+    "HasOtherVersions",
     "HasSignatures",
     "Inspector",
     "LoadedModel",

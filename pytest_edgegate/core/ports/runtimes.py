@@ -112,6 +112,17 @@ class RunsElsewhere(Protocol):
 
 
 @runtime_checkable
+class HasOtherVersions(Protocol):
+    """A runtime elsewhere whose packages may be of other versions than those here."""
+
+    def other_versions(self) -> str:
+        """Both versions of what differs; empty if nothing does.
+
+        Raises ``BackendUnavailableError``.
+        """
+
+
+@runtime_checkable
 class RemarksOnKernels(Protocol):
     """A runtime whose kernels on this processor are worth a remark."""
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pytest_edgegate.core.errors import CrashedError
+from pytest_edgegate.core.errors import BackendUnavailableError, CrashedError
 from pytest_edgegate.core.ports import Runner, RunsElsewhere
 from pytest_edgegate.data.row_digests import exact_digests
 from pytest_edgegate.data.runners import QuantisingRunner
 from pytest_edgegate.data.splits import Array
+from pytest_edgegate.emulation.sysroot import AGAIN, EmulatorUnavailableError
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.workers.process import Workers
 from pytest_edgegate.workers.remote import RemoteRunner
@@ -77,9 +78,19 @@ def opened_elsewhere(
     workers: Workers,
     answers: RawAnswers,
 ) -> Runner:
-    """The file of a specimen in one of the *workers* of a runtime."""
+    """The file of a specimen in one of the *workers* of a runtime.
+
+    Raises EmulatorUnavailableError where a package can't be imported there.
+    """
     what = f"{specimen.title} ({runtime.source})"
-    remote = RemoteRunner(workers, runtime.entry, path, what, specimen.files, _ended)
+    try:
+        remote = RemoteRunner(workers, runtime.entry, path, what, specimen.files, _ended)
+    except BackendUnavailableError as error:  # it is about packages there, and pip is not for them
+        raise EmulatorUnavailableError(
+            f"{what} does not run, because the emulated ARM Python is not whole: {error.message} "
+            "there",
+            AGAIN,
+        ) from error
     return ElsewhereRunner(remote, answers)
 
 
@@ -88,5 +99,5 @@ def _ended(error: CrashedError) -> CrashedError:
     return CrashedError(
         error.message,
         "see whether the file runs on the board itself; if the emulator does not run other files "
-        "either: python -m pytest_edgegate sysroot --again",
+        f"either: {AGAIN}",
     )

@@ -15,7 +15,7 @@ from pytest_edgegate.session.measuring.opening import Opener
 from pytest_edgegate.session.measuring.specimen import Specimen
 from pytest_edgegate.storage.cache import Cache, Entry, key_of
 
-VERSION = 10
+VERSION = 11
 """Incremented whenever a pass over the same samples would record different results."""
 
 

@@ -17,6 +17,7 @@ from pytest_edgegate.core.description import (
 from pytest_edgegate.core.environment import MeasuredWith, measured_with, processor, versions
 from pytest_edgegate.core.errors import CrashedError, EdgeGateError, InferenceError
 from pytest_edgegate.core.ports import (
+    HasOtherVersions,
     RemarksOnKernels,
     Runner,
     RunsElsewhere,
@@ -236,6 +237,12 @@ class Opener:
         for each in map(self._runtime, runtimes):
             if isinstance(each, RunsElsewhere):
                 each.check()
+
+    def other_versions(self, runtimes: tuple[str, ...]) -> str:
+        """What is of other versions elsewhere than here. Raises BackendUnavailableError."""
+        known = map(self._runtime, runtimes)
+        said = (each.other_versions() for each in known if isinstance(each, HasOtherVersions))
+        return "; ".join(dict.fromkeys(filter(None, said)))
 
     def _sent_to_frameworks(self, specimen: Specimen) -> Runner | None:
         """The model in the framework process; None if it can't be sent there."""

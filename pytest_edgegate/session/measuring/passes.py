@@ -20,6 +20,7 @@ from pytest_edgegate.core.measurement import NotMeasured
 from pytest_edgegate.core.recipe import Recipe
 from pytest_edgegate.data.feeding import bare_name
 from pytest_edgegate.data.splits import Array, ArraySplit, Split
+from pytest_edgegate.emulation.sysroot import EmulatorUnavailableError
 from pytest_edgegate.measures.activations import Activation
 from pytest_edgegate.measures.channels import ON_AXIS_1
 from pytest_edgegate.measures.comparison import (
@@ -33,7 +34,7 @@ from pytest_edgegate.measures.labels import refuse_integers
 from pytest_edgegate.measures.like_channels import SUMS_TO_1, off_key, rows_key
 from pytest_edgegate.measures.matching import OutputsDifferError, matched
 from pytest_edgegate.measures.metrics import Resampling, Scoring, TopN
-from pytest_edgegate.measures.parity import SHOWN, alone_in
+from pytest_edgegate.measures.parity import SHOWN, alone_in, bad_in
 from pytest_edgegate.measures.providers import Emulated, Shown
 from pytest_edgegate.measures.steadiness import Steadiness
 from pytest_edgegate.measures.tries import Aim, Tries
@@ -399,6 +400,8 @@ class CasePasses:
                 observer.opener.check(elsewhere)
                 here += elsewhere
             return observer.runtimes.parity(self._file.specimen, here, self._split, SHOWN)
+        except EmulatorUnavailableError:  # found when it was started
+            raise
         except (BackendUnavailableError, UnknownNameError) as error:
             return NotMeasured(error.message, error.remedy)
 
@@ -421,6 +424,20 @@ class CasePasses:
         except UnknownNameError:
             return ""  # the target lists what is not registered
         return ""
+
+    def other_versions(self) -> str:
+        try:
+            _, elsewhere = self._by_place(self._runtimes)
+            return self._observer.opener.other_versions(elsewhere)
+        except (BackendUnavailableError, UnknownNameError):
+            return ""
+
+    def broken_elsewhere(self, found: Evidence) -> Mapping[str, int]:
+        if not found.source.startswith("emulator:"):
+            return {}
+        here, elsewhere = self._by_place(self._runtimes)
+        counts = {each: bad_in(found, at) for at, each in enumerate(elsewhere, len(here))}
+        return {each: count for each, count in counts.items() if count}
 
     def emulated(self, count: int) -> tuple[Emulated, ...]:
         subject = self._case.subject

@@ -39,7 +39,7 @@ def _unplaced(file: File, tooling: Tooling) -> Unplaced | None:
 
 def _rests_on_tool(file: File) -> bool:
     """Whether the contract knows of operators on the CPU by the tool only. A budget on mapped_ops
-    decides in its place, and is not measured itself."""
+    decides in its place, where it has a figure."""
     return not file.gates_mapping and not _has_rules(file.target)
 
 

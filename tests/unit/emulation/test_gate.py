@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from emulated import RUNTIMES, registry_with_emulators
+from emulated import RUNTIMES, beside, registry_with_emulators, removed_in
 
 from pytest_edgegate import EdgeData
 from pytest_edgegate.core.artifact import Artifact
@@ -134,6 +135,65 @@ def test_without_a_parity_budget_it_is_shown(sysroot: Sysroot, gate: Gate) -> No
     assert "parity, not gated: agreement 1.000 on " in told
     assert "(litert-xnnpack, litert-reference, litert-cortex-a76)" in told
     assert "accuracy in an emulator, not gated: top1 " in told
+
+
+@pytest.mark.slow
+def test_packages_of_other_versions_are_told(
+    sysroot: Sysroot, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of parity that is gated, and of that which is shown."""
+    monkeypatch.setenv("EDGEGATE_SYSROOT", str(tmp_path))
+    manifest = beside(sysroot, tmp_path) / "sysroot.json"
+    said = json.loads(manifest.read_text())
+    here = said["packages"]["ai-edge-litert"]
+    said["packages"] |= {"ai-edge-litert": "2.2.9", "onnx": "1.0"}
+    manifest.unlink()
+    manifest.write_text(json.dumps(said))
+    told = f"caution: ai-edge-litert 2.2.9 in the emulator and {here} here: what differs may be"
+    assert told in gate.judge(AGREEMENT)["parity_agreement"].note
+    assert told in gate.judge(SIZE)["contract"].note
+    assert "onnx 1.0" not in gate.judge(SIZE)["contract"].note
+
+
+@pytest.mark.slow
+def test_exact_parity_of_a_part_is_not_proven(sysroot: Sysroot, gate: Gate) -> None:
+    hours = iter(range(0, 10**6, 100))
+    gate.session.observer.runtimes._clock = lambda: next(hours)
+    verdict = gate.judge(Budget("parity_within_lsb", 0.5))["parity_within_lsb"]
+    assert (verdict.outcome, verdict.proven) == (Outcome.PASS, False)
+    assert "compared on 16 of the 200 samples that an emulator is given" in verdict.note
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", ["interpreter.py", "_pywrap_litert_interpreter_wrapper.so"])
+def test_a_package_of_the_emulator_that_is_broken(
+    broken: str, sysroot: Sysroot, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is mended there, not by pip here."""
+    monkeypatch.setenv("EDGEGATE_SYSROOT", str(tmp_path))
+    copy = beside(sysroot, tmp_path)
+    removed_in(copy, f"site/ai_edge_litert/{broken}")
+    verdict = gate.judge(AGREEMENT)["parity_agreement"]
+    assert verdict.outcome is Outcome.NOT_MEASURED
+    assert "the emulated ARM Python is not whole: " in verdict.reason
+    assert verdict.remedy == f"{LINE} --again"
+    told = gate.judge(SIZE)["contract"].note
+    assert "parity, not gated: digits_uint8.tflite in litert-cortex-a76" in told
+    assert f"{LINE} --again" in told
+
+
+@pytest.mark.parametrize("package", ["ai_edge_litert", "numpy"])
+def test_half_a_folder(
+    package: str, sysroot: Sysroot, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEGATE_SYSROOT", str(tmp_path))
+    copy = beside(sysroot, tmp_path)
+    removed_in(copy, f"site/{package}")
+    verdict = gate.judge(AGREEMENT)["parity_agreement"]
+    assert verdict.outcome is Outcome.NOT_MEASURED
+    missing = copy / "site" / package / "__init__.py"
+    assert verdict.reason.endswith(f"{copy} is not whole: there is no {missing}")
+    assert verdict.remedy == LINE
 
 
 def test_without_the_folder(nowhere: None, gate: Gate) -> None:

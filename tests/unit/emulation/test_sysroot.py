@@ -12,6 +12,7 @@ from pytest_edgegate.emulation.processors import PROCESSORS
 from pytest_edgegate.emulation.sysroot import (
     EmulatorUnavailableError,
     Sysroot,
+    fault_of,
     found,
     place,
     qemu_version,
@@ -19,6 +20,7 @@ from pytest_edgegate.emulation.sysroot import (
 from pytest_edgegate.systems.machine import read_cpuinfo
 
 VERSIONS = {"numpy": "2.4.6", "ai-edge-litert": "2.3.0"}
+PACKAGES = ("numpy", "ai_edge_litert")
 NAME = "python3.11-numpy-2.4.6-ai-edge-litert-2.3.0"
 COMMAND = "python -m pytest_edgegate sysroot"
 
@@ -35,7 +37,7 @@ def whole(within: Path, **fields: object) -> Path:
     """A folder with every file that is looked for; nothing in it runs."""
     folder = within / NAME
     made = Sysroot(folder, "3.11.2", "host/qemu", VERSIONS, VERSIONS, {"libc6": "2.36"})
-    files = [made.program, made.site / "numpy" / "__init__.py"]
+    files = [made.program, *(made.site / each / "__init__.py" for each in PACKAGES)]
     for each in PROCESSORS:
         files += [made.interpreter(each), made.root(each) / "proc" / "cpuinfo"]
     for each in files:
@@ -95,6 +97,7 @@ def test_a_whole_one(within: Path) -> None:
         "cpu/cortex-a76/usr/bin/python3.11",
         "cpu/cortex-a76/proc/cpuinfo",
         "site/numpy/__init__.py",
+        "site/ai_edge_litert/__init__.py",
     ],
 )
 def test_a_file_is_missing(within: Path, missing: str) -> None:
@@ -113,6 +116,28 @@ def test_damaged_manifest(within: Path) -> None:
     assert " is not whole: [Errno 2] No such file" in refused()
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("qemu", None),
+        ("qemu", ""),
+        ("python", 3.11),
+        ("system", 3),
+        ("system", {}),
+        ("packages", []),
+        ("packages", ["numpy", "ai-edge-litert"]),
+        ("packages", {"numpy": None, "ai-edge-litert": "2.3.0"}),
+        ("packages", {"ai-edge-litert": "2.3.0"}),
+        ("wanted", "numpy"),
+    ],
+)
+def test_manifest_with_a_value_of_another_type(within: Path, key: str, value: object) -> None:
+    folder = whole(within, **{key: value})
+    said = f"{folder} is not whole: sysroot.json is malformed: {key} is {json.dumps(value)}"
+    assert refused().endswith(said)
+    assert said.endswith(fault_of(folder, VERSIONS, PROCESSORS))
+
+
 def test_made_by_another_version(within: Path) -> None:
     whole(within, layout=0)
     assert refused().endswith(" is not whole: it was made by another version of pytest-edgegate")
@@ -121,6 +146,41 @@ def test_made_by_another_version(within: Path) -> None:
 def test_runtime_is_not_in_it(within: Path) -> None:
     folder = whole(within)
     assert refused("onnxruntime").endswith(f"; {folder} has no onnxruntime and no onnx")
+
+
+def test_package_of_the_environment_is_not_in_it(within: Path) -> None:
+    """The command makes it anew then, as ``found`` says."""
+    folder = whole(within)
+    qemu = folder / "host/qemu"
+    qemu.write_text("#!/bin/sh\necho qemu-aarch64 version 7.2.22\n")
+    qemu.chmod(0o755)
+    assert fault_of(folder, VERSIONS, PROCESSORS) == ""
+    more = VERSIONS | {"onnxruntime": "1.32.0", "onnx": "1.23.2"}
+    assert fault_of(folder, more, PROCESSORS) == "it has no onnxruntime and no onnx"
+
+
+def test_qemu_of_another_system(
+    within: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that was made with an installed one is of use where that lies elsewhere."""
+    whole(within, qemu="/nowhere/qemu-aarch64")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    assert refused().endswith("no /nowhere/qemu-aarch64, nor a qemu-aarch64 on PATH")
+    own = programs / "qemu-aarch64-static"
+    own.touch(0o755)
+    assert found("ai-edge-litert", "cortex-a76").program == own
+
+
+def test_variable_that_names_the_folder_itself(
+    within: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = whole(within)
+    monkeypatch.setenv("EDGEGATE_SYSROOT", str(folder))
+    assert found("ai-edge-litert", "cortex-a76").folder == folder
+    (folder / "sysroot.json").unlink()
+    assert place() == within
 
 
 def test_cpuinfo_is_of_the_processor() -> None:
@@ -163,6 +223,9 @@ def test_qemu_that_does_not_run(tmp_path: Path) -> None:
     broken = tmp_path / "qemu-aarch64"
     broken.write_text("#!/bin/sh\nexit 3\n")
     broken.chmod(0o755)
-    for program in (broken, tmp_path / "none"):
+    silent = tmp_path / "qemu-silent"
+    silent.write_text("#!/bin/sh\n")
+    silent.chmod(0o755)
+    for program in (broken, silent, tmp_path / "none"):
         with pytest.raises(EmulatorUnavailableError, match="does not tell its version"):
             qemu_version(program)

@@ -25,6 +25,7 @@ from pytest_edgegate.measures.evidence import Evidence
 from pytest_edgegate.measures.matching import OutputsDifferError
 from pytest_edgegate.measures.metrics import Resampling
 from pytest_edgegate.measures.metrics.resampling import ALL
+from pytest_edgegate.measures.worst_place import STOPPED
 from pytest_edgegate.stats.groups import Groups
 from pytest_edgegate.stats.intervals import clopper_pearson
 
@@ -81,6 +82,8 @@ class Context:
     reference: Evidence | NotMeasured | Exception | None = None
     """None: the metric reads every output as class scores, so the model is not run."""
     emulated: tuple[Evidence, ...] = ()
+    versions: str = ""
+    """What is told of the emulator's packages."""
 
     def parity(self) -> tuple[Evidence, ...] | NotMeasured:
         return self.found if isinstance(self.found, NotMeasured) else (self.found, *self.emulated)
@@ -88,6 +91,9 @@ class Context:
     @property
     def samples(self) -> int:
         return 0 if isinstance(self.found, NotMeasured) else self.found.n
+
+    def other_versions(self) -> str:
+        return self.versions
 
     def reads_classes(self, outputs: tuple[str, ...], at: int, rows: int) -> bool:
         return self.reference is None
@@ -122,10 +128,10 @@ def measured(metric: str, *runners: Answers | Array) -> Measurement:
 EMULATOR = "emulator:qemu-aarch64:cortex-a76"
 
 
-def with_emulator(metric: str, here: Evidence, there: Evidence) -> Measurement:
+def with_emulator(metric: str, here: Evidence, there: Evidence, versions: str = "") -> Measurement:
     """The figure of a target with an emulated runtime, which compares fewer samples."""
     measure, emulated = getattr(parity, metric), replace(there, source=EMULATOR)
-    finding = measure(cast("Any", Context(here, emulated=(emulated,))))
+    finding = measure(cast("Any", Context(here, emulated=(emulated,), versions=versions)))
     assert isinstance(finding, Measurement)
     return finding
 
@@ -491,3 +497,97 @@ def test_nan_in_either_is_red() -> None:
         found = with_emulator("parity_abs", here, there)
         assert found.nonfinite.startswith("NaN or Inf on 1 of 100 samples, first on sample 3")
         assert found.source == (EMULATOR if there is broken else "host:a,b")
+
+
+def stopped_after(count: int, *runners: Array) -> Evidence:
+    """A pass that has no time for more samples."""
+    turns = iter(range(1, 10**6))
+    return compared(*runners, limit=200, enough=lambda: 4 * next(turns) >= count)
+
+
+def test_pass_that_has_stopped_is_told_from_a_whole_one() -> None:
+    one = scores()
+    part = stopped_after(12, one, one.copy())
+    assert (part.n, part.arrays[STOPPED].all()) == (12, True)
+    whole = stopped_after(100, one, one.copy())
+    assert (whole.n, whole.arrays[STOPPED].any()) == (100, False)
+
+
+PARTS = [
+    ("parity_lsb", 1, 0),
+    ("parity_abs", 0.6, 0.1),
+    ("parity_within_lsb", 0.9, 1),
+]
+
+
+@pytest.mark.parametrize(("metric", "wide", "narrow"), PARTS)
+@pytest.mark.parametrize("off_here", [0, 1])
+def test_exact_figure_of_a_part_proves_nothing(
+    metric: str, wide: float, narrow: float, off_here: int
+) -> None:
+    """Also where the runtimes of this host, on all samples, are further apart than the part."""
+    one = scores()
+    here = compared(one, moved(one, r3=off_here))
+    finding = with_emulator(metric, here, stopped_after(12, one, moved(one, r0=1)))
+    for policy, outcome in (
+        ("point", Outcome.PASS),
+        ("lenient", Outcome.PASS),
+        ("strict", Outcome.INCONCLUSIVE),
+    ):
+        verdict = judge(finding, Budget(metric, wide), Rules(policy=policy), "raspberry-pi-5")
+        assert (verdict.outcome, verdict.proven) == (outcome, False)
+        assert "compared on 12 of the 100 samples that an emulator is given" in verdict.note
+    assert "edge_policy = point" in verdict.remedy
+
+
+def test_largest_difference_of_a_part_is_over_for_sure() -> None:
+    one = scores()
+    order = np.random.default_rng(0).permutation(100)
+    off = moved(one, **{f"r{order[0]}": 2})
+    part, here = stopped_after(12, one, off), compared(one, one.copy())
+    for metric in ("parity_lsb", "parity_abs"):
+        found = with_emulator(metric, here, part)
+        assert found.source == EMULATOR
+        for policy in ("point", "lenient", "strict"):
+            verdict = judge(found, Budget(metric, 0.1), Rules(policy=policy), "raspberry-pi-5")
+            assert (verdict.outcome, verdict.proven) == (Outcome.FAIL, True)
+    share = with_emulator("parity_within_lsb", here, part)
+    for policy, outcome in (
+        ("point", Outcome.FAIL),
+        ("lenient", Outcome.PASS),
+        ("strict", Outcome.INCONCLUSIVE),
+    ):
+        verdict = judge(share, Budget("parity_within_lsb", 1), Rules(policy=policy), "it")
+        assert (verdict.outcome, verdict.proven) == (outcome, False)
+
+
+def test_share_of_all_samples_here_is_over_for_sure() -> None:
+    one = scores()
+    part = stopped_after(12, one, one.copy())
+    share = with_emulator("parity_within_lsb", compared(one, moved(one, r3=2)), part)
+    verdict = judge(share, Budget("parity_within_lsb", 1), Rules(policy="strict"), "it")
+    assert (verdict.outcome, verdict.proven) == (Outcome.FAIL, True)
+
+
+@pytest.mark.parametrize("metric", ["parity_lsb", "parity_agreement"])
+def test_emulated_packages_of_other_versions_are_told(metric: str) -> None:
+    one = scores()
+    equal, said = compared(one, one.copy()), "caution: onnxruntime 1.31.0 in the emulator"
+    assert said in with_emulator(metric, equal, equal, said).remark
+
+
+def test_emulated_packages_of_other_versions_are_told_of_nan() -> None:
+    one = scores(dtype="float32")
+    bad, said = one.copy(), "caution: onnxruntime 1.31.0 in the emulator"
+    bad[3, 0] = np.nan
+    found = with_emulator("parity_abs", compared(one, one.copy()), compared(one, bad), said)
+    verdict = judge(found, Budget("parity_abs", 1), Rules(), "raspberry-pi-5")
+    assert (verdict.outcome, verdict.note) == (Outcome.FAIL, said)
+
+
+def test_whose_outputs_are_not_finite() -> None:
+    one = scores(dtype="float32")
+    bad = one.copy()
+    bad[3:5, 0] = np.nan
+    found = compared(one, one.copy(), bad)
+    assert [parity.bad_in(found, at) for at in range(3)] == [0, 0, 2]

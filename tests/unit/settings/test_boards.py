@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError
+from pytest_edgegate.emulation.runtimes import ONNX_A76
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.settings.boards import find_target, known_targets
 
@@ -215,3 +216,22 @@ def test_a_table_may_have_the_options_of_a_tool_that_is_not_here(
 ) -> None:
     found = find_target("camera", root(OWN_TOOL.format(tool=tool, option=option)), Registry())
     assert list(found.tool_options) == [tool]
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime-cortex-a76", "onnxruntime"])
+def test_runtime_of_another_format(root: Writer, runtime: str) -> None:
+    """It would call each file damaged; that of a package which is not installed is not known."""
+    folder = root(f"""
+[tool.edgegate.targets.camera]
+from = "raspberry-pi-5"
+runtimes = {{ litert = ["litert-xnnpack", "{runtime}", "unheard-of"], onnx = ["onnxruntime"] }}
+""")
+    registry = Registry()
+    registry.add("runtime", "onnxruntime-cortex-a76", ONNX_A76)
+    with pytest.raises(ConfigurationError) as error:
+        find_target("camera", folder, registry)
+    assert error.value.message == (
+        f"target 'camera' (pyproject.toml): runtimes lists {runtime} for litert, and {runtime} "
+        "runs onnx files only"
+    )
+    assert error.value.remedy == "list it for onnx, or take it out"
