@@ -160,7 +160,7 @@ class ItemGate:
             compiled if isinstance(compiled, Artifact) else self.session.adopt(compiled, target)
         )
         before = self.session.adopt(source, target, signature)
-        self.session.check_compiled(artifact, before)
+        self.session.check_compiled(artifact, before, target)
         artifact, before = self._exported(artifact), self._exported(before)
         self.given += [artifact, before]
         own = tuple(each for each in budgets if not each.kind.of_source_files)

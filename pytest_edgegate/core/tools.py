@@ -137,6 +137,15 @@ class Tool(Protocol):
 
 
 @runtime_checkable
+class KnowsSources(Protocol):
+    """A tool that sees in a compiled file whether it can have been compiled from another one."""
+
+    def not_from(self, path: Path, source: Path) -> str:
+        """Why the compiled file at *path* was not compiled from *source*; empty where it may have
+        been. Raises what ``Tool.compile`` raises."""
+
+
+@runtime_checkable
 class ComparesWithSource(Protocol):
     """A tool that says more of a compiled file where it gets the file that it was compiled from."""
 

@@ -366,7 +366,7 @@ class EdgeSession:
             return found
         return replace(found, dtype=made.dtype, recipe=made.recipe, provenance=made.provenance)
 
-    def check_compiled(self, compiled: Artifact, source: Artifact) -> None:
+    def check_compiled(self, compiled: Artifact, source: Artifact, target: Target) -> None:
         """Raises ConfigurationError unless a file may have been compiled from the *source*."""
         from pytest_edgegate.measures.compiled import differing_ends
 
@@ -382,7 +382,7 @@ class EdgeSession:
                 f"{source.path.name} is compiled for {before.compiled.chip} itself",
                 "give the file that the compiler was given as source=",
             )
-        fault = differing_ends(before, after)
+        fault = differing_ends(before, after) or self.tooling.not_from(compiled, source, target)
         if fault:
             raise ConfigurationError(
                 f"{compiled.path.name} was not compiled from {source.path.name}: {fault}",
@@ -433,7 +433,7 @@ class EdgeSession:
             return None
         try:
             found = self.adopt(path, target)
-            self.check_compiled(artifact, found)
+            self.check_compiled(artifact, found, target)
         except EdgeGateError:  # nobody has named it, and it need not be what it seems
             return None
         return found

@@ -157,17 +157,28 @@ def test_a_damaged_package_is_that_of_a_damaged_file(
     assert "it is damaged" in raised.value.remedy
 
 
-def test_a_file_beside_it_of_another_network_is_not_counted(gate: EdgeGate, tmp_path: Path) -> None:
+@pytest.fixture
+def of_another(tmp_path: Path) -> Path:
+    """A file with the inputs and outputs of the digits, and the parameters of a larger network."""
     options = package(executable(CACHING, parameters=900_000))
-    path = compiled(tmp_path / "digits_edgetpu.tflite", options=options)
-    (tmp_path / "digits.tflite").write_bytes(SOURCE.read_bytes())
-    with pytest.raises(BudgetExceeded) as raised:
-        gate.check(path, mapped_ops=1, streamed_bytes=0)
-    assert found(raised.value.verdicts) == {
-        ("digits_edgetpu.tflite", "contract"): "pass",
-        ("digits_edgetpu.tflite", "mapped_ops"): "not_measured",
-        ("digits_edgetpu.tflite", "streamed_bytes"): "pass",
-    }
+    return compiled(tmp_path / "digits_edgetpu.tflite", options=options)
+
+
+def test_a_file_beside_it_of_another_network_is_no_source(gate: EdgeGate, of_another: Path) -> None:
+    of_another.with_name("digits.tflite").write_bytes(SOURCE.read_bytes())
+    contract, mapped = gate.check(of_another, mapped_ops=1)
+    assert "its source" not in f"{contract.note} {mapped.note}"
+    assert mapped.measured is not None
+    assert mapped.measured.value == 1  # it leaves nothing to the CPU
+
+
+def test_nothing_is_judged_on_the_source_of_another_network(
+    gate: EdgeGate, of_another: Path
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        gate.check(of_another, source=SOURCE, accuracy_min=0.9)
+    told = raised.value.message
+    assert "digits_edgetpu.tflite was not compiled from digits_uint8.tflite: it holds" in told
 
 
 def test_a_file_for_a_newer_runtime_is_red(gate: EdgeGate, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from pytest_edgegate.core.tools import (
     ComparesWithSource,
     Compiled,
     Figure,
+    KnowsSources,
     MayPredict,
     Placed,
     Tool,
@@ -155,6 +156,18 @@ class Tooling:
         if isinstance(tool, Absent):
             return _not_measured(tool)
         return _of_evidence(f"what stays on the CPU, by {found.source}", name, tool)
+
+    def not_from(self, compiled: Artifact, source: Artifact, target: Target) -> str:
+        """Why a compiled file was not compiled from *source*; empty where no tool of the target
+        says so."""
+        for name in dict.fromkeys(target.tools.values()):
+            tool = None if name in target.programs else self._installed.named(name, target)
+            if isinstance(tool, KnowsSources):
+                with converting(f"{name} on {compiled.path.name}"):
+                    fault = tool.not_from(compiled.main, source.main)
+                if fault:
+                    return fault
+        return ""
 
     def absent(
         self, metric: str, form: str, target: Target, *, made: bool = False

@@ -80,6 +80,15 @@ class EdgeTpu:
         found = _of_compiled(path, described, target, _Rules(before, target))
         return _of_one_graph(found, source, before)
 
+    def not_from(self, path: Path, source: Path) -> str:
+        """By the operators that it leaves to the CPU, and by the bytes of its parameters."""
+        described, before = INSPECTOR.describe(path), INSPECTOR.describe(source)
+        if described.compiled is None or described.compiled.board != "coral":
+            return ""
+        left = described.beside_the_chip
+        fault = _other_source(left, before) or beyond(read_compiled(path), before.operators, left)
+        return f"it {fault}" if fault else ""
+
 
 class _Rules:
     """What the rules predict of a file that is not compiled."""
@@ -177,7 +186,7 @@ def _mapped(
             "give the file that it was compiled from, or put it beside it: edge_gate.check("
             '"model_edgetpu.tflite", source="model.tflite", mapped_ops=...)',
         )
-    fault = _other_source(left, ours) or beyond(found, ours.described.operators, left)
+    fault = _other_source(left, ours.described) or beyond(found, ours.described.operators, left)
     if fault:
         remedy = (
             "give the file that the compiler was given as source=, or compile the one that is "
@@ -203,9 +212,9 @@ def _share(mapped: int, total: int) -> float:
     return mapped / total if total else 0.0
 
 
-def _other_source(left: Sequence[OperatorInfo], ours: _Rules) -> str:
+def _other_source(left: Sequence[OperatorInfo], source: ModelDescription) -> str:
     """Why a file was not compiled from its source; empty where it may have been."""
-    had = Counter(each.kind for each in ours.described.operators)
+    had = Counter(each.kind for each in source.operators)
     more = Counter(each.kind for each in left) - had
     named = ", ".join(f"{count} x {kind}" for kind, count in more.items())
     return f"leaves operators to the CPU that its source does not have: {named}" if more else ""
