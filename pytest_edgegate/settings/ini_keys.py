@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_edgegate.core.errors import UnknownNameError
-from pytest_edgegate.settings.options import PROGRAMS, TIMES
+from pytest_edgegate.settings.ini_values import PROGRAMS, TIMES
 
 _LINE = re.compile(r"""^[ \t]*["']?(edge[_-][\w-]*)["']?[ \t]*[=:]""", re.MULTILINE)
 """A line that may be a key; in lists and texts over several lines there are such lines, too."""

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_edgegate.core.errors import ConfigurationError, UnknownNameError, UnreadableFileError
 from pytest_edgegate.settings.actions import add_actions
+from pytest_edgegate.settings.ini_values import PROGRAMS, TIMES
 
 if TYPE_CHECKING:
     from pytest_edgegate.core.budget import Budget
@@ -24,16 +25,6 @@ GROUP = "edgegate"
 DEFAULT_TARGET = "host"
 _MOST_BYTES = 10_000_000
 """The largest size of a pyproject.toml in bytes."""
-PROGRAMS = ("onnx2tf",)
-"""External converters; each may be located by an ini key."""
-TIMES = {
-    "edge_latency_time": ("20 s", "how long a latency may be measured before it is undecided"),
-    "edge_latency_floor": ("20 us", "slow-downs below this are ignored"),
-    "edge_bootstrap_time": ("20 s", "how long the bootstrap of an interval may take"),
-    "edge_early_after": ("10 s", "an evaluation whose rest would take longer may end early"),
-    "edge_runtime_timeout": ("120 s", "how long a runtime may take over one call in its process"),
-}
-"""Ini keys for times: the default and the help text."""
 _MAY_BE_ZERO = ("edge_latency_floor", "edge_early_after")
 RUN = "edge_run"
 """The key of a run's name among what pytest-xdist tells a worker."""
