@@ -139,11 +139,12 @@ class ItemGate:
         return verdicts
 
     def _shows_an_emulator(self, artifact: Artifact, budgets: tuple[Budget, ...]) -> bool:
-        """Whether the target has an emulated runtime that no budget compares the artifact with."""
+        """Whether an emulated runtime of the target is here that no budget compares the artifact
+        with."""
         gated = (*budgets, *(each.budget for each in self._own(artifact)))
         gated = (*gated, *self.case.budgets) if artifact in self._to_judge() else gated
         parity = any(each.kind.in_every_runtime for each in gated)
-        return not parity and bool(self.session.emulated(self.case.target))
+        return not parity and self.session.has_emulator(self.case.target)
 
     def by_hand_with_source(
         self,
@@ -167,7 +168,7 @@ class ItemGate:
         others = tuple(each for each in budgets if each.kind.of_source_files)
         verdicts = self._judge(artifact, own, contract=True, source=before)
         if others:
-            verdicts += self._judge(before, others, contract=True)
+            verdicts += self._judge(before, others, contract=True, twin=artifact)
         _raise_if_red(verdicts, _STOPPED)
         return verdicts
 
@@ -322,7 +323,9 @@ class ItemGate:
         contract: bool,
         show_parity: bool = False,
         source: Artifact | None = None,
+        twin: Artifact | None = None,
     ) -> list[Verdict]:
+        """*twin*: the file that was compiled from the artifact, which shows what is mapped."""
         if self.case.before.fault is None:
             asked = (*budgets, *(each.budget for each in self._own(artifact)))
             asked = (*asked, *self.case.budgets) if artifact in self._to_judge() else asked
@@ -334,6 +337,7 @@ class ItemGate:
             contract=contract,
             show_parity=show_parity,
             source=source,
+            twin=twin,
         )
         verdicts = [self._with_replaced(each, artifact) for each in judged]
         self._add(verdicts)

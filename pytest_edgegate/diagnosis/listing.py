@@ -28,6 +28,15 @@ _OTHER_WAYS = {
     "torch nn.ZeroPad2d(1), and padding=0), which behind a ReLU is the same",
 }
 """What gives the same without an operator that is not mapped."""
+_NEWER = {
+    "CONV_2D": "a convolution in groups is written so: make one convolution of each group, or a "
+    "depthwise and a pointwise one",
+    "EXP": "the exponential of 8-bit numbers is written so: take it on the CPU, behind the model",
+    "LOG": "the logarithm of 8-bit numbers is written so: take it on the CPU, behind the model",
+    "TRANSPOSE_CONV": "one with an activation that the converter has fused into it is written so: "
+    "put the activation elsewhere, or use UpSampling2D and a convolution",
+}
+"""What makes converters of today write a newer version of an operator, and what to do."""
 _REBUILT = (OffenceKind.UNMAPPED, OffenceKind.TOO_NEW)
 """The kinds of offences of an operator that another one could stand for."""
 _WORDS = {"RELU6": "ReLU6", "RELU": "ReLU"}
@@ -64,8 +73,8 @@ def _line(alike: list[Offence], target: Target) -> str:
 
 
 def _other_way(offence: Offence) -> str:
-    unmapped = offence.kind is OffenceKind.UNMAPPED and offence.spot is not None
-    return _OTHER_WAYS.get(offence.spot.operator, "") if unmapped and offence.spot else ""
+    ways = {OffenceKind.UNMAPPED: _OTHER_WAYS, OffenceKind.TOO_NEW: _NEWER}.get(offence.kind, {})
+    return ways.get(offence.spot.operator, "") if offence.spot else ""
 
 
 def rebuilt(found: Iterable[Offence], target: Target) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo
 from pytest_edgegate.core.target import Target
@@ -19,6 +20,9 @@ _BY_REASON = {
     Why.DOWNSTREAM: OffenceKind.DOWNSTREAM,
     Why.VERSION: OffenceKind.TOO_NEW,
 }
+ELSEWHERE = Placed("the compiled file")
+"""Stands for what a vendor's compiler has said in a compiled file that is judged beside its
+source: which operators run on the chip is judged there alone."""
 _OF_NUMBERS = frozenset({OffenceKind.UNQUANTISED, OffenceKind.WIDE, OffenceKind.WIDE_WEIGHTS})
 """The kinds that say that an operator is not int8."""
 
@@ -35,6 +39,8 @@ def unmapped(
     work on another dtype.
     """
     found = predicted(described, target)
+    if placed is ELSEWHERE:
+        return
     if placed is not None and placed.refusal:
         yield Offence(OffenceKind.NOT_COMPILED, placed.refusal)
         return
@@ -59,8 +65,11 @@ def by_rules_alone(file: File) -> str:
 
 
 def guesses(file: File) -> tuple[str, ...]:
-    """What is not certain about that."""
-    return predicted(file.description(), file.target).guesses if by_rules_alone(file) else ()
+    """What is not certain about the operators that those map; an offence tells its own guess."""
+    if not by_rules_alone(file):
+        return ()
+    found = predicted(file.description(), file.target)
+    return replace(found, placements=found.mapped).guesses
 
 
 def _by_rules(placement: Placement, *, told: bool) -> Iterator[Offence]:
@@ -69,20 +78,25 @@ def _by_rules(placement: Placement, *, told: bool) -> Iterator[Offence]:
     if reasons[0].why is Why.FILE:
         return  # the operator by which the file is refused is told
     of_table = [each for each in reasons if each.why in (Why.OPERATOR, Why.LIMIT)]
-    for reason in of_table or reasons[:1]:
-        if reason.why in (Why.OPERATOR, Why.DTYPE) and operator.border and _touches_io(operator):
-            return  # the adjacent input or output is reported already
-        if not (told and reason.why is Why.DTYPE):
-            yield _of_reason(operator, reason)
+    first, *more = of_table or reasons[:1]
+    if first.why in (Why.OPERATOR, Why.DTYPE) and operator.border and _touches_io(operator):
+        return  # the adjacent input or output is reported already
+    if not (told and first.why is Why.DTYPE):
+        yield _of_reasons(operator, first, more)
 
 
-def _of_reason(operator: OperatorInfo, reason: Reason) -> Offence:
-    fault = f'{reason.fault} ("{reason.words}")' if reason.words else reason.fault
-    fault = f"{fault}; a guess: {reason.guess}" if reason.guess else fault
-    kind = _BY_REASON.get(reason.why, OffenceKind.UNMAPPED)
+def _of_reasons(operator: OperatorInfo, first: Reason, more: Sequence[Reason]) -> Offence:
+    """One offence of the operator, however many limits it breaks."""
+    fault = "; ".join(map(_told, (first, *more)))
+    kind = _BY_REASON.get(first.why, OffenceKind.UNMAPPED)
     return offence_of(
-        kind, operator, fault, origin=operator.origin, limit=reason.limit, part=operator
+        kind, operator, fault, origin=operator.origin, limit=first.limit, part=operator
     )
+
+
+def _told(reason: Reason) -> str:
+    fault = f'{reason.fault} ("{reason.words}")' if reason.words else reason.fault
+    return f"{fault}; a guess: {reason.guess}" if reason.guess else fault
 
 
 def _left_by(placed: Placed, found: Prediction, *, ruled: bool) -> Iterator[Offence]:

@@ -26,6 +26,7 @@ from pytest_edgegate.measures.compiled import hidden
 from pytest_edgegate.measures.contract import clipping
 from pytest_edgegate.measures.providers import File, Passes, Providers
 from pytest_edgegate.measures.steadiness import Conduct
+from pytest_edgegate.measures.unmapped import ELSEWHERE
 from pytest_edgegate.registry import Registry
 from pytest_edgegate.session import notes
 from pytest_edgegate.session.absolute import seen
@@ -66,9 +67,13 @@ class Judging:
         contract: bool,
         show_parity: bool,
         source: Artifact | None = None,
+        twin: Artifact | None = None,
+        not_taken: str = "",
     ) -> list[Verdict]:
-        """The verdicts on all budgets; *source*: the file that the artifact was compiled from."""
-        providers = self._providers(case, artifact, budgets, inspector, source)
+        """The verdicts on all budgets; *source*: the file that the artifact was compiled from, and
+        *twin*: the one that was compiled from it. *not_taken*: why the file beside it is no source.
+        """
+        providers = self._providers(case, artifact, budgets, inspector, source, twin)
         asked = (*((Budget(CONTRACT.name, 0),) if contract else ()), *budgets)
         found = [self._judged(each, case, providers, source) for each in asked]
         if contract and providers.passes.steadiness().conduct is Conduct.BY_BATCH:
@@ -78,7 +83,7 @@ class Judging:
             noted = self._with_file(
                 found[0], case, providers, budgets, show_parity=show_parity, source=source
             )
-            found[0] = replace(noted, no_budgets=not budgets)
+            found[0] = _noted(replace(noted, no_budgets=not budgets), not_taken)
         if found:
             found[0] = _noted(
                 found[0],
@@ -144,6 +149,7 @@ class Judging:
         inspector: Inspector,
         budgets: tuple[Budget, ...] = (),
         source: Artifact | None = None,
+        twin: Artifact | None = None,
     ) -> CaseFile:
         observer = self.observer
         asked = any(each.metric == MAPPED_OPS for each in (*case.budgets, *budgets))
@@ -161,7 +167,7 @@ class Judging:
             observer.opener,
             observer.kept_steadiness,
             self.export,
-            lambda: self.tooling.placed(artifact, case.target),
+            lambda: ELSEWHERE if twin else self.tooling.placed(artifact, case.target),
             gates_mapping,
         )
 
@@ -273,7 +279,7 @@ class Judging:
         found = told_mapping.decided(found, file, self.tooling)
         if not isinstance(found, Measurement) or found.value:
             return found
-        return self.tooling.only_predicted(MAPPED_OPS, found, file.target) or found
+        return self.tooling.only_predicted(found, file.artifact, file.target) or found
 
     def _with_file(
         self,
@@ -294,6 +300,8 @@ class Judging:
         gated = any(each.kind.in_every_runtime for each in budgets) and not compiled
         samples = notes.emulated_samples(passes) if gated else parity.samples
         emulated = notes.of_emulators(passes, samples)
+        if not (shown or gated or compiled):
+            emulated = notes.of_lacking_emulator(passes)
         noted = _noted(
             verdict,
             "" if budgets else "no budgets",
@@ -323,12 +331,13 @@ class Judging:
         budgets: tuple[Budget, ...],
         inspector: Inspector,
         source: Artifact | None = None,
+        twin: Artifact | None = None,
     ) -> Providers:
         settings = self.settings
         asked = {each.metric: each for each in budgets}
         rules = PassRules.of(settings)
         observer = self.observer
-        file = self._file(case, artifact, inspector, budgets, source)
+        file = self._file(case, artifact, inspector, budgets, source, twin)
         timing = Timing(
             self.registry,
             case.target,

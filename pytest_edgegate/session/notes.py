@@ -215,6 +215,12 @@ def of_parity(file: File, passes: Passes) -> Parity:
     return Parity("; ".join(filter(None, told)), share, found.n, cautioned)
 
 
+def of_lacking_emulator(passes: Passes) -> str:
+    """Where nothing is shown: the line that makes the emulator."""
+    lacking = passes.lacking_emulator()
+    return f"not compared with an emulated board: {lacking}" if lacking else ""
+
+
 def emulated_samples(passes: Passes) -> int:
     """The number of samples that a parity budget has compared in an emulator."""
     found = passes.parity()

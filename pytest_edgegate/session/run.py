@@ -203,6 +203,15 @@ class EdgeSession:
                     found[name] = runtime.source
         return found
 
+    def has_emulator(self, target: Target) -> bool:
+        """Whether the runtimes of a target in an emulator are here, if it has any."""
+        names = tuple(self.emulated(target))
+        try:
+            self.observer.opener.check(names)
+        except BackendUnavailableError:
+            return False
+        return bool(names)
+
     def case(
         self,
         given: Given,
@@ -407,13 +416,18 @@ class EdgeSession:
         contract: bool = False,
         show_parity: bool = False,
         source: Artifact | None = None,
+        twin: Artifact | None = None,
     ) -> list[Verdict]:
         """The verdicts on all budgets; *contract* also judges the target's contract. *source*: the
         file that a compiled artifact was compiled from, else the one beside it, if there is one.
+        *twin*: the file that was compiled from the artifact, on which its mapping is judged.
 
         A pass that other budgets of the case need in full does not end early.
         """
         inspector = self.inspector(artifact.format)
+        beside, not_taken = (None, "")
+        if source is None:
+            beside, not_taken = self._source_beside(artifact, case.target)
         return self._judging.verdicts(
             case,
             artifact,
@@ -421,22 +435,26 @@ class EdgeSession:
             inspector,
             contract=contract,
             show_parity=show_parity,
-            source=source or self._source_beside(artifact, case.target),
+            source=source or beside,
+            twin=twin,
+            not_taken=not_taken,
         )
 
-    def _source_beside(self, artifact: Artifact, target: Target) -> Artifact | None:
-        """The file with the name that a third-party compiled file had before it was compiled."""
+    def _source_beside(self, artifact: Artifact, target: Target) -> tuple[Artifact | None, str]:
+        """The file with the name that a third-party compiled file had before it was compiled, or
+        why it is not taken for that."""
         from pytest_edgegate.measures.compiled import source_beside
 
         path = None if artifact.made else source_beside(artifact.path)
         if path is None:
-            return None
+            return None, ""
         try:
             found = self.adopt(path, target)
             self.check_compiled(artifact, found, target)
-        except EdgeGateError:  # nobody has named it, and it need not be what it seems
-            return None
-        return found
+        except EdgeGateError as error:  # nobody has named it, and it need not be what it seems
+            said = f"{path.name} beside it is not taken for its source: {error.message}"
+            return None, said
+        return found, ""
 
     def regressions(
         self, case: Case, artifact: Artifact, asked: Sequence[Budget]

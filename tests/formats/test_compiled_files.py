@@ -22,11 +22,18 @@ from pytest_edgegate.session.run import EdgeSession
 from pytest_edgegate.settings.options import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
+NARROW = """
+[tool.edgegate.targets.narrow]
+from = "coral"
+mapping = {activations = ["int16"]}
+"""
+"""A chip that takes nothing of the digits, by its rules."""
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeSession]:
     folder = tmp_path_factory.mktemp("compiled")
+    (folder / "pyproject.toml").write_text(NARROW)
     settings = Settings(cache=folder / "cache", root=folder)
     registry = Registry()
     registry.add("tool", "edgetpu", TOOL)
@@ -37,9 +44,13 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeSession]:
 
 @pytest.fixture
 def gate(session: EdgeSession) -> EdgeGate:
+    return gate_for(session, "coral")
+
+
+def gate_for(session: EdgeSession, target: str) -> EdgeGate:
     digits = runpy.run_path(str(EXAMPLE / "digits.py"))["load_digits"]()
     data = EdgeData(evaluation=(digits.x_evaluate[:100], digits.y_evaluate[:100]))
-    case = session.case(Given(Missing("edge_model"), data), session.target("coral"))
+    case = session.case(Given(Missing("edge_model"), data), session.target(target))
     return EdgeGate(ItemGate(session, case))
 
 
@@ -128,6 +139,18 @@ def test_with_a_budget_on_mapped_ops_its_source_is_counted(gate: EdgeGate, tmp_p
     assert "the rules predict otherwise of its source" in mapped.note
 
 
+def test_the_contract_of_its_source_leaves_the_mapping_to_it(
+    session: EdgeSession, tmp_path: Path
+) -> None:
+    """The rules would leave all of it to the CPU: the compiler has mapped 16 of 19."""
+    path = compiled(tmp_path / "digits_edgetpu.tflite", left=3)
+    narrow = gate_for(session, "narrow")
+    verdicts = narrow.check(path, source=SOURCE, mapped_ops=0.8, accuracy_min=0.9)
+    assert set(found(verdicts).values()) == {"pass"}
+    with pytest.raises(BudgetExceeded):
+        narrow.check(SOURCE)
+
+
 def test_the_file_beside_it_with_its_name_is_its_source(gate: EdgeGate, tmp_path: Path) -> None:
     path = compiled(tmp_path / "digits_edgetpu.tflite", left=3)
     (tmp_path / "digits.tflite").write_bytes(SOURCE.read_bytes())
@@ -167,7 +190,8 @@ def of_another(tmp_path: Path) -> Path:
 def test_a_file_beside_it_of_another_network_is_no_source(gate: EdgeGate, of_another: Path) -> None:
     of_another.with_name("digits.tflite").write_bytes(SOURCE.read_bytes())
     contract, mapped = gate.check(of_another, mapped_ops=1)
-    assert "its source" not in f"{contract.note} {mapped.note}"
+    assert "its source is" not in contract.note
+    assert "digits.tflite beside it is not taken for its source: digits_edgetpu" in contract.note
     assert mapped.measured is not None
     assert mapped.measured.value == 1  # it leaves nothing to the CPU
 

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_edgegate import EdgeData
 from pytest_edgegate.backends.litert.edgetpu.tool import TOOL
+from pytest_edgegate.core.errors import EdgeGateWarning
 from pytest_edgegate.core.exceeded import BudgetExceeded
 from pytest_edgegate.gate import EdgeGate
 from pytest_edgegate.item_gate import ItemGate
@@ -26,6 +27,14 @@ BOARD = """
 from = "coral"
 mapping = {activations = ["int16"]}
 
+[tool.edgegate.targets.ruled]
+from = "raspberry-pi"
+[tool.edgegate.targets.ruled.mapping]
+name = "my-rules"
+compiler = "1"
+runtime = "1"
+activations = ["int8", "uint8"]
+most_dimensions = 3
 [tool.edgegate.targets.perhaps]
 from = "coral"
 mapping = {largest_seen = 9}
@@ -81,6 +90,26 @@ def test_where_the_vendors_evidence_is_asked_for_no_contract_is_predicted(gates:
     assert str(found.outcome) == "not_measured"
     assert "predicted:edgetpu-rules" in found.reason
     assert "apt-get install edgetpu-compiler" in found.remedy
+
+
+def test_a_target_with_rules_alone_has_no_evidence_of_a_vendor(gates: Gates) -> None:
+    found = outcomes(gates("ruled", VENDOR))["contract"]
+    assert str(found.outcome) == "not_measured"
+    assert "no tool of the vendor is named for mapped_ops of ruled" in found.reason
+    assert "tools.mapped_ops" in found.remedy
+
+
+def test_a_compiler_that_fails_is_told_where_the_vendors_evidence_is_asked_for(
+    gates: Gates, tmp_path: Path
+) -> None:
+    mock = tmp_path / "edgetpu_compiler"
+    mock.write_text("#!/bin/sh\nexit 3\n")
+    mock.chmod(0o755)
+    with pytest.warns(EdgeGateWarning, match="edgetpu_compiler"):
+        found = outcomes(gates("coral", VENDOR))["contract"]
+    assert str(found.outcome) == "not_measured"
+    assert "edgetpu_compiler printed nothing" in found.reason
+    assert "apt-get" not in found.remedy
 
 
 def test_what_the_rules_refuse_stays_red(gates: Gates) -> None:

@@ -147,15 +147,28 @@ class Tooling:
             return _of_evidence(told, question.name, question.tool)
         return found
 
-    def only_predicted(self, metric: str, found: Measurement, target: Target) -> NotMeasured | None:
-        """Not measured if our rules alone have *found* what the tool for *metric* is asked for."""
-        name = target.tools.get(metric)
-        if name is None or not self._evidence.refuses(found.source, target.name):
+    def only_predicted(
+        self, found: Measurement, artifact: Artifact, target: Target
+    ) -> NotMeasured | None:
+        """Not measured if our rules alone have *found* what stays on the CPU, and the vendor's
+        evidence is asked for."""
+        if not self._evidence.refuses(found.source, target.name):
             return None
-        tool = self._installed.find(name, target.formats[0], target)
+        told = f"what stays on the CPU, by {found.source}"
+        name = target.tools.get(MAPPED_OPS)
+        if name is None or name in target.programs:
+            return NotMeasured(
+                f"{INI_KEY} asks for the vendor's evidence, and {told}, is all there is: no tool "
+                f"of the vendor is named for {MAPPED_OPS} of {target.name}",
+                f"name one in its tools (tools.{MAPPED_OPS}), or take {INI_KEY} out for it",
+            )
+        failed = self.unplaced(artifact, target)
+        if failed is not None and failed.because != "silent":
+            return NotMeasured(failed.reason, failed.remedy)
+        tool = self._installed.find(name, artifact.format, target)
         if isinstance(tool, Absent):
             return _not_measured(tool)
-        return _of_evidence(f"what stays on the CPU, by {found.source}", name, tool)
+        return _of_evidence(told, name, tool)
 
     def not_from(self, compiled: Artifact, source: Artifact, target: Target) -> str:
         """Why a compiled file was not compiled from *source*; empty where no tool of the target

@@ -92,12 +92,12 @@ def test_with_it(sysroot: Sysroot, tmp_path: Path) -> None:
 
 
 def test_nothing_is_gated_by_an_emulator_that_is_not_here(tmp_path: Path) -> None:
-    """A call of edge_gate says what it did not compare, as a marker does."""
+    """A call of edge_gate says what it did not compare, and takes no time for it."""
     nowhere = str(tmp_path / "nowhere")
     ran = played(tmp_path / "it", "accuracy_min=0.9", "-v", EDGEGATE_SYSROOT=nowhere)
     assert ran.status == 0
     told = " ".join(ran.output.split())
-    assert "parity, not gated: agreement 1.000 on 60 samples" in told
+    assert "parity, not gated" not in told
     assert "not compared with an emulated board: python -m pytest_edgegate sysroot" in told
 
 

@@ -28,6 +28,7 @@ from pytest_edgegate.measures.contract import contract, in_file, left_to_the_cpu
 from pytest_edgegate.measures.providers import TriedSignature
 from pytest_edgegate.measures.refusals import REFUSALS
 from pytest_edgegate.measures.steadiness import Conduct, Steadiness
+from pytest_edgegate.measures.unmapped import ELSEWHERE
 from pytest_edgegate.targets.folder import built_in
 from pytest_edgegate.targets.operators import REFUSALS as REFUSED
 
@@ -519,12 +520,27 @@ def test_an_operator_that_is_newer_than_the_compiler_is_told_alone() -> None:
     told = judged(model(*numbered("ADD", 3), newer, *numbered("FLOOR_MOD", 2)), made=True)
     assert told.details == (
         "EXP #3 (out): of version 2, and the compiler reads versions up to 1 (\"Didn't find op for "
-        "builtin opcode 'EXP' version '2'\")",
+        "builtin opcode 'EXP' version '2'\"); the exponential of 8-bit numbers is written so: take "
+        "it on the CPU, behind the model",
     )
     assert told.cause.startswith("the converter is newer than the vendor's compiler")
     assert told.remedy == "build the model without that operator"
     foreign = judged(model(newer))
     assert foreign.remedy.endswith("or convert it with a release as old as the compiler")
+
+
+def test_an_operator_that_breaks_two_limits_is_one_offence() -> None:
+    sides = tensor("x", (1, 8, 8, 3)), tensor("y", (1, 513, 513, 3))
+    told = judged(model(operator("RESIZE_BILINEAR", sides[:1], sides[1:])), made=True)
+    assert told.value == 1
+    assert "resizes 64.1 times, above 8" in told.details[0]
+    assert "makes a picture of 513, above 256" in told.details[0]
+
+
+def test_what_is_mapped_of_a_source_is_judged_on_its_compiled_file() -> None:
+    described = model(*numbered("FLOOR_MOD", 2))
+    assert judged(described).value == 2
+    assert judged(described, compiler=ELSEWHERE).value == 0
 
 
 def test_an_activation_that_is_newer_than_the_compiler_has_another_one() -> None:

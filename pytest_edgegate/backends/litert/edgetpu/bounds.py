@@ -32,15 +32,37 @@ def beyond(
 
     *left*: the operators that it leaves to the CPU.
     """
+    left = tuple(left)
+    held, most = _held(found), _most(_mapped(source, left))
+    if held <= most:
+        return lacking(found, source, left)
+    return f"{_told(held)} {most:,} at most"
+
+
+def lacking(
+    found: CompiledFile, source: Sequence[OperatorInfo], left: Iterable[OperatorInfo]
+) -> str:
+    """The same by the weights alone, each of which takes a byte: which is sure of a file that the
+    compiler has just made, whatever the rules do not know of its tables."""
+    left = tuple(left)
     names = {each.name_of_output for each in left}
-    mapped = [each for each in source if each.name_of_output not in names]
     renamed = {kind for kind, _ in names - {each.name_of_output for each in source}}
-    held = found.cached + found.streamed
-    least, most = _least(each for each in mapped if each.kind not in renamed), _most(mapped)
-    if least <= held <= most:
-        return ""
-    limit = f"at least {least:,}" if held < least else f"{most:,} at most"
-    return f"holds {held:,} bytes of parameters, and a program of its source {limit}"
+    held = _held(found)
+    least = _least(each for each in _mapped(source, left) if each.kind not in renamed)
+    return f"{_told(held)} at least {least:,}" if held < least else ""
+
+
+def _mapped(source: Sequence[OperatorInfo], left: Sequence[OperatorInfo]) -> list[OperatorInfo]:
+    names = {each.name_of_output for each in left}
+    return [each for each in source if each.name_of_output not in names]
+
+
+def _held(found: CompiledFile) -> int:
+    return found.cached + found.streamed
+
+
+def _told(held: int) -> str:
+    return f"holds {held:,} bytes of parameters, and a program of its source"
 
 
 def _least(mapped: Iterable[OperatorInfo]) -> int:

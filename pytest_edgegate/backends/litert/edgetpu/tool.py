@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_edgegate.backends.litert.edgetpu import compiler, words
-from pytest_edgegate.backends.litert.edgetpu.bounds import beyond
+from pytest_edgegate.backends.litert.edgetpu.bounds import beyond, lacking
 from pytest_edgegate.backends.litert.edgetpu.compiler import Compilation
 from pytest_edgegate.backends.litert.edgetpu.package import CompiledFile, read_compiled
 from pytest_edgegate.backends.litert.edgetpu.parameters import Parameters, parameters, rules
@@ -280,7 +280,7 @@ def _check(
             f"on the CPU, and its file leaves {left} to the CPU",
             _BY_HAND,
         )
-    fault = beyond(found, described.operators, twin.beside_the_chip)
+    fault = lacking(found, described.operators, twin.beside_the_chip)
     if fault:
         raise CompressionError(f"{compiler.NAME} wrote a file that {fault}", _BY_HAND)
 
