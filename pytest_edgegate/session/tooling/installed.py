@@ -45,6 +45,11 @@ class InstalledTools:
             return Absent(reason, found.remedy)
         return found
 
+    def reports(self, name: str, metric: str, target: Target) -> bool:
+        """Whether it is a tool that reports *metric* where it is installed."""
+        found = self._registered(name, target)
+        return not isinstance(found, Absent) and metric in found.metrics
+
     def version(self, name: str, tool: Tool, target: Target) -> str | None:
         """The version of the tool's program or package; None if it is not installed.
 

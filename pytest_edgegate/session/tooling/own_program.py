@@ -9,17 +9,18 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_edgegate.core.budget import kind_of
-from pytest_edgegate.core.digests import file_digest, text_digest
+from pytest_edgegate.core.digests import text_digest
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.printable import printable
 from pytest_edgegate.core.progress import Progress, silent
 from pytest_edgegate.core.target import Target
-from pytest_edgegate.core.tools import Compiled, Figure
+from pytest_edgegate.core.tools import Compiled, Figure, FigureOrAbsent
 from pytest_edgegate.reading.copies import PrivateCopy
+from pytest_edgegate.session.tooling.named_files import NamedFiles, Seen, is_path
 from pytest_edgegate.session.tooling.printed_figures import (
     PRINT,
     SAID,
@@ -73,16 +74,17 @@ class OwnProgram:
         self.metrics = tuple(metric for metric, tool in target.tools.items() if tool == name)
         self.formats = target.formats
         self._told: str | CompressionError | None = None
-        self._digests: list[str] | None = None
-        """Those that the last key has."""
+        self._files = NamedFiles(self._program.command, root)
+        self._keyed: Seen | None = None
+        """What the last key says of its files."""
 
     @property
     def remedy(self) -> str:
         program = self._program.command[0]
-        at = self._at(program)
-        if _is_path(program) and at.is_file():
+        at = self._files.at(program)
+        if is_path(program) and at.is_file():
             return f"make it executable: chmod +x {shlex.quote(program)}"
-        if _is_path(program) and at.is_dir():
+        if is_path(program) and at.is_dir():
             return f"write the path of a program in the command of {self._who}: that is a folder"
         if at.is_file():
             return f"write ./{program} in the command of {self._who}: PATH has no {program}"
@@ -93,26 +95,28 @@ class OwnProgram:
     @property
     def lock(self) -> Path:
         """The file whose lock one run of the program has at a time: by the names of the program
-        and of the files that its command names, as two checkouts may have the same board."""
-        names = [each.name for each in self._files()]
+        and of its script, as two checkouts may have the same board. Other files that its command
+        names may be there in one run and not in the other."""
+        names = [each.name for each in self._files.program().values() if each is not None]
         digest = text_digest("\n".join(names))[:16]
         return Path(tempfile.gettempdir()) / f"edgegate-tool-{user_name()}-{digest}.lock"
 
     def version(self) -> str | None:
         """None without its program. What tells its versions apart is among its options: a failure
         to say that is one of its figures, and the program may change while a session runs."""
-        return None if self._found(self._program.command[0]) is None else _TOLD_BY_OPTIONS
+        return None if self._files.found(self._program.command[0]) is None else _TOLD_BY_OPTIONS
 
     def options(self, target: Target) -> Mapping[str, object]:
         """Its command, and what may change its figures: what it prints as its version, the program
         and the files that its arguments name."""
-        self._digests = self._digests_now()
+        self._keyed = self._files.seen()
         told = self._told_version()
         return {
             "command": list(self._program.command),
             "version": list(self._program.version),
             "told": told if isinstance(told, str) else None,
-            "digests": self._digests,
+            "program": dict(self._keyed.program),
+            "files": dict(self._keyed.others),
             "metrics": sorted(self.metrics),
         }
 
@@ -127,12 +131,18 @@ class OwnProgram:
         told = self._told_version()
         if isinstance(told, CompressionError):
             raise told
-        before = self._digests_now() if self._digests is None else self._digests
+        keyed = self._files.seen() if self._keyed is None else self._keyed
         with self._alone():
-            printed = self._on_copies(main, files)
-        if self._digests_now() != before:
+            started = self._files.signatures()
+            try:
+                printed = self._on_copies(main, files)
+            finally:  # a run that fails changes them, too
+                unsure = self._files.unsure(keyed, started)
+        changed = self._files.changed_program(keyed)
+        if changed:
             raise self._failed(
-                "has changed while it was asked", remedy="run again when nothing writes to it"
+                f"has changed while it was asked: {_listed(changed)}",
+                remedy="run again when nothing writes to it",
             )
         if not printed.out.strip():
             raise self._failed("printed nothing on stdout", printed, PRINT)
@@ -144,7 +154,7 @@ class OwnProgram:
             isinstance(each, Figure) or not is_told(found, metric)
             for metric, each in figures.items()
         )
-        return Compiled((), figures, settled=sound)
+        return Compiled((), _remarked(figures, unsure), settled=sound and not unsure)
 
     def _on_copies(self, main: Path, files: Sequence[Path]) -> Printed:
         folder = SCRATCH.subfolder("tool")
@@ -213,7 +223,7 @@ class OwnProgram:
     def _asked_version(self) -> str:
         call = self._asking
         program = call.command[0]
-        if self._found(program) is None:
+        if self._files.found(program) is None:
             raise self._failed(
                 "can't be run",
                 remedy=f"put {program} on PATH, or take version out of tool.{self._name}",
@@ -226,28 +236,9 @@ class OwnProgram:
         first = text.strip().splitlines()[0]
         return f"{printable(first)[:SAID]} {text_digest(text)}"
 
-    def _at(self, program: str) -> Path:
-        return self._root / Path(program).expanduser()
-
-    def _found(self, program: str) -> str | None:
-        return shutil.which(str(self._at(program)) if _is_path(program) else program)
-
-    def _files(self) -> list[Path]:
-        """The program and the files that the arguments name: ``FILE`` or ``--option=FILE``."""
-        found = self._found(self._program.command[0])
-        files = [] if found is None else [Path(found)]
-        for argument in self._program.command[1:]:
-            named = (argument, argument.partition("=")[2])
-            at = (os.path.join(self._root, each) for each in named if each)
-            files += [Path(each) for each in at if os.path.isfile(each)]
-        return files
-
-    def _digests_now(self) -> list[str]:
-        return [_digest(each) for each in self._files()]
-
     def _run(self, command: Sequence[str], call: _Call) -> Printed:
         """What it printed. Raises CompressionError for a failure."""
-        program = self._found(command[0]) or command[0]
+        program = self._files.found(command[0]) or command[0]
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
             try:
                 code = run(
@@ -284,23 +275,25 @@ class OwnProgram:
         return error
 
 
-def _is_path(program: str) -> bool:
-    return os.sep in program or bool(os.altsep and os.altsep in program)
-
-
 def _typed(command: Sequence[str]) -> str:
     """As it would be typed, but for the place of the file."""
     typed = " ".join(each if _MODEL in each else shlex.quote(each) for each in command)
     return printable(typed)[:SAID]
 
 
-def _digest(file: Path) -> str:
-    """Of its content; of its size and time if it may be run and not read."""
-    try:
-        return file_digest(file)
-    except OSError:
-        seen = file.stat()
-        return f"{seen.st_size} {seen.st_mtime_ns}"
+def _listed(names: Sequence[str]) -> str:
+    return printable(", ".join(names))[:SAID]
+
+
+def _remarked(
+    figures: Mapping[str, FigureOrAbsent], unsure: Sequence[str]
+) -> dict[str, FigureOrAbsent]:
+    """The figures, which say that they are not kept where a file of the command has changed."""
+    remark = f"{_listed(unsure)} changed in this run, so the next one asks again" if unsure else ""
+    return {
+        metric: replace(each, remark=remark) if isinstance(each, Figure) else each
+        for metric, each in figures.items()
+    }
 
 
 def _spell(code: int) -> str:

@@ -23,7 +23,9 @@ def decided(found: Finding, file: File, tooling: Tooling) -> Finding:
 def caution(file: File, tooling: Tooling) -> str:
     """That operators on the CPU go unnoticed, or who decides about them in the tool's place."""
     unplaced, ruled = _unplaced(file, tooling), _has_rules(file.target)
-    if unplaced is None or (ruled and unplaced.because == "silent"):
+    if unplaced is None:
+        return ""
+    if unplaced.because == "silent" and (ruled or file.gates_mapping):
         return ""
     known = "predicted by the rules of the target alone" if ruled else "not looked at"
     return (

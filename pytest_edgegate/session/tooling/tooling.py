@@ -215,15 +215,39 @@ class Tooling:
                     tool.options(target)
 
     def unplaced(self, artifact: Artifact, target: Target) -> Unplaced | None:
-        """Why the tool that *target* names for mapped_ops has not said which operators of a file
-        run on the chip; None if it has, or if the target names none."""
+        """Why no tool of the target has said which operators of a file run on the chip; None if
+        one has, or if the target names no tool for mapped_ops.
+
+        A command of the user's own tells their share, and places none: where the target names one
+        for mapped_ops, its other tools are asked.
+        """
         name = target.tools.get(MAPPED_OPS)
-        if name is None or name in target.programs:
-            return None  # a command of the user's own tells a share, and places nothing
-        missing = self.absent(MAPPED_OPS, artifact.format, target)
+        if name is None or name not in target.programs:
+            return None if name is None else self._unplaced_by(name, artifact, target)
+        if self.placed(artifact, target) is not None:
+            return None
+        others = [
+            self._unplaced_by(each, artifact, target)
+            for each in dict.fromkeys(target.tools.values())
+            if each not in target.programs and self._installed.reports(each, MAPPED_OPS, target)
+        ]
+        if None in others:
+            return None
+        found = {each.because: each for each in others if each is not None}
+        nobody = Unplaced(
+            f"{name} tells their share at most, and no tool of {target.name} which they are",
+            f"gate mapped_ops, or name a compiler of that chip in tools of {target.name}, too",
+            "silent",
+        )
+        return found.get("failed") or found.get("missing") or found.get("silent") or nobody
+
+    def _unplaced_by(self, name: str, artifact: Artifact, target: Target) -> Unplaced | None:
         question = self._question(name, artifact, target)
-        if missing is not None or isinstance(question, Absent):
-            return None if missing is None else Unplaced(missing.reason, missing.remedy, "missing")
+        if isinstance(question, Absent):
+            return Unplaced(question.reason, question.remedy, "missing")
+        if MAPPED_OPS not in question.tool.metrics:
+            other = _of_other_metrics(name, question.tool, MAPPED_OPS, target)
+            return Unplaced(other.reason, other.remedy, "missing")
         answer = self._answer(question)
         if isinstance(answer, Absent):
             return Unplaced(answer.reason, answer.remedy, "failed")

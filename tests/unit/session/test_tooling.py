@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from pytest_edgegate.core.errors import (
     StorageError,
 )
 from pytest_edgegate.core.measurement import Finding, Measurement, NotMeasured
-from pytest_edgegate.core.target import OperatorRule, Target
+from pytest_edgegate.core.target import OperatorRule, Program, Target
 from pytest_edgegate.core.tools import Compiled, Figure, LeftOut, Placed
 from pytest_edgegate.core.verdict import Outcome, Verdict
 from pytest_edgegate.session.given import Given
@@ -609,6 +611,45 @@ def test_a_tool_that_says_nothing_of_operators_is_a_caution(
     assert found.outcome is Outcome.PASS
     assert said in found.note
     assert ("caution" in found.note) is bool(said)
+
+
+OWN = MappingProxyType({"mine": Program((sys.executable, "-c", "open('ran', 'w')"))})
+"""Names a command of the user's own, whose run would leave a file."""
+BESIDE = replace(FAKE_CHIP, tools={"mapped_ops": "mine", "memory": "fake-tool"}, programs=OWN)
+ALONE = replace(FAKE_CHIP, tools={"mapped_ops": "mine"}, programs=OWN)
+
+
+@pytest.mark.filterwarnings("ignore::pytest_edgegate.core.errors.EdgeGateWarning")
+@pytest.mark.parametrize(
+    ("tool", "what", "outcome", "said"),
+    [
+        (FakeTool(), {"broken": "a time limit"}, Outcome.NOT_MEASURED, "is not known: fake-tool"),
+        (FakeTool(installed=None), {}, Outcome.PASS, "not looked at: fake-tool, which reports it"),
+        (FakeTool(metrics=("memory",)), {}, Outcome.PASS, "not looked at: mine tells their share"),
+        (FakeTool(), {"figures": {"mapped_ops": "too old"}}, Outcome.PASS, "at: too old"),
+        (FakeTool(), {"figures": {"mapped_ops": 1}}, Outcome.PASS, ""),
+        (FakeTool(), {"left": ["LSTM"]}, Outcome.FAIL, ""),
+    ],
+)
+def test_a_command_of_ones_own_leaves_the_operators_to_the_other_tools(
+    run: Any, tmp_path: Path, tool: FakeTool, what: dict[str, Any], outcome: Outcome, said: str
+) -> None:
+    found = run(tool, target=BESIDE, **what).contract()
+    assert found.outcome is outcome
+    assert said in found.reason + found.note
+    assert ("not looked at" in found.note) is (bool(said) and outcome is Outcome.PASS)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_command_of_ones_own_alone_looks_at_no_operator(run: Any, tmp_path: Path) -> None:
+    found = run(target=ALONE).contract()
+    assert found.outcome is Outcome.PASS
+    assert "caution: which operators run on the chip is not looked at: mine tells" in found.note
+    assert "caution" not in run(target=replace(ALONE, operators=RULED.operators)).contract().note
+    assert not (tmp_path / "ran").exists()
+    prints = Program((sys.executable, "-c", "print('{\"mapped_ops\": 1}')"))
+    gated = run(target=replace(ALONE, programs={"mine": prints}))
+    assert "caution" not in gated.contract(Budget("mapped_ops", 1)).note
 
 
 class Misled(FakeTool):
