@@ -94,15 +94,26 @@ def _mapping(target: Target) -> Iterator[str]:
     if rules.cpu or rules.cpu_at_ends:
         ends = (f"{each} at inputs and outputs" for each in rules.cpu_at_ends)
         yield f"  may stay on the CPU: {', '.join((*rules.cpu, *ends))}"
+    if rules.largest_seen != float("inf"):
+        yield f"  the largest tensor that was seen mapped: {rules.largest_seen:,.0f} bytes"
+    if rules.newest:
+        versions = (f"{kind} {_versions(*each)}" for kind, each in sorted(rules.newest.items()))
+        yield f"  the compiler reads operators up to these versions: {', '.join(versions)}"
     for rule, source in rules.sources.items():
         yield f"  source of the rule {rule}: {source}"
     for rule, guess in rules.guesses.items():
         yield f"  the rule {rule} is a guess: {guess}"
 
 
+def _versions(known: int, perhaps: int) -> str:
+    return str(known) if known == perhaps else f"{known} (perhaps {perhaps})"
+
+
 def _limits(target: Target) -> Iterator[str]:
     for name, limit in target.limits.items():
-        most = "" if limit.most is None else f"at most {limit.most:g}"
+        most = "" if limit.most is None else f"at most {limit.most:,.6g}"
+        if limit.most is not None and limit.most.is_integer():
+            most = f"at most {limit.most:,.0f}"
         guess = f"a guess: {limit.guess}" if limit.guess else ""
         source = f"source: {limit.source}" if limit.source else ""
         yield f"  limit {name}: {'; '.join(filter(None, (most, guess, source)))}"

@@ -86,6 +86,10 @@ def test_the_rules_of_a_compiler_are_told_with_what_is_a_guess() -> None:
     assert any(line.startswith("  the rule int16 is a guess: ") for line in told)
     assert any(line.startswith("  source of the rule downstream: ") for line in told)
     assert any(line.startswith("  limit resize_factor: at most 8; a guess: ") for line in told)
+    assert any(line.startswith("  limit deconvolved_values: at most 1,048,576; ") for line in told)
+    assert "  the largest tensor that was seen mapped: 3,170,352 bytes" in told
+    [versions] = [line for line in told if "up to these versions: ABS 2 (perhaps 4), " in line]
+    assert ", EXP 1, " in versions
     assert (
         "  RSQRT: since version 14 of the runtime; a guess: from memory of the vendor's table"
         in (told)
