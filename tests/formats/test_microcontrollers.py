@@ -240,11 +240,14 @@ def test_a_budget_on_mapped_ops_decides_in_its_place(gates: Gates, normalised: P
 
 def test_what_vela_refuses_is_red_in_the_contract(gates: Gates, tmp_path: Path) -> None:
     program = tmp_path / "mock_vela.py"
-    words = "RuntimeError: Compilation failed: too many inputs"
-    program.write_text(f"import sys\nprint({words!r})\nsys.exit(1)\n")
+    words = "Compilation failed: Error: ARGMAX\\n - IFM has to be 8bit\\nFailed to parse it"
+    program.write_text(f"raise RuntimeError('{words}')\n")
     vela = Vela([sys.executable, str(program)])
     found = red(gates("ethos-u55-128", vela=vela), DIGITS, memory="60 kB")
-    assert found["contract"].details == (f"vela refuses digits_uint8.tflite: {words}",)
+    assert found["contract"].details == (
+        "vela refuses digits_uint8.tflite: RuntimeError: Compilation failed: Error: ARGMAX - IFM "
+        "has to be 8bit Failed to parse it",
+    )
     assert found["contract"].remedy.startswith("make the file as the compiler takes it")
     assert found["memory"].outcome is Outcome.NOT_MEASURED
 

@@ -22,6 +22,8 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, FigureOrAbsent, LeftOut, Placed
 
+_VERSION = 2
+"""Incremented whenever another version of this module answers otherwise."""
 _OLDEST = (5, 0)
 """The first version whose command line and tables are the known ones."""
 
@@ -46,7 +48,7 @@ class Vela:
 
     def options(self, target: Target) -> Mapping[str, object]:
         """Raises ConfigurationError for a table ``tool.vela`` that Vela can't be run with."""
-        return VelaOptions.of(target).as_key()
+        return {**VelaOptions.of(target).as_key(), "reading": _VERSION}
 
     def compile(self, path: Path, target: Target, out: Path) -> Compiled:
         source, options = INSPECTOR.describe(path), VelaOptions.of(target)
