@@ -301,6 +301,28 @@ def test_a_compiled_file_beside_its_source(gates: Gates, tmp_path: Path) -> None
     assert "makes the same file of ours.tflite" in found["contract"].note
 
 
+def test_a_compiled_file_beside_a_source_that_it_is_not_the_same_of(
+    gates: Gates, tmp_path: Path
+) -> None:
+    """It has nothing beside the chip's program, and its other figures are not known."""
+    checked = gates("ethos-u55-128").check(DIGITS, memory="40 kB")[0].artifact
+    assert checked is not None
+    assert checked.compiled is not None
+    shutil.copy(checked.compiled, tmp_path / "ours_vela.tflite")
+    model = unpack(DIGITS)
+    large = max(model.buffers, key=lambda each: 0 if each.data is None else len(each.data))
+    large.data = large.data[::-1].copy()
+    (tmp_path / "ours.tflite").write_bytes(pack(model))
+    twin = tmp_path / "ours_vela.tflite"
+    found = by_metric(gates("ethos-u55-128").check(twin, mapped_ops=1, size="1 MB"))
+    assert value(found["mapped_ops"]) == (1, "vendor:vela")
+    assert found["contract"].outcome is Outcome.PASS
+    assert "is not what vela" in found["contract"].note
+    again = red(gates("ethos-u55-128"), twin, mapped_ops=1, memory="40 kB")
+    assert again["memory"].outcome is Outcome.NOT_MEASURED
+    assert again["mapped_ops"].outcome is Outcome.PASS
+
+
 def test_a_cortex_m_by_lite_rt_micro(gates: Gates) -> None:
     asked = {"memory": 38_096, "flash": "60 kB", "parity_lsb": 0, "parity_agreement": 1}
     found = by_metric(gates("cortex-m").check(DIGITS, **asked, accuracy_min=0.9))

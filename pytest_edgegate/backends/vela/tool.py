@@ -74,23 +74,29 @@ class Vela:
         return Compiled((kept,), figures, placed=placed)
 
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
-        """The figures of a compiled file are those of its source, if Vela makes the same of it."""
+        """The figures of a compiled file are those of its source, if Vela makes the same of it.
+
+        Whether all of it runs on the NPU is read off the file itself, whatever it was made of.
+        """
         found, accelerator = INSPECTOR.describe(path), VelaOptions.of(target).accelerator
+        alone = _of_compiled(path, found, accelerator)
         if _is_for_another(found, accelerator):
-            return _of_compiled(path, found, accelerator)
+            return alone
         again = self.compile(source, target, out)
-        if not again.files:
-            return again
-        if again.files[0].read_bytes() == path.read_bytes():
+        if again.files and again.files[0].read_bytes() == path.read_bytes():
             return replace(again, remark=f"{self._by} makes the same file of {source.name}")
         differs = f"{path.name} is not what {self._by} makes of {source.name} for {target.name}"
-        other = Absent(
+        other: FigureOrAbsent = Absent(
             f"{differs}: it was compiled by another version, with other options, or from another "
             "file",
             "compile it again with the options that --edge-list-targets shows, or give a target of "
             "your own the options that it was compiled with (tool.vela)",
         )
-        return Compiled((), dict.fromkeys(METRICS, other), remark=differs)
+        if not again.files:  # refused, or by a version that is too old to ask
+            differs, other = "", again.figures["memory"]
+        mapped = other if found.beside_the_chip else alone.figures["mapped_ops"]
+        figures = {**dict.fromkeys(METRICS, other), "mapped_ops": mapped}
+        return Compiled((), figures, remark=differs)
 
     @property
     def _by(self) -> str:
