@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_edgegate.backends.litert.graphs import graphs_of
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.schema import opened
 from pytest_edgegate.backends.packaged_program import PackagedProgram
 from pytest_edgegate.backends.vela.figures import METRICS, figures_of, mapped_ops
 from pytest_edgegate.backends.vela.known_names import PACKAGE
@@ -69,8 +69,7 @@ class Vela:
             placed = Placed(self._by, refusal=error.message)
             return Compiled((), dict.fromkeys(METRICS, refused), placed=placed)
         placed = Placed(self._by, tuple(map(_left_out, left)))
-        graphs = opened(path).SubgraphsLength()
-        figures = figures_of(path, source, summary, left, graphs)
+        figures = figures_of(path, source, summary, left, graphs_of(path, source))
         return Compiled((kept,), figures, placed=placed)
 
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
