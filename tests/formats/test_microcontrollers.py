@@ -240,11 +240,14 @@ def test_a_budget_on_mapped_ops_decides_in_its_place(gates: Gates, normalised: P
 
 def test_what_vela_refuses_is_red_in_the_contract(gates: Gates, tmp_path: Path) -> None:
     program = tmp_path / "mock_vela.py"
-    words = "RuntimeError: Compilation failed: too many inputs"
-    program.write_text(f"import sys\nprint({words!r})\nsys.exit(1)\n")
+    words = "Compilation failed: Error: ARGMAX\\n - IFM has to be 8bit\\nFailed to parse it"
+    program.write_text(f"raise RuntimeError('{words}')\n")
     vela = Vela([sys.executable, str(program)])
     found = red(gates("ethos-u55-128", vela=vela), DIGITS, memory="60 kB")
-    assert found["contract"].details == (f"vela refuses digits_uint8.tflite: {words}",)
+    assert found["contract"].details == (
+        "vela refuses digits_uint8.tflite: RuntimeError: Compilation failed: Error: ARGMAX - IFM "
+        "has to be 8bit Failed to parse it",
+    )
     assert found["contract"].remedy.startswith("make the file as the compiler takes it")
     assert found["memory"].outcome is Outcome.NOT_MEASURED
 
@@ -296,6 +299,28 @@ def test_a_compiled_file_beside_its_source(gates: Gates, tmp_path: Path) -> None
     assert value(found["memory"]) == (32_384, "vendor:vela")
     assert value(found["latency_p99"]) == (0.000221544, "vendor:vela")
     assert "makes the same file of ours.tflite" in found["contract"].note
+
+
+def test_a_compiled_file_beside_a_source_that_it_is_not_the_same_of(
+    gates: Gates, tmp_path: Path
+) -> None:
+    """It has nothing beside the chip's program, and its other figures are not known."""
+    checked = gates("ethos-u55-128").check(DIGITS, memory="40 kB")[0].artifact
+    assert checked is not None
+    assert checked.compiled is not None
+    shutil.copy(checked.compiled, tmp_path / "ours_vela.tflite")
+    model = unpack(DIGITS)
+    large = max(model.buffers, key=lambda each: 0 if each.data is None else len(each.data))
+    large.data = large.data[::-1].copy()
+    (tmp_path / "ours.tflite").write_bytes(pack(model))
+    twin = tmp_path / "ours_vela.tflite"
+    found = by_metric(gates("ethos-u55-128").check(twin, mapped_ops=1, size="1 MB"))
+    assert value(found["mapped_ops"]) == (1, "vendor:vela")
+    assert found["contract"].outcome is Outcome.PASS
+    assert "is not what vela" in found["contract"].note
+    again = red(gates("ethos-u55-128"), twin, mapped_ops=1, memory="40 kB")
+    assert again["memory"].outcome is Outcome.NOT_MEASURED
+    assert again["mapped_ops"].outcome is Outcome.PASS
 
 
 def test_a_cortex_m_by_lite_rt_micro(gates: Gates) -> None:

@@ -56,8 +56,17 @@ def put_first(model: Any, name: str) -> None:
 
 
 def _renumber(options: Any, moved: Mapping[int, int]) -> None:
-    """The schema ends the names of these fields alike, but for that of CALL."""
-    for field in () if options is None else tuple(vars(options)):
-        if field.lower().endswith("subgraphindex") or field == "subgraph":
-            value = getattr(options, field)
-            setattr(options, field, moved.get(value, value))
+    for field in graph_fields(options):
+        value = getattr(options, field)
+        setattr(options, field, moved.get(value, value))
+
+
+def graph_fields(options: Any) -> tuple[str, ...]:
+    """The fields of an operator's options that are the index of a graph which it runs.
+
+    The schema ends their names alike, but for that of CALL.
+    """
+    fields = () if options is None else tuple(vars(options))
+    return tuple(
+        each for each in fields if each.lower().endswith("subgraphindex") or each == "subgraph"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_edgegate.backends.litert.graphs import Graphs
 from pytest_edgegate.backends.vela.on_cpu import OnCpu, share_on_chip
 from pytest_edgegate.backends.vela.options import NAME
 from pytest_edgegate.backends.vela.summary import Layer, Summary
@@ -26,12 +27,16 @@ _INT8 = (
 
 
 def figures_of(
-    path: Path, source: ModelDescription, summary: Summary, left: Sequence[OnCpu], graphs: int = 1
+    path: Path,
+    source: ModelDescription,
+    summary: Summary,
+    left: Sequence[OnCpu],
+    graphs: Graphs,
 ) -> dict[str, FigureOrAbsent]:
     """All that is known of the file at *path*, of which *left* stays on the CPU.
 
-    *graphs*: how many it has. Vela adds up the times of all, puts the tensors of each into the same
-    memory, and the constants of each beside those of the others.
+    *graphs*: those that it has. Vela adds up the times of all, puts the tensors of each into the
+    same memory, and the constants of each beside those of the others.
     """
     mapped = mapped_ops(source, left)
     if mapped.value == 0:
@@ -46,11 +51,11 @@ def figures_of(
 
 
 def _time(
-    source: ModelDescription, summary: Summary, left: Sequence[OnCpu], graphs: int
+    source: ModelDescription, summary: Summary, left: Sequence[OnCpu], graphs: Graphs
 ) -> FigureOrAbsent:
     if left:
-        return _without_cpu(summary, left)
-    return _of_all_graphs(source, summary, graphs) if graphs > 1 else _estimate(source, summary)
+        return _without_cpu(summary, left, graphs)
+    return _estimate(source, summary) if graphs.count == 1 else _of_all_graphs(summary, graphs)
 
 
 def mapped_ops(source: ModelDescription, left: Sequence[OnCpu]) -> Figure:
@@ -98,32 +103,36 @@ def _batch(source: ModelDescription) -> int:
     return max(*next(iter(sizes)), 1) if len(sizes) == 1 and () not in sizes else 1
 
 
-def _of_all_graphs(source: ModelDescription, summary: Summary, graphs: int) -> Absent:
+def _of_all_graphs(summary: Summary, graphs: Graphs) -> Absent:
     """What never runs together is not added up: a budget would fail or pass by another graph."""
-    names = ", ".join(each.name for each in source.signatures)
-    gated = next((each.name for each in source.signatures if each.gated), "")
-    of_one = f' (signature_keys=["{gated}"] of the converter)' if gated else ""
     return Absent(
-        f"Vela estimates all {graphs} graphs of the file together, {summary.cycles:,} cycles "
-        f"({summary.place}), and one inference runs one of them"
-        f"{f'; its signatures: {names}' if names else ''}",
-        f"gate its time in a file of that signature alone{of_one}, or measure on the board",
+        f"Vela estimates all {graphs.count} graphs of the file together, {summary.cycles:,} cycles "
+        f"({summary.place}), and {graphs.fault}",
+        f"{graphs.remedy}, or measure on the board",
     )
 
 
-def _without_cpu(summary: Summary, left: Sequence[OnCpu]) -> Absent:
+def _without_cpu(summary: Summary, left: Sequence[OnCpu], graphs: Graphs) -> Absent:
     """The NPU's time alone would pass budgets that the whole model exceeds."""
+    bodies = graphs.of_bodies
     return Absent(
         f"Vela estimates the NPU's part only, {summary.cycles:,} cycles ({summary.place}), and of "
-        f"the operators {_on_the_cpu(left)}",
-        "replace the layers that the NPU does not run (a mapped_ops budget lists them with Vela's "
-        "reasons), or measure on the board",
+        f"the operators {_on_the_cpu(left)}{f'; {bodies}' if bodies else ''}",
+        f"{f'{graphs.remedy}; ' if bodies else ''}replace the layers that the NPU does not run (a "
+        "mapped_ops budget lists them with Vela's reasons), or measure on the board",
     )
 
 
-def _memory(summary: Summary, graphs: int) -> Figure:
+def _memory(summary: Summary, graphs: Graphs) -> FigureOrAbsent:
+    if graphs.runners:
+        return Absent(
+            f"Vela tells the SRAM of the largest of the file's {graphs.count} graphs "
+            f"({summary.place}), and while {', '.join(graphs.runners)} runs one of them the "
+            "tensors around it stay alive",
+            f"{graphs.remedy}, or measure on the board",
+        )
     largest = sorted(summary.layers, key=lambda each: -each.sram)[:_SHOWN]
-    of_graphs = f" of the largest of the file's {graphs} graphs" if graphs > 1 else ""
+    of_graphs = f" of the largest of the file's {graphs.count} graphs" if graphs.count > 1 else ""
     dram = f", and {spell_bytes(summary.dram)} of DRAM" if summary.dram else ""
     return Figure(
         summary.sram,
@@ -138,7 +147,7 @@ def _alive(layer: Layer) -> str:
     return f"{layer}: {layer.sram:,} bytes alive while it runs"
 
 
-def _flash(summary: Summary, graphs: int) -> FigureOrAbsent:
+def _flash(summary: Summary, graphs: Graphs) -> FigureOrAbsent:
     if not summary.flash:
         return Absent(
             f"Vela puts nothing into flash in {summary.place}: the constants lie in "
@@ -146,7 +155,7 @@ def _flash(summary: Summary, graphs: int) -> FigureOrAbsent:
             "gate size, or write a target of your own with a system_config and a memory_mode that "
             "have flash (docs/microcontrollers.md)",
         )
-    of_graphs = f" of all {graphs} graphs of the file" if graphs > 1 else ""
+    of_graphs = f" of all {graphs.count} graphs of the file" if graphs.count > 1 else ""
     return Figure(
         summary.flash,
         _SOURCE,

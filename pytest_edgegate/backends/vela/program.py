@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_edgegate.backends.tools import one_line
+from pytest_edgegate.backends.vela.endings import ending
 from pytest_edgegate.core.errors import CompressionError, ConfigurationError, UnsupportedError
 from pytest_edgegate.spelling import spell_time
 from pytest_edgegate.tidy.child import environment, spell_end
 from pytest_edgegate.tidy.programs import run
 from pytest_edgegate.tidy.scratch import SCRATCH
 
-COMMAND = (sys.executable, "-P", "-m", "ethosu.vela")
+COMMAND = (sys.executable, "-u", "-P", "-m", "ethosu.vela")
+"""Unbuffered, so that an exception stands behind all that was printed before it."""
 TIME_LIMIT = 600
 """Seconds for one file: a MobileNet takes two, a program that hangs has to end."""
 _SIGNALLED = 128
@@ -30,15 +32,8 @@ _MODEL = "model"
 _ERROR = re.compile(
     r"^(?:error\b|fatal\b|traceback \(most recent|[\w.]*(?:Error|Exception): )", re.I
 )
-_REFUSALS = re.compile(
-    r"^(?:RuntimeError: Compilation failed|ethosu\.vela\.errors\.(?!CliOption)\w+Error): ?(.*)"
-)
-"""The last line where Vela refuses a network, not the options that it is run with."""
-_OPTIONS = re.compile(
-    r"^(?:vela: error: |ethosu\.vela\.errors\.\w+: ['\"]?"
-    r"(?=.*(?:CLI option|configuration file)))(.*)"
-)
-"""The last line where Vela refuses the options."""
+_OPTIONS = re.compile(r"^vela: error: (.*)")
+"""The last line where the parser of the command line refuses the options."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +100,17 @@ def _check(code: int, printed: str, name: str, by_hand: str) -> None:
     if code > _SIGNALLED:
         end = spell_end(_SIGNALLED - code)
         raise CompressionError(f"vela crashed on {name} ({end}){_last_words(printed)}", by_hand)
-    if code and (options := _OPTIONS.match(last)):
+    raised = ending(printed) if code else None
+    parsed = _OPTIONS.match(last) if code else None
+    options = parsed[1] if parsed else "" if raised is None else raised.of_options
+    if options:
         raise ConfigurationError(
-            f"vela does not take the options of the target: {one_line(options[1])}",
+            f"vela does not take the options of the target: {one_line(options)}",
             "correct tool.vela of the target; vela --list-configs Arm/vela.ini shows the sections "
             "of its own configuration file",
         )
-    if code and _REFUSALS.match(last):
-        raise UnsupportedError(f"vela refuses {name}: {one_line(last)}", by_hand)
+    if raised is not None and raised.of_model:
+        raise UnsupportedError(f"vela refuses {name}: {raised.spelt}", by_hand)
     if code:
         said = _last_words(printed)
         raise CompressionError(f"vela failed on {name} ({spell_end(code)}){said}", by_hand)
@@ -124,5 +122,9 @@ def _check(code: int, printed: str, name: str, by_hand: str) -> None:
 
 
 def _last_words(printed: str) -> str:
+    """The exception that has ended Vela, or the last line."""
+    raised = ending(printed)
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    if raised is not None:
+        return f": {raised.spelt}"
     return f": {one_line(lines[-1])}" if lines else "; it printed nothing"

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_edgegate.backends.litert.graphs import graphs_of
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.schema import opened
 from pytest_edgegate.backends.packaged_program import PackagedProgram
 from pytest_edgegate.backends.vela.figures import METRICS, figures_of, mapped_ops
 from pytest_edgegate.backends.vela.known_names import PACKAGE
@@ -22,6 +22,8 @@ from pytest_edgegate.core.errors import UnsupportedError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, FigureOrAbsent, LeftOut, Placed
 
+_VERSION = 2
+"""Incremented whenever another version of this module answers otherwise."""
 _OLDEST = (5, 0)
 """The first version whose command line and tables are the known ones."""
 
@@ -46,7 +48,7 @@ class Vela:
 
     def options(self, target: Target) -> Mapping[str, object]:
         """Raises ConfigurationError for a table ``tool.vela`` that Vela can't be run with."""
-        return VelaOptions.of(target).as_key()
+        return {**VelaOptions.of(target).as_key(), "reading": _VERSION}
 
     def compile(self, path: Path, target: Target, out: Path) -> Compiled:
         source, options = INSPECTOR.describe(path), VelaOptions.of(target)
@@ -67,28 +69,33 @@ class Vela:
             placed = Placed(self._by, refusal=error.message)
             return Compiled((), dict.fromkeys(METRICS, refused), placed=placed)
         placed = Placed(self._by, tuple(map(_left_out, left)))
-        graphs = opened(path).SubgraphsLength()
-        figures = figures_of(path, source, summary, left, graphs)
+        figures = figures_of(path, source, summary, left, graphs_of(path, source))
         return Compiled((kept,), figures, placed=placed)
 
     def compare(self, path: Path, source: Path, target: Target, out: Path) -> Compiled:
-        """The figures of a compiled file are those of its source, if Vela makes the same of it."""
+        """The figures of a compiled file are those of its source, if Vela makes the same of it.
+
+        Whether all of it runs on the NPU is read off the file itself, whatever it was made of.
+        """
         found, accelerator = INSPECTOR.describe(path), VelaOptions.of(target).accelerator
+        alone = _of_compiled(path, found, accelerator)
         if _is_for_another(found, accelerator):
-            return _of_compiled(path, found, accelerator)
+            return alone
         again = self.compile(source, target, out)
-        if not again.files:
-            return again
-        if again.files[0].read_bytes() == path.read_bytes():
+        if again.files and again.files[0].read_bytes() == path.read_bytes():
             return replace(again, remark=f"{self._by} makes the same file of {source.name}")
         differs = f"{path.name} is not what {self._by} makes of {source.name} for {target.name}"
-        other = Absent(
+        other: FigureOrAbsent = Absent(
             f"{differs}: it was compiled by another version, with other options, or from another "
             "file",
             "compile it again with the options that --edge-list-targets shows, or give a target of "
             "your own the options that it was compiled with (tool.vela)",
         )
-        return Compiled((), dict.fromkeys(METRICS, other), remark=differs)
+        if not again.files:  # refused, or by a version that is too old to ask
+            differs, other = "", again.figures["memory"]
+        mapped = other if found.beside_the_chip else alone.figures["mapped_ops"]
+        figures = {**dict.fromkeys(METRICS, other), "mapped_ops": mapped}
+        return Compiled((), figures, remark=differs)
 
     @property
     def _by(self) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from pytest_edgegate.backends.native_output import held_native_output
 from pytest_edgegate.backends.vela.tool import TOOL, Vela
 from pytest_edgegate.core.errors import CompressionError, InferenceError
 from pytest_edgegate.core.target import Target
@@ -114,6 +116,97 @@ def test_a_refusal_is_an_answer_in_velas_words(
         found = told.figures[metric]
         assert isinstance(found, Absent)
         assert found.reason == f"vela refuses digits.tflite: {words}"
+
+
+NOT_VALID = (
+    "Error: ARGMAX 'y:0' Does not have valid TFLite Semantics.\n - IFM has to be 8bit\n"
+    "   IFM type=FLOAT32, \nFailed to parse TFLite file\n"
+)
+"""Four lines in which the compiler refuses an operator."""
+
+
+def raising(exception: str, first: str = "") -> str:
+    """A program that ends by an exception, of the class that it names in Vela's module."""
+    kind, _, words = exception.partition(": ")
+    module, _, name = kind.rpartition(".")
+    own = f"{name} = type({name!r}, (Exception,), {{'__module__': {module!r}}})\n" if module else ""
+    return f"{first}\n{own}raise {name}({words!r})"
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        f"RuntimeError: Compilation failed: {NOT_VALID}",
+        "RuntimeError: Compilation failed: Failed to allocate tensors. Memory used 9, limit 8)\n",
+        "RuntimeError: Non-passthrough operation (Conv2D) could not run on NPU",
+        "ethosu.vela.errors.UnsupportedFeatureError: Input network uses a feature: x",
+        "ethosu.vela.errors.InputFileError: Reading input file 'model.tflite': no operators",
+    ],
+)
+def test_what_the_compiler_says_of_the_model_is_a_refusal(
+    mock_vela: Mock, digits: Path, u55: Target, out: Path, raised: str
+) -> None:
+    command = mock_vela(raising(raised, "print('Warning: of something')"))
+    placed = Vela(command).compile(digits, u55, out).placed
+    assert placed is not None
+    assert placed.refusal == f"vela refuses digits.tflite: {' '.join(raised.split())}"
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "RuntimeError: Compilation failed: ",
+        "RuntimeError: Compilation failed: Failed to fetch error",
+        "RuntimeError: Compilation failed: Compile() failed and no error set",
+        "RuntimeError: Compilation failed: Unsupported input format",
+        "RuntimeError: Compilation generated no output blobs",
+        "RuntimeError: can't start new thread",
+        "MemoryError: std::bad_alloc",
+        f"ValueError: Compilation failed: {NOT_VALID}",
+        "OSError: [Errno 28] No space left on device",
+        "ethosu.vela.errors.AllocationError: Allocation failed: Overlapping buffers: a and b",
+        "ethosu.vela.errors.ByteSizeError: Illegal Size: 3",
+    ],
+)
+def test_what_vela_says_of_itself_is_a_failure(
+    mock_vela: Mock, digits: Path, u55: Target, out: Path, raised: str
+) -> None:
+    said = failure(mock_vela(raising(raised)), digits, u55, out)
+    assert said.startswith("vela failed on digits.tflite (exit status 1): ")
+    assert said.endswith(f": {' '.join(raised.split())}")
+
+
+def test_words_of_a_refusal_that_were_only_printed_are_none(
+    mock_vela: Mock, digits: Path, u55: Target, out: Path
+) -> None:
+    """The last exception counts."""
+    first = "print('Traceback (most recent call last):\\nRuntimeError: Compilation failed: no')"
+    said = failure(mock_vela(raising("MemoryError: std::bad_alloc", first)), digits, u55, out)
+    assert said.endswith(": MemoryError: std::bad_alloc")
+    said = failure(
+        mock_vela(f"{first.replace('Traceback', 'Trace')}; sys.exit(1)"), digits, u55, out
+    )
+    assert "vela failed" in said
+
+
+@needs_vela
+def test_an_operator_in_float_that_vela_refuses(
+    tf: ModuleType, u55: Target, out: Path, tmp_path: Path
+) -> None:
+    """What is left in float behind a model in integers."""
+    network = tf.function(lambda x: tf.argmax(x, axis=1, output_type=tf.int32))
+    concrete = network.get_concrete_function(tf.TensorSpec((1, 4), tf.float32))
+    path = tmp_path / "model.tflite"
+    with held_native_output():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
+        path.write_bytes(converter.convert())
+    placed = TOOL.compile(path, u55, out).placed
+    assert placed is not None
+    assert placed.refusal.startswith(
+        "vela refuses model.tflite: RuntimeError: Compilation failed: "
+    )
+    assert "ARGMAX" in placed.refusal
+    assert "- IFM has to be 8bit IFM type=FLOAT32" in placed.refusal
 
 
 def test_a_version_that_is_too_old(

@@ -6,6 +6,7 @@ import copy
 import csv
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
 from pytest_edgegate.backends.litert.schema import import_schema, pack, unpack
 from pytest_edgegate.backends.vela.known_names import known_names
-from pytest_edgegate.backends.vela.tool import TOOL
+from pytest_edgegate.backends.vela.tool import TOOL, Vela
 from pytest_edgegate.core.description import UNKNOWN_SIZE
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure
@@ -162,21 +163,61 @@ def test_a_compiled_file_has_the_figures_of_its_source(
     assert compared.remark == f"vela {TOOL.version()} makes the same file of digits.tflite"
 
 
+OTHERS = ("latency_p50", "latency_p95", "latency_p99", "memory", "flash")
+
+
 @pytest.mark.parametrize("source", ["digits", "partly"])
-def test_a_file_that_was_not_compiled_from_its_source_has_no_figures(
+def test_a_file_that_was_not_compiled_from_its_source_has_no_figures_of_it(
     digits: Path, partly: Path, u55: Target, out: Path, tmp_path: Path, source: str
 ) -> None:
-    """Nor the share of operators on the chip, of which it may have all: the source's may differ."""
+    """But for what it shows by itself: that nothing lies beside the chip's program."""
     twin = TOOL.compile(digits, u55, out).files[0].rename(tmp_path / "ours.tflite")
     other = partly if source == "partly" else _with_other_weights(digits, tmp_path)
     compared = TOOL.compare(twin, other, u55, out)
     assert compared.files == ()
-    assert {absent(compared, each) for each in TOOL.metrics} == {absent(compared, "mapped_ops")}
+    assert compared.placed is None
+    assert {absent(compared, each) for each in OTHERS} == {absent(compared, "memory")}
     reason = absent(compared, "memory").reason
     assert reason.startswith(f"ours.tflite is not what vela {TOOL.version()} makes of {other.name}")
     assert "tool.vela" in absent(compared, "memory").remedy
     assert reason.startswith(compared.remark)
     assert compared.remark
+    assert figure(compared, "mapped_ops") == figure(TOOL.compile(twin, u55, out), "mapped_ops")
+    assert figure(compared, "mapped_ops").value == 1
+
+
+def test_the_share_of_a_file_that_was_compiled_with_other_options(
+    digits: Path, u55: Target, out: Path, tmp_path: Path
+) -> None:
+    deep = {"system_config": "Ethos_U55_Deep_Embedded", "memory_mode": "Sram_Only"}
+    theirs = replace(u55, tool_options={"vela": {**u55.tool_options["vela"], **deep}})
+    twin = TOOL.compile(digits, theirs, out).files[0].rename(tmp_path / "ours.tflite")
+    compared = TOOL.compare(twin, digits, u55, out)
+    assert figure(compared, "mapped_ops").value == 1
+    assert "with other options" in absent(compared, "memory").reason
+
+
+def test_operators_beside_the_chip_are_not_counted_by_another_source(
+    digits: Path, partly: Path, u55: Target, out: Path, tmp_path: Path
+) -> None:
+    """What the program of the chip holds is known of no source but its own."""
+    twin = TOOL.compile(partly, u55, out).files[0].rename(tmp_path / "ours.tflite")
+    compared = TOOL.compare(twin, digits, u55, out)
+    assert {absent(compared, each) for each in TOOL.metrics} == {absent(compared, "memory")}
+    assert "or from another file" in absent(compared, "mapped_ops").reason
+
+
+def test_a_source_that_vela_refuses_takes_nothing_from_its_compiled_file(
+    mock_vela: Callable[[str], list[str]], digits: Path, u55: Target, out: Path, tmp_path: Path
+) -> None:
+    """Another version of Vela has compiled it: the file is there."""
+    twin = TOOL.compile(digits, u55, out).files[0].rename(tmp_path / "ours.tflite")
+    refusing = Vela(mock_vela("raise RuntimeError('Compilation failed: Error: too large')"))
+    compared = refusing.compare(twin, digits, u55, out)
+    assert compared.placed is None
+    assert figure(compared, "mapped_ops").value == 1
+    assert {absent(compared, each) for each in OTHERS} == {absent(compared, "memory")}
+    assert absent(compared, "memory").reason.startswith("vela refuses digits.tflite: ")
 
 
 def _with_other_weights(path: Path, folder: Path) -> Path:

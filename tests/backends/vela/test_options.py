@@ -52,7 +52,9 @@ def with_options(target: Target, **given: object) -> Target:
 
 
 def test_a_built_in_target_names_all_of_them(u55: Target) -> None:
-    assert TOOL.options(u55) == {
+    found = dict(TOOL.options(u55))
+    assert found.pop("reading")
+    assert found == {
         "accelerator": "ethos-u55-128",
         "system_config": "Ethos_U55_High_End_Embedded",
         "memory_mode": "Shared_Sram",
@@ -170,17 +172,46 @@ def test_names_of_a_package_that_is_not_here_are_not_known(
         known_names._accelerators.cache_clear()
 
 
+@needs_vela
 @pytest.mark.parametrize(
-    "words",
+    ("wrong", "said"),
     [
-        "vela: error: argument --memory-mode: no",
-        "ethosu.vela.errors.CliOptionError: 'Error: Incorrect argument to CLI option --x'",
+        ({"axi1_port=OffChipFlash\n": ""}, "Invalid configuration of const_mem_area=Sram"),
+        ({"cache_mem_area=Axi0": "cache_mem_area=Axi7"}, "KeyError: 'Axi7'"),
+        ({"100e6": "fast"}, "ValueError: could not convert string to float: 'fast'"),
+    ],
+)
+def test_a_section_that_vela_does_not_take_is_no_fault_of_the_model(
+    ours: Target, tmp_path: Path, digits: Path, out: Path, wrong: Mapping[str, str], said: str
+) -> None:
+    content = SLOW
+    for was, becomes in wrong.items():
+        content = content.replace(was, becomes)
+    (tmp_path / "boards" / "ours.ini").write_text(content)
+    with pytest.raises(ConfigurationError) as raised:
+        TOOL.compile(digits, ours, out)
+    assert raised.value.message.startswith("vela does not take the options of the target: ")
+    assert said in raised.value.message
+
+
+ERRORS = "ethosu.vela.errors"
+OPTION = "Error: Incorrect argument to CLI option --x"
+MEMORY = "Compilation failed: Configured memory size out of bounds for memory: sram"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "print('vela: error: argument --memory-mode: no'); sys.exit(2)",
+        f"raise type('CliOptionError', (Exception,), {{'__module__': {ERRORS!r}}})({OPTION!r})",
+        f"raise RuntimeError({MEMORY!r})",
+        "raise ValueError('Invalid System Config')",
     ],
 )
 def test_options_that_vela_itself_does_not_take(
-    mock_vela: Callable[[str], list[str]], u55: Target, digits: Path, out: Path, words: str
+    mock_vela: Callable[[str], list[str]], u55: Target, digits: Path, out: Path, program: str
 ) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        Vela(mock_vela(f"print({words!r}); sys.exit(2)")).compile(digits, u55, out)
+        Vela(mock_vela(program)).compile(digits, u55, out)
     assert raised.value.message.startswith("vela does not take the options of the target: ")
     assert "tool.vela" in raised.value.remedy

@@ -18,15 +18,15 @@ from pytest_edgegate.backends.litert.edgetpu.compiler import Compilation
 from pytest_edgegate.backends.litert.edgetpu.package import CompiledFile, read_compiled
 from pytest_edgegate.backends.litert.edgetpu.parameters import Parameters, parameters, rules
 from pytest_edgegate.backends.litert.edgetpu.reasons import reasons
+from pytest_edgegate.backends.litert.graphs import graphs_of
 from pytest_edgegate.backends.litert.inspector import INSPECTOR
-from pytest_edgegate.backends.litert.schema import opened
 from pytest_edgegate.core.description import ModelDescription, OperatorInfo
 from pytest_edgegate.core.errors import CompressionError
 from pytest_edgegate.core.target import Target
 from pytest_edgegate.core.tools import Absent, Compiled, Figure, FigureOrAbsent, LeftOut, Placed
 from pytest_edgegate.mapping.prediction import Prediction, predicted
 
-_VERSION = 3
+_VERSION = 4
 """Incremented whenever another version of this module answers otherwise."""
 _SOURCE = f"vendor:{compiler.NAME}"
 _BY_HAND = "run edgetpu_compiler -s on the file by hand, and gate the file that it writes"
@@ -120,15 +120,14 @@ class _Rules:
 
 
 def _of_one_graph(found: Compiled, path: Path, described: ModelDescription) -> Compiled:
-    """The answer without figures where they would be of graphs of which an inference runs one."""
-    graphs = opened(path).SubgraphsLength()
-    if graphs == 1:
+    """The answer without figures where they would be of graphs that no inference runs once each."""
+    graphs = graphs_of(path, described)
+    if graphs.count == 1:
         return found
-    names = ", ".join(each.name for each in described.signatures)
     absent = Absent(
-        f"{path.name} has {graphs} graphs, whose operators and parameters can't be counted apart"
-        f"{f'; its signatures: {names}' if names else ''}",
-        "gate a file of that signature alone (signature_keys=[...] of the converter)",
+        f"{path.name} has {graphs.count} graphs, whose operators and parameters can't be counted "
+        f"apart: {graphs.fault}",
+        graphs.remedy,
     )
     return replace(found, figures=dict.fromkeys(EdgeTpu.metrics, absent))
 
