@@ -32,7 +32,13 @@ for pool in ("INTRAOP", "INTEROP"):  # TensorFlow's threads wait in the same way
 gc.set_threshold(*warm_python.SELDOM)
 
 
-FRAMEWORKS = ("tests/backends/", "tests/damage/", "tests/formats/", "tests/mutations/")
+FRAMEWORKS = (
+    "tests/backends/",
+    "tests/damage/",
+    "tests/formats/",
+    "tests/mutations/",
+    "tests/unit/emulation/",
+)
 """Folders whose tests start processes that import frameworks."""
 WARM = pytest.StashKey[warm_python.Server]()
 
