@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import warm_python
 from warm_python import torch_tables
+from warm_python.gate import Python
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background with Ctrl-C ignored, which the pytests that tests
@@ -30,7 +32,13 @@ for pool in ("INTRAOP", "INTEROP"):  # TensorFlow's threads wait in the same way
 gc.set_threshold(*warm_python.SELDOM)
 
 
-FRAMEWORKS = ("tests/backends/", "tests/damage/", "tests/formats/", "tests/mutations/")
+FRAMEWORKS = (
+    "tests/backends/",
+    "tests/damage/",
+    "tests/formats/",
+    "tests/mutations/",
+    "tests/unit/emulation/",
+)
 """Folders whose tests start processes that import frameworks."""
 WARM = pytest.StashKey[warm_python.Server]()
 
@@ -50,6 +58,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if WARM in config.stash:
         config.stash[WARM].close()
         del os.environ[warm_python.ADDRESS]
+
+
+@pytest.fixture(scope="session")
+def warm_python_m(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A program whose ``-m pytest`` and ``-m pytest_edgegate`` start with their imports done."""
+    if not warm_python.possible():
+        yield sys.executable
+        return
+    python = Python(tmp_path_factory.mktemp("python"))
+    yield str(python.path)
+    python.close()
 
 
 @pytest.hookimpl(wrapper=True)

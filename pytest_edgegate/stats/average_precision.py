@@ -104,10 +104,11 @@ class MeanAveragePrecision:
         self._threshold = threshold
         self._first_of_class = np.searchsorted(label, label[self._hit], side="left")
         # a row is one class at one threshold
-        self._row = threshold * self._shape[1] + label[self._hit]
+        self._class = label[self._hit]
+        self._row = threshold * self._shape[1] + self._class
         rows = np.arange(thresholds * self._shape[1])
         self._starts = np.searchsorted(self._row, rows, side="left")
-        self._ends = np.searchsorted(self._row, rows, side="right")
+        self._firsts = np.unique(self._row, return_index=True)[1]
 
     def of_classes(self, times: Floats) -> Floats:
         """The average precision of each class, NaN for one without objects: shape (classes,).
@@ -116,20 +117,19 @@ class MeanAveragePrecision:
         """
         weights, objects = times[self._image], times @ self._objects
         right = np.cumsum(weights[self._hit])
-        right -= np.concatenate([[0.0], right])[self._starts[self._row]]
+        before = np.concatenate([[0.0], right])[self._starts]
+        right -= before[self._row]
         precision = right / (self._counted(weights) + np.spacing(1))
         # the best precision at this recall or a higher one, in each row by itself: rows that come
         # later are far below
-        lifted = precision - 2.0 * self._row
-        best = np.maximum.accumulate(lifted[::-1])[::-1] + 2.0 * self._row
-        rows = np.arange(len(self._starts))[:, None]
-        wanted = np.tile(_hits_for(objects), (self._shape[0], 1))
-        apart = float(objects.max(initial=0)) + 2
-        at = np.searchsorted(right + apart * self._row, wanted + apart * rows, side="left")
-        reached = at < self._ends[:, None]
-        found = np.where(reached, np.append(best, 0.0)[np.where(reached, at, -1)], 0.0)
-        of_rows = found.sum(axis=1).reshape(self._shape) / len(_RECALLS)
-        return np.where(objects > 0, of_rows.mean(axis=0), np.nan)
+        far = 2.0 * self._row
+        best = np.maximum.accumulate((precision - far)[::-1])[::-1] + far
+        reached = _recalls(objects, self._class, right)
+        first_with_it = np.diff(reached, prepend=0)
+        first_with_it[self._firsts] = reached[self._firsts]
+        of_rows = np.bincount(self._row, best * first_with_it, len(self._starts))
+        of_classes = of_rows.reshape(self._shape).mean(axis=0) / len(_RECALLS)
+        return np.where(objects > 0, of_classes, np.nan)
 
     def of_set(self, times: Floats) -> float:
         """The mean of the classes that have objects; NaN without any."""
@@ -149,9 +149,13 @@ class MeanAveragePrecision:
         return np.asarray(made)
 
 
-def _hits_for(objects: Floats) -> Floats:
-    """The hits that reach each recall, by hits / objects in floats: shape (classes, recalls)."""
-    count = np.maximum(objects, 1)[:, None]
-    least = np.ceil(_RECALLS * count)
-    least -= (least - 1) / count >= _RECALLS
-    return np.asarray(least + (least / count < _RECALLS))
+def _recalls(objects: Floats, of_class: Array, hits: Floats) -> Array:
+    """How many of the recalls are reached by these hits of these classes, by hits / objects in
+    floats: looked up, as there are far fewer counts of objects than hits."""
+    count = objects.astype(np.int64)
+    ends = np.cumsum(count + 1)
+    starts = ends - count - 1
+    each = np.repeat(np.arange(len(count)), count + 1)
+    recalls = (np.arange(len(each)) - starts[each]) / np.maximum(count, 1)[each]
+    table = np.searchsorted(_RECALLS, recalls, side="right")
+    return np.asarray(table[starts[of_class] + np.minimum(hits.astype(np.int64), count[of_class])])

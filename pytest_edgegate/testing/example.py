@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -27,10 +27,12 @@ class Example:
     """
 
     files: Mapping[str, str | bytes] = field(default_factory=dict)
+    python: str = sys.executable
+    """The program that runs pytest."""
 
     def with_files(self, files: Mapping[str, str | bytes]) -> Example:
         """A new example with these files added or replaced."""
-        return Example({**self.files, **files})
+        return replace(self, files={**self.files, **files})
 
     def write(self, folder: Path) -> Path:
         """Writes the files below *folder*."""
@@ -46,7 +48,7 @@ class Example:
         """Runs pytest on the files in a separate process."""
         self.write(folder)
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            [self.python, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
             cwd=folder,
             env={**os.environ, **(env or {})},
             text=True,

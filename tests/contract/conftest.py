@@ -271,7 +271,7 @@ class WarmPytest:
             text=True,
             env={**os.environ, "PYTHONPATH": self._path},
         )
-        imported = f"import runpy; runpy.run_path({script!r})['imported']()"
+        imported = "from warm_python.gate import imported; imported()"
         self._forks = warm_python.Server(imported) if warm_python.possible() else None
 
     def forking(self, workers: int) -> tuple[list[str], dict[str, str]]:

@@ -33,11 +33,12 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> tuple[Example, Path]:
+def project(tmp_path: Path, warm_python_m: str) -> tuple[Example, Path]:
     [test] = blocks("python")
     [ini] = blocks("ini")
     ini = ini.replace("host:", "fake-host:")
-    example = Example({"conftest.py": FAKES, "test_edge.py": test, "pytest.ini": ini})
+    files = {"conftest.py": FAKES, "test_edge.py": test, "pytest.ini": ini}
+    example = Example(files, warm_python_m)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     return example, tmp_path
 

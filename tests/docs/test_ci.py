@@ -220,8 +220,8 @@ def dispatched(**inputs: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def hosted(tmp_path: Path) -> Hosted:
-    return Hosted(tmp_path / "hosted", parsed(ACTION))
+def hosted(tmp_path: Path, warm_python_m: str) -> Hosted:
+    return Hosted(tmp_path / "hosted", parsed(ACTION), warm_python_m)
 
 
 def comments(hosted: Hosted) -> list[str]:

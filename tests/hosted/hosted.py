@@ -56,6 +56,7 @@ class Hosted:
 
     folder: Path
     action: Mapping[str, Any] = field(default_factory=dict)
+    python: str = sys.executable
     """The action that ``OWNER/pytest-edgegate`` names."""
     runs: int = 0
     cancelled_in: str = ""
@@ -68,8 +69,8 @@ class Hosted:
             (self.folder / name).mkdir(parents=True)
         self.write("comments.json", [])
         for name in ("python", "python3"):
-            self._program(name, PYTHON.format(python=sys.executable))
-        self._program("gh", f'#!/bin/bash\nexec "{sys.executable}" "{MOCKS}/gh.py" "$@"\n')
+            self._program(name, PYTHON.format(python=self.python))
+        self._program("gh", f'#!/bin/bash\nexec "{sys.executable}" -IS "{MOCKS}/gh.py" "$@"\n')
 
     def _program(self, name: str, text: str) -> None:
         path = self.folder / "bin" / name

@@ -35,9 +35,7 @@ LINE = "python -m pytest_edgegate sysroot"
 class Gate:
     """A session over a finished int8 file, on 220 digits."""
 
-    def __init__(self, folder: Path) -> None:
-        digits = runpy.run_path(str(EXAMPLE / "digits.py"))["load_digits"]()
-        data = EdgeData(evaluation=(digits.x_evaluate[:220], digits.y_evaluate[:220]))
+    def __init__(self, folder: Path, data: EdgeData) -> None:
         self._given = Given(FILE, data)
         self._folder = folder
         self.session = self._started()
@@ -66,9 +64,15 @@ class Gate:
         return {each.budget.metric: each for each in verdicts}
 
 
+@pytest.fixture(scope="module")
+def digits() -> EdgeData:
+    found = runpy.run_path(str(EXAMPLE / "digits.py"))["load_digits"]()
+    return EdgeData(evaluation=(found.x_evaluate[:220], found.y_evaluate[:220]))
+
+
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    made = Gate(tmp_path)
+def gate(tmp_path: Path, digits: EdgeData) -> Iterator[Gate]:
+    made = Gate(tmp_path, digits)
     yield made
     made.session.close()
 

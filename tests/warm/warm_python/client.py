@@ -11,13 +11,19 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 
-def become(code: str, arguments: Sequence[str] = (), path: Sequence[str] | None = None) -> NoReturn:
+def become(
+    code: str,
+    arguments: Sequence[str] = (),
+    path: Sequence[str] | None = None,
+    address: str | None = None,
+) -> NoReturn:
     """Has the code run with the streams of this process, and ends as it does.
 
-    *path*: where modules are found, if not where the server finds them.
+    *path*: where modules are found, if not where the server finds them. *address*: of the server,
+    if not of the one in the environment.
     """
     with socket.socket(socket.AF_UNIX) as server:
-        server.connect(os.environ["EDGEGATE_WARM_PYTHON"])
+        server.connect(address or os.environ["EDGEGATE_WARM_PYTHON"])
         order = {
             "code": code,
             "arguments": arguments,
@@ -43,4 +49,5 @@ def _end(status: int) -> NoReturn:
 
 if __name__ == "__main__":
     at = sys.argv.index("-c") + 1
-    become(sys.argv[at], sys.argv[at + 1 :])
+    others = [each for each in sys.argv[1:at] if "/" in each]
+    become(sys.argv[at], sys.argv[at + 1 :], address="".join(others))
