@@ -36,7 +36,7 @@ def beyond(
     held, most = _held(found), _most(_mapped(source, left))
     if held <= most:
         return lacking(found, source, left)
-    return f"{_told(held)} {most:,} at most"
+    return _told(held, f"{most:,} at most")
 
 
 def lacking(
@@ -49,7 +49,7 @@ def lacking(
     renamed = {kind for kind, _ in names - {each.name_of_output for each in source}}
     held = _held(found)
     least = _least(each for each in _mapped(source, left) if each.kind not in renamed)
-    return f"{_told(held)} at least {least:,}" if held < least else ""
+    return _told(held, f"at least {least:,}") if held < least else ""
 
 
 def _mapped(source: Sequence[OperatorInfo], left: Sequence[OperatorInfo]) -> list[OperatorInfo]:
@@ -61,8 +61,8 @@ def _held(found: CompiledFile) -> int:
     return found.cached + found.streamed
 
 
-def _told(held: int) -> str:
-    return f"holds {held:,} bytes of parameters, and a program of its source"
+def _told(held: int, limit: str) -> str:
+    return f"holds {held:,} bytes of parameters, and a program of its source {limit}"
 
 
 def _least(mapped: Iterable[OperatorInfo]) -> int:
