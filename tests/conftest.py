@@ -71,6 +71,16 @@ def warm_python_m(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     python.close()
 
 
+@pytest.fixture(scope="module")
+def no_other_plugins() -> Iterator[None]:
+    """The pytests that tests start have the gate's plugin, and none of what else is installed here,
+    which takes half a second to import."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("PYTEST_ADDOPTS", "-p edgegate")
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
     torch_tables.keep()
