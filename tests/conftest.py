@@ -71,6 +71,16 @@ def warm_python_m(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     python.close()
 
 
+@pytest.fixture(scope="module")
+def no_other_plugins() -> Iterator[None]:
+    """The pytests that tests start have the gate's plugin, and none of what else is installed here,
+    which takes half a second to import."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("PYTEST_ADDOPTS", "-p edgegate")
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
     torch_tables.keep()
@@ -109,44 +119,61 @@ TOGETHER = (
 )
 """Files whose fixtures train the same networks: one worker takes all of them."""
 LONGEST = (
-    "docs/test_ci.py",
     "backends/torch/test_qat.py",
-    "formats/test_recipes.py",
-    "formats/test_framework_process.py",
     "example/test_example_project.py",
+    "backends/litert/test_from_onnx.py",
     "backends/litert/test_qat_from_keras.py",
-    "fuzz/test_fuzz.py",
-    "example/test_init.py",
-    "backends/litert/test_unrolled.py",
-    "backends/litert/test_from_torch.py",
+    "formats/test_recipes.py",
+    "docs/test_ci.py",
+    "contract/test_accepting.py",
+    "formats/test_microcontrollers.py",
+    "unit/emulation/test_gate.py",
+    "mutations/test_detectors.py",
+    "backends/vela/test_figures.py",
     "mutations/test_mutations.py",
-    "contract/test_progress.py",
     "unit/session/test_framework.py",
-    "formats/test_gates.py",
-    "backends/keras/test_training.py",
-    "backends/onnx/test_from_torch.py",
-    "contract/test_training.py",
-    "backends/torch/test_traced.py",
-    "backends/litert/test_fused.py",
-    "backends/openvino/test_contract.py",
+    "fuzz/test_fuzz.py",
     "backends/openvino/test_from_keras.py",
-    "contract/test_bad_input.py",
-    "contract/test_framework_crashes.py",
-    "backends/litert/test_loops.py",
-    "backends/keras/test_prune.py",
-    "unit/workers/test_workers.py",
-    "mutations/test_onnx_mutations.py",
-    "backends/openvino/test_openvino.py",
-    "docs/test_docs.py",
-    "contract/test_metrics.py",
-    "backends/keras/test_traced.py",
-    "backends/keras/pruning/test_networks.py",
-    "backends/torch/test_prune.py",
-    "damage/test_damage.py",
-    "formats/test_compiled_files.py",
+    "formats/test_framework_process.py",
+    "backends/litert/test_unrolled.py",
+    "unit/emulation/test_terminal.py",
+    "mutations/test_emulated_mutations.py",
+    "contract/test_regressions.py",
+    "backends/litert/test_from_torch.py",
+    "backends/keras/test_training.py",
+    "formats/test_gates.py",
     "contract/test_before_the_work.py",
-    "contract/test_selection.py",
     "unit/measures/test_latency.py",
+    "damage/test_damage.py",
+    "backends/litert/edgetpu/test_tool.py",
+    "backends/litert/test_fused.py",
+    "browser/test_html_in_a_browser.py",
+    "backends/keras/test_prune.py",
+    "backends/torch/test_trainable.py",
+    "backends/litert/test_loops.py",
+    "contract/test_accepting_trust.py",
+    "contract/test_tools.py",
+    "unit/emulation/test_emulator.py",
+    "unit/workers/test_workers.py",
+    "docs/test_tutorial.py",
+    "backends/torch/test_modules.py",
+    "backends/keras/pruning/test_networks.py",
+    "mutations/test_onnx_mutations.py",
+    "docs/test_detection.py",
+    "contract/test_training.py",
+    "backends/torch/test_prune.py",
+    "contract/test_selection.py",
+    "contract/test_bad_input.py",
+    "backends/litert/test_masks.py",
+    "mutations/test_feed_mutations.py",
+    "unit/session/test_own_program.py",
+    "unit/commands/test_init.py",
+    "backends/keras/test_traced.py",
+    "formats/test_feeding.py",
+    "backends/keras_qat/test_keras_qat.py",
+    "backends/onnx/test_from_torch.py",
+    "backends/torch/test_traced.py",
+    "backends/litert/test_contract.py",
 )
 """Files that take more than eight seconds: begun first, so that no worker waits for one at the end,
 where the folders that come last have short ones."""

@@ -79,7 +79,8 @@ def on_a_terminal(project: Path, *more: str) -> Terminal:
     """pytest on a terminal of 80 columns; a framework and a converter wait until it shows them."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", *more]
+    plugins = ["-p", "edgegate", "-p", "xdist", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *plugins, "-W", "ignore", *more]
     command += ["--edge-target=fake-board", f"--edge-cache={project / 'cache'}"]
     process = subprocess.Popen(
         command,
@@ -87,7 +88,12 @@ def on_a_terminal(project: Path, *more: str) -> Terminal:
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={
+            **os.environ,
+            "TERM": "xterm",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # all of them would be imported
+        },
     )
     os.close(theirs)
     terminal, awaited = Terminal(80), dict(AWAITED)

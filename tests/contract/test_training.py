@@ -355,7 +355,10 @@ def test_it(edge_artifact): ...
         assert word in text
 
 
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--edge-target=fake-board")
+PLUGINS = ("-p", "edgegate", "-p", "xdist", "-p", "no:cacheprovider")
+PYTEST = (sys.executable, "-m", "pytest", *PLUGINS, "--edge-target=fake-board")
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""No other installed plugin: each process of a run would import all of them."""
 
 
 def run_until_it_trains(folder: Path, pipe: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -365,7 +368,7 @@ def run_until_it_trains(folder: Path, pipe: Path, *arguments: str) -> subprocess
     running = subprocess.Popen(
         [*PYTEST, *arguments],
         cwd=folder,
-        env={**os.environ, "STOP_AT": str(pipe)},
+        env={**os.environ, **ALONE, "STOP_AT": str(pipe)},
         start_new_session=True,
         text=True,
         stdout=subprocess.PIPE,
@@ -397,6 +400,7 @@ def run_again(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*PYTEST, "--edge-report-json=report.json"],
         cwd=folder,
+        env={**os.environ, **ALONE},
         text=True,
         capture_output=True,
         check=False,

@@ -10,6 +10,8 @@ import pytest
 
 from pytest_edgegate.testing.example import Example
 
+pytestmark = pytest.mark.usefixtures("no_other_plugins")
+
 PAGE = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text("utf-8")
 FAKES = """
 import pytest

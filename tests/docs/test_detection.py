@@ -14,6 +14,8 @@ import pytest
 
 from pytest_edgegate.testing.example import Example
 
+pytestmark = pytest.mark.usefixtures("no_other_plugins")
+
 ROOT = Path(__file__).parents[2]
 DETECTION = ROOT / "example_project" / "detection"
 PAGE = (ROOT / "docs" / "detection.md").read_text("utf-8")

@@ -30,6 +30,8 @@ from pytest_edgegate.targets.parse import target_from_table
 from pytest_edgegate.testing.example import Example
 from pytest_edgegate.testing.fakes import fake_model, fake_samples
 
+pytestmark = pytest.mark.usefixtures("no_other_plugins")
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "SECURITY")),

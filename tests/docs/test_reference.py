@@ -12,6 +12,8 @@ from pytest_edgegate import __all__ as public
 from pytest_edgegate.core.budget import BUDGETS
 from pytest_edgegate.testing.example import Example
 
+pytestmark = pytest.mark.usefixtures("no_other_plugins")
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 

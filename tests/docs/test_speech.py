@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from pytest_edgegate.testing.example import Example, Outcome
 
+pytestmark = pytest.mark.usefixtures("no_other_plugins")
+
 PAGE = (Path(__file__).parents[2] / "docs" / "own-metric.md").read_text("utf-8")
 SECTION = PAGE.partition("## Speech")[2]
 FILES = dict(re.findall(r"^```python\n# (\S+)\n(.*?)^```", SECTION, re.M | re.S))

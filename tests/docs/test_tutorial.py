@@ -17,7 +17,7 @@ from pytest_edgegate.testing.example import Example, Outcome
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text("utf-8")
 FILES = re.findall(r"^```python\n# (\S+)\n(.*?)^```", PAGE, re.M | re.S)
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_other_plugins")]
 
 
 def contents(name: str) -> list[str]:

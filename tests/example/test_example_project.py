@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,27 @@ def pytest_sessionfinish(session):
 """
 
 
-def run(project: Path, *arguments: str, target: str = "coral") -> Outcome:
-    report = "--edge-report-json=report.json"
-    watched = ("-p", "watch", "-s", "-p", "no:xdist", report)
-    path = os.pathsep.join(filter(None, [str(project), *sys.path]))
-    return Example({"watch.py": WATCH, "another_chip.py": ANOTHER_CHIP}).run_pytest(
-        project,
-        f"--edge-target={target}",
-        *watched,
-        *arguments,
-        env={"PYTHONPATH": path, "COLUMNS": "80"},
-    )
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def run(warm_python_m: str) -> Run:
+    """Runs pytest with the gate's plugin and no other: their imports take most of a warm run."""
+
+    def ran(project: Path, *arguments: str, target: str = "coral") -> Outcome:
+        watched = ("-p", "edgegate", "-p", "watch", "-s", "--edge-report-json=report.json")
+        path = os.pathsep.join(filter(None, [str(project), *sys.path]))
+        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        files = {"watch.py": WATCH, "another_chip.py": ANOTHER_CHIP}
+        return Example(files, warm_python_m).run_pytest(
+            project,
+            f"--edge-target={target}",
+            *watched,
+            *arguments,
+            env={"PYTHONPATH": path, "COLUMNS": "80", **alone},
+        )
+
+    return ran
 
 
 ANOTHER_CHIP = """
@@ -68,7 +79,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cold(project: Path) -> tuple[Outcome, list[dict[str, Any]]]:
+def cold(run: Run, project: Path) -> tuple[Outcome, list[dict[str, Any]]]:
     outcome = run(project, *FORKED)
     return outcome, verdicts(outcome)
 
@@ -84,7 +95,7 @@ def test_a_cold_run_is_green_and_builds(cold: tuple[Outcome, list[dict[str, Any]
 
 
 def test_a_warm_run_builds_nothing_and_loads_no_framework(
-    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+    run: Run, project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
 ) -> None:
     entries = sorted((project / ".edgegate_cache" / "entries").rglob("entry.json"))
     before = [path.stat().st_mtime_ns for path in entries]
@@ -115,7 +126,7 @@ def _exported(folder: Path, verdict: dict[str, Any]) -> tuple[Path, dict[str, An
 
 
 def test_a_torch_model_is_green_on_both_of_its_targets(
-    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+    run: Run, project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
 ) -> None:
     on_coral = [each for each in cold[1] if "torch_model" in each["test"]]
     assert {each["artifact"]["format"] for each in on_coral} == {"litert"}
@@ -133,7 +144,7 @@ def test_a_torch_model_is_green_on_both_of_its_targets(
 
 
 def test_the_detector_is_green_by_its_mean_average_precision(
-    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+    run: Run, project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
 ) -> None:
     outcome = run(project, "detection", *FORKED)
     assert outcome.status == 0, outcome.output
@@ -144,7 +155,7 @@ def test_the_detector_is_green_by_its_mean_average_precision(
 
 @pytest.fixture(scope="module")
 def broken(
-    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+    run: Run, project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """What is meant to be red, after a run that has filled the cache."""
     outcome = run(project, "broken", *FORKED)
@@ -179,7 +190,7 @@ def test_the_red_side_is_red_for_its_reasons(
 
 @pytest.fixture(scope="module")
 def regressed(
-    project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
+    run: Run, project: Path, cold: tuple[Outcome, list[dict[str, Any]]]
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """What is worse than accepted, after a run that has filled the cache."""
     outcome = run(project, "regressed", *FORKED)
@@ -211,9 +222,9 @@ def test_what_is_worse_than_accepted_is_red_by_that_alone(
     assert "Traceback" not in outcome.output
 
 
-def test_it_reads_the_same_on_another_processor(project: Path) -> None:
+def test_it_reads_the_same_on_another_processor(run: Run, project: Path) -> None:
     """But for a note that says so."""
-    outcome = run(project, "regressed", "-k", "their_build", "-p", "another_chip")
+    outcome = run(project, "regressed", "-k", "their_build", "-p", "another_chip", *FORKED)
     assert outcome.status == 1
     quoted = console_block(PROJECT.parent / "README.md", 2)
     assert len(quoted) > 8
@@ -221,7 +232,7 @@ def test_it_reads_the_same_on_another_processor(project: Path) -> None:
     assert "  measured with ai-edge-litert " in outcome.output
 
 
-def test_what_was_accepted_is_green(project: Path) -> None:
+def test_what_was_accepted_is_green(run: Run, project: Path) -> None:
     """The entries are those of the files in models/, as the page beside the tests says."""
     again = project.parent / "again"
     shutil.copytree(project, again)
@@ -231,6 +242,7 @@ def test_what_was_accepted_is_green(project: Path) -> None:
 
 
 def test_the_outputs_in_the_readme_are_real(
+    run: Run,
     project: Path,
     broken: tuple[Outcome, list[dict[str, Any]]],
     regressed: tuple[Outcome, list[dict[str, Any]]],

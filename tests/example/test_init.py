@@ -14,7 +14,7 @@ from pytest_edgegate.__main__ import main
 from pytest_edgegate.testing.example import Example
 
 PROJECT = Path(__file__).parents[2] / "example_project"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_other_plugins")]
 OPTIONS = ("--edge-target=coral", "-p", "warm_python.forking", "-p", "no:anyio")
 
 

@@ -25,6 +25,8 @@ from pytest_edgegate.commands.first_files import CONFTEST, TEST_FILE, Subject, f
 from pytest_edgegate.data.npz import read_npz
 from pytest_edgegate.testing.example import Example
 
+pytestmark = pytest.mark.usefixtures("no_other_plugins")
+
 MODELS = Path(__file__).parents[3] / "example_project" / "models"
 FLOAT, FINISHED = MODELS / "digits.keras", MODELS / "digits_uint8.tflite"
 MANY = np.arange(200)

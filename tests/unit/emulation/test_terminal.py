@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,26 +48,38 @@ def test_steps(edge_gate):
 """
 
 
-def played(
-    folder: Path,
-    budgets: str,
-    *more: str,
-    file: Path = DIGITS,
-    marked: str = "size='1 MB'",
-    **env: str,
-) -> Outcome:
-    digits = runpy.run_path(str(ROOT / "example_project" / "digits.py"))["load_digits"]()
-    folder.mkdir()
-    np.savez(folder / "digits.npz", x=digits.x_evaluate[:60], y=digits.y_evaluate[:60])
-    test = TEST.format(file=str(file), budgets=budgets, marked=marked)
-    example = Example({"conftest.py": CONFTEST, "test_it.py": test})
-    return example.run_pytest(folder, "--edge-target=raspberry-pi-5", *more, env=env)
+Played = Callable[..., Outcome]
 
 
-def test_without_the_emulator(tmp_path: Path) -> None:
+@pytest.fixture
+def played(tmp_path: Path, warm_python_m: str) -> Played:
+    """Runs pytest on a file, with the gate's plugin and no other one."""
+
+    def run(
+        budgets: str,
+        *more: str,
+        file: Path = DIGITS,
+        marked: str = "size='1 MB'",
+        **env: str,
+    ) -> Outcome:
+        folder = tmp_path / "it"
+        digits = runpy.run_path(str(ROOT / "example_project" / "digits.py"))["load_digits"]()
+        folder.mkdir()
+        np.savez(folder / "digits.npz", x=digits.x_evaluate[:60], y=digits.y_evaluate[:60])
+        test = TEST.format(file=str(file), budgets=budgets, marked=marked)
+        example = Example({"conftest.py": CONFTEST, "test_it.py": test}, warm_python_m)
+        path = os.pathsep.join(filter(None, sys.path))
+        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": path}
+        forked = ("-p", "edgegate", "-p", "warm_python.forking")
+        target = "--edge-target=raspberry-pi-5"
+        return example.run_pytest(folder, *forked, target, *more, env={**alone, **env})
+
+    return run
+
+
+def test_without_the_emulator(tmp_path: Path, played: Played) -> None:
     """Both what is missing and the line to type; all else is judged."""
     ran = played(
-        tmp_path / "it",
         "accuracy_min=0.9, parity_agreement=0.9",
         EDGEGATE_SYSROOT=str(tmp_path / "nowhere"),
     )
@@ -80,9 +95,9 @@ def test_without_the_emulator(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_with_it(sysroot: Sysroot, tmp_path: Path) -> None:
+def test_with_it(sysroot: Sysroot, tmp_path: Path, played: Played) -> None:
     """A green build says what each figure rests on, and that no emulator was gated by accuracy."""
-    ran = played(tmp_path / "it", "accuracy_min=0.9, parity_agreement=0.9", "-v")
+    ran = played("accuracy_min=0.9, parity_agreement=0.9", "-v")
     assert ran.status == 0
     told = " ".join(ran.output.split())
     assert "emulator:qemu-aarch64:cortex-a76, n 60: parity_agreement" in told
@@ -91,10 +106,10 @@ def test_with_it(sysroot: Sysroot, tmp_path: Path) -> None:
     assert "parity of digits_uint8.tflite in litert-xnnpack (emulator:qemu-aarch64" in told
 
 
-def test_nothing_is_gated_by_an_emulator_that_is_not_here(tmp_path: Path) -> None:
+def test_nothing_is_gated_by_an_emulator_that_is_not_here(tmp_path: Path, played: Played) -> None:
     """A call of edge_gate says what it did not compare, and takes no time for it."""
     nowhere = str(tmp_path / "nowhere")
-    ran = played(tmp_path / "it", "accuracy_min=0.9", "-v", EDGEGATE_SYSROOT=nowhere)
+    ran = played("accuracy_min=0.9", "-v", EDGEGATE_SYSROOT=nowhere)
     assert ran.status == 0
     told = " ".join(ran.output.split())
     assert "parity, not gated" not in told
@@ -104,13 +119,13 @@ def test_nothing_is_gated_by_an_emulator_that_is_not_here(tmp_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("labels", [True, False])
 def test_file_that_is_not_finite_on_the_board(
-    labels: bool, sysroot: Sysroot, tmp_path: Path
+    labels: bool, sysroot: Sysroot, tmp_path: Path, played: Played
 ) -> None:
     """Its sums are within float16 at their ends, and over it on the way: what adds in float32 does
     not notice."""
     file = tmp_path / "over.onnx"
     write_overflowing(file)
-    ran = played(tmp_path / "it", "accuracy_min=0.05" if labels else "size='1 MB'", file=file)
+    ran = played("accuracy_min=0.05" if labels else "size='1 MB'", file=file)
     told = " ".join(ran.output.split())
     assert (
         "caution: the outputs of onnxruntime-cortex-a76 (emulator:qemu-aarch64:cortex-a76) are not "
@@ -149,8 +164,10 @@ def write_overflowing(file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_marker_gates_is_not_shown_by_a_call(sysroot: Sysroot, tmp_path: Path) -> None:
-    ran = played(tmp_path / "it", "accuracy_min=0.9", "-v", marked="parity_agreement=0.9")
+def test_what_the_marker_gates_is_not_shown_by_a_call(
+    sysroot: Sysroot, tmp_path: Path, played: Played
+) -> None:
+    ran = played("accuracy_min=0.9", "-v", marked="parity_agreement=0.9")
     assert ran.status == 0
     assert "parity_agreement" in ran.output
     assert "parity, not gated" not in ran.output

@@ -1,14 +1,20 @@
-"""Stands for a new Python whose code runs in a fork of the server; imports little itself."""
+"""Stands for a new Python whose code runs in a fork of the server.
+
+It is started for each of them, so it imports next to nothing, and what is built in by preference.
+"""
 
 from __future__ import annotations
 
-import json
+import _signal
+import _socket
+import marshal
 import os
-import signal
-import socket
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 
 def become(
@@ -22,27 +28,29 @@ def become(
     *path*: where modules are found, if not where the server finds them. *address*: of the server,
     if not of the one in the environment.
     """
-    with socket.socket(socket.AF_UNIX) as server:
-        server.connect(address or os.environ["EDGEGATE_WARM_PYTHON"])
-        order = {
-            "code": code,
-            "arguments": arguments,
-            "folder": os.getcwd(),
-            "path": path,
-            "environment": dict(os.environ),
-        }
-        content = json.dumps(order).encode()
-        socket.send_fds(server, [len(content).to_bytes(4, "big")], [0, 1, 2])
-        server.sendall(content)
-        with open(os.devnull, "r+b", buffering=0) as nothing:
-            for stream in (0, 1):  # whoever is at their other ends has to see the fork end
-                os.dup2(nothing.fileno(), stream)
-        _end(int(server.recv(16) or -signal.SIGKILL))
+    server = _socket.socket(_socket.AF_UNIX)
+    server.connect(address or os.environ["EDGEGATE_WARM_PYTHON"])
+    order = {
+        "code": code,
+        "arguments": list(arguments),
+        "folder": os.getcwd(),
+        "path": path,
+        "environment": dict(os.environ),
+    }
+    content = marshal.dumps(order)
+    streams = b"".join(each.to_bytes(4, sys.byteorder) for each in (0, 1, 2))
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)]
+    server.sendmsg([len(content).to_bytes(4, "big")], rights)
+    server.sendall(content)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):  # whoever is at their other ends has to see the fork end
+        os.dup2(nothing, stream)
+    _end(int(server.recv(16) or -_signal.SIGKILL))
 
 
 def _end(status: int) -> NoReturn:
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        _signal.signal(-status, _signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import sys
+import weakref
 
 from pytest_edgegate.backends.keras.tensorflow import import_keras
 from pytest_edgegate.backends.native_output import held_native_output
@@ -35,3 +38,8 @@ with held_native_output():
     torch_tables.keep()
     importlib.import_module(_REGISTRATION).ONNXRegistry.from_torchlib(opset_version=OPSET)
 SCRATCH.remove()  # a fork makes one of its own
+# A fork ends sooner without what frameworks would do at their end, for objects of the server's
+weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+for name, ending in (("torch._dynamo.utils", "dump_compile_times"), ("jax._src.api", "clean_up")):
+    if name in sys.modules:
+        atexit.unregister(getattr(sys.modules[name], ending))

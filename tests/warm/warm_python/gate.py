@@ -127,14 +127,17 @@ def remember_installed() -> None:
 
 
 def remember_sources() -> None:
-    """The statements of the gate's modules are found once: pytest looks for them in the traceback
-    of each red test before the gate tells its own text.
+    """The statements of a file are found once in a run, and those of the gate's modules before it:
+    pytest looks for them in the traceback of each red test, also where the gate tells another text.
     """
     asked = code.getstatementrange_ast
     trees: dict[str, ast.AST] = {}
 
     def known(lineno: int, lines: Source, assertion: bool = False, astnode: Any = None) -> Any:
-        return asked(lineno, lines, assertion, astnode or trees.get(str(lines)))
+        text = str(lines)
+        found = asked(lineno, lines, assertion, astnode or trees.get(text))
+        trees[text] = found[0]
+        return found
 
     for module in map(importlib.import_module, _LED_THROUGH):
         source = Source(inspect.getsource(module))

@@ -6,7 +6,7 @@ One thread, and no thread in what is imported: a fork has none of the others.
 from __future__ import annotations
 
 import gc
-import json
+import marshal
 import os
 import random
 import selectors
@@ -56,7 +56,7 @@ class Server:
 
     def _fork(self, client: socket.socket) -> None:
         size, streams, *_ = socket.recv_fds(client, 4, 3)
-        order = json.loads(client.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
+        order = marshal.loads(client.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
         if not self._warm:
             exec(self._imported, {"__name__": "imported"})
             gc.freeze()  # or a collection in a fork would copy all of it
