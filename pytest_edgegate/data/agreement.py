@@ -84,7 +84,7 @@ def agreement(
         raise _refused(
             f"{what} does not compute what the trained int8 program computes: its outputs differ "
             f"by up to {largest:.3g} output steps on {len(made[0])} samples, {mean:.3g} on "
-            f"average{best}"
+            f"average{best}{', and vary otherwise from sample to sample' if strays else ''}"
         )
     found = {"samples": len(made[0]), "largest_steps": round(largest, 4)}
     same = {} if classes is None else {"same_best": round(top, 4)}

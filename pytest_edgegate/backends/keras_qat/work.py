@@ -34,8 +34,10 @@ from pytest_edgegate.data.objectives import choose_objective
 from pytest_edgegate.data.splits import Array
 from pytest_edgegate.data.training_loop import train, training_facts
 
-_MEAN, _LARGEST = 3.0, 255.0
-"""The largest differences, in steps, between the outputs of a file and of its simulation.
+_MEAN, _LARGEST = 3.0, 257.0
+"""The largest differences, in steps, between the outputs of a file and of its simulation: on
+average, and of one value, which may cross the whole range (a softmax has 256 steps, and floats end
+a little behind them).
 
 Deep networks carry every rounding on: of a MobileNetV2 that was trained so, the simulation lies 1.3
 steps from its file on average, up to 81 at most, and LiteRT's two kinds of kernels 2.2 and 108 from

@@ -441,6 +441,19 @@ def test_a_file_that_gives_other_rows_is_no_file_of_many_classes(
         work.agreement([random.permutation(rows)], [rows], [1 / 256], "a.tflite")
 
 
+def test_one_sample_may_change_its_class_from_end_to_end(
+    network: Callable[..., Any], keras: ModuleType, digits: Any
+) -> None:
+    """A network that is sure of all gives 0 and 256 steps: roundings turn one sample of many."""
+    work = Work("digits", from_keras_model(network(keras)), NoProcess(digits.data), QAT())
+    made = np.eye(10, dtype=np.float32)[np.arange(200) % 10]
+    rows = made * np.float32(1.0000002)  # of a softmax in float32
+    made[0] = made[1]
+    found = work.agreement([made], [rows], [1 / 256], "a.tflite")
+    assert 256 < found["largest_steps"] < 256.1
+    assert found["same_best"] == 0.995
+
+
 @pytest.mark.parametrize(
     ("file", "kernels", "agrees"),
     [(2.5, None, True), (4.5, 5.0, True), (4.5, 3.5, False), (9.0, 9.5, False), (4.5, nan, False)],
